@@ -1,0 +1,1 @@
+"""Computes: residual networks in canonical form, and what can be read from them. Knows nothing of the app."""

@@ -1,0 +1,228 @@
+"""The command line: one subcommand per capability."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from features.errors import FeatureError
+from features.progress import Progress, Result, Task, finish
+from features.recipe import Recipe
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a subcommand; returns the exit status: 0 done, 2 the user's mistake, 130 interrupted."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except FeatureError as error:
+        print(f"{options.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{options.command}: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m features", description="Look into residual networks.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, run: Callable[[argparse.Namespace], None], text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(run=run)
+        return command
+
+    models = add("models", _models, "List the networks that can be named.")
+    models.add_argument("--json", action="store_true", help="print JSON")
+
+    evaluate = add("evaluate", _evaluate, "Count how often a network is right on labelled images.")
+    _add_source(evaluate)
+    _add_model(evaluate)
+    evaluate.add_argument("--limit", type=_positive, metavar="N", help="use a balanced sample of N images")
+    evaluate.add_argument("--json", action="store_true", help="print only JSON on standard output")
+
+    train = add("train", _train, "Train a network on labelled images; run it again to go on after an interruption.")
+    _add_source(train)
+    train.add_argument("--test", metavar="SOURCE", help="held-out images (default: the set's own test split)")
+    train.add_argument(
+        "--model", default="resnet20-cifar", metavar="NAME", help="the architecture (default: %(default)s)"
+    )
+    train.add_argument("--name", required=True, help="what to call the result: NAME.safetensors and NAME.json")
+    train.add_argument(
+        "--out", type=Path, default=Path("runs"), metavar="DIR", help="where it goes (default: %(default)s)"
+    )
+    train.add_argument("--licence", default="unspecified", help="the licence of the weights, kept in the file")
+    for field in fields(Recipe):
+        train.add_argument(
+            f"--{field.name.replace('_', '-')}",
+            type=type(field.default),
+            default=field.default,
+            metavar="X",
+            help="(default: %(default)s)",
+        )
+    return parser
+
+
+def _add_source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="SOURCE", help="'sample', a folder, a .zip, or torchvision:NAME[:SPLIT]")
+    parser.add_argument("--data-root", metavar="DIR", help="where torchvision's sets lie (default: data)")
+    parser.add_argument("--download", action="store_true", help="let torchvision fetch its set")
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", metavar="NAME", help="a network of the catalogue (default: the bundled one)")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="a checkpoint: .pt .pth .th .safetensors")
+    parser.add_argument("--classes", type=Path, metavar="FILE", help="class names, one a line")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"wanted a number above 0, got {text}")
+    return number
+
+
+def _models(options: argparse.Namespace) -> None:
+    from features import zoo
+    from features.anatomy import anatomy
+
+    rows: list[dict[str, Any]] = []
+    for spec in zoo.catalogue():
+        built = anatomy(spec.architecture, spec.preprocessing.crop)
+        rows.append(
+            {
+                "name": spec.name,
+                "family": spec.family,
+                "weights": spec.source,
+                "classes": spec.architecture.classes,
+                "input_size": spec.preprocessing.crop,
+                "parameters": built.parameters,
+                "gflops": built.macs / 1e9,
+                "licence": spec.licence,
+                "on_this_machine": spec.file is not None,
+            }
+        )
+    if options.json:
+        print(json.dumps(rows, indent=1))
+        return
+    table: list[tuple[str, ...]] = [
+        ("name", "family", "classes", "input", "parameters", "GFLOPs", "here", "weights", "licence")
+    ]
+    for row in rows:
+        table.append(
+            (
+                row["name"],
+                row["family"],
+                str(row["classes"]),
+                f"{row['input_size']} px",
+                f"{row['parameters'] / 1e6:.2f} M",
+                f"{row['gflops']:.3f}",
+                "yes" if row["on_this_machine"] else "no",
+                row["weights"],
+                row["licence"],
+            )
+        )
+    _print_table(table)
+    print("\nGFLOPs: a multiplication and an addition counted as one, for one image, as in He et al. 2015.")
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from features import zoo
+    from features.datasets import open_images
+    from features.evaluate import evaluate
+
+    model = zoo.load(options.model, options.weights, options.classes)
+    images = open_images(options.source, options.data_root, options.download)
+    if options.limit:
+        images = images.sample(options.limit)
+    result = _show(evaluate(model, images))
+    for rejected in result.rejected:
+        print(f"left out: {rejected.reason}", file=sys.stderr)
+    if options.json:
+        print(json.dumps(result.as_dict()))
+        return
+    print(f"{model.spec.name} on {result.n_images} images of {images.name}")
+    print(f"accuracy {result.accuracy:.2%}   top-5 {result.top5:.2%}")
+    print(
+        f"macro precision {result.macro_precision:.2%}   recall {result.macro_recall:.2%}   F1 {result.macro_f1:.2%}\n"
+    )
+    table: list[tuple[str, ...]] = [("class", "precision", "recall", "F1", "images")]
+    table += [
+        (score.name, f"{score.precision:.3f}", f"{score.recall:.3f}", f"{score.f1:.3f}", str(score.support))
+        for score in result.per_class
+    ]
+    _print_table(table)
+
+
+def _train(options: argparse.Namespace) -> None:
+    from features import train, zoo
+    from features.datasets import open_images
+    from features.evaluate import evaluate
+
+    source, test = _splits(options.source, options.test)
+    images = open_images(source, options.data_root, options.download)
+    test_images = open_images(test, options.data_root, options.download)
+    recipe = Recipe(**{field.name: getattr(options, field.name) for field in fields(Recipe)})
+    options.out.mkdir(parents=True, exist_ok=True)
+    architecture = zoo.spec(options.model).architecture
+    training = _show(train.fit(architecture, images, test_images, recipe, options.out / f"{options.name}.state.pt"))
+    weights = train.publish(
+        training,
+        images.class_names,
+        options.name,
+        f"{images.name} ({len(images)} images)",
+        options.licence,
+        options.out,
+    )
+    result = _show(evaluate(zoo.load(weights=weights), test_images))
+    card = train.write_card(training, weights, result)
+    print(f"{weights}: test accuracy {result.accuracy:.2%} on {result.n_images} images. Everything else is in {card}.")
+
+
+def _splits(source: str, test: str | None) -> tuple[str, str]:
+    """The sources of training and test images."""
+    if test is not None:
+        return source, test
+    if source.startswith("torchvision:"):
+        base = ":".join(source.split(":")[:2])
+        return f"{base}:train", f"{base}:test"
+    raise FeatureError(f"Held-out images are needed to test what {source} taught. Name them with --test SOURCE.")
+
+
+def _show(task: Task[Result]) -> Result:
+    """Run a task with a progress bar on standard error."""
+    from tqdm import tqdm
+
+    bar = None
+
+    def report(progress: Progress) -> None:
+        nonlocal bar
+        if bar is None or bar.unit != progress.unit:
+            if bar is not None:
+                bar.close()
+            bar = tqdm(total=progress.total, unit=progress.unit, file=sys.stderr, leave=False, initial=progress.done)
+        bar.total = progress.total
+        bar.set_postfix_str(progress.note, refresh=False)
+        bar.update(progress.done - bar.n)
+
+    try:
+        return finish(task, report)
+    finally:
+        if bar is not None:
+            bar.close()
+
+
+def _print_table(rows: list[tuple[str, ...]]) -> None:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for number, row in enumerate(rows):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        if number == 0:
+            print("  ".join("-" * width for width in widths))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

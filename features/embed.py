@@ -1,0 +1,227 @@
+"""Arranges images on a plane by their features, and says how far to trust the arrangement."""
+
+import queue
+import threading
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from features.errors import FeatureError
+from features.progress import Progress, Task
+
+METHODS = ("umap", "pca")
+ROWS_AT_ONCE = 2048
+TRUST_LIMIT = 5000
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """The k nearest of N points, each point itself first.
+
+    indices: (N, k) int32 rows; distances: (N, k) float32, Euclidean, from near to far.
+    """
+
+    indices: np.ndarray
+    distances: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """N images on a plane.
+
+    points: (N, 2) float32. neighbours: k, the point itself among them, at most N - 1.
+    trustworthiness: in [0, 1], 1 when no false neighbours appear on the plane (Venna & Kaski 2001,
+        doi:10.1007/3-540-44668-0_68). kept: share in [0, 1] of the neighbours in feature space that are still
+        neighbours on the plane. Both over k neighbours, fewer than N / 2, of at most 5,000 points.
+    """
+
+    points: np.ndarray
+    method: str
+    neighbours: int
+    min_dist: float
+    seed: int
+    trustworthiness: float
+    kept: float
+    provenance: dict[str, Any]
+
+
+def nearest(features: np.ndarray, k: int) -> Neighbours:
+    """The exact k nearest rows of every row of (N, D), itself included, by matrix product.
+
+    Raises FeatureError unless 1 <= k <= N, or if values are not finite.
+    """
+    n_rows = len(features)
+    if not 1 <= k <= n_rows:
+        raise FeatureError(
+            f"{k} neighbours were asked for among {n_rows} images. Choose from 1 to {n_rows}, or more images."
+        )
+    if not np.isfinite(features).all():
+        raise FeatureError("The features hold NaN or infinite values, which have no neighbours. Check the weights.")
+    centred = features.astype(np.float64) - features.mean(0, dtype=np.float64)  # smaller numbers, less cancellation
+    squares = (centred**2).sum(1)  # (N,)
+    indices = np.empty((n_rows, k), dtype=np.int32)
+    distances = np.empty((n_rows, k), dtype=np.float32)
+    for start in range(0, n_rows, ROWS_AT_ONCE):
+        part = slice(start, min(start + ROWS_AT_ONCE, n_rows))
+        squared = squares[part, None] + squares[None] - 2 * centred[part] @ centred.T  # (R, N)
+        rows = np.arange(part.start, part.stop)  # (R,)
+        squared[np.arange(len(rows)), rows] = -np.inf  # a point is its own nearest, duplicates or not
+        chosen = np.argpartition(squared, k - 1, axis=1)[:, :k]  # (R, k)
+        indices[part], distances[part] = _ordered(centred, rows, chosen)
+    return Neighbours(indices, distances)
+
+
+def _ordered(features: np.ndarray, rows: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The neighbours (R, k) of R rows from near to far, the row itself first, ties by index; and how far they are."""
+    chosen = np.sort(chosen, axis=1)
+    # Taken anew from the differences: the matrix product leaves rounding errors where duplicates are at distance 0.
+    distances = np.stack(
+        [np.linalg.norm(features[row] - features[near], axis=1) for row, near in zip(rows, chosen, strict=True)]
+    )
+    order = np.argsort(np.where(chosen == rows[:, None], -1, distances), axis=1, kind="stable")
+    return np.take_along_axis(chosen, order, 1), np.take_along_axis(distances, order, 1)
+
+
+def project(
+    features: np.ndarray,
+    method: str = "umap",
+    n_neighbors: int = 15,
+    min_dist: float = 0.1,
+    seed: int = 0,
+    provenance: dict[str, Any] | None = None,
+) -> Task[Projection]:
+    """Lay (N, D) features out on a plane.
+
+    method: 'umap' (McInnes et al. 2018, arXiv:1802.03426; on the exact neighbour graph) or 'pca'. The same
+    seed gives the same picture on the same machine and versions.
+    Raises FeatureError for unknown methods and settings, too few images (at least 4) or values that are not
+    finite.
+    """
+    if method not in METHODS:
+        raise FeatureError(f"The method is one of {', '.join(METHODS)}, but got {method!r}.")
+    if n_neighbors < 2 or not 0 <= min_dist <= 1:
+        raise FeatureError(
+            f"A map needs at least 2 neighbours and a min_dist from 0 to 1, but got {n_neighbors} and {min_dist}."
+        )
+    if len(features) < 4:
+        raise FeatureError(f"A map needs at least 4 images, but got {len(features)}. Choose a larger set.")
+    k = min(n_neighbors, len(features) - 1)
+    yield Progress(0, 3, "step", "neighbours")
+    graph = nearest(features, k)
+    yield Progress(1, 3, "step", "layout")
+    if method == "pca":
+        points = _pca(features)
+    else:
+        points = yield from _umap(features, graph, min_dist, seed)
+    yield Progress(2, 3, "step", "trust scores")
+    trustworthiness, kept = trust(features, points, k, seed)
+    return Projection(points, method, k, min_dist, seed, trustworthiness, kept, provenance or {})
+
+
+def trust(features: np.ndarray, points: np.ndarray, k: int, seed: int = 0) -> tuple[float, float]:
+    """Trustworthiness and the share of kept neighbours of a map, over at most 5,000 of its points."""
+    from sklearn.manifold import trustworthiness
+
+    if len(features) > TRUST_LIMIT:
+        chosen = np.sort(np.random.default_rng(seed).permutation(len(features))[:TRUST_LIMIT])
+        features, points = features[chosen], points[chosen]
+    k = max(1, min(k, (len(features) - 1) // 2))  # scikit-learn wants k < N / 2
+    before = nearest(features, k + 1).indices[:, 1:]  # (N, k)
+    after = nearest(points, k + 1).indices[:, 1:]  # (N, k)
+    same = [len(np.intersect1d(one, other)) for one, other in zip(before, after, strict=True)]
+    return float(trustworthiness(features, points, n_neighbors=k)), float(np.mean(same) / k)
+
+
+def _pca(features: np.ndarray) -> np.ndarray:
+    from sklearn.decomposition import PCA
+
+    return PCA(2, svd_solver="full").fit_transform(features.astype(np.float64)).astype(np.float32)  # (N, 2)
+
+
+def _umap(features: np.ndarray, graph: Neighbours, min_dist: float, seed: int) -> Task[np.ndarray]:
+    def fit(report: Callable[[int, int], None]) -> np.ndarray:
+        import umap  # seconds to import, so only here
+
+        with warnings.catch_warnings():
+            # UMAP warns that a given graph cannot place new points, and of duplicates that stand apart.
+            warnings.simplefilter("ignore")
+            reducer = umap.UMAP(
+                n_neighbors=graph.indices.shape[1],
+                min_dist=min_dist,
+                random_state=seed,
+                precomputed_knn=(graph.indices, graph.distances),
+                n_jobs=1,
+                init="pca" if len(features) < 50 else "spectral",
+                verbose=False,
+                tqdm_kwds={"disable": False, "file": _Reports(report), "mininterval": 0.2, "bar_format": "{n} {total}"},
+            )
+            return reducer.fit_transform(features)
+
+    points = yield from _threaded(fit)
+    return np.asarray(points, dtype=np.float32)  # (N, 2)
+
+
+class _Reports:
+    """A file that UMAP's progress bar is written to; it hands the two numbers on."""
+
+    def __init__(self, report: Callable[[int, int], None]) -> None:
+        self.report = report
+
+    def write(self, text: str) -> None:
+        numbers = text.split()
+        if len(numbers) == 2 and all(number.isdigit() for number in numbers):
+            self.report(int(numbers[0]), int(numbers[1]))
+
+    def flush(self) -> None:
+        pass
+
+
+class _Stopped(Exception):
+    """Raised inside a fit whose task was closed."""
+
+
+# One fit at a time: numba's threads and the filters of `warnings` are shared by the whole process.
+_ONE_FIT = threading.Lock()
+
+
+def _threaded(fit: Callable[[Callable[[int, int], None]], np.ndarray]) -> Task[np.ndarray]:
+    """Run a blocking fit as a task: its reports come out as they are made, and closing the task stops it."""
+    reports: queue.Queue[Progress | None] = queue.Queue()
+    stopped = threading.Event()
+    outcome: dict[str, Any] = {}
+
+    def report(done: int, total: int) -> None:
+        if stopped.is_set():
+            raise _Stopped
+        reports.put(Progress(done, total, "epoch", "layout"))
+
+    def work() -> None:
+        try:
+            with _ONE_FIT:
+                if not stopped.is_set():  # the task may have been closed while another fit went on
+                    outcome["points"] = fit(report)
+        except _Stopped:
+            pass
+        except BaseException as error:
+            outcome["error"] = error
+        finally:
+            reports.put(None)
+
+    threading.Thread(target=work, daemon=True, name="umap").start()
+    try:
+        while (progress := reports.get()) is not None:
+            yield progress
+    finally:
+        stopped.set()
+    if "error" in outcome:
+        raise outcome["error"]
+    return outcome["points"]
+
+
+def warm_up() -> None:
+    """Compile UMAP ahead of need: the first fit of a process takes many seconds, later ones one or two."""
+    for _ in project(np.random.default_rng(0).normal(size=(200, 8)).astype(np.float32)):
+        pass

@@ -1,0 +1,160 @@
+"""Turns the bytes of an image file into an upright RGB picture and into a network's input, safely."""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms._presets import ImageClassification
+
+from features.errors import FeatureError, ImageError
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+MAX_BYTES = 64 * 1024 * 1024
+MAX_PIXELS = 50_000_000
+MAX_ASPECT = 100
+
+
+def decode(data: bytes, name: str) -> Image.Image:
+    """The picture in an image file, upright (EXIF) and in RGB; an animation's first frame.
+
+    data: the file's bytes. name: what to call it in an error.
+    Transparency is laid on white; 16-bit greys are scaled to 8 bits; palettes, greys and CMYK are converted.
+    Raises ImageError for empty, truncated, oversized, very narrow and non-image files, naming the file and
+    the reason.
+    """
+    if not data:
+        raise ImageError(f"{name} is empty (0 bytes). Export or copy the image again.")
+    if len(data) > MAX_BYTES:
+        raise ImageError(
+            f"{name} has {len(data) / 2**20:.0f} MiB, but at most {MAX_BYTES // 2**20} MiB are read. Make it smaller."
+        )
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        _check_size(image, name)
+        image.load()
+        return upright_rgb(image)
+    except ImageError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        # Pillow's own limit lies above ours, so that it only speaks of images which would be refused anyway.
+        raise ImageError(
+            f"{name} has more than {MAX_PIXELS // 10**6} megapixels, the most that are read. Scale it down first."
+        ) from error
+    except Image.UnidentifiedImageError:
+        raise ImageError(
+            f"{name} is not an image that can be read here (wanted {', '.join(FORMATS)}). Convert it to JPEG or PNG."
+        ) from None
+    except Exception as error:  # Pillow's decoders raise many kinds for damaged files
+        raise ImageError(f"{name} is damaged: {error}. Export or copy the image again.") from error
+
+
+def _check_size(image: Image.Image, name: str) -> None:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise ImageError(
+            f"{name} has {width} x {height} pixels, but at most {MAX_PIXELS // 10**6} megapixels are read. "
+            "Scale it down first."
+        )
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        # Scaling the shorter side to a network's input would blow such a strip up to gigabytes.
+        raise ImageError(
+            f"{name} has {width} x {height} pixels, but one side may be at most {MAX_ASPECT} times the other. Crop it."
+        )
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """A decoded picture turned as its EXIF orientation says, in RGB."""
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith(("I", "F")):
+        image = _to_8_bit(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return image.convert("RGB")
+
+
+def _to_8_bit(image: Image.Image) -> Image.Image:
+    values = np.nan_to_num(np.asarray(image, dtype=np.float64))  # (H, W)
+    return Image.fromarray(np.clip(np.rint(values * _scale(image.mode, values)), 0, 255).astype(np.uint8))
+
+
+def _scale(mode: str, values: np.ndarray) -> float:
+    if mode != "F":
+        return 255 / 65535
+    # Floating-point pixels have no agreed range: those within [0, 1] are taken as shares of white.
+    return 255.0 if values.max(initial=0) <= 1 else 1.0
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a picture becomes a network's input; it belongs to the weights.
+
+    resize: the shorter side after scaling, in pixels; crop: the side of the centre square that is kept.
+    mean, std: per channel, of values in [0, 1]; their number (3 or 1) is the network's input channels.
+    interpolation: 'bilinear' or 'bicubic', antialiased.
+    Raises FeatureError for settings outside these.
+    """
+
+    resize: int
+    crop: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    interpolation: str = "bilinear"
+
+    def __post_init__(self) -> None:
+        if len(self.mean) not in (1, 3) or len(self.mean) != len(self.std) or min(self.std) <= 0:
+            raise FeatureError(f"Wanted 3 or 1 means and as many stds above 0, but got {self.mean} and {self.std}.")
+        if min(self.resize, self.crop) < 1 or self.interpolation not in ("bilinear", "bicubic"):
+            raise FeatureError(
+                f"Wanted sides above 0 px, 'bilinear' or 'bicubic', but got {self.resize}, {self.crop} and "
+                f"{self.interpolation!r}."
+            )
+
+    @property
+    def channels(self) -> int:
+        return len(self.mean)
+
+    def describe(self) -> str:
+        """One line for people."""
+        colour = "RGB" if self.channels == 3 else "grey"
+        numbers = " ".join(f"{value:.3f}" for value in self.mean)
+        deviations = " ".join(f"{value:.3f}" for value in self.std)
+        return (
+            f"shorter side to {self.resize} px ({self.interpolation}, antialiased), "
+            f"centre {self.crop} x {self.crop} px, {colour} scaled to [0, 1], minus mean {numbers}, "
+            f"divided by std {deviations}"
+        )
+
+    def __call__(self, image: Image.Image) -> Tensor:
+        """(C, S, S) float32, bit for bit what torchvision's `weights.transforms()` of the same settings gives."""
+        return self._preset()(image if self.channels == 3 else image.convert("L"))
+
+    def batch(self, pictures: list[Image.Image]) -> Tensor:
+        """(N, C, S, S) float32 of N pictures."""
+        return torch.stack([self(picture) for picture in pictures])
+
+    def visible(self, image: Image.Image) -> np.ndarray:
+        """What the network sees of a picture: (S, S, 3) uint8, before normalisation."""
+        mean = torch.tensor(self.mean).view(-1, 1, 1)
+        std = torch.tensor(self.std).view(-1, 1, 1)
+        pixels = (self(image) * std + mean).clamp(0, 1).mul(255).round().to(torch.uint8)  # (C, S, S)
+        return pixels.expand(3, -1, -1).permute(1, 2, 0).numpy()  # (S, S, 3)
+
+    def _preset(self) -> ImageClassification:
+        return ImageClassification(
+            crop_size=self.crop,
+            resize_size=self.resize,
+            mean=self.mean,
+            std=self.std,
+            interpolation=InterpolationMode(self.interpolation),
+        )
+
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)

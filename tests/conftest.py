@@ -1,0 +1,59 @@
+"""What several tests need: a small network whose statistics are not the initial ones, and a few images on disk."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+from torchvision import models
+
+from features import architecture, datasets, network, zoo
+from tests.random_networks import drawn, randomise
+
+# Small networks gain nothing from threads, and threads that wait for each other on busy cores lose a great deal.
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", params=zoo.TORCHVISION)
+def torchvision_network(request: pytest.FixtureRequest) -> tuple[str, nn.Module]:
+    """(name, network): each classifier of torchvision's residual family in turn, drawn, in eval mode."""
+    return request.param, drawn(models.get_model_builder(request.param))
+
+
+@pytest.fixture
+def randomised() -> Callable[..., nn.Module]:
+    """randomised(module, seed=0): the module with drawn weights and statistics."""
+    return randomise
+
+
+@pytest.fixture
+def tiny_model() -> zoo.Model:
+    """A CIFAR ResNet of 8 layers with drawn weights and BatchNorm statistics: RGB, 32 px, 10 classes."""
+    shape = architecture.cifar(8)
+    net = network.freeze(randomise(architecture.build(shape)))
+    names = tuple(f"class {number}" for number in range(10))
+    spec = zoo.ModelSpec("tiny", "CIFAR ResNet", shape, zoo.CIFAR_PREPROCESSING, names, "drawn", "none")
+    return zoo.Model(net, spec, "0" * 64)
+
+
+@pytest.fixture
+def tiny_folder(tmp_path: Path) -> Path:
+    """A folder with 3 classes (cat, dog, fox) of 4 noisy PNGs each, every class with a colour of its own."""
+    random = np.random.default_rng(0)
+    root = tmp_path / "tiny"
+    for label, name in enumerate(("cat", "dog", "fox")):
+        (root / name).mkdir(parents=True)
+        for number in range(4):
+            pixels = random.integers(0, 128, (40, 36, 3), dtype=np.uint8)  # (H, W, 3)
+            pixels[:, :, label] += 127
+            Image.fromarray(pixels).save(root / name / f"{number}.png")
+    return root
+
+
+@pytest.fixture
+def tiny_images(tiny_folder: Path) -> datasets.ImageSet:
+    """The 12 images of `tiny_folder`, labelled by their folders, in the order cat, dog, fox."""
+    return datasets.open_images(str(tiny_folder))

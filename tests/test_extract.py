@@ -1,0 +1,171 @@
+"""Streaming a network over images: pooled features, order, damaged files and early ends."""
+
+import threading
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from torchvision.models.feature_extraction import create_feature_extractor
+
+from features import architecture, extract, network, zoo
+from features.errors import DatasetError, FeatureError
+from features.images import Preprocessing
+from features.progress import finish
+
+
+@pytest.fixture
+def small_batches(monkeypatch):
+    """Batches of 5 images, so that 12 images make three, the last one shorter."""
+    monkeypatch.setattr(extract, "batch_size", lambda preprocessing: 5)
+
+
+def test_features_equal_torchvisions_feature_extractor_averaged_over_space(randomised, tiny_images):
+    source = randomised(torchvision.models.resnet18(num_classes=5)).eval()
+    shape = architecture.imagenet("basic", (2, 2, 2, 2), classes=5)
+    preprocessing = Preprocessing(40, 36, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
+    spec = zoo.ModelSpec("drawn", "", shape, preprocessing, (), "", "")
+    batch = torch.stack([preprocessing(tiny_images.open(index)) for index in range(12)])
+    stages = ["layer1", "layer2", "layer3", "layer4"]
+    with torch.no_grad():
+        expected = create_feature_extractor(source, [*stages, "fc"])(batch)
+    model = zoo.Model(network.freeze(network.canonical(source)), spec, "0" * 64)
+    found = finish(extract.features(model, tiny_images))
+    assert list(found.stages) == stages
+    for stage in stages:
+        pooled = expected[stage].mean((2, 3)).numpy()
+        np.testing.assert_allclose(found.stages[stage], pooled, rtol=1e-4, atol=1e-5, err_msg=stage)
+    probabilities = expected["fc"].softmax(1)
+    assert found.predictions.tolist() == probabilities.argmax(1).tolist()
+    np.testing.assert_allclose(found.confidences, probabilities.max(1).values, rtol=1e-4)
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_rows_come_in_the_order_of_the_set(tiny_model, tiny_images):
+    shuffled = tiny_images.take([7, 0, 11, 3, 5, 1, 2, 10])
+    found = finish(extract.features(tiny_model, shuffled))
+    assert found.ids == shuffled.ids
+    assert found.rows.tolist() == list(range(8))
+    assert found.labels.tolist() == shuffled.labels.tolist()
+    whole = finish(extract.features(tiny_model, tiny_images))
+    for stage, values in found.stages.items():
+        np.testing.assert_allclose(values, whole.stages[stage][[7, 0, 11, 3, 5, 1, 2, 10]], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_a_damaged_image_is_named_and_the_others_are_as_without_it(tiny_model, tiny_folder, tiny_images):
+    expected = finish(extract.features(tiny_model, tiny_images))
+    (tiny_folder / "dog" / "2.png").write_bytes((tiny_folder / "dog" / "2.png").read_bytes()[:200])
+    found = finish(extract.features(tiny_model, tiny_images))
+    kept = [row for row in range(12) if row != 6]
+    assert [image.id for image in found.rejected] == ["dog/2.png"]
+    assert "dog/2.png" in found.rejected[0].reason
+    assert len(found) == 11
+    assert found.rows.tolist() == kept
+    assert found.ids == tuple(tiny_images.ids[row] for row in kept)
+    assert found.labels.tolist() == tiny_images.labels[kept].tolist()
+    for stage, values in found.stages.items():
+        np.testing.assert_allclose(values, expected.stages[stage][kept], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_a_batch_of_damaged_images_is_passed_over(tiny_model, tiny_folder, tiny_images):
+    for index in range(5):
+        (tiny_folder / tiny_images.ids[index]).write_bytes(b"")
+    found = finish(extract.features(tiny_model, tiny_images))
+    assert found.rows.tolist() == list(range(5, 12))
+    assert len(found.rejected) == 5
+
+
+def test_a_set_without_a_readable_image_is_an_error(tiny_model, tiny_folder, tiny_images):
+    for image_id in tiny_images.ids:
+        (tiny_folder / image_id).unlink()
+    with pytest.raises(DatasetError, match="None of the 12 images"):
+        finish(extract.features(tiny_model, tiny_images))
+
+
+def test_a_set_of_no_images_is_an_error(tiny_model, tiny_images):
+    with pytest.raises(DatasetError, match="no images"):
+        finish(extract.features(tiny_model, tiny_images.take([])))
+
+
+def test_a_network_without_a_head_gives_features_and_no_predictions(tiny_images):
+    shape = architecture.cifar(8, classes=None)
+    spec = zoo.ModelSpec("headless", "", shape, zoo.CIFAR_PREPROCESSING, (), "", "")
+    model = zoo.Model(network.freeze(architecture.build(shape)), spec, "0" * 64)
+    found = finish(extract.features(model, tiny_images))
+    assert found.stages["layer3"].shape == (12, 64)
+    assert found.predictions is None
+    assert found.confidences is None
+
+
+def test_broken_weights_are_an_error_and_no_prediction(tiny_model, tiny_images):
+    with torch.no_grad():
+        tiny_model.network.classifier.bias[3] = torch.nan
+    with pytest.raises(FeatureError, match="NaN"):
+        finish(extract.features(tiny_model, tiny_images))
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_every_batch_is_reported(tiny_model, tiny_images):
+    reports = [(report.done, report.total, report.unit) for report in extract.features(tiny_model, tiny_images)]
+    assert reports == [(5, 12, "image"), (10, 12, "image"), (12, 12, "image")]
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_a_task_that_is_closed_early_leaves_no_thread_behind(tiny_model, tiny_images):
+    before = threading.active_count()
+    task = extract.features(tiny_model, tiny_images)
+    next(task)
+    assert threading.active_count() > before
+    task.close()
+    assert threading.active_count() == before
+
+
+def test_at_most_two_batches_are_decoded_ahead(tiny_images):
+    opened = []
+
+    def opener(index):
+        opened.append(index)
+        return tiny_images.open(index)
+
+    stream = extract.batches(replace(tiny_images, opener=opener), zoo.CIFAR_PREPROCESSING, 2)
+    next(stream)
+    time.sleep(0.3)  # time enough to run ahead, were nothing to stop it
+    stream.close()
+    assert sorted(opened) == list(range(len(opened)))
+    assert len(opened) <= 2 * (1 + extract.AHEAD)
+
+
+def test_an_error_of_ours_while_decoding_reaches_the_caller(tiny_model, tiny_images):
+    broken = replace(tiny_images, opener=lambda index: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        finish(extract.features(tiny_model, broken))
+
+
+def test_results_say_which_weights_and_images_made_them(tiny_model, tiny_images):
+    told = finish(extract.features(tiny_model, tiny_images)).provenance
+    assert told["weights_sha256"] == tiny_model.digest
+    assert told["images_digest"] == tiny_images.digest
+    assert told["preprocessing"]["crop"] == 32
+    assert told["precision"] == "fp32"
+
+
+def test_softmax_does_not_overflow_and_adds_up_to_one():
+    logits = np.array([[1e4, 0, -1e4], [-1e30, -1e30, -1e30], [0, np.log(2), np.log(5)]], dtype=np.float32)
+    expected = [[1, 0, 0], [1 / 3, 1 / 3, 1 / 3], [1 / 8, 2 / 8, 5 / 8]]
+    np.testing.assert_allclose(extract.softmax(logits), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("side", "size"), [(224, 32), (32, 256), (8, 256), (448, 16), (1000, 16)])
+def test_batches_hold_as_many_pixels_as_32_images_of_224_within_limits(side, size):
+    assert extract.batch_size(Preprocessing(side, side, (0.0,), (1.0,))) == size
+
+
+def test_pictures_that_cannot_be_read_are_shown_as_grey_squares(tiny_folder, tiny_images):
+    (tiny_folder / tiny_images.ids[1]).unlink()
+    good, bad = extract.pictures(tiny_images, [0, 1])
+    assert np.array_equal(np.asarray(good), np.asarray(tiny_images.open(0)))
+    assert len(np.unique(np.asarray(bad))) == 1

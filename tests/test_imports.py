@@ -1,0 +1,109 @@
+"""The direction of imports, read from the sources: what a module may know of others."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LEAVES = ["errors"]
+ORDER = [["images", "network"], ["architecture"], ["checkpoint"], ["zoo", "datasets"], ["extract"]]
+ANALYSES = ["saliency", "residual", "embed", "evaluate", "train"]
+BESIDE = {"progress", "recipe", "augment", "anatomy"}  # small modules that know no analysis
+ANALYSES_MAY_USE = {"train": {"evaluate"}}
+MAY_IMPORT_STREAMLIT = ("app.py", "viz/pages/", "viz/cache.py", "viz/widgets.py", "viz/components", "viz/jobs.py")
+
+
+def sources(*patterns: str) -> list[str]:
+    return sorted(path.relative_to(ROOT).as_posix() for pattern in patterns for path in ROOT.glob(pattern))
+
+
+def imported(source: str) -> set[str]:
+    """Every module that a file imports, wherever in the file, with dots."""
+    names = set()
+    for node in ast.walk(ast.parse((ROOT / source).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{source} imports relatively"
+            names |= {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def packages(source: str) -> set[str]:
+    return {name.split(".")[0] for name in imported(source)}
+
+
+def own_modules(source: str) -> set[str]:
+    """The modules of features/ that a file imports."""
+    known = {Path(path).stem for path in sources("features/*.py")}
+    return {
+        parts[1] for name in imported(source) if (parts := name.split("."))[0] == "features" and len(parts) > 1
+    } & known
+
+
+FEATURES = [Path(path).stem for path in sources("features/*.py")]
+FOUNDATION = [*LEAVES, *(name for level in ORDER for name in level)]
+
+
+@pytest.mark.parametrize("module", FOUNDATION)
+def test_the_foundation_knows_only_what_lies_below_it(module):
+    levels = [LEAVES, *ORDER]
+    height = next(number for number, level in enumerate(levels) if module in level)
+    below = {name for level in levels[:height] for name in level} | {"progress"}
+    assert own_modules(f"features/{module}.py") <= below - {module}
+
+
+@pytest.mark.parametrize("module", ANALYSES)
+def test_analyses_do_not_know_each_other(module):
+    allowed = {*FOUNDATION, *BESIDE} | ANALYSES_MAY_USE.get(module, set())
+    assert own_modules(f"features/{module}.py") <= allowed
+
+
+@pytest.mark.parametrize("module", sorted(BESIDE))
+def test_small_modules_know_no_analysis(module):
+    assert own_modules(f"features/{module}.py") <= {*FOUNDATION, *BESIDE} - {module}
+
+
+def test_every_module_of_features_has_its_place():
+    assert set(FEATURES) == {*FOUNDATION, *ANALYSES, *BESIDE, "__init__", "__main__"}
+
+
+@pytest.mark.parametrize("module", FEATURES)
+def test_features_knows_nothing_of_what_shows_it(module):
+    assert not packages(f"features/{module}.py") & {"streamlit", "plotly", "viz", "app", "tests"}
+
+
+@pytest.mark.parametrize("source", sources("viz/figures/**/*.py", "viz/rasters.py", "viz/theme.py"))
+def test_figures_are_drawn_without_streamlit_and_without_torch(source):
+    assert not packages(source) & {"streamlit", "torch", "torchvision"}
+
+
+@pytest.mark.parametrize("source", sources("app.py", "viz/**/*.py", "features/**/*.py"))
+def test_only_the_pages_and_what_serves_them_import_streamlit(source):
+    assert "streamlit" not in packages(source) or source.startswith(MAY_IMPORT_STREAMLIT)
+
+
+@pytest.mark.parametrize("source", sources("viz/pages/*.py"))
+def test_pages_do_not_compute_with_tensors(source):
+    assert not packages(source) & {"torch", "torchvision", "sklearn", "umap"}
+
+
+@pytest.mark.parametrize("module", FEATURES)
+def test_slow_libraries_are_imported_where_they_are_needed(module):
+    """The first page must not pay for them: umap alone takes seconds."""
+    tree = ast.parse((ROOT / f"features/{module}.py").read_text(encoding="utf-8"))
+    at_once = {
+        name.split(".")[0]
+        for node in tree.body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([str(node.module)] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
+    }
+    assert not at_once & {"umap", "sklearn", "torchmetrics", "captum", "ray"}
+
+
+def test_the_test_of_the_imports_sees_imports_inside_functions():
+    assert "torchmetrics" in packages("features/evaluate.py")
+    assert {"errors", "images"} <= own_modules("features/datasets.py")
+    assert "ast" in sys.stdlib_module_names & packages("tests/test_imports.py")

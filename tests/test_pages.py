@@ -1,0 +1,146 @@
+"""Every page, run as the app runs it, on the bundled network and sample."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from features import zoo
+from viz import cache
+
+SCRIPT = """
+from viz import widgets
+from viz.pages import {page}
+
+widgets.sidebar()
+{page}.render()
+"""
+PATIENCE = 120
+
+
+@pytest.fixture(autouse=True)
+def _no_warm_up(monkeypatch):
+    monkeypatch.setattr(cache, "warm_up", lambda: None)
+
+
+def open_page(page: str, **query: str) -> AppTest:
+    """The page as a visitor with this URL sees it, once its long work is done."""
+    app = AppTest.from_string(SCRIPT.format(page=page), default_timeout=PATIENCE)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    return settle(app)
+
+
+def settle(app: AppTest) -> AppTest:
+    """Wait for the jobs that the page waits for, and run it again until it stands."""
+    for _ in range(5):
+        waiting = [job for job in cache.jobs()._jobs.values() if not job.ended]
+        if not waiting:
+            break
+        for job in waiting:
+            assert job.wait(PATIENCE)
+        app.run()
+    assert not app.exception
+    return app
+
+
+def errors(app: AppTest) -> str:
+    return " ".join(error.value for error in app.error)
+
+
+@pytest.mark.parametrize("page", ["anatomy", "saliency", "embed", "residual"])
+def test_page_shows_the_bundled_network_without_a_click(page):
+    app = open_page(page)
+    assert not errors(app)
+    assert len(app.title) == 1
+    assert app.get("plotly_chart")
+
+
+def test_entry_point_opens_on_the_network_page():
+    app = AppTest.from_file("../app.py", default_timeout=PATIENCE).run()
+    assert not app.exception
+    assert app.title[0].value == "What this network is"
+
+
+def test_url_chooses_the_network():
+    app = open_page("anatomy", model="plain20-fashion")
+    assert "plain20" in app.markdown[0].value
+
+
+def test_unknown_network_in_the_url_falls_back_to_the_default():
+    app = open_page("anatomy", model="no-such-network")
+    assert app.selectbox(key="model").value == zoo.DEFAULT
+
+
+def test_network_whose_weights_are_missing_is_an_error_that_says_where_to_put_them(monkeypatch, tmp_path):
+    from urllib.error import URLError
+
+    import torch
+
+    def no_network(*_args, **_kwargs):
+        raise URLError("no network")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", no_network)
+    app = open_page("anatomy", model="resnet18-v1")
+    assert "resnet18" in errors(app)
+    assert str(tmp_path) in errors(app)
+
+
+def test_plain_network_has_no_ratio_and_says_why():
+    app = open_page("residual", model="plain20-fashion", limit="100 images")
+    assert not errors(app)
+    assert "plain network" in app.info[0].value
+    assert len(app.get("plotly_chart")) == 2
+
+
+def test_saliency_explains_the_class_that_is_chosen():
+    app = open_page("saliency")
+    classes = app.selectbox(key="class")
+    classes.set_value("Bag (8)").run()
+    assert any("Grad-CAM for Bag" in header.value for header in app.subheader)
+
+
+def test_upload_is_explained_and_a_damaged_one_is_named():
+    app = open_page("saliency", origin="upload")
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((40, 30, 3), 200, np.uint8)).save(buffer, "PNG")
+    app.get("file_uploader")[0].set_value(("ok.png", buffer.getvalue(), "image/png")).run()
+    assert not errors(app)
+    assert any("Grad-CAM" in header.value for header in app.subheader)
+    app.get("file_uploader")[0].set_value(("broken.png", buffer.getvalue()[:60], "image/png")).run()
+    assert "broken.png" in errors(app)
+
+
+@pytest.mark.parametrize(
+    ("folder", "said"),
+    [("", "No images chosen"), ("/etc", "outside the folders"), ("~/no-such-folder", "nothing at")],
+    ids=["empty", "forbidden", "absent"],
+)
+def test_unusable_folder_is_an_error(folder, said):
+    app = open_page("embed", images="a folder or zip of mine", folder=folder)
+    assert said in errors(app)
+
+
+def test_folder_of_images_without_classes_can_be_embedded(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    generator = np.random.default_rng(0)
+    for index in range(30):
+        Image.fromarray(generator.integers(0, 255, (28, 28), np.uint8)).save(tmp_path / f"{index}.png")
+    (tmp_path / "broken.png").write_bytes(b"not an image")
+    app = open_page("embed", images="a folder or zip of mine", folder=str(tmp_path), method="PCA")
+    assert not errors(app)
+    assert "1 images could not be read" in app.warning[0].value
+
+
+def test_selection_brings_up_the_images_and_can_be_cleared():
+    from streamlit.elements.plotly_chart import PlotlyState
+
+    app = open_page("embed", limit="100 images", method="PCA")
+    app.session_state["embedding"] = PlotlyState({"selection": {"points": [], "point_indices": [3, 1, 2]}})
+    app.run()
+    assert "3 images selected" in [header.value for header in app.subheader]
+    assert len(app.get("image")[0].proto.imgs) == 3

@@ -1,0 +1,1 @@
+"""Shows: figures, pictures and pages made of what features/ computes."""

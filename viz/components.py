@@ -1,0 +1,170 @@
+"""Browser parts that Streamlit lacks: overlays with an opacity slider, and pictures beside the pointer."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import streamlit as st
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """One tile of the overlay gallery; picture and heat are data links, heat is '' for a tile without one."""
+
+    title: str
+    caption: str
+    picture: str
+    heat: str
+    alt: str
+
+
+_OVERLAYS = st.components.v2.component(
+    "overlays",
+    html="""
+<label class="opacity">Heat map opacity
+  <input type="range" min="0" max="100" step="1" aria-label="Heat map opacity">
+  <output></output>
+</label>
+<div class="tiles"></div>
+""",
+    css="""
+.opacity { display: flex; align-items: center; gap: .6rem; margin-bottom: .8rem; }
+.opacity, figure { font: 14px var(--st-font); color: var(--st-text-color); }
+.opacity input { width: min(280px, 45vw); accent-color: var(--st-primary-color); }
+.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(170px, 1fr)); gap: 14px; }
+figure { margin: 0; }
+figcaption { margin-bottom: 4px; font-weight: 600; }
+.stack { position: relative; aspect-ratio: 1; overflow: hidden; }
+.stack { border-radius: 6px; border: 1px solid var(--st-border-color); }
+.stack img { position: absolute; inset: 0; width: 100%; height: 100%; }
+.stack .pixels { image-rendering: pixelated; }
+small { display: block; margin-top: 4px; opacity: .8; line-height: 1.35; font-variant-numeric: tabular-nums; }
+""",
+    js="""
+export default function (component) {
+  const { parentElement, data, setStateValue } = component
+  const tiles = parentElement.querySelector(".tiles")
+  const slider = parentElement.querySelector(".opacity input")
+  const output = parentElement.querySelector("output")
+  const show = () => {
+    output.textContent = slider.value + " %"
+    tiles.querySelectorAll(".heat").forEach(heat => { heat.style.opacity = slider.value / 100 })
+  }
+  if (!slider.dataset.ready) { slider.value = Math.round(data.opacity * 100); slider.dataset.ready = "yes" }
+  tiles.replaceChildren(...data.tiles.map(tile => {
+    const figure = document.createElement("figure")
+    const title = document.createElement("figcaption")
+    title.textContent = tile.title
+    const stack = document.createElement("div")
+    stack.className = "stack"
+    const picture = document.createElement("img")
+    picture.className = "pixels"
+    picture.src = tile.picture
+    picture.alt = tile.alt
+    stack.append(picture)
+    if (tile.heat) {
+      const heat = document.createElement("img")
+      heat.className = "heat"
+      heat.src = tile.heat
+      heat.alt = ""
+      stack.append(heat)
+    }
+    const caption = document.createElement("small")
+    caption.textContent = tile.caption
+    figure.append(title, stack, caption)
+    return figure
+  }))
+  show()
+  slider.oninput = show
+  slider.onchange = () => setStateValue("opacity", slider.value / 100)
+}
+""",
+)
+
+
+def overlays(tiles: Sequence[Overlay], opacity: float, key: str) -> float:
+    """Pictures under heat maps, with one slider for all; returns the opacity in [0, 1].
+
+    Moving the slider changes the pictures in the browser; the server hears of it when the slider is let go.
+    """
+    state = _OVERLAYS(
+        key=key,
+        data={"tiles": [asdict(tile) for tile in tiles], "opacity": opacity},
+        default={"opacity": opacity},
+        on_opacity_change=lambda: None,
+    )
+    value = state.opacity
+    return min(1.0, max(0.0, float(value))) if isinstance(value, int | float) else opacity
+
+
+_HOVER = st.components.v2.component(
+    "hover_pictures",
+    html="""
+<span></span>
+""",
+    css="""
+span { display: none; }
+""",
+    js="""
+const CARD = "hover-picture-card"
+
+export default function (component) {
+  const { data } = component
+  let plot = null
+  const card = document.getElementById(CARD) ?? document.body.appendChild(document.createElement("div"))
+  card.id = CARD
+  card.setAttribute("role", "status")
+  card.style.cssText = "position:fixed;display:none;pointer-events:none;z-index:1000;padding:6px;border-radius:8px;" +
+    "background:#fff;color:#1b2733;font:13px sans-serif;box-shadow:0 2px 12px rgba(0,0,0,.35);max-width:220px"
+  const over = event => {
+    const point = event.points[0]
+    const [sheetIndex, text] = point.customdata ?? []
+    if (sheetIndex === undefined || sheetIndex === null) return
+    const side = 96, scale = side / data.tile
+    const picture = document.createElement("div")
+    picture.style.cssText = `width:${side}px;height:${side}px;margin:auto;image-rendering:pixelated;` +
+      `background-image:url(${data.sheet});background-size:${data.columns * side}px auto;` +
+      `background-position:-${sheetIndex % data.columns * side}px -${Math.floor(sheetIndex / data.columns) * side}px`
+    const lines = String(text).split("|").map(line => {
+      const row = document.createElement("div")
+      row.textContent = line
+      return row
+    })
+    card.replaceChildren(...(sheetIndex < data.count ? [picture] : []), ...lines)
+    card.style.display = "block"
+    const { clientX = 0, clientY = 0 } = event.event ?? {}
+    card.style.left = Math.min(clientX + 16, innerWidth - card.offsetWidth - 8) + "px"
+    card.style.top = Math.min(clientY + 16, innerHeight - card.offsetHeight - 8) + "px"
+  }
+  const out = () => { card.style.display = "none" }
+  // The chart is drawn after this part, and anew whenever it changes: look for it until the page goes.
+  const attach = () => {
+    const found = document.querySelector(`.st-key-${data.chart} .js-plotly-plot`)
+    if (!found || found === plot || !found.on) return
+    plot = found
+    plot.on("plotly_hover", over)
+    plot.on("plotly_unhover", out)
+  }
+  const timer = setInterval(attach, 300)
+  return () => {
+    clearInterval(timer)
+    out()
+    if (plot?.removeListener) {
+      plot.removeListener("plotly_hover", over)
+      plot.removeListener("plotly_unhover", out)
+    }
+  }
+}
+""",
+)
+
+
+def hover_pictures(chart: str, sheet: str, tile: int, columns: int, count: int) -> None:
+    """Show a picture beside the pointer over the points of a Plotly chart on the same page.
+
+    chart: the chart's key. Each point's customdata is (its place on the sheet, 'line|line|...'). sheet: a data
+    link to a sheet of `count` square pictures of `tile` pixels in rows of `columns`.
+    """
+    _HOVER(
+        key=f"{chart}_hover",
+        data={"chart": chart, "sheet": sheet, "tile": tile, "columns": columns, "count": count},
+    )

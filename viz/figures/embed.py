@@ -1,0 +1,61 @@
+"""Draws images as points on a plane."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from features.embed import Projection
+from viz import theme
+
+TOO_MANY = 12
+
+
+def scatter(
+    projection: Projection, groups: np.ndarray, group_names: Sequence[str], texts: Sequence[str], places: np.ndarray
+) -> go.Figure:
+    """One trace of N points, coloured by group.
+
+    groups: (N,) indices into group_names. texts: (N,) lines for the pointer, parted by '|'. places: (N,)
+    each point's picture on the hover sheet. A single trace, so that a selection's point numbers are rows
+    of the result.
+    """
+    few = len(group_names) <= TOO_MANY
+    colours = [theme.category_colour(index) for index in range(len(group_names))]
+    marker: dict[str, Any] = {
+        "size": 7 if len(groups) <= 3000 else 4,
+        "color": [colours[group] for group in groups] if few else groups,
+        "opacity": 0.85,
+        "line": {"width": 0},
+    }
+    if not few:
+        marker["colorscale"] = "Turbo"
+    figure = go.Figure(
+        go.Scattergl(
+            x=projection.points[:, 0],
+            y=projection.points[:, 1],
+            mode="markers",
+            marker=marker,
+            customdata=list(zip(places.tolist(), texts, strict=True)),
+            hoverinfo="none",
+            showlegend=False,
+            selected={"marker": {"opacity": 1}},
+            unselected={"marker": {"opacity": 0.15}},
+        )
+    )
+    if few:
+        for name, colour in zip(group_names, colours, strict=True):
+            figure.add_scatter(
+                x=[None], y=[None], mode="markers", name=name, marker={"color": colour, "size": 9}, hoverinfo="skip"
+            )
+    theme.style(figure, 620)
+    label = projection.method.upper()
+    figure.update_xaxes(title=f"{label} 1", showticklabels=False, showgrid=False, zeroline=False)
+    figure.update_yaxes(title=f"{label} 2", showticklabels=False, showgrid=False, zeroline=False, scaleanchor="x")
+    return figure.update_layout(
+        dragmode="lasso",
+        margin={"l": 40, "r": 10, "t": 10, "b": 40},
+        legend={"orientation": "h", "y": -0.08, "x": 0, "itemclick": False, "itemdoubleclick": False},
+        uirevision="keep",
+    )

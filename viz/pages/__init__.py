@@ -1,0 +1,1 @@
+"""Pages: controls, one cached call, pictures; one module per capability."""

@@ -1,0 +1,103 @@
+"""The page that shows what a network is."""
+
+import streamlit as st
+
+from features import zoo
+from viz import cache, theme, widgets
+from viz.figures import anatomy as figures
+
+TITLE, ICON = "Network", ":material/account_tree:"
+
+STORY = """
+A **residual network** (He, Zhang, Ren and Sun, Microsoft Research, 2015) is a chain of blocks that each
+compute **ReLU(x + F(x))**. The *branch* F is two or three convolutions, each followed by batch
+normalisation; the *shortcut* hands x on unchanged. A block that has nothing to add can leave its branch
+near zero, and gradients reach early layers through the shortcuts, so networks of 50, 100 and more layers
+train well where plain ones get worse with depth. Where the number of channels or the resolution changes,
+the shortcut is a 1×1 convolution (*projection*, option B) or takes every second pixel and pads new
+channels with zeros (*padding*, option A). A *stem* comes before the blocks; after them, global average
+pooling and one fully connected layer make the logits.
+"""
+
+
+def render() -> None:
+    """Show the chosen network's stages and blocks, its size, and how it was trained."""
+    st.title("What this network is")
+    with widgets.show_errors():
+        model = widgets.model()
+        built = cache.anatomy_of(model.spec.name, model.digest, model)
+        _headline(model, built)
+        widgets.chart(figures.network(built), "network")
+        st.caption(
+            "Each row is a stage and each box a block; the arch is its shortcut. On the right: channels × "
+            "height × width after the stage. Point at a block for its layers."
+        )
+        st.markdown(STORY)
+        _one_block(built)
+        _details(model, built)
+
+
+def _headline(model: zoo.Model, built) -> None:
+    spec = model.spec
+    st.markdown(f"**{widgets.escape(spec.name)}** · {spec.family} · weights: {widgets.escape(spec.source)}")
+    card = zoo.card(spec)
+    cells = {
+        "Layers": str(spec.architecture.depth),
+        "Parameters": theme.count(built.parameters),
+        "GFLOPs per image": f"{built.macs / 1e9:.3f}",
+        "Receptive field": f"{built.receptive_field} px",
+        "Input": f"{spec.preprocessing.crop} px, {'grey' if spec.preprocessing.channels == 1 else 'RGB'}",
+        "Classes": str(spec.architecture.classes or "no head"),
+    }
+    if card is not None:
+        cells["Test accuracy"] = f"{card['test']['accuracy']:.2%}"
+    helps = {
+        "Layers": "Weighted layers on the longest path.",
+        "GFLOPs per image": "A multiplication and an addition counted as one, as in He et al. 2015.",
+        "Receptive field": "Side of the square of input pixels that one position before the head can see. It "
+        "may exceed the image.",
+        "Test accuracy": "On the whole test set, which was never trained on.",
+    }
+    with st.container(horizontal=True):
+        for label, value in cells.items():
+            st.metric(label, value, help=helps.get(label), width="content")
+
+
+def _one_block(built) -> None:
+    st.subheader("Inside one block")
+    blocks = {part.name: part for part in built.parts if part.shortcut}
+    name = st.selectbox("Block", list(blocks), key="block", bind="query-params", width=220)
+    part = blocks[name]
+    widgets.chart(figures.block(part), "block_figure")
+    if part.shortcut == "none":
+        st.caption("This is a plain network: the branch's output goes on alone, and nothing is added to it.")
+
+
+def _details(model: zoo.Model, built) -> None:
+    st.subheader("Where the parameters and the work are")
+    widgets.chart(figures.budget(built), "budget")
+    st.dataframe(
+        [
+            {
+                "part": part.name,
+                "input": theme.shape(part.inputs),
+                "output": theme.shape(part.outputs),
+                "layers": " · ".join(part.layers).replace("->", " → "),
+                "shortcut": part.shortcut,
+                "parameters": part.parameters,
+                "MFLOPs": part.macs / 1e6,
+                "receptive field, px": part.receptive_field or None,
+            }
+            for part in built.parts
+        ],
+        column_config={
+            "parameters": st.column_config.NumberColumn(format="localized"),
+            "MFLOPs": st.column_config.NumberColumn(format="%.2f"),
+        },
+        hide_index=True,
+    )
+    st.caption(f"Preprocessing: {model.spec.preprocessing.describe()}. Weights' SHA-256: {model.digest[:16]}…")
+    card = zoo.card(model.spec)
+    if card is not None:
+        st.subheader("How it was trained")
+        widgets.chart(figures.training_curve(card["curve"]), "curve")

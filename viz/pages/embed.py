@@ -1,0 +1,214 @@
+"""The page that shows how a network arranges images."""
+
+import csv
+import io
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from features import evaluate, extract, zoo
+from features.datasets import ImageSet
+from features.embed import Projection
+from features.extract import FeatureSet
+from viz import cache, rasters, widgets
+from viz.components import hover_pictures
+from viz.figures import embed as figures
+
+TITLE, ICON = "Embedding", ":material/scatter_plot:"
+SHOWN = 60
+LABEL, PREDICTION, CORRECTNESS = "label", "prediction", "correctness"
+CHART = "embedding"
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What the page is about: the network, the images and what was found for them."""
+
+    model: zoo.Model
+    images: ImageSet
+    features: FeatureSet
+    correct: np.ndarray | None
+
+    def label(self, row: int) -> str | None:
+        labels = self.features.labels
+        return None if labels is None else self.features.class_names[labels[row]]
+
+    def prediction(self, row: int) -> str | None:
+        predictions = self.features.predictions
+        return None if predictions is None else _class_names(self)[predictions[row]]
+
+
+def render() -> None:
+    """A map of one stage's pooled features; a lasso brings up the chosen images."""
+    st.title("How the network arranges images")
+    with widgets.show_errors():
+        model, images = widgets.model(), widgets.images()
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            stage, method, neighbours, min_dist, seed = _settings(model)
+            colour = _colour_by(model, images)
+        features = widgets.result(cache.features_job(model, images), f"Reading {len(images):,} images")
+        shown = Shown(model, images, features, evaluate.correct(model.spec, images, features))
+        job = cache.embed_job(features, stage, method, neighbours, min_dist, seed)
+        projection = widgets.result(job, f"Laying out {len(features):,} points")
+        if features.rejected:
+            st.warning(f"{len(features.rejected)} images could not be read, the first: {features.rejected[0].reason}")
+        left, right = st.columns([2, 1], gap="medium")
+        with left:
+            rows = _draw(shown, projection, colour)
+        with right:
+            _trust(projection)
+            _selection(shown, rows)
+
+
+def _settings(model: zoo.Model) -> tuple[str, str, int, float, int]:
+    stages = model.network.stage_names
+    if st.session_state.get("stage") not in (None, *stages):
+        del st.session_state["stage"]  # the network before this one had more stages
+    stage = st.segmented_control("Stage", stages, default=stages[-1], key="stage", bind="query-params", required=True)
+    method = st.segmented_control(
+        "Method",
+        ("umap", "pca"),
+        default="umap",
+        format_func=str.upper,
+        key="method",
+        bind="query-params",
+        required=True,
+    )
+    with st.popover("Settings", icon=":material/tune:"):
+        neighbours = st.slider("Neighbours", 2, 100, 15, key="neighbours", bind="query-params")
+        min_dist = st.slider("Minimal distance (UMAP)", 0.0, 1.0, 0.1, key="min_dist", bind="query-params")
+        seed = st.number_input("Seed (UMAP)", 0, 10_000, 0, key="seed", bind="query-params")
+    return stage, method, neighbours, min_dist, seed
+
+
+def _colour_by(model: zoo.Model, images: ImageSet) -> str | None:
+    ways = [LABEL] if images.labels is not None else []
+    ways += [PREDICTION] if model.network.classifier is not None else []
+    ways += [CORRECTNESS] if len(ways) == 2 else []
+    if not ways:
+        return None
+    return st.segmented_control("Colour by", ways, default=ways[0], key="colour", bind="query-params", required=True)
+
+
+def _trust(projection: Projection) -> None:
+    with st.container(horizontal=True):
+        st.metric(
+            "Trustworthiness",
+            f"{projection.trustworthiness:.3f}",
+            help="1 when points that are neighbours here are neighbours in the feature space too (Venna & Kaski 2001).",
+            width="content",
+        )
+        st.metric(
+            "Neighbours kept",
+            f"{projection.kept:.0%}",
+            help=f"Share of each image's {projection.neighbours} nearest in the feature space that are still "
+            "its nearest here.",
+            width="content",
+        )
+
+
+def _draw(shown: Shown, projection: Projection, colour: str | None) -> list[int]:
+    """The map; returns the rows inside the last lasso or box."""
+    features = shown.features
+    groups, names = _groups(shown, colour)
+    texts = [_text(shown, row) for row in range(len(features))]
+    figure = figures.scatter(projection, groups, names, texts, features.rows)
+    event = widgets.chart(figure, CHART, on_select="rerun", selection_mode=("lasso", "box"))
+    hover_pictures(
+        CHART,
+        cache.sheet(shown.images.digest, shown.images),
+        cache.SHEET_TILE,
+        cache.SHEET_COLUMNS,
+        min(len(shown.images), cache.SHEET_LIMIT),
+    )
+    st.caption(
+        "Every point is an image: its stage's output averaged over space, laid out so that similar ones lie "
+        "close. Distances between far "
+        "groups, and the groups' sizes, mean little. Draw a lasso or a box to see the images; point at one to see it."
+    )
+    # Kept apart from the chart, whose own selection is lost when its colours change.
+    scope = f"{shown.model.digest} {shown.images.digest}"
+    if event.selection.point_indices:
+        st.session_state["chosen_rows"] = (scope, sorted(event.selection.point_indices))
+    kept_scope, rows = st.session_state.get("chosen_rows", (scope, []))
+    return [row for row in rows if row < len(features)] if kept_scope == scope else []
+
+
+def _groups(shown: Shown, colour: str | None) -> tuple[np.ndarray, list[str]]:
+    """Each point's group and the groups' names."""
+    features = shown.features
+    if colour == LABEL and features.labels is not None:
+        return features.labels, list(features.class_names)
+    if colour == PREDICTION and features.predictions is not None:
+        found, groups = np.unique(features.predictions, return_inverse=True)
+        return groups, [_class_names(shown)[int(index)] for index in found]
+    if colour == CORRECTNESS and shown.correct is not None:
+        return (~shown.correct).astype(int), ["correct", "wrong"]
+    if colour == CORRECTNESS:
+        st.info("The labels do not match the network's classes, so nothing can be called correct.")
+    return np.zeros(len(features), dtype=int), ["images"]
+
+
+def _class_names(shown: Shown) -> tuple[str, ...]:
+    return evaluate.class_names(shown.model.spec, shown.images)
+
+
+def _text(shown: Shown, row: int) -> str:
+    lines = [shown.features.ids[row]]
+    label, prediction = shown.label(row), shown.prediction(row)
+    lines += [f"label: {label}"] if label else []
+    if prediction and shown.features.confidences is not None:
+        lines.append(f"predicted: {prediction} ({shown.features.confidences[row]:.0%})")
+    return "|".join(line.replace("|", "/") for line in lines)
+
+
+def _selection(shown: Shown, rows: list[int]) -> None:
+    if not rows:
+        st.subheader("Nothing selected yet")
+        st.caption("The images inside your lasso appear here.")
+        return
+    st.subheader(f"{len(rows):,} images selected")
+    if shown.correct is not None:
+        right = int(shown.correct[rows].sum())
+        st.markdown(f"{right:,} of them are classified correctly, {len(rows) - right:,} are not.")
+    with st.container(horizontal=True):
+        st.download_button(
+            "Download the selection (CSV)",
+            lambda: _table(shown, rows),
+            file_name="selection.csv",
+            mime="text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+        if st.button("Clear", icon=":material/close:"):
+            del st.session_state["chosen_rows"]
+            st.rerun()
+    first = rows[:SHOWN]
+    found = extract.pictures(shown.images, [int(shown.features.rows[row]) for row in first])
+    with st.container(key="thumbnails"):
+        st.image(
+            [np.asarray(rasters.square(picture, 112)) for picture in found],
+            caption=[_caption(shown, row) for row in first],
+            width=112,
+        )
+    if len(rows) > SHOWN:
+        st.caption(f"The first {SHOWN} of {len(rows):,}.")
+
+
+def _caption(shown: Shown, row: int) -> str:
+    label, prediction = shown.label(row), shown.prediction(row)
+    if label and prediction and shown.correct is not None and not shown.correct[row]:
+        return widgets.escape(f"{label} → {prediction}")
+    return widgets.escape(label or prediction or shown.features.ids[row])
+
+
+def _table(shown: Shown, rows: list[int]) -> str:
+    buffer = io.StringIO()
+    table = csv.writer(buffer)
+    table.writerow(["id", "label", "prediction", "confidence"])
+    confidences = shown.features.confidences
+    for row in rows:
+        confidence = "" if confidences is None else f"{confidences[row]:.6f}"
+        table.writerow([shown.features.ids[row], shown.label(row) or "", shown.prediction(row) or "", confidence])
+    return buffer.getvalue()

@@ -1,0 +1,62 @@
+"""Colours and number formats that all figures share."""
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+# Okabe & Ito 2008: told apart by colour-blind readers, on white and on black.
+BLUE, ORANGE, GREEN, RED = "#0072b2", "#e69f00", "#009e73", "#d55e00"
+PURPLE, SKY, GREY = "#cc79a7", "#56b4e9", "#8a939b"
+CATEGORIES = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, "#b8a90b", "#7f3c8d", "#4b4b8f", "#a5673f", GREY, "#3d9970")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross")
+SHORTCUT_COLOURS = {"identity": BLUE, "projection": ORANGE, "padding": GREEN, "none": GREY}
+GRID = "rgba(128, 138, 147, 0.25)"
+COLOUR_MAPS = ("Inferno", "Viridis", "Cividis", "Turbo", "Greys")
+
+
+def category_colour(index: int) -> str:
+    return CATEGORIES[index % len(CATEGORIES)]
+
+
+def style(figure: go.Figure, height: int, title: str = "") -> go.Figure:
+    """The look that figures share: no background of their own, thin grid, room for the axis titles."""
+    figure.update_layout(
+        height=height,
+        title={"text": title, "font": {"size": 15}, "x": 0, "xanchor": "left"},
+        margin={"l": 60, "r": 20, "t": 48 if title else 20, "b": 50},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        hoverlabel={"align": "left"},
+        legend={"orientation": "h", "y": -0.22, "x": 0},
+    )
+    figure.update_xaxes(gridcolor=GRID, zerolinecolor=GRID)
+    figure.update_yaxes(gridcolor=GRID, zerolinecolor=GRID)
+    return figure
+
+
+def ink(figure: go.Figure, dark: bool) -> go.Figure:
+    """The same figure with text that reads well on the app's light or dark background."""
+    colour = "#d5dde5" if dark else "#2b3843"
+    figure.update_layout(font_color=colour, legend_font_color=colour)
+    for update in (figure.update_xaxes, figure.update_yaxes):
+        update(tickfont_color=colour, title_font_color=colour)
+    return figure
+
+
+def count(number: float) -> str:
+    """1234567 -> '1.23 M'."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(number) >= size:
+            return f"{number / size:.3g} {letter}"
+    return f"{number:.0f}"
+
+
+def shape(dimensions: Sequence[int]) -> str:
+    """(64, 56, 56) -> '64 x 56 x 56' with real multiplication signs."""
+    return " × ".join(map(str, dimensions))
+
+
+def seconds(number: float) -> str:
+    """90 -> '1 min 30 s'."""
+    minutes, rest = divmod(round(number), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
