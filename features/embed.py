@@ -15,6 +15,7 @@ from features.progress import Progress, Task
 METHODS = ("umap", "pca")
 ROWS_AT_ONCE = 2048
 TRUST_LIMIT = 5000
+REPORT_SECONDS = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,11 +139,24 @@ def trust(features: np.ndarray, points: np.ndarray, k: int, seed: int = 0) -> tu
 def _pca(features: np.ndarray) -> np.ndarray:
     from sklearn.decomposition import PCA
 
+    if _all_alike(features):
+        return np.zeros((len(features), 2), dtype=np.float32)  # PCA would divide by the variance, which is 0
     return PCA(2, svd_solver="full").fit_transform(features.astype(np.float64)).astype(np.float32)  # (N, 2)
 
 
+def _all_alike(features: np.ndarray) -> bool:
+    return bool((features == features[0]).all())
+
+
+def _start(features: np.ndarray) -> str:
+    """Where UMAP's layout starts: the graph's spectrum needs some fifty images, PCA needs images that differ."""
+    if len(features) >= 50:
+        return "spectral"
+    return "random" if _all_alike(features) else "pca"
+
+
 def _umap(features: np.ndarray, graph: Neighbours, min_dist: float, seed: int) -> Task[np.ndarray]:
-    def fit(report: Callable[[int, int], None]) -> np.ndarray:
+    def fit(report: Callable[[int, int], None], stopped: threading.Event) -> np.ndarray:
         import umap  # seconds to import, so only here
 
         with warnings.catch_warnings():
@@ -154,9 +168,14 @@ def _umap(features: np.ndarray, graph: Neighbours, min_dist: float, seed: int) -
                 random_state=seed,
                 precomputed_knn=(graph.indices, graph.distances),
                 n_jobs=1,
-                init="pca" if len(features) < 50 else "spectral",
+                init=_start(features),
                 verbose=False,
-                tqdm_kwds={"disable": False, "file": _Reports(report), "mininterval": 0.2, "bar_format": "{n} {total}"},
+                tqdm_kwds={
+                    "disable": False,
+                    "file": _Reports(report),
+                    "mininterval": _Interval(stopped),
+                    "bar_format": "{n} {total}",
+                },
             )
             return reducer.fit_transform(features)
 
@@ -183,26 +202,44 @@ class _Stopped(Exception):
     """Raised inside a fit whose task was closed."""
 
 
+class _Interval(float):
+    """Seconds between two reports of UMAP's progress bar; ends the fit once `stopped` is set.
+
+    The bar compares the time with it between epochs, the one moment at which a fit can be left. An exception from
+    the bar's file would leave its lock held for good, and every later bar of the process would wait for it.
+    """
+
+    def __new__(cls, stopped: threading.Event) -> "_Interval":
+        interval = super().__new__(cls, REPORT_SECONDS)
+        interval.stopped = stopped
+        return interval
+
+    stopped: threading.Event
+
+    def __le__(self, seconds: float) -> bool:
+        if self.stopped.is_set():
+            raise _Stopped
+        return super().__le__(seconds)
+
+
 # One fit at a time: numba's threads and the filters of `warnings` are shared by the whole process.
 _ONE_FIT = threading.Lock()
 
 
-def _threaded(fit: Callable[[Callable[[int, int], None]], np.ndarray]) -> Task[np.ndarray]:
+def _threaded(fit: Callable[[Callable[[int, int], None], threading.Event], np.ndarray]) -> Task[np.ndarray]:
     """Run a blocking fit as a task: its reports come out as they are made, and closing the task stops it."""
     reports: queue.Queue[Progress | None] = queue.Queue()
     stopped = threading.Event()
     outcome: dict[str, Any] = {}
 
     def report(done: int, total: int) -> None:
-        if stopped.is_set():
-            raise _Stopped
         reports.put(Progress(done, total, "epoch", "layout"))
 
     def work() -> None:
         try:
             with _ONE_FIT:
                 if not stopped.is_set():  # the task may have been closed while another fit went on
-                    outcome["points"] = fit(report)
+                    outcome["points"] = fit(report, stopped)
         except _Stopped:
             pass
         except BaseException as error:
