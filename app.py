@@ -4,7 +4,7 @@ from types import ModuleType
 
 import streamlit as st
 
-from viz import widgets
+from viz import cache, widgets
 from viz.pages import anatomy, embed, residual, saliency
 
 PAGES = (anatomy, saliency, embed, residual)
@@ -19,7 +19,10 @@ def main() -> None:
         ]
     )
     widgets.sidebar()
-    chosen.run()
+    try:
+        chosen.run()
+    finally:  # after the page's own work, however it ends
+        cache.warm_up()
 
 
 def _path(page: ModuleType) -> str:

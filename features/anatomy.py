@@ -1,6 +1,7 @@
 """Tells what a network is made of: shapes, layers, parameters, operations and receptive fields."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -58,6 +59,7 @@ class Anatomy:
         return max(part.receptive_field for part in self.parts)
 
 
+@cache
 def anatomy(architecture: Architecture, side: int) -> Anatomy:
     """Walk an architecture with an image of `side` pixels; needs no weights and no memory."""
     with torch.device("meta"):
@@ -104,7 +106,8 @@ def _run(module: nn.Module, x: Tensor) -> tuple[Tensor, int]:
         return module(x), 0  # identity, padding and absent shortcuts multiply nothing
     macs = 0
     for layer in module:
-        x = layer(x)
+        if not isinstance(layer, nn.BatchNorm2d | nn.ReLU):  # these keep the shape, and are slow without memory
+            x = layer(x)
         if isinstance(layer, nn.Conv2d):
             macs += layer.weight.numel() * x.shape[2] * x.shape[3]
         elif isinstance(layer, nn.Linear):

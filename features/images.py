@@ -1,14 +1,13 @@
 """Turns the bytes of an image file into an upright RGB picture and into a network's input, safely."""
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms._presets import ImageClassification
 
 from features.errors import FeatureError, ImageError
 
@@ -146,7 +145,10 @@ class Preprocessing:
         pixels = (self(image) * std + mean).clamp(0, 1).mul(255).round().to(torch.uint8)  # (C, S, S)
         return pixels.expand(3, -1, -1).permute(1, 2, 0).numpy()  # (S, S, 3)
 
-    def _preset(self) -> ImageClassification:
+    def _preset(self) -> Callable[[Image.Image], Tensor]:
+        from torchvision.transforms import InterpolationMode  # seconds to import, and not every page needs it
+        from torchvision.transforms._presets import ImageClassification
+
         return ImageClassification(
             crop_size=self.crop,
             resize_size=self.resize,

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ TORCHVISION = {
     "wide_resnet50_2": imagenet("bottleneck", (3, 4, 6, 3), width_per_group=128),
     "wide_resnet101_2": imagenet("bottleneck", (3, 4, 23, 3), width_per_group=128),
 }
+V1_ONLY = ("resnet18", "resnet34", "resnext101_64x4d")  # of the others torchvision has two sets of weights
 METADATA = {"name", "family", "architecture", "preprocessing", "classes", "source", "licence"}
 CIFAR_DEPTHS = (20, 32, 44, 56, 110)
 CIFAR_NAME = re.compile(r"(resnet|plain)(\d+)-cifar(-b)?")
@@ -95,6 +97,18 @@ def catalogue() -> tuple[ModelSpec, ...]:
     return (*_bundled(), *_torchvision(), *_cifar())
 
 
+def names() -> tuple[str, ...]:
+    """The names of those that have weights, here or at torchvision; torchvision itself is not imported for them."""
+    return (
+        *(entry.name for entry in _bundled()),
+        *(f"{name}-v{version}" for name in TORCHVISION for version in _versions(name)),
+    )
+
+
+def _versions(name: str) -> tuple[int, ...]:
+    return (1,) if name in V1_ONLY else (1, 2)
+
+
 def spec(name: str) -> ModelSpec:
     """The catalogue's entry for a name.
 
@@ -102,15 +116,16 @@ def spec(name: str) -> ModelSpec:
     is known: 'resnet20-cifar' (option A shortcuts), 'resnet20-cifar-b' (option B), 'plain20-cifar' (none).
     Raises FeatureError for unknown names.
     """
-    known = {entry.name: entry for entry in catalogue()}
-    if name in TORCHVISION:
-        return known[max(entry for entry in known if entry.startswith(f"{name}-v"))]
-    if name in known:
-        return known[name]
     if CIFAR_NAME.fullmatch(name):
         return _cifar_spec(name)
+    if name in TORCHVISION:
+        name = f"{name}-v{_versions(name)[-1]}"
+    for entry in chain(_bundled(), _torchvision()):  # torchvision's are made, slowly, only if it comes to them
+        if entry.name == name:
+            return entry
     raise FeatureError(
-        f"There is no network called {name!r}. `python -m features models` lists them: {', '.join(known)}."
+        f"There is no network called {name!r}. `python -m features models` lists them: "
+        f"{', '.join(entry.name for entry in catalogue())}."
     )
 
 
@@ -261,10 +276,11 @@ def _torchvision() -> Iterator[ModelSpec]:
     from torchvision.models import get_model_weights
 
     for name, architecture in TORCHVISION.items():
-        for weights in get_model_weights(name):
+        for version in _versions(name):
+            weights = get_model_weights(name)[f"IMAGENET1K_V{version}"]
             path = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rsplit("/", 1)[1]
             yield ModelSpec(
-                name=f"{name}-{'v2' if weights.name.endswith('V2') else 'v1'}",
+                name=f"{name}-v{version}",
                 family=_family(name),
                 architecture=architecture,
                 preprocessing=_preprocessing_of(weights.transforms()),

@@ -3,10 +3,11 @@
 import threading
 from pathlib import Path
 
+import numpy as np
 import streamlit as st
 import torch
 
-from features import anatomy, datasets, embed, extract, residual, saliency, zoo
+from features import datasets, embed, extract, residual, saliency, zoo
 from features.datasets import ImageSet
 from features.extract import FeatureSet
 from viz import rasters
@@ -15,6 +16,7 @@ from viz.jobs import Job, Jobs
 SHEET_TILE = 48
 SHEET_COLUMNS = 32
 SHEET_LIMIT = 4096
+STRIP_LIMIT = 120
 
 
 @st.cache_resource
@@ -43,13 +45,6 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-@st.cache_data(max_entries=64)
-def anatomy_of(name: str, digest: str, _model: zoo.Model) -> anatomy.Anatomy:
-    """What a network is made of."""
-    spec = _model.spec
-    return anatomy.anatomy(spec.architecture, spec.preprocessing.crop)
-
-
 @st.cache_data(max_entries=256, show_spinner="Looking at the image")
 def saliency_maps(
     model_digest: str, image_digest: str, class_id: int | None, _model: zoo.Model, _image
@@ -64,6 +59,14 @@ def sheet(images_digest: str, _images: ImageSet) -> str:
     """Small pictures of a set's first images on one sheet, as a data link, for hovering."""
     shown = extract.pictures(_images, range(min(len(_images), SHEET_LIMIT)))
     return rasters.data_uri(rasters.jpeg(rasters.contact_sheet(shown, SHEET_TILE, SHEET_COLUMNS)))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def strip(images_digest: str, _images: ImageSet) -> tuple[list[int], str]:
+    """Rows spread evenly over a set, and their small pictures on one sheet, as a data link."""
+    rows = np.unique(np.linspace(0, len(_images) - 1, STRIP_LIMIT).round().astype(int)).tolist()
+    shown = extract.pictures(_images, rows)
+    return rows, rasters.data_uri(rasters.jpeg(rasters.contact_sheet(shown, SHEET_TILE, SHEET_COLUMNS)))
 
 
 def features_job(model: zoo.Model, images: ImageSet) -> Job:

@@ -1,6 +1,7 @@
-"""Browser parts that Streamlit lacks: overlays with an opacity slider, and pictures beside the pointer."""
+"""Browser parts that Streamlit lacks: overlays with an opacity slider, small pictures to click, and pictures beside
+the pointer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import streamlit as st
@@ -30,8 +31,8 @@ _OVERLAYS = st.components.v2.component(
 .opacity { display: flex; align-items: center; gap: .6rem; margin-bottom: .8rem; }
 .opacity, figure { font: 14px var(--st-font); color: var(--st-text-color); }
 .opacity input { width: min(280px, 45vw); accent-color: var(--st-primary-color); }
-.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(170px, 1fr)); gap: 14px; }
-figure { margin: 0; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(170px, 1fr)); gap: 14px; }
+figure { margin: 0; max-width: 340px; }
 figcaption { margin-bottom: 4px; font-weight: 600; }
 .stack { position: relative; aspect-ratio: 1; overflow: hidden; }
 .stack { border-radius: 6px; border: 1px solid var(--st-border-color); }
@@ -94,6 +95,61 @@ def overlays(tiles: Sequence[Overlay], opacity: float, key: str) -> float:
     )
     value = state.opacity
     return min(1.0, max(0.0, float(value))) if isinstance(value, int | float) else opacity
+
+
+_PICKER = st.components.v2.component(
+    "picture_picker",
+    html="""
+<div class="strip" role="listbox" aria-label="Images of the set"></div>
+""",
+    css="""
+.strip { display: grid; grid-template-columns: repeat(auto-fill, minmax(44px, 1fr)); gap: 4px; }
+.strip { max-height: 196px; overflow-y: auto; padding: 3px; }
+button { aspect-ratio: 1; padding: 0; border: 0; border-radius: 4px; cursor: pointer; }
+button { background-color: var(--st-secondary-background-color); background-image: var(--sheet); }
+button:hover { outline: 2px solid var(--st-border-color); }
+button[aria-selected="true"], button:focus-visible { outline: 3px solid var(--st-primary-color); }
+""",
+    js="""
+export default function (component) {
+  const { parentElement, data, setTriggerValue } = component
+  const strip = parentElement.querySelector(".strip")
+  const rows = Math.max(1, Math.ceil(data.titles.length / data.columns))
+  const share = (place, count) => count > 1 ? 100 * place / (count - 1) + "%" : "0"
+  strip.style.setProperty("--sheet", `url(${data.sheet})`)
+  strip.replaceChildren(...data.titles.map((title, place) => {
+    const button = document.createElement("button")
+    button.title = title
+    button.setAttribute("role", "option")
+    button.setAttribute("aria-label", title)
+    button.setAttribute("aria-selected", String(place === data.chosen))
+    button.style.backgroundSize = `${data.columns * 100}% ${rows * 100}%`
+    button.style.backgroundPosition =
+      `${share(place % data.columns, data.columns)} ${share(Math.floor(place / data.columns), rows)}`
+    button.onclick = () => setTriggerValue("place", place)
+    return button
+  }))
+}
+""",
+)
+
+
+def picture_picker(
+    sheet: str, columns: int, titles: Sequence[str], chosen: int | None, key: str, on_pick: Callable[[int], None]
+) -> None:
+    """Small pictures to choose one from, by mouse or keyboard; `on_pick` hears which before the page runs again.
+
+    sheet: a data link to a sheet of square pictures, one for each title, in rows of `columns`. chosen: the place
+    of the present choice, or None.
+    """
+
+    def picked() -> None:
+        place = st.session_state[key].place
+        if isinstance(place, int) and 0 <= place < len(titles):
+            on_pick(place)
+
+    data = {"sheet": sheet, "columns": columns, "titles": list(titles), "chosen": chosen}
+    _PICKER(key=key, data=data, on_place_change=picked)
 
 
 _HOVER = st.components.v2.component(

@@ -3,7 +3,8 @@
 import streamlit as st
 
 from features import zoo
-from viz import cache, theme, widgets
+from features.anatomy import Anatomy, anatomy
+from viz import theme, widgets
 from viz.figures import anatomy as figures
 
 TITLE, ICON = "Network", ":material/account_tree:"
@@ -25,7 +26,7 @@ def render() -> None:
     st.title("What this network is")
     with widgets.show_errors():
         model = widgets.model()
-        built = cache.anatomy_of(model.spec.name, model.digest, model)
+        built = anatomy(model.spec.architecture, model.spec.preprocessing.crop)
         _headline(model, built)
         widgets.chart(figures.network(built), "network")
         st.caption(
@@ -37,7 +38,7 @@ def render() -> None:
         _details(model, built)
 
 
-def _headline(model: zoo.Model, built) -> None:
+def _headline(model: zoo.Model, built: Anatomy) -> None:
     spec = model.spec
     st.markdown(f"**{widgets.escape(spec.name)}** · {spec.family} · weights: {widgets.escape(spec.source)}")
     card = zoo.card(spec)
@@ -63,7 +64,7 @@ def _headline(model: zoo.Model, built) -> None:
             st.metric(label, value, help=helps.get(label), width="content")
 
 
-def _one_block(built) -> None:
+def _one_block(built: Anatomy) -> None:
     st.subheader("Inside one block")
     blocks = {part.name: part for part in built.parts if part.shortcut}
     name = st.selectbox("Block", list(blocks), key="block", bind="query-params", width=220)
@@ -73,7 +74,7 @@ def _one_block(built) -> None:
         st.caption("This is a plain network: the branch's output goes on alone, and nothing is added to it.")
 
 
-def _details(model: zoo.Model, built) -> None:
+def _details(model: zoo.Model, built: Anatomy) -> None:
     st.subheader("Where the parameters and the work are")
     widgets.chart(figures.budget(built), "budget")
     st.dataframe(

@@ -16,7 +16,7 @@ from features.datasets import ImageSet
 from features.errors import ImageError
 from features.saliency import SaliencyMaps
 from viz import cache, rasters, theme, widgets
-from viz.components import Overlay, overlays
+from viz.components import Overlay, overlays, picture_picker
 from viz.figures import saliency as figures
 
 TITLE, ICON = "Saliency", ":material/visibility:"
@@ -41,9 +41,11 @@ def render() -> None:
     with widgets.show_errors():
         model = widgets.model()
         model.need_classifier()
-        left, right = st.columns([1, 1.4], gap="large")
+        left, middle, right = st.columns([1.1, 0.7, 1.2], gap="medium")
         with left:
             chosen = _choose_image()
+        with middle:
+            _show_image(chosen)
         predicted = cache.saliency_maps(model.digest, chosen.digest, None, model, chosen.picture)
         with right:
             class_id = _choose_class(model, predicted)
@@ -68,13 +70,16 @@ def _choose_image() -> Chosen:
             st.stop()
         data = file.getvalue()
         chosen = Chosen(pictures.decode(data, file.name), hashlib.sha256(data).hexdigest(), file.name, None)
+    return chosen
+
+
+def _show_image(chosen: Chosen) -> None:
     shown = np.asarray(chosen.picture)
     st.image(
         rasters.magnify(shown, 160) if min(shown.shape[:2]) < 160 else shown,
         caption=widgets.escape(chosen.name + (f", label: {chosen.label}" if chosen.label else "")),
-        width=220,
+        width="stretch",
     )
-    return chosen
 
 
 def _from_set(images: ImageSet) -> Chosen:
@@ -87,12 +92,29 @@ def _from_set(images: ImageSet) -> Chosen:
             min_value=0, max_value=len(images) - 1, step=1, key="image", bind="query-params",
         )
     )  # fmt: skip
+    _strip(images, index)
     try:
         picture = images.open(index)
     except ImageError as error:
         raise ImageError(f"{error} Choose another number.") from error
     digest = hashlib.sha256(picture.tobytes()).hexdigest()
     return Chosen(picture, digest, images.ids[index], images.label_name(index))
+
+
+def _strip(images: ImageSet, index: int) -> None:
+    rows, sheet = cache.strip(images.digest, images)
+
+    def pick(place: int) -> None:
+        st.session_state["image"] = rows[place]
+
+    picture_picker(
+        sheet,
+        cache.SHEET_COLUMNS,
+        [images.label_name(row) or images.ids[row] for row in rows],
+        rows.index(index) if index in rows else None,
+        "strip",
+        pick,
+    )
 
 
 def _names(model: zoo.Model) -> list[str]:
