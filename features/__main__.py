@@ -6,11 +6,14 @@ import sys
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from features.errors import FeatureError
 from features.progress import Progress, Result, Task, finish
 from features.recipe import Recipe
+
+if TYPE_CHECKING:
+    from features.zoo import Model
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -130,12 +133,19 @@ def _models(options: argparse.Namespace) -> None:
     print("\nGFLOPs: a multiplication and an addition counted as one, for one image, as in He et al. 2015.")
 
 
-def _evaluate(options: argparse.Namespace) -> None:
+def _load(options: argparse.Namespace) -> "Model":
     from features import zoo
+
+    if options.weights is None and (entry := zoo.spec(options.model or zoo.DEFAULT)).file is None:
+        _show(zoo.fetch(entry))
+    return zoo.load(options.model, options.weights, options.classes)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
     from features.datasets import open_images
     from features.evaluate import evaluate
 
-    model = zoo.load(options.model, options.weights, options.classes)
+    model = _load(options)
     images = open_images(options.source, options.data_root, options.download)
     if options.limit:
         images = images.sample(options.limit)

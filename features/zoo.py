@@ -11,11 +11,12 @@ from typing import Any
 
 import torch
 
-from features import checkpoint
+from features import checkpoint, download
 from features.architecture import Architecture, cifar, imagenet
 from features.errors import FeatureError, WeightsError
 from features.images import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from features.network import ResidualNetwork
+from features.progress import Task, finish
 
 BUNDLED = Path(__file__).parent / "bundled"
 DEFAULT = "resnet20-fashion"
@@ -47,7 +48,8 @@ class ModelSpec:
     """What a network is called, is, sees and says.
 
     class_names: one per logit, or () when unknown. source: whose weights, in words. licence: theirs.
-    file: the weights on this machine, or None. url: where torchvision would fetch them, or None.
+    file: the weights on this machine, or None. url: where torchvision would fetch them, or None; megabytes: how
+    large they are there, in MiB.
     """
 
     name: str
@@ -59,6 +61,7 @@ class ModelSpec:
     licence: str
     file: Path | None = None
     url: str | None = None
+    megabytes: float = 0.0
 
     def class_name(self, index: int) -> str:
         """The name of class `index`, or its number."""
@@ -139,7 +142,7 @@ def load(name: str | None = None, weights: Path | None = None, classes: Path | N
     """
     if weights is None:
         entry = spec(name or DEFAULT)
-        file = checkpoint.read(_fetch(entry))
+        file = checkpoint.read(entry.file or finish(fetch(entry)))
         network = checkpoint.load(file, checkpoint.check(file, entry.architecture))
     else:
         file = checkpoint.read(weights)
@@ -148,6 +151,19 @@ def load(name: str | None = None, weights: Path | None = None, classes: Path | N
     if classes is not None:
         entry = replace(entry, class_names=read_classes(classes, entry.architecture.classes))
     return Model(network, entry, file.digest)
+
+
+def fetch(entry: ModelSpec) -> Task[Path]:
+    """Fetch the weights of an entry that has none on this machine, with torchvision's own downloader and cache.
+
+    Raises WeightsError if there is nowhere to fetch them from, or if they cannot be fetched.
+    """
+    if entry.url is None:
+        raise WeightsError(
+            f"{entry.name} has no weights of its own. "
+            "Give a file with --weights FILE, or train it: python -m features train."
+        )
+    return (yield from download.fetch(entry.url, entry.megabytes))
 
 
 def read_classes(path: Path, n_classes: int | None) -> tuple[str, ...]:
@@ -278,7 +294,7 @@ def _torchvision() -> Iterator[ModelSpec]:
     for name, architecture in TORCHVISION.items():
         for version in _versions(name):
             weights = get_model_weights(name)[f"IMAGENET1K_V{version}"]
-            path = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rsplit("/", 1)[1]
+            path = download.cached(weights.url)
             yield ModelSpec(
                 name=f"{name}-v{version}",
                 family=_family(name),
@@ -289,6 +305,7 @@ def _torchvision() -> Iterator[ModelSpec]:
                 licence="BSD-3-Clause (torchvision); trained on ImageNet, non-commercial research terms",
                 file=path if path.is_file() else None,
                 url=weights.url,
+                megabytes=weights.meta["_file_size"],
             )
 
 
@@ -320,32 +337,3 @@ def _cifar_spec(name: str) -> ModelSpec:
     family = "plain CIFAR network" if shortcut == "none" else "CIFAR ResNet"
     architecture = cifar(int(match[2]), shortcut)
     return ModelSpec(name, family, architecture, CIFAR_PREPROCESSING, (), "none: give --weights or train it", "")
-
-
-def _fetch(entry: ModelSpec) -> Path:
-    """The file of an entry's weights, fetched by torchvision's own downloader if it is not there yet."""
-    if entry.file is not None:
-        return entry.file
-    if entry.url is None:
-        raise WeightsError(
-            f"{entry.name} has no weights of its own. "
-            "Give a file with --weights FILE, or train it: python -m features train."
-        )
-    target = Path(torch.hub.get_dir()) / "checkpoints" / entry.url.rsplit("/", 1)[1]
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(entry.url, str(target), _hash_prefix(entry.url))
-    except (OSError, RuntimeError) as error:  # URLError is an OSError; a wrong hash is a RuntimeError
-        raise WeightsError(
-            f"The weights of {entry.name} could not be fetched: {error}. "
-            f"Fetch {entry.url} on a machine with a network and put it at {target}."
-        ) from error
-    return target
-
-
-def _hash_prefix(url: str) -> str:
-    """torch.hub's convention: the file's name ends in the first digits of its SHA-256."""
-    match = re.search(r"-([0-9a-f]{8,})\.", url)
-    if match is None:
-        raise WeightsError(f"{url} does not carry a checksum in its name. Fetch it by hand and use --weights.")
-    return match[1]

@@ -55,7 +55,6 @@ def test_the_command_lines_help_lists_every_command(capsys):
     assert all(f"\n    {command} " in text for command in COMMANDS)
 
 
-@pytest.mark.skipif(not README.is_file(), reason="README.md has not been written yet")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_stands_in_the_readme(command):
     assert f"python -m features {command}" in README.read_text(encoding="utf-8")

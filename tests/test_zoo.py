@@ -145,10 +145,12 @@ def test_weights_are_fetched_with_their_checksum_and_only_once(torch_home, resne
     assert calls == [(f"https://download.pytorch.org/models/{RESNET18_FILE}", "f37072fd")]
 
 
-@pytest.mark.parametrize("name", zoo.TORCHVISION)
-def test_the_checksum_that_is_asked_for_is_torch_hubs(name):
-    for weights in models.get_model_weights(name):
-        assert zoo._hash_prefix(weights.url) == torch.hub.HASH_REGEX.search(Path(weights.url).name).group(1)
+def test_the_names_that_can_be_chosen_are_all_that_torchvision_has_weights_for():
+    theirs = {
+        f"{name}-v{weights.name[-1]}" for name in zoo.TORCHVISION for weights in models.get_model_weights(name)
+    }
+    assert {name for name in zoo.names() if not name.endswith("-fashion")} == theirs
+    assert set(zoo.names()) == {entry.name for entry in zoo.catalogue() if entry.file or entry.url}
 
 
 def test_a_download_with_a_wrong_checksum_is_refused(monkeypatch):
@@ -156,7 +158,7 @@ def test_a_download_with_a_wrong_checksum_is_refused(monkeypatch):
         raise RuntimeError(f'invalid hash value (expected "{hash_prefix}", got "0000")')
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", answer)
-    with pytest.raises(WeightsError, match=r"resnet18-v1 could not be fetched: invalid hash value"):
+    with pytest.raises(WeightsError, match=rf"{RESNET18_FILE} could not be fetched: invalid hash value"):
         zoo.load("resnet18")
 
 
