@@ -1,8 +1,6 @@
 """Turns an image set into augmented training batches, the same ones whenever they are asked for."""
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
@@ -25,22 +23,17 @@ def measure(images: ImageSet, limit: int = 10_000, seed: int = 0) -> Preprocessi
     small = first.width == first.height <= SMALL
     resize, crop = (first.width, first.width) if small else (256, 224)
     probe = images.sample(limit, seed)
-    grey = all(_is_grey(probe.open(index)) for index in range(min(64, len(probe))))
-    channels = 1 if grey else 3
-    raw = Preprocessing(resize, crop, (0.0,) * channels, (1.0,) * channels)
-    sums, squares = torch.zeros(channels, dtype=torch.float64), torch.zeros(channels, dtype=torch.float64)
+    raw = Preprocessing(resize, crop, (0.0,) * 3, (1.0,) * 3)
+    sums, squares = torch.zeros(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
+    grey = True
     for index in range(len(probe)):
-        pixels = raw(probe.open(index)).double()  # (C, S, S)
+        pixels = raw(probe.open(index)).double()  # (3, S, S)
+        grey = grey and bool((pixels == pixels[:1]).all())
         sums += pixels.mean((1, 2))
         squares += pixels.square().mean((1, 2))
-    mean = sums / len(probe)
-    std = (squares / len(probe) - mean.square()).clamp_min(1e-8).sqrt()  # at least 1e-4: images of one colour exist
+    mean = sums[: 1 if grey else 3] / len(probe)  # (C,); a grey picture's three channels are its grey values
+    std = (squares[: len(mean)] / len(probe) - mean.square()).clamp_min(1e-8).sqrt()  # one-colour sets get 1e-4
     return Preprocessing(resize, crop, _rounded(mean), _rounded(std))
-
-
-def _is_grey(image: Image.Image) -> bool:
-    pixels = np.asarray(image)
-    return bool((pixels == pixels[..., :1]).all())
 
 
 def _rounded(values: Tensor) -> tuple[float, ...]:
@@ -60,7 +53,8 @@ class _Augmented(Dataset):
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         # Seeded per image, so that the number of workers and a restart change nothing. Only worker processes run
         # this (see loader), so no generator of the caller's is touched.
-        torch.default_generator.manual_seed((self.seed * 10_007 + self.epoch) * 100_000_007 + index)
+        draw = (self.seed * 10_007 + self.epoch) * 100_000_007 + index
+        torch.default_generator.manual_seed(draw % 2**63)  # which is as much as a generator takes
         labels = self.images.labels
         assert labels is not None
         return self.transform(self.images.open(index)), int(labels[index])
@@ -69,12 +63,14 @@ class _Augmented(Dataset):
 def loader(images: ImageSet, preprocessing: Preprocessing, recipe: Recipe, epoch: int) -> DataLoader:
     """Shuffled, augmented batches of one epoch: pixels (N, C, S, S) and labels (N,).
 
-    They are fixed by the recipe's seed and the epoch, whatever the number of workers.
+    They are fixed by the recipe's seed and the epoch, whatever the number of workers. A single image that is
+    left over is left out: BatchNorm cannot normalise one value per channel.
     """
     return DataLoader(
         _Augmented(images, augmentation(preprocessing, recipe), recipe.seed, epoch),
         batch_size=recipe.batch_size,
         shuffle=True,
+        drop_last=len(images) % recipe.batch_size == 1,
         num_workers=max(recipe.workers, 1),
         generator=torch.Generator().manual_seed(recipe.seed * 10_007 + epoch),
         pin_memory=torch.cuda.is_available(),

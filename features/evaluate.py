@@ -139,16 +139,17 @@ def match_labels(spec: ModelSpec, images: ImageSet) -> np.ndarray:
             f"{images.name} has no labels. Put the images into one folder per class, named as the network's classes."
         )
     known: dict[str, int] = {}
-    for index, name in enumerate(spec.class_names):
-        known.setdefault(_plain(name), index)  # ImageNet has 'maillot' twice; the first is meant
-    wanted = [_plain(name) for name in images.class_names]
-    if known and all(name in known for name in wanted):
-        return np.array([known[name] for name in wanted], dtype=np.int64)[images.labels]
-    unknown = [name for name, plain in zip(images.class_names, wanted, strict=True) if plain not in known]
-    if len(unknown) == len(wanted) == spec.architecture.classes:  # other words altogether, as ImageNet's 'n01440764'
+    for spelling in (str, _plain):  # the exact one first: signs are all that tells 'C' from 'C++'
+        for index, name in enumerate(spec.class_names):
+            known.setdefault(spelling(name), index)  # ImageNet has 'maillot' twice; the first is meant
+    found = [known.get(name, known.get(_plain(name))) for name in images.class_names]
+    unknown = [name for name, index in zip(images.class_names, found, strict=True) if index is None]
+    if known and not unknown:
+        return np.array(found, dtype=np.int64)[images.labels]
+    if len(unknown) == len(found) == spec.architecture.classes:  # other words altogether, as ImageNet's 'n01440764'
         return images.labels
     raise DatasetError(
-        f"{images.name} has {len(wanted)} classes, and {spec.name} has {spec.architecture.classes}; "
+        f"{images.name} has {len(found)} classes, and {spec.name} has {spec.architecture.classes}; "
         f"{len(unknown)} names are not among the network's ({', '.join(unknown[:6])}). Rename the folders, name "
         "the network's classes with --classes FILE, or choose another network."
     )

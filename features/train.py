@@ -53,8 +53,8 @@ def fit(
     after each epoch for the curve; nothing is chosen by them.
     state_file: where the run is kept after every epoch. If it is there the run goes on from it, and ends as a
     run that was never interrupted would.
-    Raises FeatureError if the sets are unlabelled or differ in classes, if state_file is damaged or of
-    another run, or if the loss stops being a number.
+    Raises FeatureError if the sets are unlabelled, too small or differ in classes, if state_file is damaged or
+    of another run, or if the loss stops being a number; ImageError if a training image cannot be read.
     """
     _labels_of(images), _labels_of(test_images)
     if len(images.class_names) < 2:
@@ -66,6 +66,11 @@ def fit(
             f"Training and test images must have the same classes, but {images.name} has {len(images.class_names)} "
             f"({', '.join(images.class_names[:4])}, ...) and {test_images.name} {len(test_images.class_names)} "
             f"({', '.join(test_images.class_names[:4])}, ...)."
+        )
+    if len(images) < 2 or not len(test_images):
+        raise FeatureError(
+            f"Training needs at least 2 images to learn from and 1 to test with, but {images.name} has {len(images)} "
+            f"and {test_images.name} {len(test_images)}."
         )
     preprocessing = augment.measure(images)
     architecture = replace(architecture, classes=len(images.class_names), in_channels=preprocessing.channels)
@@ -105,7 +110,8 @@ class _Run:
             network = build(architecture)
         self.network = network.to(self.device).to(memory_format=torch.channels_last)
         self.optimizer = _make_optimizer(self.network, recipe)
-        steps = math.ceil(n_images / recipe.batch_size)
+        full, rest = divmod(n_images, recipe.batch_size)
+        steps = full + (rest > 1)  # as many as augment.loader gives
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             self.optimizer, lambda step: learning_rate_share(step, steps, recipe)
         )
@@ -179,7 +185,7 @@ class _Run:
             state = torch.load(self.path, weights_only=True, map_location="cpu")
         except Exception as error:  # a damaged file raises anything from KeyError to UnpicklingError
             raise FeatureError(f"{self.path} is damaged: {error}. Delete it to start the run anew.") from error
-        if not isinstance(state, dict) or "settings" not in state:
+        if not isinstance(state, dict) or state.keys() != {"network", "optimizer", "schedule", "settings", "curve"}:
             raise FeatureError(f"{self.path} is not the state of a training run. Choose another name or folder.")
         return state
 

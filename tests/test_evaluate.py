@@ -1,0 +1,283 @@
+"""Scores against scikit-learn on predictions made by hand, and how the labels of a set find the network's classes."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn import metrics
+from torch import nn
+
+from features import architecture, datasets, extract, network, zoo
+from features.errors import DatasetError, FeatureError
+from features.evaluate import class_names, correct, evaluate, match_labels
+from features.images import Preprocessing
+from features.progress import finish
+
+
+def reader(n_classes: int, names: tuple[str, ...] = ()) -> zoo.Model:
+    """A model that reads the class off a picture's red, where class k is written as 4k + 1.
+
+    Class j gets the logit 2jv - j^2 = v^2 - (j - v)^2 with v = k + 1/4, so that k comes first, and then those
+    next to it: k+1, k-1, k+2, k-2, ...
+    """
+    fc = nn.Linear(3, n_classes)
+    numbers = torch.arange(n_classes, dtype=torch.float32)
+    with torch.no_grad():
+        fc.weight.zero_()[:, 0] = 2 * numbers
+        fc.bias.copy_(-numbers.square())
+    block = network.ResidualBlock(network.NoShortcut(3, 1), nn.Sequential(nn.Identity()), nn.ReLU())
+    net = network.ResidualNetwork(nn.Sequential(nn.Identity()), {"layer1": [block]}, network.make_head(fc))
+    preprocessing = Preprocessing(2, 2, (0.0,) * 3, (4 / 255,) * 3)
+    shape = architecture.cifar(8, classes=n_classes)
+    return zoo.Model(network.freeze(net), zoo.ModelSpec("reader", "", shape, preprocessing, names, "", ""), "0" * 64)
+
+
+def written(predicted: list[int], labels: list[int] | None, names: tuple[str, ...]) -> datasets.ImageSet:
+    """Pictures in which `reader` reads `predicted`."""
+
+    def opener(index: int) -> Image.Image:
+        return Image.new("RGB", (2, 2), (4 * int(predicted[index]) + 1, 0, 0))
+
+    ids = tuple(f"{index}.png" for index in range(len(predicted)))
+    return datasets.ImageSet(
+        "written", ids, None if labels is None else np.array(labels, dtype=np.int64), names, "1" * 64, opener
+    )
+
+
+NAMES = ("ant", "bee", "cat", "dog", "eel", "fox", "gnu")
+# 'dog' is never predicted, 'eel' is predicted but never there, 'fox' is neither; 'gnu' is always right.
+TRUE = [0, 0, 0, 1, 1, 2, 2, 2, 2, 3, 3, 6, 6]
+PREDICTED = [0, 0, 1, 1, 4, 2, 2, 0, 1, 2, 4, 6, 6]
+RANDOM = np.random.default_rng(0).integers(0, 7, (2, 300)).tolist()
+
+by_hand_and_drawn = pytest.mark.parametrize(
+    ("true", "predicted"), [(TRUE, PREDICTED), RANDOM, (TRUE, TRUE)], ids=["by hand", "drawn", "all right"]
+)
+
+
+def evaluation(true, predicted):
+    return finish(evaluate(reader(7, NAMES), written(predicted, true, NAMES)))
+
+
+# --- scores ----------------------------------------------------------------------------------------------------------
+
+
+@by_hand_and_drawn
+def test_scores_are_scikit_learns(true, predicted):
+    found = evaluation(true, predicted)
+    present = sorted(set(true))
+    wanted = metrics.precision_recall_fscore_support(true, predicted, labels=present, zero_division=0)
+    for row, name in zip(wanted, ("precision", "recall", "f1", "support"), strict=True):
+        np.testing.assert_allclose([getattr(score, name) for score in found.per_class], row, rtol=1e-6, err_msg=name)
+    macro = metrics.precision_recall_fscore_support(true, predicted, labels=present, average="macro", zero_division=0)
+    assert (found.macro_precision, found.macro_recall, found.macro_f1) == pytest.approx(macro[:3], rel=1e-6)
+    assert found.accuracy == pytest.approx(metrics.accuracy_score(true, predicted))
+    np.testing.assert_array_equal(found.confusion, metrics.confusion_matrix(true, predicted, labels=range(7)))
+    assert found.n_images == len(true)
+
+
+@by_hand_and_drawn
+def test_top_five_is_scikit_learns_and_right_for_classes_near_the_predicted_one(true, predicted):
+    found = evaluation(true, predicted)
+    v = np.array(predicted)[:, None] + 0.25
+    closeness = -((np.arange(7) - v) ** 2)  # (N, K) the logits of `reader`, up to a constant
+    assert found.top5 == pytest.approx(metrics.top_k_accuracy_score(true, closeness, k=5, labels=range(7)))
+
+
+def test_scores_counted_by_hand():
+    found = evaluation(TRUE, PREDICTED)
+    assert [score.name for score in found.per_class] == ["ant", "bee", "cat", "dog", "gnu"]
+    ant, bee, cat, dog, gnu = found.per_class
+    assert (ant.precision, ant.recall, ant.support) == (pytest.approx(2 / 3), pytest.approx(2 / 3), 3)
+    assert (bee.precision, bee.recall, bee.support) == (pytest.approx(1 / 3), 0.5, 2)
+    assert (cat.precision, cat.recall, cat.support) == (pytest.approx(2 / 3), 0.5, 4)
+    assert (dog.precision, dog.recall, dog.f1, dog.support) == (0, 0, 0, 2)
+    assert (gnu.precision, gnu.recall, gnu.f1, gnu.support) == (1, 1, 1, 2)
+    assert found.accuracy == pytest.approx(7 / 13)
+    assert found.macro_recall == pytest.approx((2 / 3 + 1 / 2 + 1 / 2 + 0 + 1) / 5)
+
+
+def test_true_classes_are_rows_and_predicted_ones_columns():
+    found = evaluation([2, 2, 2], [0, 0, 2])
+    assert found.confusion[2].tolist() == [2, 0, 1, 0, 0, 0, 0]
+    assert found.confusion.sum() == 3
+
+
+def test_with_five_classes_or_fewer_the_top_five_hold_every_class():
+    names = NAMES[:3]
+    found = finish(evaluate(reader(3, names), written([0, 0, 0], [0, 1, 2], names)))
+    assert found.top5 == 1
+    assert found.accuracy == pytest.approx(1 / 3)
+
+
+def test_predictions_are_counted_for_the_networks_class_and_not_the_sets_number():
+    # The set knows two of the classes, so that its numbers 0 and 1 are 2 and 5 in the network.
+    found = finish(evaluate(reader(7, NAMES), written([2, 5, 5], [0, 1, 0], ("cat", "fox"))))
+    assert found.accuracy == pytest.approx(2 / 3)
+    assert found.confusion[2, 2] == found.confusion[5, 5] == found.confusion[2, 5] == 1
+    assert [(score.name, score.support) for score in found.per_class] == [("cat", 2), ("fox", 1)]
+
+
+def test_images_that_cannot_be_read_are_named_and_not_counted(tiny_model, tiny_folder, tiny_images):
+    whole = finish(evaluate(tiny_model, replace(tiny_images, class_names=("class 0", "class 1", "class 2"))))
+    (tiny_folder / "dog" / "2.png").write_bytes(b"torn")
+    found = finish(evaluate(tiny_model, replace(tiny_images, class_names=("class 0", "class 1", "class 2"))))
+    assert [image.id for image in found.rejected] == ["dog/2.png"]
+    assert found.n_images == 11
+    assert [score.support for score in found.per_class] == [4, 3, 4]
+    left_out = whole.confusion - found.confusion
+    assert left_out.sum() == left_out[1].sum() == 1  # one dog less, and nothing else has moved
+    assert left_out.min() == 0
+
+
+def test_how_images_are_batched_does_not_matter(monkeypatch):
+    together = evaluation(TRUE, PREDICTED)
+    monkeypatch.setattr(extract, "batch_size", lambda preprocessing: 5)
+    apart = evaluation(TRUE, PREDICTED)
+    np.testing.assert_array_equal(apart.confusion, together.confusion)
+    assert apart.top5 == together.top5
+
+
+def test_the_result_can_be_written_as_json_with_all_that_it_says():
+    found = finish(evaluate(reader(7, NAMES), written(PREDICTED, TRUE, NAMES)))
+    told = json.loads(json.dumps(found.as_dict()))
+    assert told["confusion"] == found.confusion.tolist()
+    assert told["accuracy"] == found.accuracy
+    assert told["class_names"] == list(NAMES)
+    assert [row["name"] for row in told["per_class"]] == ["ant", "bee", "cat", "dog", "gnu"]
+    assert set(told["per_class"][0]) == {"name", "precision", "recall", "f1", "support"}
+    assert told["provenance"]["images_digest"] == "1" * 64
+    assert told["provenance"]["weights_sha256"] == "0" * 64
+
+
+def test_rejected_images_can_be_written_as_json(tiny_model, tiny_folder, tiny_images):
+    (tiny_folder / "dog" / "2.png").write_bytes(b"torn")
+    named = replace(tiny_images, class_names=("class 0", "class 1", "class 2"))
+    (row,) = json.loads(json.dumps(finish(evaluate(tiny_model, named)).as_dict()))["rejected"]
+    assert row["id"] == "dog/2.png"
+
+
+# --- what is refused -------------------------------------------------------------------------------------------------
+
+
+def drawn(classes: int | None) -> zoo.Model:
+    shape = architecture.cifar(8, classes=classes)
+    spec = zoo.ModelSpec("drawn", "", shape, zoo.CIFAR_PREPROCESSING, (), "", "")
+    return zoo.Model(network.freeze(architecture.build(shape)), spec, "0" * 64)
+
+
+def test_a_network_without_a_head_is_refused(tiny_images):
+    with pytest.raises(FeatureError, match="drawn has no classifier"):
+        finish(evaluate(drawn(None), tiny_images))
+
+
+def test_a_network_of_one_class_is_refused(tiny_images):
+    with pytest.raises(FeatureError, match="drawn knows one class only"):
+        finish(evaluate(drawn(1), replace(tiny_images, labels=np.zeros(12, dtype=np.int64), class_names=("cat",))))
+
+
+def test_images_without_labels_are_refused(tiny_images):
+    with pytest.raises(DatasetError, match="tiny has no labels"):
+        finish(evaluate(drawn(3), replace(tiny_images, labels=None, class_names=())))
+
+
+def test_broken_weights_are_an_error_and_no_score(tiny_images):
+    model = drawn(3)
+    with torch.no_grad():
+        model.network.classifier.bias[1] = torch.nan
+    with pytest.raises(FeatureError, match="NaN"):
+        finish(evaluate(model, tiny_images))
+
+
+# --- which class is meant --------------------------------------------------------------------------------------------
+
+
+def matched(known: tuple[str, ...], names: tuple[str, ...], n_classes: int | None = None) -> list[int]:
+    """The network's classes for a set with one image of each of its classes, in their order."""
+    spec = reader(n_classes or len(known), known).spec
+    return match_labels(spec, written([0] * len(names), list(range(len(names))), names)).tolist()
+
+
+@pytest.mark.parametrize(
+    ("known", "names", "wanted"),
+    [
+        (("ant", "bee", "cat"), ("ant", "bee", "cat"), [0, 1, 2]),
+        (("cat", "ant", "bee"), ("ant", "bee", "cat"), [1, 2, 0]),  # by name, and not by number
+        (("ant", "bee", "cat"), ("cat", "bee"), [2, 1]),  # fewer
+        (("Great White Shark", "T-shirt/top"), ("great_white_shark", "t_shirt_top"), [0, 1]),
+        (("great_white_shark", "t-shirt"), ("T SHIRT", "Great--White  Shark"), [1, 0]),
+        (("maillot", "pug", "maillot"), ("maillot", "pug"), [0, 1]),  # as ImageNet has it: the first is meant
+        (("C", "C++", "C#"), ("C", "C#", "C++"), [0, 2, 1]),  # told apart by signs alone
+        (("+", "-"), ("+", "-"), [0, 1]),
+        (("tench", "goldfish"), ("n01440764", "n01443537"), [0, 1]),  # other words altogether: in order
+        ((), ("ant", "bee"), [0, 1]),  # the network's names are not known
+    ],
+)
+def test_the_names_of_a_set_find_the_networks_classes(known, names, wanted):
+    assert matched(known, names, n_classes=len(known) or 2) == wanted
+
+
+@pytest.mark.parametrize(
+    ("known", "names", "n_classes", "unknown"),
+    [
+        (("ant", "bee"), ("ant", "wasp"), 2, "1 names are not among the network's (wasp)"),  # order would be a guess
+        (("ant", "bee", "cat"), ("wasp", "yak"), 3, "2 names are not among the network's (wasp, yak)"),
+        (("ant",) * 2, ("u", "v", "w"), 2, "3 classes, and reader has 2"),
+        ((), ("ant", "bee"), 3, "2 classes, and reader has 3"),
+    ],
+)
+def test_names_that_fit_neither_in_words_nor_in_number_are_refused(known, names, n_classes, unknown):
+    with pytest.raises(DatasetError) as caught:
+        matched(known, names, n_classes)
+    assert unknown in str(caught.value)
+
+
+def test_every_image_gets_the_class_of_its_own_label():
+    images = written([0] * 4, [1, 0, 1, 1], ("ant", "bee"))
+    found = match_labels(reader(2, ("bee", "ant")).spec, images)
+    assert found.tolist() == [0, 1, 0, 0]
+    assert found.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("known", "names", "wanted"),
+    [
+        (("ant", "bee"), ("1", "2"), ("ant", "bee")),
+        ((), ("ant", "bee"), ("ant", "bee")),
+        ((), ("ant", "bee", "cat"), ("0", "1")),
+    ],
+)
+def test_classes_are_called_as_the_network_then_as_the_set_then_by_number(known, names, wanted):
+    assert class_names(reader(2, known).spec, written([], [], names)) == wanted
+
+
+# --- single predictions ----------------------------------------------------------------------------------------------
+
+
+def told(model: zoo.Model, images: datasets.ImageSet) -> np.ndarray | None:
+    return correct(model.spec, images, finish(extract.features(model, images)))
+
+
+def test_each_prediction_is_right_or_wrong():
+    found = told(reader(7, NAMES), written([2, 5, 5], [0, 1, 0], ("cat", "fox")))
+    assert found is not None
+    assert found.tolist() == [True, True, False]
+
+
+def test_right_and_wrong_stay_with_their_images_when_some_cannot_be_read(tiny_folder, tiny_images):
+    (tiny_folder / "cat" / "0.png").write_bytes(b"torn")
+    # Every picture's red is on average far above 4 * 2 + 1, so that all are read as the last class, 'fox'.
+    model = reader(3, ("cat", "dog", "fox"))
+    whole = extract.features(model, tiny_images)
+    found = correct(model.spec, tiny_images, finish(whole))
+    assert found is not None
+    assert found.tolist() == [False] * 7 + [True] * 4
+
+
+def test_nothing_is_right_or_wrong_without_labels_without_a_head_or_with_strange_classes(tiny_images):
+    assert told(drawn(3), replace(tiny_images, labels=None, class_names=())) is None
+    assert told(drawn(None), tiny_images) is None
+    assert told(drawn(5), tiny_images) is None
