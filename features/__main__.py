@@ -135,10 +135,15 @@ def _models(options: argparse.Namespace) -> None:
 
 def _load(options: argparse.Namespace) -> "Model":
     from features import zoo
+    from features.network import best_device
 
     if options.weights is None and (entry := zoo.spec(options.model or zoo.DEFAULT)).file is None:
         _show(zoo.fetch(entry))
-    return zoo.load(options.model, options.weights, options.classes)
+    model = zoo.load(options.model, options.weights, options.classes)
+    for guess in model.spec.assumed:
+        print(f"assumed, since {model.spec.name} does not say: {guess}", file=sys.stderr)
+    model.network.to(best_device())
+    return model
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -178,16 +183,11 @@ def _train(options: argparse.Namespace) -> None:
     test_images = open_images(test, options.data_root, options.download)
     recipe = Recipe(**{field.name: getattr(options, field.name) for field in fields(Recipe)})
     options.out.mkdir(parents=True, exist_ok=True)
-    architecture = zoo.spec(options.model).architecture
-    training = _show(train.fit(architecture, images, test_images, recipe, options.out / f"{options.name}.state.pt"))
-    weights = train.publish(
-        training,
-        images.class_names,
-        options.name,
-        f"{images.name} ({len(images)} images)",
-        options.licence,
-        options.out,
+    entry = zoo.spec(options.model)
+    training = _show(
+        train.fit(entry.architecture, images, test_images, recipe, options.out / f"{options.name}.state.pt")
     )
+    weights = train.publish(training, images, options.name, entry.family, options.licence, options.out)
     result = _show(evaluate(zoo.load(weights=weights), test_images))
     card = train.write_card(training, weights, result)
     print(f"{weights}: test accuracy {result.accuracy:.2%} on {result.n_images} images. Everything else is in {card}.")

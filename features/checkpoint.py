@@ -71,10 +71,18 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]
 def _read_restricted(path: Path) -> dict[str, Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise WeightsError(f"{path.name} cannot be read: {error.strerror}. Check who may read it.") from error
     except Exception as error:  # a damaged or hostile file raises anything from KeyError to UnpicklingError
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        # PyTorch's own message advises to switch the safety off, so only what it found is passed on.
+        found = re.search(r"GLOBAL (\S+)", str(error))
+        reason = (
+            f"it holds {found[1]}, which is code"
+            if found
+            else f"PyTorch's safe reader cannot follow it ({type(error).__name__})"
+        )
         raise WeightsError(
-            f"{path.name} cannot be read as plain tensors, and files that would run code are refused: {reason} "
+            f"{path.name} cannot be read as plain tensors: {reason}. Files that would run code are refused. "
             "Save it again with torch.save(model.state_dict(), ...) or as safetensors."
         ) from error
     return _unwrap(content, path)
@@ -200,11 +208,11 @@ def check(checkpoint: Checkpoint, wanted: Architecture) -> Architecture:
 
 
 def need_same(checkpoint: Checkpoint, found: Architecture, wanted: Architecture) -> None:
-    """Raise WeightsError with what differs between two architectures, the number of classes apart."""
+    """Raise WeightsError with what differs between two architectures, classes and input channels apart."""
     differs = [
         f"{field.name} is {getattr(found, field.name)}, not {getattr(wanted, field.name)}"
         for field in fields(Architecture)
-        if field.name != "classes" and getattr(found, field.name) != getattr(wanted, field.name)
+        if field.name not in ("classes", "in_channels") and getattr(found, field.name) != getattr(wanted, field.name)
     ]
     if differs:
         raise WeightsError(

@@ -27,7 +27,7 @@ class ImageSet:
 
     ids:         one unique string per image: its path inside the source.
     labels:      (N,) int64 indices into class_names, or None for unlabelled images.
-    class_names: the names of the labels, sorted; empty for unlabelled images.
+    class_names: the names of the labels, sorted, or in torchvision's order; empty for unlabelled images.
     digest:      hexadecimal SHA-256 of the ids, sizes and times or checksums; changes when the set changes.
     """
 
@@ -116,6 +116,14 @@ def _open_folder(root: Path) -> ImageSet:
     return _label(root.name, str(root), ids, marks, opener)
 
 
+def stamp(path: Path) -> str:
+    """Hexadecimal SHA-256 that changes when the files at a path do: names, sizes and times, without opening them."""
+    if not path.is_dir():
+        return _digest([path.name], [_mark(path)])
+    files = sorted(_walk(path.resolve()))
+    return _digest([str(file) for file in files], [_mark(file) for file in files])
+
+
 def _mark(file: Path) -> str:
     """What changes when a file does."""
     try:
@@ -127,7 +135,11 @@ def _mark(file: Path) -> str:
 
 def _walk(root: Path) -> list[Path]:
     found = []
-    for folder, subfolders, names in os.walk(root):
+
+    def unreadable(error: OSError) -> None:
+        raise DatasetError(f"The folder {error.filename} cannot be read: {error.strerror}. Allow it, or move it away.")
+
+    for folder, subfolders, names in os.walk(root, onerror=unreadable):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         found += [Path(folder, name) for name in names if _looks_like_image(name)]
     return found
@@ -215,7 +227,7 @@ def _digest(ids: Sequence[str], marks: Sequence[str]) -> str:
 def _open_torchvision(source: str, data_root: str | None, download: bool) -> ImageSet:
     import torchvision
 
-    _, name, split = (source + ":test").split(":")[:3]
+    _, name, split = (source + "::").split(":")[:3]
     factory = getattr(torchvision.datasets, name, None)
     if not isinstance(factory, type) or not issubclass(factory, torchvision.datasets.VisionDataset):
         raise DatasetError(
@@ -223,6 +235,7 @@ def _open_torchvision(source: str, data_root: str | None, download: bool) -> Ima
         )
     root = Path(data_root or os.environ.get("TORCHVISION_DATA", "data")).expanduser()
     choice = _split_arguments(factory, split)
+    split = split or ("test" if choice else "all")
     try:
         data = factory(root=root, **choice, **({"download": True} if download else {}))
     except (RuntimeError, OSError, ValueError, TypeError) as error:
@@ -242,7 +255,9 @@ def _open_torchvision(source: str, data_root: str | None, download: bool) -> Ima
     if labels is not None:
         class_names = tuple(map(str, getattr(data, "classes", range(int(labels.max()) + 1))))
     ids = tuple(f"{name}/{split}/{index:06d}" for index in range(len(data)))
-    return ImageSet(f"{name} {split}", ids, labels, class_names, _digest([f"{name}/{split}"], [str(len(data))]), opener)
+    content = "" if labels is None else hashlib.sha256(labels.tobytes()).hexdigest()
+    digest = _digest([f"{name}/{split}", str(root.resolve())], [str(len(data)), content])
+    return ImageSet(f"{name} {split}", ids, labels, class_names, digest, opener)
 
 
 def _torchvision_labels(data: Any, name: str) -> np.ndarray | None:
@@ -264,7 +279,14 @@ def _split_arguments(factory: type, split: str) -> dict[str, str | bool]:
 
     parameters = inspect.signature(factory).parameters
     if "train" in parameters:
+        split = split or "test"
         if split not in ("train", "test"):
             raise DatasetError(f"{factory.__name__} has the splits 'train' and 'test', but got {split!r}.")
         return {"train": split == "train"}
-    return {"split": split} if "split" in parameters else {}
+    if "split" in parameters:
+        return {"split": split or "test"}
+    if split:
+        raise DatasetError(
+            f"torchvision's {factory.__name__} has no split {split!r}, only one set. Leave the split away."
+        )
+    return {}

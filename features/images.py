@@ -16,6 +16,7 @@ EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".gif", ".tif", 
 MAX_BYTES = 64 * 1024 * 1024
 MAX_PIXELS = 50_000_000
 MAX_ASPECT = 100
+MAX_SIDE = 4096
 
 
 def decode(data: bytes, name: str) -> Image.Image:
@@ -109,10 +110,14 @@ class Preprocessing:
     def __post_init__(self) -> None:
         if len(self.mean) not in (1, 3) or len(self.mean) != len(self.std) or min(self.std) <= 0:
             raise FeatureError(f"Wanted 3 or 1 means and as many stds above 0, but got {self.mean} and {self.std}.")
-        if min(self.resize, self.crop) < 1 or self.interpolation not in ("bilinear", "bicubic"):
+        if (
+            min(self.resize, self.crop) < 1
+            or max(self.resize, self.crop) > MAX_SIDE
+            or self.interpolation not in ("bilinear", "bicubic")
+        ):
             raise FeatureError(
-                f"Wanted sides above 0 px, 'bilinear' or 'bicubic', but got {self.resize}, {self.crop} and "
-                f"{self.interpolation!r}."
+                f"Wanted sides from 1 to {MAX_SIDE} px, 'bilinear' or 'bicubic', but got {self.resize}, {self.crop} "
+                f"and {self.interpolation!r}."
             )
 
     @property

@@ -195,6 +195,11 @@ def freeze(network: ResidualNetwork) -> ResidualNetwork:
     return network.eval().requires_grad_(False)
 
 
+def best_device() -> torch.device:
+    """The GPU when there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def device_of(network: nn.Module) -> torch.device:
     """Where the network's parameters lie."""
     return next(network.parameters()).device

@@ -20,10 +20,10 @@ class BlockStatistics:
     """What B blocks did on N images, with x the shortcut's output and F the branch's.
 
     blocks, stages, shortcuts: (B,) names, each block's stage and its kind of shortcut.
-    ratios: (N, B) float32, |F| / |x|, Euclidean norms over C, H, W of one image (Greff et al. 2017,
-        arXiv:1612.07771); NaN where |x| is zero, as in a plain network.
-    cosines: (N, B) float32 in [-1, 1], of the angle between F and x (Jastrzebski et al. 2018,
-        arXiv:1710.04773); NaN where either is zero.
+    ratios: (N, B) float32, |F| / |x|, Euclidean norms over C, H, W of one image (Jastrzebski et al. 2018,
+        arXiv:1710.04773); NaN where |x| is zero, as in a plain network.
+    cosines: (N, B) float32 in [-1, 1], of the angle between F and x: whether a block refines what it is given
+        (Greff et al. 2017, arXiv:1612.07771) or turns it; NaN where either is zero.
     negative: (B,) share in [0, 1] of the sum's values that are below zero, which the ReLU removes.
     dead, channels: (B,) channels of the block's output that are zero everywhere in every image, of how many.
     """

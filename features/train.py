@@ -5,6 +5,7 @@ import json
 import math
 import platform
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,17 +14,17 @@ from typing import Any
 import numpy as np
 import torch
 import torchvision
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from features import augment, checkpoint, zoo
 from features.architecture import Architecture, build
 from features.datasets import ImageSet
-from features.errors import FeatureError
+from features.errors import FeatureError, ImageError
 from features.evaluate import Evaluation
 from features.extract import batches
 from features.images import Preprocessing
-from features.network import ResidualNetwork, freeze
+from features.network import ResidualNetwork, best_device, freeze
 from features.progress import Progress, Task
 from features.recipe import Recipe
 
@@ -67,6 +68,10 @@ def fit(
             f"({', '.join(images.class_names[:4])}, ...) and {test_images.name} {len(test_images.class_names)} "
             f"({', '.join(test_images.class_names[:4])}, ...)."
         )
+    if images.digest == test_images.digest:
+        raise FeatureError(
+            f"{images.name} was given to learn from and to be tested with. Hold images back, and name them as the test."
+        )
     if len(images) < 2 or not len(test_images):
         raise FeatureError(
             f"Training needs at least 2 images to learn from and 1 to test with, but {images.name} has {len(images)} "
@@ -104,7 +109,7 @@ class _Run:
         path: Path,
     ) -> None:
         self.recipe, self.preprocessing, self.path = recipe, preprocessing, path
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = best_device()
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(recipe.seed)  # torch.manual_seed would reseed GPUs as well
             network = build(architecture)
@@ -123,7 +128,7 @@ class _Run:
         began = time.monotonic()
         total_loss, correct, seen = 0.0, 0, 0
         self.network.train()
-        for done, (pixels, labels) in enumerate(loader, start=1):
+        for done, (pixels, labels) in enumerate(_readable(loader), start=1):
             pixels = pixels.to(self.device, memory_format=torch.channels_last, non_blocking=True)
             labels = labels.to(self.device, non_blocking=True)  # (N,)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
@@ -203,6 +208,15 @@ class _Run:
         checkpoint.write_whole(self.path, buffer.getvalue())
 
 
+def _readable(loader: DataLoader) -> Iterator[tuple[Tensor, Tensor]]:
+    """The loader's batches. An image that cannot be read is named as it is elsewhere, without the worker's trace."""
+    try:
+        yield from loader
+    except ImageError as error:
+        reason = str(error).strip().splitlines()[-1].removeprefix("features.errors.ImageError: ")
+        raise ImageError(f"{reason} Mend it or take it out, and run the same command again.") from error
+
+
 def _make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     if recipe.optimizer == "adamw":
         return torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
@@ -236,18 +250,18 @@ def _differences(old: dict[str, Any], new: dict[str, Any]) -> str:
     return "; ".join(found)
 
 
-def publish(
-    training: Training, class_names: tuple[str, ...], name: str, trained_on: str, licence: str, folder: Path
-) -> Path:
-    """Write a trained network as NAME.safetensors, which tells its own architecture, preprocessing and classes."""
-    kind = "plain CIFAR network" if training.architecture.shortcut == "none" else "CIFAR ResNet"
+def publish(training: Training, images: ImageSet, name: str, family: str, licence: str, folder: Path) -> Path:
+    """Write a trained network as NAME.safetensors, which tells its own architecture, preprocessing and classes.
+
+    images: those it learned from. family: of the catalogue's entry whose architecture it has.
+    """
     spec = zoo.ModelSpec(
         name=name,
-        family=kind if training.architecture.stem == "cifar" else "ResNet",
+        family=family,
         architecture=training.architecture,
         preprocessing=training.preprocessing,
-        class_names=class_names,
-        source=f"trained on {trained_on} by this project",
+        class_names=images.class_names,
+        source=f"trained on {images.name} ({len(images):,} images) with this project",
         licence=licence,
     )
     path = folder / f"{name}.safetensors"

@@ -1,5 +1,6 @@
 """The catalogue: every network that can be named or read from a file, loaded into canonical form."""
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -49,7 +50,7 @@ class ModelSpec:
 
     class_names: one per logit, or () when unknown. source: whose weights, in words. licence: theirs.
     file: the weights on this machine, or None. url: where torchvision would fetch them, or None; megabytes: how
-    large they are there, in MiB.
+    large they are there, in MiB. assumed: what the weights' file does not tell and was taken for granted, in words.
     """
 
     name: str
@@ -62,6 +63,7 @@ class ModelSpec:
     file: Path | None = None
     url: str | None = None
     megabytes: float = 0.0
+    assumed: tuple[str, ...] = ()
 
     def class_name(self, index: int) -> str:
         """The name of class `index`, or its number."""
@@ -75,6 +77,12 @@ class Model:
     network: ResidualNetwork
     spec: ModelSpec
     digest: str
+
+    @property
+    def key(self) -> str:
+        """What its results depend on, as hexadecimal SHA-256: one file can be read as several networks."""
+        reading = json.dumps([self.digest, asdict(self.spec.architecture), asdict(self.spec.preprocessing)])
+        return hashlib.sha256(reading.encode()).hexdigest()
 
     def provenance(self) -> dict[str, Any]:
         """What a result must say of the network that made it."""
@@ -106,6 +114,11 @@ def names() -> tuple[str, ...]:
         *(entry.name for entry in _bundled()),
         *(f"{name}-v{version}" for name in TORCHVISION for version in _versions(name)),
     )
+
+
+def architectures() -> tuple[str, ...]:
+    """The names of the architectures that a checkpoint can be read as."""
+    return (*TORCHVISION, *(entry.name for entry in _cifar()))
 
 
 def _versions(name: str) -> tuple[int, ...]:
@@ -217,8 +230,12 @@ def _spec_of(file: checkpoint.Checkpoint, name: str | None) -> ModelSpec:
         family = known.family if known else "ResNet (read from the file)"
         preprocessing = IMAGENET_PREPROCESSING if architecture.stem == "imagenet" else CIFAR_PREPROCESSING
         class_names: tuple[str, ...] = ()
+        assumed = [f"the input, {preprocessing.describe()}"]
+        if architecture.shortcut == "padding":
+            assumed.append("shortcuts that pad with zeros (a plain network without shortcuts has the same tensors)")
     else:
         entry = spec(name)
+        assumed = []
         architecture = checkpoint.check(file, entry.architecture)
         family, preprocessing = entry.family, entry.preprocessing
         same = architecture.classes == entry.architecture.classes
@@ -230,9 +247,18 @@ def _spec_of(file: checkpoint.Checkpoint, name: str | None) -> ModelSpec:
         )
     if preprocessing.channels != architecture.in_channels:
         preprocessing = replace(preprocessing, mean=GREY_MEAN, std=GREY_STD)
+        assumed = [f"the input, {preprocessing.describe()}", *assumed[1:]]
     source = file.metadata.get("source", f"file {file.path.name}")
     return ModelSpec(
-        file.path.stem, family, architecture, preprocessing, class_names, source, "the file's own", file.path
+        file.path.stem,
+        family,
+        architecture,
+        preprocessing,
+        class_names,
+        source,
+        "the file's own",
+        file.path,
+        assumed=tuple(assumed),
     )
 
 

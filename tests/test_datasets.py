@@ -477,6 +477,25 @@ def test_a_torchvision_set_that_is_not_there_is_named_with_its_place_and_the_way
         open_images("torchvision:CIFAR10", str(tmp_path))
 
 
+def test_a_split_of_a_set_that_has_none_is_refused(tmp_path, monkeypatch):
+    import torchvision
+
+    class Whole(torchvision.datasets.VisionDataset):
+        def __init__(self, root):
+            super().__init__(root)
+
+    monkeypatch.setattr(torchvision.datasets, "Whole", Whole, raising=False)
+    with pytest.raises(DatasetError, match="Whole has no split 'test', only one set"):
+        open_images("torchvision:Whole:test", str(tmp_path))
+
+
+def test_the_stamp_of_a_folder_changes_with_a_file_deep_inside(tiny_folder):
+    before = datasets.stamp(tiny_folder)
+    assert datasets.stamp(tiny_folder) == before
+    (tiny_folder / "cat" / "0.png").write_bytes(b"another picture")
+    assert datasets.stamp(tiny_folder) != before
+
+
 def test_a_set_without_a_single_class_per_image_is_refused(tmp_path, monkeypatch):
     import torchvision
 
@@ -504,7 +523,7 @@ def test_an_image_that_a_torchvision_set_cannot_read_is_an_image_error(tmp_path,
     monkeypatch.setattr(torchvision.datasets, "Torn", Torn, raising=False)
     found = open_images("torchvision:Torn", str(tmp_path))
     assert found.labels is None
-    with pytest.raises(ImageError, match="Torn/test/000000 cannot be read: torn"):
+    with pytest.raises(ImageError, match="Torn/all/000000 cannot be read: torn"):
         found.open(0)
 
 

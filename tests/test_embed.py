@@ -93,7 +93,8 @@ def test_a_shuffled_map_is_trusted_as_scikit_learn_says():
 
 def test_kept_neighbours_are_those_counted_by_hand():
     # On a line at 0, 1, 3, 7, 15 and 31 everyone's nearest is the one to the left, but 0's is 1. On the map the first
-    # and the last change places: now 31's is 1, 3's is 1 still, 15's is 7, 7's is 3, and of 1's and 0's only 1's differs.
+    # and the last change places: now 31's is 1, 3's is 1 still, 15's is 7, 7's is 3, and of 1's and 0's only 1's
+    # differs.
     line = np.array([[0], [1], [3], [7], [15], [31]], dtype=np.float32)
     swapped = line[[5, 1, 2, 3, 4, 0]]
     before = [1, 0, 1, 2, 3, 4]

@@ -12,7 +12,7 @@ ORDER = [["images", "network"], ["architecture"], ["checkpoint", "download"], ["
 ANALYSES = ["saliency", "residual", "embed", "evaluate", "train"]
 BESIDE = {"progress", "recipe", "augment", "anatomy"}  # small modules that know no analysis
 ANALYSES_MAY_USE = {"train": {"evaluate"}}
-MAY_IMPORT_STREAMLIT = ("app.py", "viz/pages/", "viz/cache.py", "viz/widgets.py", "viz/components", "viz/jobs.py")
+MAY_IMPORT_STREAMLIT = ("app.py", "viz/pages/", "viz/cache.py", "viz/widgets.py", "viz/components")
 
 
 def sources(*patterns: str) -> list[str]:

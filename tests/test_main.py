@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -197,6 +198,14 @@ def test_a_users_mistake_gives_status_2_and_one_message_without_a_traceback(
     assert "Traceback" not in errors
 
 
+def test_evaluate_says_what_it_assumed_of_a_file_without_a_description(tiny_folder, tmp_path, capsys):
+    checkpoint.save(randomise(build(cifar(8, classes=3))), tmp_path / "bare.safetensors", {})
+    status, text, errors = run(capsys, "evaluate", tiny_folder, "--weights", tmp_path / "bare.safetensors", "--json")
+    assert status == 0
+    assert json.loads(text)["n_images"] == 12
+    assert "assumed, since bare does not say: the input" in errors
+
+
 # --- train -----------------------------------------------------------------------------------------------------------
 
 
@@ -215,14 +224,15 @@ def test_training_on_nothing_is_refused(arguments, text, capsys, tmp_path):
 
 
 def test_training_leaves_weights_that_evaluate_agrees_with_and_a_card(tiny_folder, tmp_path, capsys):
-    out = tmp_path / "out"
+    out, held_back = tmp_path / "out", tmp_path / "held back"
+    shutil.copytree(tiny_folder, held_back, copy_function=shutil.copy)
     settings = ["--epochs", "1", "--batch-size", "4", "--precision", "fp32", "--licence", "CC0-1.0"]
     status, text, _ = run(
         capsys,
         "train",
         tiny_folder,
         "--test",
-        tiny_folder,
+        held_back,
         "--model",
         "resnet8-cifar",
         "--name",
@@ -236,7 +246,7 @@ def test_training_leaves_weights_that_evaluate_agrees_with_and_a_card(tiny_folde
     spec = zoo.load(weights=out / "net.safetensors").spec
     assert spec.class_names == ("cat", "dog", "fox")
     assert spec.licence == "CC0-1.0"
-    status, text, _ = run(capsys, "evaluate", tiny_folder, "--weights", out / "net.safetensors", "--json")
+    status, text, _ = run(capsys, "evaluate", held_back, "--weights", out / "net.safetensors", "--json")
     assert json.loads(text)["confusion"] == zoo.card(spec)["test"]["confusion"]
 
 

@@ -1,13 +1,16 @@
 """Every page, run as the app runs it, on the bundled network and sample."""
 
 import io
+import re
 
 import numpy as np
 import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from features import zoo
+from features import checkpoint, zoo
+from features.architecture import build, cifar
+from tests.random_networks import randomise
 from viz import cache
 
 SCRIPT = """
@@ -37,7 +40,8 @@ def open_page(page: str, **query: str) -> AppTest:
 def settle(app: AppTest) -> AppTest:
     """Wait for the jobs that the page waits for, and run it again until it stands."""
     for _ in range(5):
-        waiting = [job for job in cache.jobs()._jobs.values() if not job.ended]
+        queues = (cache.jobs(), cache.previews(), cache.downloads())
+        waiting = [job for queue in queues for job in queue._jobs.values() if not job.ended]
         if not waiting:
             break
         for job in waiting:
@@ -49,6 +53,11 @@ def settle(app: AppTest) -> AppTest:
 
 def errors(app: AppTest) -> str:
     return " ".join(error.value for error in app.error)
+
+
+def shown(markdown: str) -> str:
+    """What a visitor reads of Markdown in which all signs are escaped."""
+    return re.sub(r"\\(.)", r"\1", markdown)
 
 
 @pytest.mark.parametrize("page", ["anatomy", "saliency", "embed", "residual"])
@@ -87,7 +96,7 @@ def test_network_whose_weights_are_missing_is_an_error_that_says_where_to_put_th
     monkeypatch.setattr(torch.hub, "download_url_to_file", no_network)
     app = open_page("anatomy", model="resnet18-v1")
     assert "resnet18" in errors(app)
-    assert str(tmp_path) in errors(app)
+    assert str(tmp_path) in shown(errors(app))
 
 
 def test_plain_network_has_no_ratio_and_says_why():
@@ -112,7 +121,7 @@ def test_upload_is_explained_and_a_damaged_one_is_named():
     assert not errors(app)
     assert any("Grad-CAM" in header.value for header in app.subheader)
     app.get("file_uploader")[0].set_value(("broken.png", buffer.getvalue()[:60], "image/png")).run()
-    assert "broken.png" in errors(app)
+    assert "broken.png" in shown(errors(app))
 
 
 @pytest.mark.parametrize(
@@ -144,3 +153,25 @@ def test_selection_brings_up_the_images_and_can_be_cleared():
     app.run()
     assert "3 images selected" in [header.value for header in app.subheader]
     assert len(app.get("image")[0].proto.imgs) == 3
+    next(button for button in app.button if button.label == "Clear").click().run()
+    assert "Nothing selected yet" in [header.value for header in app.subheader]
+    app.run()
+    assert "Nothing selected yet" in [header.value for header in app.subheader]
+
+
+def test_file_without_a_description_is_read_as_the_visitor_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    checkpoint.save(randomise(build(cifar(8))), tmp_path / "bare.safetensors", {})
+    chosen = {"model": "a file of mine", "weights": str(tmp_path / "bare.safetensors")}
+    guessed = open_page("anatomy", **chosen)
+    assert not errors(guessed)
+    assert any("plain network" in warning.value for warning in guessed.warning)
+    told = open_page("anatomy", **chosen, architecture="plain20-cifar")
+    assert "blocks is" in errors(told)  # 8 layers, not 20
+
+
+def test_names_of_files_are_not_read_as_markdown(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    app = open_page("embed", images="a folder or zip of mine", folder=f"{tmp_path}/![x](http-evil)")
+    assert "nothing at" in errors(app)
+    assert "![x](" not in errors(app)

@@ -146,9 +146,7 @@ def test_weights_are_fetched_with_their_checksum_and_only_once(torch_home, resne
 
 
 def test_the_names_that_can_be_chosen_are_all_that_torchvision_has_weights_for():
-    theirs = {
-        f"{name}-v{weights.name[-1]}" for name in zoo.TORCHVISION for weights in models.get_model_weights(name)
-    }
+    theirs = {f"{name}-v{weights.name[-1]}" for name in zoo.TORCHVISION for weights in models.get_model_weights(name)}
     assert {name for name in zoo.names() if not name.endswith("-fashion")} == theirs
     assert set(zoo.names()) == {entry.name for entry in zoo.catalogue() if entry.file or entry.url}
 
@@ -411,3 +409,41 @@ def test_provenance_names_weights_preprocessing_and_library_and_fits_in_json(tin
     assert facts["weights_sha256"] == tiny_model.digest
     assert facts["torch"] == torch.__version__
     assert facts["preprocessing"]["crop"] == 32
+
+
+# --- readings of one file --------------------------------------------------------------------------------------------
+
+
+def without_description(folder: Path, architecture: Architecture) -> Path:
+    checkpoint.save(randomise(build(architecture)), folder / "bare.safetensors", {})
+    return folder / "bare.safetensors"
+
+
+def test_what_a_file_does_not_say_is_named_as_assumed(tmp_path):
+    guesses = zoo.load(weights=without_description(tmp_path, cifar(8))).spec.assumed
+    assert "mean 0.485 0.456 0.406" in guesses[0]
+    assert "plain network" in guesses[1]
+
+
+def test_nothing_is_assumed_of_a_named_network_or_of_one_that_describes_itself(tmp_path):
+    assert not zoo.load("resnet8-cifar", without_description(tmp_path, cifar(8))).spec.assumed
+    assert not zoo.load(weights=saved(tmp_path)).spec.assumed
+
+
+def test_assumed_grey_statistics_are_named_too(tmp_path):
+    (first, *_) = zoo.load("resnet8-cifar", without_description(tmp_path, cifar(8, in_channels=1))).spec.assumed
+    assert "grey" in first
+    assert "mean 0.449" in first
+
+
+def test_two_readings_of_one_file_have_two_keys_and_one_digest(tmp_path):
+    path = without_description(tmp_path, cifar(8))
+    one, other = zoo.load("resnet8-cifar", path), zoo.load("plain8-cifar", path)
+    assert one.digest == other.digest
+    assert one.key != other.key
+    assert one.key == zoo.load("resnet8-cifar", path).key
+
+
+def test_a_checkpoint_can_be_read_as_every_architecture_that_is_listed():
+    assert len(zoo.architectures()) == len(set(zoo.architectures()))
+    assert {zoo.spec(name).architecture for name in zoo.architectures()} >= set(zoo.TORCHVISION.values())

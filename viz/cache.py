@@ -1,5 +1,7 @@
 """What the server keeps between reruns, keyed by names and digests, never by arrays."""
 
+import atexit
+import tempfile
 import threading
 from pathlib import Path
 
@@ -7,16 +9,17 @@ import numpy as np
 import streamlit as st
 import torch
 
-from features import datasets, embed, extract, residual, saliency, zoo
+from features import datasets, embed, extract, network, residual, saliency, zoo
 from features.datasets import ImageSet
 from features.extract import FeatureSet
+from features.progress import Progress, Task
 from viz import rasters
 from viz.jobs import Job, Jobs
 
-SHEET_TILE = 48
-SHEET_COLUMNS = 32
-SHEET_LIMIT = 4096
+SHEET_COLUMNS = 100  # so that 10,000 pictures, the largest set, make a square sheet
 STRIP_LIMIT = 120
+LARGE_TILE, SMALL_TILE = 48, 32
+MANY = 3000
 
 
 @st.cache_resource
@@ -25,63 +28,105 @@ def jobs() -> Jobs:
     return Jobs()
 
 
+@st.cache_resource
+def downloads() -> Jobs:
+    """A queue of its own for what waits for the network, so that no analysis waits for it."""
+    return Jobs()
+
+
+@st.cache_resource
+def previews() -> Jobs:
+    """A queue of its own for small pictures, which wait for the disk."""
+    return Jobs()
+
+
+def fetch_job(name: str) -> Job:
+    """The weights of a network that has none on this machine yet."""
+    return downloads().get(f"fetch {name}", lambda: zoo.fetch(zoo.spec(name)))
+
+
 @st.cache_resource(max_entries=4, show_spinner="Loading the network")
 def model(name: str | None, weights: str | None, stamp: float) -> zoo.Model:
     """A loaded network on the best device. stamp: the weights file's time, so that a new file is read again."""
     loaded = zoo.load(name, Path(weights) if weights else None)
-    loaded.network.to(device())
+    loaded.network.to(network.best_device())
     return loaded
 
 
 @st.cache_resource(max_entries=8, show_spinner="Opening the images")
-def images(source: str, limit: int, stamp: float) -> ImageSet:
-    """An image set, cut to a balanced sample of `limit`. stamp: the source's time."""
+def images(source: str, limit: int, stamp: str) -> ImageSet:
+    """An image set, cut to a balanced sample of `limit`. stamp: what changes when the source does."""
     return datasets.open_images(source).sample(limit)
 
 
+@st.cache_data(ttl=3, show_spinner=False)
+def stamp(path: str) -> str:
+    """What changes when the images at a path do; looked at anew every few seconds at most."""
+    return datasets.stamp(Path(path))
+
+
+@st.cache_data
+def device_name() -> str:
+    """What networks run on, in words."""
+    if network.best_device().type == "cuda":
+        return f"the GPU ({torch.cuda.get_device_name()})"
+    return f"the CPU ({torch.get_num_threads()} threads)"
+
+
 @st.cache_resource
-def device() -> torch.device:
-    """The GPU when there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def uploads() -> Path:
+    """Where uploads lie while the server runs."""
+    folder = tempfile.TemporaryDirectory(prefix="resnet-explorer-")
+    atexit.register(folder.cleanup)
+    return Path(folder.name).resolve()
 
 
 @st.cache_data(max_entries=256, show_spinner="Looking at the image")
 def saliency_maps(
-    model_digest: str, image_digest: str, class_id: int | None, _model: zoo.Model, _image
+    model_key: str, image_digest: str, class_id: int | None, _model: zoo.Model, _image
 ) -> saliency.SaliencyMaps:
     """The maps of one picture for one class, or for the predicted one."""
     pixels = _model.spec.preprocessing.batch([_image])
     return saliency.maps(_model, pixels, None if class_id is None else [class_id])
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def sheet(images_digest: str, _images: ImageSet) -> str:
-    """Small pictures of a set's first images on one sheet, as a data link, for hovering."""
-    shown = extract.pictures(_images, range(min(len(_images), SHEET_LIMIT)))
-    return rasters.data_uri(rasters.jpeg(rasters.contact_sheet(shown, SHEET_TILE, SHEET_COLUMNS)))
+def sheet_job(images: ImageSet, rows: tuple[int, ...] | None = None) -> Job:
+    """Small pictures of a set, or of some of its rows, on one sheet of SHEET_COLUMNS, as a data link."""
+    chosen = tuple(range(len(images))) if rows is None else rows
+    part = "all" if rows is None else f"{len(rows)} spread"
+    return previews().get(f"sheet {images.digest} {part}", lambda: _sheet(images, chosen))
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def strip(images_digest: str, _images: ImageSet) -> tuple[list[int], str]:
-    """Rows spread evenly over a set, and their small pictures on one sheet, as a data link."""
-    rows = np.unique(np.linspace(0, len(_images) - 1, STRIP_LIMIT).round().astype(int)).tolist()
-    shown = extract.pictures(_images, rows)
-    return rows, rasters.data_uri(rasters.jpeg(rasters.contact_sheet(shown, SHEET_TILE, SHEET_COLUMNS)))
+def strip_rows(n_images: int) -> tuple[int, ...]:
+    """At most STRIP_LIMIT rows, spread evenly over a set."""
+    return tuple(np.unique(np.linspace(0, n_images - 1, STRIP_LIMIT).round().astype(int)).tolist())
+
+
+def _sheet(images: ImageSet, rows: tuple[int, ...]) -> Task[str]:
+    tile = SMALL_TILE if len(rows) > MANY else LARGE_TILE
+    squares = []
+    for done, row in enumerate(rows, start=1):
+        squares.append(rasters.square(extract.pictures(images, [row])[0], tile))
+        if done % 50 == 0:
+            yield Progress(done, len(rows), "picture")
+    return rasters.data_uri(rasters.jpeg(rasters.contact_sheet(squares, tile, SHEET_COLUMNS)))
 
 
 def features_job(model: zoo.Model, images: ImageSet) -> Job:
     """Pooled features of every stage."""
-    return jobs().get(f"features {model.digest} {images.digest}", lambda: extract.features(model, images))
+    return jobs().get(f"features {model.key} {images.digest}", lambda: extract.features(model, images))
 
 
 def residual_job(model: zoo.Model, images: ImageSet) -> Job:
     """Branch statistics of every block."""
-    return jobs().get(f"residual {model.digest} {images.digest}", lambda: residual.statistics(model, images))
+    return jobs().get(f"residual {model.key} {images.digest}", lambda: residual.statistics(model, images))
 
 
-def embed_job(features: FeatureSet, stage: str, method: str, neighbours: int, min_dist: float, seed: int) -> Job:
+def embed_job(
+    model: zoo.Model, features: FeatureSet, stage: str, method: str, neighbours: int, min_dist: float, seed: int
+) -> Job:
     """A map of one stage's features."""
-    made_of = f"{features.provenance['weights_sha256']} {features.provenance['images_digest']}"
+    made_of = f"{model.key} {features.provenance['images_digest']}"
     return jobs().get(
         f"embed {made_of} {stage} {method} {neighbours} {min_dist} {seed}",
         lambda: embed.project(

@@ -162,9 +162,11 @@ span { display: none; }
 """,
     js="""
 const CARD = "hover-picture-card"
+const running = new WeakMap()  // this part runs again with every change of data: the run before must end first
 
 export default function (component) {
-  const { data } = component
+  const { parentElement, data } = component
+  running.get(parentElement)?.()
   let plot = null
   const card = document.getElementById(CARD) ?? document.body.appendChild(document.createElement("div"))
   card.id = CARD
@@ -175,7 +177,7 @@ export default function (component) {
     const point = event.points[0]
     const [sheetIndex, text] = point.customdata ?? []
     if (sheetIndex === undefined || sheetIndex === null) return
-    const side = 96, scale = side / data.tile
+    const side = 96
     const picture = document.createElement("div")
     picture.style.cssText = `width:${side}px;height:${side}px;margin:auto;image-rendering:pixelated;` +
       `background-image:url(${data.sheet});background-size:${data.columns * side}px auto;` +
@@ -185,7 +187,7 @@ export default function (component) {
       row.textContent = line
       return row
     })
-    card.replaceChildren(...(sheetIndex < data.count ? [picture] : []), ...lines)
+    card.replaceChildren(picture, ...lines)
     card.style.display = "block"
     const { clientX = 0, clientY = 0 } = event.event ?? {}
     card.style.left = Math.min(clientX + 16, innerWidth - card.offsetWidth - 8) + "px"
@@ -201,7 +203,7 @@ export default function (component) {
     plot.on("plotly_unhover", out)
   }
   const timer = setInterval(attach, 300)
-  return () => {
+  const stop = () => {
     clearInterval(timer)
     out()
     if (plot?.removeListener) {
@@ -209,18 +211,20 @@ export default function (component) {
       plot.removeListener("plotly_unhover", out)
     }
   }
+  running.set(parentElement, stop)
+  return stop
 }
 """,
 )
 
 
-def hover_pictures(chart: str, sheet: str, tile: int, columns: int, count: int) -> None:
+def hover_pictures(chart: str, sheet: str, columns: int) -> None:
     """Show a picture beside the pointer over the points of a Plotly chart on the same page.
 
     chart: the chart's key. Each point's customdata is (its place on the sheet, 'line|line|...'). sheet: a data
-    link to a sheet of `count` square pictures of `tile` pixels in rows of `columns`.
+    link to a sheet of square pictures in rows of `columns`.
     """
     _HOVER(
         key=f"{chart}_hover",
-        data={"chart": chart, "sheet": sheet, "tile": tile, "columns": columns, "count": count},
+        data={"chart": chart, "sheet": sheet, "columns": columns},
     )

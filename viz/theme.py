@@ -11,7 +11,7 @@ CATEGORIES = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, "#b8a90b", "#7f3c8d", "#4b4
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross")
 SHORTCUT_COLOURS = {"identity": BLUE, "projection": ORANGE, "padding": GREEN, "none": GREY}
 GRID = "rgba(128, 138, 147, 0.25)"
-COLOUR_MAPS = ("Inferno", "Viridis", "Cividis", "Turbo", "Greys")
+COLOUR_MAPS = ("Inferno", "Viridis", "Cividis", "Turbo", "Gray")
 
 
 def category_colour(index: int) -> str:
@@ -43,10 +43,15 @@ def ink(figure: go.Figure, dark: bool) -> go.Figure:
     return figure
 
 
+def plain(text: str) -> str:
+    """Text that Plotly shows as it is, whatever tags a file or a class is called by."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
 def count(number: float) -> str:
     """1234567 -> '1.23 M'."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(number) >= size:
+        if abs(number) >= 0.9995 * size:  # what three digits round up to it
             return f"{number / size:.3g} {letter}"
     return f"{number:.0f}"
 

@@ -3,8 +3,7 @@
 import hashlib
 import os
 import re
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,16 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
-from features import datasets, zoo
+from features import checkpoint, datasets, zoo
 from features.datasets import ImageSet
 from features.errors import DatasetError, FeatureError, WeightsError
+from features.extract import Rejected
 from viz import cache, theme
 from viz.jobs import Job
 
 FILE = "a file of mine"
 FOLDER = "a folder or zip of mine"
-UPLOADED = "uploaded images"
+AS_READ = "what the file says"
 ROOTS = "RESNET_EXPLORER_ROOTS"
 IMAGE_LIMITS = (100, 300, 1000, 3000, 10_000)
 GRACE = 0.4
@@ -31,7 +31,7 @@ def sidebar() -> None:
     with st.sidebar:
         st.selectbox(
             "Network",
-            _network_names(),
+            [*zoo.names(), FILE],
             key="model",
             bind="query-params",
             help="Bundled networks come first, then torchvision's. Those that are not on this machine yet are "
@@ -46,6 +46,14 @@ def sidebar() -> None:
                 help="A .pt, .pth, .th or .safetensors file on the machine that runs the app.",
             )
             _keep_upload("or upload them", ["pt", "pth", "th", "safetensors"], "weights", multiple=False)
+            st.selectbox(
+                "Read as",
+                [AS_READ, *zoo.architectures()],
+                key="architecture",
+                bind="query-params",
+                help="Files without a description say their shapes, but not all: a plain network has the tensors of "
+                "a ResNet with padding shortcuts.",
+            )
         st.selectbox("Images", (datasets.SAMPLE, FOLDER), key="images", bind="query-params")
         if st.session_state["images"] == FOLDER:
             st.text_input(
@@ -70,41 +78,28 @@ def sidebar() -> None:
             bind="query-params",
             help="A balanced sample is taken from larger sets.",
         )
-        st.caption(f"Runs on {_device_name()}.")
-    cache.warm_up()
-
-
-@st.cache_data
-def _network_names() -> list[str]:
-    named = [spec.name for spec in zoo.catalogue() if spec.file or spec.url]
-    return [*named, FILE]
-
-
-@st.cache_data
-def _device_name() -> str:
-    import torch
-
-    if cache.device().type == "cuda":
-        return f"the GPU ({torch.cuda.get_device_name()})"
-    return f"the CPU ({torch.get_num_threads()} threads)"
+        st.caption(f"Runs on {cache.device_name()}.")
 
 
 def model() -> zoo.Model:
     """The network chosen in the sidebar. Raises FeatureError if it cannot be loaded."""
     name = st.session_state["model"]
     if name != FILE:
+        if zoo.spec(name).file is None:
+            result(cache.fetch_job(name), f"Fetching the weights of {name}")
         return cache.model(name, None, 0.0)
     path = _inside_roots(st.session_state.get("weights") or "", "weights", WeightsError)
-    return cache.model(None, str(path), path.stat().st_mtime)
+    said = st.session_state.get("architecture", AS_READ)
+    return cache.model(None if said == AS_READ else said, str(path), path.stat().st_mtime)
 
 
 def images() -> ImageSet:
     """The image set chosen in the sidebar. Raises FeatureError if it cannot be opened."""
     source, limit = st.session_state["images"], st.session_state["limit"]
     if source == datasets.SAMPLE:
-        return cache.images(source, limit, 0.0)
+        return cache.images(source, limit, "")
     path = _inside_roots(st.session_state.get("folder") or "", "images", DatasetError)
-    return cache.images(str(path), limit, path.stat().st_mtime)
+    return cache.images(str(path), limit, cache.stamp(str(path)))
 
 
 def _inside_roots(text: str, what: str, error: type[FeatureError]) -> Path:
@@ -112,23 +107,22 @@ def _inside_roots(text: str, what: str, error: type[FeatureError]) -> Path:
     if not text.strip():
         raise error(f"No {what} chosen yet. Type a path in the sidebar, or upload.")
     roots = [Path(root).expanduser().resolve() for root in os.environ.get(ROOTS, "").split(os.pathsep) if root]
-    roots = roots or [Path.home().resolve(), Path.cwd().resolve()]
-    path = Path(text.strip()).expanduser().resolve()
-    if not any(path.is_relative_to(root) for root in (*roots, _uploads())):
+    roots = roots or [Path.home().resolve(), Path(__file__).resolve().parents[1]]
+    try:
+        path = Path(text.strip()).expanduser().resolve()
+        inside = any(path.is_relative_to(root) for root in (*roots, cache.uploads()))
+        there = inside and path.exists()
+    except (OSError, RuntimeError, ValueError) as problem:  # nobody's home, links in a circle, too long, a NUL
+        raise error(f"{text} cannot be followed: {problem}. Check the path.") from problem
+    if not inside:
         allowed = ", ".join(map(str, roots))
         raise error(
             f"{text} lies outside the folders that this app may read ({allowed}). Set {ROOTS} to allow others "
             "and start the app again."
         )
-    if not path.exists():
+    if not there:
         raise error(f"There is nothing at {text}. Check the path; it is on the machine that runs the app.")
     return path
-
-
-@st.cache_resource
-def _uploads() -> Path:
-    """Where uploads lie while the server runs."""
-    return Path(tempfile.mkdtemp(prefix="resnet-explorer-")).resolve()
 
 
 def _keep_upload(label: str, kinds: list[str], key: str, multiple: bool) -> None:
@@ -137,22 +131,30 @@ def _keep_upload(label: str, kinds: list[str], key: str, multiple: bool) -> None
     def keep() -> None:
         uploaded = st.session_state[f"{key}_upload"]
         files = uploaded if isinstance(uploaded, list) else [uploaded] if uploaded else []
-        if files:
-            st.session_state[key] = str(_write_uploads(files))
+        try:
+            if files:
+                st.session_state[key] = str(_write_uploads(files))
+        except FeatureError as error:
+            st.toast(escape(str(error)), icon=":material/error:")
 
     st.file_uploader(label, type=kinds, key=f"{key}_upload", accept_multiple_files=multiple, on_change=keep)
 
 
 def _write_uploads(files: list[Any]) -> Path:
-    """One archive or weights file by itself, several images in a folder; named by their content."""
+    """One archive or weights file by itself, images in a folder of their own; the same files, the same path."""
     contents = [file.getvalue() for file in files]
-    digest = hashlib.sha256(b"".join(hashlib.sha256(content).digest() for content in contents)).hexdigest()[:16]
     names = [re.sub(r"[^\w.-]+", "_", Path(file.name).name) for file in files]
-    folder = _uploads() / digest
+    images_only = all(Path(name).suffix.lower() in datasets.images.EXTENSIONS for name in names)
+    if len(files) > 1 and not images_only:
+        raise DatasetError("Upload one zip, or images; together they would be two sets. Take one of them away.")
+    parts = [part for name, content in zip(names, contents, strict=True) for part in (name.encode(), content)]
+    digest = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:16]
+    folder = cache.uploads() / digest
     folder.mkdir(exist_ok=True)
     for number, (name, content) in enumerate(zip(names, contents, strict=True)):
-        place = folder / (name if names.count(name) == 1 else f"{number}_{name}")
-        place.write_bytes(content)
+        place = folder / (name if len(set(names)) == len(names) else f"{number}_{name}")
+        if not place.exists():  # the folder's name says what is in it, and somebody may be reading it
+            checkpoint.write_whole(place, content)
     single = len(files) == 1 and Path(names[0]).suffix.lower() not in datasets.images.EXTENSIONS
     return folder / names[0] if single else folder
 
@@ -169,14 +171,14 @@ def show_errors() -> Iterator[None]:
     try:
         yield
     except FeatureError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(escape(str(error)), icon=":material/error:")
 
 
 def result(job: Job, what: str) -> Any:
     """A job's result. While it is not there, the page shows how far it is, with a cancel button, and stops
     here.
     """
-    if not job.wait(GRACE):
+    if not job.cancelled and not job.wait(GRACE):
         _watch(job.key, job, what)
         st.stop()
     if job.cancelled:
@@ -184,10 +186,14 @@ def result(job: Job, what: str) -> Any:
         _again(job, "Start again")
         st.stop()
     if isinstance(job.error, FeatureError):
-        cache.jobs().forget(job.key)
+        job.queue.forget(job)
         raise job.error
     if job.error is not None:
-        st.error(f"{what} failed: {type(job.error).__name__}: {job.error}", icon=":material/error:")
+        st.error(
+            f"{what} failed in a way that was not foreseen ({type(job.error).__name__}). The log of the server has "
+            "the details. Try again, or choose other images or another network.",
+            icon=":material/error:",
+        )
         _again(job, "Try again")
         st.stop()
     return job.result
@@ -195,21 +201,21 @@ def result(job: Job, what: str) -> Any:
 
 def _again(job: Job, label: str) -> None:
     if st.button(label, key=f"again {job.key}"):
-        cache.jobs().forget(job.key)
+        job.queue.forget(job)
         st.rerun()
 
 
 @st.fragment(run_every=0.5)
 def _watch(key: str, _job: Job, what: str) -> None:
-    if _job.ended:
+    if _job.ended or _job.cancelled:
         st.rerun()
     progress = _job.progress
     if progress is None:
-        ahead = cache.jobs().ahead_of(_job)
+        ahead = _job.queue.ahead_of(_job)
         st.progress(0.0, f"{what}: " + (f"waiting for {ahead} other" if ahead else "starting") + " …")
     else:
         left = _job.seconds_left
-        parts = [f"{progress.done:,} of {progress.total:,} {progress.unit}s"]
+        parts = [f"{progress.done:,} of {progress.total:,} {_plural(progress.unit)}"]
         parts += [progress.note] if progress.note else []
         parts += [f"about {theme.seconds(left)} left"] if left is not None else []
         st.progress(min(1.0, progress.done / max(1, progress.total)), f"{what}: " + ", ".join(parts))
@@ -217,6 +223,16 @@ def _watch(key: str, _job: Job, what: str) -> None:
         _job.cancel()
 
 
+def _plural(unit: str) -> str:
+    return unit if unit.isupper() else f"{unit}s"  # 'MB' has no plural
+
+
+def rejected(images: Sequence[Rejected]) -> None:
+    """Say how many images could not be read, and why the first could not."""
+    if images:
+        st.warning(f"{len(images)} images could not be read, the first: {escape(images[0].reason)}")
+
+
 def escape(text: str) -> str:
     """Text that Markdown shows as it is."""
-    return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>$~:])", r"\\\1", text)
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>$~:&])", r"\\\1", text)

@@ -47,7 +47,12 @@ def scatter(
     if few:
         for name, colour in zip(group_names, colours, strict=True):
             figure.add_scatter(
-                x=[None], y=[None], mode="markers", name=name, marker={"color": colour, "size": 9}, hoverinfo="skip"
+                x=[None],
+                y=[None],
+                mode="markers",
+                name=theme.plain(name),
+                marker={"color": colour, "size": 9},
+                hoverinfo="skip",
             )
     theme.style(figure, 620)
     label = projection.method.upper()

@@ -14,7 +14,10 @@ def ratio(statistics: BlockStatistics) -> go.Figure:
     logarithmic.
     """
     figure = _spread(statistics, statistics.ratios)
-    figure.add_hline(y=1, line={"color": theme.GREY, "dash": "dot"}, annotation_text="as large as the shortcut")
+    figure.add_hline(
+        y=1, line={"color": theme.GREY, "dash": "dot"}, annotation_text="as large as the shortcut",
+        annotation_y=0,  # on a logarithmic axis Plotly wants a text's place as a logarithm, a line's as it is
+    )  # fmt: skip
     figure.update_yaxes(title="|F| / |x|", type="log", tickvals=LOG_TICKS, ticktext=[f"{tick:g}" for tick in LOG_TICKS])
     return _finish(figure, statistics)
 
@@ -68,6 +71,8 @@ def _spread(statistics: BlockStatistics, values: np.ndarray) -> go.Figure:
     """Median line, 5-95 % whiskers and a marker per block; values: (N, B), columns of NaN are left out."""
     figure = go.Figure()
     known = ~np.isnan(values).all(0)  # (B,)
+    if not known.any():
+        return figure
     low, middle, high = np.nanpercentile(values[:, known], (5, 50, 95), axis=0)
     names = [name for name, is_known in zip(statistics.blocks, known, strict=True) if is_known]
     figure.add_scatter(

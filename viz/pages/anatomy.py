@@ -40,7 +40,11 @@ def render() -> None:
 
 def _headline(model: zoo.Model, built: Anatomy) -> None:
     spec = model.spec
-    st.markdown(f"**{widgets.escape(spec.name)}** · {spec.family} · weights: {widgets.escape(spec.source)}")
+    st.markdown(
+        f"**{widgets.escape(spec.name)}** · {widgets.escape(spec.family)} · weights: {widgets.escape(spec.source)}"
+    )
+    for guess in spec.assumed:
+        st.warning(f"Assumed, since the file does not say: {widgets.escape(guess)}.", icon=":material/help:")
     card = zoo.card(spec)
     cells = {
         "Layers": str(spec.architecture.depth),

@@ -29,6 +29,7 @@ class Shown:
     images: ImageSet
     features: FeatureSet
     correct: np.ndarray | None
+    names: tuple[str, ...]
 
     def label(self, row: int) -> str | None:
         labels = self.features.labels
@@ -36,7 +37,7 @@ class Shown:
 
     def prediction(self, row: int) -> str | None:
         predictions = self.features.predictions
-        return None if predictions is None else _class_names(self)[predictions[row]]
+        return None if predictions is None else self.names[predictions[row]]
 
 
 def render() -> None:
@@ -47,12 +48,13 @@ def render() -> None:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             stage, method, neighbours, min_dist, seed = _settings(model)
             colour = _colour_by(model, images)
+        cache.sheet_job(images)  # made while the features are read, so that the map need not wait for it
         features = widgets.result(cache.features_job(model, images), f"Reading {len(images):,} images")
-        shown = Shown(model, images, features, evaluate.correct(model.spec, images, features))
-        job = cache.embed_job(features, stage, method, neighbours, min_dist, seed)
+        names = evaluate.class_names(model.spec, images)
+        shown = Shown(model, images, features, evaluate.correct(model.spec, images, features), names)
+        job = cache.embed_job(model, features, stage, method, neighbours, min_dist, seed)
         projection = widgets.result(job, f"Laying out {len(features):,} points")
-        if features.rejected:
-            st.warning(f"{len(features.rejected)} images could not be read, the first: {features.rejected[0].reason}")
+        widgets.rejected(features.rejected)
         left, right = st.columns([2, 1], gap="medium")
         with left:
             rows = _draw(shown, projection, colour)
@@ -102,8 +104,8 @@ def _trust(projection: Projection) -> None:
         st.metric(
             "Neighbours kept",
             f"{projection.kept:.0%}",
-            help=f"Share of each image's {projection.neighbours} nearest in the feature space that are still "
-            "its nearest here.",
+            help=f"Share of each image's nearest in the feature space (at most {projection.neighbours}) that are still "
+            "its nearest here. Both scores are taken over at most 5,000 points.",
             width="content",
         )
 
@@ -114,25 +116,26 @@ def _draw(shown: Shown, projection: Projection, colour: str | None) -> list[int]
     groups, names = _groups(shown, colour)
     texts = [_text(shown, row) for row in range(len(features))]
     figure = figures.scatter(projection, groups, names, texts, features.rows)
-    event = widgets.chart(figure, CHART, on_select="rerun", selection_mode=("lasso", "box"))
-    hover_pictures(
-        CHART,
-        cache.sheet(shown.images.digest, shown.images),
-        cache.SHEET_TILE,
-        cache.SHEET_COLUMNS,
-        min(len(shown.images), cache.SHEET_LIMIT),
-    )
+    sheet = widgets.result(cache.sheet_job(shown.images), "Making small pictures")
+    event = widgets.chart(figure, _chart_key(), on_select="rerun", selection_mode=("lasso", "box"))
+    hover_pictures(_chart_key(), sheet, cache.SHEET_COLUMNS)
     st.caption(
         "Every point is an image: its stage's output averaged over space, laid out so that similar ones lie "
         "close. Distances between far "
         "groups, and the groups' sizes, mean little. Draw a lasso or a box to see the images; point at one to see it."
     )
     # Kept apart from the chart, whose own selection is lost when its colours change.
-    scope = f"{shown.model.digest} {shown.images.digest}"
+    scope = f"{shown.model.key} {shown.images.digest}"
     if event.selection.point_indices:
         st.session_state["chosen_rows"] = (scope, sorted(event.selection.point_indices))
     kept_scope, rows = st.session_state.get("chosen_rows", (scope, []))
     return [row for row in rows if row < len(features)] if kept_scope == scope else []
+
+
+def _chart_key() -> str:
+    """A new chart after every clearing: the old one would go on reporting its selection."""
+    cleared = st.session_state.get("cleared", 0)
+    return f"{CHART}_{cleared}" if cleared else CHART
 
 
 def _groups(shown: Shown, colour: str | None) -> tuple[np.ndarray, list[str]]:
@@ -142,16 +145,12 @@ def _groups(shown: Shown, colour: str | None) -> tuple[np.ndarray, list[str]]:
         return features.labels, list(features.class_names)
     if colour == PREDICTION and features.predictions is not None:
         found, groups = np.unique(features.predictions, return_inverse=True)
-        return groups, [_class_names(shown)[int(index)] for index in found]
+        return groups, [shown.names[int(index)] for index in found]
     if colour == CORRECTNESS and shown.correct is not None:
         return (~shown.correct).astype(int), ["correct", "wrong"]
     if colour == CORRECTNESS:
         st.info("The labels do not match the network's classes, so nothing can be called correct.")
     return np.zeros(len(features), dtype=int), ["images"]
-
-
-def _class_names(shown: Shown) -> tuple[str, ...]:
-    return evaluate.class_names(shown.model.spec, shown.images)
 
 
 def _text(shown: Shown, row: int) -> str:
@@ -183,6 +182,7 @@ def _selection(shown: Shown, rows: list[int]) -> None:
         )
         if st.button("Clear", icon=":material/close:"):
             del st.session_state["chosen_rows"]
+            st.session_state["cleared"] = st.session_state.get("cleared", 0) + 1
             st.rerun()
     first = rows[:SHOWN]
     found = extract.pictures(shown.images, [int(shown.features.rows[row]) for row in first])

@@ -1,6 +1,5 @@
 """The page that shows what every residual branch adds to its shortcut."""
 
-import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -18,41 +17,42 @@ def render() -> None:
         model, images = widgets.model(), widgets.images()
         job = cache.residual_job(model, images)
         statistics = widgets.result(job, f"Measuring {len(images):,} images")
+        plain = set(statistics.shortcuts) == {"none"}
         st.markdown(
-            f"Every block of **{widgets.escape(model.spec.name)}** computes ReLU(x + F(x)): x is what its "
-            "shortcut hands on, F what its "
-            f"branch adds. Measured over **{statistics.n_images:,}** images of {widgets.escape(images.name)}."
-        )
-        if statistics.rejected:
-            st.warning(
-                f"{len(statistics.rejected)} images could not be read, the first: {statistics.rejected[0].reason}"
+            f"Every block of **{widgets.escape(model.spec.name)}** computes "
+            + (
+                "ReLU(F(x)), without a shortcut. "
+                if plain
+                else "ReLU(x + F(x)): x is what its shortcut hands on, F what its branch adds. "
             )
-        if np.isnan(statistics.ratios).all():
+            + f"Measured over **{statistics.n_images:,}** images of {widgets.escape(images.name)}."
+        )
+        widgets.rejected(statistics.rejected)
+        if plain:
             st.info("This is a plain network. It has no shortcuts, so there is no x to compare its branches with.")
         else:
             _figure(
                 "Size of the branch relative to its shortcut",
                 figures.ratio(statistics),
                 "Euclidean norms over channels and places, one ratio per image; dots are medians, whiskers hold "
-                "90 % of the images. Below "
-                "1 the block changes its input a little, above 1 it mostly replaces it, as first blocks of a "
-                "stage tend to.",
-                "Greff et al. 2017, https://arxiv.org/abs/1612.07771",
+                "90 % of the images. Far below 1 the block refines what it is given; above 1 what it adds outweighs "
+                "it, as in the first block of a stage, where a new representation begins.",
+                "Jastrzębski et al. 2018, https://arxiv.org/abs/1710.04773",
             )
             _figure(
                 "Direction of the branch relative to its shortcut",
                 figures.cosine(statistics),
                 "Near 0 the branch adds something new, above 0 it strengthens what is there, below 0 it takes "
                 "away from it.",
-                "Jastrzębski et al. 2018, https://arxiv.org/abs/1710.04773",
+                "read with the view of blocks as refinements, Greff et al. 2017, https://arxiv.org/abs/1612.07771",
             )
         left, right = st.columns(2)
         with left:
             _figure(
                 "Values that the ReLU removes",
                 figures.negative(statistics),
-                "The share of x + F(x) that is below zero, over all channels, places and images; what is left "
-                "is the density of the output.",
+                f"The share of {'F(x)' if plain else 'x + F(x)'} that is below zero, over all channels, places and "
+                "images; what is left is the density of the output.",
                 "Glorot et al. 2011, https://proceedings.mlr.press/v15/glorot11a.html",
             )
         with right:

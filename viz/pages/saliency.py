@@ -27,7 +27,7 @@ SIDE = 448
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """A picture to look at: digest of its pixels, what it is called, and its label if it has one."""
+    """A picture to look at: SHA-256 of its size and pixels, what it is called, and its label if it has one."""
 
     picture: Image.Image
     digest: str
@@ -46,10 +46,10 @@ def render() -> None:
             chosen = _choose_image()
         with middle:
             _show_image(chosen)
-        predicted = cache.saliency_maps(model.digest, chosen.digest, None, model, chosen.picture)
+        predicted = cache.saliency_maps(model.key, chosen.digest, None, model, chosen.picture)
         with right:
             class_id = _choose_class(model, predicted)
-        maps = cache.saliency_maps(model.digest, chosen.digest, class_id, model, chosen.picture)
+        maps = cache.saliency_maps(model.key, chosen.digest, class_id, model, chosen.picture)
         with right:
             bars = figures.top_classes(predicted.probabilities[0], _names(model), int(maps.class_ids[0]))
             widgets.chart(bars, "top")
@@ -68,8 +68,7 @@ def _choose_image() -> Chosen:
         if file is None:
             st.info("The maps appear here as soon as there is an image.")
             st.stop()
-        data = file.getvalue()
-        chosen = Chosen(pictures.decode(data, file.name), hashlib.sha256(data).hexdigest(), file.name, None)
+        chosen = _chosen(pictures.decode(file.getvalue(), file.name), file.name, None)
     return chosen
 
 
@@ -97,12 +96,17 @@ def _from_set(images: ImageSet) -> Chosen:
         picture = images.open(index)
     except ImageError as error:
         raise ImageError(f"{error} Choose another number.") from error
-    digest = hashlib.sha256(picture.tobytes()).hexdigest()
-    return Chosen(picture, digest, images.ids[index], images.label_name(index))
+    return _chosen(picture, images.ids[index], images.label_name(index))
+
+
+def _chosen(picture: Image.Image, name: str, label: str | None) -> Chosen:
+    digest = hashlib.sha256(f"{picture.mode} {picture.size} ".encode() + picture.tobytes()).hexdigest()
+    return Chosen(picture, digest, name, label)
 
 
 def _strip(images: ImageSet, index: int) -> None:
-    rows, sheet = cache.strip(images.digest, images)
+    rows = cache.strip_rows(len(images))
+    sheet = widgets.result(cache.sheet_job(images, rows), "Making small pictures")
 
     def pick(place: int) -> None:
         st.session_state["image"] = rows[place]
@@ -204,7 +208,7 @@ def _archive(
             rows.append({"tap": stage, "part": "sum", "file": f"{stage}.npy"})
         manifest = {
             "image": chosen.name,
-            "image_sha256": chosen.digest,
+            "pixels_sha256": chosen.digest,
             "method": maps.method,
             "class_index": int(maps.class_ids[0]),
             "class_name": model.spec.class_name(int(maps.class_ids[0])),

@@ -1,0 +1,71 @@
+"""Takes the README's pictures of the running app.
+
+    streamlit run app.py --server.headless true &
+    python docs/pictures.py [http://localhost:8501]
+
+Needs requirements-dev.txt and chromium.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+FOLDER = Path(__file__).parent / "images"
+FLAGS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+SIZE = {"width": 1360, "height": 850}
+IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
+
+
+def main() -> None:
+    address = sys.argv[1] if len(sys.argv) > 1 else "http://localhost:8501"
+    FOLDER.mkdir(exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        tab = browser.new_page(viewport=SIZE, color_scheme="light")
+        tab.set_default_timeout(300_000)
+        take(tab, f"{address}/", ".st-key-network .main-svg", "anatomy")
+        take(tab, f"{address}/saliency", ".st-key-overlays img.heat", "saliency")
+        take(tab, f"{address}/residual", ".stPlotlyChart .main-svg", "residual")
+        show(tab, f"{address}/embed", ".st-key-embedding .nsewdrag")
+        lasso(tab)
+        tab.locator(".st-key-thumbnails img").first.wait_for()
+        save(tab, "embed")
+        browser.close()
+
+
+def take(tab: Page, url: str, sign: str, name: str) -> None:
+    show(tab, url, sign)
+    save(tab, name)
+
+
+def show(tab: Page, url: str, sign: str) -> None:
+    """Open a page and wait for what only stands on it when it is whole."""
+    tab.goto(url)
+    tab.locator(sign).first.wait_for()
+
+
+def save(tab: Page, name: str) -> None:
+    tab.wait_for_selector(IDLE)
+    tab.wait_for_timeout(3000)  # charts are drawn after the script has ended
+    tab.screenshot(path=FOLDER / f"{name}.png")
+
+
+def lasso(tab: Page) -> None:
+    """Draw a loop around the lower left of the map."""
+    tab.wait_for_selector(IDLE)
+    tab.wait_for_timeout(3000)
+    box = tab.locator(".st-key-embedding .nsewdrag").first.bounding_box()
+    assert box is not None
+    corners = [(0.05, 0.45), (0.4, 0.45), (0.5, 0.75), (0.4, 0.98), (0.05, 0.98), (0.05, 0.5)]
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
+    tab.mouse.move(*places[0])
+    tab.mouse.down()
+    for place in places[1:]:
+        tab.mouse.move(*place, steps=12)
+    tab.mouse.up()
+
+
+if __name__ == "__main__":
+    main()

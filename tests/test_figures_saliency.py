@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+
+from viz import theme
+from viz.figures import saliency
+
+NAMES = ("ape", "bat", "cat", "dog", "elk", "fox", "gnu")
+PROBABILITIES = np.array([0.02, 0.3, 0.05, 0.25, 0.08, 0.2, 0.1], dtype=np.float32)
+
+
+def bars(figure):
+    """[(name, probability, colour), ...] from top to bottom, as they are read."""
+    (trace,) = figure.data
+    axis = figure.layout.yaxis
+    names = dict(zip(axis.tickvals, axis.ticktext, strict=True))
+    assert axis.autorange == "reversed"
+    assert trace.orientation == "h"
+    assert len(set(trace.y)) == len(trace.y), "bars lie on top of each other"
+    rows = sorted(zip(trace.y, trace.x, trace.marker.color, trace.hovertext, strict=True))
+    assert all(names[place] == hovered for place, _, _, hovered in rows)
+    return [(names[place], value, colour) for place, value, colour, _ in rows]
+
+
+def test_the_five_likeliest_classes_are_shown_from_the_likeliest_down():
+    shown = bars(saliency.top_classes(PROBABILITIES, NAMES, explained=1))
+    assert [name for name, _, _ in shown] == ["bat", "dog", "fox", "gnu", "elk"]
+    np.testing.assert_allclose([value for _, value, _ in shown], [0.3, 0.25, 0.2, 0.1, 0.08])
+
+
+@pytest.mark.parametrize("explained", [1, 5])
+def test_the_explained_class_alone_has_another_colour(explained):
+    shown = bars(saliency.top_classes(PROBABILITIES, NAMES, explained))
+    colours = {name: colour for name, _, colour in shown}
+    assert colours.pop(NAMES[explained]) == theme.ORANGE
+    assert set(colours.values()) == {theme.BLUE}
+
+
+def test_no_bar_is_marked_when_the_explained_class_is_not_among_the_five():
+    shown = bars(saliency.top_classes(PROBABILITIES, NAMES, explained=0))
+    assert {colour for _, _, colour in shown} == {theme.BLUE}
+
+
+@pytest.mark.parametrize("n_classes", [1, 2, 4])
+def test_a_network_of_few_classes_shows_them_all(n_classes):
+    probabilities = np.arange(1, n_classes + 1) / (n_classes * (n_classes + 1) / 2)
+    shown = bars(saliency.top_classes(probabilities, NAMES, explained=0))
+    assert [name for name, _, _ in shown] == list(NAMES[:n_classes][::-1])
+
+
+def test_two_classes_of_one_name_keep_a_bar_each():
+    names = ("maillot", "maillot", "sarong")
+    shown = bars(saliency.top_classes(np.array([0.3, 0.6, 0.1]), names, explained=0))
+    assert shown == [("maillot", 0.6, theme.BLUE), ("maillot", 0.3, theme.ORANGE), ("sarong", 0.1, theme.BLUE)]
+
+
+def test_equally_likely_classes_stand_in_the_networks_order():
+    shown = bars(saliency.top_classes(np.full(7, 1 / 7), NAMES, explained=0))
+    assert [name for name, _, _ in shown] == list(NAMES[:5])
+
+
+def test_classes_that_are_called_by_numbers_keep_their_names():
+    shown = bars(saliency.top_classes(np.array([0.2, 0.5, 0.3]), ("7", "3", "10"), explained=0))
+    assert [name for name, _, _ in shown] == ["3", "10", "7"]
+
+
+def test_bars_of_any_two_images_can_be_compared():
+    for probabilities in (PROBABILITIES, np.array([0.5, 0.5])):
+        low, high = saliency.top_classes(probabilities, NAMES, 0).layout.xaxis.range
+        assert low == 0
+        assert high >= 1
+
+
+def test_every_bar_tells_its_probability():
+    (trace,) = saliency.top_classes(np.array([0.625, 0.25, 0.125]), NAMES, 0).data
+    assert trace.text == ("62.5%", "25.0%", "12.5%")
