@@ -1,5 +1,6 @@
 """Numbers for people by hand, and colours by what the literature says of them."""
 
+import html
 import re
 from itertools import pairwise
 
@@ -119,3 +120,8 @@ def test_a_styled_figure_has_its_height_and_no_background_of_its_own():
 def test_a_title_gets_room_above_the_figure():
     with_title, without = (theme.style(go.Figure(), 300, title).layout.margin.t for title in ("A title", ""))
     assert with_title >= without + 15  # the title's font is 15 px
+
+
+def test_names_with_tags_are_shown_as_they_are():
+    assert html.unescape(theme.plain("<b>T&amp;C</b>")) == "<b>T&amp;C</b>"
+    assert not set("<>") & set(theme.plain("<a href=x>"))
