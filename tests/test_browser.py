@@ -86,7 +86,7 @@ def test_visitor_lassoes_points_and_sees_their_thumbnails(address, page):
     page.mouse.move(*places[0])
     page.mouse.down()
     for place in places[1:]:
-        page.mouse.move(*place, steps=12)
+        page.mouse.move(*place, steps=3)
     page.mouse.up()
     thumbnails = page.locator(".st-key-thumbnails img")
     thumbnails.first.wait_for()

@@ -196,7 +196,7 @@ def test_the_refusal_names_the_code_and_not_pytorchs_advice_to_run_it(tmp_path):
     torch.save({"conv1.weight": Hostile(tmp_path / "trace")}, tmp_path / "evil.pt")
     with pytest.raises(WeightsError) as caught:
         checkpoint.read(tmp_path / "evil.pt")
-    assert re.search(r"holds [a-z]+\.\w+, which is code", str(caught.value))
+    assert re.search(r"it holds \S+, which is code", str(caught.value))
     assert "weights_only" not in str(caught.value)
 
 

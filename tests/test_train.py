@@ -445,7 +445,7 @@ def test_sets_that_cannot_be_learned_from_are_refused_before_anything_is_done(ch
 
 def test_a_training_image_that_cannot_be_read_is_an_error(tiny_folder, tiny_images, tmp_path):
     (tiny_folder / "fox" / "3.png").write_bytes(b"torn")
-    with pytest.raises(ImageError, match=r"fox/3\.png is not an image .* Mend it or take it out") as caught:
+    with pytest.raises(ImageError, match=r"^fox/3\.png is not an image") as caught:
         fit(tmp_path, ONE_STEP, images=tiny_images)
     assert "Traceback" not in str(caught.value)
 

@@ -10,6 +10,7 @@ from features.embed import Projection
 from viz import theme
 
 TOO_MANY = 12
+FEW_POINTS = 3000
 
 
 def scatter(
@@ -24,15 +25,17 @@ def scatter(
     few = len(group_names) <= TOO_MANY
     colours = [theme.category_colour(index) for index in range(len(group_names))]
     marker: dict[str, Any] = {
-        "size": 7 if len(groups) <= 3000 else 4,
+        "size": 7 if len(groups) <= FEW_POINTS else 4,
         "color": [colours[group] for group in groups] if few else groups,
         "opacity": 0.85,
         "line": {"width": 0},
     }
     if not few:
         marker["colorscale"] = "Turbo"
+    # Up to some thousands of points SVG answers faster, and needs no WebGL, which some machines only emulate.
+    kind = go.Scatter if len(groups) <= FEW_POINTS else go.Scattergl
     figure = go.Figure(
-        go.Scattergl(
+        kind(
             x=projection.points[:, 0],
             y=projection.points[:, 1],
             mode="markers",
