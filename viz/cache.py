@@ -1,6 +1,7 @@
 """What the server keeps between reruns, keyed by names and digests, never by arrays."""
 
 import atexit
+import gc
 import tempfile
 import threading
 from pathlib import Path
@@ -138,6 +139,14 @@ def embed_job(
 @st.cache_resource
 def warm_up() -> threading.Thread:
     """Compile UMAP in the background, once per server, so that the first map does not wait for it."""
-    thread = threading.Thread(target=embed.warm_up, daemon=True, name="umap warm-up")
+
+    def work() -> None:
+        gc.freeze()
+        embed.warm_up()
+        gc.freeze()
+
+    # Streamlit collects garbage after every run, and a page that watches a job runs every second. Over the millions
+    # of objects of the libraries that takes most of a second and stops all threads, so those are set aside.
+    thread = threading.Thread(target=work, daemon=True, name="umap warm-up")
     thread.start()
     return thread

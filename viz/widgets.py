@@ -205,7 +205,7 @@ def _again(job: Job, label: str) -> None:
         st.rerun()
 
 
-@st.fragment(run_every=0.5)
+@st.fragment(run_every=1)
 def _watch(key: str, _job: Job, what: str) -> None:
     if _job.ended or _job.cancelled:
         st.rerun()
