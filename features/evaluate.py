@@ -151,7 +151,8 @@ def match_labels(spec: ModelSpec, images: ImageSet) -> np.ndarray:
     raise DatasetError(
         f"{images.name} has {len(found)} classes, and {spec.name} has {spec.architecture.classes}; "
         f"{len(unknown)} names are not among the network's ({', '.join(unknown[:6])}). Rename the folders, name "
-        "the network's classes with --classes FILE, or choose another network."
+        "the network's classes with --classes FILE (or the network with --model NAME, if it is a known one), or choose "
+        "another network."
     )
 
 
