@@ -4,6 +4,7 @@ import atexit
 import gc
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ SHEET_COLUMNS = 100  # so that 10,000 pictures, the largest set, make a square s
 STRIP_LIMIT = 120
 LARGE_TILE, SMALL_TILE = 48, 32
 MANY = 3000
+PAGE_SECONDS = 6
 
 
 @st.cache_resource
@@ -142,6 +144,7 @@ def warm_up() -> threading.Thread:
 
     def work() -> None:
         gc.freeze()
+        time.sleep(PAGE_SECONDS)  # the first page is still being drawn, often on the same cores
         embed.warm_up()
         gc.freeze()
 
