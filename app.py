@@ -1,32 +1,41 @@
 """The app's entry point: its pages and how to get from one to another."""
 
-from types import ModuleType
+from collections.abc import Callable
+from importlib import import_module
 
 import streamlit as st
 
-from viz import cache, widgets
-from viz.pages import anatomy, embed, residual, saliency
+from viz import widgets
 
-PAGES = (anatomy, saliency, embed, residual)
+PAGES = {  # a module of viz/pages, which is also the page's place in the URL: its title and icon
+    "anatomy": ("Network", ":material/account_tree:"),
+    "saliency": ("Saliency", ":material/visibility:"),
+    "embed": ("Embedding", ":material/scatter_plot:"),
+    "residual": ("Residual branches", ":material/alt_route:"),
+}
 
 
 def main() -> None:
     st.set_page_config("ResNet Explorer", page_icon=":material/account_tree:", layout="wide")
+    first, *_ = PAGES
     chosen = st.navigation(
         [
-            st.Page(page.render, title=page.TITLE, icon=page.ICON, url_path=_path(page), default=page is anatomy)
-            for page in PAGES
+            st.Page(_renderer(name), title=title, icon=icon, url_path=name, default=name == first)
+            for name, (title, icon) in PAGES.items()
         ]
     )
-    widgets.sidebar()
+    device = widgets.sidebar()
     try:
         chosen.run()
-    finally:  # after the page's own work, however it ends
-        cache.warm_up()
+    finally:  # after the page's own work, however it ends: the first page must not wait for PyTorch
+        from viz import analyses
+
+        device.caption(f"Runs on {analyses.device_name()}.")
+        analyses.warm_up()
 
 
-def _path(page: ModuleType) -> str:
-    return page.__name__.rsplit(".", 1)[1]
+def _renderer(name: str) -> Callable[[], None]:
+    return lambda: import_module(f"viz.pages.{name}").render()
 
 
 if __name__ == "__main__":

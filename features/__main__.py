@@ -90,11 +90,11 @@ def _positive(text: str) -> int:
 
 
 def _models(options: argparse.Namespace) -> None:
-    from features import zoo
+    from features import catalogue
     from features.anatomy import anatomy
 
     rows: list[dict[str, Any]] = []
-    for spec in zoo.catalogue():
+    for spec in catalogue.entries():
         built = anatomy(spec.architecture, spec.preprocessing.crop)
         rows.append(
             {
@@ -134,10 +134,10 @@ def _models(options: argparse.Namespace) -> None:
 
 
 def _load(options: argparse.Namespace) -> "Model":
-    from features import zoo
+    from features import catalogue, zoo
     from features.network import best_device
 
-    if options.weights is None and (entry := zoo.spec(options.model or zoo.DEFAULT)).file is None:
+    if options.weights is None and (entry := catalogue.spec(options.model or catalogue.DEFAULT)).file is None:
         _show(zoo.fetch(entry))
     model = zoo.load(options.model, options.weights, options.classes)
     for guess in model.spec.assumed:
@@ -174,7 +174,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from features import train, zoo
+    from features import catalogue, train, zoo
     from features.datasets import open_images
     from features.evaluate import evaluate
 
@@ -183,7 +183,7 @@ def _train(options: argparse.Namespace) -> None:
     test_images = open_images(test, options.data_root, options.download)
     recipe = Recipe(**{field.name: getattr(options, field.name) for field in fields(Recipe)})
     options.out.mkdir(parents=True, exist_ok=True)
-    entry = zoo.spec(options.model)
+    entry = catalogue.spec(options.model)
     training = _show(
         train.fit(entry.architecture, images, test_images, recipe, options.out / f"{options.name}.state.pt")
     )

@@ -3,11 +3,7 @@
 from dataclasses import dataclass
 from functools import cache
 
-import torch
-from torch import Tensor, nn
-
-from features.architecture import Architecture, build
-from features.network import ResidualBlock
+from features.architecture import Architecture, BlockPlan, Conv
 
 
 @dataclass(frozen=True)
@@ -61,94 +57,87 @@ class Anatomy:
 
 @cache
 def anatomy(architecture: Architecture, side: int) -> Anatomy:
-    """Walk an architecture with an image of `side` pixels; needs no weights and no memory."""
-    with torch.device("meta"):
-        network = build(architecture).eval()
-        x = torch.empty(1, architecture.in_channels, side, side)
-    field = _Field()
-    parts = []
-    with torch.no_grad():
-        y, macs = _run(network.stem, x)
-        field.see(network.stem)
-        parts.append(_part("stem", "", "stem", network.stem, x, y, macs, field))
-        for name, block in network.blocks():
-            x = y
-            y, macs = _run(block.branch, x)
-            _, shortcut_macs = _run(block.shortcut, x)
-            field.see(block.branch)
-            stage = name.split(".")[0]
-            parts.append(_part(name, stage, architecture.block, block, x, y, macs + shortcut_macs, field))
-        x = y
-        y, macs = _run(network.head, x)
-        parts.append(_part("head", "", "head", network.head, x, y, macs, _Field(0, 0)))
+    """Walk an architecture with an image of `side` pixels; needs neither weights nor PyTorch."""
+    walk = _Walk(architecture.in_channels, side)
+    parts = [walk.stem(architecture)]
+    parts += [walk.block(plan, architecture.block) for plan in architecture.plan()]
+    parts.append(walk.head(architecture.classes))
     return Anatomy(tuple(parts), side)
 
 
-class _Field:
-    """Receptive field and stride, grown layer by layer (Araujo et al. 2019, doi:10.23915/distill.00021)."""
+class _Walk:
+    """What one part hands to the next: the shape, and how far a position of it sees.
 
-    def __init__(self, side: int = 1, stride: int = 1) -> None:
-        self.side, self.stride = side, stride
+    Receptive field and stride grow layer by layer (Araujo et al. 2019, doi:10.23915/distill.00021).
+    """
 
-    def see(self, layers: nn.Sequential) -> None:
-        for layer in layers:
-            if isinstance(layer, nn.Conv2d | nn.MaxPool2d):
-                kernel, stride = (
-                    value[0] if isinstance(value, tuple) else value for value in (layer.kernel_size, layer.stride)
-                )
-                self.side += (kernel - 1) * self.stride
-                self.stride *= stride
+    def __init__(self, channels: int, side: int) -> None:
+        self.channels, self.side = channels, side
+        self.field = self.stride = 1
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.channels, self.side, self.side
+
+    def stem(self, architecture: Architecture) -> Part:
+        inputs, conv = self.shape, architecture.stem_conv
+        macs = self._convolve(conv)
+        layers = [_describe(conv), "batch norm", "ReLU"]
+        if architecture.stem == "imagenet":
+            self._slide(3, 2)
+            layers.append("max-pool 3x3, stride 2")
+        return Part(
+            "stem", "", "stem", inputs, self.shape, tuple(layers), "", _parameters(conv), macs, self.field, self.stride
+        )
+
+    def block(self, plan: BlockPlan, kind: str) -> Part:
+        inputs = self.shape
+        macs = sum(self._convolve(conv) for conv in plan.branch)
+        parameters = sum(map(_parameters, plan.branch))
+        if plan.shortcut == "projection":
+            macs += plan.whole.weights * self.side**2
+            parameters += _parameters(plan.whole)
+        layers = [text for conv in plan.branch for text in (_describe(conv), "batch norm", "ReLU")][:-1]
+        return Part(
+            plan.name,
+            plan.stage,
+            kind,
+            inputs,
+            self.shape,
+            tuple(layers),
+            plan.shortcut,
+            parameters,
+            macs,
+            self.field,
+            self.stride,
+        )
+
+    def head(self, classes: int | None) -> Part:
+        if classes is None:
+            return Part("head", "", "head", self.shape, (self.channels,), ("global average pool",), "", 0, 0, 0, 0)
+        weights = self.channels * classes
+        layers = ("global average pool", f"fully connected, {self.channels}->{classes}")
+        return Part("head", "", "head", self.shape, (classes,), layers, "", weights + classes, weights, 0, 0)
+
+    def _convolve(self, conv: Conv) -> int:
+        """Go through a convolution; its multiply-adds."""
+        self._slide(conv.kernel, conv.stride)
+        self.channels = conv.outputs
+        return conv.weights * self.side**2
+
+    def _slide(self, kernel: int, stride: int) -> None:
+        """Go through a window that is padded by half its side."""
+        self.side = (self.side - 1) // stride + 1
+        self.field += (kernel - 1) * self.stride
+        self.stride *= stride
 
 
-def _run(module: nn.Module, x: Tensor) -> tuple[Tensor, int]:
-    """The module's output and its multiply-adds."""
-    if not isinstance(module, nn.Sequential):
-        return module(x), 0  # identity, padding and absent shortcuts multiply nothing
-    macs = 0
-    for layer in module:
-        if not isinstance(layer, nn.BatchNorm2d | nn.ReLU):  # these keep the shape, and are slow without memory
-            x = layer(x)
-        if isinstance(layer, nn.Conv2d):
-            macs += layer.weight.numel() * x.shape[2] * x.shape[3]
-        elif isinstance(layer, nn.Linear):
-            macs += layer.weight.numel()
-    return x, macs
+def _parameters(conv: Conv) -> int:
+    """A convolution's weights, and scale and shift of the BatchNorm after it."""
+    return conv.weights + 2 * conv.outputs
 
 
-def _part(name: str, stage: str, kind: str, module: nn.Module, x: Tensor, y: Tensor, macs: int, field: _Field) -> Part:
-    block = module if isinstance(module, ResidualBlock) else None
-    layers = block.branch if block else module
-    return Part(
-        name=name,
-        stage=stage,
-        kind=kind,
-        inputs=tuple(x.shape[1:]),
-        outputs=tuple(y.shape[1:]),
-        layers=tuple(text for layer in layers.children() if (text := _describe(layer))),
-        shortcut=block.shortcut_kind if block else "",
-        parameters=sum(parameter.numel() for parameter in module.parameters()),
-        macs=macs,
-        receptive_field=field.side,
-        stride=field.stride,
-    )
-
-
-def _describe(layer: nn.Module) -> str:
-    match layer:
-        case nn.Conv2d():
-            kernel = "x".join(map(str, layer.kernel_size))
-            stride = f", stride {layer.stride[0]}" if layer.stride[0] > 1 else ""
-            groups = f", {layer.groups} groups" if layer.groups > 1 else ""
-            return f"conv {kernel}, {layer.in_channels}->{layer.out_channels}{stride}{groups}"
-        case nn.BatchNorm2d():
-            return "batch norm"
-        case nn.ReLU():
-            return "ReLU"
-        case nn.MaxPool2d():
-            return f"max-pool {layer.kernel_size}x{layer.kernel_size}, stride {layer.stride}"
-        case nn.AdaptiveAvgPool2d():
-            return "global average pool"
-        case nn.Linear():
-            return f"fully connected, {layer.in_features}->{layer.out_features}"
-        case _:
-            return ""
+def _describe(conv: Conv) -> str:
+    stride = f", stride {conv.stride}" if conv.stride > 1 else ""
+    groups = f", {conv.groups} groups" if conv.groups > 1 else ""
+    return f"conv {conv.kernel}x{conv.kernel}, {conv.inputs}->{conv.outputs}{stride}{groups}"

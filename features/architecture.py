@@ -1,23 +1,51 @@
-"""What a residual network looks like before it has weights, and how it is built."""
+"""What a residual network looks like before it has weights: every layer's shape, without PyTorch."""
 
-from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-import torch
-from torch import nn
-
 from features.errors import FeatureError
-from features.network import (
-    NoShortcut,
-    PaddedShortcut,
-    ResidualBlock,
-    ResidualNetwork,
-    make_branch,
-    make_head,
-)
 
 STEMS = ("imagenet", "cifar")
 SHORTCUTS = ("projection", "padding", "none")
+
+
+@dataclass(frozen=True)
+class Conv:
+    """A square convolution without bias, padded by half its kernel, and the BatchNorm that follows it."""
+
+    inputs: int
+    outputs: int
+    kernel: int
+    stride: int = 1
+    groups: int = 1
+
+    @property
+    def weights(self) -> int:
+        return self.outputs * self.inputs // self.groups * self.kernel**2
+
+
+@dataclass(frozen=True)
+class BlockPlan:
+    """The layers of one block.
+
+    stage, index: 'layer1' and 0 for the first. branch: its convolutions in order.
+    shortcut: 'identity', 'projection' (option B), 'padding' (option A) or 'none' (a plain network).
+    """
+
+    stage: str
+    index: int
+    branch: tuple[Conv, ...]
+    shortcut: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.stage}.{self.index}"
+
+    @property
+    def whole(self) -> Conv:
+        """What the block does to the shape, as the one convolution that a projection is."""
+        stride = max(conv.stride for conv in self.branch)
+        return Conv(self.branch[0].inputs, self.branch[-1].outputs, 1, stride)
 
 
 @dataclass(frozen=True)
@@ -52,6 +80,37 @@ class Architecture:
     def depth(self) -> int:
         """Weighted layers on the longest path, as in the networks' names: 18, 50, 20, ..."""
         return sum(self.blocks) * (2 if self.block == "basic" else 3) + 2
+
+    @property
+    def stem_conv(self) -> Conv:
+        """The first convolution; a 3x3 max-pool of stride 2 follows it in the 'imagenet' stem."""
+        kernel, stride = (7, 2) if self.stem == "imagenet" else (3, 1)
+        return Conv(self.in_channels, self.stem_width, kernel, stride)
+
+    @property
+    def features(self) -> int:
+        """Channels of the last stage, which the head pools."""
+        return self.outputs[-1]
+
+    def plan(self) -> Iterator[BlockPlan]:
+        """Every block in order."""
+        channels = self.stem_width
+        for number, n_blocks in enumerate(self.blocks):
+            for index in range(n_blocks):
+                stride = 2 if index == 0 and number > 0 else 1
+                yield self._block(number, index, channels, stride)
+                channels = self.outputs[number]
+
+    def _block(self, number: int, index: int, channels: int, stride: int) -> BlockPlan:
+        inner, output = self.inner[number], self.outputs[number]
+        if self.block == "basic":
+            branch: tuple[Conv, ...] = (Conv(channels, inner, 3, stride), Conv(inner, output, 3))
+        else:
+            # The stride sits in the 3x3 convolution, as in torchvision ("ResNet v1.5").
+            branch = (Conv(channels, inner, 1), Conv(inner, inner, 3, stride, self.groups), Conv(inner, output, 1))
+        same_shape = stride == 1 and channels == output
+        shortcut = "identity" if same_shape and self.shortcut != "none" else self.shortcut
+        return BlockPlan(f"layer{number + 1}", index, branch, shortcut)
 
     def describe(self) -> str:
         """One line for people: 'basic blocks 2-2-2-2, 64-128-256-512 channels, ...'."""
@@ -97,72 +156,3 @@ def cifar(depth: int, shortcut: str = "padding", in_channels: int = 3, classes: 
     return Architecture(
         "basic", blocks, widths, widths, "cifar", 16, shortcut, in_channels=in_channels, classes=classes
     )
-
-
-def build(architecture: Architecture) -> ResidualNetwork:
-    """A new network with He initialisation (He et al. 2015, arXiv:1502.01852), in train mode.
-
-    Draws from torch's global generator, as torch's own layers do; build under `torch.device("meta")` to get
-    shapes without memory.
-    """
-    stages = {}
-    channels = architecture.stem_width
-    for number, n_blocks in enumerate(architecture.blocks):
-        blocks = []
-        for index in range(n_blocks):
-            stride = 2 if index == 0 and number > 0 else 1
-            blocks.append(_make_block(architecture, number, channels, stride))
-            channels = architecture.outputs[number]
-        stages[f"layer{number + 1}"] = blocks
-    fc = None if architecture.classes is None else nn.Linear(channels, architecture.classes)
-    network = ResidualNetwork(_make_stem(architecture), stages, make_head(fc))
-    _initialise(network)
-    return network
-
-
-def _make_stem(architecture: Architecture) -> nn.Sequential:
-    width = architecture.stem_width
-    large = architecture.stem == "imagenet"
-    layers: OrderedDict[str, nn.Module] = OrderedDict()
-    kernel, stride = (7, 2) if large else (3, 1)
-    layers["conv1"] = _conv(architecture.in_channels, width, kernel, stride)
-    layers["bn1"] = nn.BatchNorm2d(width)
-    layers["relu"] = nn.ReLU()
-    if large:
-        layers["maxpool"] = nn.MaxPool2d(3, stride=2, padding=1)
-    return nn.Sequential(layers)
-
-
-def _make_block(architecture: Architecture, number: int, channels: int, stride: int) -> ResidualBlock:
-    inner, output = architecture.inner[number], architecture.outputs[number]
-    if architecture.block == "basic":
-        convs = [_conv(channels, inner, 3, stride), _conv(inner, output, 3)]
-    else:
-        # The stride sits in the 3x3 convolution, as in torchvision ("ResNet v1.5").
-        convs = [
-            _conv(channels, inner, 1),
-            _conv(inner, inner, 3, stride, architecture.groups),
-            _conv(inner, output, 1),
-        ]
-    branch = make_branch([(conv, nn.BatchNorm2d(conv.out_channels)) for conv in convs])
-    return ResidualBlock(_make_shortcut(architecture.shortcut, channels, output, stride), branch, nn.ReLU())
-
-
-def _make_shortcut(kind: str, channels: int, output: int, stride: int) -> nn.Module:
-    if kind == "none":
-        return NoShortcut(output, stride)
-    if stride == 1 and channels == output:
-        return nn.Identity()
-    if kind == "padding":
-        return PaddedShortcut(channels, output, stride)
-    return nn.Sequential(_conv(channels, output, 1, stride), nn.BatchNorm2d(output))
-
-
-def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=False)
-
-
-def _initialise(network: nn.Module) -> None:
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d) and module.weight.device != torch.device("meta"):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -1,7 +1,6 @@
 """Reads and writes the tensors of a residual network, under the names that people's files really have."""
 
 import hashlib
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -10,9 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from features.architecture import Architecture, build
+from features import files
+from features.architecture import Architecture
 from features.errors import WeightsError
-from features.network import ResidualNetwork, freeze
+from features.network import ResidualNetwork, build, freeze
 
 SUFFIXES = (".pt", ".pth", ".th", ".safetensors")
 WRAPPERS = ("state_dict", "model", "model_state_dict", "net")
@@ -54,7 +54,7 @@ def read(path: Path) -> Checkpoint:
         state, metadata = _read_safetensors(path)
     else:
         state = _read_restricted(path)
-    return Checkpoint(path, _published(state, path), metadata, digest_of(path))
+    return Checkpoint(path, _published(state, path), metadata, files.digest_of(path))
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:
@@ -293,21 +293,8 @@ def save(network: ResidualNetwork, path: Path, metadata: Mapping[str, str]) -> s
             kind = torch.float16 if tensor.ndim > 1 else torch.float32
             tensors[published_name(name)] = tensor.detach().cpu().to(kind).contiguous()
     data = to_bytes(tensors, dict(metadata))
-    write_whole(path, data)
+    files.write_whole(path, data)
     return hashlib.sha256(data).hexdigest()
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that a crash leaves the old one or the new one, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(data)
-    temporary.replace(path)
-
-
-def digest_of(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _listing(names: list[str]) -> str:

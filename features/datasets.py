@@ -21,6 +21,14 @@ SAMPLE = "sample"
 SAMPLE_FILE = Path(__file__).parent / "bundled" / "fashion-mnist-sample.zip"
 
 
+@dataclass(frozen=True)
+class Rejected:
+    """An image that could not be read, and why."""
+
+    id: str
+    reason: str
+
+
 @dataclass(frozen=True, eq=False)
 class ImageSet:
     """An ordered set of images that are opened when they are asked for.

@@ -5,8 +5,6 @@ import re
 import threading
 from pathlib import Path
 
-import torch
-
 from features.errors import WeightsError
 from features.progress import Progress, Task
 
@@ -15,7 +13,9 @@ POLL_SECONDS = 0.2
 
 def cached(url: str) -> Path:
     """Where torch.hub keeps what lies at `url`: $TORCH_HOME/hub/checkpoints and the file's own name."""
-    return Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
+    from torch import hub
+
+    return Path(hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
 
 
 def fetch(url: str, megabytes: float) -> Task[Path]:
@@ -25,13 +25,15 @@ def fetch(url: str, megabytes: float) -> Task[Path]:
     cannot be asked to leave: the file is in the cache once it is through.
     Raises WeightsError if the file cannot be fetched or is another one, with the address and the place for it.
     """
+    from torch import hub
+
     target = cached(url)
     failed: list[BaseException] = []
 
     def work() -> None:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(url, str(target), _checksum(url), progress=False)
+            hub.download_url_to_file(url, str(target), _checksum(url), progress=False)
         except BaseException as error:
             failed.append(error)
 

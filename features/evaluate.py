@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from features.datasets import ImageSet
+from features.catalogue import ModelSpec
+from features.datasets import ImageSet, Rejected
 from features.errors import DatasetError, FeatureError
-from features.extract import FeatureSet, Rejected, finite, over, provenance
+from features.extract import FeatureSet, finite, over, provenance
 from features.progress import Task
-from features.zoo import Model, ModelSpec
+from features.zoo import Model
 
 TOP = 5
 

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from features.datasets import ImageSet
+from features.datasets import ImageSet, Rejected
 from features.errors import DatasetError, FeatureError, ImageError
 from features.images import Preprocessing
 from features.network import device_of
@@ -21,14 +21,6 @@ from features.zoo import Model
 
 DECODERS = 2
 AHEAD = 2
-
-
-@dataclass(frozen=True)
-class Rejected:
-    """An image that could not be read, and why."""
-
-    id: str
-    reason: str
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,13 +3,15 @@
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from PIL import Image, ImageOps
-from torch import Tensor
 
 from features.errors import FeatureError, ImageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
@@ -135,23 +137,27 @@ class Preprocessing:
             f"divided by std {deviations}"
         )
 
-    def __call__(self, image: Image.Image) -> Tensor:
+    def __call__(self, image: Image.Image) -> "Tensor":
         """(C, S, S) float32, bit for bit what torchvision's `weights.transforms()` of the same settings gives."""
         return self._preset()(image if self.channels == 3 else image.convert("L"))
 
-    def batch(self, pictures: list[Image.Image]) -> Tensor:
+    def batch(self, pictures: list[Image.Image]) -> "Tensor":
         """(N, C, S, S) float32 of N pictures."""
+        import torch
+
         return torch.stack([self(picture) for picture in pictures])
 
     def visible(self, image: Image.Image) -> np.ndarray:
         """What the network sees of a picture: (S, S, 3) uint8, before normalisation."""
+        import torch
+
         mean = torch.tensor(self.mean).view(-1, 1, 1)
         std = torch.tensor(self.std).view(-1, 1, 1)
         pixels = (self(image) * std + mean).clamp(0, 1).mul(255).round().to(torch.uint8)  # (C, S, S)
         return pixels.expand(3, -1, -1).permute(1, 2, 0).numpy()  # (S, S, 3)
 
-    def _preset(self) -> Callable[[Image.Image], Tensor]:
-        from torchvision.transforms import InterpolationMode  # seconds to import, and not every page needs it
+    def _preset(self) -> Callable[[Image.Image], "Tensor"]:
+        from torchvision.transforms import InterpolationMode
         from torchvision.transforms._presets import ImageClassification
 
         return ImageClassification(

@@ -8,6 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from features.architecture import Architecture, BlockPlan, Conv
 from features.errors import FeatureError
 
 
@@ -116,6 +117,57 @@ class ResidualNetwork(nn.Module):
         """The linear layer that makes the logits, or None for a network without a head."""
         fc = self.head.fc
         return fc if isinstance(fc, nn.Linear) else None
+
+
+def build(architecture: Architecture) -> ResidualNetwork:
+    """A new network with He initialisation (He et al. 2015, arXiv:1502.01852), in train mode.
+
+    Draws from torch's global generator, as torch's own layers do; build under `torch.device("meta")` to get
+    shapes without memory.
+    """
+    stages: dict[str, list[ResidualBlock]] = {}
+    for block in architecture.plan():
+        stages.setdefault(block.stage, []).append(_make_block(block))
+    classes = architecture.classes
+    fc = None if classes is None else nn.Linear(architecture.features, classes)
+    network = ResidualNetwork(_make_stem(architecture), stages, make_head(fc))
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    return network
+
+
+def _make_stem(architecture: Architecture) -> nn.Sequential:
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    layers["conv1"] = _make_conv(architecture.stem_conv)
+    layers["bn1"] = nn.BatchNorm2d(architecture.stem_width)
+    layers["relu"] = nn.ReLU()
+    if architecture.stem == "imagenet":
+        layers["maxpool"] = nn.MaxPool2d(3, stride=2, padding=1)
+    return nn.Sequential(layers)
+
+
+def _make_block(plan: BlockPlan) -> ResidualBlock:
+    branch = make_branch([(_make_conv(conv), nn.BatchNorm2d(conv.outputs)) for conv in plan.branch])
+    return ResidualBlock(_make_shortcut(plan.shortcut, plan.whole), branch, nn.ReLU())
+
+
+def _make_shortcut(kind: str, whole: Conv) -> nn.Module:
+    match kind:
+        case "identity":
+            return nn.Identity()
+        case "padding":
+            return PaddedShortcut(whole.inputs, whole.outputs, whole.stride)
+        case "none":
+            return NoShortcut(whole.outputs, whole.stride)
+        case _:
+            return nn.Sequential(_make_conv(whole), nn.BatchNorm2d(whole.outputs))
+
+
+def _make_conv(conv: Conv) -> nn.Conv2d:
+    return nn.Conv2d(
+        conv.inputs, conv.outputs, conv.kernel, conv.stride, padding=conv.kernel // 2, groups=conv.groups, bias=False
+    )
 
 
 def canonical(source: nn.Module) -> ResidualNetwork:

@@ -8,8 +8,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from features.datasets import ImageSet
-from features.extract import Rejected, finite, over, provenance
+from features.datasets import ImageSet, Rejected
+from features.extract import finite, over, provenance
 from features.network import ResidualBlock
 from features.progress import Task
 from features.zoo import Model

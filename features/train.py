@@ -17,14 +17,14 @@ import torchvision
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from features import augment, checkpoint, zoo
-from features.architecture import Architecture, build
+from features import augment, catalogue, checkpoint, files
+from features.architecture import Architecture
 from features.datasets import ImageSet
 from features.errors import FeatureError, ImageError
 from features.evaluate import Evaluation
 from features.extract import batches
 from features.images import Preprocessing
-from features.network import ResidualNetwork, best_device, freeze
+from features.network import ResidualNetwork, best_device, build, freeze
 from features.progress import Progress, Task
 from features.recipe import Recipe
 
@@ -205,7 +205,7 @@ class _Run:
         }
         buffer = io.BytesIO()
         torch.save(state, buffer)
-        checkpoint.write_whole(self.path, buffer.getvalue())
+        files.write_whole(self.path, buffer.getvalue())
 
 
 def _readable(loader: DataLoader) -> Iterator[tuple[Tensor, Tensor]]:
@@ -255,7 +255,7 @@ def publish(training: Training, images: ImageSet, name: str, family: str, licenc
 
     images: those it learned from. family: of the catalogue's entry whose architecture it has.
     """
-    spec = zoo.ModelSpec(
+    spec = catalogue.ModelSpec(
         name=name,
         family=family,
         architecture=training.architecture,
@@ -265,7 +265,7 @@ def publish(training: Training, images: ImageSet, name: str, family: str, licenc
         licence=licence,
     )
     path = folder / f"{name}.safetensors"
-    checkpoint.save(training.network, path, zoo.describe(spec))
+    checkpoint.save(training.network, path, catalogue.describe(spec))
     return path
 
 
@@ -273,7 +273,7 @@ def write_card(training: Training, weights: Path, evaluation: Evaluation) -> Pat
     """Write NAME.json beside the weights: every setting, the curve, and the scores of the file as it was written."""
     card = {
         "name": weights.stem,
-        "weights_sha256": checkpoint.digest_of(weights),
+        "weights_sha256": files.digest_of(weights),
         "architecture": asdict(training.architecture),
         "preprocessing": asdict(training.preprocessing),
         "recipe": asdict(training.recipe),
@@ -286,5 +286,5 @@ def write_card(training: Training, weights: Path, evaluation: Evaluation) -> Pat
         },
     }
     path = weights.with_suffix(".json")
-    checkpoint.write_whole(path, (json.dumps(card, indent=1) + "\n").encode())
+    files.write_whole(path, (json.dumps(card, indent=1) + "\n").encode())
     return path

@@ -10,14 +10,14 @@ from PIL import Image
 from torch import nn
 from torchvision import models
 
-from features import architecture, datasets, network, zoo
+from features import architecture, catalogue, datasets, network, zoo
 from tests.random_networks import drawn, randomise
 
 # Small networks gain nothing from threads, and threads that wait for each other on busy cores lose a great deal.
 torch.set_num_threads(1)
 
 
-@pytest.fixture(scope="session", params=zoo.TORCHVISION)
+@pytest.fixture(scope="session", params=catalogue.TORCHVISION)
 def torchvision_network(request: pytest.FixtureRequest) -> tuple[str, nn.Module]:
     """(name, network): each classifier of torchvision's residual family in turn, drawn, in eval mode."""
     return request.param, drawn(models.get_model_builder(request.param))
@@ -33,9 +33,9 @@ def randomised() -> Callable[..., nn.Module]:
 def tiny_model() -> zoo.Model:
     """A CIFAR ResNet of 8 layers with drawn weights and BatchNorm statistics: RGB, 32 px, 10 classes."""
     shape = architecture.cifar(8)
-    net = network.freeze(randomise(architecture.build(shape)))
+    net = network.freeze(randomise(network.build(shape)))
     names = tuple(f"class {number}" for number in range(10))
-    spec = zoo.ModelSpec("tiny", "CIFAR ResNet", shape, zoo.CIFAR_PREPROCESSING, names, "drawn", "none")
+    spec = catalogue.ModelSpec("tiny", "CIFAR ResNet", shape, catalogue.CIFAR_PREPROCESSING, names, "drawn", "none")
     return zoo.Model(net, spec, "0" * 64)
 
 

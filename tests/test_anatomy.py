@@ -8,9 +8,9 @@ from torch import nn
 from torchvision import models
 
 from features.anatomy import Anatomy, Part, anatomy
-from features.architecture import Architecture, build, cifar, imagenet
-from features.network import ResidualNetwork
-from features.zoo import TORCHVISION
+from features.architecture import Architecture, cifar, imagenet
+from features.catalogue import TORCHVISION
+from features.network import ResidualNetwork, build
 
 
 def last_of_each_stage(found: Anatomy) -> dict[str, Part]:

@@ -4,10 +4,11 @@ from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d, batch_norm, conv2d, linear, pad, relu
 from torchvision import models
 
-from features.architecture import Architecture, build, cifar, imagenet
+from features.architecture import Architecture, cifar, imagenet
+from features.catalogue import TORCHVISION
 from features.checkpoint import published_name
 from features.errors import FeatureError
-from features.zoo import TORCHVISION
+from features.network import build
 from tests.random_networks import randomise
 
 

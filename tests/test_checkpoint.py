@@ -10,10 +10,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from features import checkpoint
-from features.architecture import Architecture, build, cifar
+from features import checkpoint, files
+from features.architecture import Architecture, cifar
+from features.catalogue import TORCHVISION
 from features.errors import WeightsError
-from features.zoo import TORCHVISION
+from features.network import build
 from tests.random_networks import randomise
 
 BOTTLENECK = Architecture("bottleneck", (2, 1), (4, 8), (16, 32), "imagenet", 8, groups=2, classes=5)
@@ -436,7 +437,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(OSError, match="No space"):
-        checkpoint.write_whole(path, b"new")
+        files.write_whole(path, b"new")
     assert path.read_bytes() == b"old"
 
 

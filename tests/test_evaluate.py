@@ -10,7 +10,7 @@ from PIL import Image
 from sklearn import metrics
 from torch import nn
 
-from features import architecture, datasets, extract, network, zoo
+from features import architecture, catalogue, datasets, extract, network, zoo
 from features.errors import DatasetError, FeatureError
 from features.evaluate import class_names, correct, evaluate, match_labels
 from features.images import Preprocessing
@@ -32,7 +32,9 @@ def reader(n_classes: int, names: tuple[str, ...] = ()) -> zoo.Model:
     net = network.ResidualNetwork(nn.Sequential(nn.Identity()), {"layer1": [block]}, network.make_head(fc))
     preprocessing = Preprocessing(2, 2, (0.0,) * 3, (4 / 255,) * 3)
     shape = architecture.cifar(8, classes=n_classes)
-    return zoo.Model(network.freeze(net), zoo.ModelSpec("reader", "", shape, preprocessing, names, "", ""), "0" * 64)
+    return zoo.Model(
+        network.freeze(net), catalogue.ModelSpec("reader", "", shape, preprocessing, names, "", ""), "0" * 64
+    )
 
 
 def written(predicted: list[int], labels: list[int] | None, names: tuple[str, ...]) -> datasets.ImageSet:
@@ -165,8 +167,8 @@ def test_rejected_images_can_be_written_as_json(tiny_model, tiny_folder, tiny_im
 
 def drawn(classes: int | None) -> zoo.Model:
     shape = architecture.cifar(8, classes=classes)
-    spec = zoo.ModelSpec("drawn", "", shape, zoo.CIFAR_PREPROCESSING, (), "", "")
-    return zoo.Model(network.freeze(architecture.build(shape)), spec, "0" * 64)
+    spec = catalogue.ModelSpec("drawn", "", shape, catalogue.CIFAR_PREPROCESSING, (), "", "")
+    return zoo.Model(network.freeze(network.build(shape)), spec, "0" * 64)
 
 
 def test_a_network_without_a_head_is_refused(tiny_images):

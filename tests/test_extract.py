@@ -10,7 +10,7 @@ import torch
 import torchvision
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from features import architecture, extract, network, zoo
+from features import architecture, catalogue, extract, network, zoo
 from features.errors import DatasetError, FeatureError
 from features.images import Preprocessing
 from features.progress import finish
@@ -26,7 +26,7 @@ def test_features_equal_torchvisions_feature_extractor_averaged_over_space(rando
     source = randomised(torchvision.models.resnet18(num_classes=5)).eval()
     shape = architecture.imagenet("basic", (2, 2, 2, 2), classes=5)
     preprocessing = Preprocessing(40, 36, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
-    spec = zoo.ModelSpec("drawn", "", shape, preprocessing, (), "", "")
+    spec = catalogue.ModelSpec("drawn", "", shape, preprocessing, (), "", "")
     batch = torch.stack([preprocessing(tiny_images.open(index)) for index in range(12)])
     stages = ["layer1", "layer2", "layer3", "layer4"]
     with torch.no_grad():
@@ -93,8 +93,8 @@ def test_a_set_of_no_images_is_an_error(tiny_model, tiny_images):
 
 def test_a_network_without_a_head_gives_features_and_no_predictions(tiny_images):
     shape = architecture.cifar(8, classes=None)
-    spec = zoo.ModelSpec("headless", "", shape, zoo.CIFAR_PREPROCESSING, (), "", "")
-    model = zoo.Model(network.freeze(architecture.build(shape)), spec, "0" * 64)
+    spec = catalogue.ModelSpec("headless", "", shape, catalogue.CIFAR_PREPROCESSING, (), "", "")
+    model = zoo.Model(network.freeze(network.build(shape)), spec, "0" * 64)
     found = finish(extract.features(model, tiny_images))
     assert found.stages["layer3"].shape == (12, 64)
     assert found.predictions is None
@@ -131,7 +131,7 @@ def test_at_most_two_batches_are_decoded_ahead(tiny_images):
         opened.append(index)
         return tiny_images.open(index)
 
-    stream = extract.batches(replace(tiny_images, opener=opener), zoo.CIFAR_PREPROCESSING, 2)
+    stream = extract.batches(replace(tiny_images, opener=opener), catalogue.CIFAR_PREPROCESSING, 2)
     next(stream)
     time.sleep(0.3)  # time enough to run ahead, were nothing to stop it
     stream.close()

@@ -3,14 +3,14 @@ from functools import cache
 
 import pytest
 
-from features import anatomy, architecture, zoo
+from features import anatomy, architecture, catalogue
 from viz import theme
 from viz.figures import anatomy as figures
 
 CIFAR = anatomy.anatomy(architecture.cifar(8), 32)
 PROJECTED = anatomy.anatomy(architecture.cifar(8, "projection"), 32)
 PLAIN = anatomy.anatomy(architecture.cifar(8, "none"), 32)
-RESNET50 = anatomy.anatomy(zoo.TORCHVISION["resnet50"], 224)
+RESNET50 = anatomy.anatomy(catalogue.TORCHVISION["resnet50"], 224)
 
 network = cache(figures.network)  # plotly takes its time over many shapes
 

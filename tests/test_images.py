@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torchvision import models
 
-from features import images, zoo
+from features import catalogue, images
 from features.errors import FeatureError, ImageError
 from features.images import Preprocessing, decode, upright_rgb
 
@@ -287,7 +287,7 @@ def test_pictures_are_decoded_in_threads_as_alone():
 
 PRESETS = [
     pytest.param(f"{name}-{weights.name[-2:].lower()}", weights.transforms(), id=f"{name} {weights.name}")
-    for name in zoo.TORCHVISION
+    for name in catalogue.TORCHVISION
     for weights in models.get_model_weights(name)
 ]
 
@@ -296,7 +296,7 @@ PRESETS = [
 @pytest.mark.parametrize(("width", "height"), [(300, 200), (200, 301), (224, 224), (33, 47), (1, 1)])
 def test_preprocessing_is_bit_equal_to_torchvisions(name, preset, width, height):
     picture = noise(width, height)
-    assert torch.equal(zoo.spec(name).preprocessing(picture), preset(picture))
+    assert torch.equal(catalogue.spec(name).preprocessing(picture), preset(picture))
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "1", "RGBA", "CMYK", "I;16"])
@@ -305,7 +305,7 @@ def test_preprocessing_of_a_decoded_file_is_torchvisions_of_the_rgb_picture(mode
     image = Image.fromarray(pixels(rgb.convert("L")).astype(np.uint16) * 257) if mode == "I;16" else rgb.convert(mode)
     file = stored(image, "TIFF" if mode == "CMYK" else "PNG")
     reference = rgb.convert("L") if mode == "I;16" else image
-    found = zoo.IMAGENET_PREPROCESSING(decode(file, "picture"))
+    found = catalogue.IMAGENET_PREPROCESSING(decode(file, "picture"))
     assert torch.equal(found, models.ResNet18_Weights.DEFAULT.transforms()(reference.convert("RGB")))
 
 
@@ -314,8 +314,8 @@ def test_cifar_preprocessing_of_a_picture_of_its_own_size_only_normalises(size):
     picture = noise(32, 32)
     values = torch.from_numpy(pixels(picture).copy()).permute(2, 0, 1) / 255  # (3, 32, 32)
     mean, std = (torch.tensor(numbers).view(3, 1, 1) for numbers in (images.IMAGENET_MEAN, images.IMAGENET_STD))
-    torch.testing.assert_close(zoo.CIFAR_PREPROCESSING(picture), (values - mean) / std)
-    assert zoo.CIFAR_PREPROCESSING(noise(*size)).shape == (3, 32, 32)
+    torch.testing.assert_close(catalogue.CIFAR_PREPROCESSING(picture), (values - mean) / std)
+    assert catalogue.CIFAR_PREPROCESSING(noise(*size)).shape == (3, 32, 32)
 
 
 def test_a_grey_networks_input_is_pillows_luma():
@@ -328,13 +328,15 @@ def test_a_grey_networks_input_is_pillows_luma():
 
 def test_a_batch_is_its_pictures_stacked():
     pictures = [noise(40, 50, seed=seed) for seed in range(3)]
-    batch = zoo.CIFAR_PREPROCESSING.batch(pictures)
+    batch = catalogue.CIFAR_PREPROCESSING.batch(pictures)
     assert batch.shape == (3, 3, 32, 32)
     assert batch.dtype == torch.float32
-    assert all(torch.equal(row, zoo.CIFAR_PREPROCESSING(picture)) for row, picture in zip(batch, pictures, strict=True))
+    assert all(
+        torch.equal(row, catalogue.CIFAR_PREPROCESSING(picture)) for row, picture in zip(batch, pictures, strict=True)
+    )
 
 
-@pytest.mark.parametrize("preprocessing", [zoo.CIFAR_PREPROCESSING, Preprocessing(32, 32, (0.286,), (0.353,))])
+@pytest.mark.parametrize("preprocessing", [catalogue.CIFAR_PREPROCESSING, Preprocessing(32, 32, (0.286,), (0.353,))])
 def test_what_the_network_sees_is_the_picture_itself_when_nothing_is_scaled_or_cropped(preprocessing):
     picture = noise(32, 32)
     wanted = picture if preprocessing.channels == 3 else picture.convert("L").convert("RGB")

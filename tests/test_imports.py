@@ -1,18 +1,25 @@
 """The direction of imports, read from the sources: what a module may know of others."""
 
 import ast
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LEAVES = ["errors"]
-ORDER = [["images", "network"], ["architecture"], ["checkpoint", "download"], ["zoo", "datasets"], ["extract"]]
+LEAVES = ["errors", "files"]
+ORDER = [
+    ["architecture", "images"],
+    ["network", "download", "datasets"],
+    ["catalogue", "checkpoint"],
+    ["zoo"],
+    ["extract"],
+]
 ANALYSES = ["saliency", "residual", "embed", "evaluate", "train"]
 BESIDE = {"progress", "recipe", "augment", "anatomy"}  # small modules that know no analysis
 ANALYSES_MAY_USE = {"train": {"evaluate"}}
-MAY_IMPORT_STREAMLIT = ("app.py", "viz/pages/", "viz/cache.py", "viz/widgets.py", "viz/components")
+MAY_IMPORT_STREAMLIT = ("app.py", "viz/pages/", "viz/cache.py", "viz/analyses.py", "viz/widgets.py", "viz/components")
 
 
 def sources(*patterns: str) -> list[str]:
@@ -78,6 +85,14 @@ def test_features_knows_nothing_of_what_shows_it(module):
 @pytest.mark.parametrize("source", sources("viz/figures/**/*.py", "viz/rasters.py", "viz/theme.py"))
 def test_figures_are_drawn_without_streamlit_and_without_torch(source):
     assert not packages(source) & {"streamlit", "torch", "torchvision"}
+
+
+def test_the_first_page_and_the_sidebar_do_without_torch():
+    """It takes seconds to import, which the first picture must not wait for."""
+    code = "import sys, app; from viz.pages import anatomy; from features import catalogue; catalogue.names(); "
+    code += "print(sorted({'torch', 'torchvision', 'umap'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("source", sources("app.py", "viz/**/*.py", "features/**/*.py"))

@@ -9,8 +9,9 @@ import torch
 from torchvision import models
 
 from features import __main__ as command_line
-from features import checkpoint, zoo
-from features.architecture import build, cifar
+from features import catalogue, checkpoint, files, zoo
+from features.architecture import cifar
+from features.network import build
 from features.progress import Progress, Task
 from tests.random_networks import randomise
 
@@ -31,8 +32,10 @@ def run(capsys, *arguments: object) -> tuple[int, str, str]:
 def weights(tmp_path) -> Path:
     """A drawn network for three classes, with their names."""
     network = randomise(build(cifar(8, classes=3))).eval()
-    spec = zoo.ModelSpec("mine", "", cifar(8, classes=3), zoo.CIFAR_PREPROCESSING, ("cat", "dog", "fox"), "", "")
-    checkpoint.save(network, tmp_path / "mine.safetensors", zoo.describe(spec))
+    spec = catalogue.ModelSpec(
+        "mine", "", cifar(8, classes=3), catalogue.CIFAR_PREPROCESSING, ("cat", "dog", "fox"), "", ""
+    )
+    checkpoint.save(network, tmp_path / "mine.safetensors", catalogue.describe(spec))
     return tmp_path / "mine.safetensors"
 
 
@@ -98,10 +101,10 @@ def listed() -> list[dict]:
 
 
 def test_models_lists_the_whole_catalogue_as_json(listed):
-    assert [row["name"] for row in listed] == [entry.name for entry in zoo.catalogue()]
+    assert [row["name"] for row in listed] == [entry.name for entry in catalogue.entries()]
 
 
-@pytest.mark.parametrize("name", zoo.TORCHVISION)
+@pytest.mark.parametrize("name", catalogue.TORCHVISION)
 def test_models_states_torchvisions_published_parameters_and_operations(name, listed):
     row = next(row for row in listed if row["name"] == f"{name}-v1")
     published = models.get_model_weights(name).IMAGENET1K_V1.meta
@@ -112,7 +115,7 @@ def test_models_states_torchvisions_published_parameters_and_operations(name, li
 
 
 def test_models_prints_a_table_with_one_line_per_network(capsys, monkeypatch):
-    few = tuple(entry for entry in zoo.catalogue() if entry.name in ("resnet18-v1", "plain20-cifar"))
+    few = tuple(entry for entry in catalogue.entries() if entry.name in ("resnet18-v1", "plain20-cifar"))
     monkeypatch.setattr(zoo, "catalogue", lambda: few)
     status, text, errors = run(capsys, "models")
     assert status == 0
@@ -138,7 +141,7 @@ def test_evaluate_prints_scores_of_a_folder_as_json(weights, tiny_folder, capsys
     assert result["n_images"] == 12
     assert result["accuracy"] == sum(result["confusion"][index][index] for index in range(3)) / 12
     assert [sum(row) for row in result["confusion"]] == [4, 4, 4]
-    assert result["provenance"]["weights_sha256"] == checkpoint.digest_of(weights)
+    assert result["provenance"]["weights_sha256"] == files.digest_of(weights)
 
 
 def test_evaluate_prints_a_table_with_every_class(weights, tiny_folder, capsys):
@@ -247,7 +250,7 @@ def test_training_leaves_weights_that_evaluate_agrees_with_and_a_card(tiny_folde
     assert spec.class_names == ("cat", "dog", "fox")
     assert spec.licence == "CC0-1.0"
     status, text, _ = run(capsys, "evaluate", held_back, "--weights", out / "net.safetensors", "--json")
-    assert json.loads(text)["confusion"] == zoo.card(spec)["test"]["confusion"]
+    assert json.loads(text)["confusion"] == catalogue.card(spec)["test"]["confusion"]
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,13 @@ from torchvision import models
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.models.resnet import BasicBlock
 
-from features.architecture import build, cifar
+from features.architecture import cifar
 from features.errors import FeatureError
 from features.network import (
     NoShortcut,
     PaddedShortcut,
     ResidualBlock,
+    build,
     canonical,
     device_of,
     freeze,

@@ -8,10 +8,11 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from features import checkpoint, zoo
-from features.architecture import build, cifar
+from features import catalogue, checkpoint
+from features.architecture import cifar
+from features.network import build
 from tests.random_networks import randomise
-from viz import cache
+from viz import analyses, cache
 
 SCRIPT = """
 from viz import widgets
@@ -25,7 +26,7 @@ PATIENCE = 120
 
 @pytest.fixture(autouse=True)
 def _no_warm_up(monkeypatch):
-    monkeypatch.setattr(cache, "warm_up", lambda: None)
+    monkeypatch.setattr(analyses, "warm_up", lambda: None)
 
 
 def open_page(page: str, **query: str) -> AppTest:
@@ -81,7 +82,7 @@ def test_url_chooses_the_network():
 
 def test_unknown_network_in_the_url_falls_back_to_the_default():
     app = open_page("anatomy", model="no-such-network")
-    assert app.selectbox(key="model").value == zoo.DEFAULT
+    assert app.selectbox(key="model").value == catalogue.DEFAULT
 
 
 def test_network_whose_weights_are_missing_is_an_error_that_says_where_to_put_them(monkeypatch, tmp_path):
@@ -94,9 +95,17 @@ def test_network_whose_weights_are_missing_is_an_error_that_says_where_to_put_th
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(torch.hub, "download_url_to_file", no_network)
-    app = open_page("anatomy", model="resnet18-v1")
+    app = open_page("saliency", model="resnet18-v1")
     assert "resnet18" in errors(app)
     assert str(tmp_path) in shown(errors(app))
+
+
+def test_what_a_network_is_can_be_seen_without_its_weights(monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    app = open_page("anatomy", model="resnet50-v2")
+    assert not errors(app)
+    assert {metric.label: metric.value for metric in app.metric}["Layers"] == "50"
+    assert any("not on this machine" in caption.value for caption in app.caption)
 
 
 def test_plain_network_has_no_ratio_and_says_why():

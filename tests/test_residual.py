@@ -9,7 +9,7 @@ import torchvision
 from PIL import Image
 from torch import nn
 
-from features import architecture, extract, network, residual, zoo
+from features import architecture, catalogue, extract, network, residual, zoo
 from features.datasets import ImageSet
 from features.errors import DatasetError, FeatureError
 from features.images import Preprocessing
@@ -25,7 +25,7 @@ def noise(n_images, side, seed=0):
 
 def model_of(net, shape, side):
     preprocessing = Preprocessing(side, side, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
-    return zoo.Model(net, zoo.ModelSpec("drawn", "", shape, preprocessing, (), "", ""), "0" * 64)
+    return zoo.Model(net, catalogue.ModelSpec("drawn", "", shape, preprocessing, (), "", ""), "0" * 64)
 
 
 def one_block(shortcut, branch):
@@ -72,7 +72,7 @@ def test_orthogonal_branch_and_shortcut_have_cosine_zero():
 
 def test_a_network_without_shortcuts_has_no_ratios_and_no_angles(tiny_images):
     shape = architecture.cifar(8, "none")
-    model = model_of(network.freeze(architecture.build(shape)), shape, 16)
+    model = model_of(network.freeze(network.build(shape)), shape, 16)
     found = finish(residual.statistics(model, tiny_images))
     assert np.isnan(found.ratios).all()
     assert np.isnan(found.cosines).all()

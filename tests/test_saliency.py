@@ -10,7 +10,7 @@ import torch
 import torchvision
 from captum.attr import LayerGradCam
 
-from features import architecture, network, saliency, zoo
+from features import architecture, catalogue, network, saliency, zoo
 from features.errors import FeatureError
 
 
@@ -19,7 +19,7 @@ def pixels(n_images=3, height=32, width=32, seed=0):
 
 
 def model_of(net, shape):
-    return zoo.Model(net, zoo.ModelSpec("drawn", "", shape, zoo.CIFAR_PREPROCESSING, (), "", ""), "0" * 64)
+    return zoo.Model(net, catalogue.ModelSpec("drawn", "", shape, catalogue.CIFAR_PREPROCESSING, (), "", ""), "0" * 64)
 
 
 def assert_equal_to_captum(model, source, layers, images, classes):
@@ -200,7 +200,7 @@ def test_classes_outside_the_networks_are_errors(tiny_model, class_id):
 
 def test_a_network_without_a_head_is_an_error_that_says_so():
     shape = architecture.cifar(8, classes=None)
-    model = model_of(network.freeze(architecture.build(shape)), shape)
+    model = model_of(network.freeze(network.build(shape)), shape)
     with pytest.raises(FeatureError, match="no classifier"):
         saliency.maps(model, pixels(1))
 

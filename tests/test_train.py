@@ -17,12 +17,12 @@ import torchvision
 from PIL import Image
 from torch import nn
 
-from features import augment, checkpoint, train, zoo
-from features.architecture import Architecture, build, cifar
+from features import augment, catalogue, files, train, zoo
+from features.architecture import Architecture, cifar
 from features.datasets import ImageSet
 from features.errors import FeatureError, ImageError
 from features.evaluate import evaluate
-from features.network import ResidualNetwork, freeze
+from features.network import ResidualNetwork, build, freeze
 from features.progress import finish
 from features.recipe import Recipe
 
@@ -467,7 +467,7 @@ def test_a_published_network_tells_what_it_is(learned, tmp_path):
     path = publish(learned, tmp_path)
     assert path == tmp_path / "colours.safetensors"
     model = zoo.load(weights=path)
-    assert model.spec == zoo.ModelSpec(
+    assert model.spec == catalogue.ModelSpec(
         name="colours",
         family="CIFAR ResNet",
         architecture=learned.architecture,
@@ -529,8 +529,8 @@ def test_the_catalogue_finds_the_card_beside_the_weights_until_they_change(learn
     weights = publish(learned, tmp_path)
     model = zoo.load(weights=weights)
     path = train.write_card(learned, weights, finish(evaluate(model, squares(30, seed=1))))
-    assert zoo.card(model.spec) == json.loads(path.read_text(encoding="utf-8"))
+    assert catalogue.card(model.spec) == json.loads(path.read_text(encoding="utf-8"))
     other = replace(learned, network=freeze(build(learned.architecture)))
     publish(other, tmp_path)
-    assert checkpoint.digest_of(weights) != model.digest
-    assert zoo.card(model.spec) is None
+    assert files.digest_of(weights) != model.digest
+    assert catalogue.card(model.spec) is None

@@ -7,10 +7,11 @@ import pytest
 import torch
 from torchvision import models
 
-from features import checkpoint, zoo
-from features.architecture import Architecture, build, cifar
+from features import catalogue, checkpoint, files, zoo
+from features.architecture import Architecture, cifar
 from features.errors import FeatureError, WeightsError
 from features.images import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
+from features.network import build
 from tests.random_networks import drawn, randomise
 
 RESNET18_FILE = "resnet18-f37072fd.pth"  # as torchvision's documentation spells it
@@ -47,83 +48,21 @@ def stored(path: Path, architecture: Architecture, seed: int = 0):
     return network
 
 
-# --- the catalogue ---------------------------------------------------------------------------------------------------
-
-
-def test_every_name_in_the_catalogue_is_unique_and_means_its_entry():
-    names = [entry.name for entry in zoo.catalogue()]
-    assert len(set(names)) == len(names)
-    for entry in zoo.catalogue():
-        assert zoo.spec(entry.name) == entry
-
-
-@pytest.mark.parametrize("name", zoo.TORCHVISION)
-def test_a_torchvision_name_means_torchvisions_best_weights(name):
-    best = models.get_model_weights(name).DEFAULT
-    entry = zoo.spec(name)
-    assert entry.url == best.url
-    assert entry.class_names == tuple(best.meta["categories"])
-    assert len(entry.class_names) == entry.architecture.classes == 1000
-
-
-@pytest.mark.parametrize(("name", "version"), [("resnet50-v1", "V1"), ("resnet50-v2", "V2"), ("resnet50", "V2")])
-def test_one_set_of_weights_can_be_asked_for(name, version):
-    assert zoo.spec(name).url == models.ResNet50_Weights[f"IMAGENET1K_{version}"].url
-
-
-@pytest.mark.parametrize(
-    ("name", "wanted"),
-    [
-        ("resnet20-cifar", cifar(20)),
-        ("resnet56-cifar-b", cifar(56, "projection")),
-        ("plain110-cifar", cifar(110, "none")),
-        ("resnet1202-cifar", cifar(1202)),
-        ("resnet8-cifar", cifar(8)),
-    ],
-)
-def test_cifar_networks_of_every_depth_have_a_name(name, wanted):
-    assert zoo.spec(name).architecture == wanted
-
-
-@pytest.mark.parametrize("name", ["resnet", "resnet51", "vgg16", "", "resnet20", "plain20-cifar-b", "resnet50-v3"])
-def test_an_unknown_name_is_refused(name):
-    with pytest.raises(FeatureError):
-        zoo.spec(name)
-
-
-def test_an_unknown_names_error_says_where_the_names_are():
-    with pytest.raises(FeatureError, match=r"no network called 'vgg16'.*features models.*resnet18-v1"):
-        zoo.spec("vgg16")
-
-
-def test_a_depth_that_is_not_6n_plus_2_is_refused():
-    with pytest.raises(FeatureError, match="6n\\+2"):
-        zoo.spec("resnet21-cifar")
-
-
-@pytest.mark.parametrize(("name", "family"), [("resnet18", "ResNet"), ("resnext50_32x4d", "ResNeXt")])
-def test_entries_name_their_family_source_and_licence(name, family):
-    entry = zoo.spec(name)
-    assert entry.family == family
-    assert entry.source.startswith("torchvision ")
-    assert "BSD" in entry.licence
-
-
 # --- weights by name -------------------------------------------------------------------------------------------------
 
 
 def test_a_file_that_torchvision_left_in_torch_home_is_loaded(torch_home, resnet18):
     torch_home.mkdir(parents=True)
     torch.save(resnet18.state_dict(), torch_home / RESNET18_FILE)
-    assert zoo.spec("resnet18").file == torch_home / RESNET18_FILE
+    assert catalogue.spec("resnet18").file == torch_home / RESNET18_FILE
     model = zoo.load("resnet18")
     assert torch.equal(logits(model.network), logits(resnet18))
-    assert model.digest == checkpoint.digest_of(torch_home / RESNET18_FILE)
+    assert model.digest == files.digest_of(torch_home / RESNET18_FILE)
     assert model.spec.class_name(0) == "tench"
 
 
 def test_without_a_network_the_error_names_the_address_and_the_place(torch_home):
-    assert zoo.spec("resnet18").file is None
+    assert catalogue.spec("resnet18").file is None
     with pytest.raises(WeightsError) as caught:
         zoo.load("resnet18")
     text = str(caught.value)
@@ -143,12 +82,6 @@ def test_weights_are_fetched_with_their_checksum_and_only_once(torch_home, resne
     for _ in range(2):
         assert torch.equal(logits(zoo.load("resnet18").network), logits(resnet18))
     assert calls == [(f"https://download.pytorch.org/models/{RESNET18_FILE}", "f37072fd")]
-
-
-def test_the_names_that_can_be_chosen_are_all_that_torchvision_has_weights_for():
-    theirs = {f"{name}-v{weights.name[-1]}" for name in zoo.TORCHVISION for weights in models.get_model_weights(name)}
-    assert {name for name in zoo.names() if not name.endswith("-fashion")} == theirs
-    assert set(zoo.names()) == {entry.name for entry in zoo.catalogue() if entry.file or entry.url}
 
 
 def test_a_download_with_a_wrong_checksum_is_refused(monkeypatch):
@@ -187,7 +120,7 @@ def test_a_file_of_a_known_trunk_is_recognised(resnet18, tmp_path):
     assert torch.equal(logits(model.network), logits(resnet18))
     assert model.spec.name == "mine"
     assert model.spec.family == "ResNet"
-    assert model.spec.preprocessing == zoo.IMAGENET_PREPROCESSING
+    assert model.spec.preprocessing == catalogue.IMAGENET_PREPROCESSING
     assert model.spec.file == tmp_path / "mine.pth"
 
 
@@ -218,11 +151,11 @@ def test_a_network_for_other_than_rgb_and_grey_images_is_refused(channels, tmp_p
 
 
 def test_a_file_with_another_number_of_classes_keeps_the_named_networks_preprocessing_and_not_its_classes(tmp_path):
-    shape = replace(zoo.TORCHVISION["resnet18"], classes=7)
+    shape = replace(catalogue.TORCHVISION["resnet18"], classes=7)
     network = stored(tmp_path / "tuned.pth", shape)
     model = zoo.load("resnet18", tmp_path / "tuned.pth")
     assert model.spec.architecture == shape
-    assert model.spec.preprocessing == zoo.spec("resnet18").preprocessing
+    assert model.spec.preprocessing == catalogue.spec("resnet18").preprocessing
     assert model.spec.class_names == ()
     assert torch.equal(logits(model.network), logits(network))
 
@@ -288,13 +221,15 @@ def test_class_names_that_cannot_be_read_are_refused(tmp_path):
 # --- files that describe themselves ----------------------------------------------------------------------------------
 
 GREY = Preprocessing(28, 28, (0.286,), (0.353,))
-OWN = zoo.ModelSpec("mine", "plain CIFAR network", cifar(8, "none", 1, 2), GREY, ("a", "b"), "my images", "CC0-1.0")
+OWN = catalogue.ModelSpec(
+    "mine", "plain CIFAR network", cifar(8, "none", 1, 2), GREY, ("a", "b"), "my images", "CC0-1.0"
+)
 
 
-def saved(folder: Path, entry: zoo.ModelSpec = OWN, **changes: str) -> Path:
+def saved(folder: Path, entry: catalogue.ModelSpec = OWN, **changes: str) -> Path:
     network = randomise(build(entry.architecture)).eval()
     path = folder / f"{entry.name}.safetensors"
-    checkpoint.save(network, path, zoo.describe(entry) | changes)
+    checkpoint.save(network, path, catalogue.describe(entry) | changes)
     return path
 
 
@@ -304,7 +239,7 @@ def saved(folder: Path, entry: zoo.ModelSpec = OWN, **changes: str) -> Path:
         OWN,
         replace(OWN, class_names=()),
         replace(OWN, architecture=cifar(14, "projection", 1, None), class_names=()),
-        zoo.ModelSpec(
+        catalogue.ModelSpec(
             "r", "ResNeXt", cifar(8), Preprocessing(232, 224, IMAGENET_MEAN, IMAGENET_STD, "bicubic"), (), "", ""
         ),
     ],
@@ -317,12 +252,12 @@ def test_what_a_file_says_of_itself_is_read_back_whole(entry, named, tmp_path):
 
 
 def test_a_file_that_describes_itself_may_be_named_as_what_it_is(tmp_path):
-    entry = replace(OWN, architecture=cifar(8), preprocessing=zoo.CIFAR_PREPROCESSING, class_names=())
+    entry = replace(OWN, architecture=cifar(8), preprocessing=catalogue.CIFAR_PREPROCESSING, class_names=())
     assert zoo.load("resnet8-cifar", saved(tmp_path, entry)).spec.source == "my images"
 
 
 def test_a_plain_network_that_describes_itself_may_not_be_named_as_a_residual_one(tmp_path):
-    entry = replace(OWN, architecture=cifar(8, "none"), preprocessing=zoo.CIFAR_PREPROCESSING, class_names=())
+    entry = replace(OWN, architecture=cifar(8, "none"), preprocessing=catalogue.CIFAR_PREPROCESSING, class_names=())
     with pytest.raises(WeightsError, match="shortcut is none, not padding"):
         zoo.load("resnet8-cifar", saved(tmp_path, entry))
 
@@ -342,7 +277,7 @@ def stated(**changes: object) -> str:
         ({"architecture": stated(blocks="many")}, "blocks is .*, not many"),
         ({"architecture": stated(classes=3)}, "2 class names for 3 classes"),
         ({"preprocessing": "null"}, "cannot be understood"),
-        ({"preprocessing": json.dumps(asdict(zoo.CIFAR_PREPROCESSING))}, "3 means for 1 channels"),
+        ({"preprocessing": json.dumps(asdict(catalogue.CIFAR_PREPROCESSING))}, "3 means for 1 channels"),
         ({"preprocessing": json.dumps(asdict(GREY) | {"std": [0]})}, "stds above 0"),
         ({"preprocessing": json.dumps(asdict(GREY) | {"crop": "all"})}, "cannot be understood"),
         ({"classes": json.dumps(["only one"])}, "1 class names for 2 classes"),
@@ -363,42 +298,42 @@ def test_metadata_of_other_programs_is_passed_over(metadata, tmp_path):
 
 def test_bundled_networks_stand_first_and_are_loaded_by_name(tmp_path, monkeypatch):
     path = saved(tmp_path)
-    monkeypatch.setattr(zoo, "BUNDLED", tmp_path)
-    monkeypatch.setattr(zoo, "DEFAULT", "mine")
-    zoo._bundled.cache_clear()
+    monkeypatch.setattr(catalogue, "BUNDLED", tmp_path)
+    monkeypatch.setattr(catalogue, "DEFAULT", "mine")
+    catalogue._bundled.cache_clear()
     try:
-        assert zoo.catalogue()[0] == replace(OWN, file=path)
+        assert catalogue.entries()[0] == replace(OWN, file=path)
         assert torch.equal(logits(zoo.load("mine").network, 28, 1), logits(zoo.load(weights=path).network, 28, 1))
         assert zoo.load().spec.name == "mine"
     finally:
-        zoo._bundled.cache_clear()
+        catalogue._bundled.cache_clear()
 
 
-@pytest.mark.skipif(not (zoo.BUNDLED / f"{zoo.DEFAULT}.safetensors").is_file(), reason="not trained yet")
+@pytest.mark.skipif(not (catalogue.BUNDLED / f"{catalogue.DEFAULT}.safetensors").is_file(), reason="not trained yet")
 def test_the_bundled_default_is_loaded_without_a_network():
     model = zoo.load()
-    assert model.spec.name == zoo.DEFAULT
+    assert model.spec.name == catalogue.DEFAULT
     assert len(model.spec.class_names) == model.spec.architecture.classes == 10
 
 
 def test_a_card_beside_the_weights_is_read_if_it_speaks_of_them(tmp_path):
     path = saved(tmp_path)
     entry = zoo.load(weights=path).spec
-    assert zoo.card(entry) is None
-    card = {"weights_sha256": checkpoint.digest_of(path), "test": {"accuracy": 0.5}}
+    assert catalogue.card(entry) is None
+    card = {"weights_sha256": files.digest_of(path), "test": {"accuracy": 0.5}}
     path.with_suffix(".json").write_text(json.dumps(card))
-    assert zoo.card(entry) == card
+    assert catalogue.card(entry) == card
 
 
 @pytest.mark.parametrize("text", ["", "[1, 2]", "{}", "\xff", '{"weights_sha256": "of other weights"}'])
 def test_other_json_beside_the_weights_is_no_card(text, tmp_path):
     path = saved(tmp_path)
     path.with_suffix(".json").write_bytes(text.encode("latin-1"))
-    assert zoo.card(zoo.load(weights=path).spec) is None
+    assert catalogue.card(zoo.load(weights=path).spec) is None
 
 
 def test_a_network_without_weights_has_no_card(tiny_model):
-    assert zoo.card(tiny_model.spec) is None
+    assert catalogue.card(tiny_model.spec) is None
 
 
 # --- provenance ------------------------------------------------------------------------------------------------------
@@ -442,8 +377,3 @@ def test_two_readings_of_one_file_have_two_keys_and_one_digest(tmp_path):
     assert one.digest == other.digest
     assert one.key != other.key
     assert one.key == zoo.load("resnet8-cifar", path).key
-
-
-def test_a_checkpoint_can_be_read_as_every_architecture_that_is_listed():
-    assert len(zoo.architectures()) == len(set(zoo.architectures()))
-    assert {zoo.spec(name).architecture for name in zoo.architectures()} >= set(zoo.TORCHVISION.values())

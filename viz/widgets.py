@@ -6,17 +6,21 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from features import checkpoint, datasets, zoo
-from features.datasets import ImageSet
+from features import catalogue, datasets, files
+from features.catalogue import ModelSpec
+from features.datasets import ImageSet, Rejected
 from features.errors import DatasetError, FeatureError, WeightsError
-from features.extract import Rejected
 from viz import cache, theme
 from viz.jobs import Job
+
+if TYPE_CHECKING:
+    from features.zoo import Model
 
 FILE = "a file of mine"
 FOLDER = "a folder or zip of mine"
@@ -26,12 +30,15 @@ IMAGE_LIMITS = (100, 300, 1000, 3000, 10_000)
 GRACE = 0.4
 
 
-def sidebar() -> None:
-    """Choose the network and the image set, once for all pages; both live in the URL."""
+def sidebar() -> DeltaGenerator:
+    """Choose the network and the image set, once for all pages; both live in the URL.
+
+    Returns the place for the name of the device, which is not known before PyTorch is imported.
+    """
     with st.sidebar:
         st.selectbox(
             "Network",
-            [*zoo.names(), FILE],
+            [*catalogue.names(), FILE],
             key="model",
             bind="query-params",
             help="Bundled networks come first, then torchvision's. Those that are not on this machine yet are "
@@ -48,7 +55,7 @@ def sidebar() -> None:
             _keep_upload("or upload them", ["pt", "pth", "th", "safetensors"], "weights", multiple=False)
             st.selectbox(
                 "Read as",
-                [AS_READ, *zoo.architectures()],
+                [AS_READ, *catalogue.architectures()],
                 key="architecture",
                 bind="query-params",
                 help="Files without a description say their shapes, but not all: a plain network has the tensors of "
@@ -78,19 +85,27 @@ def sidebar() -> None:
             bind="query-params",
             help="A balanced sample is taken from larger sets.",
         )
-        st.caption(f"Runs on {cache.device_name()}.")
+        return st.empty()
 
 
-def model() -> zoo.Model:
+def spec() -> ModelSpec:
+    """What the network chosen in the sidebar is. One of the catalogue is neither fetched nor loaded for it."""
+    name = st.session_state["model"]
+    return catalogue.spec(name) if name != FILE else model().spec
+
+
+def model() -> "Model":
     """The network chosen in the sidebar. Raises FeatureError if it cannot be loaded."""
+    from viz import analyses  # PyTorch with it: the first page is drawn without
+
     name = st.session_state["model"]
     if name != FILE:
-        if zoo.spec(name).file is None:
-            result(cache.fetch_job(name), f"Fetching the weights of {name}")
-        return cache.model(name, None, 0.0)
+        if catalogue.spec(name).file is None:
+            result(analyses.fetch_job(name), f"Fetching the weights of {name}")
+        return analyses.model(name, None, 0.0)
     path = _inside_roots(st.session_state.get("weights") or "", "weights", WeightsError)
     said = st.session_state.get("architecture", AS_READ)
-    return cache.model(None if said == AS_READ else said, str(path), path.stat().st_mtime)
+    return analyses.model(None if said == AS_READ else said, str(path), path.stat().st_mtime)
 
 
 def images() -> ImageSet:
@@ -130,22 +145,22 @@ def _keep_upload(label: str, kinds: list[str], key: str, multiple: bool) -> None
 
     def keep() -> None:
         uploaded = st.session_state[f"{key}_upload"]
-        files = uploaded if isinstance(uploaded, list) else [uploaded] if uploaded else []
+        chosen = uploaded if isinstance(uploaded, list) else [uploaded] if uploaded else []
         try:
-            if files:
-                st.session_state[key] = str(_write_uploads(files))
+            if chosen:
+                st.session_state[key] = str(_write_uploads(chosen))
         except FeatureError as error:
             st.toast(escape(str(error)), icon=":material/error:")
 
     st.file_uploader(label, type=kinds, key=f"{key}_upload", accept_multiple_files=multiple, on_change=keep)
 
 
-def _write_uploads(files: list[Any]) -> Path:
+def _write_uploads(chosen: list[Any]) -> Path:
     """One archive or weights file by itself, images in a folder of their own; the same files, the same path."""
-    contents = [file.getvalue() for file in files]
-    names = [re.sub(r"[^\w.-]+", "_", Path(file.name).name) for file in files]
+    contents = [file.getvalue() for file in chosen]
+    names = [re.sub(r"[^\w.-]+", "_", Path(file.name).name) for file in chosen]
     images_only = all(Path(name).suffix.lower() in datasets.images.EXTENSIONS for name in names)
-    if len(files) > 1 and not images_only:
+    if len(chosen) > 1 and not images_only:
         raise DatasetError("Upload one zip, or images; together they would be two sets. Take one of them away.")
     parts = [part for name, content in zip(names, contents, strict=True) for part in (name.encode(), content)]
     digest = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:16]
@@ -154,8 +169,8 @@ def _write_uploads(files: list[Any]) -> Path:
     for number, (name, content) in enumerate(zip(names, contents, strict=True)):
         place = folder / (name if len(set(names)) == len(names) else f"{number}_{name}")
         if not place.exists():  # the folder's name says what is in it, and somebody may be reading it
-            checkpoint.write_whole(place, content)
-    single = len(files) == 1 and Path(names[0]).suffix.lower() not in datasets.images.EXTENSIONS
+            files.write_whole(place, content)
+    single = len(chosen) == 1 and Path(names[0]).suffix.lower() not in datasets.images.EXTENSIONS
     return folder / names[0] if single else folder
 
 

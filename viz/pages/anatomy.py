@@ -2,12 +2,11 @@
 
 import streamlit as st
 
-from features import zoo
+from features import catalogue
 from features.anatomy import Anatomy, anatomy
-from viz import theme, widgets
+from features.catalogue import ModelSpec
+from viz import cache, theme, widgets
 from viz.figures import anatomy as figures
-
-TITLE, ICON = "Network", ":material/account_tree:"
 
 STORY = """
 A **residual network** (He, Zhang, Ren and Sun, Microsoft Research, 2015) is a chain of blocks that each
@@ -25,9 +24,9 @@ def render() -> None:
     """Show the chosen network's stages and blocks, its size, and how it was trained."""
     st.title("What this network is")
     with widgets.show_errors():
-        model = widgets.model()
-        built = anatomy(model.spec.architecture, model.spec.preprocessing.crop)
-        _headline(model, built)
+        spec = widgets.spec()
+        built = anatomy(spec.architecture, spec.preprocessing.crop)
+        _headline(spec, built)
         widgets.chart(figures.network(built), "network")
         st.caption(
             "Each row is a stage and each box a block; the arch is its shortcut. On the right: channels × "
@@ -35,17 +34,16 @@ def render() -> None:
         )
         st.markdown(STORY)
         _one_block(built)
-        _details(model, built)
+        _details(spec, built)
 
 
-def _headline(model: zoo.Model, built: Anatomy) -> None:
-    spec = model.spec
+def _headline(spec: ModelSpec, built: Anatomy) -> None:
     st.markdown(
         f"**{widgets.escape(spec.name)}** · {widgets.escape(spec.family)} · weights: {widgets.escape(spec.source)}"
     )
     for guess in spec.assumed:
         st.warning(f"Assumed, since the file does not say: {widgets.escape(guess)}.", icon=":material/help:")
-    card = zoo.card(spec)
+    card = catalogue.card(spec)
     cells = {
         "Layers": str(spec.architecture.depth),
         "Parameters": theme.count(built.parameters),
@@ -78,7 +76,7 @@ def _one_block(built: Anatomy) -> None:
         st.caption("This is a plain network: the branch's output goes on alone, and nothing is added to it.")
 
 
-def _details(model: zoo.Model, built: Anatomy) -> None:
+def _details(spec: ModelSpec, built: Anatomy) -> None:
     st.subheader("Where the parameters and the work are")
     widgets.chart(figures.budget(built), "budget")
     st.dataframe(
@@ -101,8 +99,14 @@ def _details(model: zoo.Model, built: Anatomy) -> None:
         },
         hide_index=True,
     )
-    st.caption(f"Preprocessing: {model.spec.preprocessing.describe()}. Weights' SHA-256: {model.digest[:16]}…")
-    card = zoo.card(model.spec)
+    st.caption(f"Preprocessing: {spec.preprocessing.describe()}. {_origin(spec)}")
+    card = catalogue.card(spec)
     if card is not None:
         st.subheader("How it was trained")
         widgets.chart(figures.training_curve(card["curve"]), "curve")
+
+
+def _origin(spec: ModelSpec) -> str:
+    if spec.file is None:
+        return "The weights are not on this machine; they are fetched when another page needs them."
+    return f"Weights' SHA-256: {cache.digest(str(spec.file), spec.file.stat().st_mtime)[:16]}…"

@@ -11,11 +11,10 @@ from features import evaluate, extract, zoo
 from features.datasets import ImageSet
 from features.embed import Projection
 from features.extract import FeatureSet
-from viz import cache, rasters, widgets
+from viz import analyses, rasters, widgets
 from viz.components import hover_pictures
 from viz.figures import embed as figures
 
-TITLE, ICON = "Embedding", ":material/scatter_plot:"
 SHOWN = 60
 LABEL, PREDICTION, CORRECTNESS = "label", "prediction", "correctness"
 CHART = "embedding"
@@ -48,11 +47,11 @@ def render() -> None:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             stage, method, neighbours, min_dist, seed = _settings(model)
             colour = _colour_by(model, images)
-        cache.sheet_job(images)  # made while the features are read, so that the map need not wait for it
-        features = widgets.result(cache.features_job(model, images), f"Reading {len(images):,} images")
+        analyses.sheet_job(images)  # made while the features are read, so that the map need not wait for it
+        features = widgets.result(analyses.features_job(model, images), f"Reading {len(images):,} images")
         names = evaluate.class_names(model.spec, images)
         shown = Shown(model, images, features, evaluate.correct(model.spec, images, features), names)
-        job = cache.embed_job(model, features, stage, method, neighbours, min_dist, seed)
+        job = analyses.embed_job(model, features, stage, method, neighbours, min_dist, seed)
         projection = widgets.result(job, f"Laying out {len(features):,} points")
         widgets.rejected(features.rejected)
         left, right = st.columns([2, 1], gap="medium")
@@ -116,9 +115,9 @@ def _draw(shown: Shown, projection: Projection, colour: str | None) -> list[int]
     groups, names = _groups(shown, colour)
     texts = [_text(shown, row) for row in range(len(features))]
     figure = figures.scatter(projection, groups, names, texts, features.rows)
-    sheet = widgets.result(cache.sheet_job(shown.images), "Making small pictures")
+    sheet = widgets.result(analyses.sheet_job(shown.images), "Making small pictures")
     event = widgets.chart(figure, _chart_key(), on_select="rerun", selection_mode=("lasso", "box"))
-    hover_pictures(_chart_key(), sheet, cache.SHEET_COLUMNS)
+    hover_pictures(_chart_key(), sheet, analyses.SHEET_COLUMNS)
     st.caption(
         "Every point is an image: its stage's output averaged over space, laid out so that similar ones lie "
         "close. Distances between far "

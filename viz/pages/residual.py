@@ -4,10 +4,8 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from features.residual import BlockStatistics
-from viz import cache, widgets
+from viz import analyses, widgets
 from viz.figures import residual as figures
-
-TITLE, ICON = "Residual branches", ":material/alt_route:"
 
 
 def render() -> None:
@@ -15,7 +13,7 @@ def render() -> None:
     st.title("What every branch adds")
     with widgets.show_errors():
         model, images = widgets.model(), widgets.images()
-        job = cache.residual_job(model, images)
+        job = analyses.residual_job(model, images)
         statistics = widgets.result(job, f"Measuring {len(images):,} images")
         plain = set(statistics.shortcuts) == {"none"}
         st.markdown(

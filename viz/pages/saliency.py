@@ -15,11 +15,10 @@ from features import zoo
 from features.datasets import ImageSet
 from features.errors import ImageError
 from features.saliency import SaliencyMaps
-from viz import cache, rasters, theme, widgets
+from viz import analyses, rasters, theme, widgets
 from viz.components import Overlay, overlays, picture_picker
 from viz.figures import saliency as figures
 
-TITLE, ICON = "Saliency", ":material/visibility:"
 SAMPLE, UPLOAD, CAMERA = "from the set", "upload", "camera"
 PREDICTED = "the predicted class"
 SIDE = 448
@@ -46,10 +45,10 @@ def render() -> None:
             chosen = _choose_image()
         with middle:
             _show_image(chosen)
-        predicted = cache.saliency_maps(model.key, chosen.digest, None, model, chosen.picture)
+        predicted = analyses.saliency_maps(model.key, chosen.digest, None, model, chosen.picture)
         with right:
             class_id = _choose_class(model, predicted)
-        maps = cache.saliency_maps(model.key, chosen.digest, class_id, model, chosen.picture)
+        maps = analyses.saliency_maps(model.key, chosen.digest, class_id, model, chosen.picture)
         with right:
             bars = figures.top_classes(predicted.probabilities[0], _names(model), int(maps.class_ids[0]))
             widgets.chart(bars, "top")
@@ -105,15 +104,15 @@ def _chosen(picture: Image.Image, name: str, label: str | None) -> Chosen:
 
 
 def _strip(images: ImageSet, index: int) -> None:
-    rows = cache.strip_rows(len(images))
-    sheet = widgets.result(cache.sheet_job(images, rows), "Making small pictures")
+    rows = analyses.strip_rows(len(images))
+    sheet = widgets.result(analyses.sheet_job(images, rows), "Making small pictures")
 
     def pick(place: int) -> None:
         st.session_state["image"] = rows[place]
 
     picture_picker(
         sheet,
-        cache.SHEET_COLUMNS,
+        analyses.SHEET_COLUMNS,
         [images.label_name(row) or images.ids[row] for row in rows],
         rows.index(index) if index in rows else None,
         "strip",
