@@ -24,17 +24,12 @@ def main() -> None:
             for name, (title, icon) in PAGES.items()
         ]
     )
-    device = widgets.sidebar()
-    try:
-        chosen.run()
-    finally:  # after the page's own work, however it ends: the first page must not wait for PyTorch
-        from viz import analyses
-
-        device.caption(f"Runs on {analyses.device_name()}.")
-        analyses.warm_up()
+    widgets.sidebar()
+    chosen.run()
 
 
 def _renderer(name: str) -> Callable[[], None]:
+    # Imported when it is opened: all pages but the first need PyTorch.
     return lambda: import_module(f"viz.pages.{name}").render()
 
 

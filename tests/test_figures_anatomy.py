@@ -108,16 +108,16 @@ def test_boxes_too_narrow_for_text_have_none():
 
 def test_pointing_at_a_box_tells_its_part():
     figure = network(CIFAR)
-    spots = [trace for trace in figure.data if trace.mode == "markers"]
-    for spot, box, part in zip(spots, boxes(figure), CIFAR.parts, strict=True):
-        assert box.x0 < spot.x[0] < box.x1
-        assert box.y0 < spot.y[0] < box.y1
-        assert spot.hovertemplate.startswith(f"<b>{part.name}</b>")
-    assert "sees 3 px, every 1 px" in spots[0].hovertemplate
-    assert "16 × 32 × 32 to 32 × 16 × 16" in spots[2].hovertemplate
-    assert "shortcut: padding" in spots[2].hovertemplate
-    assert "sees" not in spots[-1].hovertemplate
-    assert "650 parameters" in spots[-1].hovertemplate  # 64 * 10 + 10
+    (spots,) = [trace for trace in figure.data if trace.mode == "markers"]
+    for x, y, text, box, part in zip(spots.x, spots.y, spots.text, boxes(figure), CIFAR.parts, strict=True):
+        assert box.x0 < x < box.x1
+        assert box.y0 < y < box.y1
+        assert text.startswith(f"<b>{part.name}</b>")
+    assert "sees 3 px, every 1 px" in spots.text[0]
+    assert "16 × 32 × 32 to 32 × 16 × 16" in spots.text[2]
+    assert "shortcut: padding" in spots.text[2]
+    assert "sees" not in spots.text[-1]
+    assert "650 parameters" in spots.text[-1]  # 64 * 10 + 10
 
 
 # --- one block --------------------------------------------------------------------------------------------------------

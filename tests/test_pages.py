@@ -2,6 +2,7 @@
 
 import io
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from features import catalogue, checkpoint
 from features.architecture import cifar
 from features.network import build
 from tests.random_networks import randomise
-from viz import analyses, cache
+from viz import cache
 
 SCRIPT = """
 from viz import widgets
@@ -26,7 +27,7 @@ PATIENCE = 120
 
 @pytest.fixture(autouse=True)
 def _no_warm_up(monkeypatch):
-    monkeypatch.setattr(analyses, "warm_up", lambda: None)
+    monkeypatch.setattr(cache, "warm_up", lambda: SimpleNamespace(device="the CPU"))
 
 
 def open_page(page: str, **query: str) -> AppTest:

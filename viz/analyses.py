@@ -1,8 +1,5 @@
 """What networks compute for the pages, kept between reruns. Importing this takes PyTorch's seconds."""
 
-import gc
-import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +18,6 @@ SHEET_COLUMNS = 100  # so that 10,000 pictures, the largest set, make a square s
 STRIP_LIMIT = 120
 LARGE_TILE, SMALL_TILE = 48, 32
 MANY = 3000
-PAGE_SECONDS = 6
 
 
 def fetch_job(name: str) -> Job:
@@ -37,7 +33,6 @@ def model(name: str | None, weights: str | None, stamp: float) -> zoo.Model:
     return loaded
 
 
-@st.cache_data
 def device_name() -> str:
     """What networks run on, in words."""
     if network.best_device().type == "cuda":
@@ -97,20 +92,3 @@ def embed_job(
             features.stages[stage], method, neighbours, min_dist, seed, {**features.provenance, "stage": stage}
         ),
     )
-
-
-@st.cache_resource
-def warm_up() -> threading.Thread:
-    """Compile UMAP in the background, once per server, so that the first map does not wait for it."""
-
-    def work() -> None:
-        gc.freeze()
-        time.sleep(PAGE_SECONDS)  # the first page is still being drawn, often on the same cores
-        embed.warm_up()
-        gc.freeze()
-
-    # Streamlit collects garbage after every run, and a page that watches a job runs every second. Over the millions
-    # of objects of the libraries that takes most of a second and stops all threads, so those are set aside.
-    thread = threading.Thread(target=work, daemon=True, name="umap warm-up")
-    thread.start()
-    return thread

@@ -1,7 +1,10 @@
 """What the server keeps between reruns and needs no network for, keyed by names and digests, never by arrays."""
 
 import atexit
+import gc
 import tempfile
+import threading
+import time
 from pathlib import Path
 
 import streamlit as st
@@ -9,6 +12,8 @@ import streamlit as st
 from features import datasets, files
 from features.datasets import ImageSet
 from viz.jobs import Jobs
+
+PAGE_SECONDS = 4
 
 
 @st.cache_resource
@@ -53,3 +58,34 @@ def uploads() -> Path:
     folder = tempfile.TemporaryDirectory(prefix="resnet-explorer-")
     atexit.register(folder.cleanup)
     return Path(folder.name).resolve()
+
+
+class WarmUp(threading.Thread):
+    """Imports PyTorch and compiles UMAP in the background, so that the first page waits for neither.
+
+    device: what networks run on, in words; '' until PyTorch is here.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True, name="warm-up")
+        self.device = ""
+
+    def run(self) -> None:
+        time.sleep(PAGE_SECONDS)  # the browser is still drawing the first page, often on the same cores
+        from features import embed
+        from viz import analyses
+
+        # Streamlit collects garbage after every run, and a page that watches a job runs every second. Over the
+        # millions of objects of the libraries that takes most of a second and stops all threads.
+        gc.freeze()
+        self.device = analyses.device_name()
+        embed.warm_up()
+        gc.freeze()
+
+
+@st.cache_resource
+def warm_up() -> WarmUp:
+    """The server's warm-up, started when it is asked for first."""
+    thread = WarmUp()
+    thread.start()
+    return thread

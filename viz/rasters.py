@@ -76,7 +76,8 @@ def square(picture: Image.Image, side: int) -> Image.Image:
 def png(picture: np.ndarray) -> bytes:
     """A (H, W, 3) uint8 picture as a PNG file."""
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG")
+    # The first level: a page waits for its heat maps, and the usual one takes four times as long to save a quarter.
+    Image.fromarray(picture).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
 
 

@@ -20,26 +20,27 @@ def category_colour(index: int) -> str:
 
 def style(figure: go.Figure, height: int, title: str = "") -> go.Figure:
     """The look that figures share: no background of their own, thin grid, room for the axis titles."""
-    figure.update_layout(
-        height=height,
-        title={"text": title, "font": {"size": 15}, "x": 0, "xanchor": "left"},
-        margin={"l": 60, "r": 20, "t": 48 if title else 20, "b": 50},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        hoverlabel={"align": "left"},
-        legend={"orientation": "h", "y": -0.22, "x": 0},
-    )
-    figure.update_xaxes(gridcolor=GRID, zerolinecolor=GRID)
-    figure.update_yaxes(gridcolor=GRID, zerolinecolor=GRID)
+    # Attributes, not update_layout, which takes ten times as long; every page draws several figures.
+    layout = figure.layout
+    layout.height = height
+    if title:
+        layout.title = {"text": title, "font": {"size": 15}, "x": 0, "xanchor": "left"}
+    layout.margin = {"l": 60, "r": 20, "t": 48 if title else 20, "b": 50}
+    layout.paper_bgcolor = layout.plot_bgcolor = "rgba(0,0,0,0)"
+    layout.hoverlabel.align = "left"
+    layout.legend = {"orientation": "h", "y": -0.22, "x": 0}
+    for axis in (layout.xaxis, layout.yaxis):
+        axis.gridcolor = axis.zerolinecolor = GRID
     return figure
 
 
 def ink(figure: go.Figure, dark: bool) -> go.Figure:
     """The same figure with text that reads well on the app's light or dark background."""
     colour = "#d5dde5" if dark else "#2b3843"
-    figure.update_layout(font_color=colour, legend_font_color=colour)
-    for update in (figure.update_xaxes, figure.update_yaxes):
-        update(tickfont_color=colour, title_font_color=colour)
+    layout = figure.layout
+    layout.font.color = layout.legend.font.color = colour
+    for axis in (layout.xaxis, layout.yaxis):
+        axis.tickfont.color = axis.title.font.color = colour
     return figure
 
 

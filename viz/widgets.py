@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from features import catalogue, datasets, files
 from features.catalogue import ModelSpec
@@ -30,11 +29,8 @@ IMAGE_LIMITS = (100, 300, 1000, 3000, 10_000)
 GRACE = 0.4
 
 
-def sidebar() -> DeltaGenerator:
-    """Choose the network and the image set, once for all pages; both live in the URL.
-
-    Returns the place for the name of the device, which is not known before PyTorch is imported.
-    """
+def sidebar() -> None:
+    """Choose the network and the image set, once for all pages; both live in the URL."""
     with st.sidebar:
         st.selectbox(
             "Network",
@@ -85,7 +81,21 @@ def sidebar() -> DeltaGenerator:
             bind="query-params",
             help="A balanced sample is taken from larger sets.",
         )
-        return st.empty()
+        _device()
+
+
+def _device() -> None:
+    device = cache.warm_up().device
+    if device:
+        st.caption(f"Runs on {device}.")
+    else:
+        _await_device()
+
+
+@st.fragment(run_every=1)
+def _await_device() -> None:
+    if cache.warm_up().device:
+        st.rerun()
 
 
 def spec() -> ModelSpec:

@@ -1,6 +1,7 @@
 """Draws what a network is made of."""
 
 import re
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -9,6 +10,11 @@ from viz import theme
 
 BOX = 0.78
 ROOMY = 6
+SHORTCUTS = {
+    "identity": "identity: x itself",
+    "projection": "projection: 1×1 convolution and batch norm",
+    "padding": "padding: every second pixel, new channels zero",
+}
 
 
 def network(anatomy: Anatomy) -> go.Figure:
@@ -17,22 +23,25 @@ def network(anatomy: Anatomy) -> go.Figure:
     """
     rows = _rows(anatomy)
     widest = max(len(parts) for _, parts in rows)
-    figure = go.Figure()
+    # Collected first: a figure checks all its shapes again with every one that is added.
+    shapes: list[dict[str, Any]] = []
+    texts: list[dict[str, Any]] = []
+    places = []
     for number, (name, parts) in enumerate(rows):
         y = -1.5 * number
-        figure.add_annotation(x=-0.62, y=y, text=f"<b>{name}</b>", showarrow=False, xanchor="right", font={"size": 14})
-        figure.add_annotation(
-            x=len(parts) - 0.4,
-            y=y,
-            text=theme.shape(parts[-1].outputs),
-            showarrow=False,
-            xanchor="left",
-            font={"size": 13},
-        )
-        for index, part in enumerate(parts):
-            _box(figure, part, index, y)
+        texts.append(_text(-0.62, y, f"<b>{name}</b>", 14, xanchor="right"))
+        texts.append(_text(len(parts) - 0.4, y, theme.shape(parts[-1].outputs), xanchor="left"))
+        for x, part in enumerate(parts):
+            places.append((x, y, _hover(part)))
+            shapes += _box(part, x, y)
             if widest <= ROOMY:
-                figure.add_annotation(x=index, y=y, text=_inside(part), showarrow=False, font={"size": 13})
+                texts.append(_text(x, y, _inside(part)))
+    x, y, hover = zip(*places, strict=True)
+    figure = go.Figure()
+    figure.add_scatter(
+        x=x, y=y, mode="markers", marker={"size": 26, "opacity": 0}, showlegend=False,
+        text=hover, hovertemplate="%{text}<extra></extra>",
+    )  # fmt: skip
     for kind in dict.fromkeys(part.shortcut for part in anatomy.parts if part.shortcut):
         figure.add_scatter(
             x=[None], y=[None], mode="lines", name=f"{kind} shortcut" if kind != "none" else "no shortcut",
@@ -41,8 +50,14 @@ def network(anatomy: Anatomy) -> go.Figure:
     theme.style(figure, 90 + 84 * len(rows))
     figure.update_xaxes(visible=False, range=[-0.8 - 0.1 * widest, widest - 0.3 + 0.13 * widest], fixedrange=True)
     figure.update_yaxes(visible=False, range=[-1.5 * len(rows) + 0.8, 0.9], fixedrange=True)
-    figure.update_layout(legend={"y": -0.02, "x": 0}, margin={"l": 10, "r": 10, "t": 10, "b": 10})
+    figure.update_layout(
+        shapes=shapes, annotations=texts, legend={"y": -0.02, "x": 0}, margin={"l": 10, "r": 10, "t": 10, "b": 10}
+    )
     return figure
+
+
+def _text(x: float, y: float, text: str, size: int = 13, **options: Any) -> dict[str, Any]:
+    return {"x": x, "y": y, "text": text, "showarrow": False, "font": {"size": size}, **options}
 
 
 def _inside(part: Part) -> str:
@@ -60,61 +75,54 @@ def _rows(anatomy: Anatomy) -> list[tuple[str, list[Part]]]:
     return list(rows.items())
 
 
-def _box(figure: go.Figure, part: Part, x: float, y: float) -> None:
+def _box(part: Part, x: float, y: float) -> list[dict[str, Any]]:
+    """The shapes of a part: its box, and its shortcut as an arch."""
     colour = theme.SHORTCUT_COLOURS.get(part.shortcut, theme.GREY)
     left, right = x - BOX / 2, x + BOX / 2
-    figure.add_shape(
-        type="rect", x0=left, x1=right, y0=y - 0.36, y1=y + 0.36, line={"color": colour, "width": 1.5},
-        fillcolor=colour, opacity=0.22, layer="below",
-    )  # fmt: skip
-    if part.shortcut and part.shortcut != "none":
-        figure.add_shape(
-            type="path",
-            path=f"M {left - 0.08} {y} C {left - 0.05} {y + 0.95}, {right + 0.05} {y + 0.95}, {right + 0.08} {y}",
-            line={"color": colour, "width": 2.5},
-        )
-    field = f"<br>sees {part.receptive_field} px, every {part.stride} px" if part.receptive_field else ""
-    shortcut = f"<br>shortcut: {part.shortcut}" if part.shortcut else ""
-    figure.add_scatter(
-        x=[x], y=[y], mode="markers", marker={"size": 26, "opacity": 0}, showlegend=False,
-        hovertemplate=f"<b>{part.name}</b><br>{theme.shape(part.inputs)} to {theme.shape(part.outputs)}<br>"
-        + "<br>".join(map(_signs, part.layers))
-        + f"{shortcut}<br>{theme.count(part.parameters)} parameters, {theme.count(part.macs)} multiply-adds{field}"
-        + "<extra></extra>",
-    )  # fmt: skip
+    box = {
+        "type": "rect", "x0": left, "x1": right, "y0": y - 0.36, "y1": y + 0.36,
+        "line": {"color": colour, "width": 1.5}, "fillcolor": colour, "opacity": 0.22, "layer": "below",
+    }  # fmt: skip
+    if part.shortcut in ("", "none"):
+        return [box]
+    path = f"M {left - 0.08} {y} C {left - 0.05} {y + 0.95}, {right + 0.05} {y + 0.95}, {right + 0.08} {y}"
+    return [box, {"type": "path", "path": path, "line": {"color": colour, "width": 2.5}}]
+
+
+def _hover(part: Part) -> str:
+    lines = [f"<b>{part.name}</b>", f"{theme.shape(part.inputs)} to {theme.shape(part.outputs)}"]
+    lines += map(_signs, part.layers)
+    lines += [f"shortcut: {part.shortcut}"] if part.shortcut else []
+    lines.append(f"{theme.count(part.parameters)} parameters, {theme.count(part.macs)} multiply-adds")
+    lines += [f"sees {part.receptive_field} px, every {part.stride} px"] if part.receptive_field else []
+    return "<br>".join(lines)
 
 
 def block(part: Part) -> go.Figure:
     """Inside one block: the branch's layers in a line, the shortcut above them, and where the two meet."""
-    figure = go.Figure()
     steps = ["x", *(_wrap(layer) for layer in part.layers), "<b>+</b>", "ReLU"]
-    colour = theme.SHORTCUT_COLOURS[part.shortcut]
     plus = len(steps) - 2
-    for index, text in enumerate(steps):
-        small = text in ("x", "<b>+</b>")
-        half = 0.2 if small else 0.42
-        figure.add_shape(
-            type="circle" if small else "rect", x0=index - half, x1=index + half, y0=-0.32, y1=0.32,
-            line={"color": theme.GREY, "width": 1.2}, fillcolor=theme.GREY, opacity=0.2, layer="below",
-        )  # fmt: skip
-        figure.add_annotation(x=index, y=0, text=text, showarrow=False, font={"size": 12})
-        if index:
-            _arrow(figure, index - 1 + (0.2 if index == 1 or index == plus + 1 else 0.42), index - half)
+    half = [0.2 if text in ("x", "<b>+</b>") else 0.42 for text in steps]
+    shapes: list[dict[str, Any]] = [
+        {
+            "type": "circle" if half[x] < 0.4 else "rect", "x0": x - half[x], "x1": x + half[x], "y0": -0.32,
+            "y1": 0.32, "line": {"color": theme.GREY, "width": 1.2}, "fillcolor": theme.GREY, "opacity": 0.2,
+            "layer": "below",
+        }
+        for x in range(len(steps))
+    ]  # fmt: skip
+    texts = [_text(x, 0, text, 12) for x, text in enumerate(steps)]
+    texts += [_arrow(x - 1 + half[x - 1], x - half[x]) for x in range(1, len(steps))]
     if part.shortcut != "none":
-        figure.add_shape(
-            type="path", path=f"M 0 0.32 C 0 1.35, {plus} 1.35, {plus} 0.36", line={"color": colour, "width": 3}
-        )
-        label = {
-            "identity": "identity: x itself",
-            "projection": "projection: 1×1 convolution and batch norm",
-            "padding": "padding: every second pixel, new channels zero",
-        }[part.shortcut]
-        figure.add_annotation(x=plus / 2, y=1.28, text=f"shortcut, {label}", showarrow=False, font={"size": 13})
-    figure.add_annotation(x=plus / 2, y=-0.62, text="branch F(x)", showarrow=False, font={"size": 13})
-    theme.style(figure, 210)
+        colour = theme.SHORTCUT_COLOURS[part.shortcut]
+        path = f"M 0 0.32 C 0 1.35, {plus} 1.35, {plus} 0.36"
+        shapes.append({"type": "path", "path": path, "line": {"color": colour, "width": 3}})
+        texts.append(_text(plus / 2, 1.28, f"shortcut, {SHORTCUTS[part.shortcut]}"))
+    texts.append(_text(plus / 2, -0.62, "branch F(x)"))
+    figure = theme.style(go.Figure(), 210)
     figure.update_xaxes(visible=False, range=[-0.6, len(steps) - 0.3], fixedrange=True)
     figure.update_yaxes(visible=False, range=[-0.9, 1.6], fixedrange=True)
-    figure.update_layout(margin={"l": 5, "r": 5, "t": 5, "b": 5})
+    figure.update_layout(shapes=shapes, annotations=texts, margin={"l": 5, "r": 5, "t": 5, "b": 5})
     return figure
 
 
@@ -127,12 +135,11 @@ def _signs(layer: str) -> str:
     return re.sub(r"(\d)x(\d)", r"\1×\2", layer).replace("->", " → ")
 
 
-def _arrow(figure: go.Figure, start: float, end: float) -> None:
-    figure.add_annotation(
-        x=end, y=0, ax=start, ay=0, xref="x", yref="y", axref="x", ayref="y", showarrow=True,
-        arrowside="end", arrowhead=2,
-        arrowwidth=1.3, arrowcolor=theme.GREY, text="",
-    )  # fmt: skip
+def _arrow(start: float, end: float) -> dict[str, Any]:
+    return {
+        "x": end, "y": 0, "ax": start, "ay": 0, "xref": "x", "yref": "y", "axref": "x", "ayref": "y",
+        "showarrow": True, "arrowside": "end", "arrowhead": 2, "arrowwidth": 1.3, "arrowcolor": theme.GREY, "text": "",
+    }  # fmt: skip
 
 
 def budget(anatomy: Anatomy) -> go.Figure:

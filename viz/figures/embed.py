@@ -26,11 +26,15 @@ def scatter(
     colours = [theme.category_colour(index) for index in range(len(group_names))]
     marker: dict[str, Any] = {
         "size": 7 if len(groups) <= FEW_POINTS else 4,
-        "color": [colours[group] for group in groups] if few else groups,
+        "color": groups,
         "opacity": 0.85,
         "line": {"width": 0},
     }
-    if not few:
+    if few:  # numbers and a scale of steps: Plotly would check a colour's name for every point
+        steps = len(colours)
+        scale = [(place / steps, colour) for index, colour in enumerate(colours) for place in (index, index + 1)]
+        marker |= {"colorscale": scale, "cmin": -0.5, "cmax": steps - 0.5}
+    else:
         marker["colorscale"] = "Turbo"
     # Up to some thousands of points SVG answers faster, and needs no WebGL, which some machines only emulate.
     kind = go.Scatter if len(groups) <= FEW_POINTS else go.Scattergl

@@ -104,16 +104,22 @@ def _colours(statistics: BlockStatistics) -> list[str]:
 
 def _finish(figure: go.Figure, statistics: BlockStatistics) -> go.Figure:
     """The common depth axis, with a line and a name at every stage's start."""
-    figure.update_xaxes(
+    theme.style(figure, 400)
+    layout = figure.layout
+    layout.margin.t, layout.margin.b, layout.legend.y = 30, 110, -0.42
+    layout.xaxis.update(
         categoryorder="array", categoryarray=list(statistics.blocks), title="block", tickangle=-60, showgrid=False,
         range=[-0.6, len(statistics.blocks) - 0.4],
     )  # fmt: skip
-    for position, stage in enumerate(statistics.stages):
-        if position == 0 or statistics.stages[position - 1] != stage:
-            if position:
-                figure.add_vline(x=position - 0.5, line={"color": theme.GREY, "width": 1})
-            figure.add_annotation(
-                x=position - 0.4, y=1, yref="paper", yanchor="bottom", xanchor="left", text=stage, showarrow=False
-            )
-    theme.style(figure, 400)
-    return figure.update_layout(margin={"t": 30, "b": 110}, legend={"y": -0.42})
+    starts = {stage: statistics.stages.index(stage) for stage in statistics.stages}
+    layout.shapes += tuple(
+        {"type": "line", "x0": start - 0.5, "x1": start - 0.5, "yref": "y domain", "y0": 0, "y1": 1,
+         "line": {"color": theme.GREY, "width": 1}}
+        for start in starts.values() if start
+    )  # fmt: skip
+    layout.annotations += tuple(
+        {"x": start - 0.4, "y": 1, "yref": "paper", "yanchor": "bottom", "xanchor": "left", "text": stage,
+         "showarrow": False}
+        for stage, start in starts.items()
+    )  # fmt: skip
+    return figure

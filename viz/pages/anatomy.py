@@ -79,6 +79,18 @@ def _one_block(built: Anatomy) -> None:
 def _details(spec: ModelSpec, built: Anatomy) -> None:
     st.subheader("Where the parameters and the work are")
     widgets.chart(figures.budget(built), "budget")
+    numbers = st.expander("Every part in numbers", key="parts", bind="query-params")
+    if numbers.open:  # the browser loads a table's code, a large part, only then
+        with numbers:
+            _table(built)
+    st.caption(f"Preprocessing: {spec.preprocessing.describe()}. {_origin(spec)}")
+    card = catalogue.card(spec)
+    if card is not None:
+        st.subheader("How it was trained")
+        widgets.chart(figures.training_curve(card["curve"]), "curve")
+
+
+def _table(built: Anatomy) -> None:
     st.dataframe(
         [
             {
@@ -99,11 +111,6 @@ def _details(spec: ModelSpec, built: Anatomy) -> None:
         },
         hide_index=True,
     )
-    st.caption(f"Preprocessing: {spec.preprocessing.describe()}. {_origin(spec)}")
-    card = catalogue.card(spec)
-    if card is not None:
-        st.subheader("How it was trained")
-        widgets.chart(figures.training_curve(card["curve"]), "curve")
 
 
 def _origin(spec: ModelSpec) -> str:
