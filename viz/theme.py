@@ -18,6 +18,12 @@ def category_colour(index: int) -> str:
     return CATEGORIES[index % len(CATEGORIES)]
 
 
+def faint(colour: str) -> str:
+    """A colour '#rrggbb' as a light tint of whatever lies behind it."""
+    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    return f"rgba({red}, {green}, {blue}, 0.22)"
+
+
 def style(figure: go.Figure, height: int, title: str = "") -> go.Figure:
     """The look that figures share: no background of their own, thin grid, room for the axis titles."""
     # Attributes, not update_layout, which takes ten times as long; every page draws several figures.
@@ -41,6 +47,9 @@ def ink(figure: go.Figure, dark: bool) -> go.Figure:
     layout.font.color = layout.legend.font.color = colour
     for axis in (layout.xaxis, layout.yaxis):
         axis.tickfont.color = axis.title.font.color = colour
+    for trace in figure.data:
+        if trace.type == "bar":  # text inside a bar would be chosen for contrast with the bar alone
+            trace.textfont.color = colour
     return figure
 
 

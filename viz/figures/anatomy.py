@@ -8,8 +8,8 @@ import plotly.graph_objects as go
 from features.anatomy import Anatomy, Part
 from viz import theme
 
-BOX = 0.78
-ROOMY = 6
+BOX, HALF = 0.78, 0.36  # a box is 0.78 wide and 0.72 high, where blocks are 1 apart
+ROOMY, FEWEST = 6, 3
 SHORTCUTS = {
     "identity": "identity: x itself",
     "projection": "projection: 1×1 convolution and batch norm",
@@ -18,42 +18,61 @@ SHORTCUTS = {
 
 
 def network(anatomy: Anatomy) -> go.Figure:
-    """One row per stage: a box per block, with its shortcut as an arch above it, and the shape at the
-    row's end.
-    """
+    """One row per stage: its name and the shape after it, then a box per block with its shortcut as an arch."""
     rows = _rows(anatomy)
     widest = max(len(parts) for _, parts in rows)
-    # Collected first: a figure checks all its shapes again with every one that is added.
-    shapes: list[dict[str, Any]] = []
-    texts: list[dict[str, Any]] = []
-    places = []
-    for number, (name, parts) in enumerate(rows):
-        y = -1.5 * number
-        texts.append(_text(-0.62, y, f"<b>{name}</b>", 14, xanchor="right"))
-        texts.append(_text(len(parts) - 0.4, y, theme.shape(parts[-1].outputs), xanchor="left"))
-        for x, part in enumerate(parts):
-            places.append((x, y, _hover(part)))
-            shapes += _box(part, x, y)
-            if widest <= ROOMY:
-                texts.append(_text(x, y, _inside(part)))
-    x, y, hover = zip(*places, strict=True)
-    figure = go.Figure()
-    figure.add_scatter(
-        x=x, y=y, mode="markers", marker={"size": 26, "opacity": 0}, showlegend=False,
-        text=hover, hovertemplate="%{text}<extra></extra>",
-    )  # fmt: skip
+    places = [(part, x, -1.5 * row) for row, (_, parts) in enumerate(rows) for x, part in enumerate(parts)]
+    boxes = _boxes(
+        [(x, y) for _, x, y in places],
+        [BOX] * len(places),
+        [_inside(part) if widest <= ROOMY else "" for part, _, _ in places],
+        [theme.SHORTCUT_COLOURS.get(part.shortcut, theme.GREY) for part, _, _ in places],
+    )
+    figure = go.Figure(boxes.update(hovertext=[_hover(part) for part, _, _ in places]))
     for kind in dict.fromkeys(part.shortcut for part in anatomy.parts if part.shortcut):
         figure.add_scatter(
             x=[None], y=[None], mode="lines", name=f"{kind} shortcut" if kind != "none" else "no shortcut",
             line={"color": theme.SHORTCUT_COLOURS[kind], "width": 3},
         )  # fmt: skip
-    theme.style(figure, 90 + 84 * len(rows))
-    figure.update_xaxes(visible=False, range=[-0.8 - 0.1 * widest, widest - 0.3 + 0.13 * widest], fixedrange=True)
-    figure.update_yaxes(visible=False, range=[-1.5 * len(rows) + 0.8, 0.9], fixedrange=True)
+    # In one go: a figure checks all its shapes again with every one that is added.
+    figure.layout.shapes = [_arch(part, x, y) for part, x, y in places if part.shortcut not in ("", "none")]
+    figure.layout.annotations = [
+        _text(
+            0, -1.5 * row, f"<b>{name}</b><br>{theme.shape(parts[-1].outputs)}",
+            xref="paper", xanchor="right", xshift=-8, align="right",
+        )
+        for row, (name, parts) in enumerate(rows)
+    ]  # fmt: skip
+    _frame(figure, 90 + 84 * len(rows), (-0.6, max(widest, FEWEST) - 0.4), (-1.5 * len(rows) + 0.8, 0.9))
+    return figure.update_layout(margin_l=110, legend={"y": -0.02, "x": 0})
+
+
+def _rows(anatomy: Anatomy) -> list[tuple[str, list[Part]]]:
+    rows: dict[str, list[Part]] = {}
+    for part in anatomy.parts:
+        rows.setdefault(part.stage or part.name, []).append(part)
+    return list(rows.items())
+
+
+def _boxes(centres: list[tuple[float, float]], widths: list[float], texts: list[str], colours: list[str]) -> go.Bar:
+    """Boxes with text inside; where they are too narrow for it, the browser leaves it out (see `_frame`)."""
+    return go.Bar(
+        x=[x for x, _ in centres], y=[2 * HALF] * len(centres), base=[y - HALF for _, y in centres], width=widths,
+        marker={"color": [theme.faint(colour) for colour in colours], "line": {"color": colours, "width": 1.5},
+                "cornerradius": 4},
+        text=texts, textposition="inside", insidetextanchor="middle", textangle=0,
+        hovertemplate="%{hovertext}<extra></extra>", showlegend=False,
+    )  # fmt: skip
+
+
+def _frame(figure: go.Figure, height: int, x: tuple[float, float], y: tuple[float, float]) -> None:
+    """The look of a drawing: no axes, and text of one size that vanishes where it would not be readable."""
+    theme.style(figure, height)
     figure.update_layout(
-        shapes=shapes, annotations=texts, legend={"y": -0.02, "x": 0}, margin={"l": 10, "r": 10, "t": 10, "b": 10}
+        margin={"l": 8, "r": 8, "t": 8, "b": 8}, barmode="overlay", uniformtext={"minsize": 9, "mode": "hide"}
     )
-    return figure
+    figure.update_xaxes(visible=False, range=x, fixedrange=True)
+    figure.update_yaxes(visible=False, range=y, fixedrange=True)
 
 
 def _text(x: float, y: float, text: str, size: int = 13, **options: Any) -> dict[str, Any]:
@@ -65,28 +84,14 @@ def _inside(part: Part) -> str:
     words = [
         _signs(layer.removeprefix("conv ").split(", stride")[0]) for layer in part.layers if layer.startswith("conv")
     ]
-    return "<br>".join(words) or "pool, fully connected"
+    return "<br>".join(words) or "pool<br>classifier"
 
 
-def _rows(anatomy: Anatomy) -> list[tuple[str, list[Part]]]:
-    rows: dict[str, list[Part]] = {}
-    for part in anatomy.parts:
-        rows.setdefault(part.stage or part.name, []).append(part)
-    return list(rows.items())
-
-
-def _box(part: Part, x: float, y: float) -> list[dict[str, Any]]:
-    """The shapes of a part: its box, and its shortcut as an arch."""
-    colour = theme.SHORTCUT_COLOURS.get(part.shortcut, theme.GREY)
+def _arch(part: Part, x: float, y: float) -> dict[str, Any]:
+    """A shortcut, from the left of its box to the right."""
     left, right = x - BOX / 2, x + BOX / 2
-    box = {
-        "type": "rect", "x0": left, "x1": right, "y0": y - 0.36, "y1": y + 0.36,
-        "line": {"color": colour, "width": 1.5}, "fillcolor": colour, "opacity": 0.22, "layer": "below",
-    }  # fmt: skip
-    if part.shortcut in ("", "none"):
-        return [box]
     path = f"M {left - 0.08} {y} C {left - 0.05} {y + 0.95}, {right + 0.05} {y + 0.95}, {right + 0.08} {y}"
-    return [box, {"type": "path", "path": path, "line": {"color": colour, "width": 2.5}}]
+    return {"type": "path", "path": path, "line": {"color": theme.SHORTCUT_COLOURS[part.shortcut], "width": 2.5}}
 
 
 def _hover(part: Part) -> str:
@@ -103,26 +108,20 @@ def block(part: Part) -> go.Figure:
     steps = ["x", *(_wrap(layer) for layer in part.layers), "<b>+</b>", "ReLU"]
     plus = len(steps) - 2
     half = [0.2 if text in ("x", "<b>+</b>") else 0.42 for text in steps]
-    shapes: list[dict[str, Any]] = [
-        {
-            "type": "circle" if half[x] < 0.4 else "rect", "x0": x - half[x], "x1": x + half[x], "y0": -0.32,
-            "y1": 0.32, "line": {"color": theme.GREY, "width": 1.2}, "fillcolor": theme.GREY, "opacity": 0.2,
-            "layer": "below",
-        }
-        for x in range(len(steps))
-    ]  # fmt: skip
-    texts = [_text(x, 0, text, 12) for x, text in enumerate(steps)]
-    texts += [_arrow(x - 1 + half[x - 1], x - half[x]) for x in range(1, len(steps))]
+    colour = theme.SHORTCUT_COLOURS[part.shortcut]
+    figure = go.Figure(
+        _boxes(
+            [(x, 0.0) for x in range(len(steps))], [2 * width for width in half], steps, [theme.GREY] * len(steps)
+        ).update(hovertext=steps)
+    )
+    texts = [_arrow(x - 1 + half[x - 1], x - half[x]) for x in range(1, len(steps))]
     if part.shortcut != "none":
-        colour = theme.SHORTCUT_COLOURS[part.shortcut]
-        path = f"M 0 0.32 C 0 1.35, {plus} 1.35, {plus} 0.36"
-        shapes.append({"type": "path", "path": path, "line": {"color": colour, "width": 3}})
+        path = f"M 0 {HALF} C 0 1.35, {plus} 1.35, {plus} {HALF}"
+        figure.layout.shapes = [{"type": "path", "path": path, "line": {"color": colour, "width": 3}}]
         texts.append(_text(plus / 2, 1.28, f"shortcut, {SHORTCUTS[part.shortcut]}"))
     texts.append(_text(plus / 2, -0.62, "branch F(x)"))
-    figure = theme.style(go.Figure(), 210)
-    figure.update_xaxes(visible=False, range=[-0.6, len(steps) - 0.3], fixedrange=True)
-    figure.update_yaxes(visible=False, range=[-0.9, 1.6], fixedrange=True)
-    figure.update_layout(shapes=shapes, annotations=texts, margin={"l": 5, "r": 5, "t": 5, "b": 5})
+    figure.layout.annotations = texts
+    _frame(figure, 210, (-0.6, len(steps) - 0.4), (-0.9, 1.6))
     return figure
 
 

@@ -29,8 +29,8 @@ def render() -> None:
         _headline(spec, built)
         widgets.chart(figures.network(built), "network")
         st.caption(
-            "Each row is a stage and each box a block; the arch is its shortcut. On the right: channels × "
-            "height × width after the stage. Point at a block for its layers."
+            "Each row is a stage and each box a block; the arch is its shortcut. Under a stage's name: channels × "
+            "height × width after it. Point at a block for its layers."
         )
         st.markdown(STORY)
         _one_block(built)
