@@ -14,7 +14,7 @@ from playwright.sync_api import Page, sync_playwright
 
 FOLDER = Path(__file__).parent / "images"
 FLAGS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-SIZE = {"width": 1360, "height": 850}
+SIZE = {"width": 1360, "height": 960}
 IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 
 

@@ -13,6 +13,7 @@ from features.progress import Progress, Result, Task, finish
 from features.recipe import Recipe
 
 if TYPE_CHECKING:
+    from features.store import Manifest
     from features.zoo import Model
 
 
@@ -48,6 +49,30 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--limit", type=_positive, metavar="N", help="use a balanced sample of N images")
     evaluate.add_argument("--json", action="store_true", help="print only JSON on standard output")
 
+    extract = add("extract", _extract, "Write the features of images to a folder; run it again to go on.")
+    _add_source(extract)
+    _add_model(extract)
+    extract.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the features go")
+    extract.add_argument(
+        "--stages", type=_names, metavar="A,B", help="of stem, layer1, ..., pool, logits (default: every layer)"
+    )
+    extract.add_argument(
+        "--pool", default="mean", metavar="HOW", help="mean, max, gem, or none for whole maps (default: %(default)s)"
+    )
+    extract.add_argument(
+        "--precision",
+        default="auto",
+        metavar="X",
+        help="fp32, bf16, fp16 or auto: bf16 where it is fast",
+    )
+    extract.add_argument("--device", default="auto", metavar="X", help="cpu, cuda or auto (default: %(default)s)")
+    extract.add_argument("--batch-size", type=_positive, metavar="N", help="images at a time (default: by their size)")
+    extract.add_argument("--strict", action="store_true", help="fail if an image could not be read")
+
+    info = add("info", _info, "Tell what a folder of features is.")
+    info.add_argument("folder", type=Path, metavar="DIR", help="what `extract` wrote")
+    info.add_argument("--json", action="store_true", help="print JSON")
+
     train = add("train", _train, "Train a network on labelled images; run it again to go on after an interruption.")
     _add_source(train)
     train.add_argument("--test", metavar="SOURCE", help="held-out images (default: the set's own test split)")
@@ -80,6 +105,10 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="NAME", help="a network of the catalogue (default: the bundled one)")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="a checkpoint: .pt .pth .th .safetensors")
     parser.add_argument("--classes", type=Path, metavar="FILE", help="class names, one a line")
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _positive(text: str) -> int:
@@ -171,6 +200,48 @@ def _evaluate(options: argparse.Namespace) -> None:
         for score in result.per_class
     ]
     _print_table(table)
+
+
+def _extract(options: argparse.Namespace) -> None:
+    from features import engine, extract
+    from features.datasets import open_images
+
+    model = _load(options)
+    images = open_images(options.source, options.data_root, options.download)
+    reading = engine.choose(model.network, options.stages, options.pool, options.precision, options.device)
+    size = options.batch_size or extract.batch_size(model.spec.preprocessing)
+    plan = extract.plan(model, images, reading, size)
+    widths = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in plan.shapes.items())
+    print(
+        f"{model.spec.name} on {len(images):,} images of {images.name}: {widths}; {reading.precision} on "
+        f"{reading.device}; about {plan.bytes_in_all / 2**20:,.1f} MiB in {options.out}",
+        file=sys.stderr,
+    )
+    done = _show(extract.to_folder(model, images, reading, options.out, size))
+    print(f"{options.out}: {done.n_rows:,} rows, {done.n_rejected:,} images rejected, {_rate(done)}")
+    if options.strict and done.n_rejected:
+        raise FeatureError(f"{done.n_rejected} images could not be read; {options.out / 'rejected.parquet'} has them.")
+
+
+def _info(options: argparse.Namespace) -> None:
+    from dataclasses import asdict
+
+    from features.store import read_manifest
+
+    manifest = read_manifest(options.folder)
+    if options.json:
+        print(json.dumps(asdict(manifest) | {"complete": manifest.complete}, indent=1))
+        return
+    state = f"{manifest.n_rows:,} rows, {manifest.n_rejected:,} rejected" if manifest.complete else "not complete"
+    rows = [("", ""), ("images", f"{manifest.n_images:,} ({state})"), ("speed", _rate(manifest))]
+    rows += [(name, f"{' x '.join(map(str, shape))} {manifest.dtype}") for name, shape in manifest.shapes.items()]
+    rows += [(name, str(value)) for name, value in (manifest.settings | manifest.made_with).items()]
+    _print_table([(str(options.folder), f"features, format version {manifest.version}"), *rows[1:]])
+
+
+def _rate(manifest: "Manifest") -> str:
+    rate = manifest.images_per_second
+    return f"{rate:,.1f} images/s" if rate else "nothing was left to do" if manifest.complete else "unknown"
 
 
 def _train(options: argparse.Namespace) -> None:

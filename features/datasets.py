@@ -37,6 +37,7 @@ class ImageSet:
     labels:      (N,) int64 indices into class_names, or None for unlabelled images.
     class_names: the names of the labels, sorted, or in torchvision's order; empty for unlabelled images.
     digest:      hexadecimal SHA-256 of the ids, sizes and times or checksums; changes when the set changes.
+    place:       where an image lies, with '{}' for its id; fsspec's spelling for members of a zip.
     """
 
     name: str
@@ -45,6 +46,7 @@ class ImageSet:
     class_names: tuple[str, ...]
     digest: str
     opener: Callable[[int], Image.Image]
+    place: str = "{}"
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -52,6 +54,10 @@ class ImageSet:
     def open(self, index: int) -> Image.Image:
         """Image number `index`, upright RGB. Raises ImageError if its file is damaged or gone."""
         return self.opener(index)
+
+    def uri(self, index: int) -> str:
+        """Where image number `index` lies: a path, 'zip://MEMBER::PATH', or 'torchvision:SET/SPLIT/NUMBER'."""
+        return self.place.replace("{}", self.ids[index])
 
     def label_name(self, index: int) -> str | None:
         """The label of image number `index`, or None."""
@@ -121,7 +127,7 @@ def _open_folder(root: Path) -> ImageSet:
             raise ImageError(f"{ids[index]} cannot be read: {error.strerror}. Is the folder still there?") from error
         return images.decode(data, ids[index])
 
-    return _label(root.name, str(root), ids, marks, opener)
+    return replace(_label(root.name, str(root), ids, marks, opener), place=f"{root}/{{}}")
 
 
 def stamp(path: Path) -> str:
@@ -179,7 +185,8 @@ def _open_zip(path: Path) -> ImageSet:
         return images.decode(data, entry.filename)
 
     ids = [entry.filename for entry in entries]
-    return _label(path.stem, str(path), ids, [f"{e.file_size} {e.CRC}" for e in entries], opener)
+    found = _label(path.stem, str(path), ids, [f"{e.file_size} {e.CRC}" for e in entries], opener)
+    return replace(found, place=f"zip://{{}}::{path.resolve()}")
 
 
 def _image_entries(path: Path) -> list[zipfile.ZipInfo]:
@@ -265,7 +272,7 @@ def _open_torchvision(source: str, data_root: str | None, download: bool) -> Ima
     ids = tuple(f"{name}/{split}/{index:06d}" for index in range(len(data)))
     content = "" if labels is None else hashlib.sha256(labels.tobytes()).hexdigest()
     digest = _digest([f"{name}/{split}", str(root.resolve())], [str(len(data)), content])
-    return ImageSet(f"{name} {split}", ids, labels, class_names, digest, opener)
+    return ImageSet(f"{name} {split}", ids, labels, class_names, digest, opener, "torchvision:{}")
 
 
 def _torchvision_labels(data: Any, name: str) -> np.ndarray | None:

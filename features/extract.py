@@ -1,10 +1,12 @@
-"""Runs a network over an image set and pools what every stage puts out."""
+"""Runs a network over an image set: features of every stage, in memory or into a folder."""
 
+import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +14,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from features import engine, store
+from features.anatomy import anatomy
 from features.datasets import ImageSet, Rejected
+from features.engine import Engine, Reading
 from features.errors import DatasetError, FeatureError, ImageError
 from features.images import Preprocessing
 from features.network import device_of
-from features.progress import Progress, Task
+from features.progress import Progress, Result, Task
+from features.store import FeatureSet, Manifest, Writer
 from features.zoo import Model
 
 DECODERS = 2
@@ -35,32 +41,6 @@ class Batch:
     pixels: Tensor
     rejected: tuple[Rejected, ...]
     seen: int
-
-
-@dataclass(frozen=True, eq=False)
-class FeatureSet:
-    """Pooled features and predictions of N images.
-
-    stages: name -> (N, D) float32, the stage's output averaged over space.
-    rows: (N,) positions in the image set, ascending; ids: their names. labels: (N,) int64 into class_names,
-        or None.
-    predictions: (N,) int64, confidences: (N,) softmax of the predicted class in [0, 1]; both None for a
-        network without a head.
-    rejected: images that could not be read.
-    """
-
-    stages: dict[str, np.ndarray]
-    rows: np.ndarray
-    ids: tuple[str, ...]
-    labels: np.ndarray | None
-    class_names: tuple[str, ...]
-    predictions: np.ndarray | None
-    confidences: np.ndarray | None
-    rejected: tuple[Rejected, ...]
-    provenance: dict[str, Any]
-
-    def __len__(self) -> int:
-        return len(self.rows)
 
 
 def batches(images: ImageSet, preprocessing: Preprocessing, size: int) -> Generator[Batch, None, None]:
@@ -116,11 +96,19 @@ def over(
     """
     if not len(images):
         raise DatasetError(f"{images.name} has no images left. Choose at least one.")
+    rows, rejected = yield from _through(model, images, work, batch_size(model.spec.preprocessing))
+    if not len(rows):
+        raise DatasetError(f"None of the {len(images)} images could be read; the first: {rejected[0].reason}")
+    return rows, rejected
+
+
+def _through(
+    model: Model, images: ImageSet, work: Callable[[Tensor], None], size: int
+) -> Task[tuple[np.ndarray, tuple[Rejected, ...]]]:
     device = device_of(model.network)
     done = 0
     rows: list[np.ndarray] = []
     rejected: list[Rejected] = []
-    size = batch_size(model.spec.preprocessing)
     with closing(batches(images, model.spec.preprocessing, size)) as stream:
         for batch in stream:
             if len(batch.rows):
@@ -129,10 +117,7 @@ def over(
             rejected += batch.rejected
             done += batch.seen
             yield Progress(done, len(images), "image")
-    kept = np.concatenate(rows)
-    if not len(kept):
-        raise DatasetError(f"None of the {len(images)} images could be read; the first: {rejected[0].reason}")
-    return kept, tuple(rejected)
+    return np.concatenate(rows), tuple(rejected)
 
 
 def features(model: Model, images: ImageSet) -> Task[FeatureSet]:
@@ -140,34 +125,116 @@ def features(model: Model, images: ImageSet) -> Task[FeatureSet]:
 
     Raises DatasetError if no image can be read, FeatureError if the network puts out NaN or infinite values.
     """
-    pooled: dict[str, list[np.ndarray]] = {name: [] for name in model.network.stage_names}
-    logits: list[np.ndarray] = []
+    if not len(images):
+        raise DatasetError(f"{images.name} has no images left. Choose at least one.")
+    reading = engine.choose(model.network, device=str(device_of(model.network)), precision="fp32")
+    runner = engine.TorchEngine(model.network, reading)
+    found = yield from _read(model, images, runner, reading, batch_size(model.spec.preprocessing))
+    if not len(found):
+        raise DatasetError(f"None of the {len(images)} images could be read; the first: {found.rejected[0].reason}")
+    return found
+
+
+def to_folder(
+    model: Model, images: ImageSet, reading: Reading, folder: Path, size: int | None = None
+) -> Task[Manifest]:
+    """Read an image set into a folder of features, part by part, going on where an earlier run ended.
+
+    size: images per batch; None is a default for the images' size. Only the present part is held in memory.
+    Raises StoreError as `store.Writer` does, DatasetError if no image can be read, FeatureError as `features` does.
+    """
+    if not len(images):
+        raise DatasetError(f"{images.name} has no images left. Choose at least one.")
+    size = size or batch_size(model.spec.preprocessing)
+    writer = Writer(folder, plan(model, images, reading, size))
+    parts, missing = writer.manifest.parts, writer.missing()
+    runner = engine.TorchEngine(model.network, reading)
+    before = done = len(images) - sum(len(parts[number]) for number in missing)
+    began = time.monotonic()
+    for number in missing:
+        task = _read(model, images.take(parts[number]), runner, reading, size)
+        writer.write(number, (yield from _shifted(task, done, len(images))))
+        done += len(parts[number])
+    rate = (done - before) / max(time.monotonic() - began, 1e-9)
+    manifest = writer.finish(rate, {"engine": runner.name, "device": reading.device})
+    if not manifest.n_rows:
+        raise DatasetError(f"None of the {len(images)} images could be read: see {folder / store.REJECTED}.")
+    return manifest
+
+
+def plan(model: Model, images: ImageSet, reading: Reading, size: int) -> Manifest:
+    """What `to_folder` would write: shapes, numbers and sizes, before it starts."""
+    shapes = shapes_of(model, reading)
+    dtype = "float16" if reading.pool == "none" else "float32"
+    classes = range(model.spec.architecture.classes or 0)
+    return Manifest(
+        settings={
+            **model.provenance(),
+            "images": images.name,
+            "images_digest": images.digest,
+            "stages": list(reading.stages),
+            "pool": reading.pool,
+            "precision": reading.precision,
+            "batch_size": size,  # convolutions of another batch differ in the last digits
+        },
+        shapes=shapes,
+        dtype=dtype,
+        class_names=images.class_names,
+        prediction_names=store.unique_names(tuple(map(model.spec.class_name, classes))),
+        labelled=images.labels is not None,
+        n_images=len(images),
+        part_images=store.part_images(shapes, dtype),
+    )
+
+
+def shapes_of(model: Model, reading: Reading) -> dict[str, tuple[int, ...]]:
+    """The shape of one image's values at every stage of a reading: (D,), or (C, H, W) for unpooled maps."""
+    built = anatomy(model.spec.architecture, model.spec.preprocessing.crop)
+    outputs = {part.stage or part.name: part.outputs for part in built.parts}  # of a stage its last block's
+    outputs |= {engine.LOGITS: outputs["head"], engine.POOLED: (model.spec.architecture.features,)}
+    return {name: outputs[name] if reading.pool == "none" else outputs[name][:1] for name in reading.stages}
+
+
+def _read(model: Model, images: ImageSet, runner: Engine, reading: Reading, size: int) -> Task[FeatureSet]:
+    """The features of a set that fits into memory; a set without rows if no image can be read."""
+    pieces: list[dict[str, np.ndarray]] = []
 
     def work(pixels: Tensor) -> None:
-        with torch.inference_mode():
-            for name, activation in model.network.walk(pixels):
-                if name in pooled:
-                    pooled[name].append(activation.mean((2, 3)).cpu().numpy())  # (N, C)
-                elif name == "logits":
-                    logits.append(finite(activation, model).cpu().numpy())  # (N, K)
+        pieces.append(runner(pixels))
+        _need_finite(pieces[-1], model)
 
-    rows, rejected = yield from over(model, images, work)
+    rows, rejected = yield from _through(model, images, work, size)
+    dtype = np.float16 if reading.pool == "none" else np.float32
+    empty = {name: np.empty((0, *shape), dtype) for name, shape in shapes_of(model, reading).items()}
     predictions = confidences = None
-    if model.network.classifier is not None:
-        probabilities = softmax(np.concatenate(logits))  # (N, K)
-        predictions = probabilities.argmax(1)  # (N,)
-        confidences = probabilities.max(1)  # (N,)
+    classes = model.spec.architecture.classes
+    if classes is not None:
+        logits = np.concatenate([np.empty((0, classes), np.float32), *(piece[engine.LOGITS] for piece in pieces)])
+        probabilities = softmax(logits)  # (N, K)
+        predictions, confidences = probabilities.argmax(1), probabilities.max(1)  # (N,)
     return FeatureSet(
-        stages={name: np.concatenate(parts) for name, parts in pooled.items()},
+        stages={name: np.concatenate([none, *(piece[name] for piece in pieces)]) for name, none in empty.items()},
         rows=rows,
         ids=tuple(images.ids[row] for row in rows),
+        uris=tuple(images.uri(row) for row in rows),
         labels=None if images.labels is None else images.labels[rows],
         class_names=images.class_names,
         predictions=predictions,
+        prediction_names=tuple(map(model.spec.class_name, range(classes or 0))),
         confidences=confidences,
         rejected=rejected,
         provenance=provenance(model, images),
     )
+
+
+def _shifted(task: Task[Result], done: int, total: int) -> Task[Result]:
+    """A task that is a part of a longer one, `done` units of which are finished."""
+    while True:
+        try:
+            progress = next(task)
+        except StopIteration as end:
+            return end.value
+        yield replace(progress, done=done + progress.done, total=total)
 
 
 def provenance(model: Model, images: ImageSet) -> dict[str, Any]:
@@ -189,6 +256,11 @@ def finite(values: Tensor, model: Model) -> Tensor:
             "preprocessing. Load the weights again, or choose other ones."
         )
     return values
+
+
+def _need_finite(found: dict[str, np.ndarray], model: Model) -> None:
+    for values in found.values():
+        finite(torch.from_numpy(values), model)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -11,13 +11,13 @@ ROOT = Path(__file__).parent.parent
 LEAVES = ["errors", "files"]
 ORDER = [
     ["architecture", "images"],
-    ["network", "download", "datasets"],
-    ["catalogue", "checkpoint"],
+    ["network", "download", "datasets", "anatomy"],
+    ["catalogue", "checkpoint", "store", "engine"],
     ["zoo"],
     ["extract"],
 ]
 ANALYSES = ["saliency", "residual", "embed", "evaluate", "train"]
-BESIDE = {"progress", "recipe", "augment", "anatomy"}  # small modules that know no analysis
+BESIDE = {"progress", "recipe", "augment"}  # small modules that know no analysis
 ANALYSES_MAY_USE = {"train": {"evaluate"}}
 MAY_IMPORT_STREAMLIT = ("app.py", "viz/pages/", "viz/cache.py", "viz/analyses.py", "viz/widgets.py", "viz/components")
 

@@ -116,7 +116,7 @@ def test_models_states_torchvisions_published_parameters_and_operations(name, li
 
 def test_models_prints_a_table_with_one_line_per_network(capsys, monkeypatch):
     few = tuple(entry for entry in catalogue.entries() if entry.name in ("resnet18-v1", "plain20-cifar"))
-    monkeypatch.setattr(zoo, "catalogue", lambda: few)
+    monkeypatch.setattr(catalogue, "entries", lambda: few)
     status, text, errors = run(capsys, "models")
     assert status == 0
     assert not errors
@@ -294,3 +294,40 @@ def test_the_command_line_runs_as_a_module_and_json_stands_alone_on_standard_out
     )
     assert json.loads(done.stdout)["n_images"] == 12
     assert torch.__version__ in done.stdout
+
+
+# --- extract and info -------------------------------------------------------------------------------------------------
+
+
+def test_extract_writes_a_folder_that_info_describes(capsys, tiny_folder, tmp_path):
+    out = tmp_path / "features"
+    arguments = ("extract", str(tiny_folder), "--out", str(out), "--stages", "stem,layer3", "--precision", "fp32")
+    status, text, errors = run(capsys, *arguments)
+    assert status == 0
+    assert "12 rows, 0 images rejected" in text
+    assert "12 images of tiny: stem 16, layer3 64; fp32" in errors
+    status, text, _ = run(capsys, "info", str(out))
+    assert status == 0
+    assert "12 (12 rows, 0 rejected)" in text
+    assert "64 float32" in text
+    status, text, _ = run(capsys, "info", str(out), "--json")
+    assert json.loads(text)["shapes"] == {"stem": [16], "layer3": [64]}
+    assert "nothing was left to do" in run(capsys, *arguments)[1]
+
+
+def test_extract_goes_past_a_bad_image_unless_it_is_told_to_be_strict(capsys, tiny_folder, tmp_path):
+    (tiny_folder / "dog" / "0.png").write_bytes(b"")
+    arguments = ("extract", str(tiny_folder), "--out", str(tmp_path / "features"))
+    status, text, _ = run(capsys, *arguments)
+    assert status == 0
+    assert "11 rows, 1 images rejected" in text
+    status, _, errors = run(capsys, *arguments, "--strict")
+    assert status == 2
+    assert "rejected.parquet" in errors
+
+
+def test_extract_with_a_stage_that_does_not_exist_names_those_that_do(capsys, tiny_folder, tmp_path):
+    status, _, errors = run(capsys, "extract", str(tiny_folder), "--out", str(tmp_path / "x"), "--stages", "layer7")
+    assert status == 2
+    assert "layer7" in errors
+    assert "stem, layer1, layer2, layer3, pool, logits" in errors

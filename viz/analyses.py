@@ -8,8 +8,8 @@ import torch
 
 from features import catalogue, embed, extract, network, residual, saliency, zoo
 from features.datasets import ImageSet
-from features.extract import FeatureSet
 from features.progress import Progress, Task
+from features.store import FeatureSet
 from viz import rasters
 from viz.cache import downloads, jobs, previews
 from viz.jobs import Job

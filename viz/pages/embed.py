@@ -10,7 +10,7 @@ import streamlit as st
 from features import evaluate, extract, zoo
 from features.datasets import ImageSet
 from features.embed import Projection
-from features.extract import FeatureSet
+from features.store import FeatureSet
 from viz import analyses, rasters, widgets
 from viz.components import hover_pictures
 from viz.figures import embed as figures

@@ -1,0 +1,142 @@
+"""The fast network against the exact one, and every pooling against its formula."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from features import engine
+from features.architecture import cifar
+from features.errors import FeatureError
+from features.network import build, canonical, freeze
+from tests.random_networks import randomise
+
+KINDS = ("padding", "projection", "none")
+
+
+def network(kind: str = "padding"):
+    return freeze(randomise(build(cifar(14, kind))))
+
+
+def pixels(number: int = 3, side: int = 32) -> torch.Tensor:
+    return torch.randn(number, 3, side, side, generator=torch.Generator().manual_seed(0))
+
+
+def activations(net, batch) -> dict[str, np.ndarray]:
+    with torch.inference_mode():
+        return {name: values.double().numpy() for name, values in net.walk(batch)}
+
+
+def read(net, batch, **choices) -> dict[str, np.ndarray]:
+    reading = engine.choose(net, **{"precision": "fp32", "device": "cpu", **choices})
+    return engine.TorchEngine(net, reading)(batch)
+
+
+def differs(found: np.ndarray, wanted: np.ndarray) -> float:
+    return float(np.linalg.norm(found - wanted) / np.linalg.norm(wanted))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_stage_is_that_of_the_exact_network(kind):
+    net = network(kind)
+    stages = ("stem", "layer1", "layer2", "layer3", "pool", "logits")
+    found, exact = read(net, pixels(), stages=stages), activations(net, pixels())
+    assert list(found) == list(stages)
+    for name in stages[:4]:
+        assert differs(found[name], exact[name].mean((2, 3))) < 1e-5
+    assert differs(found["pool"], exact["layer3"].mean((2, 3))) < 1e-5
+    assert differs(found["logits"], exact["logits"]) < 1e-5
+
+
+def test_torchvisions_networks_keep_their_features(torchvision_network):
+    _, source = torchvision_network
+    net = freeze(canonical(copy.deepcopy(source)))
+    found, exact = read(net, pixels(2, 64)), activations(net, pixels(2, 64))
+    for name in net.stage_names:
+        assert differs(found[name], exact[name].mean((2, 3))) < 1e-4
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_bf16_points_where_fp32_does(kind):
+    net = network(kind)
+    low, high = read(net, pixels(), precision="bf16"), read(net, pixels())
+    for name in net.stage_names:
+        cosine = torch.cosine_similarity(torch.from_numpy(low[name]), torch.from_numpy(high[name]))
+        assert cosine.min() > 0.999
+        assert low[name].dtype == np.float32
+
+
+def test_the_network_that_was_given_stays_as_it_was():
+    net = network()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    read(net, pixels())
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    assert not any(module.training for module in net.modules())
+    first, second = read(net, pixels()), read(net, pixels())
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_pooling_is_what_its_name_says():
+    net = network()
+    exact = activations(net, pixels())["layer2"]
+    assert differs(read(net, pixels(), pool="max")["layer2"], exact.max((2, 3))) < 1e-5
+    gem = (np.maximum(exact, 1e-6) ** 3).mean((2, 3)) ** (1 / 3)
+    assert differs(read(net, pixels(), pool="gem")["layer2"], gem) < 1e-5
+    maps = read(net, pixels(), pool="none")["layer2"]
+    assert maps.dtype == np.float16
+    assert maps.shape == (3, 32, 16, 16)
+    assert differs(maps, exact) < 1e-3
+
+
+def test_a_network_without_a_head_has_stages_and_no_logits():
+    net = freeze(randomise(build(cifar(8, classes=None))))  # type: ignore[arg-type]
+    assert "logits" not in read(net, pixels(), stages=["layer3", "pool"])
+    with pytest.raises(FeatureError, match="logits"):
+        engine.choose(net, stages=["logits"])
+
+
+@pytest.mark.parametrize(
+    ("choices", "text"),
+    [
+        ({"stages": ["layer9"]}, "layer9.*stem, layer1, layer2, layer3, pool, logits"),
+        ({"stages": []}, "no stage"),
+        ({"pool": "median"}, "median.*mean, max, gem, none"),
+        ({"precision": "fp8"}, "fp8.*fp32, bf16, fp16"),
+        ({"device": "toaster"}, "toaster"),
+    ],
+)
+def test_what_does_not_exist_is_refused_with_what_does(choices, text):
+    with pytest.raises(FeatureError, match=text):
+        engine.choose(network(), **choices)
+
+
+def test_a_batch_that_does_not_fit_is_read_in_halves_and_no_row_is_lost(monkeypatch):
+    net = network()
+    runner = engine.TorchEngine(net, engine.choose(net, precision="fp32", device="cpu"))
+    whole, sizes = runner(pixels(7)), []
+    read_all = runner._read
+
+    def small(batch):
+        sizes.append(len(batch))
+        if len(batch) > 2:
+            raise torch.OutOfMemoryError("out of memory")
+        return read_all(batch)
+
+    monkeypatch.setattr(runner, "_read", small)
+    found = runner(pixels(7))
+    assert sizes == [7, 3, 1, 1, 1, 1, 1, 1, 1]
+    for name in whole:
+        np.testing.assert_allclose(found[name], whole[name], rtol=1e-4, atol=1e-5)
+
+
+def test_a_single_image_that_does_not_fit_is_an_error_that_says_what_to_do(monkeypatch):
+    net = network()
+    runner = engine.TorchEngine(net, engine.choose(net, precision="fp32", device="cpu"))
+
+    def full(batch):
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(runner, "_read", full)
+    with pytest.raises(FeatureError, match="Not even one image"):
+        runner(pixels(4))
