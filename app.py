@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 
 import streamlit as st
 
 from viz import widgets
 
+ICON = Path(__file__).parent / "viz" / "icon.png"
 PAGES = {  # a module of viz/pages, which is also the page's place in the URL: its title and icon
     "anatomy": ("Network", ":material/account_tree:"),
     "saliency": ("Saliency", ":material/visibility:"),
@@ -16,7 +18,8 @@ PAGES = {  # a module of viz/pages, which is also the page's place in the URL: i
 
 
 def main() -> None:
-    st.set_page_config("ResNet Explorer", page_icon=":material/account_tree:", layout="wide")
+    # A picture of our own: the browser would fetch a named icon from its maker's server.
+    st.set_page_config("ResNet Explorer", page_icon=ICON, layout="wide")
     first, *_ = PAGES
     chosen = st.navigation(
         [

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import fields
@@ -22,12 +23,19 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
+        sys.stdout.flush()
     except FeatureError as error:
         print(f"{options.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"{options.command}: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # `models | head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        print(f"{options.command}: {error.filename or 'A file'} cannot be used: {error.strerror}.", file=sys.stderr)
+        return 2
     return 0
 
 
@@ -90,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
             type=type(field.default),
             default=field.default,
             metavar="X",
-            help="(default: %(default)s)",
+            help=f"{field.metadata['help']} (default: %(default)s)",
         )
     return parser
 
@@ -186,11 +194,19 @@ def _evaluate(options: argparse.Namespace) -> None:
     result = _show(evaluate(model, images))
     for rejected in result.rejected:
         print(f"left out: {rejected.reason}", file=sys.stderr)
+    if result.labels_matched == "by order":
+        pairs = [f"{name} as {known}" for name, known in zip(images.class_names, result.class_names, strict=False)]
+        print(
+            f"None of the labels is a class of {model.spec.name}; they were matched in order: {', '.join(pairs[:12])}"
+            f"{', ...' if len(pairs) > 12 else ''}.",
+            file=sys.stderr,
+        )
     if options.json:
         print(json.dumps(result.as_dict()))
         return
     print(f"{model.spec.name} on {result.n_images} images of {images.name}")
-    print(f"accuracy {result.accuracy:.2%}   top-5 {result.top5:.2%}")
+    top5 = f"   top-5 {result.top5:.2%}" if len(result.class_names) > 5 else ""
+    print(f"accuracy {result.accuracy:.2%}{top5}")
     print(
         f"macro precision {result.macro_precision:.2%}   recall {result.macro_recall:.2%}   F1 {result.macro_f1:.2%}\n"
     )
@@ -249,11 +265,13 @@ def _train(options: argparse.Namespace) -> None:
     from features.datasets import open_images
     from features.evaluate import evaluate
 
+    if Path(options.name).name != options.name:
+        raise FeatureError(f"The name is {options.name!r}. Give a name without folders; --out says where it goes.")
     source, test = _splits(options.source, options.test)
+    options.out.mkdir(parents=True, exist_ok=True)
     images = open_images(source, options.data_root, options.download)
     test_images = open_images(test, options.data_root, options.download)
     recipe = Recipe(**{field.name: getattr(options, field.name) for field in fields(Recipe)})
-    options.out.mkdir(parents=True, exist_ok=True)
     entry = catalogue.spec(options.model)
     training = _show(
         train.fit(entry.architecture, images, test_images, recipe, options.out / f"{options.name}.state.pt")

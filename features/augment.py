@@ -71,7 +71,7 @@ def loader(images: ImageSet, preprocessing: Preprocessing, recipe: Recipe, epoch
         batch_size=recipe.batch_size,
         shuffle=True,
         drop_last=len(images) % recipe.batch_size == 1,
-        num_workers=max(recipe.workers, 1),
+        num_workers=recipe.workers,
         generator=torch.Generator().manual_seed(recipe.seed * 10_007 + epoch),
         pin_memory=torch.cuda.is_available(),
     )

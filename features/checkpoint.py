@@ -1,7 +1,9 @@
 """Reads and writes the tensors of a residual network, under the names that people's files really have."""
 
 import hashlib
+import pickle
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -70,17 +72,19 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]
 
 def _read_restricted(path: Path) -> dict[str, Tensor]:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is wrong is said below, without the library's own paths
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise WeightsError(f"{path.name} cannot be read: {error.strerror}. Check who may read it.") from error
     except Exception as error:  # a damaged or hostile file raises anything from KeyError to UnpicklingError
         # PyTorch's own message advises to switch the safety off, so only what it found is passed on.
+        if not isinstance(error, pickle.UnpicklingError):
+            raise WeightsError(
+                f"{path.name} is damaged or not a PyTorch file ({type(error).__name__}). Copy or download it again."
+            ) from error
         found = re.search(r"GLOBAL (\S+)", str(error))
-        reason = (
-            f"it holds {found[1]}, which is code"
-            if found
-            else f"PyTorch's safe reader cannot follow it ({type(error).__name__})"
-        )
+        reason = f"it holds {found[1]}, which is code" if found else "PyTorch's safe reader cannot follow it"
         raise WeightsError(
             f"{path.name} cannot be read as plain tensors: {reason}. Files that would run code are refused. "
             "Save it again with torch.save(model.state_dict(), ...) or as safetensors."

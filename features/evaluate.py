@@ -11,8 +11,9 @@ from torch import Tensor
 from features.catalogue import ModelSpec
 from features.datasets import ImageSet, Rejected
 from features.errors import DatasetError, FeatureError
-from features.extract import FeatureSet, finite, over, provenance
+from features.extract import finite, over, provenance
 from features.progress import Task
+from features.store import FeatureSet
 from features.zoo import Model
 
 TOP = 5
@@ -39,6 +40,7 @@ class Evaluation:
     accuracy, top5: shares of images whose class is the first, or among the first five.
     macro_*: unweighted means over the classes that occur in the set. per_class: those classes.
     confusion: (K, K) int64, rows are true classes, columns predicted ones; class_names: the network's K.
+    labels_matched: with the network's classes 'by name', or 'by order' where no name agreed.
     """
 
     accuracy: float
@@ -50,6 +52,7 @@ class Evaluation:
     confusion: np.ndarray
     class_names: tuple[str, ...]
     n_images: int
+    labels_matched: str
     rejected: tuple[Rejected, ...]
     provenance: dict[str, Any]
 
@@ -67,7 +70,7 @@ def evaluate(model: Model, images: ImageSet) -> Task[Evaluation]:
     model.need_classifier()
     if (model.spec.architecture.classes or 0) < 2:
         raise FeatureError(f"{model.spec.name} knows one class only, so it is always right. Choose another network.")
-    targets = match_labels(model.spec, images)  # (N,) the network's class of each image
+    wanted = match_labels(model.spec, images)  # (N,) the network's class of each image
     ranked: list[Tensor] = []
     n_classes = model.spec.architecture.classes or 0
 
@@ -77,7 +80,7 @@ def evaluate(model: Model, images: ImageSet) -> Task[Evaluation]:
             ranked.append(logits.topk(min(TOP, n_classes), dim=1).indices.cpu())  # (N, 5)
 
     rows, rejected = yield from over(model, images, work)
-    return _score(model, images, torch.cat(ranked), torch.from_numpy(targets[rows]), rejected)
+    return _score(model, images, torch.cat(ranked), torch.from_numpy(wanted[rows]), rejected)
 
 
 def _score(
@@ -113,6 +116,7 @@ def _score(
         confusion=classification.multiclass_confusion_matrix(predicted, targets, num_classes=n_classes).numpy(),
         class_names=names,
         n_images=len(targets),
+        labels_matched="by order" if matched_by_order(model.spec, images) else "by name",
         rejected=rejected,
         provenance=provenance(model, images),
     )
@@ -157,16 +161,25 @@ def match_labels(spec: ModelSpec, images: ImageSet) -> np.ndarray:
     )
 
 
+def targets(spec: ModelSpec, images: ImageSet) -> np.ndarray | None:
+    """As `match_labels`, or None where labels are missing or cannot be matched."""
+    try:
+        return match_labels(spec, images)
+    except DatasetError:
+        return None
+
+
+def matched_by_order(spec: ModelSpec, images: ImageSet) -> bool:
+    """Whether labels and classes both have names, of which none agree, and were matched by their order alone."""
+    known = set(map(_plain, spec.class_names))
+    return bool(known) and bool(images.class_names) and known.isdisjoint(map(_plain, images.class_names))
+
+
 def _plain(name: str) -> str:
     return re.sub(r"[\W_]+", " ", name.lower()).strip()
 
 
 def correct(spec: ModelSpec, images: ImageSet, features: FeatureSet) -> np.ndarray | None:
     """(N,) whether each prediction is right, or None where labels are missing or cannot be matched."""
-    if features.predictions is None or images.labels is None:
-        return None
-    try:
-        targets = match_labels(spec, images)
-    except DatasetError:
-        return None
-    return features.predictions == targets[features.rows]
+    wanted = targets(spec, images)
+    return None if wanted is None or features.predictions is None else features.predictions == wanted[features.rows]

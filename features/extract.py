@@ -205,15 +205,16 @@ def _read(model: Model, images: ImageSet, runner: Engine, reading: Reading, size
 
     rows, rejected = yield from _through(model, images, work, size)
     dtype = np.float16 if reading.pool == "none" else np.float32
-    empty = {name: np.empty((0, *shape), dtype) for name, shape in shapes_of(model, reading).items()}
+    if not pieces:
+        pieces.append({name: np.empty((0, *shape), dtype) for name, shape in shapes_of(model, reading).items()})
     predictions = confidences = None
     classes = model.spec.architecture.classes
     if classes is not None:
-        logits = np.concatenate([np.empty((0, classes), np.float32), *(piece[engine.LOGITS] for piece in pieces)])
-        probabilities = softmax(logits)  # (N, K)
+        nothing = np.empty((0, classes), np.float32)
+        probabilities = softmax(np.concatenate([piece.get(engine.LOGITS, nothing) for piece in pieces]))  # (N, K)
         predictions, confidences = probabilities.argmax(1), probabilities.max(1)  # (N,)
     return FeatureSet(
-        stages={name: np.concatenate([none, *(piece[name] for piece in pieces)]) for name, none in empty.items()},
+        stages={name: np.concatenate([piece[name] for piece in pieces]) for name in reading.stages},
         rows=rows,
         ids=tuple(images.ids[row] for row in rows),
         uris=tuple(images.uri(row) for row in rows),

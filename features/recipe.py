@@ -1,38 +1,38 @@
 """Every setting of a training run."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from features.errors import FeatureError
 
 
+def _setting(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
+
+
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained.
+    """How a network is trained; each setting's `help` says what it is.
 
-    optimizer: 'sgd' (Nesterov momentum) or 'adamw'. learning_rate: the peak, reached after warmup_epochs and
-    then lowered along a half cosine to zero. crop_padding: pixels added on each side before a random crop
-    (images up to 64 px; larger ones get a random resized crop). flip, erasing: probabilities. noise: standard
-    deviation of Gaussian noise on values in [0, 1]. precision: 'fp32' or 'bf16' (autocast), which is faster on
-    GPUs from Ampere on and on CPUs with AVX512-BF16 or AMX, and ten times slower on other CPUs.
     Raises FeatureError for settings out of range, with every one that is.
     """
 
-    epochs: int = 25
-    batch_size: int = 128
-    optimizer: str = "sgd"
-    learning_rate: float = 0.1
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    warmup_epochs: float = 1.0
-    label_smoothing: float = 0.0
-    crop_padding: int = 2
-    flip: float = 0.5
-    erasing: float = 0.0
-    noise: float = 0.0
-    precision: str = "fp32"
-    seed: int = 0
-    workers: int = 1
+    epochs: int = _setting(25, "passes over the training images")
+    batch_size: int = _setting(128, "images per step")
+    optimizer: str = _setting("sgd", "sgd (Nesterov momentum) or adamw")
+    learning_rate: float = _setting(0.1, "the peak, lowered along half a cosine to zero")
+    momentum: float = _setting(0.9, "of sgd")
+    weight_decay: float = _setting(5e-4, "on every weight, in both optimizers")
+    warmup_epochs: float = _setting(1.0, "epochs in which the learning rate rises to its peak")
+    label_smoothing: float = _setting(0.0, "share of the target that goes to all classes alike")
+    crop_padding: int = _setting(2, "pixels added on each side before a random crop (larger than 64 px: resized crop)")
+    flip: float = _setting(0.5, "probability of a horizontal flip")
+    erasing: float = _setting(0.0, "probability that a rectangle is erased")
+    noise: float = _setting(0.0, "standard deviation of Gaussian noise on values in [0, 1]")
+    precision: str = _setting("fp32", "fp32 or bf16: faster on GPUs from Ampere on, CPUs with AVX512-BF16 or AMX")
+    seed: int = _setting(0, "of the first weights, the order and the augmentation")
+    workers: int = _setting(1, "processes that decode and augment; the result does not depend on them")
 
     def __post_init__(self) -> None:
         rules = {  # written so that NaN, which fails every comparison, breaks them
@@ -50,7 +50,7 @@ class Recipe:
             "noise": (0 <= self.noise < math.inf, "0 or more"),
             "precision": (self.precision in ("fp32", "bf16"), "'fp32' or 'bf16'"),
             "seed": (0 <= self.seed < 2**32, "0 or more and below 2**32"),
-            "workers": (0 <= self.workers < math.inf, "0 or more"),
+            "workers": (1 <= self.workers < math.inf, "1 or more"),
         }
         broken = [
             f"{name} is {getattr(self, name)!r}, wanted {text}" for name, (kept, text) in rules.items() if not kept

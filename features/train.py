@@ -79,7 +79,7 @@ def fit(
         )
     preprocessing = augment.measure(images)
     architecture = replace(architecture, classes=len(images.class_names), in_channels=preprocessing.channels)
-    run = _Run(architecture, preprocessing, recipe, len(images), images.digest, state_file)
+    run = _Run(architecture, preprocessing, recipe, images, test_images, state_file)
     run.resume()
     for epoch in range(len(run.curve), recipe.epochs):
         point = yield from run.train_epoch(augment.loader(images, preprocessing, recipe, epoch), epoch)
@@ -104,8 +104,8 @@ class _Run:
         architecture: Architecture,
         preprocessing: Preprocessing,
         recipe: Recipe,
-        n_images: int,
-        digest: str,
+        images: ImageSet,
+        test_images: ImageSet,
         path: Path,
     ) -> None:
         self.recipe, self.preprocessing, self.path = recipe, preprocessing, path
@@ -115,13 +115,18 @@ class _Run:
             network = build(architecture)
         self.network = network.to(self.device).to(memory_format=torch.channels_last)
         self.optimizer = _make_optimizer(self.network, recipe)
-        full, rest = divmod(n_images, recipe.batch_size)
+        full, rest = divmod(len(images), recipe.batch_size)
         steps = full + (rest > 1)  # as many as augment.loader gives
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             self.optimizer, lambda step: learning_rate_share(step, steps, recipe)
         )
         self.curve: list[dict[str, float]] = []
-        settings = {"recipe": asdict(recipe), "architecture": asdict(architecture), "images": digest}
+        settings = {
+            "recipe": asdict(recipe),
+            "architecture": asdict(architecture),
+            "images": images.digest,
+            "test_images": test_images.digest,
+        }
         self.settings = json.loads(json.dumps(settings))
 
     def train_epoch(self, loader: DataLoader, epoch: int) -> Task[dict[str, float]]:
@@ -246,7 +251,9 @@ def _differences(old: dict[str, Any], new: dict[str, Any]) -> str:
         if old[part].get(name) != new[part].get(name)
     ]
     if old["images"] != new["images"]:
-        found.append("the training images are others")
+        found.append("the training images are others, or were written again")
+    if old.get("test_images") != new["test_images"]:
+        found.append("the test images are others, or were written again")
     return "; ".join(found)
 
 

@@ -89,8 +89,15 @@ def test_figures_are_drawn_without_streamlit_and_without_torch(source):
 
 def test_the_first_page_and_the_sidebar_do_without_torch():
     """It takes seconds to import, which the first picture must not wait for."""
-    code = "import sys, app; from viz.pages import anatomy; from features import catalogue; catalogue.names(); "
-    code += "print(sorted({'torch', 'torchvision', 'umap'} & sys.modules.keys()))"
+    code = """
+import sys
+from streamlit.testing.v1 import AppTest
+from viz import cache
+cache.PAGE_SECONDS = 600
+app = AppTest.from_file("app.py", default_timeout=60).run()
+assert not app.exception and app.get("plotly_chart") and "20" in [metric.value for metric in app.metric]
+print(sorted({"torch", "torchvision", "umap"} & sys.modules.keys()))
+"""
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -24,7 +24,7 @@ REFUSED = {
     "noise": [-0.1, NAN, INFINITE],
     "precision": ["fp16", ""],
     "seed": [-1, 2**32],
-    "workers": [-1],
+    "workers": [0, -1],
 }
 TAKEN = {
     "epochs": [1, 25],
@@ -41,7 +41,7 @@ TAKEN = {
     "noise": [0.0, 0.5],
     "precision": ["fp32", "bf16"],
     "seed": [0, 2**32 - 1],
-    "workers": [0, 4],
+    "workers": [1, 4],
 }
 
 

@@ -2,33 +2,37 @@
 
 import atexit
 import gc
+import logging
 import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
-from features import datasets, files
+from features import catalogue, datasets, files
+from features.catalogue import ModelSpec
 from features.datasets import ImageSet
 from viz.jobs import Jobs
 
 PAGE_SECONDS = 4
+LOG = logging.getLogger(__name__)
 
 
-@st.cache_resource
+@st.cache_resource(show_spinner=False)
 def jobs() -> Jobs:
     """The one queue of long tasks of this server."""
     return Jobs()
 
 
-@st.cache_resource
+@st.cache_resource(show_spinner=False)
 def downloads() -> Jobs:
     """A queue of its own for what waits for the network, so that no analysis waits for it."""
     return Jobs()
 
 
-@st.cache_resource
+@st.cache_resource(show_spinner=False)
 def previews() -> Jobs:
     """A queue of its own for small pictures, which wait for the disk."""
     return Jobs()
@@ -52,7 +56,13 @@ def digest(path: str, stamp: float) -> str:
     return files.digest_of(Path(path))
 
 
-@st.cache_resource
+@st.cache_data(max_entries=64, show_spinner=False)
+def card(_spec: ModelSpec, path: str, stamp: float) -> dict[str, Any] | None:
+    """What stands beside a weights file about its training. stamp: the file's time."""
+    return catalogue.card(_spec)
+
+
+@st.cache_resource(show_spinner=False)
 def uploads() -> Path:
     """Where uploads lie while the server runs."""
     folder = tempfile.TemporaryDirectory(prefix="resnet-explorer-")
@@ -72,6 +82,13 @@ class WarmUp(threading.Thread):
 
     def run(self) -> None:
         time.sleep(PAGE_SECONDS)  # the browser is still drawing the first page, often on the same cores
+        try:
+            self._work()
+        except Exception:  # the page that needs it shows what is wrong
+            LOG.exception("The warm-up failed")
+            self.device = self.device or "an unknown device: see the log"
+
+    def _work(self) -> None:
         from features import embed
         from viz import analyses
 
@@ -83,7 +100,7 @@ class WarmUp(threading.Thread):
         gc.freeze()
 
 
-@st.cache_resource
+@st.cache_resource(show_spinner=False)
 def warm_up() -> WarmUp:
     """The server's warm-up, started when it is asked for first."""
     thread = WarmUp()

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-# Okabe & Ito 2008: told apart by colour-blind readers, on white and on black.
+# Okabe & Ito 2008: told apart by colour-blind readers. The rest of CATEGORIES is the project's, for classes seven to
+# twelve; all have a contrast of 2 to 1 or more on the app's light and its dark background.
 BLUE, ORANGE, GREEN, RED = "#0072b2", "#e69f00", "#009e73", "#d55e00"
 PURPLE, SKY, GREY = "#cc79a7", "#56b4e9", "#8a939b"
-CATEGORIES = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, "#b8a90b", "#7f3c8d", "#4b4b8f", "#a5673f", GREY, "#3d9970")
+CATEGORIES = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, "#b8a90b", "#a65bb8", "#6f6fd0", "#a5673f", GREY, "#3d9970")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross")
 SHORTCUT_COLOURS = {"identity": BLUE, "projection": ORANGE, "padding": GREEN, "none": GREY}
 GRID = "rgba(128, 138, 147, 0.25)"
@@ -34,6 +35,7 @@ def style(figure: go.Figure, height: int, title: str = "") -> go.Figure:
     layout.margin = {"l": 60, "r": 20, "t": 48 if title else 20, "b": 50}
     layout.paper_bgcolor = layout.plot_bgcolor = "rgba(0,0,0,0)"
     layout.hoverlabel.align = "left"
+    layout.modebar.bgcolor = "rgba(0,0,0,0)"
     layout.legend = {"orientation": "h", "y": -0.22, "x": 0}
     for axis in (layout.xaxis, layout.yaxis):
         axis.gridcolor = axis.zerolinecolor = GRID

@@ -31,10 +31,14 @@ GRACE = 0.4
 
 def sidebar() -> None:
     """Choose the network and the image set, once for all pages; both live in the URL."""
+    names = [*catalogue.names(), FILE]
+    asked = st.query_params.get("model")
     with st.sidebar:
+        if asked is not None and asked not in names:
+            st.warning(f"There is no network called {escape(asked)} to choose here.", icon=":material/help:")
         st.selectbox(
             "Network",
-            [*catalogue.names(), FILE],
+            names,
             key="model",
             bind="query-params",
             help="Bundled networks come first, then torchvision's. Those that are not on this machine yet are "

@@ -10,6 +10,7 @@ from viz import theme
 
 BOX, HALF = 0.78, 0.36  # a box is 0.78 wide and 0.72 high, where blocks are 1 apart
 ROOMY, FEWEST = 6, 3
+MANY = 12
 SHORTCUTS = {
     "identity": "identity: x itself",
     "projection": "projection: 1×1 convolution and batch norm",
@@ -151,8 +152,10 @@ def budget(anatomy: Anatomy) -> go.Figure:
     ):
         figure.add_bar(x=names, y=values, name=label, marker_color=colour)
     figure.update_layout(barmode="group")
+    figure.update_xaxes(tickangle=-60 if len(names) > MANY else None)
     figure.update_yaxes(title="share of the whole", tickformat=".0%")
-    return theme.style(figure, 300)
+    theme.style(figure, 320)
+    return figure.update_layout(legend={"y": 1.02, "yanchor": "bottom"}, margin={"t": 40, "b": 70})
 
 
 def training_curve(curve: list[dict[str, float]]) -> go.Figure:
@@ -166,6 +169,6 @@ def training_curve(curve: list[dict[str, float]]) -> go.Figure:
         figure.add_scatter(
             x=epochs, y=[point[field] for point in curve], mode="lines+markers", name=name, line_color=colour
         )
-    figure.update_xaxes(title="epoch")
+    figure.update_xaxes(title="epoch", dtick=-(-len(epochs) // 15))
     figure.update_yaxes(title="accuracy", tickformat=".0%")
     return theme.style(figure, 300)

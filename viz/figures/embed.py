@@ -14,13 +14,18 @@ FEW_POINTS = 3000
 
 
 def scatter(
-    projection: Projection, groups: np.ndarray, group_names: Sequence[str], texts: Sequence[str], places: np.ndarray
+    projection: Projection,
+    groups: np.ndarray,
+    group_names: Sequence[str],
+    texts: Sequence[str],
+    places: np.ndarray,
+    selected: Sequence[int] = (),
 ) -> go.Figure:
     """One trace of N points, coloured by group.
 
     groups: (N,) indices into group_names. texts: (N,) lines for the pointer, parted by '|'. places: (N,)
-    each point's picture on the hover sheet. A single trace, so that a selection's point numbers are rows
-    of the result.
+    each point's picture on the hover sheet. selected: points that stand out, if there are any. A single trace,
+    so that a selection's point numbers are rows of the result.
     """
     few = len(group_names) <= TOO_MANY
     colours = [theme.category_colour(index) for index in range(len(group_names))]
@@ -47,6 +52,7 @@ def scatter(
             customdata=list(zip(places.tolist(), texts, strict=True)),
             hoverinfo="none",
             showlegend=False,
+            selectedpoints=list(selected) or None,
             selected={"marker": {"opacity": 1}},
             unselected={"marker": {"opacity": 0.15}},
         )

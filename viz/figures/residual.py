@@ -60,8 +60,9 @@ def dead(statistics: BlockStatistics) -> go.Figure:
     )
     if not statistics.dead.any():
         figure.add_annotation(
-            x=0.5, y=0.5, xref="paper", yref="paper", text="no dead channel in any block", showarrow=False
-        )
+            x=0.5, y=0.5, xref="paper", yref="paper", text="no dead channel in any block", showarrow=False,
+            bgcolor=theme.GREY, font={"color": "white"}, borderpad=4,
+        )  # fmt: skip
     top = max(0.05, 1.15 * float(share.max(initial=0)))
     figure.update_yaxes(title="dead channels", tickformat=".0%", range=[0, min(1.0, top)])
     return _finish(figure, statistics)

@@ -1,8 +1,9 @@
 """The page that shows what a network is."""
 
+from typing import Any
+
 import streamlit as st
 
-from features import catalogue
 from features.anatomy import Anatomy, anatomy
 from features.catalogue import ModelSpec
 from viz import cache, theme, widgets
@@ -26,7 +27,8 @@ def render() -> None:
     with widgets.show_errors():
         spec = widgets.spec()
         built = anatomy(spec.architecture, spec.preprocessing.crop)
-        _headline(spec, built)
+        card = cache.card(spec, str(spec.file), spec.file.stat().st_mtime) if spec.file else None
+        _headline(spec, built, card)
         widgets.chart(figures.network(built), "network")
         st.caption(
             "Each row is a stage and each box a block; the arch is its shortcut. Under a stage's name: channels × "
@@ -34,16 +36,15 @@ def render() -> None:
         )
         st.markdown(STORY)
         _one_block(built)
-        _details(spec, built)
+        _details(spec, built, card)
 
 
-def _headline(spec: ModelSpec, built: Anatomy) -> None:
+def _headline(spec: ModelSpec, built: Anatomy, card: dict[str, Any] | None) -> None:
     st.markdown(
         f"**{widgets.escape(spec.name)}** · {widgets.escape(spec.family)} · weights: {widgets.escape(spec.source)}"
     )
     for guess in spec.assumed:
         st.warning(f"Assumed, since the file does not say: {widgets.escape(guess)}.", icon=":material/help:")
-    card = catalogue.card(spec)
     cells = {
         "Layers": str(spec.architecture.depth),
         "Parameters": theme.count(built.parameters),
@@ -76,7 +77,7 @@ def _one_block(built: Anatomy) -> None:
         st.caption("This is a plain network: the branch's output goes on alone, and nothing is added to it.")
 
 
-def _details(spec: ModelSpec, built: Anatomy) -> None:
+def _details(spec: ModelSpec, built: Anatomy, card: dict[str, Any] | None) -> None:
     st.subheader("Where the parameters and the work are")
     widgets.chart(figures.budget(built), "budget")
     numbers = st.expander("Every part in numbers", key="parts", bind="query-params")
@@ -84,7 +85,6 @@ def _details(spec: ModelSpec, built: Anatomy) -> None:
         with numbers:
             _table(built)
     st.caption(f"Preprocessing: {spec.preprocessing.describe()}. {_origin(spec)}")
-    card = catalogue.card(spec)
     if card is not None:
         st.subheader("How it was trained")
         widgets.chart(figures.training_curve(card["curve"]), "curve")

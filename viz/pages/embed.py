@@ -15,7 +15,7 @@ from viz import analyses, rasters, widgets
 from viz.components import hover_pictures
 from viz.figures import embed as figures
 
-SHOWN = 60
+SHOWN, COLUMNS = 60, 3
 LABEL, PREDICTION, CORRECTNESS = "label", "prediction", "correctness"
 CHART = "embedding"
 
@@ -27,8 +27,10 @@ class Shown:
     model: zoo.Model
     images: ImageSet
     features: FeatureSet
+    targets: np.ndarray | None  # the network's class of every image, where labels can be matched with classes
     correct: np.ndarray | None
     names: tuple[str, ...]
+    same_names: bool  # whether the labels are the network's classes by name, not only by their order
 
     def label(self, row: int) -> str | None:
         labels = self.features.labels
@@ -49,8 +51,13 @@ def render() -> None:
             colour = _colour_by(model, images)
         analyses.sheet_job(images)  # made while the features are read, so that the map need not wait for it
         features = widgets.result(analyses.features_job(model, images), f"Reading {len(images):,} images")
+        targets = evaluate.targets(model.spec, images)
         names = evaluate.class_names(model.spec, images)
-        shown = Shown(model, images, features, evaluate.correct(model.spec, images, features), names)
+        if targets is not None:
+            targets = targets[features.rows]
+        same = not evaluate.matched_by_order(model.spec, images)
+        correct = evaluate.correct(model.spec, images, features)
+        shown = Shown(model, images, features, targets, correct, names, same)
         job = analyses.embed_job(model, features, stage, method, neighbours, min_dist, seed)
         projection = widgets.result(job, f"Laying out {len(features):,} points")
         widgets.rejected(features.rejected)
@@ -114,7 +121,8 @@ def _draw(shown: Shown, projection: Projection, colour: str | None) -> list[int]
     features = shown.features
     groups, names = _groups(shown, colour)
     texts = [_text(shown, row) for row in range(len(features))]
-    figure = figures.scatter(projection, groups, names, texts, features.rows)
+    rows = _chosen_rows(shown)
+    figure = figures.scatter(projection, groups, names, texts, features.rows, rows)
     sheet = widgets.result(analyses.sheet_job(shown.images), "Making small pictures")
     event = widgets.chart(figure, _chart_key(), on_select="rerun", selection_mode=("lasso", "box"))
     hover_pictures(_chart_key(), sheet, analyses.SHEET_COLUMNS)
@@ -123,12 +131,29 @@ def _draw(shown: Shown, projection: Projection, colour: str | None) -> list[int]
         "close. Distances between far "
         "groups, and the groups' sizes, mean little. Draw a lasso or a box to see the images; point at one to see it."
     )
-    # Kept apart from the chart, whose own selection is lost when its colours change.
-    scope = f"{shown.model.key} {shown.images.digest}"
-    if event.selection.point_indices:
-        st.session_state["chosen_rows"] = (scope, sorted(event.selection.point_indices))
-    kept_scope, rows = st.session_state.get("chosen_rows", (scope, []))
-    return [row for row in rows if row < len(features)] if kept_scope == scope else []
+    if len(names) > figures.TOO_MANY:
+        st.caption("Too many classes for a colour each: similar colours only stand next to each other in the list.")
+    if colour == CORRECTNESS and not shown.same_names:
+        st.warning(
+            "None of the set's class names is one of the network's, so they were matched in order. "
+            "If they are other classes, nothing here says what is correct.",
+            icon=":material/help:",
+        )
+    selected = sorted(event.selection.point_indices)
+    if selected and selected != rows:
+        st.session_state["chosen_rows"] = (_scope(shown), selected)
+        return selected
+    return rows
+
+
+def _scope(shown: Shown) -> str:
+    return f"{shown.model.key} {shown.images.digest}"
+
+
+def _chosen_rows(shown: Shown) -> list[int]:
+    """The last selection, kept apart from the chart, whose own is lost when its colours or its stage change."""
+    scope, rows = st.session_state.get("chosen_rows", ("", []))
+    return [row for row in rows if row < len(shown.features)] if scope == _scope(shown) else []
 
 
 def _chart_key() -> str:
@@ -140,11 +165,14 @@ def _chart_key() -> str:
 def _groups(shown: Shown, colour: str | None) -> tuple[np.ndarray, list[str]]:
     """Each point's group and the groups' names."""
     features = shown.features
-    if colour == LABEL and features.labels is not None:
+    # The network's own classes for both, where that can be, so that a class keeps its colour from one to the other.
+    classes = [found for found in (shown.targets, features.predictions) if found is not None]
+    if colour == LABEL and features.labels is not None and (shown.targets is None or not shown.same_names):
         return features.labels, list(features.class_names)
-    if colour == PREDICTION and features.predictions is not None:
-        found, groups = np.unique(features.predictions, return_inverse=True)
-        return groups, [shown.names[int(index)] for index in found]
+    if colour in (LABEL, PREDICTION) and classes:
+        occurring = np.unique(np.concatenate(classes))
+        chosen = classes[0] if colour == LABEL else classes[-1]
+        return np.searchsorted(occurring, chosen), [shown.names[index] for index in occurring]
     if colour == CORRECTNESS and shown.correct is not None:
         return (~shown.correct).astype(int), ["correct", "wrong"]
     if colour == CORRECTNESS:
@@ -185,12 +213,11 @@ def _selection(shown: Shown, rows: list[int]) -> None:
             st.rerun()
     first = rows[:SHOWN]
     found = extract.pictures(shown.images, [int(shown.features.rows[row]) for row in first])
+    tiles = [np.asarray(rasters.square(picture, 112)) for picture in found]
+    captions = [_caption(shown, row) for row in first]
     with st.container(key="thumbnails"):
-        st.image(
-            [np.asarray(rasters.square(picture, 112)) for picture in found],
-            caption=[_caption(shown, row) for row in first],
-            width=112,
-        )
+        for place, column in enumerate(st.columns(COLUMNS, gap="xsmall")[: len(tiles)]):
+            column.image(tiles[place::COLUMNS], caption=captions[place::COLUMNS], width="stretch")
     if len(rows) > SHOWN:
         st.caption(f"The first {SHOWN} of {len(rows):,}.")
 

@@ -21,7 +21,7 @@ from viz.figures import saliency as figures
 
 SAMPLE, UPLOAD, CAMERA = "from the set", "upload", "camera"
 PREDICTED = "the predicted class"
-SIDE = 448
+SIDE, OPACITY = 448, 0.55
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,10 +64,13 @@ def _choose_image() -> Chosen:
     else:
         kinds = [extension[1:] for extension in pictures.EXTENSIONS]
         file = st.file_uploader("An image", type=kinds) if origin == UPLOAD else st.camera_input("A photograph")
-        if file is None:
+        if file is not None:
+            st.session_state[f"last {origin}"] = (file.name, file.getvalue())
+        if f"last {origin}" not in st.session_state:
             st.info("The maps appear here as soon as there is an image.")
             st.stop()
-        chosen = _chosen(pictures.decode(file.getvalue(), file.name), file.name, None)
+        name, data = st.session_state[f"last {origin}"]  # outlives a visit to another page, as the control does not
+        chosen = _chosen(pictures.decode(data, name), name, None)
     return chosen
 
 
@@ -159,7 +162,10 @@ def _show_maps(model: zoo.Model, chosen: Chosen, maps: SaliencyMaps) -> None:
                 f"Grad-CAM of {stage} for {name} over {chosen.name}",
             )
         )
-    opacity = overlays(tiles, 0.55, key="overlays")
+    opacity = overlays(tiles, _opacity(), key="overlays")
+    if opacity != st.session_state["opacity"]:
+        st.session_state["opacity"] = opacity
+        st.query_params["opacity"] = f"{opacity:g}"
     st.caption(
         "Bright: raising this channel mix there raises the class's logit. Each map is scaled from zero to its "
         "own maximum; its raw range "
@@ -176,6 +182,17 @@ def _show_maps(model: zoo.Model, chosen: Chosen, maps: SaliencyMaps) -> None:
         icon=":material/download:",
         on_click="ignore",
     )
+
+
+def _opacity() -> float:
+    """The opacity chosen last, or in the URL; browser parts cannot be bound to it as Streamlit's own controls are."""
+    if "opacity" not in st.session_state:
+        try:
+            asked = float(st.query_params.get("opacity", OPACITY))
+        except ValueError:
+            asked = OPACITY
+        st.session_state["opacity"] = min(1.0, max(0.0, asked))
+    return st.session_state["opacity"]
 
 
 def _describe(values: np.ndarray) -> str:
