@@ -264,6 +264,21 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
         open_images(str(tmp_path / "bomb.zip")).open(0)
 
 
+def test_a_zip_that_lies_about_its_sizes_is_refused_before_it_fills_the_memory(tmp_path, monkeypatch):
+    path = tmp_path / "liar.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.png", bytes(3_000_000))
+    true, told = (3_000_000).to_bytes(4, "little"), (1000).to_bytes(4, "little")
+    path.write_bytes(path.read_bytes().replace(true, told))
+    monkeypatch.setattr(images, "MAX_BYTES", 100_000)
+    asked = []
+    read = zipfile.ZipExtFile.read
+    monkeypatch.setattr(zipfile.ZipExtFile, "read", lambda self, n=-1: asked.append(n) or read(self, n))
+    with pytest.raises(ImageError, match=r"a\.png"):
+        open_images(str(path)).open(0)
+    assert asked == [100_001]
+
+
 # --- digests ---------------------------------------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from features import architecture, catalogue, datasets, extract, network, zoo
 from features.errors import DatasetError, FeatureError
-from features.evaluate import class_names, correct, evaluate, match_labels
+from features.evaluate import class_names, correct, evaluate, match_labels, matched_by_order
 from features.images import Preprocessing
 from features.progress import finish
 
@@ -254,6 +254,26 @@ def test_every_image_gets_the_class_of_its_own_label():
 )
 def test_classes_are_called_as_the_network_then_as_the_set_then_by_number(known, names, wanted):
     assert class_names(reader(2, known).spec, written([], [], names)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("known", "names", "by_order"),
+    [
+        (("cat", "dog"), ("cat", "dog"), False),
+        (("cat", "dog"), ("ship", "truck"), True),
+        (("cat", "dog"), ("Dog", "ship"), False),  # one of them agrees, so that the other is a mistake
+        ((), ("ship", "truck"), False),
+    ],
+)
+def test_names_of_which_none_agrees_are_matched_by_order(known, names, by_order):
+    images = written([0, 1], [0, 1], names)
+    assert matched_by_order(reader(2, known).spec, images) is by_order
+
+
+def test_an_evaluation_tells_how_the_labels_were_matched():
+    ships = written([0, 1], [0, 1], ("ship", "truck"))
+    assert finish(evaluate(reader(2, ("cat", "dog")), ships)).as_dict()["labels_matched"] == "by order"
+    assert finish(evaluate(reader(2, ("ship", "truck")), ships)).labels_matched == "by name"
 
 
 # --- single predictions ----------------------------------------------------------------------------------------------

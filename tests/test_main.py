@@ -210,6 +210,21 @@ def test_evaluate_says_what_it_assumed_of_a_file_without_a_description(tiny_fold
     assert "assumed, since bare does not say: the input" in errors
 
 
+def test_evaluate_says_when_no_label_is_a_class_of_the_network(tiny_folder, weights, capsys):
+    for name in ("cat", "dog", "fox"):
+        (tiny_folder / name).rename(tiny_folder / f"a {name} of another kind")
+    status, text, errors = run(capsys, "evaluate", tiny_folder, "--weights", weights, "--json")
+    assert status == 0
+    assert json.loads(text)["labels_matched"] == "by order"
+    assert "a dog of another kind as dog" in errors
+
+
+def test_output_that_nobody_reads_is_no_error():
+    command = f"{sys.executable} -m features models --json | head -c 10"
+    done = subprocess.run(command, shell=True, cwd=README.parent, capture_output=True, text=True)
+    assert done.stderr == ""
+
+
 # --- train -----------------------------------------------------------------------------------------------------------
 
 
@@ -218,6 +233,7 @@ def test_evaluate_says_what_it_assumed_of_a_file_without_a_description(tiny_fold
     [
         (["sample", "--name", "x"], "Name them with --test SOURCE"),
         (["/no/train", "--test", "/no/test", "--name", "x"], "'/no/train' does not exist"),
+        (["sample", "--test", "sample", "--name", "a/b"], "Give a name without folders"),
     ],
 )
 def test_training_on_nothing_is_refused(arguments, text, capsys, tmp_path):
@@ -332,3 +348,10 @@ def test_extract_with_a_stage_that_does_not_exist_names_those_that_do(capsys, ti
     assert status == 2
     assert "layer7" in errors
     assert "stem, layer1, layer2, layer3, pool, logits" in errors
+
+
+def test_training_into_a_file_is_refused_before_any_work(capsys, tiny_folder, tmp_path):
+    (tmp_path / "file").write_text("")
+    status, _, errors = run(capsys, "train", tiny_folder, "--test", "sample", "--name", "x", "--out", tmp_path / "file")
+    assert status == 2
+    assert str(tmp_path / "file") in errors

@@ -1,6 +1,7 @@
 """Every page, run as the app runs it, on the bundled network and sample."""
 
 import io
+import json
 import re
 from types import SimpleNamespace
 
@@ -162,11 +163,31 @@ def test_selection_brings_up_the_images_and_can_be_cleared():
     app.session_state["embedding"] = PlotlyState({"selection": {"points": [], "point_indices": [3, 1, 2]}})
     app.run()
     assert "3 images selected" in [header.value for header in app.subheader]
-    assert len(app.get("image")[0].proto.imgs) == 3
+    assert sum(len(image.proto.imgs) for image in app.get("image")) == 3
+    assert json.loads(app.get("plotly_chart")[0].proto.spec)["data"][0]["selectedpoints"] == [1, 2, 3]
     next(button for button in app.button if button.label == "Clear").click().run()
     assert "Nothing selected yet" in [header.value for header in app.subheader]
     app.run()
     assert "Nothing selected yet" in [header.value for header in app.subheader]
+
+
+def test_a_class_has_one_name_and_one_colour_however_the_map_is_coloured():
+    def legend(colour: str) -> dict[str, str]:
+        app = open_page("embed", limit="100 images", method="PCA", colour=colour)
+        traces = json.loads(app.get("plotly_chart")[0].proto.spec)["data"][1:]
+        return {trace["name"]: trace["marker"]["color"] for trace in traces}
+
+    assert legend("label") == legend("prediction")
+    assert "T-shirt/top" in legend("label")
+
+
+def test_an_uploaded_picture_outlives_its_control():
+    app = open_page("saliency", origin="upload")
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((40, 30, 3), 200, np.uint8)).save(buffer, "PNG")
+    app.get("file_uploader")[0].set_value(("ok.png", buffer.getvalue(), "image/png")).run()
+    app.get("file_uploader")[0].set_value(None).run()
+    assert any("Grad-CAM" in header.value for header in app.subheader)
 
 
 def test_file_without_a_description_is_read_as_the_visitor_says(tmp_path, monkeypatch):

@@ -124,7 +124,7 @@ def _draw(shown: Shown, projection: Projection, colour: str | None) -> list[int]
     rows = _chosen_rows(shown)
     figure = figures.scatter(projection, groups, names, texts, features.rows, rows)
     sheet = widgets.result(analyses.sheet_job(shown.images), "Making small pictures")
-    event = widgets.chart(figure, _chart_key(), on_select="rerun", selection_mode=("lasso", "box"))
+    widgets.chart(figure, _chart_key(), on_select="rerun", selection_mode=("lasso", "box"))
     hover_pictures(_chart_key(), sheet, analyses.SHEET_COLUMNS)
     st.caption(
         "Every point is an image: its stage's output averaged over space, laid out so that similar ones lie "
@@ -139,21 +139,17 @@ def _draw(shown: Shown, projection: Projection, colour: str | None) -> list[int]
             "If they are other classes, nothing here says what is correct.",
             icon=":material/help:",
         )
-    selected = sorted(event.selection.point_indices)
-    if selected and selected != rows:
-        st.session_state["chosen_rows"] = (_scope(shown), selected)
-        return selected
     return rows
-
-
-def _scope(shown: Shown) -> str:
-    return f"{shown.model.key} {shown.images.digest}"
 
 
 def _chosen_rows(shown: Shown) -> list[int]:
     """The last selection, kept apart from the chart, whose own is lost when its colours or its stage change."""
-    scope, rows = st.session_state.get("chosen_rows", ("", []))
-    return [row for row in rows if row < len(shown.features)] if scope == _scope(shown) else []
+    scope = f"{shown.model.key} {shown.images.digest}"
+    chart = st.session_state.get(_chart_key())
+    if chart and chart.selection.point_indices:
+        st.session_state["chosen_rows"] = (scope, sorted(chart.selection.point_indices))
+    kept_scope, rows = st.session_state.get("chosen_rows", ("", []))
+    return [row for row in rows if row < len(shown.features)] if kept_scope == scope else []
 
 
 def _chart_key() -> str:
