@@ -73,6 +73,17 @@ def test_small_modules_know_no_analysis(module):
     assert own_modules(f"features/{module}.py") <= {*FOUNDATION, *BESIDE} - {module}
 
 
+VIZ = [["theme"], ["figures", "rasters", "components", "jobs"], ["cache"], ["analyses"], ["widgets"], ["pages"]]
+
+
+@pytest.mark.parametrize("source", sources("viz/*.py", "viz/figures/*.py", "viz/pages/*.py"))
+def test_modules_that_show_know_only_what_lies_below_them(source):
+    part = Path(source).relative_to("viz").parts[0].removesuffix(".py")
+    used = {name.split(".")[1] for name in imported(source) if name.startswith("viz.")} - {part}
+    height = next((number for number, level in enumerate(VIZ) if part in level), 0)
+    assert used <= {name for level in VIZ[:height] for name in level}
+
+
 def test_every_module_of_features_has_its_place():
     assert set(FEATURES) == {*FOUNDATION, *ANALYSES, *BESIDE, "__init__", "__main__"}
 
