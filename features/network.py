@@ -252,6 +252,13 @@ def best_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def device_name() -> str:
+    """The best device in words."""
+    if best_device().type == "cuda":
+        return f"the GPU ({torch.cuda.get_device_name()})"
+    return f"the CPU ({torch.get_num_threads()} threads)"
+
+
 def device_of(network: nn.Module) -> torch.device:
     """Where the network's parameters lie."""
     return next(network.parameters()).device

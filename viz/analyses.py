@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import streamlit as st
-import torch
 
 from features import catalogue, embed, extract, network, residual, saliency, zoo
 from features.datasets import ImageSet
@@ -31,13 +30,6 @@ def model(name: str | None, weights: str | None, stamp: float) -> zoo.Model:
     loaded = zoo.load(name, Path(weights) if weights else None)
     loaded.network.to(network.best_device())
     return loaded
-
-
-def device_name() -> str:
-    """What networks run on, in words."""
-    if network.best_device().type == "cuda":
-        return f"the GPU ({torch.cuda.get_device_name()})"
-    return f"the CPU ({torch.get_num_threads()} threads)"
 
 
 @st.cache_data(max_entries=256, show_spinner="Looking at the image")

@@ -89,13 +89,12 @@ class WarmUp(threading.Thread):
             self.device = self.device or "an unknown device: see the log"
 
     def _work(self) -> None:
-        from features import embed
-        from viz import analyses
+        from features import embed, network
 
         # Streamlit collects garbage after every run, and a page that watches a job runs every second. Over the
         # millions of objects of the libraries that takes most of a second and stops all threads.
         gc.freeze()
-        self.device = analyses.device_name()
+        self.device = network.device_name()
         embed.warm_up()
         gc.freeze()
 
