@@ -146,17 +146,17 @@ def to_folder(
     if not len(images):
         raise DatasetError(f"{images.name} has no images left. Choose at least one.")
     size = size or batch_size(model.spec.preprocessing)
-    writer = Writer(folder, plan(model, images, reading, size))
-    parts, missing = writer.manifest.parts, writer.missing()
-    runner = engine.TorchEngine(model.network, reading)
-    before = done = len(images) - sum(len(parts[number]) for number in missing)
-    began = time.monotonic()
-    for number in missing:
-        task = _read(model, images.take(parts[number]), runner, reading, size)
-        writer.write(number, (yield from _shifted(task, done, len(images))))
-        done += len(parts[number])
-    rate = (done - before) / max(time.monotonic() - began, 1e-9)
-    manifest = writer.finish(rate, {"engine": runner.name, "device": reading.device})
+    with closing(Writer(folder, plan(model, images, reading, size))) as writer:
+        parts, missing = writer.manifest.parts, writer.missing()
+        runner = engine.TorchEngine(model.network, reading)
+        before = done = len(images) - sum(len(parts[number]) for number in missing)
+        began = time.monotonic()
+        for number in missing:
+            task = _read(model, images.take(parts[number]), runner, reading, size)
+            writer.write(number, (yield from _shifted(task, done, len(images))))
+            done += len(parts[number])
+        rate = (done - before) / max(time.monotonic() - began, 1e-9)
+        manifest = writer.finish(rate, {"engine": runner.name, "device": reading.device})
     if not manifest.n_rows:
         raise DatasetError(f"None of the {len(images)} images could be read: see {folder / store.REJECTED}.")
     return manifest

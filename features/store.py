@@ -23,6 +23,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
 
 from features import files
 from features.datasets import Rejected
@@ -141,11 +142,18 @@ class Writer:
         """Begin a folder, or go on with one.
 
         Raises StoreError if the folder is of a run with other settings, is not a folder of features, cannot be
-        written, or if the disk has too little room.
+        written or is being written by another process, or if the disk has too little room.
         """
         self.folder, self.manifest = folder, manifest
         with _clear_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(folder / LOCK, timeout=0)  # let go of by the system if this process dies
+            try:
+                self._lock.acquire()
+            except Timeout as error:
+                raise StoreError(
+                    f"Another run is writing to {folder}. Wait for it, or choose another folder."
+                ) from error
             old = folder / MANIFEST
             if old.exists():
                 self._need_same(read_manifest(folder))
@@ -192,6 +200,10 @@ class Writer:
             )
             self._write_manifest(done)
             return done
+
+    def close(self) -> None:
+        """Let others write to the folder."""
+        self._lock.release()
 
     def _path(self, number: int) -> Path:
         return self.folder / f"part-{number:05d}.parquet"

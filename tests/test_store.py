@@ -66,7 +66,7 @@ def test_a_folder_holds_what_the_network_gives(tiny_model, tiny_images, tmp_path
     for name in wanted.stages:
         np.testing.assert_allclose(found.stages[name], wanted.stages[name], rtol=1e-4, atol=1e-5)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "manifest.json", "part-00000.parquet", "part-00001.parquet", "part-00002.parquet", "rejected.parquet",
+        ".lock", "manifest.json", "part-00000.parquet", "part-00001.parquet", "part-00002.parquet", "rejected.parquet",
     ]  # fmt: skip
 
 
@@ -222,6 +222,15 @@ def test_other_settings_into_the_same_folder_are_refused_with_what_differs(tiny_
         written(tiny_model, tiny_images.take(range(6)), tmp_path / "out")
 
 
+def test_two_runs_do_not_write_one_folder(tiny_model, tiny_images, tmp_path):
+    task = extract.to_folder(tiny_model, tiny_images, reading(tiny_model), tmp_path / "out", size=4)
+    next(task)
+    with pytest.raises(StoreError, match="Another run"):
+        written(tiny_model, tiny_images, tmp_path / "out")
+    task.close()
+    assert len(written(tiny_model, tiny_images, tmp_path / "out")) == 12
+
+
 def test_a_folder_of_other_things_is_left_alone(tiny_model, tiny_images, tmp_path):
     (tmp_path / "mine.txt").write_text("precious")
     with pytest.raises(StoreError, match="other things"):
@@ -253,7 +262,7 @@ def test_a_disk_that_fills_up_leaves_whole_parts_and_a_clear_error(
     monkeypatch.setattr(store.pq, "write_table", full)
     with pytest.raises(StoreError, match=r"No space left on device.*run the same command again"):
         written(tiny_model, tiny_images, tmp_path / "out")
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["manifest.json", "part-00000.parquet"]
+    assert sorted(path.name for path in (tmp_path / "out").glob("[!.]*")) == ["manifest.json", "part-00000.parquet"]
     monkeypatch.undo()
 
 
