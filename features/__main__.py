@@ -257,7 +257,7 @@ def _info(options: argparse.Namespace) -> None:
 
 def _rate(manifest: "Manifest") -> str:
     rate = manifest.images_per_second
-    return f"{rate:,.1f} images/s" if rate else "nothing was left to do" if manifest.complete else "unknown"
+    return "speed unknown" if rate is None else f"{rate:,.1f} images/s"
 
 
 def _train(options: argparse.Namespace) -> None:

@@ -148,6 +148,8 @@ def to_folder(
     size = size or batch_size(model.spec.preprocessing)
     with closing(Writer(folder, plan(model, images, reading, size))) as writer:
         parts, missing = writer.manifest.parts, writer.missing()
+        if not missing and (finished := store.read_manifest(folder)).complete:
+            return finished
         runner = engine.TorchEngine(model.network, reading)
         before = done = len(images) - sum(len(parts[number]) for number in missing)
         began = time.monotonic()
