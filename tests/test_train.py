@@ -364,7 +364,8 @@ def test_nothing_but_the_state_is_left_on_disk(tmp_path):
         ({"recipe": replace(ONE_STEP, epochs=2, seed=4)}, "epochs was 1 and is 2; seed was 0 and is 4"),
         ({"architecture": cifar(8, "none")}, "shortcut was 'padding' and is 'none'"),
         ({"architecture": cifar(14)}, "blocks was [1, 1, 1] and is [2, 2, 2]"),
-        ({"images": squares(seed=7)}, "the training images are others"),
+        ({"images": squares(seed=7)}, "the training images are others, or were written again"),
+        ({"test_images": squares(6, seed=8)}, "the test images are others, or were written again"),
     ],
 )
 def test_going_on_with_other_settings_or_images_is_refused_with_what_differs(changed, text, tmp_path):
