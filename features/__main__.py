@@ -249,10 +249,11 @@ def _info(options: argparse.Namespace) -> None:
         print(json.dumps(asdict(manifest) | {"complete": manifest.complete}, indent=1))
         return
     state = f"{manifest.n_rows:,} rows, {manifest.n_rejected:,} rejected" if manifest.complete else "not complete"
-    rows = [("", ""), ("images", f"{manifest.n_images:,} ({state})"), ("speed", _rate(manifest))]
+    rows: list[tuple[str, ...]] = [(str(options.folder), f"features, format version {manifest.version}")]
+    rows += [("images", f"{manifest.n_images:,} ({state})"), ("speed", _rate(manifest))]
     rows += [(name, f"{' x '.join(map(str, shape))} {manifest.dtype}") for name, shape in manifest.shapes.items()]
     rows += [(name, str(value)) for name, value in (manifest.settings | manifest.made_with).items()]
-    _print_table([(str(options.folder), f"features, format version {manifest.version}"), *rows[1:]])
+    _print_table(rows)
 
 
 def _rate(manifest: "Manifest") -> str:

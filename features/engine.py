@@ -139,39 +139,31 @@ def pooled(values: Tensor, how: str) -> Tensor:
             return values.to(torch.float16).contiguous()
 
 
-class _Fast(nn.Module):
+class _Fast(ResidualNetwork):
     """A network's function without its BatchNorms, in modules of its own that may work in place."""
 
     def __init__(self, network: ResidualNetwork) -> None:
-        super().__init__()
-        self.stem = _fold(network.stem)
-        blocks: dict[str, list[nn.Module]] = {}
+        blocks: dict[str, list[ResidualBlock]] = {}
         for name, block in network.blocks():
             blocks.setdefault(name.split(".")[0], []).append(_FastBlock(block))
-        self.stages = nn.ModuleDict({stage: nn.Sequential(*found) for stage, found in blocks.items()})
-        self.classifier = copy.deepcopy(network.classifier)
+        super().__init__(cast(nn.Sequential, _fold(network.stem)), blocks, copy.deepcopy(network.head))
 
     def walk(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
-        """As ResidualNetwork.walk, with the pooled features before the logits."""
-        x = self.stem(x)
-        yield "stem", x
-        for name, stage in self.stages.items():
-            x = stage(x)
-            yield name, x
+        """As ResidualNetwork.walk, with the pooled features, summed in float32, before the logits."""
+        x = yield from self.trunk(x)
         features = x.mean((2, 3), dtype=torch.float32)  # (N, D)
         yield POOLED, features
         if self.classifier is not None:
             yield LOGITS, self.classifier(features.to(x.dtype))
 
 
-class _FastBlock(nn.Module):
+class _FastBlock(ResidualBlock):
     def __init__(self, block: ResidualBlock) -> None:
-        super().__init__()
-        self.shortcut, self.branch = _fold(block.shortcut), _fold(block.branch)
+        super().__init__(_fold(block.shortcut), cast(nn.Sequential, _fold(block.branch)), nn.ReLU(inplace=True))
 
     def forward(self, x: Tensor) -> Tensor:
-        shortcut = self.shortcut(x)
-        return self.branch(x).add_(shortcut).relu_()
+        shortcut, branch = self.parts(x)
+        return self.activation(branch.add_(shortcut))
 
 
 def _fold(layers: nn.Module) -> nn.Module:

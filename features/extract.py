@@ -1,7 +1,7 @@
 """Runs a network over an image set: features of every stage, in memory or into a folder."""
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Sequence, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -94,12 +94,20 @@ def over(
     Returns the rows that were read, (N,) int64, and the images that were not.
     Raises DatasetError if there are no images or none could be read.
     """
+    _need_images(images)
+    rows, rejected = yield from _through(model, images, work, batch_size(model.spec.preprocessing))
+    _need_some(rows, images, rejected)
+    return rows, rejected
+
+
+def _need_images(images: ImageSet) -> None:
     if not len(images):
         raise DatasetError(f"{images.name} has no images left. Choose at least one.")
-    rows, rejected = yield from _through(model, images, work, batch_size(model.spec.preprocessing))
-    if not len(rows):
+
+
+def _need_some(read: Sized, images: ImageSet, rejected: Sequence[Rejected]) -> None:
+    if not len(read):
         raise DatasetError(f"None of the {len(images)} images could be read; the first: {rejected[0].reason}")
-    return rows, rejected
 
 
 def _through(
@@ -125,13 +133,11 @@ def features(model: Model, images: ImageSet) -> Task[FeatureSet]:
 
     Raises DatasetError if no image can be read, FeatureError if the network puts out NaN or infinite values.
     """
-    if not len(images):
-        raise DatasetError(f"{images.name} has no images left. Choose at least one.")
+    _need_images(images)
     reading = engine.choose(model.network, device=str(device_of(model.network)), precision="fp32")
     runner = engine.TorchEngine(model.network, reading)
     found = yield from _read(model, images, runner, reading, batch_size(model.spec.preprocessing))
-    if not len(found):
-        raise DatasetError(f"None of the {len(images)} images could be read; the first: {found.rejected[0].reason}")
+    _need_some(found, images, found.rejected)
     return found
 
 
@@ -143,8 +149,7 @@ def to_folder(
     size: images per batch; None is a default for the images' size. Only the present part is held in memory.
     Raises StoreError as `store.Writer` does, DatasetError if no image can be read, FeatureError as `features` does.
     """
-    if not len(images):
-        raise DatasetError(f"{images.name} has no images left. Choose at least one.")
+    _need_images(images)
     size = size or batch_size(model.spec.preprocessing)
     with closing(Writer(folder, plan(model, images, reading, size))) as writer:
         parts, missing = writer.manifest.parts, writer.missing()

@@ -2,7 +2,7 @@
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import cast
 
 import torch
@@ -95,12 +95,17 @@ class ResidualNetwork(nn.Module):
 
     def walk(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
         """What each part puts out, in order: 'stem', every stage by its name, 'logits'."""
+        x = yield from self.trunk(x)
+        yield "logits", self.head(x)
+
+    def trunk(self, x: Tensor) -> Generator[tuple[str, Tensor], None, Tensor]:
+        """As `walk`, without the head; returns the last stage's output."""
         x = self.stem(x)
         yield "stem", x
         for name, stage in self.stages.items():
             x = stage(x)
             yield name, x
-        yield "logits", self.head(x)
+        return x
 
     @property
     def stage_names(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +107,7 @@ class Manifest:
 
     @property
     def bytes_per_image(self) -> int:
-        values = sum(int(np.prod(shape)) for shape in self.shapes.values())
-        return values * np.dtype(self.dtype).itemsize
+        return _bytes_per_image(self.shapes, self.dtype)
 
     @property
     def bytes_in_all(self) -> int:
@@ -131,8 +130,11 @@ class Manifest:
 
 def part_images(shapes: Mapping[str, tuple[int, ...]], dtype: str) -> int:
     """How many images a part covers: 25,000, or as many as make 64 MiB where they are wide."""
-    values = sum(int(np.prod(shape)) for shape in shapes.values())
-    return max(1, min(PART_IMAGES, PART_BYTES // max(1, values * np.dtype(dtype).itemsize)))
+    return max(1, min(PART_IMAGES, PART_BYTES // max(1, _bytes_per_image(shapes, dtype))))
+
+
+def _bytes_per_image(shapes: Mapping[str, tuple[int, ...]], dtype: str) -> int:
+    return sum(int(np.prod(shape)) for shape in shapes.values()) * np.dtype(dtype).itemsize
 
 
 class Writer:
@@ -189,14 +191,12 @@ class Writer:
             temporary = self.folder / f"{REJECTED}.tmp"
             pq.write_table(pa.table(columns, schema), temporary)
             temporary.replace(self.folder / REJECTED)
-            done = Manifest(
-                **{
-                    **_fields(self.manifest),
-                    "made_with": made_with,
-                    "n_rows": sum(part["rows"] for part in about),
-                    "n_rejected": len(lost),
-                    "images_per_second": images_per_second,
-                }
+            done = replace(
+                self.manifest,
+                made_with=made_with,
+                n_rows=sum(part["rows"] for part in about),
+                n_rejected=len(lost),
+                images_per_second=images_per_second,
             )
             self._write_manifest(done)
             return done
@@ -233,10 +233,6 @@ class Writer:
                 f"The features take about {needed / 2**20:,.0f} MiB, but {self.folder} has {free / 2**20:,.0f} MiB "
                 "free. Choose another folder, fewer stages or fewer images."
             )
-
-
-def _fields(manifest: Manifest) -> dict[str, Any]:
-    return {name: getattr(manifest, name) for name in manifest.__dataclass_fields__}
 
 
 def _short(value: object) -> str:
