@@ -13,7 +13,6 @@ from features.datasets import ImageSet, Rejected
 from features.errors import DatasetError, FeatureError
 from features.extract import finite, over, provenance
 from features.progress import Task
-from features.store import FeatureSet
 from features.zoo import Model
 
 TOP = 5
@@ -70,7 +69,7 @@ def evaluate(model: Model, images: ImageSet) -> Task[Evaluation]:
     model.need_classifier()
     if (model.spec.architecture.classes or 0) < 2:
         raise FeatureError(f"{model.spec.name} knows one class only, so it is always right. Choose another network.")
-    wanted = match_labels(model.spec, images)  # (N,) the network's class of each image
+    matched = match_labels(model.spec, images)
     ranked: list[Tensor] = []
     n_classes = model.spec.architecture.classes or 0
 
@@ -80,11 +79,16 @@ def evaluate(model: Model, images: ImageSet) -> Task[Evaluation]:
             ranked.append(logits.topk(min(TOP, n_classes), dim=1).indices.cpu())  # (N, 5)
 
     rows, rejected = yield from over(model, images, work)
-    return _score(model, images, torch.cat(ranked), torch.from_numpy(wanted[rows]), rejected)
+    return _score(model, images, torch.cat(ranked), torch.from_numpy(matched.classes[rows]), matched.by_order, rejected)
 
 
 def _score(
-    model: Model, images: ImageSet, ranked: Tensor, targets: Tensor, rejected: tuple[Rejected, ...]
+    model: Model,
+    images: ImageSet,
+    ranked: Tensor,
+    targets: Tensor,
+    by_order: bool,
+    rejected: tuple[Rejected, ...],
 ) -> Evaluation:
     from torchmetrics.functional import classification
 
@@ -116,7 +120,7 @@ def _score(
         confusion=classification.multiclass_confusion_matrix(predicted, targets, num_classes=n_classes).numpy(),
         class_names=names,
         n_images=len(targets),
-        labels_matched="by order" if matched_by_order(model.spec, images) else "by name",
+        labels_matched="by order" if by_order else "by name",
         rejected=rejected,
         provenance=provenance(model, images),
     )
@@ -132,8 +136,20 @@ def class_names(spec: ModelSpec, images: ImageSet) -> tuple[str, ...]:
     return tuple(str(index) for index in range(n_classes))
 
 
-def match_labels(spec: ModelSpec, images: ImageSet) -> np.ndarray:
-    """(N,) int64: the network's class of every image.
+@dataclass(frozen=True, eq=False)
+class Matched:
+    """The labels of N images as the network's classes.
+
+    classes: (N,) int64. by_order: whether labels and classes both have names, of which none agree, so that their
+    order alone says which is which.
+    """
+
+    classes: np.ndarray
+    by_order: bool
+
+
+def match_labels(spec: ModelSpec, images: ImageSet) -> Matched:
+    """Find the network's class of every image.
 
     The set's class names are looked up among the network's (spaces, underscores and case aside). If none of
     them is known there, they are taken in order when there are as many as the network has classes.
@@ -150,9 +166,9 @@ def match_labels(spec: ModelSpec, images: ImageSet) -> np.ndarray:
     found = [known.get(name, known.get(_plain(name))) for name in images.class_names]
     unknown = [name for name, index in zip(images.class_names, found, strict=True) if index is None]
     if known and not unknown:
-        return np.array(found, dtype=np.int64)[images.labels]
+        return Matched(np.array(found, dtype=np.int64)[images.labels], by_order=False)
     if len(unknown) == len(found) == spec.architecture.classes:  # other words altogether, as ImageNet's 'n01440764'
-        return images.labels
+        return Matched(images.labels, by_order=bool(known))
     raise DatasetError(
         f"{images.name} has {len(found)} classes, and {spec.name} has {spec.architecture.classes}; "
         f"{len(unknown)} names are not among the network's ({', '.join(unknown[:6])}). Rename the folders, name "
@@ -161,7 +177,7 @@ def match_labels(spec: ModelSpec, images: ImageSet) -> np.ndarray:
     )
 
 
-def targets(spec: ModelSpec, images: ImageSet) -> np.ndarray | None:
+def matched(spec: ModelSpec, images: ImageSet) -> Matched | None:
     """As `match_labels`, or None where labels are missing or cannot be matched."""
     try:
         return match_labels(spec, images)
@@ -169,17 +185,5 @@ def targets(spec: ModelSpec, images: ImageSet) -> np.ndarray | None:
         return None
 
 
-def matched_by_order(spec: ModelSpec, images: ImageSet) -> bool:
-    """Whether labels and classes both have names, of which none agree, and were matched by their order alone."""
-    known = set(map(_plain, spec.class_names))
-    return bool(known) and bool(images.class_names) and known.isdisjoint(map(_plain, images.class_names))
-
-
 def _plain(name: str) -> str:
     return re.sub(r"[\W_]+", " ", name.lower()).strip()
-
-
-def correct(spec: ModelSpec, images: ImageSet, features: FeatureSet) -> np.ndarray | None:
-    """(N,) whether each prediction is right, or None where labels are missing or cannot be matched."""
-    wanted = targets(spec, images)
-    return None if wanted is None or features.predictions is None else features.predictions == wanted[features.rows]

@@ -3,6 +3,7 @@
 import csv
 import io
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import streamlit as st
@@ -27,10 +28,27 @@ class Shown:
     model: zoo.Model
     images: ImageSet
     features: FeatureSet
-    targets: np.ndarray | None  # the network's class of every image, where labels can be matched with classes
-    correct: np.ndarray | None
-    names: tuple[str, ...]
-    same_names: bool  # whether the labels are the network's classes by name, not only by their order
+    matched: evaluate.Matched | None
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        return evaluate.class_names(self.model.spec, self.images)
+
+    @cached_property
+    def targets(self) -> np.ndarray | None:
+        """(N,) the network's class of every image, where labels can be matched with classes."""
+        return None if self.matched is None else self.matched.classes[self.features.rows]
+
+    @cached_property
+    def correct(self) -> np.ndarray | None:
+        """(N,) whether each prediction is right."""
+        predictions = self.features.predictions
+        return None if self.targets is None or predictions is None else predictions == self.targets
+
+    @property
+    def same_names(self) -> bool:
+        """Whether the labels are the network's classes by name, not only by their order."""
+        return self.matched is None or not self.matched.by_order
 
     def label(self, row: int) -> str | None:
         labels = self.features.labels
@@ -51,13 +69,7 @@ def render() -> None:
             colour = _colour_by(model, images)
         analyses.sheet_job(images)  # made while the features are read, so that the map need not wait for it
         features = widgets.result(analyses.features_job(model, images), f"Reading {len(images):,} images")
-        targets = evaluate.targets(model.spec, images)
-        names = evaluate.class_names(model.spec, images)
-        if targets is not None:
-            targets = targets[features.rows]
-        same = not evaluate.matched_by_order(model.spec, images)
-        correct = evaluate.correct(model.spec, images, features)
-        shown = Shown(model, images, features, targets, correct, names, same)
+        shown = Shown(model, images, features, evaluate.matched(model.spec, images))
         job = analyses.embed_job(model, features, stage, method, neighbours, min_dist, seed)
         projection = widgets.result(job, f"Laying out {len(features):,} points")
         widgets.rejected(features.rejected)
