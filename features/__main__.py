@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,13 @@ from features.recipe import Recipe
 if TYPE_CHECKING:
     from features.store import Manifest
     from features.zoo import Model
+
+
+SOURCE_HELP = (
+    "'sample', a folder, a .zip, Parquet files with image bytes, a .txt file with a path a line, or "
+    "torchvision:NAME[:SPLIT]"
+)
+FORMAT_HELP = "parquet, npy, npz, safetensors, or tensorboard for the Embedding Projector"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -73,9 +80,15 @@ def _parser() -> argparse.ArgumentParser:
         metavar="X",
         help="fp32, bf16, fp16 or auto: bf16 where it is fast",
     )
+    extract.add_argument("--format", default="parquet", metavar="X", help=FORMAT_HELP)
     extract.add_argument("--device", default="auto", metavar="X", help="cpu, cuda or auto (default: %(default)s)")
     extract.add_argument("--batch-size", type=_positive, metavar="N", help="images at a time (default: by their size)")
     extract.add_argument("--strict", action="store_true", help="fail if an image could not be read")
+
+    convert = add("convert", _convert, "Write a folder of features anew in another format; its values stay the same.")
+    convert.add_argument("folder", type=Path, metavar="DIR", help="what `extract` wrote")
+    convert.add_argument("--format", required=True, metavar="X", help=FORMAT_HELP)
+    convert.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the copy goes")
 
     info = add("info", _info, "Tell what a folder of features is.")
     info.add_argument("folder", type=Path, metavar="DIR", help="what `extract` wrote")
@@ -104,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_source(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="SOURCE", help="'sample', a folder, a .zip, or torchvision:NAME[:SPLIT]")
+    parser.add_argument("source", metavar="SOURCE", help=SOURCE_HELP)
     parser.add_argument("--data-root", metavar="DIR", help="where torchvision's sets lie (default: data)")
     parser.add_argument("--download", action="store_true", help="let torchvision fetch its set")
 
@@ -226,17 +239,33 @@ def _extract(options: argparse.Namespace) -> None:
     images = open_images(options.source, options.data_root, options.download)
     reading = engine.choose(model.network, options.stages, options.pool, options.precision, options.device)
     size = options.batch_size or extract.batch_size(model.spec.preprocessing)
-    plan = extract.plan(model, images, reading, size)
+    plan = replace(extract.plan(model, images, reading, size), format=options.format)
     widths = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in plan.shapes.items())
     print(
         f"{model.spec.name} on {len(images):,} images of {images.name}: {widths}; {reading.precision} on "
         f"{reading.device}; about {plan.bytes_in_all / 2**20:,.1f} MiB in {options.out}",
         file=sys.stderr,
     )
-    done = _show(extract.to_folder(model, images, reading, options.out, size))
-    print(f"{options.out}: {done.n_rows:,} rows, {done.n_rejected:,} images rejected, {_rate(done)}")
+    done = _show(extract.to_folder(model, images, reading, options.out, size, options.format))
+    print(f"{options.out}: {_rows(done)}, {_rate(done)}")
     if options.strict and done.n_rejected:
         raise FeatureError(f"{done.n_rejected} images could not be read; {options.out / 'rejected.parquet'} has them.")
+
+
+def _convert(options: argparse.Namespace) -> None:
+    from features import store
+
+    done = _show(store.convert(options.folder, options.out, options.format))
+    print(f"{options.out}: {_rows(done)} as {done.format}")
+    if done.format == store.TENSORBOARD and not (options.out / store.SPRITE).exists():
+        print("The images are not where they were, so there is no sprite with their pictures.", file=sys.stderr)
+
+
+def _rows(manifest: "Manifest") -> str:
+    rows = f"{manifest.n_rows:,} rows"
+    if manifest.sampled:
+        rows += f" (a sample of {manifest.n_images - (manifest.n_rejected or 0):,}, each class with its share)"
+    return f"{rows}, {manifest.n_rejected:,} images rejected"
 
 
 def _info(options: argparse.Namespace) -> None:
@@ -248,8 +277,10 @@ def _info(options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps(asdict(manifest) | {"complete": manifest.complete}, indent=1))
         return
-    state = f"{manifest.n_rows:,} rows, {manifest.n_rejected:,} rejected" if manifest.complete else "not complete"
-    rows: list[tuple[str, ...]] = [(str(options.folder), f"features, format version {manifest.version}")]
+    state = _rows(manifest) if manifest.complete else "not complete"
+    rows: list[tuple[str, ...]] = [
+        (str(options.folder), f"features as {manifest.format}, format version {manifest.version}")
+    ]
     rows += [("images", f"{manifest.n_images:,} ({state})"), ("speed", _rate(manifest))]
     rows += [(name, f"{' x '.join(map(str, shape))} {manifest.dtype}") for name, shape in manifest.shapes.items()]
     rows += [(name, str(value)) for name, value in (manifest.settings | manifest.made_with).items()]

@@ -1,5 +1,6 @@
 """Runs a network over an image set: features of every stage, in memory or into a folder."""
 
+import shutil
 import time
 from collections.abc import Callable, Generator, Sequence, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,7 +23,7 @@ from features.errors import DatasetError, FeatureError, ImageError
 from features.images import Preprocessing
 from features.network import device_of
 from features.progress import Progress, Result, Task
-from features.store import FeatureSet, Manifest, Writer
+from features.store import Claim, FeatureSet, Manifest, Writer
 from features.zoo import Model
 
 DECODERS = 2
@@ -142,16 +143,36 @@ def features(model: Model, images: ImageSet) -> Task[FeatureSet]:
 
 
 def to_folder(
-    model: Model, images: ImageSet, reading: Reading, folder: Path, size: int | None = None
+    model: Model,
+    images: ImageSet,
+    reading: Reading,
+    folder: Path,
+    size: int | None = None,
+    format: str = store.PARQUET,
 ) -> Task[Manifest]:
     """Read an image set into a folder of features, part by part, going on where an earlier run ended.
 
-    size: images per batch; None is a default for the images' size. Only the present part is held in memory.
-    Raises StoreError as `store.Writer` does, DatasetError if no image can be read, FeatureError as `features` does.
+    size: images per batch; None is a default for the images' size. format: one of store.FORMATS; all but Parquet are
+    made of Parquet parts, which lie inside the folder until all is read. Only the present part is held in memory.
+    Raises StoreError as `store.Claim` does, DatasetError if no image can be read, FeatureError as `features` does.
     """
     _need_images(images)
-    size = size or batch_size(model.spec.preprocessing)
-    with closing(Writer(folder, plan(model, images, reading, size))) as writer:
+    planned = plan(model, images, reading, size or batch_size(model.spec.preprocessing))
+    store.need_format(format, planned.dtype)
+    if format == store.PARQUET:
+        return (yield from _to_parts(model, images, reading, folder, planned))
+    with Claim(folder, replace(planned, format=format)) as claim:
+        if claim.finished:
+            return claim.finished
+        claim.need_room(planned.bytes_in_all + claim.manifest.bytes_in_all)
+        yield from _to_parts(model, images, reading, folder / store.PARTS, planned)
+        manifest = yield from store.write_as(folder / store.PARTS, claim, images.open)
+        shutil.rmtree(folder / store.PARTS)
+        return manifest
+
+
+def _to_parts(model: Model, images: ImageSet, reading: Reading, folder: Path, planned: Manifest) -> Task[Manifest]:
+    with closing(Writer(folder, planned)) as writer:
         parts, missing = writer.manifest.parts, writer.missing()
         if not missing and (finished := store.read_manifest(folder)).complete:
             return finished
@@ -159,7 +180,7 @@ def to_folder(
         before = done = len(images) - sum(len(parts[number]) for number in missing)
         began = time.monotonic()
         for number in missing:
-            task = _read(model, images.take(parts[number]), runner, reading, size)
+            task = _read(model, images.take(parts[number]), runner, reading, planned.settings["batch_size"])
             writer.write(number, (yield from _shifted(task, done, len(images))))
             done += len(parts[number])
         rate = (done - before) / max(time.monotonic() - began, 1e-9)

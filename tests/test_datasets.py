@@ -1,5 +1,6 @@
 import gzip
 import io
+import json
 import os
 import shutil
 import struct
@@ -10,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -179,7 +182,7 @@ def test_sources_that_cannot_be_opened_are_refused(source, text, tmp_path, monke
 
 def test_a_file_that_is_no_archive_is_refused(tmp_path):
     (tmp_path / "one.png").write_bytes(png())
-    with pytest.raises(DatasetError, match=r"one\.png' is not a folder or a zip"):
+    with pytest.raises(DatasetError, match=r"one\.png' is not a folder, a zip"):
         open_images(str(tmp_path / "one.png"))
 
 
@@ -552,3 +555,112 @@ def test_the_bundled_sample_is_labelled_balanced_and_readable():
     assert len(counts) == 10
     assert len(set(counts.values())) == 1
     assert {sample.open(index).size for index in range(0, len(sample), 50)} == {(28, 28)}
+
+
+# --- Parquet and lists ------------------------------------------------------------------------------------------------
+
+
+def parquet(path: Path, columns: dict, metadata: dict | None = None, group: int = 3) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = pa.table(columns)
+    if metadata:
+        table = table.replace_schema_metadata({"huggingface": json.dumps(metadata)})
+    pq.write_table(table, path, row_group_size=group)
+    return str(path)
+
+
+def colours_of(found: ImageSet, order: list[int]) -> list[tuple[int, ...]]:
+    return [found.open(index).getpixel((0, 0)) for index in order]
+
+
+def test_images_in_a_column_of_bytes_are_read_in_any_order(tmp_path):
+    found = open_images(parquet(tmp_path / "set.parquet", {"pixels": [png(number) for number in range(8)]}))
+    order = [7, 0, 3, 4, 2, 6, 1, 5]
+    assert colours_of(found, order) == [colour(number) for number in order]
+    assert found.ids[:2] == ("set.parquet/0", "set.parquet/1")
+    assert found.uri(4) == f"parquet://4::{tmp_path}/set.parquet"
+    assert found.labels is None
+
+
+def test_sets_as_hugging_face_writes_them_have_their_names_and_classes(tmp_path):
+    told = {"info": {"features": {"label": {"names": ["ant", "bee", "cat"], "_type": "ClassLabel"}}}}
+    for file, start in (("train-00000", 0), ("train-00001", 4)):
+        rows = range(start, start + 4)
+        picture = [{"bytes": png(number), "path": f"{number}.png"} for number in rows]
+        parquet(tmp_path / f"data/{file}.parquet", {"image": picture, "label": [n % 3 for n in rows]}, told)
+    found = open_images(str(tmp_path))
+    assert found.ids == tuple(f"{number}.png" for number in range(8))
+    assert found.class_names == ("ant", "bee", "cat")
+    assert labels_of(found) == ["ant", "bee", "cat"] * 2 + ["ant", "bee"]
+    assert colours_of(found, [5, 1]) == [colour(5), colour(1)]
+    assert found.uri(5) == f"parquet://1::{tmp_path}/data/train-00001.parquet"
+    chosen = found.take([6, 2])
+    assert (chosen.uri(0), chosen.ids) == (f"parquet://2::{tmp_path}/data/train-00001.parquet", ("6.png", "2.png"))
+
+
+@pytest.mark.parametrize(
+    ("labels", "wanted"),
+    [
+        (["b", "a", "b"], ["b", "a", "b"]),
+        ([0, 2, 1], ["0", "2", "1"]),
+        ([-1, -1, -1], [None] * 3),
+        ([0, None, 1], [None] * 3),
+    ],
+)
+def test_labels_of_rows_are_words_or_numbers_or_missing(labels, wanted, tmp_path):
+    found = open_images(parquet(tmp_path / "a.parquet", {"image": [png()] * 3, "label": labels, "id": ["x", "y", "z"]}))
+    assert labels_of(found) == wanted
+    assert found.ids == ("x", "y", "z")
+
+
+def test_rows_without_or_with_damaged_bytes_are_image_errors(tmp_path):
+    found = open_images(parquet(tmp_path / "a.parquet", {"image": [png(), None, b"no image"], "id": ["x", "x", "y"]}))
+    found.open(0)
+    with pytest.raises(ImageError, match="a.parquet/1 has no bytes"):
+        found.open(1)
+    with pytest.raises(ImageError, match="a.parquet/2 is not an image"):
+        found.open(2)
+
+
+def test_tables_without_images_are_refused_with_what_they_hold(tmp_path):
+    with pytest.raises(DatasetError, match="no column of image bytes, only x, y"):
+        open_images(parquet(tmp_path / "a.parquet", {"x": [1], "y": [2]}))
+    with pytest.raises(DatasetError, match="no rows"):
+        open_images(parquet(tmp_path / "b.parquet", {"x": pa.array([], pa.binary())}))
+    (tmp_path / "c.parquet").write_bytes(b"PAR1 torn")
+    with pytest.raises(DatasetError, match="cannot be read as Parquet"):
+        open_images(str(tmp_path / "c.parquet"))
+
+
+def test_a_tables_digest_changes_with_its_content(tmp_path):
+    path = parquet(tmp_path / "a.parquet", {"image": [png(1)]})
+    first = open_images(path).digest, datasets.stamp(tmp_path)
+    parquet(tmp_path / "a.parquet", {"image": [png(1), png(2)]})
+    assert open_images(path).digest != first[0]
+    assert datasets.stamp(tmp_path) != first[1]
+
+
+def test_a_list_names_images_from_its_own_folder_on(tmp_path):
+    write(tmp_path / "set", ["cat/a.png", "cat/b.png", "dog/c.png"])
+    (tmp_path / "list.txt").write_text(f"set/dog/c.png\n\n{tmp_path}/set/cat/a.png\nset/cat/gone.png\n")
+    found = open_images(str(tmp_path / "list.txt"))
+    assert found.ids == ("set/dog/c.png", f"{tmp_path}/set/cat/a.png", "set/cat/gone.png")
+    assert colours_of(found, [1, 0]) == [colour(0), colour(2)]
+    assert found.uri(0) == f"{tmp_path}/set/dog/c.png"
+    with pytest.raises(ImageError, match=r"gone\.png cannot be read"):
+        found.open(2)
+
+
+def test_a_list_may_say_labels(tmp_path):
+    write(tmp_path, ["a.png", "b.png", "c.png"])
+    (tmp_path / "list.txt").write_text("b.png\tzebra\nc.png\tant\n")
+    assert labels_of(open_images(str(tmp_path / "list.txt"))) == ["zebra", "ant"]
+    (tmp_path / "list.txt").write_text("b.png\tzebra\nc.png\n")
+    with pytest.raises(DatasetError, match="labels on 1 of 2 lines"):
+        open_images(str(tmp_path / "list.txt"))
+    (tmp_path / "list.txt").write_text("b.png\nb.png\n")
+    with pytest.raises(DatasetError, match=r"names b\.png more than once"):
+        open_images(str(tmp_path / "list.txt"))
+    (tmp_path / "list.txt").write_text("\n")
+    with pytest.raises(DatasetError, match="holds no images"):
+        open_images(str(tmp_path / "list.txt"))

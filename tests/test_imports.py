@@ -44,13 +44,18 @@ def packages(source: str) -> set[str]:
 
 def own_modules(source: str) -> set[str]:
     """The modules of features/ that a file imports."""
-    known = {Path(path).stem for path in sources("features/*.py")}
     return {
         parts[1] for name in imported(source) if (parts := name.split("."))[0] == "features" and len(parts) > 1
-    } & known
+    } & set(FEATURES)
+
+
+def files_of(module: str) -> list[str]:
+    """A module's one file, or those of its package."""
+    return sources(f"features/{module}.py", f"features/{module}/*.py")
 
 
 FEATURES = [Path(path).stem for path in sources("features/*.py")]
+FEATURES += [Path(path).parent.name for path in sources("features/*/__init__.py")]
 FOUNDATION = [*LEAVES, *(name for level in ORDER for name in level)]
 
 
@@ -59,7 +64,8 @@ def test_the_foundation_knows_only_what_lies_below_it(module):
     levels = [LEAVES, *ORDER]
     height = next(number for number, level in enumerate(levels) if module in level)
     below = {name for level in levels[:height] for name in level} | {"progress"}
-    assert own_modules(f"features/{module}.py") <= below - {module}
+    for source in files_of(module):
+        assert own_modules(source) - {module} <= below
 
 
 @pytest.mark.parametrize("module", ANALYSES)
@@ -90,7 +96,7 @@ def test_every_module_of_features_has_its_place():
 
 @pytest.mark.parametrize("module", FEATURES)
 def test_features_knows_nothing_of_what_shows_it(module):
-    assert not packages(f"features/{module}.py") & {"streamlit", "plotly", "viz", "app", "tests"}
+    assert not set().union(*map(packages, files_of(module))) & {"streamlit", "plotly", "viz", "app", "tests"}
 
 
 @pytest.mark.parametrize("source", sources("viz/figures/**/*.py", "viz/rasters.py", "viz/theme.py"))
@@ -126,10 +132,10 @@ def test_pages_do_not_compute_with_tensors(source):
 @pytest.mark.parametrize("module", FEATURES)
 def test_slow_libraries_are_imported_where_they_are_needed(module):
     """The first page must not pay for them: umap alone takes seconds."""
-    tree = ast.parse((ROOT / f"features/{module}.py").read_text(encoding="utf-8"))
     at_once = {
         name.split(".")[0]
-        for node in tree.body
+        for source in files_of(module)
+        for node in ast.parse((ROOT / source).read_text(encoding="utf-8")).body
         if isinstance(node, ast.Import | ast.ImportFrom)
         for name in ([str(node.module)] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
     }
@@ -141,5 +147,5 @@ def test_slow_libraries_are_imported_where_they_are_needed(module):
 
 def test_the_test_of_the_imports_sees_imports_inside_functions():
     assert "torchmetrics" in packages("features/evaluate.py")
-    assert {"errors", "images"} <= own_modules("features/datasets.py")
+    assert {"errors", "images"} <= own_modules("features/datasets/paths.py")
     assert "ast" in sys.stdlib_module_names & packages("tests/test_imports.py")

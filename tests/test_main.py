@@ -179,7 +179,7 @@ def headless(folder: Path) -> Path:
     ("arguments", "text"),
     [
         (lambda f, w: ["/no/such/folder", "--weights", w], "does not exist"),
-        (lambda f, w: [f.parent / "mine.safetensors", "--weights", w], "is not a folder or a zip"),
+        (lambda f, w: [f.parent / "mine.safetensors", "--weights", w], "is not a folder, a zip"),
         (lambda f, w: ["torchvision:Nothing", "--weights", w], "no image set called 'Nothing'"),
         (lambda f, w: ["torchvision:CIFAR10", "--data-root", f, "--weights", w], "Name its folder with --data-root"),
         (lambda f, w: [f, "--weights", f / "absent.pth"], "There is no file"),
@@ -325,13 +325,29 @@ def test_extract_writes_a_folder_that_info_describes(capsys, tiny_folder, tmp_pa
     assert "12 images of tiny: stem 16, layer3 64; fp32" in errors
     status, text, _ = run(capsys, "info", str(out))
     assert status == 0
-    assert "12 (12 rows, 0 rejected)" in text
+    assert "12 (12 rows, 0 images rejected)" in text
     assert "64 float32" in text
     status, text, _ = run(capsys, "info", str(out), "--json")
     assert json.loads(text)["shapes"] == {"stem": [16], "layer3": [64]}
     before = (out / "manifest.json").read_bytes()
     assert "12 rows, 0 images rejected" in run(capsys, *arguments)[1]
     assert (out / "manifest.json").read_bytes() == before
+
+
+def test_convert_goes_from_a_format_to_another(capsys, tiny_folder, tmp_path):
+    run(capsys, "extract", str(tiny_folder), "--out", str(tmp_path / "a"), "--format", "npy", "--precision", "fp32")
+    status, text, errors = run(capsys, "convert", tmp_path / "a", "--format", "tensorboard", "--out", tmp_path / "b")
+    assert status == 0
+    assert "sprite" not in errors
+    assert "12 rows, 0 images rejected as tensorboard" in text
+    assert "features as tensorboard" in run(capsys, "info", tmp_path / "b")[1]
+    (tiny_folder / "cat" / "0.png").unlink()
+    status, _, errors = run(capsys, "convert", tmp_path / "a", "--format", "tensorboard", "--out", tmp_path / "c")
+    assert status == 0
+    assert "no sprite" in errors
+    status, _, errors = run(capsys, "convert", tmp_path / "a", "--format", "hdf5", "--out", tmp_path / "d")
+    assert status == 2
+    assert "Wanted one of parquet, npy, npz, safetensors, tensorboard" in errors
 
 
 def test_extract_goes_past_a_bad_image_unless_it_is_told_to_be_strict(capsys, tiny_folder, tmp_path):

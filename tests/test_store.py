@@ -19,14 +19,14 @@ import pytest
 from features import engine, extract, store
 from features.errors import DatasetError
 from features.progress import finish
-from features.store import FeatureSet, StoreError
+from features.store import FeatureSet, StoreError, manifest, parquet
 
 ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
 def small_parts(monkeypatch):
-    monkeypatch.setattr(store, "PART_IMAGES", 5)
+    monkeypatch.setattr(manifest, "PART_IMAGES", 5)
 
 
 def reading(model, **choices):
@@ -174,16 +174,17 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
 from features import datasets, extract, engine, store, zoo
+from features.store import manifest, parquet
 from features.progress import finish
-store.PART_IMAGES = 20
+manifest.PART_IMAGES = 20
 written = store.Writer.write
 def write(self, number, part):
     if number == {number}:
-        original = store.pq.write_table
+        original = parquet.pq.write_table
         def half(table, path, **options):
             original(table.slice(0, len(table) // 2), path, **options)
             os.kill(os.getpid(), signal.SIGKILL)
-        store.pq.write_table = half
+        parquet.pq.write_table = half
     written(self, number, part)
 store.Writer.write = write
 model = zoo.load()
@@ -259,7 +260,7 @@ def test_a_disk_that_fills_up_leaves_whole_parts_and_a_clear_error(
             raise OSError(errno.ENOSPC, "No space left on device")
         write_table(table, path, **options)
 
-    monkeypatch.setattr(store.pq, "write_table", full)
+    monkeypatch.setattr(parquet.pq, "write_table", full)
     with pytest.raises(StoreError, match=r"No space left on device.*run the same command again"):
         written(tiny_model, tiny_images, tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").glob("[!.]*")) == ["manifest.json", "part-00000.parquet"]

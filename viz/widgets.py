@@ -15,6 +15,7 @@ from features import catalogue, datasets, files
 from features.catalogue import ModelSpec
 from features.datasets import ImageSet, Rejected
 from features.errors import DatasetError, FeatureError, WeightsError
+from features.images import EXTENSIONS
 from viz import cache, theme
 from viz.jobs import Job
 
@@ -72,7 +73,7 @@ def sidebar() -> None:
             )
             _keep_upload(
                 "or upload images or a zip",
-                ["zip", *(e[1:] for e in datasets.images.EXTENSIONS)],
+                ["zip", *(e[1:] for e in EXTENSIONS)],
                 "folder",
                 multiple=True,
             )
@@ -173,7 +174,7 @@ def _write_uploads(chosen: list[Any]) -> Path:
     """One archive or weights file by itself, images in a folder of their own; the same files, the same path."""
     contents = [file.getvalue() for file in chosen]
     names = [re.sub(r"[^\w.-]+", "_", Path(file.name).name) for file in chosen]
-    images_only = all(Path(name).suffix.lower() in datasets.images.EXTENSIONS for name in names)
+    images_only = all(Path(name).suffix.lower() in EXTENSIONS for name in names)
     if len(chosen) > 1 and not images_only:
         raise DatasetError("Upload one zip, or images; together they would be two sets. Take one of them away.")
     parts = [part for name, content in zip(names, contents, strict=True) for part in (name.encode(), content)]
@@ -184,7 +185,7 @@ def _write_uploads(chosen: list[Any]) -> Path:
         place = folder / (name if len(set(names)) == len(names) else f"{number}_{name}")
         if not place.exists():  # the folder's name says what is in it, and somebody may be reading it
             files.write_whole(place, content)
-    single = len(chosen) == 1 and Path(names[0]).suffix.lower() not in datasets.images.EXTENSIONS
+    single = len(chosen) == 1 and Path(names[0]).suffix.lower() not in EXTENSIONS
     return folder / names[0] if single else folder
 
 

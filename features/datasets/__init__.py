@@ -1,0 +1,70 @@
+"""Opens a source of images (sample, folder, zip, list, Parquet, torchvision set) as one lazy, ordered, labelled
+ImageSet.
+"""
+
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+from PIL import Image
+
+from features.datasets import paths, tables, torchvision_sets
+from features.datasets.sets import ImageSet, Rejected, set_digest
+from features.errors import DatasetError, ImageError
+
+__all__ = ["SAMPLE", "SAMPLE_FILE", "ImageSet", "Rejected", "open_images", "open_uri", "stamp"]
+
+SAMPLE = "sample"
+SAMPLE_FILE = Path(__file__).parents[1] / "bundled" / "fashion-mnist-sample.zip"
+TORCHVISION = "torchvision:"
+LIST_SUFFIX = ".txt"
+
+
+def open_images(source: str, data_root: str | None = None, download: bool = False) -> ImageSet:
+    """Open a source of images.
+
+    source: 'sample' (the bundled Fashion-MNIST test images), a folder (flat, or one folder per class), a .zip
+        of the same, a Parquet file or a folder of them with a column of image bytes, a .txt file with a path a line,
+        or 'torchvision:NAME' / 'torchvision:NAME:SPLIT' (CIFAR10:test, FashionMNIST:train, ...).
+    data_root: where the torchvision set lies. download: let torchvision fetch it if it is not there.
+    Raises DatasetError if there is nothing to open.
+    """
+    if source == SAMPLE:
+        return replace(paths.open_zip(SAMPLE_FILE), name="Fashion-MNIST sample")
+    if source.startswith(TORCHVISION):
+        return torchvision_sets.open_torchvision(source, data_root, download)
+    path = Path(source).expanduser()
+    if path.is_dir():
+        files = paths.image_files(path.resolve())
+        return paths.open_folder(path, files) if files or not tables.table_files(path) else tables.open_tables(path)
+    if path.is_file() and zipfile.is_zipfile(path):
+        return paths.open_zip(path)
+    if path.is_file() and path.suffix == tables.SUFFIX:
+        return tables.open_tables(path)
+    if path.is_file() and path.suffix == LIST_SUFFIX:
+        return paths.open_list(path)
+    what = "is not a folder, a zip, a Parquet or a .txt file" if path.exists() else "does not exist"
+    raise DatasetError(
+        f"{source!r} {what}. Give a folder of images, a .zip, Parquet files with a column of image bytes, a .txt file "
+        f"with a path a line, 'torchvision:NAME' or '{SAMPLE}' for the bundled images."
+    )
+
+
+def stamp(path: Path) -> str:
+    """Hexadecimal SHA-256 that changes when the files at a path do: names, sizes and times, without opening them."""
+    root = path.resolve()
+    files = [*paths.image_files(root), *tables.table_files(root)] if root.is_dir() else [root]
+    return set_digest([str(file) for file in files], [paths.mark(file) for file in files])
+
+
+def open_uri(uri: str) -> Image.Image:
+    """The image at a place that an ImageSet named. Raises ImageError if it is not there or belongs to torchvision."""
+    kind, _, rest = uri.partition("://")
+    inner, _, file = rest.rpartition("::")
+    if uri.startswith(TORCHVISION):
+        raise ImageError(f"{uri} has no file of its own. Open the set itself.")
+    if kind == "zip":
+        return paths.open_member(Path(file), inner)
+    if kind == "parquet":
+        return tables.open_row(Path(file), int(inner))
+    return paths.open_file(Path(uri), uri)

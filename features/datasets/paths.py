@@ -1,0 +1,143 @@
+"""Images in files: in a folder, in a zip, or named in a text file."""
+
+import os
+import threading
+import zipfile
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from PIL import Image
+
+from features import images
+from features.datasets.sets import ImageSet, labelled, with_labels
+from features.errors import DatasetError, ImageError
+
+
+def open_folder(root: Path, files: list[Path]) -> ImageSet:
+    """files: what `image_files` found there."""
+    root = root.resolve()
+    marks = [mark(file) for file in files]
+    ids = [file.relative_to(root).as_posix() for file in files]
+
+    return _of_files(root.name, str(root), files, ids, marks)
+
+
+def open_list(path: Path) -> ImageSet:
+    """The images whose paths stand in a text file, one a line, from that file's folder on; a label may follow a tab."""
+    root = path.resolve().parent
+    try:
+        lines = [line for line in path.read_text("utf-8", "surrogateescape").splitlines() if line.strip()]
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror}. Allow it.") from error
+    cells = [line.split("\t") for line in lines]
+    names = [line[0].strip() for line in cells]
+    files = [root / name for name in names]
+    found = _of_files(path.stem, str(path), files, names, [mark(file) for file in files])
+    if len(set(names)) < len(names):
+        twice = next(name for name, count in Counter(names).items() if count > 1)
+        raise DatasetError(f"{path} names {twice} more than once. Take the repetitions out.")
+    labels = [line[1].strip() for line in cells if len(line) > 1]
+    if labels and len(labels) < len(lines):
+        raise DatasetError(f"{path} has labels on {len(labels)} of {len(lines)} lines. Label all of them, or none.")
+    return with_labels(found, labels) if labels else found
+
+
+def _of_files(name: str, where: str, files: list[Path], ids: list[str], marks: list[str]) -> ImageSet:
+    def opener(index: int) -> Image.Image:
+        return open_file(files[index], ids[index])
+
+    return replace(labelled(name, where, ids, marks, opener), locate=lambda index: str(files[index]))
+
+
+def open_file(file: Path, name: str) -> Image.Image:
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise ImageError(f"{name} cannot be read: {error.strerror}. Is it still there?") from error
+    return images.decode(data, name)
+
+
+def mark(file: Path) -> str:
+    """What changes when a file does."""
+    try:
+        status = file.stat()
+    except OSError:  # a link to nowhere: opening it says so, and the other images are not lost
+        return "unreadable"
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def image_files(root: Path) -> list[Path]:
+    """The images below a folder, in the order of their paths."""
+    found = []
+
+    def unreadable(error: OSError) -> None:
+        raise DatasetError(f"The folder {error.filename} cannot be read: {error.strerror}. Allow it, or move it away.")
+
+    for folder, subfolders, names in os.walk(root, onerror=unreadable):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        found += [Path(folder, name) for name in names if _looks_like_image(name)]
+    return sorted(found)
+
+
+def _looks_like_image(name: str) -> bool:
+    hidden = any(part.startswith(".") for part in PurePosixPath(name).parts)
+    return not hidden and name.lower().endswith(images.EXTENSIONS)
+
+
+def open_zip(path: Path) -> ImageSet:
+    # One handle for each set, guarded: ZipFile objects are not safe to read from several threads or processes.
+    lock = threading.Lock()
+    handles: dict[int, zipfile.ZipFile] = {}
+    entries = _image_entries(path)
+    place = path.resolve()
+
+    def opener(index: int) -> Image.Image:
+        with lock:
+            process = os.getpid()
+            if process not in handles:
+                handles[process] = _opened_zip(path, entries[index].filename)
+            data = _unpacked(handles[process], entries[index])
+        return images.decode(data, entries[index].filename)
+
+    ids = [entry.filename for entry in entries]
+    found = labelled(path.stem, str(path), ids, [f"{e.file_size} {e.CRC}" for e in entries], opener)
+    return replace(found, locate=lambda index: f"zip://{ids[index]}::{place}")
+
+
+def _image_entries(path: Path) -> list[zipfile.ZipInfo]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = {entry.filename: entry for entry in archive.infolist()}  # of two of one name the later counts
+    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
+        raise DatasetError(f"{path} cannot be opened as a zip: {error}. Make or copy it again.") from error
+    return [entries[name] for name in sorted(entries) if _looks_like_image(name)]
+
+
+def _opened_zip(path: Path, name: str) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
+        raise ImageError(
+            f"{name} cannot be unpacked, since {path} cannot be opened: {error}. Make or copy the zip again."
+        ) from error
+
+
+def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    if entry.file_size > images.MAX_BYTES:
+        raise ImageError(f"{entry.filename} unpacks to {entry.file_size:,} bytes. Make it smaller.")
+    try:
+        with archive.open(entry) as member:  # what it says of its size may be a lie
+            return member.read(images.MAX_BYTES + 1)
+    except Exception as error:  # damaged members raise many kinds, from zlib's to NotImplementedError
+        raise ImageError(f"{entry.filename} cannot be unpacked: {error}. Make the zip again.") from error
+
+
+def open_member(path: Path, name: str) -> Image.Image:
+    """One image of a zip."""
+    with _opened_zip(path, name) as archive:
+        try:
+            entry = archive.getinfo(name)
+        except KeyError as error:
+            raise ImageError(f"{path} has no {name}. Is it the same zip still?") from error
+        return images.decode(_unpacked(archive, entry), name)

@@ -1,0 +1,177 @@
+"""Images whose files' bytes stand in a column of Parquet files, as Hugging Face's image sets keep them."""
+
+import json
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from features import images
+from features.datasets.sets import ImageSet, set_digest, with_labels
+from features.errors import DatasetError, ImageError
+
+SUFFIX = ".parquet"
+ID_COLUMNS = ("id", "image_id", "file_name", "filename", "path")
+LABEL_COLUMNS = ("label", "labels", "class")
+GROUPS_KEPT = 2  # row groups held in memory at a time
+
+
+def table_files(path: Path) -> list[Path]:
+    """The Parquet files at a path: itself, or those in a folder, in the order of their names, with absolute paths."""
+    path = path.resolve()
+    found = [path] if path.is_file() else [file for file in path.rglob(f"*{SUFFIX}") if not file.name.startswith(".")]
+    return sorted(file for file in found if file.suffix == SUFFIX)
+
+
+def open_tables(path: Path) -> ImageSet:
+    """The images in a Parquet file or a folder of them.
+
+    Their bytes are in a column of binaries, or of structures with a binary called 'bytes' and perhaps a 'path'. Ids
+    come from a column of names that are all different, else they are FILE/ROW. Labels come from a column called
+    label, labels or class; where one is missing or negative the set counts as unlabelled.
+    Raises DatasetError if there is no column of bytes.
+    """
+    path = path.resolve()
+    files = table_files(path)
+    column = _Column(files, str(path))
+    ids = column.ids(path)
+
+    def opener(index: int) -> Image.Image:
+        return images.decode(column.read(index, ids[index]), ids[index])
+
+    marks = [f"{file.name} {status.st_size} {status.st_mtime_ns}" for file in files for status in (file.stat(),)]
+    digest = set_digest([*ids, column.name], ["", *[""] * (len(ids) - 1), " ".join(marks)])
+    found = ImageSet(path.stem, tuple(ids), None, (), digest, opener, column.uri)
+    labels = column.labels()
+    if labels is None:
+        return found
+    names, values = labels
+    return (
+        replace(found, labels=values, class_names=tuple(names)) if names else with_labels(found, list(map(str, values)))
+    )
+
+
+def open_row(path: Path, row: int) -> Image.Image:
+    """The image in one row of a Parquet file."""
+    name = f"{path.name}/{row}"
+    try:
+        return images.decode(_Column([path], str(path)).read(row, name), name)
+    except DatasetError as error:
+        raise ImageError(str(error)) from error
+
+
+class _Column:
+    """The column of image bytes of several files, read one row group at a time."""
+
+    def __init__(self, files: Sequence[Path], where: str) -> None:
+        self.files = files
+        self.groups: list[tuple[Path, int, int]] = []  # file, row group in it, its first row in the file
+        sizes: list[int] = []
+        try:
+            for file in files:
+                metadata = pq.read_metadata(file)
+                rows = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+                self.groups += [(file, number, sum(rows[:number])) for number in range(len(rows))]
+                sizes += rows
+            self.schema = pq.read_schema(files[0])
+        except (OSError, pa.ArrowException) as error:
+            raise DatasetError(f"{where} cannot be read as Parquet: {error}. Copy it again.") from error
+        self.starts = np.cumsum([0, *sizes])  # (groups + 1,)
+        self.name = next((field.name for field in self.schema if _holds_bytes(field.type)), "")
+        if not self.name:
+            raise DatasetError(
+                f"{where} has no column of image bytes, only {', '.join(self.schema.names)}. Give Parquet files with a "
+                "binary column, or with structures that have a binary called 'bytes'."
+            )
+        if not self.starts[-1]:
+            raise DatasetError(f"{where} has no rows. Is it the right place?")
+        self.nested = pa.types.is_struct(self.schema.field(self.name).type)
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[int, int], pa.ChunkedArray] = OrderedDict()
+
+    def read(self, index: int, name: str) -> bytes:
+        """The bytes of one image. Raises ImageError if there are none."""
+        group = int(np.searchsorted(self.starts, index, side="right")) - 1
+        try:
+            value = self._group(group)[index - int(self.starts[group])].as_py()
+        except (OSError, pa.ArrowException) as error:
+            raise ImageError(f"{name} cannot be read: {error}. Is its file still there?") from error
+        data = value.get("bytes") if isinstance(value, dict) else value
+        if data is None:
+            raise ImageError(f"{name} has no bytes. Write the image itself into its row.")
+        return data
+
+    def _group(self, group: int) -> pa.ChunkedArray:
+        file, number, _ = self.groups[group]
+        key = (os.getpid(), group)
+        with self._lock:
+            if key not in self._kept:
+                wanted = f"{self.name}.bytes" if self.nested else self.name
+                with pq.ParquetFile(file) as opened:
+                    self._kept[key] = opened.read_row_group(number, columns=[wanted])[self.name]
+                while len(self._kept) > GROUPS_KEPT:
+                    self._kept.popitem(last=False)
+            self._kept.move_to_end(key)
+            return self._kept[key]
+
+    def uri(self, index: int) -> str:
+        group = int(np.searchsorted(self.starts, index, side="right")) - 1
+        file, _, first = self.groups[group]
+        return f"parquet://{first + index - int(self.starts[group])}::{file}"
+
+    def ids(self, root: Path) -> list[str]:
+        candidates = [name for name in ID_COLUMNS if name in self.schema.names]
+        nested = self.schema.field(self.name).type
+        if self.nested and nested.get_field_index("path") >= 0:
+            candidates.append(f"{self.name}.path")
+        for name in candidates:
+            values = [value["path"] if isinstance(value, dict) else value for value in self._whole(name)]
+            if None not in values and len(set(values)) == len(values):
+                return list(map(str, values))
+        found = []
+        for (file, _, first), start, stop in zip(self.groups, self.starts, self.starts[1:], strict=False):
+            name = file.name if file == root else file.relative_to(root).as_posix()
+            found += [f"{name}/{first + row}" for row in range(stop - start)]
+        return found
+
+    def labels(self) -> tuple[list[str], np.ndarray] | None:
+        """The classes' names, or none if only the labels tell them, and (N,) indices into them or the labels."""
+        name = next((name for name in LABEL_COLUMNS if name in self.schema.names), None)
+        if name is None:
+            return None
+        values = self._whole(name)
+        if None in values:
+            return None
+        if not all(isinstance(value, int) for value in values):
+            return ([], np.array(values)) if all(isinstance(value, str) for value in values) else None
+        numbers = np.array(values, dtype=np.int64)
+        if numbers.min() < 0:
+            return None
+        names = _class_names(self.schema, name) or [str(number) for number in range(numbers.max() + 1)]
+        return (names, numbers) if numbers.max() < len(names) else None
+
+    def _whole(self, name: str) -> list:
+        columns = [pq.read_table(file, columns=[name]).column(0) for file in self.files]
+        return [value for column in columns for value in column.to_pylist()]
+
+
+def _holds_bytes(kind: pa.DataType) -> bool:
+    if pa.types.is_struct(kind):
+        return kind.get_field_index("bytes") >= 0 and _holds_bytes(kind.field("bytes").type)
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+
+
+def _class_names(schema: pa.Schema, column: str) -> list[str] | None:
+    """The classes' names, where the file says them as Hugging Face's library writes them."""
+    try:
+        told = json.loads((schema.metadata or {})[b"huggingface"])
+        return [str(name) for name in told["info"]["features"][column]["names"]]
+    except (KeyError, ValueError, TypeError):
+        return None

@@ -1,0 +1,56 @@
+"""Feature sets in memory and on disk.
+
+A folder of features, format version 1, holds
+
+    manifest.json     what made the features, the shape of every stage, and how many images there were
+    rejected.parquet  id and reason of every image that could not be read
+
+and the rows, in the order of the images, in one of these formats:
+
+    parquet      part-00000.parquet, ...: id, uri, label, pred, confidence, then one column a stage: fixed-size lists of
+                 float32, or of float16 for spatial maps (C x H x W, flattened)
+    npy          STAGE.npy, one memory-mappable array a stage, and ids.txt
+    npz          features.npz, uncompressed: one array a stage, and id, label, pred, confidence
+    safetensors  features.safetensors, one tensor a stage
+    tensorboard  what the Embedding Projector loads: STAGE.tsv, metadata.tsv, sprite.png, projector_config.pbtxt
+
+All but parquet have rows.parquet beside, with every row's id, uri, label, pred and confidence. A run writes Parquet,
+part by part: each part holds the images of a fixed range of the source in one row group and appears under its name only
+when it is whole. So a run that was killed goes on with the first part that is missing, and ends as if it had never
+stopped.
+"""
+
+from features.store.formats import FORMATS, PARQUET, TENSORBOARD, convert, need_format, write_as
+from features.store.manifest import (
+    PARTS,
+    REJECTED,
+    Manifest,
+    StoreError,
+    part_images,
+    read_manifest,
+    unique_names,
+)
+from features.store.parquet import Writer
+from features.store.projector import SPRITE
+from features.store.sets import FeatureSet
+from features.store.taking import Claim
+
+__all__ = [
+    "FORMATS",
+    "PARQUET",
+    "PARTS",
+    "REJECTED",
+    "SPRITE",
+    "TENSORBOARD",
+    "Claim",
+    "FeatureSet",
+    "Manifest",
+    "StoreError",
+    "Writer",
+    "convert",
+    "need_format",
+    "part_images",
+    "read_manifest",
+    "unique_names",
+    "write_as",
+]

@@ -1,0 +1,118 @@
+"""The rows as plain arrays: NumPy files, a NumPy archive, safetensors. All are written block by block."""
+
+import json
+import zipfile
+from collections.abc import Iterator
+from math import prod
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.lib import format as npy
+from safetensors import safe_open
+
+from features.store.manifest import PART_BYTES, Manifest
+from features.store.sets import FeatureSet, Stages
+
+IDS, ARCHIVE, TENSORS = "ids.txt", "features.npz", "features.safetensors"
+ALIGNMENT = 8  # of the data of a safetensors file
+
+
+def blocks(found: FeatureSet, manifest: Manifest, stage: str) -> Iterator[np.ndarray]:
+    """A stage's rows in their order, in blocks of at most 64 MiB."""
+    assert isinstance(found.stages, Stages)
+    row_bytes = prod(manifest.shapes[stage]) * np.dtype(manifest.dtype).itemsize
+    step = max(1, PART_BYTES // row_bytes)
+    for start in range(0, len(found), step):
+        yield found.stages.read(stage, start, min(start + step, len(found)))
+
+
+def write_npy(found: FeatureSet, manifest: Manifest, folder: Path) -> Iterator[int]:
+    """STAGE.npy each, and ids.txt with one id a line. Yields how many bytes it wrote."""
+    lines = (image_id.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r") for image_id in found.ids)
+    (folder / IDS).write_text("".join(f"{line}\n" for line in lines), "utf-8", "surrogateescape", newline="\n")
+    for stage in manifest.shapes:
+        with (folder / f"{stage}.npy").open("wb") as file:
+            yield from _write_stage(file, found, manifest, stage)
+
+
+def write_npz(found: FeatureSet, manifest: Manifest, folder: Path) -> Iterator[int]:
+    """features.npz, uncompressed. Yields how many bytes it wrote."""
+    described: dict[str, np.ndarray] = {"id": np.array(found.ids)}
+    if found.labels is not None:
+        described["label"] = np.array(found.class_names)[found.labels]
+    if found.predictions is not None and found.confidences is not None:
+        described["pred"] = np.array(found.prediction_names)[found.predictions]
+        described["confidence"] = found.confidences
+    with zipfile.ZipFile(folder / ARCHIVE, "w", zipfile.ZIP_STORED) as archive:
+        for stage in manifest.shapes:
+            with archive.open(f"{stage}.npy", "w", force_zip64=True) as member:
+                yield from _write_stage(member, found, manifest, stage)
+        for name, values in described.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                npy.write_array(member, values, allow_pickle=False)
+
+
+def _write_stage(file: IO[bytes], found: FeatureSet, manifest: Manifest, stage: str) -> Iterator[int]:
+    kind = np.dtype(manifest.dtype)
+    header = {"descr": npy.dtype_to_descr(kind), "fortran_order": False, "shape": _shape(found, manifest, stage)}
+    npy.write_array_header_1_0(file, header)
+    for block in blocks(found, manifest, stage):
+        yield file.write(np.ascontiguousarray(block).data)
+
+
+def _shape(found: FeatureSet, manifest: Manifest, stage: str) -> tuple[int, ...]:
+    return (len(found), *manifest.shapes[stage])
+
+
+def write_safetensors(found: FeatureSet, manifest: Manifest, folder: Path) -> Iterator[int]:
+    """features.safetensors. Yields how many bytes it wrote.
+
+    By hand, since the library wants all tensors in memory; the format is a length, a header in JSON and the values:
+    https://github.com/huggingface/safetensors#format.
+    """
+    kind = {"float32": "F32", "float16": "F16"}[manifest.dtype]
+    header: dict[str, object] = {"__metadata__": {"n_rows": str(len(found))}}
+    end = 0
+    for stage in manifest.shapes:
+        shape = _shape(found, manifest, stage)
+        start, end = end, end + prod(shape) * np.dtype(manifest.dtype).itemsize
+        header[stage] = {"dtype": kind, "shape": shape, "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % ALIGNMENT)
+    with (folder / TENSORS).open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for stage in manifest.shapes:
+            for block in blocks(found, manifest, stage):
+                yield file.write(np.ascontiguousarray(block).data)
+
+
+class NpyStages(Stages):
+    """Memory-mapped: only what is looked at is read."""
+
+    def read(self, stage: str, start: int, stop: int) -> np.ndarray:
+        return np.load(self.folder / f"{stage}.npy", mmap_mode="r")[start:stop]
+
+
+class NpzStages(Stages):
+    """Memory-mapped inside the archive, whose members are not compressed."""
+
+    def read(self, stage: str, start: int, stop: int) -> np.ndarray:
+        path = self.folder / ARCHIVE
+        with zipfile.ZipFile(path) as archive, archive.open(f"{stage}.npy") as member:
+            npy.read_magic(member)
+            shape, _, kind = npy.read_array_header_1_0(member)
+            header_size = member.tell()
+            entry = archive.getinfo(f"{stage}.npy").header_offset
+        with path.open("rb") as file:
+            file.seek(entry + 26)  # where a member's own header, of 30 bytes, says how long its two texts are
+            texts = int.from_bytes(file.read(2), "little") + int.from_bytes(file.read(2), "little")
+        return np.memmap(path, kind, "r", entry + 30 + texts + header_size, shape)[start:stop]
+
+
+class SafetensorsStages(Stages):
+    """Read by the library, slice by slice."""
+
+    def read(self, stage: str, start: int, stop: int) -> np.ndarray:
+        with safe_open(self.folder / TENSORS, framework="numpy") as file:
+            return file.get_slice(stage)[start:stop]

@@ -1,0 +1,118 @@
+"""What a folder of features says of itself."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from features import files
+from features.errors import FeatureError
+
+VERSION = 1
+MANIFEST, REJECTED, PARTS = "manifest.json", "rejected.parquet", ".parts"
+PART_IMAGES = 25_000
+PART_BYTES = 64 * 2**20  # so that memory does not grow with the width of the stages
+HEADROOM = 1.02  # ids, names and the format's own words beside the values
+TEXT_BYTES = 12  # of a float32 written so that it comes back exactly
+RESULTS = ("made_with", "n_rows", "n_rejected", "images_per_second", "sampled")
+
+
+class StoreError(FeatureError):
+    """A folder of features cannot be written, read or gone on with."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a folder of features holds and what made it; the fields stand so in manifest.json.
+
+    settings: everything that the values depend on; a run with other settings is another run.
+    shapes: stage -> shape of one image's values; dtype: 'float32' or 'float16'.
+    n_images: images of the source; part_images: how many of them each Parquet part covers.
+    format: of the files. made_with: device, engine, library versions: what may differ between two parts.
+    sampled: whether the rows are only a sample of the images that could be read.
+    """
+
+    settings: dict[str, Any]
+    shapes: dict[str, tuple[int, ...]]
+    dtype: str
+    class_names: tuple[str, ...]
+    prediction_names: tuple[str, ...]
+    labelled: bool
+    n_images: int
+    part_images: int
+    format: str = "parquet"
+    made_with: dict[str, Any] = field(default_factory=dict)
+    n_rows: int | None = None
+    n_rejected: int | None = None
+    images_per_second: float | None = None
+    sampled: bool = False
+    version: int = VERSION
+
+    @property
+    def complete(self) -> bool:
+        return self.n_rows is not None
+
+    @property
+    def bytes_per_image(self) -> int:
+        size = _bytes_per_image(self.shapes, self.dtype)
+        return size * TEXT_BYTES // np.dtype(self.dtype).itemsize if self.format == "tensorboard" else size
+
+    @property
+    def bytes_in_all(self) -> int:
+        """About what the rows take on disk."""
+        return int(HEADROOM * self.n_images * (self.bytes_per_image + 100))
+
+    @property
+    def parts(self) -> tuple[range, ...]:
+        """The images that each part covers."""
+        starts = range(0, self.n_images, self.part_images)
+        return tuple(range(start, min(start + self.part_images, self.n_images)) for start in starts)
+
+    def without_results(self) -> dict[str, Any]:
+        """What two runs must have in common for one to go on with the other's parts."""
+        content = json.loads(json.dumps(asdict(self)))
+        for name in RESULTS:
+            del content[name]
+        return content
+
+    def write(self, folder: Path) -> None:
+        content = asdict(self) | {"complete": self.complete}
+        files.write_whole(folder / MANIFEST, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """What a folder of features says of itself. Raises StoreError if it is no such folder, or of a later version."""
+    try:
+        content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        version = content.get("version")
+        if version == VERSION:
+            content["shapes"] = {name: tuple(shape) for name, shape in content["shapes"].items()}
+            for name in ("class_names", "prediction_names"):
+                content[name] = tuple(content[name])
+            return Manifest(**{name: content[name] for name in Manifest.__dataclass_fields__})
+    except FileNotFoundError as error:
+        raise StoreError(
+            f"{folder} has no {MANIFEST}, so it is no folder of features. Make one with `python -m features extract`."
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StoreError(f"{folder / MANIFEST} is damaged: {error}. Extract the features again.") from error
+    raise StoreError(
+        f"{folder} has format version {version!r}; this program reads {VERSION}. Use the one that made it."
+    )
+
+
+def part_images(shapes: Mapping[str, tuple[int, ...]], dtype: str) -> int:
+    """How many images a part covers: 25,000, or as many as make 64 MiB where they are wide."""
+    return max(1, min(PART_IMAGES, PART_BYTES // max(1, _bytes_per_image(shapes, dtype))))
+
+
+def _bytes_per_image(shapes: Mapping[str, tuple[int, ...]], dtype: str) -> int:
+    return sum(int(np.prod(shape)) for shape in shapes.values()) * np.dtype(dtype).itemsize
+
+
+def unique_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The same names, with its number behind each that stands there twice: ImageNet has two classes called maillot."""
+    return tuple(name if names.count(name) == 1 else f"{name} ({index})" for index, name in enumerate(names))

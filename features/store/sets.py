@@ -1,0 +1,73 @@
+"""Features and predictions of images."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from features.datasets import Rejected
+from features.store.manifest import Manifest
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureSet:
+    """Features and predictions of N images.
+
+    stages: name -> (N, D) float32, or (N, C, H, W) float16 where the maps were not pooled; a set that was opened
+        from disk reads a stage whenever it is asked for, and a part of one with `stages.read(name, start, stop)`.
+    rows: (N,) int64 positions in the image set, ascending; ids, uris: their names and where they lie.
+    labels: (N,) int64 into class_names, or None.
+    predictions: (N,) int64 into prediction_names, confidences: (N,) float32, the softmax of the predicted class in
+        [0, 1]; both None for a network without a head.
+    rejected: images that could not be read.
+    provenance: what made the features.
+    """
+
+    stages: Mapping[str, np.ndarray]
+    rows: np.ndarray
+    ids: tuple[str, ...]
+    uris: tuple[str, ...]
+    labels: np.ndarray | None
+    class_names: tuple[str, ...]
+    predictions: np.ndarray | None
+    prediction_names: tuple[str, ...]
+    confidences: np.ndarray | None
+    rejected: tuple[Rejected, ...]
+    provenance: Mapping[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @staticmethod
+    def open(folder: Path | str) -> "FeatureSet":
+        """A set that was written to a folder, in whatever format. Raises StoreError if there is none, or not a whole
+        one.
+        """
+        from features.store.formats import opened
+
+        return opened(Path(folder).expanduser())
+
+
+class Stages(Mapping[str, np.ndarray], ABC):
+    """The stages of a folder, each read when it is asked for."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder, self.manifest = folder, manifest
+
+    @abstractmethod
+    def read(self, stage: str, start: int, stop: int) -> np.ndarray:
+        """Rows [start, stop) of a stage, (stop - start, D) or (stop - start, C, H, W)."""
+
+    def __getitem__(self, stage: str) -> np.ndarray:
+        if stage not in self.manifest.shapes:
+            raise KeyError(stage)
+        return self.read(stage, 0, self.manifest.n_rows or 0)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.manifest.shapes)
+
+    def __len__(self) -> int:
+        return len(self.manifest.shapes)

@@ -1,0 +1,115 @@
+"""Takes a folder for one run: one writer at a time, nothing of others touched, room on the disk."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+from filelock import FileLock, Timeout
+
+from features.store.manifest import MANIFEST, PARTS, Manifest, StoreError, read_manifest
+
+LOCK, MAKING = ".lock", ".making"  # MAKING stands in a folder whose files are being written in one go
+
+
+class Claim:
+    """A folder that is this run's alone until it is closed.
+
+    old: the manifest of an earlier run with the same settings, or None.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        """Raises StoreError if the folder is of a run with other settings, holds other things, cannot be written or
+        is being written by another process.
+        """
+        self.folder, self.manifest = folder, manifest
+        with clear_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(folder / LOCK, timeout=0)  # let go of by the system if this process dies
+            try:
+                self._lock.acquire()
+            except Timeout as error:
+                raise StoreError(
+                    f"Another run is writing to {folder}. Wait for it, or choose another folder."
+                ) from error
+            try:
+                self.old = self._earlier()
+            except BaseException:
+                self.close()
+                raise
+
+    @property
+    def finished(self) -> Manifest | None:
+        """The manifest of an earlier run that came to its end."""
+        return self.old if self.old is not None and self.old.complete else None
+
+    def _earlier(self) -> Manifest | None:
+        if (self.folder / MANIFEST).exists():
+            old = read_manifest(self.folder)
+            self._need_same(old)
+            return old
+        others = {entry.name for entry in self.folder.iterdir()} - {LOCK, PARTS}
+        if others and MAKING not in others:
+            raise StoreError(f"{self.folder} holds other things than features. Choose a new or an empty folder.")
+        return None
+
+    def _need_same(self, old: Manifest) -> None:
+        one, other = old.without_results(), self.manifest.without_results()
+        one |= one.pop("settings")
+        other |= other.pop("settings")
+        differs = [f"{name} was {_short(one.get(name))} and is {_short(other.get(name))}"
+                   for name in one | other if one.get(name) != other.get(name)]  # fmt: skip
+        if differs:
+            raise StoreError(
+                f"{self.folder} holds the features of another run: {'; '.join(differs)}. "
+                "Use the same settings to go on with it, or choose another folder."
+            )
+
+    def need_room(self, size: int) -> None:
+        """Raises StoreError if the disk has less than `size` bytes free."""
+        free = shutil.disk_usage(self.folder).free
+        if size > free:
+            raise StoreError(
+                f"The features take about {size / 2**20:,.0f} MiB, but {self.folder} has {free / 2**20:,.0f} MiB "
+                "free. Choose another folder, fewer stages or fewer images."
+            )
+
+    @contextmanager
+    def making(self) -> Iterator[None]:
+        """While files are written that count only together with the manifest: a run that dies here is done again."""
+        with clear_errors(self.folder):
+            (self.folder / MAKING).touch()
+            yield
+            (self.folder / MAKING).unlink()
+
+    def close(self) -> None:
+        """Let others write to the folder."""
+        self._lock.release()
+
+    def __enter__(self) -> "Claim":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+@contextmanager
+def clear_errors(folder: Path) -> Iterator[None]:
+    """Turn what the system says of a folder into a StoreError."""
+    try:
+        yield
+    except OSError as error:  # also Arrow's
+        reason = error.strerror or str(error)
+        raise StoreError(
+            f"The features cannot be written to {folder}: {reason}. What is there is whole: mend this, "
+            "and run the same command again."
+        ) from error
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
