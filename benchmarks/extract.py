@@ -1,30 +1,45 @@
-"""Times the features of ResNet-50's four stages, pooled: this project beside torchvision's own extractor.
+"""Times the features of ResNet-50's four stages, pooled: this project beside torchvision's own extractor, and beside
+other ways to run a network; and the whole way from JPEG files beside the network alone.
 
-    python benchmarks/extract.py [--model resnet50] [--batch 16] [--rounds 7]
+    python benchmarks/extract.py [--model resnet50] [--batch 16] [--rounds 7] [--images 200]
 
 Weights are drawn, which changes no time. In every round each contestant reads one batch, so that all feel the same
 neighbours on a shared machine; images/s are of the median round, and ratios are medians of ratios within a round.
+OpenVINO, ONNX Runtime and torch.compile take part where they are installed (openvino; onnx, onnxscript and onnxruntime;
+a C++ compiler).
 """
 
 import argparse
+import io
 import platform
+import shutil
 import statistics
 import sys
+import tempfile
 import time
+import warnings
 from collections.abc import Callable
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import torch
 import torchvision
+from PIL import Image
 from torch import Tensor, nn
 from torchvision.models.feature_extraction import create_feature_extractor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from features import engine
-from features.network import canonical, freeze
+from features import catalogue, datasets, engine, extract, zoo
+from features.network import ResidualNetwork, canonical, freeze
+from features.progress import finish
 
 BASE = "torchvision's extractor, fp32"
+SHAPE = (3, 224, 224)
+
+Contestant = Callable[[Tensor], dict[str, Tensor]]
 
 
 def main() -> None:
@@ -32,25 +47,17 @@ def main() -> None:
     parser.add_argument("--model", default="resnet50")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--images", type=int, default=200, help="JPEG files of 500 x 375 pixels for the whole way")
+    parser.add_argument("--folder", help="use the images of a folder instead of drawn ones")
     options = parser.parse_args()
-    source = drawn(options.model)
-    pixels = torch.randn(options.batch, 3, 224, 224)
-    contestants = contenders(source)
-    wanted = contestants[BASE](pixels)
-    for name, read in contestants.items():
-        print(f"{name:45s} {likeness(read(pixels), wanted)}", flush=True)
-    times: dict[str, list[float]] = {name: [] for name in contestants}
-    for _ in range(options.rounds):
-        for name, read in contestants.items():
-            began = time.perf_counter()
-            read(pixels)
-            times[name].append(time.perf_counter() - began)
     versions = f"Python {platform.python_version()}, torch {torch.__version__}, torchvision {torchvision.__version__}"
-    print(f"\n{platform.machine()}, {torch.get_num_threads()} threads, {versions}")
-    print(f"{options.model}, batch {options.batch}, {options.rounds} rounds")
-    for name, spent in times.items():
-        ratio = statistics.median(base / own for base, own in zip(times[BASE], spent, strict=True))
-        print(f"{name:45s} {options.batch / statistics.median(spent):7.1f} images/s   {ratio:.2f} x")
+    print(f"{platform.machine()}, {torch.get_num_threads()} threads, {versions}")
+    source = drawn(options.model)
+    network_alone(source, options.batch, options.rounds)
+    if options.images:
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = options.folder or photographs(Path(scratch) / "images", options.images)
+            from_files(source, options.model, folder, options.batch, options.rounds)
 
 
 def drawn(name: str) -> nn.Module:
@@ -65,7 +72,28 @@ def drawn(name: str) -> nn.Module:
     return network
 
 
-def contenders(source: nn.Module) -> dict[str, Callable[[Tensor], dict[str, Tensor]]]:
+# --- the network alone ------------------------------------------------------------------------------------------------
+
+
+def network_alone(source: nn.Module, batch: int, rounds: int) -> None:
+    pixels = torch.randn(batch, *SHAPE)
+    contestants = contenders(source, pixels)
+    wanted = contestants[BASE](pixels)
+    for name, read in contestants.items():
+        print(f"{name:45s} {likeness(read(pixels), wanted)}", flush=True)
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(rounds):
+        for name, read in contestants.items():
+            began = time.perf_counter()
+            read(pixels)
+            times[name].append(time.perf_counter() - began)
+    print(f"\nbatch {batch}, {rounds} rounds")
+    for name, spent in times.items():
+        ratio = statistics.median(base / own for base, own in zip(times[BASE], spent, strict=True))
+        print(f"{name:45s} {batch / statistics.median(spent):7.1f} images/s   {ratio:.2f} x", flush=True)
+
+
+def contenders(source: nn.Module, pixels: Tensor) -> dict[str, Contestant]:
     network = freeze(canonical(source))
     extractor = create_feature_extractor(source, {name: name for name in network.stage_names})
 
@@ -73,26 +101,96 @@ def contenders(source: nn.Module) -> dict[str, Callable[[Tensor], dict[str, Tens
     def theirs(pixels: Tensor) -> dict[str, Tensor]:
         return {name: values.mean((2, 3)) for name, values in extractor(pixels).items()}
 
-    @torch.inference_mode()
-    def exact(pixels: Tensor) -> dict[str, Tensor]:
-        return {name: values.mean((2, 3)) for name, values in network.walk(pixels) if name in network.stage_names}
-
-    found: dict[str, Callable[[Tensor], dict[str, Tensor]]] = {BASE: theirs, "canonical network, fp32": exact}
+    found: dict[str, Contestant] = {BASE: theirs, "the exact network, fp32": exact(network)}
     for precision in ("fp32", "bf16"):
-        runner = engine.TorchEngine(network, engine.choose(network, precision=precision, device="cpu"))
-
-        @torch.inference_mode()
-        def bare(pixels: Tensor, runner: engine.TorchEngine = runner) -> dict[str, Tensor]:
-            """The same network without reading anything off it."""
-            for _ in runner.network.walk(pixels.to(runner.dtype, memory_format=torch.channels_last)):
-                pass
-            return {}
-
-        def ours(pixels: Tensor, runner: engine.TorchEngine = runner) -> dict[str, Tensor]:
-            return {name: torch.from_numpy(values) for name, values in runner(pixels).items()}
-
-        found |= {f"this project's engine, {precision}": ours, f"its bare forward, {precision}": bare}
+        runner = started(network, precision, engine.TORCH)
+        found[f"this project with PyTorch, {precision}"] = ours(runner)
+        found[f"its bare forward, {precision}"] = bare_torch(runner)
+        if find_spec("openvino"):
+            found[f"this project with OpenVINO, {precision}"] = ours(started(network, precision, engine.OPENVINO))
+            found[f"OpenVINO's bare rate, {precision}"] = bare_openvino(source, precision)
+    if find_spec("onnxruntime") and find_spec("onnxscript"):
+        found["ONNX Runtime, fp32"] = onnx_runtime(network, pixels)
+    if shutil.which("g++"):
+        compiled = torch.compile(Pooled(network))
+        found["torch.compile, fp32"] = lambda pixels: named(network, inference(compiled, pixels))
     return found
+
+
+class Pooled(nn.Module):
+    """A network that puts out the mean of every stage."""
+
+    def __init__(self, network: ResidualNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        return tuple(values.mean((2, 3)) for name, values in self.network.trunk(x) if name != "stem")
+
+
+@torch.inference_mode()
+def inference(network: Callable, pixels: Tensor) -> tuple[Tensor, ...]:
+    return network(pixels)
+
+
+def named(network: ResidualNetwork, values: tuple[Tensor, ...]) -> dict[str, Tensor]:
+    return dict(zip(network.stage_names, values, strict=True))
+
+
+def exact(network: ResidualNetwork) -> Contestant:
+    return lambda pixels: named(network, inference(Pooled(network), pixels))
+
+
+def started(network: ResidualNetwork, precision: str, name: str) -> engine.Engine:
+    return engine.start(network, engine.choose(network, precision=precision, device="cpu", engine=name), SHAPE)
+
+
+def ours(runner: engine.Engine) -> Contestant:
+    return lambda pixels: {name: torch.from_numpy(values) for name, values in runner(pixels).items()}
+
+
+def bare_torch(runner: engine.Engine) -> Contestant:
+    """The same network without reading anything off it."""
+    assert isinstance(runner, engine.TorchEngine)
+
+    @torch.inference_mode()
+    def forward(pixels: Tensor) -> dict[str, Tensor]:
+        for _ in runner.network.walk(pixels.to(runner.dtype, memory_format=torch.channels_last)):
+            pass
+        return {}
+
+    return forward
+
+
+def bare_openvino(source: nn.Module, precision: str) -> Contestant:
+    """torchvision's network as OpenVINO's own example runs it: only logits, one batch of a fixed size at a time."""
+    import openvino
+
+    hint = {"fp32": "f32", "bf16": "bf16"}[precision]
+    settings = {"INFERENCE_PRECISION_HINT": hint, "PERFORMANCE_HINT": "LATENCY"}
+    with torch.no_grad():
+        program = torch.export.export(source, (torch.zeros(16, *SHAPE),))
+    compiled = openvino.Core().compile_model(openvino.convert_model(program), "CPU", settings)
+
+    def forward(pixels: Tensor) -> dict[str, Tensor]:
+        for piece in pixels.split(16):
+            compiled(piece.numpy())
+        return {}
+
+    return forward
+
+
+def onnx_runtime(network: ResidualNetwork, pixels: Tensor) -> Contestant:
+    import onnxruntime
+
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(Pooled(network), (pixels,), dynamo=True, verbose=False)
+    file = io.BytesIO()
+    program.save(file)
+    session = onnxruntime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda pixels: named(network, tuple(map(torch.from_numpy, session.run(None, {name: pixels.numpy()}))))
 
 
 def likeness(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> str:
@@ -101,6 +199,58 @@ def likeness(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> str:
     errors = [float((found[name] - wanted[name]).norm() / wanted[name].norm()) for name in wanted]
     cosines = [float(torch.cosine_similarity(found[name], wanted[name]).min()) for name in wanted]
     return f"relative error {max(errors):.1e}, smallest cosine {min(cosines):.6f}"
+
+
+# --- the whole way from files -----------------------------------------------------------------------------------------
+
+
+def photographs(folder: Path, number: int) -> str:
+    """JPEG files of 500 x 375 pixels, as ImageNet's usually are, of noise with a photograph's spectrum."""
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    height, width = 375, 500
+    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]) + 1 / width
+    for index in range(number):
+        spectrum = np.fft.rfft2(random.normal(size=(3, height, width))) / frequency**1.2
+        values = np.fft.irfft2(spectrum, (height, width))
+        values = 128 + 50 * values / values.std()
+        Image.fromarray(values.clip(0, 255).astype(np.uint8).transpose(1, 2, 0)).save(
+            folder / f"{index:05d}.jpg", quality=92
+        )
+    return str(folder)
+
+
+def from_files(source: nn.Module, name: str, folder: str, batch: int, rounds: int) -> None:
+    spec = replace(catalogue.spec(name), architecture=catalogue.spec(name).architecture)
+    model = zoo.Model(freeze(canonical(source)), spec, "drawn")
+    images = datasets.open_images(folder)
+    sizes = [Path(images.uri(index)).stat().st_size for index in range(len(images))]
+    print(f"\nfrom {len(images)} files of {np.mean(sizes) / 1000:.0f} kB on average, batch {batch}, {rounds} rounds")
+    pixels = torch.randn(batch, *SHAPE)
+    ways = [
+        (precision, way)
+        for precision in ("fp32", "bf16")
+        for way in engine.ENGINES
+        if way == engine.TORCH or find_spec(way)
+    ]
+    shares: dict[tuple[str, str], list[tuple[float, float]]] = {way: [] for way in ways}
+    for _ in range(rounds):
+        for precision, way in ways:
+            reading = engine.choose(model.network, precision=precision, device="cpu", engine=way)
+            runner = engine.start(model.network, reading, SHAPE)
+            runner(pixels)
+            calls = max(3, len(images) // batch // 2)
+            began = time.perf_counter()
+            for _ in range(calls):
+                runner(pixels)
+            bare = calls * batch / (time.perf_counter() - began)
+            with tempfile.TemporaryDirectory() as out:
+                done = finish(extract.to_folder(model, images, reading, Path(out), batch))
+            shares[precision, way].append((bare, done.images_per_second or 0.0))
+    for (precision, way), found in shares.items():
+        bare, whole = (statistics.median(column) for column in zip(*found, strict=True))
+        share = statistics.median(whole / bare for bare, whole in found)
+        print(f"{way + ', ' + precision:20s} network alone {bare:6.1f}, from files {whole:6.1f} images/s: {share:.1%}")
 
 
 if __name__ == "__main__":

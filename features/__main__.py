@@ -82,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     extract.add_argument("--format", default="parquet", metavar="X", help=FORMAT_HELP)
     extract.add_argument("--device", default="auto", metavar="X", help="cpu, cuda or auto (default: %(default)s)")
+    extract.add_argument("--engine", default="auto", metavar="X", help="torch, openvino or auto: the fastest installed")
     extract.add_argument("--batch-size", type=_positive, metavar="N", help="images at a time (default: by their size)")
     extract.add_argument("--strict", action="store_true", help="fail if an image could not be read")
 
@@ -237,13 +238,16 @@ def _extract(options: argparse.Namespace) -> None:
 
     model = _load(options)
     images = open_images(options.source, options.data_root, options.download)
-    reading = engine.choose(model.network, options.stages, options.pool, options.precision, options.device)
+    reading = engine.choose(
+        model.network, options.stages, options.pool, options.precision, options.device, options.engine
+    )
     size = options.batch_size or extract.batch_size(model.spec.preprocessing)
     plan = replace(extract.plan(model, images, reading, size), format=options.format)
     widths = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in plan.shapes.items())
     print(
         f"{model.spec.name} on {len(images):,} images of {images.name}: {widths}; {reading.precision} on "
-        f"{reading.device}; about {plan.bytes_in_all / 2**20:,.1f} MiB in {options.out}",
+        f"{reading.device} with {reading.engine} ({reading.why}); "
+        f"about {plan.bytes_in_all / 2**20:,.1f} MiB in {options.out}",
         file=sys.stderr,
     )
     done = _show(extract.to_folder(model, images, reading, options.out, size, options.format))

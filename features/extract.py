@@ -135,7 +135,7 @@ def features(model: Model, images: ImageSet) -> Task[FeatureSet]:
     Raises DatasetError if no image can be read, FeatureError if the network puts out NaN or infinite values.
     """
     _need_images(images)
-    reading = engine.choose(model.network, device=str(device_of(model.network)), precision="fp32")
+    reading = engine.choose(model.network, device=str(device_of(model.network)), precision="fp32", engine=engine.TORCH)
     runner = engine.TorchEngine(model.network, reading)
     found = yield from _read(model, images, runner, reading, batch_size(model.spec.preprocessing))
     _need_some(found, images, found.rejected)
@@ -176,7 +176,8 @@ def _to_parts(model: Model, images: ImageSet, reading: Reading, folder: Path, pl
         parts, missing = writer.manifest.parts, writer.missing()
         if not missing and (finished := store.read_manifest(folder)).complete:
             return finished
-        runner = engine.TorchEngine(model.network, reading)
+        crop = model.spec.preprocessing.crop
+        runner = engine.start(model.network, reading, (model.spec.preprocessing.channels, crop, crop), model.digest)
         before = done = len(images) - sum(len(parts[number]) for number in missing)
         began = time.monotonic()
         for number in missing:
@@ -184,7 +185,7 @@ def _to_parts(model: Model, images: ImageSet, reading: Reading, folder: Path, pl
             writer.write(number, (yield from _shifted(task, done, len(images))))
             done += len(parts[number])
         rate = (done - before) / max(time.monotonic() - began, 1e-9)
-        manifest = writer.finish(rate, {"engine": runner.name, "device": reading.device})
+        manifest = writer.finish(rate, {"runs_on": runner.name, "device": reading.device})
     if not manifest.n_rows:
         raise DatasetError(f"None of the {len(images)} images could be read: see {folder / store.REJECTED}.")
     return manifest
@@ -203,6 +204,7 @@ def plan(model: Model, images: ImageSet, reading: Reading, size: int) -> Manifes
             "stages": list(reading.stages),
             "pool": reading.pool,
             "precision": reading.precision,
+            "engine": reading.engine,
             "batch_size": size,  # convolutions of another batch differ in the last digits
         },
         shapes=shapes,

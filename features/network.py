@@ -43,7 +43,8 @@ class NoShortcut(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = (-(-side // self.stride) for side in x.shape[2:])
-        return x.new_zeros(len(x), self.out_channels, height, width)  # (N, C', H/s, W/s)
+        # Not len(x), which an exported network would keep as it is.
+        return x.new_zeros(x.shape[0], self.out_channels, height, width)  # (N, C', H/s, W/s)
 
     def extra_repr(self) -> str:
         return f"{self.out_channels}, stride={self.stride}"

@@ -1,6 +1,6 @@
 """What several tests need: a small network whose statistics are not the initial ones, and a few images on disk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,14 @@ from tests.random_networks import drawn, randomise
 
 # Small networks gain nothing from threads, and threads that wait for each other on busy cores lose a great deal.
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing of a test stays in the user's cache, and nothing there changes a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session", params=catalogue.TORCHVISION)

@@ -140,3 +140,69 @@ def test_a_single_image_that_does_not_fit_is_an_error_that_says_what_to_do(monke
     monkeypatch.setattr(runner, "_read", full)
     with pytest.raises(FeatureError, match="Not even one image"):
         runner(pixels(4))
+
+
+# --- OpenVINO ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def openvino(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return pytest.importorskip("openvino", reason="an extra: requirements-openvino.txt")
+
+
+def started(net, key: str = "", side: int = 32, **choices):
+    reading = engine.choose(net, **{"precision": "fp32", "device": "cpu", "engine": "openvino", **choices})
+    return engine.start(net, reading, (3, side, side), key)
+
+
+@pytest.mark.usefixtures("openvino")
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("pool", ["mean", "max", "gem", "none"])
+def test_openvino_gives_what_torch_gives(kind, pool):
+    net = network(kind)
+    stages = ("stem", "layer1", "layer2", "layer3", "pool", "logits")
+    runner = started(net, stages=stages, pool=pool)
+    for number in (3, 1, 5):  # one compiled network for batches of any size
+        found, wanted = runner(pixels(number)), read(net, pixels(number), stages=stages, pool=pool)
+        assert list(found) == list(wanted)
+        for name in stages:
+            assert found[name].dtype == wanted[name].dtype
+            assert found[name].shape == wanted[name].shape
+            assert differs(found[name].astype(float), wanted[name].astype(float)) < (1e-3 if pool == "none" else 1e-5)
+
+
+@pytest.mark.usefixtures("openvino")
+def test_openvino_in_bf16_points_where_fp32_does():
+    net = freeze(randomise(build(cifar(20))))
+    found, wanted = started(net, precision="bf16")(pixels(4)), read(net, pixels(4))
+    for name, values in wanted.items():
+        cosine = (found[name] * values).sum(1) / np.linalg.norm(found[name], axis=1) / np.linalg.norm(values, axis=1)
+        assert cosine.min() > 0.999
+
+
+def test_openvino_keeps_the_converted_network_on_disk(openvino, tmp_path, monkeypatch):
+    net = network()
+    first = started(net, key="weights")(pixels())
+    assert len(list(tmp_path.rglob("network.bin"))) == 1
+    monkeypatch.setattr(openvino, "convert_model", None)
+    again = started(net, key="weights")(pixels())
+    for name, values in first.items():
+        np.testing.assert_array_equal(again[name], values)
+    with pytest.raises(TypeError):
+        started(net, key="other weights")
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_the_engine_is_chosen_with_a_reason(monkeypatch):
+    net = network()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    found = engine.choose(net, precision="fp32", device="cpu")
+    assert (found.engine, found.why) == ("torch", "OpenVINO is not installed (requirements-openvino.txt)")
+    with pytest.raises(FeatureError, match="not installed"):
+        engine.choose(net, precision="fp32", device="cpu", engine="openvino")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    assert engine.choose(net, precision="fp32", device="cpu").engine == "openvino"
+    assert engine.choose(net, precision="fp16", device="cpu").engine == "torch"
+    with pytest.raises(FeatureError, match="Wanted 'auto' or one of torch, openvino"):
+        engine.choose(net, device="cpu", engine="tpu")

@@ -1,0 +1,31 @@
+"""Runs a network fast, for its features."""
+
+from features.engine.eager import TorchEngine
+from features.engine.reading import ENGINES, LOGITS, OPENVINO, POOLED, TORCH, Engine, Reading, choose, has_fast_bf16
+from features.network import ResidualNetwork
+
+__all__ = [
+    "ENGINES",
+    "LOGITS",
+    "OPENVINO",
+    "POOLED",
+    "TORCH",
+    "Engine",
+    "Reading",
+    "TorchEngine",
+    "choose",
+    "has_fast_bf16",
+    "start",
+]
+
+
+def start(network: ResidualNetwork, reading: Reading, shape: tuple[int, int, int], key: str = "") -> Engine:
+    """The engine of a reading, ready to run.
+
+    shape: (C, S, S) of one image. key: what the weights are known by, for what an engine keeps on disk.
+    """
+    if reading.engine == OPENVINO:
+        from features.engine.vino import OpenVinoEngine
+
+        return OpenVinoEngine(network, reading, shape, key)
+    return TorchEngine(network, reading)
