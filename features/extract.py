@@ -1,10 +1,13 @@
 """Runs a network over an image set: features of every stage, in memory or into a folder."""
 
+import os
 import shutil
+import sys
+import threading
 import time
 from collections.abc import Callable, Generator, Sequence, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -28,13 +31,14 @@ from features.zoo import Model
 
 DECODERS = 2
 AHEAD = 2
+LOWEST_PRIORITY = 19
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
     """Images ready for the network.
 
-    rows: (N,) int64, their positions in the image set; pixels: (N, C, S, S) float32.
+    rows: (N,) int64, their positions in the image set; pixels: (N, C, S, S) uint8, to be scaled.
     rejected: those that could not be read. seen: how many there were, readable or not.
     """
 
@@ -50,36 +54,52 @@ def batches(images: ImageSet, preprocessing: Preprocessing, size: int) -> Genera
     Images that cannot be read are left out of the pixels and listed in their batch; a batch can be empty.
     """
 
-    def prepare(row: int) -> Tensor | Rejected:
+    shape = (preprocessing.channels, preprocessing.crop, preprocessing.crop)
+
+    def prepare(row: int, place: np.ndarray) -> Rejected | None:
         try:
-            return preprocessing(images.open(row))
+            place[:] = preprocessing.framed(images.open(row)).numpy()
+            return None
         except ImageError as error:
             return Rejected(images.ids[row], str(error))
 
     starts = iter(range(0, len(images), size))
-    with ThreadPoolExecutor(DECODERS) as pool:
+    with ThreadPoolExecutor(DECODERS, initializer=_give_way) as pool:
 
-        def submit(start: int) -> tuple[range, list[Future[Tensor | Rejected]]]:
+        def submit(start: int) -> tuple[range, np.ndarray, list[Future[Rejected | None]]]:
             rows = range(start, min(start + size, len(images)))
-            return rows, [pool.submit(prepare, row) for row in rows]
+            # Filled by decoders: stacking with torch would wake its threads, which then spin on the decoders' cores.
+            pixels = np.empty((len(rows), *shape), np.uint8)
+            return rows, pixels, [pool.submit(prepare, row, place) for row, place in zip(rows, pixels, strict=True)]
 
         queue = [submit(start) for start in islice(starts, AHEAD)]
         try:
             while queue:
-                rows, futures = queue.pop(0)
+                rows, pixels, futures = queue.pop(0)
                 results = [future.result() for future in futures]
                 queue += [submit(start) for start in islice(starts, 1)]
-                yield _assemble(rows, results, preprocessing)
+                yield _assemble(rows, pixels, results)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _assemble(rows: range, results: Sequence[Tensor | Rejected], preprocessing: Preprocessing) -> Batch:
-    good = [(row, result) for row, result in zip(rows, results, strict=True) if isinstance(result, Tensor)]
-    rejected = tuple(result for result in results if isinstance(result, Rejected))
-    shape = (preprocessing.channels, preprocessing.crop, preprocessing.crop)
-    pixels = torch.stack([result for _, result in good]) if good else torch.empty(0, *shape)  # (N, C, S, S)
-    return Batch(np.array([row for row, _ in good], dtype=np.int64), pixels, rejected, len(rows))
+def _give_way() -> None:
+    """Let the network go first on the cores that this thread shares with it.
+
+    A decoder that interrupts one of its threads makes all of them wait. Where the network runs elsewhere, or waits for
+    the next batch, decoders have the cores to themselves. Only Linux has priorities of threads.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY)
+
+
+def _assemble(rows: range, pixels: np.ndarray, results: Sequence[Rejected | None]) -> Batch:
+    rejected = tuple(result for result in results if result is not None)
+    if rejected:
+        pixels = pixels[[result is None for result in results]]
+    good = [row for row, result in zip(rows, results, strict=True) if result is None]
+    return Batch(np.array(good, dtype=np.int64), torch.from_numpy(pixels), rejected, len(rows))
 
 
 def batch_size(preprocessing: Preprocessing) -> int:
@@ -121,7 +141,7 @@ def _through(
     with closing(batches(images, model.spec.preprocessing, size)) as stream:
         for batch in stream:
             if len(batch.rows):
-                work(batch.pixels.to(device))
+                work(model.spec.preprocessing.scaled(batch.pixels.to(device)))
             rows.append(batch.rows)
             rejected += batch.rejected
             done += batch.seen

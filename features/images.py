@@ -1,7 +1,6 @@
 """Turns the bytes of an image file into an upright RGB picture and into a network's input, safely."""
 
 import io
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -139,7 +138,23 @@ class Preprocessing:
 
     def __call__(self, image: Image.Image) -> "Tensor":
         """(C, S, S) float32, bit for bit what torchvision's `weights.transforms()` of the same settings gives."""
-        return self._preset()(image if self.channels == 3 else image.convert("L"))
+        return self.scaled(self.framed(image))
+
+    def framed(self, image: Image.Image) -> "Tensor":
+        """(C, S, S) uint8: scaled to size and cut, the part that takes time and is done image by image."""
+        from torchvision.transforms import InterpolationMode, functional
+
+        picture = image if self.channels == 3 else image.convert("L")
+        picture = functional.resize(picture, [self.resize], InterpolationMode(self.interpolation), antialias=True)
+        return functional.pil_to_tensor(functional.center_crop(picture, [self.crop]))
+
+    def scaled(self, pixels: "Tensor") -> "Tensor":
+        """(..., C, S, S) uint8 of any number of images -> the network's input, float32."""
+        import torch
+        from torchvision.transforms import functional
+
+        values = functional.convert_image_dtype(pixels, torch.float32)
+        return functional.normalize(values, list(self.mean), list(self.std), inplace=True)
 
     def batch(self, pictures: list[Image.Image]) -> "Tensor":
         """(N, C, S, S) float32 of N pictures."""
@@ -149,24 +164,7 @@ class Preprocessing:
 
     def visible(self, image: Image.Image) -> np.ndarray:
         """What the network sees of a picture: (S, S, 3) uint8, before normalisation."""
-        import torch
-
-        mean = torch.tensor(self.mean).view(-1, 1, 1)
-        std = torch.tensor(self.std).view(-1, 1, 1)
-        pixels = (self(image) * std + mean).clamp(0, 1).mul(255).round().to(torch.uint8)  # (C, S, S)
-        return pixels.expand(3, -1, -1).permute(1, 2, 0).numpy()  # (S, S, 3)
-
-    def _preset(self) -> Callable[[Image.Image], "Tensor"]:
-        from torchvision.transforms import InterpolationMode
-        from torchvision.transforms._presets import ImageClassification
-
-        return ImageClassification(
-            crop_size=self.crop,
-            resize_size=self.resize,
-            mean=self.mean,
-            std=self.std,
-            interpolation=InterpolationMode(self.interpolation),
-        )
+        return self.framed(image).expand(3, -1, -1).permute(1, 2, 0).numpy()  # (S, S, 3)
 
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
