@@ -14,6 +14,7 @@ PAGES = {  # a module of viz/pages, which is also the page's place in the URL: i
     "saliency": ("Saliency", ":material/visibility:"),
     "embed": ("Embedding", ":material/scatter_plot:"),
     "residual": ("Residual branches", ":material/alt_route:"),
+    "extract": ("Features", ":material/dataset:"),
 }
 
 

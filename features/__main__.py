@@ -5,11 +5,12 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from features.errors import FeatureError
+from features.files import place
 from features.progress import Progress, Result, Task, finish
 from features.recipe import Recipe
 
@@ -67,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     extract = add("extract", _extract, "Write the features of images to a folder; run it again to go on.")
     _add_source(extract)
     _add_model(extract)
-    extract.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the features go")
+    extract.add_argument("--out", type=place, required=True, metavar="DIR", help="where the features go")
     extract.add_argument(
         "--stages", type=_names, metavar="A,B", help="of stem, layer1, ..., pool, logits (default: every layer)"
     )
@@ -84,6 +85,9 @@ def _parser() -> argparse.ArgumentParser:
     extract.add_argument("--device", default="auto", metavar="X", help="cpu, cuda or auto (default: %(default)s)")
     extract.add_argument("--engine", default="auto", metavar="X", help="torch, openvino or auto: the fastest installed")
     extract.add_argument("--batch-size", type=_positive, metavar="N", help="images at a time (default: by their size)")
+    extract.add_argument("--cluster", default="none", choices=("none", "ray"), help="more machines than one, with Ray")
+    extract.add_argument("--ray-address", metavar="X", help="of a cluster (default: one on this machine)")
+    extract.add_argument("--workers", type=_positive, metavar="N", help="networks at a time on the cluster")
     extract.add_argument("--strict", action="store_true", help="fail if an image could not be read")
 
     convert = add("convert", _convert, "Write a folder of features anew in another format; its values stay the same.")
@@ -92,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the copy goes")
 
     info = add("info", _info, "Tell what a folder of features is.")
-    info.add_argument("folder", type=Path, metavar="DIR", help="what `extract` wrote")
+    info.add_argument("folder", type=place, metavar="DIR", help="what `extract` wrote")
     info.add_argument("--json", action="store_true", help="print JSON")
 
     train = add("train", _train, "Train a network on labelled images; run it again to go on after an interruption.")
@@ -233,7 +237,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 def _extract(options: argparse.Namespace) -> None:
-    from features import engine, extract
+    from features import engine, extract, store
     from features.datasets import open_images
 
     model = _load(options)
@@ -242,7 +246,7 @@ def _extract(options: argparse.Namespace) -> None:
         model.network, options.stages, options.pool, options.precision, options.device, options.engine
     )
     size = options.batch_size or extract.batch_size(model.spec.preprocessing)
-    plan = replace(extract.plan(model, images, reading, size), format=options.format)
+    plan = extract.plan(model, images, reading, size, options.format)
     widths = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in plan.shapes.items())
     print(
         f"{model.spec.name} on {len(images):,} images of {images.name}: {widths}; {reading.precision} on "
@@ -250,7 +254,17 @@ def _extract(options: argparse.Namespace) -> None:
         f"about {plan.bytes_in_all / 2**20:,.1f} MiB in {options.out}",
         file=sys.stderr,
     )
-    done = _show(extract.to_folder(model, images, reading, options.out, size, options.format))
+    if options.cluster == "none":
+        done = _show(extract.to_folder(model, images, reading, options.out, size, options.format))
+    else:
+        from features import distributed
+
+        if options.format != store.PARQUET:
+            raise FeatureError("A cluster writes Parquet. Leave --format away, and convert what comes out.")
+        cluster = distributed.Cluster(options.ray_address, options.workers)
+        done = _show(
+            distributed.to_folder(model, options.source, reading, options.out, cluster, size, options.data_root)
+        )
     print(f"{options.out}: {_rows(done)}, {_rate(done)}")
     if options.strict and done.n_rejected:
         raise FeatureError(f"{done.n_rejected} images could not be read; {options.out / 'rejected.parquet'} has them.")

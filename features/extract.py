@@ -177,15 +177,15 @@ def to_folder(
     Raises StoreError as `store.Claim` does, DatasetError if no image can be read, FeatureError as `features` does.
     """
     _need_images(images)
-    planned = plan(model, images, reading, size or batch_size(model.spec.preprocessing))
-    store.need_format(format, planned.dtype)
+    planned = plan(model, images, reading, size or batch_size(model.spec.preprocessing), format)
     if format == store.PARQUET:
         return (yield from _to_parts(model, images, reading, folder, planned))
-    with Claim(folder, replace(planned, format=format)) as claim:
+    with Claim(folder, planned) as claim:
         if claim.finished:
             return claim.finished
-        claim.need_room(planned.bytes_in_all + claim.manifest.bytes_in_all)
-        yield from _to_parts(model, images, reading, folder / store.PARTS, planned)
+        parts = replace(planned, format=store.PARQUET)
+        claim.need_room(planned.bytes_in_all + parts.bytes_in_all)
+        yield from _to_parts(model, images, reading, folder / store.PARTS, parts)
         manifest = yield from store.write_as(folder / store.PARTS, claim, images.open)
         shutil.rmtree(folder / store.PARTS)
         return manifest
@@ -196,25 +196,44 @@ def _to_parts(model: Model, images: ImageSet, reading: Reading, folder: Path, pl
         parts, missing = writer.manifest.parts, writer.missing()
         if not missing and (finished := store.read_manifest(folder)).complete:
             return finished
-        crop = model.spec.preprocessing.crop
-        runner = engine.start(model.network, reading, (model.spec.preprocessing.channels, crop, crop), model.digest)
+        read_part = PartReader(model, images, reading, planned)
         before = done = len(images) - sum(len(parts[number]) for number in missing)
         began = time.monotonic()
         for number in missing:
-            task = _read(model, images.take(parts[number]), runner, reading, planned.settings["batch_size"])
-            writer.write(number, (yield from _shifted(task, done, len(images))))
+            writer.write(number, (yield from _shifted(read_part(number), done, len(images))))
             done += len(parts[number])
         rate = (done - before) / max(time.monotonic() - began, 1e-9)
-        manifest = writer.finish(rate, {"runs_on": runner.name, "device": reading.device})
-    if not manifest.n_rows:
-        raise DatasetError(f"None of the {len(images)} images could be read: see {folder / store.REJECTED}.")
+        manifest = writer.finish(rate, read_part.made_with)
+    need_rows(manifest, folder)
     return manifest
 
 
-def plan(model: Model, images: ImageSet, reading: Reading, size: int) -> Manifest:
-    """What `to_folder` would write: shapes, numbers and sizes, before it starts."""
+def need_rows(manifest: Manifest, folder: Path) -> None:
+    """Raises DatasetError if no image could be read."""
+    if not manifest.n_rows:
+        raise DatasetError(f"None of the {manifest.n_images} images could be read: see {folder / store.REJECTED}.")
+
+
+class PartReader:
+    """Reads the parts of a plan, each by itself. made_with: what runs the network, and where."""
+
+    def __init__(self, model: Model, images: ImageSet, reading: Reading, planned: Manifest) -> None:
+        self.model, self.images, self.reading, self.planned = model, images, reading, planned
+        preprocessing = model.spec.preprocessing
+        shape = (preprocessing.channels, preprocessing.crop, preprocessing.crop)
+        self.runner = engine.start(model.network, reading, shape, model.digest)
+        self.made_with = {"runs_on": self.runner.name, "device": reading.device}
+
+    def __call__(self, number: int) -> Task[FeatureSet]:
+        images = self.images.take(self.planned.parts[number])
+        return _read(self.model, images, self.runner, self.reading, self.planned.settings["batch_size"])
+
+
+def plan(model: Model, images: ImageSet, reading: Reading, size: int, format: str = store.PARQUET) -> Manifest:
+    """What `to_folder` would write: shapes, numbers and sizes, before it starts. Raises StoreError if it cannot."""
     shapes = shapes_of(model, reading)
     dtype = "float16" if reading.pool == "none" else "float32"
+    store.need_format(format, dtype)
     classes = range(model.spec.architecture.classes or 0)
     return Manifest(
         settings={
@@ -234,6 +253,7 @@ def plan(model: Model, images: ImageSet, reading: Reading, size: int) -> Manifes
         labelled=images.labels is not None,
         n_images=len(images),
         part_images=store.part_images(shapes, dtype),
+        format=format,
     )
 
 

@@ -1,18 +1,64 @@
-"""Files that are whole or not there, and what identifies them."""
+"""Files that are whole or not there, on this machine or elsewhere, and what identifies them."""
 
 import hashlib
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any, cast
+
+from features.errors import FeatureError
+
+
+def place(text: str | Path) -> Path:
+    """A path, or what acts as one for an address such as 's3://bucket/folder' (any of fsspec's).
+
+    Raises FeatureError for an address if the library for them is not installed, or knows no such kind.
+    """
+    if "://" not in str(text):
+        return Path(text).expanduser()
+    try:
+        from upath import UPath
+
+        return cast(Path, UPath(str(text)))
+    except (ImportError, ValueError) as error:
+        raise FeatureError(
+            f"{text} cannot be used: {error}. Install requirements-ray.txt and fsspec's library for this kind of "
+            "address, or give a path."
+        ) from error
+
+
+def is_local(path: Path) -> bool:
+    """Whether a path lies in this machine's file system."""
+    return "://" not in str(path)
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[Any]:
+    """What libraries can read from that know local paths and open files."""
+    if is_local(path):
+        yield path
+    else:
+        with path.open("rb") as file:
+            yield file
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write to, which appears under its name when it is whole and not at all otherwise."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+        temporary.replace(path) if is_local(path) else temporary.rename(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file so that a crash leaves the old one or the new one, never a part, whoever else writes it."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with written_whole(path) as file:
+        file.write(data)
 
 
 def digest_of(path: Path) -> str:

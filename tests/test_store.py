@@ -204,7 +204,7 @@ def test_a_run_that_is_killed_while_it_writes_loses_and_repeats_no_row(number, t
     assert run(tmp_path / "out", -1) == 0
     assert run(tmp_path / "whole", -1) == 0
     same(FeatureSet.open(tmp_path / "out"), FeatureSet.open(tmp_path / "whole"))
-    assert not list((tmp_path / "out").glob("*.tmp"))
+    assert not list((tmp_path / "out").glob(".*.tmp"))
 
 
 def test_a_finished_run_is_not_done_again(tiny_model, tiny_images, tmp_path):
@@ -234,9 +234,10 @@ def test_two_runs_do_not_write_one_folder(tiny_model, tiny_images, tmp_path):
 
 def test_a_folder_of_other_things_is_left_alone(tiny_model, tiny_images, tmp_path):
     (tmp_path / "mine.txt").write_text("precious")
+    (tmp_path / ".mine.tmp").write_text("precious")
     with pytest.raises(StoreError, match="other things"):
         written(tiny_model, tiny_images, tmp_path)
-    assert (tmp_path / "mine.txt").read_text() == "precious"
+    assert (tmp_path / "mine.txt").read_text() == (tmp_path / ".mine.tmp").read_text() == "precious"
 
 
 # --- disks and damage -------------------------------------------------------------------------------------------------
@@ -254,11 +255,11 @@ def test_a_disk_that_fills_up_leaves_whole_parts_and_a_clear_error(
 ):
     write_table = pq.write_table
 
-    def full(table, path, **options):
-        if "part-00001" in str(path):
-            Path(path).write_bytes(b"PAR1 half of a")
+    def full(table, file, **options):
+        if "part-00001" in file.name:
+            file.write(b"PAR1 half of a")
             raise OSError(errno.ENOSPC, "No space left on device")
-        write_table(table, path, **options)
+        write_table(table, file, **options)
 
     monkeypatch.setattr(parquet.pq, "write_table", full)
     with pytest.raises(StoreError, match=r"No space left on device.*run the same command again"):

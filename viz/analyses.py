@@ -1,12 +1,16 @@
 """What networks compute for the pages, kept between reruns. Importing this takes PyTorch's seconds."""
 
+import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from features import catalogue, embed, extract, network, residual, saliency, zoo
 from features.datasets import ImageSet
+from features.engine import Reading
 from features.progress import Progress, Task
 from features.store import FeatureSet
 from viz import rasters
@@ -17,6 +21,7 @@ SHEET_COLUMNS = 100  # so that 10,000 pictures, the largest set, make a square s
 STRIP_LIMIT = 120
 LARGE_TILE, SMALL_TILE = 48, 32
 MANY = 3000
+PREVIEW_ROWS, PREVIEW_VALUES = 50, 64
 
 
 def fetch_job(name: str) -> Job:
@@ -84,3 +89,38 @@ def embed_job(
             features.stages[stage], method, neighbours, min_dist, seed, {**features.provenance, "stage": stage}
         ),
     )
+
+
+def extract_job(model: zoo.Model, images: ImageSet, reading: Reading, folder: Path, size: int, format: str) -> Job:
+    """Features written to a folder."""
+    return jobs().get(
+        f"extract {model.key} {images.digest} {reading} {folder} {size} {format}",
+        lambda: extract.to_folder(model, images, reading, folder, size, format),
+    )
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def preview(folder: str, stamp: float) -> pd.DataFrame:
+    """The first rows of a folder of features, each stage as a list of its first values. stamp: the manifest's time."""
+    found = FeatureSet.open(folder)
+    rows = range(min(PREVIEW_ROWS, len(found)))
+    table: dict[str, list] = {"id": list(found.ids[: len(rows)])}
+    if found.labels is not None:
+        table["label"] = [found.class_names[found.labels[row]] for row in rows]
+    if found.predictions is not None and found.confidences is not None:
+        table["prediction"] = [found.prediction_names[found.predictions[row]] for row in rows]
+        table["confidence"] = found.confidences[: len(rows)].tolist()
+    for name in found.stages:
+        values = found.read(name, 0, len(rows)).reshape(len(rows), -1)
+        table[name] = values[:, :PREVIEW_VALUES].astype(float).tolist()
+    return pd.DataFrame(table)
+
+
+def zipped(folder: Path) -> bytes:
+    """A folder's files in one archive."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for path in sorted(folder.iterdir()):
+            if not path.name.startswith("."):
+                archive.write(path, f"features/{path.name}")
+    return buffer.getvalue()

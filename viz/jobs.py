@@ -86,12 +86,18 @@ class Job:
         return self._cancelled.is_set()
 
     @property
-    def seconds_left(self) -> float | None:
-        """An estimate from the pace so far; None while there is none."""
+    def pace(self) -> float | None:
+        """Units per second so far; None while there is none."""
         if self.began is None or self.progress is None or self.progress.done <= self._done_before:
             return None
-        spent = time.monotonic() - self.began
-        return spent * (self.progress.total - self.progress.done) / (self.progress.done - self._done_before)
+        return (self.progress.done - self._done_before) / max(time.monotonic() - self.began, 1e-9)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """An estimate from the pace so far; None while there is none."""
+        if self.progress is None or self.pace is None:
+            return None
+        return (self.progress.total - self.progress.done) / self.pace
 
 
 class Jobs:

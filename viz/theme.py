@@ -77,3 +77,11 @@ def seconds(number: float) -> str:
     """90 -> '1 min 30 s'."""
     minutes, rest = divmod(round(number), 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def size(number: float) -> str:
+    """1234567 bytes -> '1.2 MB'."""
+    for unit, letters in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if number >= 0.9995 * unit:
+            return f"{number / unit:.2g} {letters}" if number < 10 * unit else f"{number / unit:,.0f} {letters}"
+    return f"{number:.0f} bytes"

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -123,17 +124,24 @@ def model() -> "Model":
     return analyses.model(None if said == AS_READ else said, str(path), path.stat().st_mtime)
 
 
-def images() -> ImageSet:
-    """The image set chosen in the sidebar. Raises FeatureError if it cannot be opened."""
-    source, limit = st.session_state["images"], st.session_state["limit"]
+def images(whole: bool = False) -> ImageSet:
+    """The image set chosen in the sidebar, cut to the chosen number or whole. Raises FeatureError if it cannot be
+    opened.
+    """
+    source, limit = st.session_state["images"], sys.maxsize if whole else st.session_state["limit"]
     if source == datasets.SAMPLE:
         return cache.images(source, limit, "")
     path = _inside_roots(st.session_state.get("folder") or "", "images", DatasetError)
     return cache.images(str(path), limit, cache.stamp(str(path)))
 
 
-def _inside_roots(text: str, what: str, error: type[FeatureError]) -> Path:
-    """A path that a visitor typed, if it exists inside the folders that the app may read."""
+def new_folder(text: str) -> Path:
+    """A folder that a visitor typed, which need not be there, inside the folders that the app may use."""
+    return _inside_roots(text, "folder", FeatureError, must_exist=False)
+
+
+def _inside_roots(text: str, what: str, error: type[FeatureError], must_exist: bool = True) -> Path:
+    """A path that a visitor typed, if it lies inside the folders that the app may read."""
     if not text.strip():
         raise error(f"No {what} chosen yet. Type a path in the sidebar, or upload.")
     roots = [Path(root).expanduser().resolve() for root in os.environ.get(ROOTS, "").split(os.pathsep) if root]
@@ -141,13 +149,13 @@ def _inside_roots(text: str, what: str, error: type[FeatureError]) -> Path:
     try:
         path = Path(text.strip()).expanduser().resolve()
         inside = any(path.is_relative_to(root) for root in (*roots, cache.uploads()))
-        there = inside and path.exists()
+        there = inside and (path.exists() or not must_exist)
     except (OSError, RuntimeError, ValueError) as problem:  # nobody's home, links in a circle, too long, a NUL
         raise error(f"{text} cannot be followed: {problem}. Check the path.") from problem
     if not inside:
         allowed = ", ".join(map(str, roots))
         raise error(
-            f"{text} lies outside the folders that this app may read ({allowed}). Set {ROOTS} to allow others "
+            f"{text} lies outside the folders that this app may use ({allowed}). Set {ROOTS} to allow others "
             "and start the app again."
         )
     if not there:
@@ -247,7 +255,8 @@ def _watch(key: str, _job: Job, what: str) -> None:
         left = _job.seconds_left
         parts = [f"{progress.done:,} of {progress.total:,} {_plural(progress.unit)}"]
         parts += [progress.note] if progress.note else []
-        parts += [f"about {theme.seconds(left)} left"] if left is not None else []
+        if left is not None and _job.pace is not None:
+            parts += [f"{_job.pace:,.3g} {_plural(progress.unit)}/s", f"about {theme.seconds(left)} left"]
         st.progress(min(1.0, progress.done / max(1, progress.total)), f"{what}: " + ", ".join(parts))
     if st.button("Cancel", key=f"cancel {key}", icon=":material/cancel:"):
         _job.cancel()

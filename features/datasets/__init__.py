@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from features import files
 from features.datasets import paths, tables, torchvision_sets
 from features.datasets.sets import ImageSet, Rejected, set_digest
 from features.errors import DatasetError, ImageError
@@ -24,8 +25,9 @@ def open_images(source: str, data_root: str | None = None, download: bool = Fals
     """Open a source of images.
 
     source: 'sample' (the bundled Fashion-MNIST test images), a folder (flat, or one folder per class), a .zip
-        of the same, a Parquet file or a folder of them with a column of image bytes, a .txt file with a path a line,
+        of the same, a Parquet file or folder of them with a column of image bytes, a .txt file with a path a line,
         or 'torchvision:NAME' / 'torchvision:NAME:SPLIT' (CIFAR10:test, FashionMNIST:train, ...).
+        Folders, Parquet and .txt files may also be addresses that fsspec knows, such as 's3://bucket/folder'.
     data_root: where the torchvision set lies. download: let torchvision fetch it if it is not there.
     Raises DatasetError if there is nothing to open.
     """
@@ -33,11 +35,11 @@ def open_images(source: str, data_root: str | None = None, download: bool = Fals
         return replace(paths.open_zip(SAMPLE_FILE), name="Fashion-MNIST sample")
     if source.startswith(TORCHVISION):
         return torchvision_sets.open_torchvision(source, data_root, download)
-    path = Path(source).expanduser()
+    path = files.place(source)
     if path.is_dir():
-        files = paths.image_files(path.resolve())
-        return paths.open_folder(path, files) if files or not tables.table_files(path) else tables.open_tables(path)
-    if path.is_file() and zipfile.is_zipfile(path):
+        found = paths.image_files(path.resolve())
+        return paths.open_folder(path, found) if found or not tables.table_files(path) else tables.open_tables(path)
+    if files.is_local(path) and path.is_file() and zipfile.is_zipfile(path):
         return paths.open_zip(path)
     if path.is_file() and path.suffix == tables.SUFFIX:
         return tables.open_tables(path)
@@ -53,8 +55,8 @@ def open_images(source: str, data_root: str | None = None, download: bool = Fals
 def stamp(path: Path) -> str:
     """Hexadecimal SHA-256 that changes when the files at a path do: names, sizes and times, without opening them."""
     root = path.resolve()
-    files = [*paths.image_files(root), *tables.table_files(root)] if root.is_dir() else [root]
-    return set_digest([str(file) for file in files], [paths.mark(file) for file in files])
+    found = [*paths.image_files(root), *tables.table_files(root)] if root.is_dir() else [root]
+    return set_digest([str(file) for file in found], [paths.mark(file) for file in found])
 
 
 def open_uri(uri: str) -> Image.Image:
@@ -66,5 +68,5 @@ def open_uri(uri: str) -> Image.Image:
     if kind == "zip":
         return paths.open_member(Path(file), inner)
     if kind == "parquet":
-        return tables.open_row(Path(file), int(inner))
-    return paths.open_file(Path(uri), uri)
+        return tables.open_row(files.place(file), int(inner))
+    return paths.open_file(files.place(uri), uri)

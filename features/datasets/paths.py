@@ -9,18 +9,16 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
-from features import images
+from features import files, images
 from features.datasets.sets import ImageSet, labelled, with_labels
 from features.errors import DatasetError, ImageError
 
 
-def open_folder(root: Path, files: list[Path]) -> ImageSet:
-    """files: what `image_files` found there."""
+def open_folder(root: Path, found: list[Path]) -> ImageSet:
+    """found: what `image_files` found there."""
     root = root.resolve()
-    marks = [mark(file) for file in files]
-    ids = [file.relative_to(root).as_posix() for file in files]
-
-    return _of_files(root.name, str(root), files, ids, marks)
+    ids = [file.relative_to(root).as_posix() for file in found]
+    return _of_files(root.name, str(root), found, ids)
 
 
 def open_list(path: Path) -> ImageSet:
@@ -32,8 +30,7 @@ def open_list(path: Path) -> ImageSet:
         raise DatasetError(f"{path} cannot be read: {error.strerror}. Allow it.") from error
     cells = [line.split("\t") for line in lines]
     names = [line[0].strip() for line in cells]
-    files = [root / name for name in names]
-    found = _of_files(path.stem, str(path), files, names, [mark(file) for file in files])
+    found = _of_files(path.stem, str(path), [root / name for name in names], names)
     if len(set(names)) < len(names):
         twice = next(name for name, count in Counter(names).items() if count > 1)
         raise DatasetError(f"{path} names {twice} more than once. Take the repetitions out.")
@@ -43,11 +40,12 @@ def open_list(path: Path) -> ImageSet:
     return with_labels(found, labels) if labels else found
 
 
-def _of_files(name: str, where: str, files: list[Path], ids: list[str], marks: list[str]) -> ImageSet:
+def _of_files(name: str, where: str, places: list[Path], ids: list[str]) -> ImageSet:
     def opener(index: int) -> Image.Image:
-        return open_file(files[index], ids[index])
+        return open_file(places[index], ids[index])
 
-    return replace(labelled(name, where, ids, marks, opener), locate=lambda index: str(files[index]))
+    found = labelled(name, where, ids, [mark(file) for file in places], opener)
+    return replace(found, locate=lambda index: str(places[index]))
 
 
 def open_file(file: Path, name: str) -> Image.Image:
@@ -69,6 +67,9 @@ def mark(file: Path) -> str:
 
 def image_files(root: Path) -> list[Path]:
     """The images below a folder, in the order of their paths."""
+    if not files.is_local(root):
+        inside = (file for file in root.rglob("*") if _looks_like_image(file.relative_to(root).as_posix()))
+        return sorted((file for file in inside if file.is_file()), key=str)
     found = []
 
     def unreadable(error: OSError) -> None:

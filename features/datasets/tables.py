@@ -16,6 +16,7 @@ from PIL import Image
 from features import images
 from features.datasets.sets import ImageSet, set_digest, with_labels
 from features.errors import DatasetError, ImageError
+from features.files import readable
 
 SUFFIX = ".parquet"
 ID_COLUMNS = ("id", "image_id", "file_name", "filename", "path")
@@ -27,7 +28,7 @@ def table_files(path: Path) -> list[Path]:
     """The Parquet files at a path: itself, or those in a folder, in the order of their names, with absolute paths."""
     path = path.resolve()
     found = [path] if path.is_file() else [file for file in path.rglob(f"*{SUFFIX}") if not file.name.startswith(".")]
-    return sorted(file for file in found if file.suffix == SUFFIX)
+    return sorted((file for file in found if file.suffix == SUFFIX), key=str)
 
 
 def open_tables(path: Path) -> ImageSet:
@@ -76,11 +77,13 @@ class _Column:
         sizes: list[int] = []
         try:
             for file in files:
-                metadata = pq.read_metadata(file)
+                with readable(file) as opened:
+                    metadata = pq.read_metadata(opened)
                 rows = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
                 self.groups += [(file, number, sum(rows[:number])) for number in range(len(rows))]
                 sizes += rows
-            self.schema = pq.read_schema(files[0])
+            with readable(files[0]) as opened:
+                self.schema = pq.read_schema(opened)
         except (OSError, pa.ArrowException) as error:
             raise DatasetError(f"{where} cannot be read as Parquet: {error}. Copy it again.") from error
         self.starts = np.cumsum([0, *sizes])  # (groups + 1,)
@@ -114,7 +117,7 @@ class _Column:
         with self._lock:
             if key not in self._kept:
                 wanted = f"{self.name}.bytes" if self.nested else self.name
-                with pq.ParquetFile(file) as opened:
+                with readable(file) as source, pq.ParquetFile(source) as opened:
                     self._kept[key] = opened.read_row_group(number, columns=[wanted])[self.name]
                 while len(self._kept) > GROUPS_KEPT:
                     self._kept.popitem(last=False)
@@ -158,8 +161,11 @@ class _Column:
         return (names, numbers) if numbers.max() < len(names) else None
 
     def _whole(self, name: str) -> list:
-        columns = [pq.read_table(file, columns=[name]).column(0) for file in self.files]
-        return [value for column in columns for value in column.to_pylist()]
+        values: list = []
+        for file in self.files:
+            with readable(file) as source:
+                values += pq.read_table(source, columns=[name]).column(0).to_pylist()
+        return values
 
 
 def _holds_bytes(kind: pa.DataType) -> bool:

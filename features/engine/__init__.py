@@ -1,7 +1,20 @@
 """Runs a network fast, for its features."""
 
 from features.engine.eager import TorchEngine
-from features.engine.reading import ENGINES, LOGITS, OPENVINO, POOLED, TORCH, Engine, Reading, choose, has_fast_bf16
+from features.engine.reading import (
+    ENGINES,
+    LOGITS,
+    OPENVINO,
+    POOLED,
+    POOLS,
+    PRECISIONS,
+    TORCH,
+    Engine,
+    Reading,
+    choose,
+    has_fast_bf16,
+    stages_of,
+)
 from features.network import ResidualNetwork
 
 __all__ = [
@@ -9,12 +22,15 @@ __all__ = [
     "LOGITS",
     "OPENVINO",
     "POOLED",
+    "POOLS",
+    "PRECISIONS",
     "TORCH",
     "Engine",
     "Reading",
     "TorchEngine",
     "choose",
     "has_fast_bf16",
+    "stages_of",
     "start",
 ]
 

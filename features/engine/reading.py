@@ -51,7 +51,7 @@ def choose(
 
     Raises FeatureError for stages, pools, precisions, devices and engines that do not exist here.
     """
-    known = ("stem", *network.stage_names, POOLED, *((LOGITS,) if network.classifier is not None else ()))
+    known = stages_of(network)
     wanted = tuple(dict.fromkeys(stages)) if stages is not None else network.stage_names
     unknown = [name for name in wanted if name not in known]
     if unknown or not wanted:
@@ -69,6 +69,11 @@ def choose(
     if precision not in PRECISIONS:
         raise FeatureError(f"The precision is {precision!r}. Wanted 'auto' or one of {', '.join(PRECISIONS)}.")
     return Reading(wanted, pool, precision, str(place), *_choose_engine(engine, place.type, precision))
+
+
+def stages_of(network: ResidualNetwork) -> tuple[str, ...]:
+    """Everything that can be read off a network, in its order."""
+    return ("stem", *network.stage_names, POOLED, *((LOGITS,) if network.classifier is not None else ()))
 
 
 def _choose_engine(engine: str, device: str, precision: str) -> tuple[str, str]:

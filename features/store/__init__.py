@@ -22,6 +22,7 @@ stopped.
 
 from features.store.formats import FORMATS, PARQUET, TENSORBOARD, convert, need_format, write_as
 from features.store.manifest import (
+    MANIFEST,
     PARTS,
     REJECTED,
     Manifest,
@@ -30,13 +31,14 @@ from features.store.manifest import (
     read_manifest,
     unique_names,
 )
-from features.store.parquet import Writer
+from features.store.parquet import Writer, write_part
 from features.store.projector import SPRITE
 from features.store.sets import FeatureSet
 from features.store.taking import Claim
 
 __all__ = [
     "FORMATS",
+    "MANIFEST",
     "PARQUET",
     "PARTS",
     "REJECTED",
@@ -53,4 +55,5 @@ __all__ = [
     "read_manifest",
     "unique_names",
     "write_as",
+    "write_part",
 ]

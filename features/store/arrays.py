@@ -20,11 +20,10 @@ ALIGNMENT = 8  # of the data of a safetensors file
 
 def blocks(found: FeatureSet, manifest: Manifest, stage: str) -> Iterator[np.ndarray]:
     """A stage's rows in their order, in blocks of at most 64 MiB."""
-    assert isinstance(found.stages, Stages)
     row_bytes = prod(manifest.shapes[stage]) * np.dtype(manifest.dtype).itemsize
     step = max(1, PART_BYTES // row_bytes)
     for start in range(0, len(found), step):
-        yield found.stages.read(stage, start, min(start + step, len(found)))
+        yield found.read(stage, start, min(start + step, len(found)))
 
 
 def write_npy(found: FeatureSet, manifest: Manifest, folder: Path) -> Iterator[int]:

@@ -123,14 +123,13 @@ def _write_rows(found: FeatureSet, manifest: Manifest, path: Path, rows: np.ndar
 
 
 def _to_parts(found: FeatureSet, manifest: Manifest, old: Manifest, folder: Path) -> Task[Manifest]:
-    assert isinstance(found.stages, Stages)
     lost = np.setdiff1d(np.arange(manifest.n_images), found.rows)  # (R,) positions of what was rejected
     with closing(parquet.Writer(folder, manifest)) as writer:
         for number in writer.missing():
             images = writer.manifest.parts[number]
             start, stop = np.searchsorted(found.rows, [images.start, images.stop])
             first, last = np.searchsorted(lost, [images.start, images.stop])
-            stages = {name: found.stages.read(name, start, stop) for name in manifest.shapes}
+            stages = {name: found.read(name, start, stop) for name in manifest.shapes}
             writer.write(number, _slice(found, stages, images.start, slice(start, stop), found.rejected[first:last]))
             yield Progress(images.stop, manifest.n_images, "image", "writing")
         return writer.finish(old.images_per_second, old.made_with)

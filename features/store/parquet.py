@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from features import files
 from features.datasets import Rejected
 from features.store.manifest import REJECTED, Manifest, StoreError
 from features.store.sets import FeatureSet, Stages
@@ -47,8 +48,7 @@ class Writer:
 
     def write(self, number: int, part: FeatureSet) -> None:
         """Write one part: the readable images of `manifest.parts[number]`, with rows that count from the first."""
-        with clear_errors(self.folder):
-            write_table(_table(part, self.manifest), self._path(number))
+        write_part(self.folder, self.manifest, number, part)
 
     def finish(self, images_per_second: float | None, made_with: dict[str, Any]) -> Manifest:
         """Collect what was rejected and close the manifest. Every part must be there."""
@@ -74,18 +74,25 @@ class Writer:
         return part_path(self.folder, number)
 
 
+def write_part(folder: Path, manifest: Manifest, number: int, part: FeatureSet) -> None:
+    """As `Writer.write`, for a process that works for the one that has the Writer."""
+    with clear_errors(folder):
+        write_table(_table(part, manifest), part_path(folder, number))
+
+
 def part_path(folder: Path, number: int) -> Path:
     return folder / f"part-{number:05d}.parquet"
 
 
 def write_table(table: pa.Table, path: Path) -> None:
     """Write a table as one row group, whole or not at all."""
-    temporary = path.with_suffix(".tmp")
-    try:
-        pq.write_table(table, temporary, row_group_size=max(1, len(table)))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with files.written_whole(path) as file:
+        pq.write_table(table, file, row_group_size=max(1, len(table)))
+
+
+def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
+    with files.readable(path) as file:
+        return pq.read_table(file, columns=columns)
 
 
 def write_rejected(rejected: list[Rejected] | tuple[Rejected, ...], folder: Path) -> None:
@@ -147,7 +154,7 @@ def opened(folder: Path, manifest: Manifest) -> FeatureSet:
         np.setdiff1d(np.arange(len(images)), [entry[0] for entry in part["rejected"]]) + images.start
         for images, part in zip(manifest.parts, about, strict=True)
     ]
-    table = pa.concat_tables([pq.read_table(path, columns=list(FIXED)).replace_schema_metadata() for path in paths])
+    table = pa.concat_tables([read_table(path, list(FIXED)).replace_schema_metadata() for path in paths])
     rejected = tuple(Rejected(entry[1], entry[2]) for part in about for entry in part["rejected"])
     return as_set(table, np.concatenate(rows).astype(np.int64), ParquetStages(folder, manifest), rejected)
 
@@ -172,12 +179,13 @@ def as_set(table: pa.Table, rows: np.ndarray, stages: Stages, rejected: tuple[Re
 
 
 def read_rejected(folder: Path) -> tuple[Rejected, ...]:
-    table = pq.read_table(folder / REJECTED)
+    table = read_table(folder / REJECTED)
     return tuple(map(Rejected, table["id"].to_pylist(), table["reason"].to_pylist()))
 
 
 def _about(path: Path) -> dict[str, Any]:
-    metadata = pq.read_schema(path).metadata or {}
+    with files.readable(path) as file:
+        metadata = pq.read_schema(file).metadata or {}
     if OURS not in metadata:
         raise StoreError(f"{path} was not written by this program. Delete it, and run the same command again.")
     return json.loads(metadata[OURS])
@@ -201,7 +209,7 @@ class ParquetStages(Stages):
         found = np.empty((stop - start, *shape), self.manifest.dtype)
         first, end = np.searchsorted(self._ends, [start, stop], side="right")
         for number in range(first, min(end + 1, len(self._ends))):
-            column = pq.read_table(part_path(self.folder, number), columns=[stage])[stage].combine_chunks()
+            column = read_table(part_path(self.folder, number), [stage])[stage].combine_chunks()
             values = column.flatten().to_numpy().reshape(-1, *shape)
             begins = int(self._ends[number]) - len(values)
             here = values[max(0, start - begins) : max(0, stop - begins)]

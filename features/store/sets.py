@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from features import files
 from features.datasets import Rejected
 from features.store.manifest import Manifest
 
@@ -17,7 +18,7 @@ class FeatureSet:
     """Features and predictions of N images.
 
     stages: name -> (N, D) float32, or (N, C, H, W) float16 where the maps were not pooled; a set that was opened
-        from disk reads a stage whenever it is asked for, and a part of one with `stages.read(name, start, stop)`.
+        from disk reads a stage whenever it is asked for, and a part of one with `read`.
     rows: (N,) int64 positions in the image set, ascending; ids, uris: their names and where they lie.
     labels: (N,) int64 into class_names, or None.
     predictions: (N,) int64 into prediction_names, confidences: (N,) float32, the softmax of the predicted class in
@@ -41,14 +42,20 @@ class FeatureSet:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def read(self, stage: str, start: int, stop: int) -> np.ndarray:
+        """Rows [start, stop) of a stage; of a set on disk no more than these are read."""
+        if isinstance(self.stages, Stages):
+            return self.stages.read(stage, start, stop)
+        return self.stages[stage][start:stop]
+
     @staticmethod
     def open(folder: Path | str) -> "FeatureSet":
-        """A set that was written to a folder, in whatever format. Raises StoreError if there is none, or not a whole
-        one.
+        """A set that was written to a folder, in whatever format; Parquet also from an address such as 's3://...'.
+        Raises StoreError if there is none, or not a whole one.
         """
         from features.store.formats import opened
 
-        return opened(Path(folder).expanduser())
+        return opened(files.place(folder))
 
 
 class Stages(Mapping[str, np.ndarray], ABC):

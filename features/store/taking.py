@@ -1,16 +1,20 @@
 """Takes a folder for one run: one writer at a time, nothing of others touched, room on the disk."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 
 from filelock import FileLock, Timeout
 
+from features import files
 from features.store.manifest import MANIFEST, PARTS, Manifest, StoreError, read_manifest
 
+# What a run that was killed while it wrote leaves behind.
+LEFT_BEHIND = re.compile(r"\.(part-\d+\.parquet|manifest\.json|rejected\.parquet|rows\.parquet)\.[0-9a-f]{32}\.tmp")
 LOCK, MAKING = ".lock", ".making"  # MAKING stands in a folder whose files are being written in one go
 
 
@@ -27,9 +31,10 @@ class Claim:
         self.folder, self.manifest = folder, manifest
         with clear_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(folder / LOCK, timeout=0)  # let go of by the system if this process dies
+            # Let go of by the system if this process dies. Object stores have none.
+            self._lock = FileLock(folder / LOCK, timeout=0) if files.is_local(folder) else nullcontext()
             try:
-                self._lock.acquire()
+                self._lock.__enter__()
             except Timeout as error:
                 raise StoreError(
                     f"Another run is writing to {folder}. Wait for it, or choose another folder."
@@ -46,11 +51,14 @@ class Claim:
         return self.old if self.old is not None and self.old.complete else None
 
     def _earlier(self) -> Manifest | None:
+        others = {entry.name for entry in self.folder.iterdir()} - {LOCK, PARTS}
+        for name in [name for name in others if LEFT_BEHIND.fullmatch(name)]:
+            (self.folder / name).unlink()
+            others.remove(name)
         if (self.folder / MANIFEST).exists():
             old = read_manifest(self.folder)
             self._need_same(old)
             return old
-        others = {entry.name for entry in self.folder.iterdir()} - {LOCK, PARTS}
         if others and MAKING not in others:
             raise StoreError(f"{self.folder} holds other things than features. Choose a new or an empty folder.")
         return None
@@ -68,7 +76,9 @@ class Claim:
             )
 
     def need_room(self, size: int) -> None:
-        """Raises StoreError if the disk has less than `size` bytes free."""
+        """Raises StoreError if the disk has less than `size` bytes free; other stores are not asked."""
+        if not files.is_local(self.folder):
+            return
         free = shutil.disk_usage(self.folder).free
         if size > free:
             raise StoreError(
@@ -86,7 +96,7 @@ class Claim:
 
     def close(self) -> None:
         """Let others write to the folder."""
-        self._lock.release()
+        self._lock.__exit__(None, None, None)
 
     def __enter__(self) -> "Claim":
         return self

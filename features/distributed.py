@@ -1,0 +1,146 @@
+"""The extraction of `extract` on a Ray cluster: every part of the plan is read and written by itself.
+
+An extra (requirements-ray.txt). The parts are the same as on one machine, so a run can be begun on one and gone on with
+on the other, and a worker that dies takes nothing with it but the part that it had begun, which another reads again.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from features import datasets, extract, store
+from features.engine import Reading
+from features.errors import DatasetError, FeatureError
+from features.progress import Progress, Task, finish
+from features.store import Manifest, Writer
+from features.zoo import Model
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A Ray cluster. address: None starts one on this machine. workers: networks at a time, None for as many as fit."""
+
+    address: str | None = None
+    workers: int | None = None
+
+
+def to_folder(
+    model: Model,
+    source: str,
+    reading: Reading,
+    folder: Path,
+    cluster: Cluster,
+    size: int | None = None,
+    data_root: str | None = None,
+) -> Task[Manifest]:
+    """Read a source of images into a folder of Parquet parts, as `extract.to_folder` does, on all workers of a cluster.
+
+    source, folder: must be the same from every machine, on a shared file system or as fsspec's addresses ('s3://...').
+    Raises StoreError and DatasetError as `extract.to_folder` does, FeatureError if Ray is not there or a worker fails.
+    """
+    images = datasets.open_images(source, data_root)
+    planned = extract.plan(model, images, reading, size or extract.batch_size(model.spec.preprocessing))
+    with closing(Writer(folder, planned)) as writer:
+        missing = writer.missing()
+        if not missing and (finished := store.read_manifest(folder)).complete:
+            return finished
+        before = done = len(images) - sum(len(planned.parts[number]) for number in missing)
+        began, made_with = time.monotonic(), {}
+        yield Progress(done, len(images), "image", "starting Ray")
+        for row in _run(missing, _Work(model, source, data_root, images.digest, reading, planned, folder), cluster):
+            done += len(planned.parts[row["part"]])
+            made_with = {"runs_on": row["runs_on"], "device": row["device"]}
+            yield Progress(done, len(images), "image")
+        rate = (done - before) / max(time.monotonic() - began, 1e-9)
+        manifest = writer.finish(rate, made_with | {"cluster": "ray"})
+    extract.need_rows(manifest, folder)
+    return manifest
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """All that a worker needs; the images are opened again there."""
+
+    model: Model
+    source: str
+    data_root: str | None
+    images_digest: str
+    reading: Reading
+    planned: Manifest
+    folder: Path
+
+
+def _run(parts: list[int], work: _Work, cluster: Cluster) -> Iterator[dict[str, Any]]:
+    """Reports of the parts, in the order in which they are finished."""
+    try:
+        import ray
+    except ImportError as error:
+        raise FeatureError(f"Ray is not installed ({error}). Run `pip install -r requirements-ray.txt`.") from error
+    from ray.exceptions import RayError
+
+    started = not ray.is_initialized()
+    try:
+        if started:
+            ray.init(cluster.address, include_dashboard=False, log_to_driver=False, configure_logging=False)
+        on_gpu = work.reading.device.startswith("cuda")
+        threads = 1 if on_gpu else _threads(cluster)
+        rows = ray.data.from_items([{"part": number} for number in parts], override_num_blocks=len(parts))
+        reports = rows.map_batches(
+            _Worker,
+            batch_size=1,
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=cluster.workers or len(parts)),
+            fn_constructor_args=(ray.put(work), threads),
+            num_cpus=threads,
+            num_gpus=1 if on_gpu else 0,
+        )
+        yield from reports.iter_rows()
+    except (RayError, ConnectionError) as error:
+        cause = getattr(error, "cause", None)
+        if isinstance(cause, FeatureError):
+            raise cause from error
+        raise FeatureError(
+            f"The cluster stopped: {error}. Finished parts are whole: run the same command again to go on."
+        ) from error
+    finally:
+        if started:
+            ray.shutdown()
+
+
+def _threads(cluster: Cluster) -> int:
+    """Cores of each worker: a machine's, divided among the workers that were asked for."""
+    import ray
+
+    per_machine = min(node["Resources"].get("CPU", 1) for node in ray.nodes() if node["Alive"])
+    machines = sum(node["Alive"] for node in ray.nodes())
+    workers_here = -(-(cluster.workers or machines) // machines)
+    return max(1, int(per_machine) // workers_here)
+
+
+class _Worker:
+    """One network on one machine, for as many parts as it gets."""
+
+    def __init__(self, work: Any, threads: int) -> None:
+        import ray
+        import torch
+
+        self.work: _Work = ray.get(work)
+        torch.set_num_threads(threads)
+        images = datasets.open_images(self.work.source, self.work.data_root)
+        if images.digest != self.work.images_digest:
+            raise DatasetError(
+                f"{self.work.source} holds other images on {ray.util.get_node_ip_address()} than where this was "
+                "started. Give a place that is the same from every machine."
+            )
+        self.read_part = extract.PartReader(self.work.model, images, self.work.reading, self.work.planned)
+
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list]:
+        for number in batch["part"].tolist():
+            part = finish(self.read_part(number))
+            store.write_part(self.work.folder, self.work.planned, number, part)
+        made_with = {name: [value] * len(batch["part"]) for name, value in self.read_part.made_with.items()}
+        return {"part": batch["part"].tolist(), **made_with}

@@ -1,0 +1,176 @@
+"""The page that writes the features of images to files."""
+
+import hashlib
+from pathlib import Path
+
+import streamlit as st
+
+from features import engine, extract, store, zoo
+from features.datasets import ImageSet
+from features.engine import Reading
+from features.errors import FeatureError
+from features.network import device_of
+from features.store import Manifest
+from viz import analyses, cache, theme, widgets
+
+DOWNLOAD_BYTES = 500 * 2**20  # a download is held in the server's memory
+PRECISIONS = ("auto", *engine.PRECISIONS)
+FORMAT_HELP = """
+- **parquet**: for DuckDB, pandas, Polars, Hugging Face datasets and Ray
+- **npy**: a memory-mappable array per stage
+- **npz**: one archive for NumPy
+- **safetensors**: one file of tensors
+- **tensorboard**: for the Embedding Projector
+"""
+
+
+def render() -> None:
+    """Choose stages and a format, see what it will take, run it, look at it, and take it away."""
+    st.title("Take the features away")
+    with widgets.show_errors():
+        model, images = widgets.model(), widgets.images()
+        reading, format = _settings(model)
+        images = _all_or_sample(images)
+        size = extract.batch_size(model.spec.preprocessing)
+        plan = extract.plan(model, images, reading, size, format)
+        folder = _folder(plan)
+        _say(plan, reading, images, folder)
+        if _asked(plan, folder):
+            job = analyses.extract_job(model, images, reading, folder, size, format)
+            _result(widgets.result(job, f"Reading {len(images):,} images"), folder)
+
+
+def _settings(model: zoo.Model) -> tuple[Reading, str]:
+    known = engine.stages_of(model.network)
+    chosen = st.session_state.get("stages")
+    if chosen and not set(chosen) <= set(known):
+        del st.session_state["stages"]  # the network before this one had others
+    stages = st.pills(
+        "Stages",
+        known,
+        selection_mode="multi",
+        default=list(model.network.stage_names),
+        key="stages",
+        bind="query-params",
+        help="pool is what the classifier sees, logits what it says. All chosen stages are read in one pass.",
+    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        pool = st.segmented_control(
+            "Pooling",
+            engine.POOLS,
+            default="mean",
+            key="pool",
+            bind="query-params",
+            required=True,
+            help="How a stage's map becomes a vector; none keeps the whole map, in half precision.",
+        )
+        format = st.segmented_control(
+            "Format", store.FORMATS, default=store.PARQUET, key="format", bind="query-params", required=True,
+            help=FORMAT_HELP,
+        )  # fmt: skip
+        with st.popover("Settings", icon=":material/tune:"):
+            precision = st.segmented_control(
+                "Precision", PRECISIONS, default="auto", key="precision", bind="query-params", required=True,
+                help="auto takes bf16 where the hardware is fast at it: cosine with fp32 0.9999 or more.",
+            )  # fmt: skip
+            runner = st.segmented_control(
+                "Engine", ("auto", *engine.ENGINES), default="auto", key="engine", bind="query-params", required=True,
+                help="OpenVINO is the fastest on CPUs, where it is installed.",
+            )  # fmt: skip
+    if not stages:
+        raise FeatureError("No stage is chosen. Choose at least one.")
+    ordered = [name for name in known if name in stages]
+    device = str(device_of(model.network))
+    return engine.choose(model.network, ordered, pool, precision, device, runner), format
+
+
+def _all_or_sample(images: ImageSet) -> ImageSet:
+    whole = widgets.images(whole=True)
+    if len(whole) == len(images):
+        return images
+    label = f"All {len(whole):,} images of the set, not only the sample of {len(images):,}"
+    return whole if st.toggle(label, key="whole", bind="query-params") else images
+
+
+def _folder(plan: Manifest) -> Path:
+    kept = st.text_input(
+        "Folder",
+        key="out",
+        bind="query-params",
+        placeholder="kept by the server until it ends",
+        help="On the machine that runs the app. A run that was stopped goes on there.",
+    )
+    if kept.strip():
+        return widgets.new_folder(kept)
+    name = hashlib.sha256(repr(plan.without_results()).encode()).hexdigest()[:16]
+    return cache.uploads() / f"features-{name}"
+
+
+def _say(plan: Manifest, reading: Reading, images: ImageSet, folder: Path) -> None:
+    widths = ", ".join(f"{name} {theme.shape(shape)}" for name, shape in plan.shapes.items())
+    st.markdown(
+        f"**{len(images):,}** images of {widgets.escape(images.name)}: {widgets.escape(widths)}. "
+        f"About **{theme.size(plan.bytes_in_all)}** in `{folder}`."
+    )
+    st.caption(f"In {reading.precision} on {reading.device} with {reading.engine}: {widgets.escape(reading.why)}.")
+
+
+def _asked(plan: Manifest, folder: Path) -> bool:
+    """Whether this very run was asked for in this session, or is finished already."""
+    key = f"{folder} {plan.without_results()}"
+    if st.session_state.get("extract_asked") != key and not _finished(plan, folder):
+        if not st.button("Extract", type="primary", icon=":material/play_arrow:"):
+            return False
+        st.session_state["extract_asked"] = key
+        st.rerun()
+    return True
+
+
+def _finished(plan: Manifest, folder: Path) -> bool:
+    try:
+        found = store.read_manifest(folder)
+    except FeatureError:
+        return False
+    return found.complete and found.without_results() == plan.without_results()
+
+
+def _result(done: Manifest, folder: Path) -> None:
+    files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    size = sum(path.stat().st_size for path in files)
+    with st.container(horizontal=True):
+        st.metric("Rows", f"{done.n_rows:,}", width="content")
+        st.metric("Rejected", f"{done.n_rejected:,}", help="Images that could not be read.", width="content")
+        st.metric("Images per second", f"{done.images_per_second or 0:,.0f}", width="content")
+        st.metric("On disk", theme.size(size), width="content")
+    if done.sampled:
+        st.info("The Projector draws at most 100,000 points: these are a sample, each class with its share.")
+    if size <= DOWNLOAD_BYTES:
+        st.download_button(
+            "Download all files (zip)",
+            lambda: analyses.zipped(folder),
+            file_name=f"features-{done.settings['model']}.zip",
+            mime="application/zip",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+    else:
+        st.caption(f"Too large to send through the browser. The files lie in `{folder}`.")
+    st.subheader("The first rows")
+    preview = analyses.preview(str(folder), (folder / store.MANIFEST).stat().st_mtime)
+    st.dataframe(
+        preview,
+        hide_index=True,
+        column_config={
+            "confidence": st.column_config.NumberColumn(format="percent"),
+            **{name: st.column_config.BarChartColumn(help=f"{theme.shape(shape)} values, the first of them")
+               for name, shape in done.shapes.items()},
+        },
+    )  # fmt: skip
+    with st.expander("Read it in Python"):
+        st.code(
+            f"from features.store import FeatureSet\n\nfound = FeatureSet.open({str(folder)!r})\n"
+            f"found.ids, found.labels, found.predictions\nfound.stages[{next(iter(done.shapes))!r}]  # (N, ...)",
+            language="python",
+        )
+    with st.expander("What made it"):
+        st.json({**done.settings, **done.made_with})
