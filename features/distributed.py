@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from features import datasets, extract, store
+from features.datasets import ImageSet
 from features.engine import Reading
 from features.errors import DatasetError, FeatureError
 from features.progress import Progress, Task, finish
@@ -53,6 +54,8 @@ def to_folder(
         began, made_with = time.monotonic(), {}
         yield Progress(done, len(images), "image", "starting Ray")
         for row in _run(missing, _Work(model, source, data_root, images.digest, reading, planned, folder), cluster):
+            if row["error"]:
+                raise FeatureError(row["error"])
             done += len(planned.parts[row["part"]])
             made_with = {"runs_on": row["runs_on"], "device": row["device"]}
             yield Progress(done, len(images), "image")
@@ -100,11 +103,9 @@ def _run(parts: list[int], work: _Work, cluster: Cluster) -> Iterator[dict[str, 
         )
         yield from reports.iter_rows()
     except (RayError, ConnectionError) as error:
-        cause = getattr(error, "cause", None)
-        if isinstance(cause, FeatureError):
-            raise cause from error
+        reason = str(error).strip().splitlines()[-1]
         raise FeatureError(
-            f"The cluster stopped: {error}. Finished parts are whole: run the same command again to go on."
+            f"The cluster stopped: {reason}. Finished parts are whole: run the same command again to go on."
         ) from error
     finally:
         if started:
@@ -130,17 +131,30 @@ class _Worker:
 
         self.work: _Work = ray.get(work)
         torch.set_num_threads(threads)
+        self.error, self.read_part = "", None
+        try:
+            self.read_part = extract.PartReader(self.work.model, self._images(), self.work.reading, self.work.planned)
+        except FeatureError as error:  # Ray would start one worker after another for an exception
+            self.error = str(error)
+
+    def _images(self) -> ImageSet:
+        import ray
+
         images = datasets.open_images(self.work.source, self.work.data_root)
         if images.digest != self.work.images_digest:
             raise DatasetError(
                 f"{self.work.source} holds other images on {ray.util.get_node_ip_address()} than where this was "
                 "started. Give a place that is the same from every machine."
             )
-        self.read_part = extract.PartReader(self.work.model, images, self.work.reading, self.work.planned)
+        return images
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list]:
-        for number in batch["part"].tolist():
-            part = finish(self.read_part(number))
-            store.write_part(self.work.folder, self.work.planned, number, part)
-        made_with = {name: [value] * len(batch["part"]) for name, value in self.read_part.made_with.items()}
-        return {"part": batch["part"].tolist(), **made_with}
+        (number,) = batch["part"].tolist()
+        report = {"part": number, "error": self.error, "runs_on": "", "device": ""}
+        if self.read_part is not None:
+            try:
+                store.write_part(self.work.folder, self.work.planned, number, finish(self.read_part(number)))
+                report |= self.read_part.made_with
+            except FeatureError as error:
+                report["error"] = str(error)
+        return {name: [value] for name, value in report.items()}
