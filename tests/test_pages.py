@@ -222,3 +222,57 @@ def test_names_of_files_are_not_read_as_markdown(tmp_path, monkeypatch):
     app = open_page("embed", images="a folder or zip of mine", folder=f"{tmp_path}/![x](http-evil)")
     assert "nothing at" in errors(app)
     assert "![x](" not in errors(app)
+
+
+# --- Features ---------------------------------------------------------------------------------------------------------
+
+
+def press(app: AppTest, label: str) -> AppTest:
+    next(button for button in app.button if button.label == label).click().run()
+    return settle(app)
+
+
+def test_features_are_extracted_shown_and_offered(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    app = open_page("extract", limit="100 images", out=str(tmp_path / "mine"), format="npy")
+    assert not errors(app)
+    assert "layer1 16, layer2 32, layer3 64" in shown(app.markdown[0].value)
+    assert not app.metric
+    press(app, "Extract")
+    assert {metric.label: metric.value for metric in app.metric}["Rows"] == "100"
+    assert list(app.dataframe[0].value.columns) == [
+        "id",
+        "label",
+        "prediction",
+        "confidence",
+        "layer1",
+        "layer2",
+        "layer3",
+    ]
+    assert np.load(tmp_path / "mine" / "layer3.npy").shape == (100, 64)
+    again = open_page("extract", limit="100 images", out=str(tmp_path / "mine"), format="npy")
+    assert {metric.label: metric.value for metric in again.metric}["Rows"] == "100"  # found again, without a click
+    other = open_page("extract", limit="100 images", out=str(tmp_path / "mine"), format="npz")
+    press(other, "Extract")
+    assert 'format was "npy" and is "npz"' in shown(errors(other))
+
+
+def test_all_images_of_a_set_can_be_extracted_and_not_only_the_sample(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    app = open_page("extract", limit="100 images")
+    assert "All 1,000 images" in app.toggle[0].label
+    app.toggle[0].set_value(True).run()
+    assert "**1,000** images" in app.markdown[0].value
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ({"out": "/etc/features"}, "outside the folders"),
+        ({"format": "tensorboard", "pool": "none"}, "whole maps"),
+    ],
+)
+def test_what_cannot_be_extracted_is_said_before_it_is_tried(query, said):
+    app = open_page("extract", limit="100 images", **query)
+    assert said in errors(app)
+    assert not [button for button in app.button if button.label == "Extract"]
