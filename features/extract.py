@@ -267,24 +267,30 @@ def shapes_of(model: Model, reading: Reading) -> dict[str, tuple[int, ...]]:
 
 def _read(model: Model, images: ImageSet, runner: Engine, reading: Reading, size: int) -> Task[FeatureSet]:
     """The features of a set that fits into memory; a set without rows if no image can be read."""
-    pieces: list[dict[str, np.ndarray]] = []
+    dtype = np.float16 if reading.pool == "none" else np.float32
+    stages = {name: np.empty((len(images), *shape), dtype) for name, shape in shapes_of(model, reading).items()}
+    classes = model.spec.architecture.classes
+    logits = None if classes is None else np.empty((len(images), classes), np.float32)
+    done = 0
 
     def work(pixels: Tensor) -> None:
-        pieces.append(runner(pixels))
-        _need_finite(pieces[-1], model)
+        nonlocal done
+        found = runner(pixels)
+        _need_finite(found, model)
+        here = slice(done, done + len(pixels))
+        for name, values in stages.items():
+            values[here] = found[name]
+        if logits is not None:
+            logits[here] = found[engine.LOGITS]
+        done = here.stop
 
     rows, rejected = yield from _through(model, images, work, size)
-    dtype = np.float16 if reading.pool == "none" else np.float32
-    if not pieces:
-        pieces.append({name: np.empty((0, *shape), dtype) for name, shape in shapes_of(model, reading).items()})
     predictions = confidences = None
-    classes = model.spec.architecture.classes
-    if classes is not None:
-        nothing = np.empty((0, classes), np.float32)
-        probabilities = softmax(np.concatenate([piece.get(engine.LOGITS, nothing) for piece in pieces]))  # (N, K)
+    if logits is not None:
+        probabilities = softmax(logits[:done])  # (N, K)
         predictions, confidences = probabilities.argmax(1), probabilities.max(1)  # (N,)
     return FeatureSet(
-        stages={name: np.concatenate([piece[name] for piece in pieces]) for name in reading.stages},
+        stages={name: values[:done] for name, values in stages.items()},
         rows=rows,
         ids=tuple(images.ids[row] for row in rows),
         uris=tuple(images.uri(row) for row in rows),

@@ -23,7 +23,7 @@ from tests.test_store import break_image, same
 def source(tiny_model, tiny_folder, tiny_images, tmp_path, monkeypatch) -> Path:
     """Parquet features of 11 of 12 images, in three parts, read in blocks of a few rows."""
     monkeypatch.setattr(manifest, "PART_IMAGES", 5)
-    monkeypatch.setattr(arrays, "PART_BYTES", 1000)
+    monkeypatch.setattr(arrays, "BLOCK_BYTES", 1000)
     break_image(tiny_folder, "dog/1.png")
     return extracted(tiny_model, tiny_images, tmp_path / "source")
 

@@ -270,7 +270,7 @@ def test_a_disk_that_fills_up_leaves_whole_parts_and_a_clear_error(
 
 def test_parts_of_wide_stages_hold_fewer_images():
     assert store.part_images({"layer1": (16,)}, "float32") == 25_000
-    assert store.part_images({"layer1": (256, 56, 56)}, "float16") == 41  # 64 MiB / 1.53 MiB
+    assert store.part_images({"layer1": (256, 56, 56)}, "float16") == 20  # 32 MiB / 1.53 MiB
     assert store.part_images({"layer1": (10**9,)}, "float32") == 1
 
 

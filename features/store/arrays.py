@@ -11,17 +11,18 @@ import numpy as np
 from numpy.lib import format as npy
 from safetensors import safe_open
 
-from features.store.manifest import PART_BYTES, Manifest
+from features.store.manifest import Manifest
 from features.store.sets import FeatureSet, Stages
 
 IDS, ARCHIVE, TENSORS = "ids.txt", "features.npz", "features.safetensors"
+BLOCK_BYTES = 8 * 2**20
 ALIGNMENT = 8  # of the data of a safetensors file
 
 
 def blocks(found: FeatureSet, manifest: Manifest, stage: str) -> Iterator[np.ndarray]:
-    """A stage's rows in their order, in blocks of at most 64 MiB."""
+    """A stage's rows in their order, in blocks of at most 8 MiB."""
     row_bytes = prod(manifest.shapes[stage]) * np.dtype(manifest.dtype).itemsize
-    step = max(1, PART_BYTES // row_bytes)
+    step = max(1, BLOCK_BYTES // row_bytes)
     for start in range(0, len(found), step):
         yield found.read(stage, start, min(start + step, len(found)))
 

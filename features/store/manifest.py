@@ -14,7 +14,7 @@ from features.errors import FeatureError
 VERSION = 1
 MANIFEST, REJECTED, PARTS = "manifest.json", "rejected.parquet", ".parts"
 PART_IMAGES = 25_000
-PART_BYTES = 64 * 2**20  # so that memory does not grow with the width of the stages
+PART_BYTES = 32 * 2**20  # so that memory does not grow with the width of the stages
 HEADROOM = 1.02  # ids, names and the format's own words beside the values
 TEXT_BYTES = 12  # of a float32 written so that it comes back exactly
 RESULTS = ("made_with", "n_rows", "n_rejected", "images_per_second", "sampled")
@@ -105,7 +105,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def part_images(shapes: Mapping[str, tuple[int, ...]], dtype: str) -> int:
-    """How many images a part covers: 25,000, or as many as make 64 MiB where they are wide."""
+    """How many images a part covers: 25,000, or as many as make 32 MiB where they are wide."""
     return max(1, min(PART_IMAGES, PART_BYTES // max(1, _bytes_per_image(shapes, dtype))))
 
 

@@ -87,12 +87,13 @@ def part_path(folder: Path, number: int) -> Path:
 def write_table(table: pa.Table, path: Path) -> None:
     """Write a table as one row group, whole or not at all."""
     with files.written_whole(path) as file:
-        pq.write_table(table, file, row_group_size=max(1, len(table)))
+        # Features hardly ever repeat, so that looking for repetitions costs memory and time for nothing.
+        pq.write_table(table, file, row_group_size=max(1, len(table)), use_dictionary=["label", "pred"])
 
 
 def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
     with files.readable(path) as file:
-        return pq.read_table(file, columns=columns)
+        return pq.read_table(file, columns=columns, use_threads=False, pre_buffer=False)
 
 
 def write_rejected(rejected: list[Rejected] | tuple[Rejected, ...], folder: Path) -> None:
@@ -215,4 +216,6 @@ class ParquetStages(Stages):
             here = values[max(0, start - begins) : max(0, stop - begins)]
             place = max(0, begins - start)
             found[place : place + len(here)] = here
+            del column, values, here
+            pa.default_memory_pool().release_unused()  # or it keeps what the largest column took
         return found
