@@ -168,7 +168,8 @@ class _Run:
         with closing(batches(images, self.preprocessing, TEST_BATCH)) as stream:
             for batch in stream:
                 with torch.inference_mode():
-                    predicted = self.network(batch.pixels.to(self.device)).argmax(1).cpu().numpy()  # (N,)
+                    pixels = self.preprocessing.scaled(batch.pixels.to(self.device))  # (N, C, S, S)
+                    predicted = self.network(pixels).argmax(1).cpu().numpy()  # (N,)
                 correct += int((predicted == labels[batch.rows]).sum())
                 seen += batch.seen
                 yield Progress(seen, len(images), "test image", f"epoch {epoch + 1} of {self.recipe.epochs}")
