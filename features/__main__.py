@@ -84,16 +84,18 @@ def _parser() -> argparse.ArgumentParser:
     extract.add_argument("--format", default="parquet", metavar="X", help=FORMAT_HELP)
     extract.add_argument("--device", default="auto", metavar="X", help="cpu, cuda or auto (default: %(default)s)")
     extract.add_argument("--engine", default="auto", metavar="X", help="torch, openvino or auto: the fastest installed")
-    extract.add_argument("--batch-size", type=_positive, metavar="N", help="images at a time (default: by their size)")
+    extract.add_argument(
+        "--batch-size", type=_positive_or_auto, metavar="N", help="images at a time, or auto: by their size (default)"
+    )
     extract.add_argument("--cluster", default="none", choices=("none", "ray"), help="more machines than one, with Ray")
     extract.add_argument("--ray-address", metavar="X", help="of a cluster (default: one on this machine)")
     extract.add_argument("--workers", type=_positive, metavar="N", help="networks at a time on the cluster")
     extract.add_argument("--strict", action="store_true", help="fail if an image could not be read")
 
     convert = add("convert", _convert, "Write a folder of features anew in another format; its values stay the same.")
-    convert.add_argument("folder", type=Path, metavar="DIR", help="what `extract` wrote")
+    convert.add_argument("folder", type=place, metavar="DIR", help="what `extract` wrote")
     convert.add_argument("--format", required=True, metavar="X", help=FORMAT_HELP)
-    convert.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the copy goes")
+    convert.add_argument("--out", type=place, required=True, metavar="DIR", help="where the copy goes")
 
     info = add("info", _info, "Tell what a folder of features is.")
     info.add_argument("folder", type=place, metavar="DIR", help="what `extract` wrote")
@@ -142,6 +144,10 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"wanted a number above 0, got {text}")
     return number
+
+
+def _positive_or_auto(text: str) -> int | None:
+    return None if text == "auto" else _positive(text)
 
 
 def _models(options: argparse.Namespace) -> None:
@@ -238,8 +244,11 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 def _extract(options: argparse.Namespace) -> None:
     from features import engine, extract, store
-    from features.datasets import open_images
+    from features.datasets import need_outside, open_images
 
+    need_outside(options.source, options.out)
+    if options.cluster == "none" and (options.ray_address or options.workers):
+        raise FeatureError("--ray-address and --workers belong to --cluster ray. Add it, or leave them away.")
     model = _load(options)
     images = open_images(options.source, options.data_root, options.download)
     reading = engine.choose(

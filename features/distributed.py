@@ -4,10 +4,11 @@ An extra (requirements-ray.txt). The parts are the same as on one machine, so a 
 on the other, and a worker that dies takes nothing with it but the part that it had begun, which another reads again.
 """
 
+import copy
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,17 +50,20 @@ def to_folder(
     with closing(Writer(folder, planned)) as writer:
         missing = writer.missing()
         if not missing and (finished := store.read_manifest(folder)).complete:
+            extract.need_rows(finished, folder)
             return finished
         before = done = len(images) - sum(len(planned.parts[number]) for number in missing)
-        began, made_with = time.monotonic(), {}
+        began, made_with = time.monotonic(), {"device": reading.device}
         yield Progress(done, len(images), "image", "starting Ray")
-        for row in _run(missing, _Work(model, source, data_root, images.digest, reading, planned, folder), cluster):
+        shared = replace(model, network=copy.deepcopy(model.network).cpu())  # workers may have no GPU
+        work = _Work(shared, source, data_root, images.digest, reading, planned, folder)
+        for row in _run(missing, work, cluster) if missing else ():
             if row["error"]:
                 raise FeatureError(row["error"])
             done += len(planned.parts[row["part"]])
             made_with = {"runs_on": row["runs_on"], "device": row["device"]}
             yield Progress(done, len(images), "image")
-        rate = (done - before) / max(time.monotonic() - began, 1e-9)
+        rate = (done - before) / max(time.monotonic() - began, 1e-9) if missing else None
         manifest = writer.finish(rate, made_with | {"cluster": "ray"})
     extract.need_rows(manifest, folder)
     return manifest

@@ -116,7 +116,8 @@ def over(
     Raises DatasetError if there are no images or none could be read.
     """
     _need_images(images)
-    rows, rejected = yield from _through(model, images, work, batch_size(model.spec.preprocessing))
+    size, device = batch_size(model.spec.preprocessing), device_of(model.network)
+    rows, rejected = yield from _through(model, images, work, size, device)
     _need_some(rows, images, rejected)
     return rows, rejected
 
@@ -132,9 +133,8 @@ def _need_some(read: Sized, images: ImageSet, rejected: Sequence[Rejected]) -> N
 
 
 def _through(
-    model: Model, images: ImageSet, work: Callable[[Tensor], None], size: int
+    model: Model, images: ImageSet, work: Callable[[Tensor], None], size: int, device: torch.device
 ) -> Task[tuple[np.ndarray, tuple[Rejected, ...]]]:
-    device = device_of(model.network)
     done = 0
     rows: list[np.ndarray] = []
     rejected: list[Rejected] = []
@@ -180,11 +180,14 @@ def to_folder(
     planned = plan(model, images, reading, size or batch_size(model.spec.preprocessing), format)
     if format == store.PARQUET:
         return (yield from _to_parts(model, images, reading, folder, planned))
+    store.need_local(format, folder)
     with Claim(folder, planned) as claim:
         if claim.finished:
+            shutil.rmtree(folder / store.PARTS, ignore_errors=True)  # left by a run that was killed at its very end
             return claim.finished
         parts = replace(planned, format=store.PARQUET)
-        claim.need_room(planned.bytes_in_all + parts.bytes_in_all)
+        there = sum(path.stat().st_size for path in (folder / store.PARTS).glob("part-*"))
+        claim.need_room(planned.bytes_in_all + max(0, parts.bytes_in_all - there))
         yield from _to_parts(model, images, reading, folder / store.PARTS, parts)
         manifest = yield from store.write_as(folder / store.PARTS, claim, images.open)
         shutil.rmtree(folder / store.PARTS)
@@ -195,6 +198,7 @@ def _to_parts(model: Model, images: ImageSet, reading: Reading, folder: Path, pl
     with closing(Writer(folder, planned)) as writer:
         parts, missing = writer.manifest.parts, writer.missing()
         if not missing and (finished := store.read_manifest(folder)).complete:
+            need_rows(finished, folder)
             return finished
         read_part = PartReader(model, images, reading, planned)
         before = done = len(images) - sum(len(parts[number]) for number in missing)
@@ -202,7 +206,7 @@ def _to_parts(model: Model, images: ImageSet, reading: Reading, folder: Path, pl
         for number in missing:
             writer.write(number, (yield from _shifted(read_part(number), done, len(images))))
             done += len(parts[number])
-        rate = (done - before) / max(time.monotonic() - began, 1e-9)
+        rate = (done - before) / max(time.monotonic() - began, 1e-9) if missing else None
         manifest = writer.finish(rate, read_part.made_with)
     need_rows(manifest, folder)
     return manifest
@@ -248,7 +252,7 @@ def plan(model: Model, images: ImageSet, reading: Reading, size: int, format: st
         },
         shapes=shapes,
         dtype=dtype,
-        class_names=images.class_names,
+        class_names=store.unique_names(images.class_names),
         prediction_names=store.unique_names(tuple(map(model.spec.class_name, classes))),
         labelled=images.labels is not None,
         n_images=len(images),
@@ -284,7 +288,7 @@ def _read(model: Model, images: ImageSet, runner: Engine, reading: Reading, size
             logits[here] = found[engine.LOGITS]
         done = here.stop
 
-    rows, rejected = yield from _through(model, images, work, size)
+    rows, rejected = yield from _through(model, images, work, size, torch.device(reading.device))
     predictions = confidences = None
     if logits is not None:
         probabilities = softmax(logits[:done])  # (N, K)

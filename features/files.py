@@ -20,7 +20,9 @@ def place(text: str | Path) -> Path:
     try:
         from upath import UPath
 
-        return cast(Path, UPath(str(text)))
+        path = UPath(str(text))
+        path.fs  # noqa: B018  # brings the library for this kind of address, or says that it is missing
+        return cast(Path, path)
     except (ImportError, ValueError) as error:
         raise FeatureError(
             f"{text} cannot be used: {error}. Install requirements-ray.txt and fsspec's library for this kind of "

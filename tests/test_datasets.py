@@ -632,6 +632,18 @@ def test_tables_without_images_are_refused_with_what_they_hold(tmp_path):
         open_images(str(tmp_path / "c.parquet"))
 
 
+def test_odd_tables_are_read_or_refused_with_a_reason(tmp_path):
+    parquet(tmp_path / "set/a.parquet", {"image": [png()], "label": [1]})
+    parquet(tmp_path / "set/b.parquet", {"picture": [png()], "label": [1]})
+    with pytest.raises(DatasetError, match=r"b\.parquet has the columns picture, label"):
+        open_images(str(tmp_path / "set"))
+    found = open_images(
+        parquet(tmp_path / "c.parquet", {"image": [png()] * 2, "id": [[1], [1]], "label": [5, 3 * 10**9]})
+    )
+    assert found.ids == ("c.parquet/0", "c.parquet/1")
+    assert labels_of(found) == ["5", "3000000000"]
+
+
 def test_a_tables_digest_changes_with_its_content(tmp_path):
     path = parquet(tmp_path / "a.parquet", {"image": [png(1)]})
     first = open_images(path).digest, datasets.stamp(tmp_path)

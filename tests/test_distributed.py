@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import replace
 
 import numpy as np
 import psutil
@@ -91,6 +92,8 @@ def test_addresses_of_fsspec_are_read_and_written(tiny_model, tiny_folder, tiny_
         np.testing.assert_allclose(found.stages[name], values, rtol=1e-5, atol=1e-5)
     again = finish(distributed.to_folder(tiny_model, source, how, out, CLUSTER, 4))  # it is there already
     assert again.images_per_second == done.images_per_second
+    replace(done, n_rows=None, n_rejected=None).write(out)  # killed after the last part, before the end
+    assert finish(distributed.to_folder(tiny_model, source, how, out, CLUSTER, 4)).n_rows == 11
 
 
 def test_what_a_worker_says_reaches_the_user(tiny_model, tiny_folder, tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ import json
 import shutil
 from collections import namedtuple
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from features import datasets, engine, extract, store
+from features.errors import FeatureError
+from features.files import place
 from features.progress import finish
 from features.store import FeatureSet, StoreError, arrays, formats, manifest, projector
 from tests.test_store import break_image, same
@@ -199,6 +202,40 @@ def test_another_format_into_the_same_folder_is_refused(tiny_model, tiny_images,
     extracted(tiny_model, tiny_images, tmp_path / "out", "npy")
     with pytest.raises(StoreError, match='format was "npy" and is "npz"'):
         extracted(tiny_model, tiny_images, tmp_path / "out", "npz")
+
+
+def test_what_a_run_left_that_was_killed_at_its_very_end_is_taken_away(tiny_model, tiny_images, tmp_path):
+    extracted(tiny_model, tiny_images, tmp_path / "out", "npy")
+    extracted(tiny_model, tiny_images, tmp_path / "out" / ".parts")
+    (tmp_path / "out" / ".making").touch()
+    extracted(tiny_model, tiny_images, tmp_path / "out", "npy")
+    assert not (tmp_path / "out" / ".parts").exists()
+    assert not (tmp_path / "out" / ".making").exists()
+
+
+def test_room_that_finished_parts_take_is_not_asked_for_again(tiny_model, tiny_images, source, tmp_path, monkeypatch):
+    shutil.copytree(source, tmp_path / "out" / ".parts")
+    usage = namedtuple("usage", "total used free")
+    reading = engine.choose(tiny_model.network, precision="fp32", device="cpu")
+    needed = extract.plan(tiny_model, tiny_images, reading, 4, "npy").bytes_in_all  # and not twice that
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage(0, 0, needed))
+    same(FeatureSet.open(extracted(tiny_model, tiny_images, tmp_path / "out", "npy")), FeatureSet.open(source))
+
+
+@pytest.mark.parametrize("format", store.FORMATS)
+def test_classes_of_one_name_stay_apart(format, tiny_model, tiny_images, tmp_path):
+    twice = replace(tiny_images, class_names=("crane", "ant", "crane"))
+    found = FeatureSet.open(extracted(tiny_model, twice, tmp_path / "out", format))
+    assert found.labels.tolist() == tiny_images.labels.tolist()
+    assert found.class_names == ("crane (0)", "ant", "crane (2)")
+
+
+def test_addresses_take_parquet_only(tiny_model, tiny_images, source, tmp_path):
+    pytest.importorskip("upath", reason="an extra: requirements-ray.txt")
+    with pytest.raises(StoreError, match="takes only Parquet"):
+        finish(store.convert(source, place(f"local://{tmp_path}/out"), "npz"))
+    with pytest.raises(FeatureError, match="cannot be used"):
+        place("s3://bucket/folder" if find_spec("s3fs") is None else "nokind://x")
 
 
 # --- samples ----------------------------------------------------------------------------------------------------------

@@ -334,6 +334,22 @@ def test_extract_writes_a_folder_that_info_describes(capsys, tiny_folder, tmp_pa
     assert (out / "manifest.json").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        (("--out", "{folder}/out"), "lies inside"),
+        (("--out", "x", "--workers", "2"), "belong to --cluster ray"),
+        (("--out", "x", "--device", "meta"), "Wanted 'auto', 'cpu' or 'cuda'"),
+        (("--out", "x", "--cluster", "ray", "--format", "npy"), "A cluster writes Parquet"),
+    ],
+)
+def test_extract_says_what_cannot_be_before_it_begins(extra, said, capsys, tiny_folder):
+    arguments = [text.format(folder=tiny_folder) for text in extra]
+    status, _, errors = run(capsys, "extract", tiny_folder, "--batch-size", "auto", *arguments)
+    assert status == 2
+    assert said in errors
+
+
 def test_convert_goes_from_a_format_to_another(capsys, tiny_folder, tmp_path):
     run(capsys, "extract", str(tiny_folder), "--out", str(tmp_path / "a"), "--format", "npy", "--precision", "fp32")
     status, text, errors = run(capsys, "convert", tmp_path / "a", "--format", "tensorboard", "--out", tmp_path / "b")

@@ -135,6 +135,12 @@ def images(whole: bool = False) -> ImageSet:
     return cache.images(str(path), limit, cache.stamp(str(path)))
 
 
+def source() -> str:
+    """Where the images of the sidebar come from, as `datasets.open_images` knows it."""
+    chosen = st.session_state["images"]
+    return chosen if chosen == datasets.SAMPLE else st.session_state.get("folder") or ""
+
+
 def new_folder(text: str) -> Path:
     """A folder that a visitor typed, which need not be there, inside the folders that the app may use."""
     return _inside_roots(text, "folder", FeatureError, must_exist=False)

@@ -13,7 +13,7 @@ from features.datasets import paths, tables, torchvision_sets
 from features.datasets.sets import ImageSet, Rejected, set_digest
 from features.errors import DatasetError, ImageError
 
-__all__ = ["SAMPLE", "SAMPLE_FILE", "ImageSet", "Rejected", "open_images", "open_uri", "stamp"]
+__all__ = ["SAMPLE", "SAMPLE_FILE", "ImageSet", "Rejected", "need_outside", "open_images", "open_uri", "stamp"]
 
 SAMPLE = "sample"
 SAMPLE_FILE = Path(__file__).parents[1] / "bundled" / "fashion-mnist-sample.zip"
@@ -50,6 +50,15 @@ def open_images(source: str, data_root: str | None = None, download: bool = Fals
         f"{source!r} {what}. Give a folder of images, a .zip, Parquet files with a column of image bytes, a .txt file "
         f"with a path a line, 'torchvision:NAME' or '{SAMPLE}' for the bundled images."
     )
+
+
+def need_outside(source: str, folder: Path) -> None:
+    """Raises DatasetError if a folder for results lies among the images, where it would be read the next time."""
+    if source == SAMPLE or source.startswith(TORCHVISION):
+        return
+    root, out = files.place(source), folder
+    if files.is_local(root) and files.is_local(out) and root.is_dir() and out.resolve().is_relative_to(root.resolve()):
+        raise DatasetError(f"{folder} lies inside {source}, whose files are read. Choose a folder outside.")
 
 
 def stamp(path: Path) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from PIL import Image
 
 from features import files, images
-from features.datasets.sets import ImageSet, labelled, with_labels
+from features.datasets.sets import ImageSet, labelled, spelled, with_labels
 from features.errors import DatasetError, ImageError
 
 
@@ -25,27 +25,28 @@ def open_list(path: Path) -> ImageSet:
     """The images whose paths stand in a text file, one a line, from that file's folder on; a label may follow a tab."""
     root = path.resolve().parent
     try:
-        lines = [line for line in path.read_text("utf-8", "surrogateescape").splitlines() if line.strip()]
+        lines = path.read_bytes().decode("utf-8", "surrogateescape").replace("\r\n", "\n").split("\n")
     except OSError as error:
         raise DatasetError(f"{path} cannot be read: {error.strerror}. Allow it.") from error
-    cells = [line.split("\t") for line in lines]
-    names = [line[0].strip() for line in cells]
-    found = _of_files(path.stem, str(path), [root / name for name in names], names)
+    cells = [line.split("\t") for line in lines if line.strip()]
+    names = [line[0] for line in cells]
+    places = [files.place(name) if "://" in name else root / name for name in names]
+    found = _of_files(path.stem, str(path), places, names)
     if len(set(names)) < len(names):
         twice = next(name for name, count in Counter(names).items() if count > 1)
         raise DatasetError(f"{path} names {twice} more than once. Take the repetitions out.")
     labels = [line[1].strip() for line in cells if len(line) > 1]
-    if labels and len(labels) < len(lines):
-        raise DatasetError(f"{path} has labels on {len(labels)} of {len(lines)} lines. Label all of them, or none.")
+    if labels and len(labels) < len(cells):
+        raise DatasetError(f"{path} has labels on {len(labels)} of {len(cells)} lines. Label all of them, or none.")
     return with_labels(found, labels) if labels else found
 
 
 def _of_files(name: str, where: str, places: list[Path], ids: list[str]) -> ImageSet:
     def opener(index: int) -> Image.Image:
-        return open_file(places[index], ids[index])
+        return open_file(places[index], spelled(ids[index]))
 
     found = labelled(name, where, ids, [mark(file) for file in places], opener)
-    return replace(found, locate=lambda index: str(places[index]))
+    return replace(found, locate=lambda index: spelled(str(places[index])))
 
 
 def open_file(file: Path, name: str) -> Image.Image:

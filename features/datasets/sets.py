@@ -92,11 +92,17 @@ def labelled(name: str, where: str, ids: list[str], marks: list[str], opener: Ca
 
     where: what to call it in an error. marks: what changes when an image does.
     """
+    ids = list(map(spelled, ids))
     if not ids:
         raise DatasetError(f"{where} holds no images ({', '.join(images.EXTENSIONS)}). Is it the right place?")
     found = ImageSet(name, tuple(ids), None, (), set_digest(ids, marks), opener)
     names = _class_names(ids)
     return found if names is None else with_labels(found, names)
+
+
+def spelled(path: str) -> str:
+    """A path as text that can be written anywhere: bytes that are no UTF-8 as '\\xff'."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def with_labels(found: ImageSet, names: Sequence[str]) -> ImageSet:

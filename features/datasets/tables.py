@@ -21,6 +21,7 @@ from features.files import readable
 SUFFIX = ".parquet"
 ID_COLUMNS = ("id", "image_id", "file_name", "filename", "path")
 LABEL_COLUMNS = ("label", "labels", "class")
+MANY_CLASSES = 100_000
 GROUPS_KEPT = 2  # row groups held in memory at a time
 
 
@@ -75,15 +76,16 @@ class _Column:
         self.files = files
         self.groups: list[tuple[Path, int, int]] = []  # file, row group in it, its first row in the file
         sizes: list[int] = []
+        schemas: list[pa.Schema] = []
         try:
             for file in files:
-                with readable(file) as opened:
-                    metadata = pq.read_metadata(opened)
+                with readable(file) as source, pq.ParquetFile(source) as opened:
+                    metadata = opened.metadata
+                    schemas.append(opened.schema_arrow)
                 rows = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
                 self.groups += [(file, number, sum(rows[:number])) for number in range(len(rows))]
                 sizes += rows
-            with readable(files[0]) as opened:
-                self.schema = pq.read_schema(opened)
+            self.schema = schemas[0]
         except (OSError, pa.ArrowException) as error:
             raise DatasetError(f"{where} cannot be read as Parquet: {error}. Copy it again.") from error
         self.starts = np.cumsum([0, *sizes])  # (groups + 1,)
@@ -93,6 +95,12 @@ class _Column:
                 f"{where} has no column of image bytes, only {', '.join(self.schema.names)}. Give Parquet files with a "
                 "binary column, or with structures that have a binary called 'bytes'."
             )
+        for file, schema in zip(files, schemas, strict=True):
+            if schema.names != self.schema.names or schema.field(self.name).type != self.schema.field(self.name).type:
+                raise DatasetError(
+                    f"{file} has the columns {', '.join(schema.names)}, and {files[0]} {', '.join(self.schema.names)}. "
+                    "Give files of one kind."
+                )
         if not self.starts[-1]:
             raise DatasetError(f"{where} has no rows. Is it the right place?")
         self.nested = pa.types.is_struct(self.schema.field(self.name).type)
@@ -135,6 +143,8 @@ class _Column:
         if self.nested and nested.get_field_index("path") >= 0:
             candidates.append(f"{self.name}.path")
         for name in candidates:
+            if "." not in name and not _is_name(self.schema.field(name).type):
+                continue
             values = [value["path"] if isinstance(value, dict) else value for value in self._whole(name)]
             if None not in values and len(set(values)) == len(values):
                 return list(map(str, values))
@@ -157,7 +167,10 @@ class _Column:
         numbers = np.array(values, dtype=np.int64)
         if numbers.min() < 0:
             return None
-        names = _class_names(self.schema, name) or [str(number) for number in range(numbers.max() + 1)]
+        told = _class_names(self.schema, name)
+        if not told and numbers.max() > MANY_CLASSES:  # numbers that are names, not places in a list
+            return [], np.array(list(map(str, values)))
+        names = told or [str(number) for number in range(numbers.max() + 1)]
         return (names, numbers) if numbers.max() < len(names) else None
 
     def _whole(self, name: str) -> list:
@@ -166,6 +179,10 @@ class _Column:
             with readable(file) as source:
                 values += pq.read_table(source, columns=[name]).column(0).to_pylist()
         return values
+
+
+def _is_name(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind)
 
 
 def _holds_bytes(kind: pa.DataType) -> bool:

@@ -62,6 +62,8 @@ def choose(
         place = best_device() if device == "auto" else torch.device(device)
     except RuntimeError as error:
         raise FeatureError(f"The device is {device!r}. Wanted 'auto', 'cpu' or 'cuda'.") from error
+    if place.type not in ("cpu", "cuda"):
+        raise FeatureError(f"The device is {device!r}. Wanted 'auto', 'cpu' or 'cuda'.")
     if place.type == "cuda" and not torch.cuda.is_available():
         raise FeatureError("There is no CUDA device on this machine. Leave the device at 'auto', or choose 'cpu'.")
     if precision == "auto":
@@ -92,7 +94,7 @@ def _against_openvino(device: str, precision: str) -> str:
     if device != "cpu":
         return f"it is for CPUs, and the device is {device}"
     if precision == "fp16":
-        return "CPUs do not compute in fp16"
+        return "OpenVINO does not compute in fp16 on CPUs"
     if importlib.util.find_spec(OPENVINO) is None:
         return "OpenVINO is not installed (requirements-openvino.txt)"
     return ""

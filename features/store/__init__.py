@@ -20,7 +20,7 @@ when it is whole. So a run that was killed goes on with the first part that is m
 stopped.
 """
 
-from features.store.formats import FORMATS, PARQUET, TENSORBOARD, convert, need_format, write_as
+from features.store.formats import FORMATS, PARQUET, TENSORBOARD, convert, need_format, need_local, write_as
 from features.store.manifest import (
     MANIFEST,
     PARTS,
@@ -51,6 +51,7 @@ __all__ = [
     "Writer",
     "convert",
     "need_format",
+    "need_local",
     "part_images",
     "read_manifest",
     "unique_names",

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from features import files
 from features.datasets import Rejected, open_uri
 from features.errors import ImageError
 from features.progress import Progress, Task
@@ -40,6 +41,12 @@ def need_format(name: str, dtype: str) -> None:
         raise StoreError("The Projector shows points, and whole maps are none. Pool them, or choose another format.")
 
 
+def need_local(format: str, folder: Path) -> None:
+    """Raises StoreError for an address with a format that is written block by block into files."""
+    if format != PARQUET and not files.is_local(folder):
+        raise StoreError(f"{folder} takes only Parquet. Write {format} to a folder of this machine, and copy it.")
+
+
 def opened(folder: Path) -> FeatureSet:
     """The set in a folder. Raises StoreError if there is none, or not a whole one."""
     manifest = read_manifest(folder)
@@ -64,6 +71,7 @@ def convert(source: Path, folder: Path, format: str) -> Task[Manifest]:
     """
     found, old = opened(source), read_manifest(source)
     need_format(format, old.dtype)
+    need_local(format, folder)
     if old.sampled:
         raise StoreError(f"{source} holds a sample of the rows only. Convert the features that it was made of.")
     if format == PARQUET:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ class Manifest:
         """About what the rows take on disk."""
         return int(HEADROOM * self.n_images * (self.bytes_per_image + 100))
 
-    @property
+    @cached_property
     def parts(self) -> tuple[range, ...]:
         """The images that each part covers."""
         starts = range(0, self.n_images, self.part_images)

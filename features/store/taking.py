@@ -30,6 +30,8 @@ class Claim:
         """
         self.folder, self.manifest = folder, manifest
         with clear_errors(folder):
+            if folder.is_dir():
+                self._need_ours()  # before a lock is left in a stranger's folder
             folder.mkdir(parents=True, exist_ok=True)
             # Let go of by the system if this process dies. Object stores have none.
             self._lock = FileLock(folder / LOCK, timeout=0) if files.is_local(folder) else nullcontext()
@@ -51,17 +53,22 @@ class Claim:
         return self.old if self.old is not None and self.old.complete else None
 
     def _earlier(self) -> Manifest | None:
-        others = {entry.name for entry in self.folder.iterdir()} - {LOCK, PARTS}
-        for name in [name for name in others if LEFT_BEHIND.fullmatch(name)]:
-            (self.folder / name).unlink()
-            others.remove(name)
-        if (self.folder / MANIFEST).exists():
-            old = read_manifest(self.folder)
-            self._need_same(old)
-            return old
-        if others and MAKING not in others:
+        self._need_ours()
+        for entry in self.folder.iterdir():
+            if LEFT_BEHIND.fullmatch(entry.name):
+                entry.unlink()
+        if not (self.folder / MANIFEST).exists():
+            return None
+        old = read_manifest(self.folder)
+        self._need_same(old)
+        if old.complete:
+            (self.folder / MAKING).unlink(missing_ok=True)
+        return old
+
+    def _need_ours(self) -> None:
+        names = {entry.name for entry in self.folder.iterdir() if not LEFT_BEHIND.fullmatch(entry.name)}
+        if names - {LOCK, PARTS} and not names & {MANIFEST, MAKING}:
             raise StoreError(f"{self.folder} holds other things than features. Choose a new or an empty folder.")
-        return None
 
     def _need_same(self, old: Manifest) -> None:
         one, other = old.without_results(), self.manifest.without_results()
