@@ -120,10 +120,10 @@ def _threads(cluster: Cluster) -> int:
     """Cores of each worker: a machine's, divided among the workers that were asked for."""
     import ray
 
-    per_machine = min(node["Resources"].get("CPU", 1) for node in ray.nodes() if node["Alive"])
-    machines = sum(node["Alive"] for node in ray.nodes())
-    workers_here = -(-(cluster.workers or machines) // machines)
-    return max(1, int(per_machine) // workers_here)
+    cores = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
+    cores = [number for number in cores if number >= 1] or [1]  # a head that computes nothing has none
+    workers_here = -(-(cluster.workers or len(cores)) // len(cores))
+    return max(1, int(min(cores)) // workers_here)
 
 
 class _Worker:

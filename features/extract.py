@@ -29,7 +29,7 @@ from features.progress import Progress, Result, Task
 from features.store import Claim, FeatureSet, Manifest, Writer
 from features.zoo import Model
 
-DECODERS = 2
+DECODERS = max(2, min(16, os.cpu_count() or 2))
 AHEAD = 2
 LOWEST_PRIORITY = 19
 

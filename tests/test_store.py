@@ -205,13 +205,13 @@ finish(extract.to_folder(model, images, reading, Path({out!r}), 10))
 """
 
 
-@pytest.mark.parametrize("number", [0, 2])
-def test_a_run_that_is_killed_while_it_writes_loses_and_repeats_no_row(number, tmp_path):
+def test_a_run_that_is_killed_while_it_writes_loses_and_repeats_no_row(tmp_path):
     def run(out: Path, number: int) -> int:
         code = KILLED.format(root=str(ROOT), out=str(out), number=number)
         return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, timeout=200).returncode
 
-    assert run(tmp_path / "out", number) == -signal.SIGKILL
+    assert run(tmp_path / "out", 0) == -signal.SIGKILL
+    assert run(tmp_path / "out", 2) == -signal.SIGKILL
     assert run(tmp_path / "out", -1) == 0
     assert run(tmp_path / "whole", -1) == 0
     same(FeatureSet.open(tmp_path / "out"), FeatureSet.open(tmp_path / "whole"))
