@@ -48,10 +48,10 @@ def to_folder(
     images = datasets.open_images(source, data_root)
     planned = extract.plan(model, images, reading, size or extract.batch_size(model.spec.preprocessing))
     with closing(Writer(folder, planned)) as writer:
-        missing = writer.missing()
-        if not missing and (finished := store.read_manifest(folder)).complete:
-            extract.need_rows(finished, folder)
-            return finished
+        missing = writer.missing
+        if writer.finished:
+            extract.need_rows(writer.finished, folder)
+            return writer.finished
         before = done = len(images) - sum(len(planned.parts[number]) for number in missing)
         began, made_with = time.monotonic(), {"device": reading.device}
         yield Progress(done, len(images), "image", "starting Ray")

@@ -53,7 +53,6 @@ def batches(images: ImageSet, preprocessing: Preprocessing, size: int) -> Genera
 
     Images that cannot be read are left out of the pixels and listed in their batch; a batch can be empty.
     """
-
     shape = (preprocessing.channels, preprocessing.crop, preprocessing.crop)
 
     def prepare(row: int, place: np.ndarray) -> Rejected | None:
@@ -196,10 +195,10 @@ def to_folder(
 
 def _to_parts(model: Model, images: ImageSet, reading: Reading, folder: Path, planned: Manifest) -> Task[Manifest]:
     with closing(Writer(folder, planned)) as writer:
-        parts, missing = writer.manifest.parts, writer.missing()
-        if not missing and (finished := store.read_manifest(folder)).complete:
-            need_rows(finished, folder)
-            return finished
+        parts, missing = planned.parts, writer.missing
+        if writer.finished:
+            need_rows(writer.finished, folder)
+            return writer.finished
         read_part = PartReader(model, images, reading, planned)
         before = done = len(images) - sum(len(parts[number]) for number in missing)
         began = time.monotonic()

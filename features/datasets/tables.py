@@ -109,7 +109,7 @@ class _Column:
 
     def read(self, index: int, name: str) -> bytes:
         """The bytes of one image. Raises ImageError if there are none."""
-        group = int(np.searchsorted(self.starts, index, side="right")) - 1
+        group = self._group_of(index)
         try:
             value = self._group(group)[index - int(self.starts[group])].as_py()
         except (OSError, pa.ArrowException) as error:
@@ -118,6 +118,9 @@ class _Column:
         if data is None:
             raise ImageError(f"{name} has no bytes. Write the image itself into its row.")
         return data
+
+    def _group_of(self, index: int) -> int:
+        return int(np.searchsorted(self.starts, index, side="right")) - 1
 
     def _group(self, group: int) -> pa.ChunkedArray:
         file, number, _ = self.groups[group]
@@ -133,7 +136,7 @@ class _Column:
             return self._kept[key]
 
     def uri(self, index: int) -> str:
-        group = int(np.searchsorted(self.starts, index, side="right")) - 1
+        group = self._group_of(index)
         file, _, first = self.groups[group]
         return f"parquet://{first + index - int(self.starts[group])}::{file}"
 

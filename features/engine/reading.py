@@ -60,9 +60,9 @@ def choose(
         raise FeatureError(f"The pooling is {pool!r}. Wanted one of {', '.join(POOLS)}.")
     try:
         place = best_device() if device == "auto" else torch.device(device)
-    except RuntimeError as error:
-        raise FeatureError(f"The device is {device!r}. Wanted 'auto', 'cpu' or 'cuda'.") from error
-    if place.type not in ("cpu", "cuda"):
+    except RuntimeError:
+        place = None
+    if place is None or place.type not in ("cpu", "cuda"):
         raise FeatureError(f"The device is {device!r}. Wanted 'auto', 'cpu' or 'cuda'.")
     if place.type == "cuda" and not torch.cuda.is_available():
         raise FeatureError("There is no CUDA device on this machine. Leave the device at 'auto', or choose 'cpu'.")

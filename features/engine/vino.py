@@ -43,9 +43,8 @@ class OpenVinoEngine:
         found = self._request.infer([np.ascontiguousarray(pixels.numpy())])
         kind = np.float16 if self.reading.pool == "none" else np.float32
         return {
-            name: found[place].astype(
-                np.float32 if name in (POOLED, LOGITS) else kind
-            )  # a copy: the request's is reused
+            # A copy, since the request uses its own again.
+            name: found[place].astype(np.float32 if name in (POOLED, LOGITS) else kind)
             for place, name in enumerate(self.outputs)
         }
 

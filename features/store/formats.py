@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from PIL import Image
 
 from features import files
@@ -15,7 +14,7 @@ from features.datasets import Rejected, open_uri
 from features.errors import ImageError
 from features.progress import Progress, Task
 from features.store import arrays, parquet, projector
-from features.store.manifest import Manifest, StoreError, read_manifest
+from features.store.manifest import RESULTS, Manifest, StoreError, read_manifest
 from features.store.sets import FeatureSet, Stages
 from features.store.taking import Claim
 
@@ -55,7 +54,7 @@ def opened(folder: Path) -> FeatureSet:
     if manifest.format not in READERS:
         raise StoreError(f"{folder} is written as {manifest.format!r}, which this program does not know. Update it.")
     try:
-        table = pq.read_table(folder / ROWS)
+        table = parquet.read_table(folder / ROWS)
         rejected = parquet.read_rejected(folder)
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"{folder} cannot be read: {error}. Convert or extract the features again.") from error
@@ -74,10 +73,11 @@ def convert(source: Path, folder: Path, format: str) -> Task[Manifest]:
     need_local(format, folder)
     if old.sampled:
         raise StoreError(f"{source} holds a sample of the rows only. Convert the features that it was made of.")
+    begun = replace(old, **RESULTS, format=format)
     if format == PARQUET:
-        return (yield from _to_parts(found, replace(_without_results(old), format=PARQUET), old, folder))
-    with Claim(folder, replace(_without_results(old), format=format)) as claim:
-        return (yield from write_as(source, claim, _opener(found) if format == TENSORBOARD else None))
+        return (yield from _to_parts(found, begun, old, folder))
+    with Claim(folder, begun) as claim:
+        return (yield from _write(source, found, old, claim, _opener(found) if format == TENSORBOARD else None))
 
 
 def _opener(found: FeatureSet) -> Picture | None:
@@ -92,9 +92,12 @@ def _opener(found: FeatureSet) -> Picture | None:
 
 def write_as(source: Path, claim: Claim, picture: Picture | None = None) -> Task[Manifest]:
     """Write a folder of features anew into a folder that was claimed, in the claim's format."""
+    return (yield from _write(source, opened(source), read_manifest(source), claim, picture))
+
+
+def _write(source: Path, found: FeatureSet, old: Manifest, claim: Claim, picture: Picture | None) -> Task[Manifest]:
     if claim.finished:
         return claim.finished
-    found, old = opened(source), read_manifest(source)
     manifest, folder = claim.manifest, claim.folder
     if not len(found):
         raise StoreError(f"{source} holds no rows, so there is nothing to convert.")
@@ -133,7 +136,7 @@ def _write_rows(found: FeatureSet, manifest: Manifest, path: Path, rows: np.ndar
 def _to_parts(found: FeatureSet, manifest: Manifest, old: Manifest, folder: Path) -> Task[Manifest]:
     lost = np.setdiff1d(np.arange(manifest.n_images), found.rows)  # (R,) positions of what was rejected
     with closing(parquet.Writer(folder, manifest)) as writer:
-        for number in writer.missing():
+        for number in writer.missing:
             images = writer.manifest.parts[number]
             start, stop = np.searchsorted(found.rows, [images.start, images.stop])
             first, last = np.searchsorted(lost, [images.start, images.stop])
@@ -160,7 +163,3 @@ def _slice(
         confidences=part(found.confidences),
         rejected=rejected,
     )
-
-
-def _without_results(manifest: Manifest) -> Manifest:
-    return replace(manifest, made_with={}, n_rows=None, n_rejected=None, images_per_second=None, sampled=False)

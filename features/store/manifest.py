@@ -18,7 +18,10 @@ PART_IMAGES = 25_000
 PART_BYTES = 32 * 2**20  # so that memory does not grow with the width of the stages
 HEADROOM = 1.02  # ids, names and the format's own words beside the values
 TEXT_BYTES = 12  # of a float32 written so that it comes back exactly
-RESULTS = ("made_with", "n_rows", "n_rejected", "images_per_second", "sampled")
+# What a run finds out, with the values from before it.
+RESULTS: dict[str, Any] = {
+    "made_with": {}, "n_rows": None, "n_rejected": None, "images_per_second": None, "sampled": False
+}  # fmt: skip
 
 
 class StoreError(FeatureError):

@@ -23,7 +23,11 @@ OURS = b"resnet_explorer"  # the key of what a part says of itself
 
 
 class Writer:
-    """Writes the parts of one feature set, in any order; parts that are there already stay."""
+    """Writes the parts of one feature set, in any order; parts that are there already stay.
+
+    missing: the numbers of the parts that were not there when this run began.
+    finished: the manifest of an earlier run that came to its end, or None.
+    """
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         """Begin a folder, or go on with one.
@@ -34,17 +38,15 @@ class Writer:
         self._claim = Claim(folder, manifest)
         try:
             with clear_errors(folder):
-                left = sum(len(manifest.parts[number]) for number in self.missing())
+                self.missing = [n for n in range(len(manifest.parts)) if not self._path(n).exists()]
+                self.finished = None if self.missing else self._claim.finished
+                left = sum(len(manifest.parts[number]) for number in self.missing)
                 self._claim.need_room(int(manifest.bytes_in_all * left / max(1, manifest.n_images)))
                 if self._claim.old is None:
                     manifest.write(folder)
         except BaseException:
             self.close()
             raise
-
-    def missing(self) -> list[int]:
-        """The numbers of the parts that are not there yet."""
-        return [number for number in range(len(self.manifest.parts)) if not self._path(number).exists()]
 
     def write(self, number: int, part: FeatureSet) -> None:
         """Write one part: the readable images of `manifest.parts[number]`, with rows that count from the first."""
