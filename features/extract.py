@@ -31,7 +31,7 @@ from features.zoo import Model
 
 DECODERS = max(2, min(16, os.cpu_count() or 2))
 AHEAD = 2
-LOWEST_PRIORITY = 19
+LOW_PRIORITY = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,11 +86,12 @@ def _give_way() -> None:
     """Let the network go first on the cores that this thread shares with it.
 
     A decoder that interrupts one of its threads makes all of them wait. Where the network runs elsewhere, or waits for
-    the next batch, decoders have the cores to themselves. Only Linux has priorities of threads.
+    the next batch, decoders have the cores to themselves. The lowest priority would let other programs starve them.
+    Only Linux has priorities of threads.
     """
     if sys.platform == "linux":
         with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOW_PRIORITY)
 
 
 def _assemble(rows: range, pixels: np.ndarray, results: Sequence[Rejected | None]) -> Batch:

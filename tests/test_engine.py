@@ -8,6 +8,7 @@ import torch
 
 from features import engine
 from features.architecture import cifar
+from features.engine import layers
 from features.errors import FeatureError
 from features.network import build, canonical, freeze
 from tests.random_networks import randomise
@@ -65,6 +66,57 @@ def test_bf16_points_where_fp32_does(kind):
         cosine = torch.cosine_similarity(torch.from_numpy(low[name]), torch.from_numpy(high[name]))
         assert cosine.min() > 0.999
         assert low[name].dtype == np.float32
+
+
+def edge_detector():
+    """A network whose first filters take differences of neighbouring pixels, as trained ones do."""
+    net = network()
+    with torch.no_grad():
+        weight = net.stem[0].weight
+        weight -= weight.mean((2, 3), keepdim=True)
+        for module in net.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.bias.fill_(0.1)
+                module.running_mean.zero_()
+    return net
+
+
+@pytest.mark.parametrize("engine_name", engine.ENGINES)
+def test_bf16_loses_nothing_of_edges_on_bright_images(engine_name):
+    if engine_name == engine.OPENVINO:
+        pytest.importorskip("openvino", reason="an extra: requirements-openvino.txt")
+    net, bright = edge_detector(), 2.5 + 0.02 * pixels(4)
+    reading = engine.choose(net, ["stem"], precision="bf16", device="cpu", engine=engine_name)
+    low = engine.start(net, reading, (3, 32, 32))(bright)["stem"]
+    high = read(net, bright, stages=["stem"])["stem"]
+    # Pixels rounded to bf16 would all be one of three numbers, and so would these features be.
+    assert differs(low - low.mean(), high - high.mean()) < 0.02
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_split_input_is_the_input_to_a_widened_convolution(dtype):
+    conv = torch.nn.Conv2d(3, 8, 3, stride=2, padding=1).double()
+    wide = layers.widened(conv, dtype)
+    parts = layers.split(pixels() + 2, dtype)
+    assert parts.dtype == dtype
+    assert parts.shape == (3, 9, 32, 32)
+    with torch.no_grad():
+        found = wide.double()(parts.double())
+        assert differs(found.numpy(), conv(pixels().double() + 2).numpy()) < 1e-5
+
+
+@pytest.mark.parametrize("mkldnn", [True, False])
+def test_the_bias_of_a_convolution_in_bf16_stays_in_float32(mkldnn, monkeypatch):
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: mkldnn)
+    conv = torch.nn.Conv2d(4, 16, 3, stride=2, padding=1)
+    torch.nn.init.constant_(conv.bias, 4.0077)  # 4.0 in bf16
+    x = torch.randn(2, 4, 64, 64, generator=torch.Generator().manual_seed(0)).bfloat16()
+    with torch.no_grad():
+        found = layers.LowConv(conv, torch.bfloat16)(x)
+        exact = torch.nn.functional.conv2d(x.float(), conv.weight.bfloat16().float(), conv.bias, stride=2, padding=1)
+    assert found.dtype == torch.bfloat16
+    assert abs(float((found.float() - exact).mean())) < 0.003
+    assert float((found.float() - exact).abs().max()) <= float(exact.abs().max()) * 2**-8
 
 
 def test_the_network_that_was_given_stays_as_it_was():
