@@ -37,9 +37,9 @@ from features.network import ResidualNetwork, canonical, freeze
 from features.progress import finish
 
 BASE = "torchvision's extractor, fp32"
-SHAPE = (3, 224, 224)
+PREPROCESSING = catalogue.IMAGENET_PREPROCESSING
 
-Contestant = Callable[[Tensor], dict[str, Tensor]]
+Contestant = Callable[[], dict[str, Tensor]]
 
 
 def main() -> None:
@@ -72,20 +72,23 @@ def drawn(name: str) -> nn.Module:
     return network
 
 
+def drawn_pixels(batch: int) -> Tensor:
+    return torch.randint(0, 256, (batch, 3, 224, 224), dtype=torch.uint8)
+
+
 # --- the network alone ------------------------------------------------------------------------------------------------
 
 
 def network_alone(source: nn.Module, batch: int, rounds: int) -> None:
-    pixels = torch.randn(batch, *SHAPE)
-    contestants = contenders(source, pixels)
-    wanted = contestants[BASE](pixels)
+    contestants = contenders(source, drawn_pixels(batch))
+    wanted = contestants[BASE]()
     for name, read in contestants.items():
-        print(f"{name:45s} {likeness(read(pixels), wanted)}", flush=True)
+        print(f"{name:45s} {likeness(read(), wanted)}", flush=True)
     times: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, read in contestants.items():
             began = time.perf_counter()
-            read(pixels)
+            read()
             times[name].append(time.perf_counter() - began)
     print(f"\nbatch {batch}, {rounds} rounds")
     for name, spent in times.items():
@@ -94,26 +97,32 @@ def network_alone(source: nn.Module, batch: int, rounds: int) -> None:
 
 
 def contenders(source: nn.Module, pixels: Tensor) -> dict[str, Contestant]:
-    network = freeze(canonical(source))
+    """What is timed. The others get scaled pixels, this project's engines scale them themselves."""
+    network, scaled = freeze(canonical(source)), PREPROCESSING.scaled(pixels)
     extractor = create_feature_extractor(source, {name: name for name in network.stage_names})
 
     @torch.inference_mode()
-    def theirs(pixels: Tensor) -> dict[str, Tensor]:
-        return {name: values.mean((2, 3)) for name, values in extractor(pixels).items()}
+    def theirs() -> dict[str, Tensor]:
+        return {name: values.mean((2, 3)) for name, values in extractor(scaled).items()}
 
-    found: dict[str, Contestant] = {BASE: theirs, "the exact network, fp32": exact(network)}
+    found: dict[str, Contestant] = {
+        BASE: theirs,
+        "the exact network, fp32": lambda: named(network, inference(Pooled(network), scaled)),
+    }
     for precision in ("fp32", "bf16"):
         runner = started(network, precision, engine.TORCH)
-        found[f"this project with PyTorch, {precision}"] = ours(runner)
-        found[f"its bare forward, {precision}"] = bare_torch(runner)
+        found[f"this project with PyTorch, {precision}"] = ours(runner, pixels)
+        found[f"its bare forward, {precision}"] = bare_torch(runner, pixels)
         if find_spec("openvino"):
-            found[f"this project with OpenVINO, {precision}"] = ours(started(network, precision, engine.OPENVINO))
-            found[f"OpenVINO's bare rate, {precision}"] = bare_openvino(source, precision)
+            found[f"this project with OpenVINO, {precision}"] = ours(
+                started(network, precision, engine.OPENVINO), pixels
+            )
+            found[f"OpenVINO's bare rate, {precision}"] = bare_openvino(source, precision, scaled)
     if find_spec("onnxruntime") and find_spec("onnxscript"):
-        found["ONNX Runtime, fp32"] = onnx_runtime(network, pixels)
+        found["ONNX Runtime, fp32"] = onnx_runtime(network, scaled)
     if shutil.which("g++"):
         compiled = torch.compile(Pooled(network))
-        found["torch.compile, fp32"] = lambda pixels: named(network, inference(compiled, pixels))
+        found["torch.compile, fp32"] = lambda: named(network, inference(compiled, scaled))
     return found
 
 
@@ -137,24 +146,21 @@ def named(network: ResidualNetwork, values: tuple[Tensor, ...]) -> dict[str, Ten
     return dict(zip(network.stage_names, values, strict=True))
 
 
-def exact(network: ResidualNetwork) -> Contestant:
-    return lambda pixels: named(network, inference(Pooled(network), pixels))
-
-
 def started(network: ResidualNetwork, precision: str, name: str) -> engine.Engine:
-    return engine.start(network, engine.choose(network, precision=precision, device="cpu", engine=name), SHAPE)
+    reading = engine.choose(network, precision=precision, device="cpu", engine=name)
+    return engine.start(network, PREPROCESSING, reading)
 
 
-def ours(runner: engine.Engine) -> Contestant:
-    return lambda pixels: {name: torch.from_numpy(values) for name, values in runner(pixels).items()}
+def ours(runner: engine.Engine, pixels: Tensor) -> Contestant:
+    return lambda: {name: torch.from_numpy(values) for name, values in runner(pixels).items()}
 
 
-def bare_torch(runner: engine.Engine) -> Contestant:
+def bare_torch(runner: engine.Engine, pixels: Tensor) -> Contestant:
     """The same network without reading anything off it."""
     assert isinstance(runner, engine.TorchEngine)
 
     @torch.inference_mode()
-    def forward(pixels: Tensor) -> dict[str, Tensor]:
+    def forward() -> dict[str, Tensor]:
         for _ in runner.network.walk(pixels.contiguous(memory_format=torch.channels_last)):
             pass
         return {}
@@ -162,35 +168,34 @@ def bare_torch(runner: engine.Engine) -> Contestant:
     return forward
 
 
-def bare_openvino(source: nn.Module, precision: str) -> Contestant:
+def bare_openvino(source: nn.Module, precision: str, scaled: Tensor) -> Contestant:
     """torchvision's network as OpenVINO's own example runs it: only logits, one batch of a fixed size at a time."""
     import openvino
 
     hint = {"fp32": "f32", "bf16": "bf16"}[precision]
     settings = {"INFERENCE_PRECISION_HINT": hint, "PERFORMANCE_HINT": "LATENCY"}
     with torch.no_grad():
-        program = torch.export.export(source, (torch.zeros(16, *SHAPE),))
+        program = torch.export.export(source, (scaled,))
     compiled = openvino.Core().compile_model(openvino.convert_model(program), "CPU", settings)
 
-    def forward(pixels: Tensor) -> dict[str, Tensor]:
-        for piece in pixels.split(16):
-            compiled(piece.numpy())
+    def forward() -> dict[str, Tensor]:
+        compiled(scaled.numpy())
         return {}
 
     return forward
 
 
-def onnx_runtime(network: ResidualNetwork, pixels: Tensor) -> Contestant:
+def onnx_runtime(network: ResidualNetwork, scaled: Tensor) -> Contestant:
     import onnxruntime
 
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        program = torch.onnx.export(Pooled(network), (pixels,), dynamo=True, verbose=False)
+        program = torch.onnx.export(Pooled(network), (scaled,), dynamo=True, verbose=False)
     file = io.BytesIO()
     program.save(file)
     session = onnxruntime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
-    return lambda pixels: named(network, tuple(map(torch.from_numpy, session.run(None, {name: pixels.numpy()}))))
+    return lambda: named(network, tuple(map(torch.from_numpy, session.run(None, {name: scaled.numpy()}))))
 
 
 def likeness(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> str:
@@ -226,7 +231,7 @@ def from_files(source: nn.Module, name: str, folder: str, batch: int, rounds: in
     images = datasets.open_images(folder)
     sizes = [Path(images.uri(index)).stat().st_size for index in range(len(images))]
     print(f"\nfrom {len(images)} files of {np.mean(sizes) / 1000:.0f} kB on average, batch {batch}, {rounds} rounds")
-    pixels = torch.randn(batch, *SHAPE)
+    pixels = drawn_pixels(batch)
     ways = [
         (precision, way)
         for precision in ("fp32", "bf16")
@@ -237,7 +242,7 @@ def from_files(source: nn.Module, name: str, folder: str, batch: int, rounds: in
     for _ in range(rounds):
         for precision, way in ways:
             reading = engine.choose(model.network, precision=precision, device="cpu", engine=way)
-            runner = engine.start(model.network, reading, SHAPE)
+            runner = engine.start(model.network, spec.preprocessing, reading)
             runner(pixels)
             calls = max(3, len(images) // batch // 2)
             began = time.perf_counter()

@@ -5,6 +5,7 @@ on the other, and a worker that dies takes nothing with it but the part that it 
 """
 
 import copy
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -21,6 +22,8 @@ from features.errors import DatasetError, FeatureError
 from features.progress import Progress, Task, finish
 from features.store import Manifest, Writer
 from features.zoo import Model
+
+PATIENCE = 10.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,8 @@ def _run(parts: list[int], work: _Work, cluster: Cluster) -> Iterator[dict[str, 
     from ray.exceptions import RayError
 
     started = not ray.is_initialized()
+    if started:
+        need_answer(cluster.address)
     try:
         if started:
             ray.init(cluster.address, include_dashboard=False, log_to_driver=False, configure_logging=False)
@@ -114,6 +119,19 @@ def _run(parts: list[int], work: _Work, cluster: Cluster) -> Iterator[dict[str, 
     finally:
         if started:
             ray.shutdown()
+
+
+def need_answer(address: str | None) -> None:
+    """Raises FeatureError if nothing listens at a host and port. Ray itself tries for more than a minute."""
+    host, found, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not found or not port.isdecimal():
+        return  # 'auto' and names that only Ray knows
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise FeatureError(
+            f"No Ray cluster answers at {address}: {error}. Start one with `ray start --head`, or check the address."
+        ) from error
 
 
 def _threads(cluster: Cluster) -> int:

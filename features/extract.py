@@ -116,8 +116,12 @@ def over(
     Raises DatasetError if there are no images or none could be read.
     """
     _need_images(images)
-    size, device = batch_size(model.spec.preprocessing), device_of(model.network)
-    rows, rejected = yield from _through(model, images, work, size, device)
+    preprocessing, device = model.spec.preprocessing, device_of(model.network)
+
+    def scaled(pixels: Tensor) -> None:
+        work(preprocessing.scaled(pixels.to(device)))
+
+    rows, rejected = yield from _through(model, images, scaled, batch_size(preprocessing))
     _need_some(rows, images, rejected)
     return rows, rejected
 
@@ -133,7 +137,7 @@ def _need_some(read: Sized, images: ImageSet, rejected: Sequence[Rejected]) -> N
 
 
 def _through(
-    model: Model, images: ImageSet, work: Callable[[Tensor], None], size: int, device: torch.device
+    model: Model, images: ImageSet, work: Callable[[Tensor], None], size: int
 ) -> Task[tuple[np.ndarray, tuple[Rejected, ...]]]:
     done = 0
     rows: list[np.ndarray] = []
@@ -141,7 +145,7 @@ def _through(
     with closing(batches(images, model.spec.preprocessing, size)) as stream:
         for batch in stream:
             if len(batch.rows):
-                work(model.spec.preprocessing.scaled(batch.pixels.to(device)))
+                work(batch.pixels)
             rows.append(batch.rows)
             rejected += batch.rejected
             done += batch.seen
@@ -156,7 +160,7 @@ def features(model: Model, images: ImageSet) -> Task[FeatureSet]:
     """
     _need_images(images)
     reading = engine.choose(model.network, device=str(device_of(model.network)), precision="fp32", engine=engine.TORCH)
-    runner = engine.TorchEngine(model.network, reading)
+    runner = engine.TorchEngine(model.network, model.spec.preprocessing, reading)
     found = yield from _read(model, images, runner, reading, batch_size(model.spec.preprocessing))
     _need_some(found, images, found.rejected)
     return found
@@ -223,9 +227,7 @@ class PartReader:
 
     def __init__(self, model: Model, images: ImageSet, reading: Reading, planned: Manifest) -> None:
         self.model, self.images, self.reading, self.planned = model, images, reading, planned
-        preprocessing = model.spec.preprocessing
-        shape = (preprocessing.channels, preprocessing.crop, preprocessing.crop)
-        self.runner = engine.start(model.network, reading, shape, model.digest)
+        self.runner = engine.start(model.network, model.spec.preprocessing, reading, model.digest)
         self.made_with = {"runs_on": self.runner.name, "device": reading.device}
 
     def __call__(self, number: int) -> Task[FeatureSet]:
@@ -288,7 +290,7 @@ def _read(model: Model, images: ImageSet, runner: Engine, reading: Reading, size
             logits[here] = found[engine.LOGITS]
         done = here.stop
 
-    rows, rejected = yield from _through(model, images, work, size, torch.device(reading.device))
+    rows, rejected = yield from _through(model, images, work, size)
     predictions = confidences = None
     if logits is not None:
         probabilities = softmax(logits[:done])  # (N, K)
@@ -340,7 +342,12 @@ def finite(values: Tensor, model: Model) -> Tensor:
 
 
 def _need_finite(found: dict[str, np.ndarray], model: Model) -> None:
-    for values in found.values():
+    for name, values in found.items():
+        if values.dtype == np.float16 and np.isinf(values).any() and not np.isnan(values).any():
+            raise FeatureError(
+                f"{model.spec.name} puts out values at {name} that float16 cannot hold (above 65,504), in which maps "
+                "are written. Leave this stage out, or pool it."
+            )
         finite(torch.from_numpy(values), model)
 
 

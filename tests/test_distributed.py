@@ -104,6 +104,13 @@ def test_what_a_worker_says_reaches_the_user(tiny_model, tiny_folder, tmp_path, 
         finish(distributed.to_folder(tiny_model, str(tiny_folder), reading(tiny_model), tmp_path / "out", CLUSTER, 4))
 
 
+def test_a_cluster_that_does_not_answer_is_told_at_once():
+    with pytest.raises(FeatureError, match=r"No Ray cluster answers at 127.0.0.1:1: .*ray start --head"):
+        distributed.need_answer("127.0.0.1:1")
+    for address in (None, "auto", "local"):
+        distributed.need_answer(address)
+
+
 def test_without_ray_it_says_what_to_install(tiny_model, tiny_folder, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(FeatureError, match=r"requirements-ray\.txt"):

@@ -10,7 +10,7 @@ import torch
 import torchvision
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from features import architecture, catalogue, extract, network, zoo
+from features import architecture, catalogue, engine, extract, network, zoo
 from features.errors import DatasetError, FeatureError
 from features.images import Preprocessing
 from features.progress import finish
@@ -106,6 +106,14 @@ def test_broken_weights_are_an_error_and_no_prediction(tiny_model, tiny_images):
         tiny_model.network.classifier.bias[3] = torch.nan
     with pytest.raises(FeatureError, match="NaN"):
         finish(extract.features(tiny_model, tiny_images))
+
+
+def test_maps_beyond_float16_are_told_as_what_they_are(tiny_model, tiny_images, tmp_path):
+    with torch.no_grad():
+        tiny_model.network.stages["layer3"][-1].branch[-1].bias.fill_(1e5)
+    reading = engine.choose(tiny_model.network, pool="none", precision="fp32", device="cpu", engine="torch")
+    with pytest.raises(FeatureError, match=r"layer3 that float16 cannot hold.*pool it"):
+        finish(extract.to_folder(tiny_model, tiny_images, reading, tmp_path / "out"))
 
 
 @pytest.mark.usefixtures("small_batches")

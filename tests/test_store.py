@@ -71,6 +71,16 @@ def test_a_folder_holds_what_the_network_gives(tiny_model, tiny_images, tmp_path
     ]  # fmt: skip
 
 
+def test_parts_are_named_in_the_order_of_their_numbers():
+    shape = {"layer1": (8,)}
+    few, many = (
+        manifest.Manifest({}, shape, "float32", (), (), False, number, part_images=1) for number in (3, 123_456)
+    )
+    assert parquet.part_path(Path(), few, 2).name == "part-00002.parquet"
+    names = [parquet.part_path(Path(), many, number).name for number in (0, 9, 99_999, 100_000, 123_455)]
+    assert names == sorted(names)
+
+
 def test_the_columns_are_those_that_are_promised(tiny_model, tiny_images, tmp_path):
     written(tiny_model, tiny_images, tmp_path / "out", stages=["stem", "layer3", "pool", "logits"])
     schema = pq.read_schema(tmp_path / "out" / "part-00000.parquet")

@@ -15,6 +15,7 @@ from features.engine.reading import (
     has_fast_bf16,
     stages_of,
 )
+from features.images import Preprocessing
 from features.network import ResidualNetwork
 
 __all__ = [
@@ -35,13 +36,10 @@ __all__ = [
 ]
 
 
-def start(network: ResidualNetwork, reading: Reading, shape: tuple[int, int, int], key: str = "") -> Engine:
-    """The engine of a reading, ready to run.
-
-    shape: (C, S, S) of one image. key: what the weights are known by, for what an engine keeps on disk.
-    """
+def start(network: ResidualNetwork, preprocessing: Preprocessing, reading: Reading, key: str = "") -> Engine:
+    """The engine of a reading, ready to run. key: what the weights are known by, for what an engine keeps on disk."""
     if reading.engine == OPENVINO:
         from features.engine.vino import OpenVinoEngine
 
-        return OpenVinoEngine(network, reading, shape, key)
-    return TorchEngine(network, reading)
+        return OpenVinoEngine(network, preprocessing, reading, key)
+    return TorchEngine(network, preprocessing, reading)

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from features.engine.layers import folded, lowered, lowered_stem
+from features.engine.layers import folded, lowered, pixel_stem
 from features.engine.reading import LOGITS, POOLED, PRECISIONS, Reading, pooled
 from features.errors import FeatureError
+from features.images import Preprocessing
 from features.network import ResidualBlock, ResidualNetwork
 
 CACHED_VALUES = 1 << 18  # 1 MiB in float32
@@ -20,11 +21,15 @@ CACHED_VALUES = 1 << 18  # 1 MiB in float32
 class TorchEngine:
     """PyTorch in eager mode on a private copy of the network."""
 
-    def __init__(self, network: ResidualNetwork, reading: Reading) -> None:
+    def __init__(self, network: ResidualNetwork, preprocessing: Preprocessing, reading: Reading) -> None:
         self.name = f"torch {torch.__version__}"
         self.reading = reading
         self.device = torch.device(reading.device)
-        fast = _Fast(network, PRECISIONS[reading.precision]).to(self.device).to(memory_format=torch.channels_last)
+        fast = (
+            _Fast(network, preprocessing, PRECISIONS[reading.precision])
+            .to(self.device)
+            .to(memory_format=torch.channels_last)
+        )
         self.network = fast.eval().requires_grad_(False)
         self.limit = sys.maxsize  # images at a time
 
@@ -64,14 +69,15 @@ def _pooled(values: Tensor, how: str) -> Tensor:
 class _Fast(ResidualNetwork):
     """A network's function without its BatchNorms, in modules of its own that may work in place.
 
-    The weights of its convolutions are of `dtype`; its input, its biases and its head are float32.
+    It takes pixels as uint8. The weights of its convolutions are of `dtype`, their biases and its head float32.
     """
 
-    def __init__(self, network: ResidualNetwork, dtype: torch.dtype) -> None:
+    def __init__(self, network: ResidualNetwork, preprocessing: Preprocessing, dtype: torch.dtype) -> None:
         blocks: dict[str, list[ResidualBlock]] = {}
         for name, block in network.blocks():
             blocks.setdefault(name.split(".")[0], []).append(_FastBlock(block, dtype))
-        super().__init__(lowered_stem(network.stem, dtype), blocks, copy.deepcopy(network.head))
+        stem = lowered(pixel_stem(network.stem, preprocessing, dtype), dtype)
+        super().__init__(cast(nn.Sequential, stem), blocks, copy.deepcopy(network.head))
 
     def walk(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
         """As ResidualNetwork.walk, with the pooled features before the logits, both in float32."""

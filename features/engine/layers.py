@@ -1,9 +1,12 @@
-"""Convolutions without the BatchNorm after them, in a precision that may be lower than float32.
+"""A network's layers without BatchNorm, in a precision that may be lower than float32.
 
-Half of what bf16 loses on trained networks is lost in two places, and both are kept here at little cost. The filters of
-the first convolution take differences of neighbouring pixels, so that the rounding of the pixels outweighs the signal:
-it sees each of them in two parts, and its weights too. And a rounded bias is off by the same amount at every position,
-which no average over space removes: biases stay in float32.
+What bf16 loses on trained networks it loses in three places, all of which are kept here at no cost in time:
+
+- The first filters take differences of neighbouring pixels, which are small beside the rounding of scaled pixels. Here
+  the first convolution sees differences of whole grey levels, which are exact, and does the scaling itself.
+- Rounded weights of such a filter no longer sum to what they did. Here each is rounded so that the sum stays.
+- A rounded bias is off by the same amount at every position, which no mean over space removes. Here biases stay
+  float32, where the engine allows it.
 """
 
 import copy
@@ -13,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from features.images import Preprocessing
 
 
 def folded(layers: nn.Module) -> nn.Module:
@@ -30,24 +35,38 @@ def folded(layers: nn.Module) -> nn.Module:
     return nn.Sequential(*found)
 
 
+def rounded(layers: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """The same layers, whose convolutions' weights are numbers of `dtype` (and still float32), as `round_weight`."""
+    for layer in layers.modules():
+        if isinstance(layer, nn.Conv2d) and dtype != torch.float32:
+            layer.weight.data = round_weight(layer.weight.data, dtype)
+    return layers
+
+
+def round_weight(weight: Tensor, dtype: torch.dtype) -> Tensor:
+    """(O, I, H, W) -> the same in numbers of `dtype`, each (H, W) filter with nearly the sum that it had.
+
+    Error diffusion: what rounding takes from one number is given to the next smaller one before it is rounded.
+    """
+    flat = weight.flatten(2)  # (O, I, H * W)
+    order = flat.abs().argsort(-1, descending=True)
+    values = flat.gather(-1, order)
+    error = torch.zeros_like(values[..., 0])
+    for place in range(values.shape[-1]):
+        wanted = values[..., place] + error
+        values[..., place] = wanted.to(dtype)
+        error = wanted - values[..., place]
+    return torch.empty_like(flat).scatter(-1, order, values).reshape(weight.shape)
+
+
 def lowered(layers: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """The same layers with the weights of their convolutions, and those alone, in another precision."""
+    """The same layers with their convolutions in another precision, as `rounded`."""
     if dtype == torch.float32 or not isinstance(layers, nn.Sequential):
         return layers
-    return nn.Sequential(*(LowConv(layer, dtype) if isinstance(layer, nn.Conv2d) else layer for layer in layers))
-
-
-def lowered_stem(stem: nn.Sequential, dtype: torch.dtype) -> nn.Sequential:
-    """A stem as `folded` and `lowered` that takes pixels in float32."""
-    if dtype == torch.float32:
-        return cast(nn.Sequential, folded(stem))
-    return nn.Sequential(SplitInput(dtype), *cast(nn.Sequential, lowered(widened_stem(stem, dtype), dtype)))
-
-
-def widened_stem(stem: nn.Sequential, dtype: torch.dtype) -> nn.Sequential:
-    """A stem as `folded` in float32 that takes pixels as `split`."""
-    first, *others = cast(nn.Sequential, folded(stem))
-    return nn.Sequential(widened(cast(nn.Conv2d, first), dtype), *others)
+    rounded(layers, dtype)
+    return nn.Sequential(
+        *(LowConv(layer, dtype) if isinstance(layer, nn.Conv2d) else layer.to(dtype) for layer in layers)
+    )
 
 
 class LowConv(nn.Module):
@@ -68,41 +87,53 @@ class LowConv(nn.Module):
         return x if self.bias is None else x.add_(self.bias[:, None, None])
 
 
-class SplitInput(nn.Module):
-    """(N, C, H, W) float32 -> (N, 3C, H, W) of a lower precision, for a convolution `widened` for it."""
+def pixel_stem(stem: nn.Sequential, preprocessing: Preprocessing, dtype: torch.dtype) -> nn.Sequential:
+    """A folded stem that takes pixels as they are, (N, C, S, S) uint8, with weights `rounded` to a lower precision."""
+    first, *others = cast(nn.Sequential, folded(stem))
+    if dtype == torch.float32:
+        return nn.Sequential(Scale(preprocessing), first, *others)
+    centre = Centre(preprocessing)
+    whole = centre.absorbed(cast(nn.Conv2d, first), preprocessing)
+    return nn.Sequential(centre, rounded(whole, dtype), *others)
 
-    def __init__(self, dtype: torch.dtype) -> None:
+
+class Scale(nn.Module):
+    """uint8 -> the network's input in float32, as `Preprocessing.scaled`, which cannot be exported."""
+
+    mean: Tensor  # (C, 1, 1)
+    std: Tensor
+
+    def __init__(self, preprocessing: Preprocessing) -> None:
         super().__init__()
-        self.dtype = dtype
+        self.register_buffer("mean", torch.tensor(preprocessing.mean)[:, None, None])
+        self.register_buffer("std", torch.tensor(preprocessing.std)[:, None, None])
 
-    def forward(self, x: Tensor) -> Tensor:
-        return split(x, self.dtype)
-
-
-def split(x: Tensor, dtype: torch.dtype) -> Tensor:
-    """(N, C, H, W) float32 as its rounding, what that took away, and the rounding again: (N, 3C, H, W) of `dtype`."""
-    high = x.to(dtype)
-    return torch.cat([high, (x - high).to(dtype), high], 1)
+    def forward(self, pixels: Tensor) -> Tensor:
+        return pixels.to(torch.float32).div_(255).sub_(self.mean).div_(self.std)
 
 
-def widened(conv: nn.Conv2d, dtype: torch.dtype) -> nn.Conv2d:
-    """A convolution in float32 that does to a split input what this one does to the input.
+class Centre(nn.Module):
+    """uint8 -> grey levels above the mean's nearest whole number, over 64: exact in every floating-point precision."""
 
-    With the two parts of a value, x = x' + x" and w = w' + w", its sums are x'w' + x"w' + x'w"; what is left out, x"w",
-    is 2^-16 of them for bf16.
-    """
-    wide = nn.Conv2d(
-        3 * conv.in_channels,
-        conv.out_channels,
-        cast(tuple[int, int], conv.kernel_size),
-        cast(tuple[int, int], conv.stride),
-        cast(tuple[int, int], conv.padding),
-        cast(tuple[int, int], conv.dilation),
-        bias=conv.bias is not None,
-    )
-    weight = conv.weight.detach()
-    high = weight.to(dtype).float()
-    wide.weight.data = torch.cat([high, high, weight - high], 1)
-    if conv.bias is not None:
-        wide.bias.data = conv.bias.detach().clone()  # type: ignore[union-attr]
-    return wide.requires_grad_(False).eval()
+    shift: Tensor  # (C, 1, 1)
+    STEP = 1 / 64  # makes values, and the weights that they meet, about as large as those of scaled pixels
+
+    def __init__(self, preprocessing: Preprocessing) -> None:
+        super().__init__()
+        self.register_buffer("shift", torch.tensor(preprocessing.mean).mul(255).round()[:, None, None])
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return pixels.to(self.shift.dtype).sub_(self.shift).mul_(self.STEP)
+
+    def absorbed(self, conv: nn.Conv2d, preprocessing: Preprocessing) -> nn.Conv2d:
+        """A convolution of these numbers that equals `conv` of scaled pixels.
+
+        But for the zeros that it pads with, which are off by what the mean was rounded: less than half a grey level.
+        """
+        mean, std = (255 * torch.tensor(values) for values in (preprocessing.mean, preprocessing.std))
+        weight = conv.weight.detach() / std[:, None, None]  # of grey levels
+        bias = torch.zeros(conv.out_channels) if conv.bias is None else conv.bias.detach()
+        whole = copy.deepcopy(conv)
+        whole.weight.data = weight / self.STEP
+        whole.bias = nn.Parameter(bias + (weight.sum((2, 3)) * (self.shift.flatten() - mean)).sum(1))
+        return whole

@@ -111,8 +111,8 @@ def has_fast_bf16(device: torch.device) -> bool:
 class Engine(Protocol):
     """Something that runs a network.
 
-    name: what runs it, with its version. Calling it with pixels (N, C, S, S) float32 on the CPU gives one array a
-    stage: (N, D) float32, or (N, C, H, W) float16 for unpooled maps, and always 'logits' where there is a classifier.
+    name: what runs it, with its version. Calling it with pixels (N, C, S, S) uint8 on the CPU gives one array a stage:
+    (N, D) float32, or (N, C, H, W) float16 for unpooled maps, and always 'logits' where there is a classifier.
     """
 
     name: str

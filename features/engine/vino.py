@@ -10,14 +10,15 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from features.engine.layers import split, widened_stem
-from features.engine.reading import LOGITS, POOLED, Reading, pooled
+from features.engine.layers import folded, pixel_stem, rounded
+from features.engine.reading import LOGITS, POOLED, PRECISIONS, Reading, pooled
+from features.images import Preprocessing
 from features.network import ResidualNetwork
 
 HINTS = {"fp32": "f32", "bf16": "bf16"}
@@ -27,26 +28,24 @@ REVISION = 2  # of what is written to the cache
 class OpenVinoEngine:
     """A network converted once, kept on disk, and compiled for this CPU."""
 
-    def __init__(self, network: ResidualNetwork, reading: Reading, shape: tuple[int, int, int], key: str) -> None:
-        """shape: (C, S, S) of one image. key: what the weights are known by; '' keeps nothing on disk."""
+    def __init__(self, network: ResidualNetwork, preprocessing: Preprocessing, reading: Reading, key: str) -> None:
+        """key: what the weights are known by; '' keeps nothing on disk."""
         import openvino
 
         self.name = f"openvino {openvino.__version__}"
         self.reading = reading
-        self.split = reading.precision == "bf16"
-        outputs = _Outputs(network, reading, shape)
+        outputs = _Outputs(network, preprocessing, reading)
         self.outputs = outputs.names
         settings = {"INFERENCE_PRECISION_HINT": HINTS[reading.precision], "PERFORMANCE_HINT": "LATENCY"}
-        model = _converted(outputs, f"{key} {openvino.__version__}" if key else "")
-        if self.split:
-            processor = openvino.preprocess.PrePostProcessor(model)
-            processor.input().tensor().set_element_type(openvino.Type.bf16)
-            model = processor.build()
+        made_of = (
+            f"{REVISION} {openvino.__version__} {key} {preprocessing} {reading.precision} {outputs.names} {outputs}"
+        )
+        model = _converted(outputs, hashlib.sha256(made_of.encode()).hexdigest()[:24] if key else None)
         self._compiled = openvino.Core().compile_model(model, "CPU", settings)
         self._request = self._compiled.create_infer_request()
 
     def __call__(self, pixels: Tensor) -> dict[str, np.ndarray]:
-        found = self._request.infer([self._input(pixels)])
+        found = self._request.infer([np.ascontiguousarray(pixels.numpy())])
         kind = np.float16 if self.reading.pool == "none" else np.float32
         return {
             # A copy, since the request uses its own again.
@@ -54,25 +53,20 @@ class OpenVinoEngine:
             for place, name in enumerate(self.outputs)
         }
 
-    def _input(self, pixels: Tensor) -> Any:
-        if not self.split:
-            return np.ascontiguousarray(pixels.numpy())
-        import openvino
-
-        parts = split(pixels.contiguous(), torch.bfloat16)  # (N, 3C, S, S)
-        return openvino.Tensor(parts.view(torch.uint16).numpy(), list(parts.shape), openvino.Type.bf16)
-
 
 class _Outputs(nn.Module):
-    """A network that puts out everything of a reading."""
+    """A network that takes uint8 and puts out everything of a reading."""
 
-    def __init__(self, network: ResidualNetwork, reading: Reading, shape: tuple[int, int, int]) -> None:
+    def __init__(self, network: ResidualNetwork, preprocessing: Preprocessing, reading: Reading) -> None:
         super().__init__()
         self.network = copy.deepcopy(network).cpu().eval()  # the one that is shared may lie on a GPU
-        self.shape = shape
-        if reading.precision == "bf16":
-            self.network.stem = widened_stem(self.network.stem, torch.bfloat16)
-            self.shape = (3 * shape[0], *shape[1:])
+        side = preprocessing.crop
+        self.example = torch.zeros(2, preprocessing.channels, side, side, dtype=torch.uint8)
+        dtype = PRECISIONS[reading.precision]
+        self.network.stem = pixel_stem(self.network.stem, preprocessing, dtype)
+        for _, block in self.network.blocks():
+            block.shortcut = rounded(folded(block.shortcut), dtype)
+            block.branch = cast(nn.Sequential, rounded(folded(block.branch), dtype))
         self.pool = reading.pool
         self.names = [name for name in ("stem", *network.stage_names, POOLED) if name in reading.stages]
         self.names += [LOGITS] if network.classifier is not None else []
@@ -82,7 +76,7 @@ class _Outputs(nn.Module):
         self.last = nn.ModuleDict()
         if reading.precision == "bf16" and self.pool != "none":
             with torch.inference_mode():
-                widths = {name: values.shape[1] for name, values in self._walk(torch.zeros(1, *self.shape))}
+                widths = {name: values.shape[1] for name, values in self._walk(self.example)}
             self.last.update({name: _identity(widths[name]) for name in self.names if name != LOGITS})
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -112,26 +106,24 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "resnet-explorer" / "openvino"
 
 
-def _converted(outputs: _Outputs, key: str) -> Any:
+def _converted(outputs: _Outputs, name: str | None) -> Any:
+    """OpenVINO's form of a network, from disk if it lies there by this name."""
     import openvino
 
-    made_of = f"{REVISION} {key} {outputs.names} {outputs.pool} {outputs.shape} {outputs}"
-    folder = cache_folder() / hashlib.sha256(made_of.encode()).hexdigest()[:24]
+    folder = cache_folder() / (name or "")
     file = folder / "network.xml"
-    if key and file.exists():
-        return openvino.Core().read_model(file)
-    with torch.inference_mode(False), torch.no_grad():
-        example = torch.zeros(2, *outputs.shape)
-        batch = {"x": {0: torch.export.Dim("batch", min=1, max=1 << 16)}}
-        program = torch.export.export(outputs.eval(), (example,), dynamic_shapes=batch)
-    model = openvino.convert_model(program)
-    if key:
-        _keep(model, folder)
-    return model
+    if not (name and file.exists()):
+        with torch.inference_mode(False), torch.no_grad():
+            batch = {"x": {0: torch.export.Dim("batch", min=1, max=1 << 16)}}
+            program = torch.export.export(outputs.eval(), (outputs.example,), dynamic_shapes=batch)
+        model = openvino.convert_model(program)
+        if not (name and _kept(model, folder)):
+            return model
+    return openvino.Core().read_model(file)  # also at once: read again, it differs in the last digit
 
 
-def _keep(model: Any, folder: Path) -> None:
-    """Write both files of a network in one move, or leave it: the network itself is at hand."""
+def _kept(model: Any, folder: Path) -> bool:
+    """Write both files of a network in one move, and say whether they are there: it is no matter if they are not."""
     import openvino
 
     temporary = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}")
@@ -143,3 +135,4 @@ def _keep(model: Any, folder: Path) -> None:
         pass
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+    return folder.exists()

@@ -73,17 +73,19 @@ class Writer:
         self._claim.close()
 
     def _path(self, number: int) -> Path:
-        return part_path(self.folder, number)
+        return part_path(self.folder, self.manifest, number)
 
 
 def write_part(folder: Path, manifest: Manifest, number: int, part: FeatureSet) -> None:
     """As `Writer.write`, for a process that works for the one that has the Writer."""
     with clear_errors(folder):
-        write_table(_table(part, manifest), part_path(folder, number))
+        write_table(_table(part, manifest), part_path(folder, manifest, number))
 
 
-def part_path(folder: Path, number: int) -> Path:
-    return folder / f"part-{number:05d}.parquet"
+def part_path(folder: Path, manifest: Manifest, number: int) -> Path:
+    """Readers take parts in the order of their names, which is that of their numbers: all have as many digits."""
+    digits = max(5, len(str(len(manifest.parts) - 1)))
+    return folder / f"part-{number:0{digits}d}.parquet"
 
 
 def write_table(table: pa.Table, path: Path) -> None:
@@ -145,7 +147,7 @@ def _names(indices: np.ndarray, names: tuple[str, ...]) -> pa.Array:
 
 def opened(folder: Path, manifest: Manifest) -> FeatureSet:
     """The set that lies in a folder of parts. Raises StoreError if parts are missing."""
-    paths = [part_path(folder, number) for number in range(len(manifest.parts))]
+    paths = [part_path(folder, manifest, number) for number in range(len(manifest.parts))]
     absent = [path.name for path in paths if not path.exists()]
     if absent or not manifest.complete:
         raise StoreError(
@@ -204,7 +206,7 @@ class ParquetStages(Stages):
     @cached_property
     def _ends(self) -> np.ndarray:
         """(P,) the number of rows up to the end of each part."""
-        paths = (part_path(self.folder, number) for number in range(len(self.manifest.parts)))
+        paths = (part_path(self.folder, self.manifest, number) for number in range(len(self.manifest.parts)))
         return np.cumsum([_about(path)["rows"] for path in paths])
 
     def read(self, stage: str, start: int, stop: int) -> np.ndarray:
@@ -212,7 +214,7 @@ class ParquetStages(Stages):
         found = np.empty((stop - start, *shape), self.manifest.dtype)
         first, end = np.searchsorted(self._ends, [start, stop], side="right")
         for number in range(first, min(end + 1, len(self._ends))):
-            column = read_table(part_path(self.folder, number), [stage])[stage].combine_chunks()
+            column = read_table(part_path(self.folder, self.manifest, number), [stage])[stage].combine_chunks()
             values = column.flatten().to_numpy().reshape(-1, *shape)
             begins = int(self._ends[number]) - len(values)
             here = values[max(0, start - begins) : max(0, stop - begins)]
