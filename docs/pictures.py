@@ -28,6 +28,11 @@ def main() -> None:
         take(tab, f"{address}/", ".st-key-network .main-svg", "anatomy")
         take(tab, f"{address}/saliency", ".st-key-overlays img.heat", "saliency")
         take(tab, f"{address}/residual", ".stPlotlyChart .main-svg", "residual")
+        show(tab, f"{address}/extract", ".stApp button[kind=primary], .stDataFrame")
+        if not tab.locator(".stDataFrame").count():
+            tab.locator("button[kind=primary]").click()
+        tab.locator(".stDataFrame canvas").first.wait_for()
+        save(tab, "extract")
         show(tab, f"{address}/embed", ".st-key-embedding .nsewdrag")
         lasso(tab)
         tab.locator(".st-key-thumbnails img").first.wait_for()

@@ -10,6 +10,7 @@ What bf16 loses on trained networks it loses in three places, all of which are k
 """
 
 import copy
+from functools import cache
 from typing import cast
 
 import torch
@@ -80,11 +81,22 @@ class LowConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         padding, stride, dilation, groups = self.how
-        if x.device.type == "cpu" and torch.backends.mkldnn.is_available():
+        if x.device.type == "cpu" and _onednn_takes(x.dtype):
             # What conv2d calls too, after it has refused a bias of another precision.
             return torch.mkldnn_convolution(x, self.weight, self.bias, padding, stride, dilation, groups)
         x = functional.conv2d(x, self.weight, None, stride, padding, dilation, groups)
         return x if self.bias is None else x.add_(self.bias[:, None, None])
+
+
+@cache
+def _onednn_takes(dtype: torch.dtype) -> bool:
+    """Whether oneDNN convolves in a precision on this CPU; without AVX512 it refuses bf16, and conv2d goes other ways."""
+    one = torch.ones(1, 1, 1, 1, dtype=dtype)
+    try:
+        torch.mkldnn_convolution(one, one, None, (0, 0), (1, 1), (1, 1), 1)
+        return True
+    except RuntimeError:
+        return False
 
 
 def pixel_stem(stem: nn.Sequential, preprocessing: Preprocessing, dtype: torch.dtype) -> nn.Sequential:
@@ -109,7 +121,7 @@ class Scale(nn.Module):
         self.register_buffer("std", torch.tensor(preprocessing.std)[:, None, None])
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return pixels.to(torch.float32).div_(255).sub_(self.mean).div_(self.std)
+        return pixels.to(torch.float32).div(255).sub_(self.mean).div_(self.std)
 
 
 class Centre(nn.Module):
@@ -123,7 +135,7 @@ class Centre(nn.Module):
         self.register_buffer("shift", torch.tensor(preprocessing.mean).mul(255).round()[:, None, None])
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return pixels.to(self.shift.dtype).sub_(self.shift).mul_(self.STEP)
+        return pixels.to(self.shift.dtype).sub(self.shift).mul_(self.STEP)
 
     def absorbed(self, conv: nn.Conv2d, preprocessing: Preprocessing) -> nn.Conv2d:
         """A convolution of these numbers that equals `conv` of scaled pixels.
