@@ -156,7 +156,7 @@ class _Worker:
         self.error, self.read_part = "", None
         try:
             self.read_part = extract.PartReader(self.work.model, self._images(), self.work.reading, self.work.planned)
-        except FeatureError as error:  # Ray would start one worker after another for an exception
+        except (FeatureError, ImportError) as error:  # Ray would start one worker after another for an exception
             self.error = str(error)
 
     def _images(self) -> ImageSet:

@@ -285,7 +285,9 @@ def _read(model: Model, images: ImageSet, runner: Engine, reading: Reading, size
         _need_finite(found, model)
         here = slice(done, done + len(pixels))
         for name, values in stages.items():
-            values[here] = found[name]
+            with np.errstate(over="ignore"):  # it is told below
+                values[here] = found[name]
+        _need_finite({name: values[here] for name, values in stages.items()}, model)
         if logits is not None:
             logits[here] = found[engine.LOGITS]
         done = here.stop

@@ -676,3 +676,13 @@ def test_a_list_may_say_labels(tmp_path):
     (tmp_path / "list.txt").write_text("\n")
     with pytest.raises(DatasetError, match="holds no images"):
         open_images(str(tmp_path / "list.txt"))
+
+
+def test_other_labels_in_a_list_are_another_set(tmp_path):
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (4, 4)).save(tmp_path / name)
+    digests = set()
+    for text in ("a.png\nb.png\n", "a.png\tcat\nb.png\tdog\n", "a.png\tdog\nb.png\tcat\n"):
+        (tmp_path / "list.txt").write_text(text)
+        digests.add(open_images(str(tmp_path / "list.txt")).digest)
+    assert len(digests) == 3

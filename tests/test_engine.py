@@ -179,7 +179,7 @@ def test_a_network_without_a_head_has_stages_and_no_logits():
     ("choices", "text"),
     [
         ({"stages": ["layer9"]}, "layer9.*stem, layer1, layer2, layer3, pool, logits"),
-        ({"stages": []}, "no stage"),
+        ({"stages": []}, "[Nn]o stage"),
         ({"pool": "median"}, "median.*mean, max, gem, none"),
         ({"precision": "fp8"}, "fp8.*fp32, bf16, fp16"),
         ({"device": "toaster"}, "toaster"),
@@ -272,6 +272,28 @@ def test_openvino_keeps_the_converted_network_on_disk(openvino, tmp_path, monkey
     with pytest.raises(TypeError):
         started(net, key="other weights")
     assert not list(tmp_path.rglob("*.tmp"))
+
+
+@pytest.mark.usefixtures("openvino")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_what_openvino_keeps_of_one_pooling_is_not_taken_for_another(precision):
+    net = network()
+    for pool in ("mean", "max", "gem", "none"):
+        found = started(net, key="weights", pool=pool, precision=precision)(pixels())
+        wanted = read(net, pixels(), pool=pool)
+        for name, values in wanted.items():
+            assert found[name].shape == values.shape
+            assert differs(found[name].astype(float), values.astype(float)) < (0.1 if precision == "bf16" else 1e-3)
+
+
+def test_openvino_makes_a_damaged_network_again(openvino, tmp_path):
+    net = network()
+    wanted = started(net, key="weights")(pixels())
+    for file in tmp_path.rglob("network.bin"):
+        file.write_bytes(b"")
+    found = started(net, key="weights")(pixels())
+    for name, values in wanted.items():
+        np.testing.assert_array_equal(found[name], values)
 
 
 def test_the_engine_is_chosen_with_a_reason(monkeypatch):

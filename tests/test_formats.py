@@ -186,7 +186,7 @@ def test_an_interrupted_extraction_into_a_format_goes_on(tiny_model, tiny_images
             if progress.done >= stop or progress.unit == "MB":
                 break
         task.close()
-        with pytest.raises(StoreError, match="no manifest"):
+        with pytest.raises(StoreError, match="not complete"):
             FeatureSet.open(tmp_path / "out")
     parts = sorted((tmp_path / "out" / ".parts").glob("part-*"))
     before = [part.stat().st_mtime_ns for part in parts]
@@ -202,6 +202,17 @@ def test_another_format_into_the_same_folder_is_refused(tiny_model, tiny_images,
     extracted(tiny_model, tiny_images, tmp_path / "out", "npy")
     with pytest.raises(StoreError, match='format was "npy" and is "npz"'):
         extracted(tiny_model, tiny_images, tmp_path / "out", "npz")
+
+
+def test_a_run_that_was_begun_in_another_format_is_not_gone_on_with_as_parquet(tiny_model, tiny_images, tmp_path):
+    reading = engine.choose(tiny_model.network, device="cpu", precision="fp32", engine="torch")
+    begun = extract.to_folder(tiny_model, tiny_images, reading, tmp_path / "npy", format="npy")
+    next(begun)
+    begun.close()
+    with pytest.raises(StoreError, match="not complete"):
+        store.read_manifest(tmp_path / "npy")
+    with pytest.raises(StoreError, match="another format"):
+        finish(extract.to_folder(tiny_model, tiny_images, reading, tmp_path / "npy"))
 
 
 def test_what_a_run_left_that_was_killed_at_its_very_end_is_taken_away(tiny_model, tiny_images, tmp_path):

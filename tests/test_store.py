@@ -236,6 +236,16 @@ def test_a_finished_run_is_not_done_again(tiny_model, tiny_images, tmp_path):
     assert part.stat().st_mtime_ns == before
 
 
+def test_a_part_that_a_crash_cut_off_is_read_again(tiny_model, tiny_images, tmp_path, small_parts):
+    wanted = written(tiny_model, tiny_images, tmp_path / "whole")
+    written(tiny_model, tiny_images, tmp_path / "cut")
+    part = tmp_path / "cut" / "part-00001.parquet"
+    part.write_bytes(part.read_bytes()[:1000])
+    with pytest.raises(StoreError, match="cannot be read"):
+        FeatureSet.open(tmp_path / "cut")
+    same(written(tiny_model, tiny_images, tmp_path / "cut"), wanted)
+
+
 def test_other_settings_into_the_same_folder_are_refused_with_what_differs(tiny_model, tiny_images, tmp_path):
     written(tiny_model, tiny_images, tmp_path / "out")
     with pytest.raises(StoreError, match='pool was "mean" and is "max"'):

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from PIL import Image
 
 from features import files, images
-from features.datasets.sets import ImageSet, labelled, spelled, with_labels
+from features.datasets.sets import ImageSet, labelled, set_digest, spelled, with_labels
 from features.errors import DatasetError, ImageError
 
 
@@ -19,6 +19,11 @@ def open_folder(root: Path, found: list[Path]) -> ImageSet:
     root = root.resolve()
     ids = [file.relative_to(root).as_posix() for file in found]
     return _of_files(root.name, str(root), found, ids)
+
+
+def open_named(names: list[str], places: list[Path]) -> ImageSet:
+    """Files by the names that they were given."""
+    return replace(_of_files("images", "images", places, names), labels=None, class_names=())
 
 
 def open_list(path: Path) -> ImageSet:
@@ -38,7 +43,10 @@ def open_list(path: Path) -> ImageSet:
     labels = [line[1].strip() for line in cells if len(line) > 1]
     if labels and len(labels) < len(cells):
         raise DatasetError(f"{path} has labels on {len(labels)} of {len(cells)} lines. Label all of them, or none.")
-    return with_labels(found, labels) if labels else found
+    if not labels:
+        return found
+    said = set_digest([found.digest, *labels], ["", *found.ids])  # other labels are another set
+    return replace(with_labels(found, labels), digest=said)
 
 
 def _of_files(name: str, where: str, places: list[Path], ids: list[str]) -> ImageSet:

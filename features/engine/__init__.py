@@ -1,6 +1,7 @@
 """Runs a network fast, for its features."""
 
 from features.engine.eager import TorchEngine
+from features.engine.fast import FastNetwork
 from features.engine.reading import (
     ENGINES,
     LOGITS,
@@ -27,6 +28,7 @@ __all__ = [
     "PRECISIONS",
     "TORCH",
     "Engine",
+    "FastNetwork",
     "Reading",
     "TorchEngine",
     "choose",

@@ -90,7 +90,7 @@ class LowConv(nn.Module):
 
 @cache
 def _onednn_takes(dtype: torch.dtype) -> bool:
-    """Whether oneDNN convolves in a precision on this CPU; without AVX512 it refuses bf16, and conv2d goes other ways."""
+    """Whether oneDNN convolves in a precision on this CPU; without AVX512 it refuses bf16, which conv2d does not."""
     one = torch.ones(1, 1, 1, 1, dtype=dtype)
     try:
         torch.mkldnn_convolution(one, one, None, (0, 0), (1, 1), (1, 1), 1)

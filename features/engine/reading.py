@@ -54,8 +54,10 @@ def choose(
     known = stages_of(network)
     wanted = tuple(dict.fromkeys(stages)) if stages is not None else network.stage_names
     unknown = [name for name in wanted if name not in known]
-    if unknown or not wanted:
-        raise FeatureError(f"There is no stage {', '.join(unknown) or 'named'}. This network has {', '.join(known)}.")
+    if not wanted:
+        raise FeatureError(f"No stage is named. Choose of {', '.join(known)}.")
+    if unknown:
+        raise FeatureError(f"There is no stage {', '.join(unknown)}. This network has {', '.join(known)}.")
     if pool not in POOLS:
         raise FeatureError(f"The pooling is {pool!r}. Wanted one of {', '.join(POOLS)}.")
     try:

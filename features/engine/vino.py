@@ -17,12 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from features.engine.layers import folded, pixel_stem, rounded
-from features.engine.reading import LOGITS, POOLED, PRECISIONS, Reading, pooled
+from features.engine.reading import GEM_FLOOR, GEM_POWER, LOGITS, POOLED, PRECISIONS, Reading, pooled
 from features.images import Preprocessing
 from features.network import ResidualNetwork
 
 HINTS = {"fp32": "f32", "bf16": "bf16"}
-REVISION = 2  # of what is written to the cache
+REVISION = 3  # of what is written to the cache
 
 
 class OpenVinoEngine:
@@ -37,9 +37,8 @@ class OpenVinoEngine:
         outputs = _Outputs(network, preprocessing, reading)
         self.outputs = outputs.names
         settings = {"INFERENCE_PRECISION_HINT": HINTS[reading.precision], "PERFORMANCE_HINT": "LATENCY"}
-        made_of = (
-            f"{REVISION} {openvino.__version__} {key} {preprocessing} {reading.precision} {outputs.names} {outputs}"
-        )
+        read = f"{reading.pool} {GEM_POWER} {GEM_FLOOR} {reading.precision} {outputs.names}"
+        made_of = f"{REVISION} {openvino.__version__} {key} {preprocessing} {read} {outputs}"
         model = _converted(outputs, hashlib.sha256(made_of.encode()).hexdigest()[:24] if key else None)
         self._compiled = openvino.Core().compile_model(model, "CPU", settings)
         self._request = self._compiled.create_infer_request()
@@ -112,14 +111,17 @@ def _converted(outputs: _Outputs, name: str | None) -> Any:
 
     folder = cache_folder() / (name or "")
     file = folder / "network.xml"
-    if not (name and file.exists()):
-        with torch.inference_mode(False), torch.no_grad():
-            batch = {"x": {0: torch.export.Dim("batch", min=1, max=1 << 16)}}
-            program = torch.export.export(outputs.eval(), (outputs.example,), dynamic_shapes=batch)
-        model = openvino.convert_model(program)
-        if not (name and _kept(model, folder)):
-            return model
-    return openvino.Core().read_model(file)  # also at once: read again, it differs in the last digit
+    if name and file.exists():
+        try:
+            return openvino.Core().read_model(file)
+        except RuntimeError:  # damaged: it is made again
+            shutil.rmtree(folder, ignore_errors=True)
+    with torch.inference_mode(False), torch.no_grad():
+        batch = {"x": {0: torch.export.Dim("batch", min=1, max=1 << 16)}}
+        program = torch.export.export(outputs.eval(), (outputs.example,), dynamic_shapes=batch)
+    model = openvino.convert_model(program)
+    # Read again at once where it was kept: read, it differs in the last digit.
+    return openvino.Core().read_model(file) if name and _kept(model, folder) else model
 
 
 def _kept(model: Any, folder: Path) -> bool:

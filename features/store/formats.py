@@ -49,15 +49,15 @@ def need_local(format: str, folder: Path) -> None:
 def opened(folder: Path) -> FeatureSet:
     """The set in a folder. Raises StoreError if there is none, or not a whole one."""
     manifest = read_manifest(folder)
-    if manifest.format == PARQUET:
-        return parquet.opened(folder, manifest)
-    if manifest.format not in READERS:
+    if manifest.format not in (PARQUET, *READERS):
         raise StoreError(f"{folder} is written as {manifest.format!r}, which this program does not know. Update it.")
     try:
+        if manifest.format == PARQUET:
+            return parquet.opened(folder, manifest)
         table = parquet.read_table(folder / ROWS)
         rejected = parquet.read_rejected(folder)
     except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"{folder} cannot be read: {error}. Convert or extract the features again.") from error
+        raise StoreError(f"{folder} cannot be read: {error}. Run the command that made it again.") from error
     return parquet.as_set(table, table["row"].to_numpy(), READERS[manifest.format](folder, manifest), rejected)
 
 

@@ -98,6 +98,10 @@ def read_manifest(folder: Path) -> Manifest:
                 content[name] = tuple(content[name])
             return Manifest(**{name: content[name] for name in Manifest.__dataclass_fields__})
     except FileNotFoundError as error:
+        if (folder / PARTS / MANIFEST).exists():
+            raise StoreError(
+                f"{folder} is not complete. Run the command that began it again, and it goes on."
+            ) from error
         raise StoreError(
             f"{folder} has no {MANIFEST}, so it is no folder of features. Make one with `python -m features extract`."
         ) from error

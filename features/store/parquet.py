@@ -38,7 +38,7 @@ class Writer:
         self._claim = Claim(folder, manifest)
         try:
             with clear_errors(folder):
-                self.missing = [n for n in range(len(manifest.parts)) if not self._path(n).exists()]
+                self.missing = [n for n in range(len(manifest.parts)) if not _is_whole(self._path(n))]
                 self.finished = None if self.missing else self._claim.finished
                 left = sum(len(manifest.parts[number]) for number in self.missing)
                 self._claim.need_room(int(manifest.bytes_in_all * left / max(1, manifest.n_images)))
@@ -194,6 +194,17 @@ def _about(path: Path) -> dict[str, Any]:
     if OURS not in metadata:
         raise StoreError(f"{path} was not written by this program. Delete it, and run the same command again.")
     return json.loads(metadata[OURS])
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a part is there and ends as it should; what a crash of the machine cut off is read again."""
+    if not path.exists():
+        return False
+    try:
+        _about(path)
+        return True
+    except pa.ArrowException:
+        return False
 
 
 def _indices(values: pa.ChunkedArray, names: tuple[str, ...]) -> np.ndarray:

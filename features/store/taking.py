@@ -70,6 +70,12 @@ class Claim:
         if names - {LOCK, PARTS} and not names & {MANIFEST, MAKING}:
             raise StoreError(f"{self.folder} holds other things than features. Choose a new or an empty folder.")
 
+        if PARTS in names and MANIFEST not in names and self.manifest.format == "parquet":
+            raise StoreError(
+                f"{self.folder} holds a run in another format that was not finished. Run the command that began it "
+                "again, or choose another folder."
+            )
+
     def _need_same(self, old: Manifest) -> None:
         one, other = old.without_results(), self.manifest.without_results()
         one |= one.pop("settings")
@@ -89,7 +95,7 @@ class Claim:
         free = shutil.disk_usage(self.folder).free
         if size > free:
             raise StoreError(
-                f"The features take about {size / 2**20:,.0f} MiB, but {self.folder} has {free / 2**20:,.0f} MiB "
+                f"The features take about {size / 2**20:,.1f} MiB, but {self.folder} has {free / 2**20:,.1f} MiB "
                 "free. Choose another folder, fewer stages or fewer images."
             )
 
@@ -122,8 +128,8 @@ def clear_errors(folder: Path) -> Iterator[None]:
     except OSError as error:  # also Arrow's
         reason = error.strerror or str(error)
         raise StoreError(
-            f"The features cannot be written to {folder}: {reason}. What is there is whole: mend this, "
-            "and run the same command again."
+            f"The features cannot be written to {folder}: {reason}. Mend this and run the same command again: parts "
+            "that are finished stay."
         ) from error
 
 
