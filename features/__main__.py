@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     extract = add("extract", _extract, "Write the features of images to a folder; run it again to go on.")
     _add_source(extract)
     _add_model(extract)
-    extract.add_argument("--out", type=place, required=True, metavar="DIR", help="where the features go")
+    extract.add_argument("--out", type=_place, required=True, metavar="DIR", help="where the features go")
     extract.add_argument(
         "--stages", type=_names, metavar="A,B", help="of stem, layer1, ..., pool, logits (default: every layer)"
     )
@@ -93,13 +93,67 @@ def _parser() -> argparse.ArgumentParser:
     extract.add_argument("--strict", action="store_true", help="fail if an image could not be read")
 
     convert = add("convert", _convert, "Write a folder of features anew in another format; its values stay the same.")
-    convert.add_argument("folder", type=place, metavar="DIR", help="what `extract` wrote")
+    convert.add_argument("folder", type=_place, metavar="DIR", help="what `extract` wrote")
     convert.add_argument("--format", required=True, metavar="X", help=FORMAT_HELP)
-    convert.add_argument("--out", type=place, required=True, metavar="DIR", help="where the copy goes")
+    convert.add_argument("--out", type=_place, required=True, metavar="DIR", help="where the copy goes")
 
     info = add("info", _info, "Tell what a folder of features is.")
-    info.add_argument("folder", type=place, metavar="DIR", help="what `extract` wrote")
+    info.add_argument("folder", type=_place, metavar="DIR", help="what `extract` wrote")
     info.add_argument("--json", action="store_true", help="print JSON")
+
+    saliency = add("saliency", _saliency, "Draw where a network looks: overlays, raw maps and what made them.")
+    saliency.add_argument("images", nargs="+", metavar="IMAGE", help="image files, or one SOURCE: " + SOURCE_HELP)
+    _add_model(saliency)
+    saliency.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the files go")
+    saliency.add_argument(
+        "--method",
+        default="gradcam",
+        metavar="X",
+        help="gradcam (default), hirescam, gradcam++, xgradcam, layercam, cam, scorecam, eigencam, "
+        "integrated-gradients, "
+        "guided-gradcam or occlusion",
+    )
+    saliency.add_argument(
+        "--target",
+        default="predicted",
+        metavar="X",
+        help="predicted (default), a class by name or number, A-vs-B, norm:STAGE, or alike:STAGE:FILE for the likeness "
+        "to another image",
+    )
+    saliency.add_argument("--taps", choices=("stages", "blocks", "branches"), help="where (default: by method)")
+    saliency.add_argument("--precision", default="fp32", metavar="X", help="fp32, bf16 or fp16 (default: %(default)s)")
+    saliency.add_argument(
+        "--colours", metavar="NAME", help="of the overlays (default: Inferno, of branches Blue to red)"
+    )
+    saliency.add_argument("--opacity", type=float, default=0.5, metavar="X", help="0 is the image, 1 the heat map")
+    saliency.add_argument("--one-scale", action="store_true", help="scale all maps of an image alike")
+    saliency.add_argument(
+        "--smooth", type=int, default=0, metavar="N", help="average over N noisy copies (pixel methods)"
+    )
+    saliency.add_argument("--seed", type=int, default=0, metavar="N", help="of that noise (default: %(default)s)")
+
+    faithfulness = add("faithfulness", _faithfulness, "Measure how far maps of several methods can be trusted.")
+    _add_source(faithfulness)
+    _add_model(faithfulness)
+    faithfulness.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the table and curves go")
+    faithfulness.add_argument(
+        "--methods",
+        type=_names,
+        default=["gradcam", "hirescam", "gradcam++", "layercam", "eigencam", "random"],
+        metavar="A,B",
+        help="as `saliency --method`, or random for maps that know nothing (default: %(default)s)",
+    )
+    faithfulness.add_argument("--tap", metavar="NAME", help="a stage or block (default: the last stage)")
+    faithfulness.add_argument(
+        "--steps", type=_positive, default=32, metavar="N", help="of the curves (default: %(default)s)"
+    )
+    faithfulness.add_argument("--limit", type=_positive, metavar="N", help="use a balanced sample of N images")
+    faithfulness.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of all that is drawn (default: %(default)s)"
+    )
+    faithfulness.add_argument(
+        "--quick", action="store_true", help="leave out infidelity, sensitivity and randomisation"
+    )
 
     train = add("train", _train, "Train a network on labelled images; run it again to go on after an interruption.")
     _add_source(train)
@@ -140,10 +194,16 @@ def _names(text: str) -> list[str]:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"wanted a number above 0, got {text}")
-    return number
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"wanted a whole number above 0, got {text}")
+    return int(text)
+
+
+def _place(text: str) -> Path:
+    try:
+        return place(text)
+    except FeatureError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _positive_or_auto(text: str) -> int | None:
@@ -249,6 +309,8 @@ def _extract(options: argparse.Namespace) -> None:
     need_outside(options.source, options.out)
     if options.cluster == "none" and (options.ray_address or options.workers):
         raise FeatureError("--ray-address and --workers belong to --cluster ray. Add it, or leave them away.")
+    if options.cluster != "none" and options.format != store.PARQUET:
+        raise FeatureError("A cluster writes Parquet. Leave --format away, and convert what comes out.")
     model = _load(options)
     images = open_images(options.source, options.data_root, options.download)
     reading = engine.choose(
@@ -268,8 +330,6 @@ def _extract(options: argparse.Namespace) -> None:
     else:
         from features import distributed
 
-        if options.format != store.PARQUET:
-            raise FeatureError("A cluster writes Parquet. Leave --format away, and convert what comes out.")
         cluster = distributed.Cluster(options.ray_address, options.workers)
         done = _show(
             distributed.to_folder(model, options.source, reading, options.out, cluster, size, options.data_root)
@@ -277,6 +337,105 @@ def _extract(options: argparse.Namespace) -> None:
     print(f"{options.out}: {_rows(done)}, {_rate(done)}")
     if options.strict and done.n_rejected:
         raise FeatureError(f"{done.n_rejected} images could not be read; {options.out / 'rejected.parquet'} has them.")
+
+
+def _saliency(options: argparse.Namespace) -> None:
+    from contextlib import closing
+    from dataclasses import asdict
+
+    from features import extract, files, rasters, saliency
+    from features.datasets import open_files
+
+    drawing = saliency.Drawing(options.colours, options.opacity, options.one_scale)
+    colours = (*rasters.RECTIFIED, *rasters.SIGNED)
+    if options.colours not in (None, *colours):
+        raise FeatureError(f"The colours are {options.colours!r}. Wanted one of {', '.join(colours)}.")
+    if not 0 <= options.opacity <= 1:
+        raise FeatureError(f"The opacity is {options.opacity}. Wanted a number from 0 (the image) to 1 (the heat map).")
+    model = _load(options)
+    images = open_files(options.images)
+    target = saliency.parse(options.target, model)
+    explainer = saliency.Explainer(model, options.precision)
+    taps = explainer.taps(options.taps) if options.taps else None
+    if taps and isinstance(target, saliency.StageTarget):
+        taps = tuple(tap for tap in taps if explainer.place(tap) <= explainer.top([target]))
+    size = max(1, extract.batch_size(model.spec.preprocessing) // 4)  # the graph is kept as well
+    rows: list[dict[str, Any]] = []
+    provenance: dict[str, Any] = {}
+    options.out.mkdir(parents=True, exist_ok=True)
+    with closing(extract.batches(images, model.spec.preprocessing, size)) as stream:
+        for batch in stream:
+            for rejected in batch.rejected:
+                print(f"left out: {rejected.reason}", file=sys.stderr)
+            if not len(batch.rows):
+                continue
+            targets = [target] * len(batch.rows)
+            found = _show(
+                saliency.explain(explainer, batch.pixels, targets, options.method, taps, options.smooth, options.seed)
+            )
+            seen = batch.pixels.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()  # (N, H, W, 3)
+            pictures = {images.ids[row]: picture for row, picture in zip(batch.rows, seen, strict=True)}
+            for name, content, row in saliency.exported(found, model, pictures, drawing):
+                (options.out / name).parent.mkdir(exist_ok=True)
+                files.write_whole(options.out / name, content)
+                rows += [row] if row else []
+            provenance = found.provenance
+    if not rows:
+        raise FeatureError(f"None of the {len(images)} images could be read.")
+    settings = {"drawing": asdict(drawing), "smooth": options.smooth, "seed": options.seed, "provenance": provenance}
+    files.write_whole(options.out / "manifest.json", saliency.manifest(rows, settings))
+    for row in rows:
+        if row["blank"] and not (row["blank"] == "negative" and row["signed"]):
+            print(f"{row['file']} shows nothing: it is {row['blank']} everywhere", file=sys.stderr)
+    print(f"{options.out}: {len(rows):,} maps of {len({row['image'] for row in rows}):,} images")
+
+
+def _faithfulness(options: argparse.Namespace) -> None:
+    import numpy as np
+
+    from features import faithfulness, files, saliency
+    from features.datasets import open_images
+
+    names = _names(options.model) if options.model else [None]
+    if options.weights and len(names) > 1:
+        raise FeatureError("--weights are of one network. Name one with --model, or run the command again for others.")
+    images = open_images(options.source, options.data_root, options.download)
+    if options.limit:
+        images = images.sample(options.limit)
+    trials: list[faithfulness.Trial] = []
+    for name in names:
+        explainer = saliency.Explainer(_load(argparse.Namespace(**vars(options) | {"model": name})))
+        trials += _show(
+            faithfulness.measure(
+                explainer, images, options.methods, options.tap, options.steps, options.seed, not options.quick
+            )
+        )
+    options.out.mkdir(parents=True, exist_ok=True)
+    table = faithfulness.table(trials)
+    files.write_whole(options.out / "faithfulness.csv", table.to_csv(index=False).encode())
+    arrays = {
+        f"{trial.model}/{trial.method}/{kind}": getattr(trial.curves, kind)
+        for trial in trials
+        for kind in ("shares", "deletion", "insertion")
+    }
+    with files.written_whole(options.out / "curves.npz") as file:
+        np.savez(file, **arrays)
+    content = {
+        "trials": [trial.summary() | {"ids": trial.ids, "provenance": trial.provenance} for trial in trials],
+    }
+    files.write_whole(options.out / "manifest.json", (json.dumps(content, indent=1) + "\n").encode())
+    head = [name for name in table if not name.startswith("rank_correlation")]
+    _print_table([tuple(head), *(tuple(_short(value) for value in row) for row in table[head].to_numpy().tolist())])
+    if not options.quick:
+        print("\nRank correlation with maps of networks whose parts are drawn anew, from the head down:")
+        rest = [name for name in table if name.startswith("rank_correlation")]
+        shown = [name.removeprefix("rank_correlation_without_") for name in rest]
+        rows = zip(table[["model", "method"]].to_numpy().tolist(), table[rest].to_numpy().tolist(), strict=True)
+        _print_table([("model", "method", *shown), *((*who, *map(_short, values)) for who, values in rows)])
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _convert(options: argparse.Namespace) -> None:

@@ -1,6 +1,5 @@
 """Arranges images on a plane by their features, and says how far to trust the arrangement."""
 
-import queue
 import threading
 import warnings
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from features.errors import FeatureError
-from features.progress import Progress, Task
+from features.progress import Progress, Stopped, Task, threaded
 
 METHODS = ("umap", "pca")
 ROWS_AT_ONCE = 2048
@@ -156,10 +155,12 @@ def _start(features: np.ndarray) -> str:
 
 
 def _umap(features: np.ndarray, graph: Neighbours, min_dist: float, seed: int) -> Task[np.ndarray]:
-    def fit(report: Callable[[int, int], None], stopped: threading.Event) -> np.ndarray:
+    def fit(report: Callable[[Progress], None], stopped: threading.Event) -> np.ndarray:
         import umap  # seconds to import, so only here
 
-        with warnings.catch_warnings():
+        with _ONE_FIT, warnings.catch_warnings():
+            if stopped.is_set():  # the task was closed while another fit went on
+                raise Stopped
             # UMAP warns that a given graph cannot place new points, and of duplicates that stand apart.
             warnings.simplefilter("ignore")
             reducer = umap.UMAP(
@@ -179,27 +180,23 @@ def _umap(features: np.ndarray, graph: Neighbours, min_dist: float, seed: int) -
             )
             return reducer.fit_transform(features)
 
-    points = yield from _threaded(fit)
+    points = yield from threaded(fit, "umap")
     return np.asarray(points, dtype=np.float32)  # (N, 2)
 
 
 class _Reports:
     """A file that UMAP's progress bar is written to; it hands the two numbers on."""
 
-    def __init__(self, report: Callable[[int, int], None]) -> None:
+    def __init__(self, report: Callable[[Progress], None]) -> None:
         self.report = report
 
     def write(self, text: str) -> None:
         numbers = text.split()
         if len(numbers) == 2 and all(number.isdigit() for number in numbers):
-            self.report(int(numbers[0]), int(numbers[1]))
+            self.report(Progress(int(numbers[0]), int(numbers[1]), "epoch", "layout"))
 
     def flush(self) -> None:
         pass
-
-
-class _Stopped(Exception):
-    """Raised inside a fit whose task was closed."""
 
 
 class _Interval(float):
@@ -218,44 +215,12 @@ class _Interval(float):
 
     def __le__(self, seconds: float) -> bool:
         if self.stopped.is_set():
-            raise _Stopped
+            raise Stopped
         return super().__le__(seconds)
 
 
 # One fit at a time: numba's threads and the filters of `warnings` are shared by the whole process.
 _ONE_FIT = threading.Lock()
-
-
-def _threaded(fit: Callable[[Callable[[int, int], None], threading.Event], np.ndarray]) -> Task[np.ndarray]:
-    """Run a blocking fit as a task: its reports come out as they are made, and closing the task stops it."""
-    reports: queue.Queue[Progress | None] = queue.Queue()
-    stopped = threading.Event()
-    outcome: dict[str, Any] = {}
-
-    def report(done: int, total: int) -> None:
-        reports.put(Progress(done, total, "epoch", "layout"))
-
-    def work() -> None:
-        try:
-            with _ONE_FIT:
-                if not stopped.is_set():  # the task may have been closed while another fit went on
-                    outcome["points"] = fit(report, stopped)
-        except _Stopped:
-            pass
-        except BaseException as error:
-            outcome["error"] = error
-        finally:
-            reports.put(None)
-
-    threading.Thread(target=work, daemon=True, name="umap").start()
-    try:
-        while (progress := reports.get()) is not None:
-            yield progress
-    finally:
-        stopped.set()
-    if "error" in outcome:
-        raise outcome["error"]
-    return outcome["points"]
 
 
 def warm_up() -> None:

@@ -1,8 +1,10 @@
 """How long work tells its caller where it stands: a generator of reports that returns its result."""
 
+import queue
+import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
@@ -29,3 +31,38 @@ def finish(task: Task[Result], report: Callable[[Progress], None] | None = None)
             return end.value
         if report is not None:
             report(progress)
+
+
+class Stopped(Exception):
+    """Raised inside work whose task was closed."""
+
+
+def threaded(work: Callable[[Callable[[Progress], None], threading.Event], Result], name: str = "task") -> Task[Result]:
+    """Run what blocks as a task: its reports come out as they are made.
+
+    work: gets a function to report with, and an event that is set when the task is closed; it then raises Stopped as
+    soon as it can. name: of the thread that it runs in.
+    """
+    reports: queue.Queue[Progress | None] = queue.Queue()
+    stopped = threading.Event()
+    outcome: dict[str, Any] = {}
+
+    def run() -> None:
+        try:
+            outcome["result"] = work(reports.put, stopped)
+        except Stopped:
+            pass
+        except BaseException as error:
+            outcome["error"] = error
+        finally:
+            reports.put(None)
+
+    threading.Thread(target=run, daemon=True, name=name).start()
+    try:
+        while (progress := reports.get()) is not None:
+            yield progress
+    finally:
+        stopped.set()
+    if "error" in outcome:
+        raise outcome["error"]
+    return outcome["result"]

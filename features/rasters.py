@@ -6,29 +6,55 @@ from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
-import plotly.colors
 from PIL import Image
+
+# Equally spaced colours, dark to bright: matplotlib's Inferno, Viridis and Cividis (CC0), Google's Turbo (Apache-2.0).
+RECTIFIED = {
+    "Inferno": "000004 1b0c41 4a0c6b 781c6d a52c60 cf4446 ed6925 fb9b06 f7d13d fcffa4",
+    "Viridis": "440154 482878 3e4989 31688e 26828e 1f9e89 35b779 6ece58 b5de2b fde725",
+    "Cividis": "00224e 123570 3b496c 575d6d 707173 8a8678 a59c74 c3b369 e1cc55 fee838",
+    "Turbo": "30123b 4145ab 4675ed 39a2fc 1bcfd4 24eca6 61fc6c a4fc3b d1e834 f3c63a fe9b2d f36315 d93806 b11901 7a0402",
+    "Gray": "000000 ffffff",
+}
+# From what speaks against to what speaks for, with nothing in the middle: ColorBrewer's RdBu turned round (Apache-2.0),
+# and one with a dark middle, as the maps above have it for zero.
+SIGNED = {
+    "Blue to red": "053061 2166ac 4393c3 92c5de d1e5f0 f7f7f7 fddbc7 f4a582 d6604d b2182b 67001f",
+    "Blue, black, orange": "a6dcff 56b4e9 1f6f9f 0c3a56 000004 57340c 9f5f10 e69f00 ffd98c",
+}
 
 
 @cache
 def colour_table(name: str) -> np.ndarray:
-    """(256, 3) uint8 of a Plotly colour scale, dark to bright as it comes."""
-    samples = plotly.colors.sample_colorscale(name, np.linspace(0, 1, 256).tolist(), colortype="tuple")
-    return np.rint(np.array(samples) * 255).astype(np.uint8)
+    """(256, 3) uint8 of a colour scale."""
+    anchors = np.array([list(bytes.fromhex(colour)) for colour in (RECTIFIED | SIGNED)[name].split()])  # (A, 3)
+    places = np.linspace(0, len(anchors) - 1, 256)
+    return np.stack([np.rint(np.interp(places, range(len(anchors)), channel)) for channel in anchors.T], 1).astype(
+        np.uint8
+    )
 
 
-def scaled(values: np.ndarray) -> np.ndarray:
-    """The positive part of a map (H, W) as a share of its maximum: float32 in [0, 1], all 0 if nothing is
-    positive.
+def limit_of(values: np.ndarray, signed: bool = False) -> float:
+    """What a map is scaled by: its greatest value above 0, or if `signed` its greatest distance from 0."""
+    _need_finite(values)
+    return float(np.abs(values).max(initial=0) if signed else values.max(initial=0))
+
+
+def scaled(values: np.ndarray, signed: bool = False, limit: float | None = None) -> np.ndarray:
+    """A map (H, W) as a share of `limit` (None: its own), cut to [0, 1] or if `signed` to [-1, 1]; 0 if that is 0.
 
     Zero stays zero, so that 'no evidence' looks the same in every map. NaN and infinity are not hidden:
     they raise ValueError.
     """
+    _need_finite(values)
+    top = limit_of(values, signed) if limit is None else limit
+    kept = np.clip(values, None if signed else 0, None).astype(np.float32)
+    return np.clip(kept / top, -1, 1) if top > 0 else np.zeros_like(kept)
+
+
+def _need_finite(values: np.ndarray) -> None:
     if not np.isfinite(values).all():
         raise ValueError("The map holds NaN or infinite values.")
-    positive = np.clip(values, 0, None).astype(np.float32)
-    top = positive.max(initial=0)
-    return positive / top if top > 0 else positive
 
 
 def enlarge(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -36,10 +62,17 @@ def enlarge(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.asarray(Image.fromarray(values.astype(np.float32)).resize(size, Image.Resampling.BILINEAR))
 
 
-def heat_map(values: np.ndarray, size: tuple[int, int], colours: str) -> np.ndarray:
-    """A map (h, w) as colours at (width, height): (H, W, 3) uint8."""
-    indices = np.rint(np.clip(enlarge(scaled(values), size), 0, 1) * 255).astype(np.uint8)  # (H, W)
-    return colour_table(colours)[indices]  # (H, W, 3)
+def heat_map(
+    values: np.ndarray, size: tuple[int, int], colours: str = "Inferno", limit: float | None = None
+) -> np.ndarray:
+    """A map (h, w) as colours at (width, height): (H, W, 3) uint8.
+
+    colours: of RECTIFIED, which show what is above 0, or of SIGNED. limit: what the ends of the scale stand for.
+    """
+    signed = colours in SIGNED
+    shares = enlarge(scaled(values, signed, limit), size)  # (H, W)
+    shares = (np.clip(shares, -1, 1) + 1) / 2 if signed else np.clip(shares, 0, 1)
+    return colour_table(colours)[np.rint(shares * 255).astype(np.uint8)]  # (H, W, 3)
 
 
 def overlay(picture: np.ndarray, heat: np.ndarray, opacity: float) -> np.ndarray:

@@ -73,3 +73,17 @@ def test_bars_of_any_two_images_can_be_compared():
 def test_every_bar_tells_its_probability():
     (trace,) = saliency.top_classes(np.array([0.625, 0.25, 0.125]), NAMES, 0).data
     assert trace.text == ("62.5%", "25.0%", "12.5%")
+
+
+def test_a_ledger_climbs_from_zero_to_the_logit():
+    figure = saliency.ledger(["shortcut", "layer3.0"], np.array([2.0, -0.5]), 0.25, 1.75, "a <b>")
+    (trace,) = figure.data
+    assert list(trace.measure) == ["relative", "relative", "relative", "total"]
+    assert list(trace.y) == [2.0, -0.5, 0.25, 1.75]
+    assert list(figure.layout.xaxis.ticktext) == ["shortcut", "branch layer3.0", "bias", "logit"]
+    assert "&lt;b&gt;" in figure.layout.yaxis.title.text
+
+
+def test_shares_are_of_branch_and_shortcut_together_and_zero_where_both_are():
+    figure = saliency.shares(["a", "b"], np.array([3.0, 0.0]), np.array([1.0, 0.0]))
+    assert list(figure.data[0].y) == [0.75, 0.0]

@@ -127,6 +127,24 @@ def test_saliency_explains_the_class_that_is_chosen():
     assert any("Grad-CAM for Bag" in header.value for header in app.subheader)
 
 
+@pytest.mark.parametrize(
+    ("view", "charts"),
+    [("methods", 1), ("classes", 1), ("networks", 1), ("branch and shortcut", 1), ("logit ledger", 2),
+     ("block timeline", 2)],
+)  # fmt: skip
+def test_saliency_shows_every_view(view, charts):
+    app = open_page("saliency", view=view, against="the runner-up")
+    assert not errors(app)
+    assert len(app.get("plotly_chart")) == charts
+    assert any("runner" not in header.value for header in app.subheader)
+
+
+def test_saliency_waits_for_a_method_that_takes_long():
+    app = open_page("saliency", method="integrated-gradients")
+    assert not errors(app)
+    assert any("Integrated Gradients" in header.value for header in app.subheader)
+
+
 def test_upload_is_explained_and_a_damaged_one_is_named():
     app = open_page("saliency", origin="upload")
     buffer = io.BytesIO()

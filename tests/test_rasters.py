@@ -7,10 +7,10 @@ import numpy as np
 import plotly.colors
 import pytest
 import torch
-from PIL import Image, ImageColor
+from PIL import Image
 from torch.nn.functional import interpolate
 
-from viz import rasters, theme
+from features import rasters
 
 RANDOM = np.random.default_rng(0)
 PICTURE = RANDOM.integers(0, 256, (6, 9, 3), dtype=np.uint8)
@@ -26,20 +26,25 @@ def plain(colour, width, height):
 # --- colours ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", theme.COLOUR_MAPS)
-def test_a_colour_table_goes_through_plotlys_colours_at_their_places(name):
+@pytest.mark.parametrize("name", ["Inferno", "Viridis", "Cividis", "Turbo"])
+def test_a_colour_table_equals_plotlys(name):
     table = rasters.colour_table(name)
     assert table.shape == (256, 3)
     assert table.dtype == np.uint8
-    compared = []
-    for place, colour in plotly.colors.get_colorscale(name):
-        if (index := round(place * 255)) == pytest.approx(place * 255, abs=1e-6):
-            assert tuple(table[index]) == ImageColor.getrgb(colour)
-            compared.append(index)
-    assert {0, 255} <= set(compared)
+    theirs = plotly.colors.sample_colorscale(name, np.linspace(0, 1, 256).tolist(), colortype="tuple")
+    np.testing.assert_allclose(table, np.array(theirs) * 255, atol=1)
 
 
-@pytest.mark.parametrize("name", theme.COLOUR_MAPS)
+@pytest.mark.parametrize("name", rasters.SIGNED)
+def test_signed_colours_are_as_far_from_the_middle_on_both_sides(name):
+    """In brightness, so that neither side looks stronger than the other."""
+    shine = rasters.colour_table(name).astype(float) @ (0.2126, 0.7152, 0.0722)
+    middle = shine[127:129].mean()
+    assert abs(abs(shine[0] - middle) - abs(shine[255] - middle)) < 40
+    assert all(abs(shine[end] - middle) > 100 for end in (0, 255))
+
+
+@pytest.mark.parametrize("name", rasters.RECTIFIED)
 def test_the_most_is_brighter_than_nothing_in_every_colour_table(name):
     nothing, most = rasters.colour_table(name)[[0, 255]].astype(float) @ (0.2126, 0.7152, 0.0722)
     assert most > nothing
@@ -90,6 +95,23 @@ def test_a_map_is_enlarged_as_torch_does_it_bilinearly_with_width_before_height(
         torch.from_numpy(MAP)[None, None], (height, width), mode="bilinear", align_corners=False, antialias=True
     )
     np.testing.assert_allclose(found, expected[0, 0].numpy(), atol=1e-5)
+
+
+def test_a_signed_map_is_a_share_of_its_greatest_distance_from_zero():
+    values = np.array([[-4.0, 0.0, 1.0, 2.0]])
+    np.testing.assert_array_equal(rasters.scaled(values, signed=True), [[-1, 0, 0.25, 0.5]])
+
+
+def test_maps_with_one_limit_are_comparable():
+    np.testing.assert_array_equal(rasters.scaled(np.array([[1.0, 4.0, 9.0]]), limit=8), [[0.125, 0.5, 1]])
+    np.testing.assert_array_equal(rasters.scaled(np.array([[-9.0, 4.0]]), signed=True, limit=8), [[-1, 0.5]])
+
+
+def test_a_signed_heat_map_has_the_middle_of_its_colours_where_the_map_is_zero():
+    found = rasters.heat_map(np.array([[-2.0, 0.0, 2.0]]), (3, 1), "Blue to red")
+    table = rasters.colour_table("Blue to red")
+    np.testing.assert_array_equal(found[0, [0, 2]], table[[0, 255]])
+    assert found[0, 1].tolist() in table[127:129].tolist()
 
 
 @pytest.mark.parametrize(("value", "index"), [(3.7, 255), (1e-9, 255), (0.0, 0), (-2.0, 0)])

@@ -2,18 +2,21 @@
 
 import io
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import streamlit as st
+import torch
+from PIL import Image
+from torch import Tensor
 
-from features import catalogue, embed, extract, network, residual, saliency, zoo
+from features import catalogue, embed, extract, faithfulness, network, rasters, residual, saliency, zoo
 from features.datasets import ImageSet
 from features.engine import Reading
 from features.progress import Progress, Task
 from features.store import FeatureSet
-from viz import rasters
 from viz.cache import downloads, jobs, previews
 from viz.jobs import Job
 
@@ -37,13 +40,68 @@ def model(name: str | None, weights: str | None, stamp: float) -> zoo.Model:
     return loaded
 
 
+@st.cache_resource(max_entries=4, show_spinner=False)
+def explainer(model_key: str, _model: zoo.Model) -> saliency.Explainer:
+    """What explains a network, shared by all visitors."""
+    return saliency.Explainer(_model)
+
+
 @st.cache_data(max_entries=256, show_spinner="Looking at the image")
 def saliency_maps(
-    model_key: str, image_digest: str, class_id: int | None, _model: zoo.Model, _image
+    model_key: str,
+    image_digest: str,
+    class_id: int | None,
+    against: int | None,
+    method: str,
+    taps: tuple[saliency.Tap, ...] | None,
+    _model: zoo.Model,
+    _image,
 ) -> saliency.SaliencyMaps:
-    """The maps of one picture for one class, or for the predicted one."""
-    pixels = _model.spec.preprocessing.batch([_image])
-    return saliency.maps(_model, pixels, None if class_id is None else [class_id])
+    """The maps of one picture for a class (None: the predicted one), by a method that takes a moment."""
+    target = saliency.ClassTarget(class_id, against)
+    return explainer(model_key, _model).maps(_pixels(_model, _image), [target], method, taps)
+
+
+@st.cache_data(max_entries=64, show_spinner="Looking at the image")
+def saliency_ledger(
+    model_key: str, image_digest: str, class_id: int | None, against: int | None, _model: zoo.Model, _image
+) -> saliency.Ledger:
+    """What the last stage's shortcut and branches give to a class's logit."""
+    target = saliency.ClassTarget(class_id, against)
+    return saliency.ledger(explainer(model_key, _model), _pixels(_model, _image), [target])
+
+
+def saliency_job(
+    model: zoo.Model, digest: str, image: Image.Image, class_id: int | None, against: int | None, method: str
+) -> Job:
+    """The maps of one picture by a method that takes long."""
+    target = saliency.ClassTarget(class_id, against)
+    return jobs().get(
+        f"saliency {model.key} {digest} {target} {method}",
+        lambda: saliency.explain(explainer(model.key, model), _pixels(model, image), [target], method),
+    )
+
+
+def faithfulness_job(model: zoo.Model, digest: str, image: Image.Image, maps: Sequence[saliency.SaliencyMaps]) -> Job:
+    """How far to trust maps of one picture."""
+    made_of = [(found.method, found.targets, tuple(found.maps)) for found in maps]
+    return jobs().get(
+        f"faithfulness {model.key} {digest} {made_of}",
+        lambda: faithfulness.judge_all(explainer(model.key, model), _pixels(model, image), maps),
+    )
+
+
+@st.cache_data(max_entries=64, show_spinner="Looking at the images")
+def gallery_maps(model_key: str, images_digest: str, rows: tuple[int, ...], _model: zoo.Model, _images: ImageSet):
+    """The last stage's maps of some images of a set for their predicted classes, and what the network saw of them."""
+    framed = [_model.spec.preprocessing.framed(picture) for picture in extract.pictures(_images, rows)]
+    pixels = torch.stack(framed)  # (N, C, S, S)
+    found = explainer(model_key, _model).maps(pixels, [saliency.ClassTarget()] * len(rows), "cam")
+    return found, pixels.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()  # (N, S, S, 3)
+
+
+def _pixels(model: zoo.Model, image: Image.Image) -> Tensor:
+    return model.spec.preprocessing.framed(image)[None]  # (1, C, S, S)
 
 
 def sheet_job(images: ImageSet, rows: tuple[int, ...] | None = None) -> Job:

@@ -51,6 +51,7 @@ export default function (component) {
     tiles.querySelectorAll(".heat").forEach(heat => { heat.style.opacity = slider.value / 100 })
   }
   if (!slider.dataset.ready) { slider.value = Math.round(data.opacity * 100); slider.dataset.ready = "yes" }
+  tiles.style.gridTemplateColumns = data.columns ? `repeat(${data.columns}, minmax(0, 220px))` : ""
   tiles.replaceChildren(...data.tiles.map(tile => {
     const figure = document.createElement("figure")
     const title = document.createElement("figcaption")
@@ -82,14 +83,16 @@ export default function (component) {
 )
 
 
-def overlays(tiles: Sequence[Overlay], opacity: float, key: str) -> float:
+def overlays(tiles: Sequence[Overlay], opacity: float, key: str, columns: int = 0) -> float:
     """Pictures under heat maps, with one slider for all; returns the opacity in [0, 1].
+
+    columns: tiles in a row, 0 for as many as fit.
 
     Moving the slider changes the pictures in the browser; the server hears of it when the slider is let go.
     """
     state = _OVERLAYS(
         key=key,
-        data={"tiles": [asdict(tile) for tile in tiles], "opacity": opacity},
+        data={"tiles": [asdict(tile) for tile in tiles], "opacity": opacity, "columns": columns},
         default={"opacity": opacity},
         on_opacity_change=lambda: None,
     )

@@ -12,7 +12,6 @@ CATEGORIES = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, "#b8a90b", "#a65bb8", "#6f6
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross")
 SHORTCUT_COLOURS = {"identity": BLUE, "projection": ORANGE, "padding": GREEN, "none": GREY}
 GRID = "rgba(128, 138, 147, 0.25)"
-COLOUR_MAPS = ("Inferno", "Viridis", "Cividis", "Turbo", "Gray")
 
 
 def category_colour(index: int) -> str:

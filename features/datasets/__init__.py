@@ -12,8 +12,19 @@ from features import files
 from features.datasets import paths, tables, torchvision_sets
 from features.datasets.sets import ImageSet, Rejected, set_digest
 from features.errors import DatasetError, ImageError
+from features.images import EXTENSIONS
 
-__all__ = ["SAMPLE", "SAMPLE_FILE", "ImageSet", "Rejected", "need_outside", "open_images", "open_uri", "stamp"]
+__all__ = [
+    "SAMPLE",
+    "SAMPLE_FILE",
+    "ImageSet",
+    "Rejected",
+    "need_outside",
+    "open_files",
+    "open_images",
+    "open_uri",
+    "stamp",
+]
 
 SAMPLE = "sample"
 SAMPLE_FILE = Path(__file__).parents[1] / "bundled" / "fashion-mnist-sample.zip"
@@ -50,6 +61,22 @@ def open_images(source: str, data_root: str | None = None, download: bool = Fals
         f"{source!r} {what}. Give a folder of images, a .zip, Parquet files with a column of image bytes, a .txt file "
         f"with a path a line, 'torchvision:NAME' or '{SAMPLE}' for the bundled images."
     )
+
+
+def open_files(names: list[str]) -> ImageSet:
+    """Images that are named one by one, by path or address, as one set without labels.
+
+    A single name may also be a source, as of `open_images`. Raises DatasetError if one is not there.
+    """
+    places = [files.place(name) for name in names]
+    if len(names) == 1 and (names[0] == SAMPLE or places[0].suffix.lower() not in EXTENSIONS):
+        return open_images(names[0])
+    absent = [name for name, path in zip(names, places, strict=True) if not path.is_file()]
+    if absent:
+        raise DatasetError(f"There is no file {absent[0]}. Name image files, or one folder, zip or '{SAMPLE}'.")
+    if len(set(names)) < len(names):
+        raise DatasetError("An image is named more than once. Name each once.")
+    return paths.open_named(names, places)
 
 
 def need_outside(source: str, folder: Path) -> None:

@@ -1,92 +1,338 @@
-"""Class activation maps of every stage, from one forward and one backward pass."""
+"""Maps of any stage, block, branch and shortcut, from one forward and one backward pass through what lies above."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from features.engine import LOGITS, PRECISIONS, FastNetwork
 from features.errors import FeatureError
 from features.extract import finite, softmax
-from features.network import device_of
+from features.network import ResidualBlock, device_of
+from features.saliency.methods import CAM, METHODS, Weights, combined
+from features.saliency.targets import (
+    ClassTarget,
+    CosineScore,
+    LengthScore,
+    Score,
+    StageTarget,
+    Target,
+    logit_score,
+)
 from features.zoo import Model
+
+OUTPUT, SUM, BRANCH, SHORTCUT = "output", "sum", "branch", "shortcut"
+STAGES, BLOCKS, BRANCHES = "stages", "blocks", "branches"
+KINDS = (STAGES, BLOCKS, BRANCHES)
+
+
+class Tap(NamedTuple):
+    """A place in a network that has a map.
+
+    name: a stage ('layer3', the same as its last block), a block ('layer3.1') or 'input'.
+    part: 'output', or of a block 'branch', 'shortcut' or their 'sum' before the ReLU.
+    """
+
+    name: str
+    part: str = OUTPUT
 
 
 @dataclass(frozen=True, eq=False)
 class SaliencyMaps:
-    """Grad-CAM of N images at every stage (Selvaraju et al. 2017, arXiv:1610.02391).
+    """Maps of N images at several taps.
 
-    maps: stage -> (N, H, W) float32 at the stage's own resolution, signed: the gradient-weighted sum over
-        channels, before the final ReLU of the paper.
-    class_ids: (N,) int64, the explained classes. logits: (N, K) float32.
+    maps: tap -> (N, H, W) float32 at the tap's own resolution, signed: positive speaks for the target.
+    targets: (N,) what is explained, in words. scores: (N,) float32, the explained numbers.
+    class_ids, against_ids: (N,) int64, the explained class and the one it is compared with, -1 for none.
+    logits: (N, K) float32, None if the network has no classifier or the explained number needs none.
+    method: a name of METHODS or of attributions.ATTRIBUTIONS.
     """
 
-    maps: dict[str, np.ndarray]
+    maps: dict[Tap, np.ndarray]
+    targets: tuple[str, ...]
+    scores: np.ndarray
     class_ids: np.ndarray
-    logits: np.ndarray
+    against_ids: np.ndarray
+    logits: np.ndarray | None
     method: str
     provenance: dict[str, Any]
 
     @property
-    def probabilities(self) -> np.ndarray:
+    def probabilities(self) -> np.ndarray | None:
         """(N, K) softmax of the logits."""
-        return softmax(self.logits)
+        return None if self.logits is None else softmax(self.logits)
 
 
-def maps(model: Model, pixels: Tensor, class_ids: Sequence[int] | None = None) -> SaliencyMaps:
-    """Grad-CAM of every stage for a batch of network inputs.
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What one block did to a batch. source: its input, where a graph to the output begins if one was kept."""
 
-    pixels: (N, C, S, S) as `model.spec.preprocessing` makes them. class_ids: one class per image, or None to
-    explain each image's predicted class.
-    The stem and first stage run without a graph, the rest keeps one; the network itself is not touched,
-    whatever gradient mode the caller is in. Raises FeatureError if the network has no classifier or puts out
-    NaN, or if classes and images differ in number or range.
+    name: str
+    source: Tensor
+    output: Tensor
+    shortcut: Tensor | None
+    branch: Tensor | None
+
+
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """A batch on its way up to the explained stage: blocks of interest in order, and the score of what came out."""
+
+    steps: list[Step]
+    features: Tensor  # (N, D) float32, the stage's mean over space
+    logits: Tensor | None
+    score: Score
+
+    @property
+    def gradient(self) -> Tensor:
+        """Of the score with respect to the last step's output, the same at every place: (N, D, 1, 1) float32."""
+        height, width = self.steps[-1].output.shape[2:]
+        return self.score.gradient(self.features)[:, :, None, None] / (height * width)
+
+
+class Explainer:
+    """Explains one network, on a private copy that runs fast: the network itself is not touched.
+
+    Any number of threads may share it. Pixels are (N, C, H, W) as `Preprocessing.framed` makes them: uint8, or float32
+    in the same range, of any height and width.
     """
-    model.need_classifier()
-    network = model.network
-    # inference mode would make tensors that cannot enter a graph later, even inside enable_grad.
-    with torch.inference_mode(False):
-        pixels = pixels.clone() if pixels.is_inference() else pixels
-        activations, logits = _forward(model, pixels.to(device_of(network)))
-        chosen = _choose(finite(logits, model), class_ids)  # (N,)
-        score = logits.gather(1, chosen[:, None]).sum()  # images do not interact, so one sum serves all
-        gradients = torch.autograd.grad(score, list(activations.values()))
-    found = {}
-    for (name, activation), gradient in zip(activations.items(), gradients, strict=True):
-        weights = gradient.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
-        found[name] = (weights * activation).sum(1).detach().float().cpu().numpy()  # (N, H, W)
-    return SaliencyMaps(
-        found,
-        chosen.cpu().numpy(),
-        logits.detach().float().cpu().numpy(),
-        "Grad-CAM",
-        model.provenance(),
-    )
+
+    def __init__(self, model: Model, precision: str = "fp32") -> None:
+        """precision: 'fp32', 'bf16' or 'fp16' for convolutions; sums are in fp32 in any case."""
+        if precision not in PRECISIONS:
+            raise FeatureError(f"The precision is {precision!r}. Wanted one of {', '.join(PRECISIONS)}.")
+        self.model, self.precision, self.device = model, precision, device_of(model.network)
+        self.network = FastNetwork(model.network, model.spec.preprocessing, PRECISIONS[precision], self.device)
+        self.blocks: list[tuple[str, ResidualBlock]] = list(self.network.blocks())
+        self._place = {name: index for index, (name, _) in enumerate(self.blocks)}
+        for name in self.network.stage_names:  # a stage is its last block
+            self._place[name] = max(place for block, place in self._place.items() if block.startswith(f"{name}."))
+
+    def taps(self, kind: str) -> tuple[Tap, ...]:
+        """Every stage's output, every block's, or the sum, branch and shortcut of every block."""
+        if kind == STAGES:
+            return tuple(map(Tap, self.network.stage_names))
+        if kind == BLOCKS:
+            return tuple(Tap(name) for name, _ in self.blocks)
+        if kind == BRANCHES:
+            return tuple(Tap(name, part) for name, _ in self.blocks for part in (SUM, BRANCH, SHORTCUT))
+        raise FeatureError(f"The taps are {kind!r}. Wanted one of {', '.join(KINDS)}.")
+
+    def maps(
+        self, pixels: Tensor, targets: Sequence[Target], method: str = "gradcam", taps: Sequence[Tap] | None = None
+    ) -> SaliencyMaps:
+        """Maps of one target per image at every tap (None: every stage's output that the target depends on).
+
+        All targets are of one kind: classes, or the same stage's features. Blocks below the lowest tap run without a
+        graph, and the graph of each block above it is freed as soon as the gradient has passed.
+        Raises FeatureError if targets and images differ in number, a class, tap or method does not exist, the target
+        does not depend on a tap, the network lacks a classifier that the target needs, or anything is NaN.
+        """
+        weights, explained = need_weights(method), self.taps_of(targets)
+        chosen = self.choose(taps if taps is not None else explained[-1:] if method == CAM else explained, targets)
+        if method == CAM and any(self.place(tap) != self.place(explained[-1]) or tap.part != OUTPUT for tap in chosen):
+            raise FeatureError(f"CAM is of the output of {explained[-1].name} alone. Choose that, or Grad-CAM.")
+        apart = {self.place(tap) for tap in chosen if tap.part != OUTPUT}
+        with torch.inference_mode(False):
+            walk = self.walk(pixels, targets, {self.place(tap): self.place(tap) in apart for tap in chosen})
+            found = self._descend(walk, chosen, weights)
+        ordered = {tap: found[tap] for tap in chosen}
+        return self.result(walk, {tap: self.to_host(values) for tap, values in ordered.items()}, method)
+
+    def scores(self, pixels: Tensor, score: Score) -> Tensor:
+        """(N,) float32, what the network makes of other pixels; a score of one image serves all."""
+        with torch.inference_mode(False), torch.no_grad():
+            x = self.network.stem(self._placed(pixels))
+            for name, stage in self.network.stages.items():
+                x = stage(x)
+                if name == score.stage:
+                    break
+            return score(x.mean((2, 3), dtype=torch.float32))
+
+    def logits(self, pixels: Tensor) -> Tensor:
+        """(N, K) float32 of other pixels. Raises FeatureError if the network has no classifier."""
+        self.model.need_classifier()
+        with torch.inference_mode(False), torch.no_grad():
+            return dict(self.network.walk(self._placed(pixels)))[LOGITS]
+
+    def result(self, walk: Walk, maps: dict[Tap, np.ndarray], method: str) -> SaliencyMaps:
+        """The result of maps that were made for the score of a walk."""
+        score = walk.score
+        return SaliencyMaps(
+            maps=maps,
+            targets=score.names,
+            scores=score(walk.features).cpu().numpy(),
+            class_ids=score.class_ids.cpu().numpy(),
+            against_ids=score.against_ids.cpu().numpy(),
+            logits=None if walk.logits is None else walk.logits.cpu().numpy(),
+            method=method,
+            provenance={**self.model.provenance(), "precision": self.precision, "device": str(self.device)},
+        )
+
+    def every_class(self, pixels: Tensor) -> np.ndarray:
+        """The last stage's Grad-CAM (which is CAM) of every class at once: (N, K, H, W) float32."""
+        with torch.inference_mode(False), torch.no_grad():
+            walk = self.walk(pixels, [ClassTarget()] * len(pixels), {len(self.blocks) - 1: False})
+            output = walk.steps[-1].output.float()  # (N, C, H, W)
+            classifier = self.network.classifier
+            assert classifier is not None  # a class target needed it
+            height, width = output.shape[2:]
+            return self.to_host(torch.einsum("kc,nchw->nkhw", classifier.weight / (height * width), output))
+
+    def top(self, targets: Sequence[Target]) -> int:
+        """The last block that the targets depend on."""
+        stages = {target.stage if isinstance(target, StageTarget) else None for target in targets}
+        if len(stages) > 1:
+            raise FeatureError(
+                "The targets are of several kinds. Explain classes, or features of one stage, at a time."
+            )
+        stage = stages.pop() if stages else None
+        if stage is None:
+            self.model.need_classifier()
+            return len(self.blocks) - 1
+        if stage not in self.network.stages:
+            raise FeatureError(f"There is no stage {stage}. This network has {', '.join(self.network.stage_names)}.")
+        return self._place[stage]
+
+    def place(self, tap: Tap) -> int:
+        """The number of the block that a tap belongs to."""
+        return self._place[tap.name]
+
+    def taps_of(self, targets: Sequence[Target]) -> tuple[Tap, ...]:
+        """The output of every stage that the targets depend on."""
+        return tuple(tap for tap in self.taps(STAGES) if self.place(tap) <= self.top(targets))
+
+    def choose(self, taps: Sequence[Tap], targets: Sequence[Target]) -> tuple[Tap, ...]:
+        """The same taps, each once. Raises FeatureError if there is none, one does not exist or comes too late."""
+        if not taps:
+            raise FeatureError("There are no taps. Name at least one stage or block.")
+        for tap in taps:
+            if tap.name not in self._place or tap.part not in (OUTPUT, SUM, BRANCH, SHORTCUT):
+                raise FeatureError(
+                    f"There is no {tap.part} of {tap.name!r}. Name a stage, or a block such as layer1.0."
+                )
+            if self.place(tap) > self.top(targets):
+                last = self.taps_of(targets)[-1].name
+                raise FeatureError(f"{tap.name} comes after {last}, which is explained. Choose taps up to it.")
+        return tuple(dict.fromkeys(taps))
+
+    def walk(self, pixels: Tensor, targets: Sequence[Target], wanted: dict[int, bool], graph: bool = True) -> Walk:
+        """Run a batch up to the explained stage, if `graph` with a graph above the lowest wanted block.
+
+        wanted: number of a block -> whether its branch and shortcut are kept apart. Callers leave inference mode, whose
+        tensors cannot enter a graph, before.
+        """
+        if len(targets) != len(pixels):
+            raise FeatureError(f"Got {len(targets)} targets for {len(pixels)} images. Give one target per image.")
+        top, lowest = self.top(targets), min(wanted)
+        steps = []
+        with torch.no_grad():
+            x = self.network.stem(self._placed(pixels))
+        for place, (name, block) in enumerate(self.blocks[: top + 1]):
+            with torch.set_grad_enabled(graph and place > lowest):
+                source = x.detach().requires_grad_(graph and place > lowest)
+                shortcut = branch = None
+                if wanted.get(place):
+                    shortcut, branch = block.parts(source)
+                    output = block.activation(shortcut + branch)  # a new sum: its ReLU works in place
+                else:
+                    output = block(source)
+            x = output.detach()
+            if place >= lowest:
+                steps.append(Step(name, source, output, shortcut, branch))
+        with torch.no_grad():
+            features = x.mean((2, 3), dtype=torch.float32)  # (N, D)
+            return self._scored(steps, features, targets)
+
+    def _placed(self, pixels: Tensor) -> Tensor:
+        need = self.model.spec.preprocessing.channels
+        if pixels.ndim != 4 or pixels.shape[1] != need or pixels.dtype not in (torch.uint8, torch.float32):
+            raise FeatureError(
+                f"Wanted pixels of shape (N, {need}, H, W), uint8 or float32 from 0 to 255, but got "
+                f"{tuple(pixels.shape)} {pixels.dtype}. Make them with the network's preprocessing."
+            )
+        return pixels.to(self.device, memory_format=torch.channels_last)
+
+    def _scored(self, steps: list[Step], features: Tensor, targets: Sequence[Target]) -> Walk:
+        if not targets or isinstance(targets[0], ClassTarget):
+            classifier = self.network.classifier
+            assert classifier is not None  # `top` needed it
+            logits = finite(classifier(features), self.model)
+            classes = [target for target in targets if isinstance(target, ClassTarget)]
+            stage = self.network.stage_names[-1]
+            return Walk(steps, features, logits, logit_score(self.model, stage, classifier, logits, classes))
+        return Walk(steps, finite(features, self.model), None, self._stage_score(targets))
+
+    def _stage_score(self, targets: Sequence[Target]) -> Score:
+        chosen = [target for target in targets if isinstance(target, StageTarget)]
+        stage = chosen[0].stage
+        nobody = torch.full((len(chosen),), -1, dtype=torch.int64, device=self.device)
+        others = {id(target.other): target.other for target in chosen if target.other is not None}
+        if not others:
+            return LengthScore(stage, (f"length of {stage}'s features",) * len(chosen), nobody, nobody)
+        if any(target.other is None for target in chosen):
+            raise FeatureError("Some targets name another image and some do not. Give one to all, or to none.")
+        directions = {key: self._direction(stage, pixels) for key, pixels in others.items()}
+        names = tuple(f"likeness to {target.other_name} at {stage}" for target in chosen)
+        return CosineScore(stage, names, nobody, nobody, torch.stack([directions[id(t.other)] for t in chosen]))
+
+    def _direction(self, stage: str, pixels: Tensor) -> Tensor:
+        """The features of one picture at a stage, (D,), scaled to length 1; zeros where they are zero."""
+        walk = self.walk(pixels[None], [StageTarget(stage)], {self._place[stage]: False})
+        return walk.score.gradient(walk.features)[0]
+
+    def _descend(self, walk: Walk, taps: Sequence[Tap], weights: Weights) -> dict[Tap, Tensor]:
+        """The maps, block by block from the top, each as its gradient arrives; what has been passed is freed."""
+        gradient = walk.gradient.expand(walk.steps[-1].output.shape)  # (N, C, H, W)
+        # Gradients in half precision would underflow: they travel scaled to 1 and are scaled back for the maps.
+        size = walk.gradient.abs().amax((1, 2, 3), keepdim=True)  # (N, 1, 1, 1)
+        size = torch.where(size > 0, size, torch.ones_like(size))
+        gradient = (gradient / size).to(walk.steps[-1].output.dtype)
+        found: dict[Tap, Tensor] = {}
+        while walk.steps:
+            step = walk.steps.pop()
+            here = [tap for tap in taps if self.blocks[self.place(tap)][0] == step.name]
+            with torch.no_grad():
+                for tap, values in _maps_of(step, gradient.float() * size, here, weights).items():
+                    found[tap] = finite(values, self.model)
+            if walk.steps:
+                (gradient,) = torch.autograd.grad(step.output, step.source, gradient)
+        return found
+
+    def to_host(self, values: Tensor) -> np.ndarray:
+        """One copy of a map to the CPU: float32, or in half precision scaled to its maximum, since it holds no more."""
+        if self.precision == "fp32" or values.device.type == "cpu":
+            return values.float().cpu().numpy()
+        size = values.abs().amax().clamp_min(torch.finfo(torch.float32).tiny)
+        return (values / size).half().cpu().numpy().astype(np.float32) * float(size)
 
 
-def _forward(model: Model, pixels: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-    """Every stage's output, all in one graph that begins at the first stage's output, and the logits."""
-    network = model.network
-    activations: dict[str, Tensor] = {}
-    with torch.no_grad():
-        x = network.stem(pixels)
-        first, *rest = network.stages.items()
-        x = first[1](x)
-    with torch.enable_grad():
-        x = activations[first[0]] = x.detach().requires_grad_()
-        for name, stage in rest:
-            x = activations[name] = stage(x)
-        return activations, network.head(x)
+def _maps_of(step: Step, gradient: Tensor, taps: Sequence[Tap], weights: Weights) -> dict[Tap, Tensor]:
+    """One block's maps (N, H, W). gradient: of its output, (N, C, H, W) float32."""
+    found: dict[Tap, Tensor] = {}
+    if any(tap.part == OUTPUT for tap in taps):
+        output = step.output.detach().float()
+        values = combined(weights(output, gradient), output)
+        found |= {tap: values for tap in taps if tap.part == OUTPUT}
+    if any(tap.part != OUTPUT for tap in taps):
+        assert step.shortcut is not None  # the walk kept the parts apart
+        assert step.branch is not None
+        shortcut, branch = step.shortcut.detach().float(), step.branch.detach().float()
+        total = shortcut + branch
+        share = weights(total, gradient * (step.output.detach() > 0))  # the ReLU's gradient
+        parts = {SUM: total, BRANCH: branch, SHORTCUT: shortcut}
+        found |= {tap: combined(share, parts[tap.part]) for tap in taps if tap.part != OUTPUT}
+    return found
 
 
-def _choose(logits: Tensor, class_ids: Sequence[int] | None) -> Tensor:
-    n_images, n_classes = logits.shape
-    if class_ids is None:
-        return logits.argmax(1)
-    if len(class_ids) != n_images:
-        raise FeatureError(f"Got {len(class_ids)} classes for {n_images} images. Give one class per image.")
-    if any(not 0 <= index < n_classes for index in class_ids):
-        raise FeatureError(f"Classes run from 0 to {n_classes - 1}, but got {list(class_ids)}.")
-    return torch.as_tensor(list(class_ids), dtype=torch.int64, device=logits.device)
+def need_weights(method: str) -> Weights:
+    """The formula of a method. Raises FeatureError if it is not known, or is more than a formula."""
+    if method not in METHODS:
+        raise FeatureError(f"There is no method {method!r}. Choose one of {', '.join(METHODS)}.")
+    weights = METHODS[method].weights
+    if weights is None:
+        raise FeatureError(f"{METHODS[method].title} takes long: run it as a task, saliency.explain.")
+    return weights

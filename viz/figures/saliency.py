@@ -1,11 +1,15 @@
-"""Draws what a network says of one image."""
+"""Draws what a network says of one image, and what its blocks contribute."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
 
 from viz import theme
+
+if TYPE_CHECKING:
+    from features.faithfulness import Curves
 
 TOP = 5
 
@@ -32,3 +36,66 @@ def top_classes(probabilities: np.ndarray, names: Sequence[str], explained: int)
     figure.update_xaxes(range=[0, 1.15], tickformat=".0%", title="probability (softmax)", fixedrange=True)
     figure.update_yaxes(autorange="reversed", automargin=True, tickvals=places, ticktext=shown, fixedrange=True)
     return figure.update_layout(margin={"l": 10, "r": 10, "t": 5, "b": 45})
+
+
+def ledger(terms: Sequence[str], values: np.ndarray, bias: float, logit: float, name: str) -> go.Figure:
+    """A waterfall from 0 over the shortcut, every branch and the bias to the logit. values: (T,)."""
+    labels = [*(term if term == "shortcut" else f"branch {term}" for term in terms), "bias", "logit"]
+    steps = [*values.tolist(), bias]
+    figure = go.Figure(
+        go.Waterfall(
+            x=list(range(len(labels))),
+            y=[*steps, logit],
+            measure=["relative"] * len(steps) + ["total"],
+            text=[f"{value:+.3g}" for value in steps] + [f"{logit:.3g}"],
+            textposition="outside",
+            cliponaxis=False,
+            increasing_marker_color=theme.ORANGE,
+            decreasing_marker_color=theme.BLUE,
+            totals_marker_color=theme.GREY,
+            connector_line_color=theme.GRID,
+            hovertext=labels,
+            hovertemplate="%{hovertext}: %{text}<extra></extra>",
+        )
+    )
+    theme.style(figure, 340)
+    figure.update_xaxes(tickvals=list(range(len(labels))), ticktext=labels, fixedrange=True)
+    figure.update_yaxes(title=f"logit of {theme.plain(name)}", fixedrange=True)
+    return figure
+
+
+def shares(blocks: Sequence[str], branch: np.ndarray, shortcut: np.ndarray) -> go.Figure:
+    """Each block's branch beside its shortcut, as shares of the two. branch, shortcut: (B,) sums of absolute maps."""
+    total = branch + shortcut
+    share = np.divide(branch, total, out=np.zeros_like(branch), where=total > 0)
+    figure = go.Figure(
+        go.Bar(
+            x=list(range(len(blocks))),
+            y=share,
+            hovertext=list(blocks),
+            marker_color=theme.ORANGE,
+            hovertemplate="%{hovertext}: %{y:.1%} from the branch<extra></extra>",
+        )
+    )
+    theme.style(figure, 260)
+    figure.update_xaxes(tickvals=list(range(len(blocks))), ticktext=list(blocks), title="block", fixedrange=True)
+    figure.update_yaxes(range=[0, 1], tickformat=".0%", title="branch's share of the map", fixedrange=True)
+    return figure
+
+
+def curves(found: Sequence[tuple[str, "Curves"]]) -> go.Figure:
+    """Deletion (dashed) and insertion curves of one image, a colour for each name."""
+    figure = go.Figure()
+    for index, (name, both) in enumerate(found):
+        for kind, dash in (("insertion", "solid"), ("deletion", "dash")):
+            figure.add_scatter(
+                x=both.shares,
+                y=getattr(both, kind)[0],
+                name=f"{theme.plain(name)}, {kind}",
+                line={"color": theme.category_colour(index), "dash": dash},
+                hovertemplate="%{x:.0%} of the pixels: %{y:.1%}<extra>%{fullData.name}</extra>",
+            )
+    theme.style(figure, 360)
+    figure.update_xaxes(tickformat=".0%", title="pixels taken away or given back", fixedrange=True)
+    figure.update_yaxes(range=[0, 1.02], tickformat=".0%", title="probability of the class", fixedrange=True)
+    return figure

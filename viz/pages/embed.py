@@ -8,11 +8,11 @@ from functools import cached_property
 import numpy as np
 import streamlit as st
 
-from features import evaluate, extract, zoo
+from features import evaluate, extract, rasters, zoo
 from features.datasets import ImageSet
 from features.embed import Projection
 from features.store import FeatureSet
-from viz import analyses, rasters, widgets
+from viz import analyses, widgets
 from viz.components import hover_pictures
 from viz.figures import embed as figures
 

@@ -2,26 +2,33 @@
 
 import hashlib
 import io
-import json
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import streamlit as st
 from PIL import Image
 
+from features import catalogue, evaluate, rasters, saliency, zoo
 from features import images as pictures
-from features import zoo
 from features.datasets import ImageSet
-from features.errors import ImageError
-from features.saliency import SaliencyMaps
-from viz import analyses, rasters, theme, widgets
+from features.errors import FeatureError, ImageError
+from features.saliency import BRANCH, BRANCHES, INPUT, METHODS, SHORTCUT, SUM, SaliencyMaps, Tap
+from viz import analyses, widgets
 from viz.components import Overlay, overlays, picture_picker
 from viz.figures import saliency as figures
 
 SAMPLE, UPLOAD, CAMERA = "from the set", "upload", "camera"
-PREDICTED = "the predicted class"
-SIDE, OPACITY = 448, 0.55
+PREDICTED, NOTHING, RUNNER_UP = "the predicted class", "nothing", "the runner-up"
+STAGE, METHOD, CLASS, NETWORK, BLOCK, LEDGER, TIMELINE, GALLERY = (
+    "stages", "methods", "classes", "networks", "branch and shortcut", "logit ledger", "block timeline", "gallery"
+)  # fmt: skip
+VIEWS = (STAGE, METHOD, CLASS, NETWORK, BLOCK, LEDGER, TIMELINE, GALLERY)
+QUICK = tuple(name for name, method in METHODS.items() if method.weights is not None)
+SLOW = ("scorecam", *saliency.ATTRIBUTIONS)
+ABOUT = METHODS | saliency.ATTRIBUTIONS
+SIDE, SMALL_SIDE, OPACITY, GALLERY_SIZE = 448, 160, 0.55, 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +41,63 @@ class Chosen:
     label: str | None
 
 
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """Whose maps are shown of which picture: a class (None: the predicted one), against another or None."""
+
+    model: zoo.Model
+    chosen: Chosen
+    class_id: int | None
+    against: int | None
+
+    def maps(self, method: str, taps: Sequence[Tap] | None = None) -> SaliencyMaps:
+        """The maps by any method; the page waits here for one that takes long."""
+        if method in SLOW:
+            job = analyses.saliency_job(
+                self.model, self.chosen.digest, self.chosen.picture, self.class_id, self.against, method
+            )
+            return widgets.result(job, ABOUT[method].title)
+        given = None if taps is None else tuple(taps)
+        return analyses.saliency_maps(
+            self.model.key,
+            self.chosen.digest,
+            self.class_id,
+            self.against,
+            method,
+            given,
+            self.model,
+            self.chosen.picture,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """A map (H, W) with what stands above and below it; tiles of one row share their scale."""
+
+    title: str
+    values: np.ndarray
+    note: str = ""
+    row: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What a view shows: tiles, the maps that they are of (to download), and how to read them.
+
+    one_scale: whether the tiles are worth comparing in size. signed: whether what speaks against is half of the story.
+    """
+
+    tiles: list[Tile]
+    maps: list[SaliencyMaps]
+    reading: str
+    one_scale: bool = False
+    signed: bool = False
+    columns: int = 0
+    small: bool = False
+
+
 def render() -> None:
-    """Grad-CAM of every stage for one image and one class."""
+    """Maps of one image: stages, methods, classes and networks beside each other, branches, the ledger, all blocks."""
     st.title("Where the network looks")
     with widgets.show_errors():
         model = widgets.model()
@@ -45,14 +107,24 @@ def render() -> None:
             chosen = _choose_image()
         with middle:
             _show_image(chosen)
-        predicted = analyses.saliency_maps(model.key, chosen.digest, None, model, chosen.picture)
+        predicted = Asked(model, chosen, None, None).maps("cam")
         with right:
-            class_id = _choose_class(model, predicted)
-        maps = analyses.saliency_maps(model.key, chosen.digest, class_id, model, chosen.picture)
-        with right:
-            bars = figures.top_classes(predicted.probabilities[0], _names(model), int(maps.class_ids[0]))
+            asked = _choose_target(model, chosen, predicted)
+            explained = asked.maps("cam")
+            probabilities = predicted.probabilities
+            assert probabilities is not None  # of a class target
+            bars = figures.top_classes(probabilities[0], _names(model), int(explained.class_ids[0]))
             widgets.chart(bars, "top")
-        _show_maps(model, chosen, maps)
+        view = st.segmented_control(
+            "Side by side", VIEWS, default=STAGE, key="view", bind="query-params", required=True
+        )
+        if view == GALLERY:
+            _gallery(model)
+            return
+        shown = _show(view, asked, predicted)
+        _draw(asked, explained.targets[0], view, shown)
+        if view in (STAGE, METHOD):
+            _prove(asked, shown.maps)
 
 
 def _choose_image() -> Chosen:
@@ -127,61 +199,342 @@ def _names(model: zoo.Model) -> list[str]:
     return [model.spec.class_name(index) for index in range(model.spec.architecture.classes or 0)]
 
 
-def _choose_class(model: zoo.Model, predicted: SaliencyMaps) -> int | None:
-    names = _names(model)
+def _choose_target(model: zoo.Model, chosen: Chosen, predicted: SaliencyMaps) -> Asked:
     # Numbered, because ImageNet has two classes called maillot.
-    options = [PREDICTED, *(f"{name} ({index})" for index, name in enumerate(names))]
-    picked = st.selectbox(
-        "Explain",
-        options,
-        key="class",
+    numbered = [f"{name} ({index})" for index, name in enumerate(_names(model))]
+    left, right = st.columns(2)
+    with left:
+        picked = st.selectbox(
+            "Explain", [PREDICTED, *numbered], key="class", bind="query-params",
+            help="Type to search. The bars show the five likeliest classes.",
+        )  # fmt: skip
+    with right:
+        other = st.selectbox(
+            "against", [NOTHING, RUNNER_UP, *numbered], key="against", bind="query-params",
+            help="Explains by how much one logit exceeds the other: what speaks for this class rather than that one.",
+        )  # fmt: skip
+    class_id = None if picked == PREDICTED else numbered.index(picked)
+    against = numbered.index(other) if other in numbered else None
+    if other == RUNNER_UP and predicted.logits is not None:
+        explained = int(predicted.class_ids[0]) if class_id is None else class_id
+        against = next(int(index) for index in np.argsort(-predicted.logits[0]) if index != explained)
+    return Asked(model, chosen, class_id, against)
+
+
+def _show(view: str, asked: Asked, predicted: SaliencyMaps) -> Shown:
+    match view:
+        case "methods":
+            return _methods(asked)
+        case "classes":
+            return _classes(asked, predicted)
+        case "networks":
+            return _networks(asked)
+        case "branch and shortcut":
+            return _branches(asked)
+        case "logit ledger":
+            return _ledger(asked)
+        case "block timeline":
+            return _timeline(asked)
+        case _:
+            return _stages(asked)
+
+
+def _stages(asked: Asked) -> Shown:
+    method = st.selectbox(
+        "Method",
+        (*QUICK, *SLOW),
+        format_func=lambda name: ABOUT[name].title,
+        key="method",
         bind="query-params",
-        help="Type to search. The bars show the five likeliest classes.",
+        width=240,
     )
-    return None if picked == PREDICTED else options.index(picked) - 1
+    found = asked.maps(method)
+    about = ABOUT[method]
+    same = (
+        "At the last stage Grad-CAM, HiResCAM and XGrad-CAM are the same map, because global average pooling makes the "
+        "gradient equal at every place. " if method in ("gradcam", "hirescam", "xgradcam", "cam") else ""
+    )  # fmt: skip
+    tiles = [Tile(tap.name, values[0]) for tap, values in found.maps.items()]
+    early = "Early stages have fine resolution and mix evidence for many classes. " if len(tiles) > 1 else ""
+    return Shown(tiles, [found], f"{about.title}: {about.reading} {same}{early}Source: {about.source}.")
 
 
-def _show_maps(model: zoo.Model, chosen: Chosen, maps: SaliencyMaps) -> None:
-    name = model.spec.class_name(int(maps.class_ids[0]))
-    st.subheader(f"Grad-CAM for {widgets.escape(name)}, stage by stage")
-    colours = st.selectbox("Colours", theme.COLOUR_MAPS, key="colours", bind="query-params", width=180)
-    visible = rasters.magnify(model.spec.preprocessing.visible(chosen.picture), SIDE)
-    base = rasters.data_uri(rasters.png(visible))
+def _methods(asked: Asked) -> Shown:
+    left, right = st.columns([2, 1])
+    with left:
+        methods = st.multiselect(
+            "Methods", (*QUICK, *SLOW), default=["gradcam", "gradcam++", "layercam", "eigencam"],
+            format_func=lambda name: ABOUT[name].title, key="methods", bind="query-params",
+        )  # fmt: skip
+    names = list(asked.model.network.stage_names)
+    with right:
+        stage = st.selectbox("Stage", names, index=len(names) - 1, key="stage", bind="query-params")
+    if not methods:
+        raise FeatureError("No method is chosen. Choose at least one.")
+    tiles, maps = [], []
+    for method in methods:
+        whole = method in SLOW or method == "cam"
+        if whole and method not in saliency.ATTRIBUTIONS and stage != names[-1]:
+            st.info(f"{ABOUT[method].title} is shown of the last stage.")
+        found = asked.maps(method, None if whole else [Tap(stage)])
+        tap, values = list(found.maps.items())[-1]
+        tiles.append(Tile(ABOUT[method].title, values[0], "of the input" if tap == INPUT else f"of {tap.name}"))
+        maps.append(found)
+    return Shown(
+        tiles,
+        maps,
+        "Methods measure different things, so each has its own scale unless you choose one for all. At the last "
+        "stage Grad-CAM, HiResCAM, XGrad-CAM and CAM coincide: global average pooling makes the gradient equal at "
+        "every place.",
+    )
+
+
+def _classes(asked: Asked, predicted: SaliencyMaps) -> Shown:
+    numbered = [f"{name} ({index})" for index, name in enumerate(_names(asked.model))]
+    assert predicted.logits is not None  # of a class target
+    likeliest = np.argsort(-predicted.logits[0], kind="stable")[:3]
+    names = list(asked.model.network.stage_names)
+    left, right = st.columns([2, 1])
+    with left:
+        picked = st.multiselect(
+            "Classes", numbered, default=[numbered[index] for index in likeliest],
+            key=f"classes {asked.chosen.digest[:8]} {asked.model.key[:8]}",
+        )  # fmt: skip
+    with right:
+        stage = st.selectbox("Stage", names, index=len(names) - 1, key="stage", bind="query-params")
+    if not picked:
+        raise FeatureError("No class is chosen. Choose at least one.")
+    maps = [replace(asked, class_id=numbered.index(name)).maps("gradcam", [Tap(stage)]) for name in picked]
+    tiles = [Tile(found.targets[0], found.maps[Tap(stage)][0], f"logit {found.scores[0]:.3g}") for found in maps]
+    return Shown(tiles, maps, f"Grad-CAM of {stage} for each class, on one scale: brighter is more.", one_scale=True)
+
+
+def _networks(asked: Asked) -> Shown:
+    here = [name for name in catalogue.names() if catalogue.spec(name).file is not None]
+    left, right = st.columns([2, 1])
+    with left:
+        names = st.multiselect("Networks beside the chosen one", here, default=here[:3], key="networks")
+    with right:
+        depth = st.selectbox("Stage, from the end", ("last", "last but one", "last but two"), key="depth")
+    place = -1 - ("last", "last but one", "last but two").index(depth)
+    models = [asked.model, *(analyses.model(name, None, 0.0) for name in names if name != asked.model.spec.name)]
+    tiles, maps = [], []
+    for model in models:
+        stages = model.network.stage_names
+        tap = Tap(stages[max(place, -len(stages))])
+        # Classes of different networks need not be the same: each is asked for what it predicts itself.
+        found = Asked(model, asked.chosen, None, None).maps("gradcam", [tap])
+        tiles.append(Tile(model.spec.name, found.maps[tap][0], f"{tap.name} for {found.targets[0]}"))
+        maps.append(found)
+    return Shown(
+        tiles,
+        maps,
+        "Grad-CAM of each network for the class that it predicts itself, over what the chosen network sees. Logits of "
+        "different networks have different sizes, so each map has its own scale unless you choose one for all.",
+    )
+
+
+def _branches(asked: Asked) -> Shown:
+    blocks = [name for name, _ in asked.model.network.blocks()]
+    block = st.selectbox("Block", blocks, index=len(blocks) - 1, key="block", bind="query-params", width=240)
+    found = asked.maps("hirescam", [Tap(block, part) for part in (SUM, BRANCH, SHORTCUT)])
+    values = {part: found.maps[Tap(block, part)][0] for part in (SUM, BRANCH, SHORTCUT)}
+    size = {part: float(np.abs(values[part]).sum()) for part in (BRANCH, SHORTCUT)}
+    share = size[BRANCH] / (size[BRANCH] + size[SHORTCUT]) if any(size.values()) else 0.0
+    tiles = [Tile(part, values[part], f"sum {values[part].sum():+.3g}") for part in (BRANCH, SHORTCUT, SUM)]
+    return Shown(
+        tiles,
+        [found],
+        f"HiResCAM of what {block} adds (branch), of what it is handed (shortcut) and of both before the ReLU, with "
+        f"one gradient and one colour scale: branch + shortcut = sum everywhere. Of all absolute values {share:.0%} "
+        "are the branch's. Shares of different blocks do not add up to anything: only those of the last stage do, in "
+        "the ledger.",
+        one_scale=True,
+        signed=True,
+    )
+
+
+def _ledger(asked: Asked) -> Shown:
+    found = analyses.saliency_ledger(
+        asked.model.key, asked.chosen.digest, asked.class_id, asked.against, asked.model, asked.chosen.picture
+    )
+    bias, logit = float(found.biases[0]), float(found.logits[0])
+    widgets.chart(figures.ledger(found.terms, found.values[0], bias, logit, found.targets[0]), "ledger")
     tiles = [
-        Overlay("network input", f"{model.spec.preprocessing.crop} px, as the network gets it", base, "", chosen.name)
+        Tile(term if term == SHORTCUT else f"branch {term}", found.maps[0, place], f"{found.values[0, place]:+.3g}")
+        for place, term in enumerate(found.terms)
     ]
-    heats = {stage: rasters.heat_map(found[0], visible.shape[1::-1], colours) for stage, found in maps.maps.items()}
-    for stage, heat in heats.items():
-        values = maps.maps[stage][0]
-        tiles.append(
-            Overlay(
-                stage,
-                _describe(values),
-                base,
-                rasters.data_uri(rasters.png(heat)),
-                f"Grad-CAM of {stage} for {name} over {chosen.name}",
-            )
-        )
-    opacity = overlays(tiles, _opacity(), key="overlays")
+    return Shown(
+        tiles,
+        [],
+        "After the last stage only pooling and a linear layer follow, and its shortcuts hand on what lies below. So "
+        "the logit without its bias is exactly the sum of the stage's shortcut and of every branch, each after the "
+        "ReLUs above it as they are for this image. The maps sum to the numbers. No gradient is used.",
+        one_scale=True,
+        signed=True,
+    )
+
+
+def _timeline(asked: Asked) -> Shown:
+    blocks = [name for name, _ in asked.model.network.blocks()]
+    found = asked.maps("hirescam", analyses.explainer(asked.model.key, asked.model).taps(BRANCHES))
+    sizes = {part: np.array([np.abs(found.maps[Tap(name, part)][0]).sum() for name in blocks], dtype=np.float64)
+             for part in (BRANCH, SHORTCUT)}  # fmt: skip
+    widgets.chart(figures.shares(blocks, sizes[BRANCH], sizes[SHORTCUT]), "timeline")
+    tiles = [
+        Tile(f"{name} {part}", found.maps[Tap(name, part)][0], row=name)
+        for name in blocks
+        for part in (BRANCH, SHORTCUT, SUM)
+    ]
+    return Shown(
+        tiles,
+        [found],
+        "One row a block, from the image to the logit: HiResCAM of the branch, of the shortcut and of their sum. "
+        "Within a row branch + shortcut = sum. Rows are not stacked or summed, because a later block sees what earlier "
+        "ones made: across blocks only the last stage is additive, which the ledger shows.",
+        signed=True,
+        columns=3,
+        small=True,
+    )
+
+
+def _draw(asked: Asked, target: str, view: str, shown: Shown) -> None:
+    model, chosen = asked.model, asked.chosen
+    st.subheader(f"{_title(view, shown)} for {widgets.escape(target)}" if view != NETWORK else "Grad-CAM by network")
+    left, middle, right = st.columns(3)
+    with left:
+        signed = st.segmented_control(
+            "Show", ("what speaks for it", "for and against"), default="for and against" if shown.signed else
+            "what speaks for it", key=f"sign {view}", required=True,
+        ) == "for and against"  # fmt: skip
+    with middle:
+        options = tuple(rasters.SIGNED if signed else rasters.RECTIFIED)
+        colours = st.selectbox("Colours", options, key="signed colours" if signed else "colours", bind="query-params")
+    with right:
+        one_scale = st.toggle("One colour scale for all", value=shown.one_scale, key=f"scale {view}")
+    visible = rasters.magnify(model.spec.preprocessing.visible(chosen.picture), SMALL_SIDE if shown.small else SIDE)
+    base = rasters.data_uri(rasters.jpeg(visible, 92) if shown.small else rasters.png(visible))
+    crop = model.spec.preprocessing.crop
+    tiles = (
+        [] if shown.columns else [Overlay("network input", f"{crop} px, as the network gets it", base, "", chosen.name)]
+    )
+    for tile in shown.tiles:
+        beside = [other for other in shown.tiles if one_scale or other is tile or (tile.row and other.row == tile.row)]
+        limit = max(rasters.limit_of(other.values, signed) for other in beside)
+        heat = rasters.heat_map(tile.values, visible.shape[1::-1], colours, limit)
+        file = rasters.jpeg(heat, 90) if shown.small else rasters.png(heat)
+        alt = f"{tile.title} for {target} over {chosen.name}"
+        tiles.append(Overlay(tile.title, _describe(tile, signed), base, rasters.data_uri(file), alt))
+    opacity = overlays(tiles, _opacity(), "overlays", shown.columns)
     if opacity != st.session_state["opacity"]:
         st.session_state["opacity"] = opacity
         st.query_params["opacity"] = f"{opacity:g}"
+    each = "row" if shown.columns else "map"
+    scale = "All maps share one scale" if one_scale else f"Each {each} is scaled to its own extreme"
+    how = (
+        "One end of the colours speaks for the target, the other against it, the middle is zero."
+        if signed
+        else "Bright: raising this there raises the score; zero and below is dark."
+    )
+    st.caption(widgets.escape(f"{shown.reading} {how} {scale}; the raw range stands under each."))
+    if shown.maps:
+        drawing = saliency.Drawing(colours, opacity, one_scale)
+        st.download_button(
+            "Download overlays, raw maps and manifest",
+            lambda: _archive(asked, shown.maps, drawing),
+            file_name=f"saliency-{model.spec.name}-{chosen.digest[:8]}.zip",
+            mime="application/zip",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+
+
+def _prove(asked: Asked, maps: Sequence[SaliencyMaps]) -> None:
+    if not st.toggle("Measure how far to trust these maps", key="proof", bind="query-params"):
+        return
+    job = analyses.faithfulness_job(asked.model, asked.chosen.digest, asked.chosen.picture, maps)
+    trials = widgets.result(job, "Taking pixels away and giving them back")
+    rows = [
+        {
+            "map": ABOUT[trial.method].title if trial.method in ABOUT else trial.method,
+            "of": trial.tap,
+            "deletion": trial.curves.deletion_auc[0],
+            "insertion": trial.curves.insertion_auc[0],
+            "drop": trial.drop[0],
+            "seen through it": trial.seen[0],
+        }
+        for trial in trials
+    ]
+    st.dataframe(rows, hide_index=True, column_config={
+        "deletion": st.column_config.NumberColumn("deletion AUC", format="%.3f", help="Small is good."),
+        "insertion": st.column_config.NumberColumn("insertion AUC", format="%.3f", help="Large is good."),
+        "drop": st.column_config.NumberColumn("drop", format="percent", help="Of the probability, relative to it."),
+        "seen through it": st.column_config.NumberColumn("probability through the map", format="percent"),
+    })  # fmt: skip
+    first = trials[0]
+    names = [f"{row['map']}, {row['of']}" for row in rows]
+    widgets.chart(figures.curves(list(zip(names, (trial.curves for trial in trials), strict=True))), "curves")
     st.caption(
-        "Bright: raising this channel mix there raises the class's logit. Each map is scaled from zero to its "
-        "own maximum; its raw range "
-        "stands under it. At the last stage Grad-CAM, HiResCAM and XGrad-CAM are the same map, because global "
-        "average pooling makes the "
-        "gradient equal at every place. Early stages have fine resolution and mix evidence for many classes. "
-        "[Selvaraju et al. 2017](https://arxiv.org/abs/1610.02391)"
+        f"The class's probability, {first.full[0]:.1%} for the whole image, while pixels are taken away (replaced by "
+        "the mean colour) or given back (to a blurred image), those first that the map shows brightest. A map that "
+        "knows what matters makes deletion fall and insertion rise sooner than the random one. One image says little: "
+        "`python -m features faithfulness` measures a set, with infidelity, sensitivity and the randomisation check. "
+        "[Petsiuk et al. 2018](https://arxiv.org/abs/1806.07421), "
+        "[Chattopadhay et al. 2018](https://arxiv.org/abs/1710.11063)"
     )
-    st.download_button(
-        "Download overlays, raw maps and manifest",
-        lambda: _archive(model, chosen, maps, visible, heats, opacity),
-        file_name=f"saliency-{model.spec.name}-{chosen.digest[:8]}.zip",
-        mime="application/zip",
-        icon=":material/download:",
-        on_click="ignore",
+
+
+def _gallery(model: zoo.Model) -> None:
+    images = widgets.images()
+    features = widgets.result(analyses.features_job(model, images), f"Reading {len(images):,} images")
+    matched = evaluate.matched(model.spec, images)
+    truth = None if matched is None else matched.classes[features.rows]  # (N,)
+    wrong = np.zeros(len(features), bool) if truth is None else features.predictions != truth
+    names = _names(model)
+    left, middle, right = st.columns([1.2, 1.2, 1])
+    with left:
+        numbered = [f"{name} ({index})" for index, name in enumerate(names)]
+        kind = st.selectbox("Class (label or prediction)", ["all", *numbered], key="gallery class", bind="query-params")
+    with middle:
+        low, high = st.slider("Confidence", 0.0, 1.0, (0.0, 1.0), 0.01, key="confidence")
+    with right:
+        only = st.toggle("Errors only", key="errors", bind="query-params", disabled=truth is None)
+    keep = (features.confidences >= low) & (features.confidences <= high)
+    if kind != "all":
+        index = numbered.index(kind)
+        keep &= (features.predictions == index) | (np.zeros(len(keep), bool) if truth is None else truth == index)
+    if only:
+        keep &= wrong
+    order = np.flatnonzero(keep)
+    order = order[np.lexsort((-features.confidences[order], ~wrong[order]))]  # errors first, the surest of them first
+    st.caption(f"{len(order):,} of {len(features):,} images, {int(wrong[order].sum()):,} of them errors.")
+    if not len(order):
+        return
+    pages = -(-len(order) // GALLERY_SIZE)
+    page = st.number_input("Page", 1, pages, key=f"gallery page {pages}") if pages > 1 else 1
+    chosen = order[(int(page) - 1) * GALLERY_SIZE : int(page) * GALLERY_SIZE]
+    places = tuple(int(features.rows[row]) for row in chosen)
+    maps, seen = analyses.gallery_maps(model.key, images.digest, places, model, images)
+    (values,) = maps.maps.values()
+    tiles = []
+    for row, place, heat, picture in zip(chosen, places, values, seen, strict=True):
+        visible = rasters.magnify(picture, SMALL_SIDE)
+        label = f", label {names[truth[row]]}" if truth is not None else ""
+        file = rasters.jpeg(rasters.heat_map(heat, visible.shape[1::-1]), 90)
+        title = f"{'✗ ' if wrong[row] else ''}{names[features.predictions[row]]} {features.confidences[row]:.0%}"
+        base = rasters.data_uri(rasters.jpeg(visible, 92))
+        tiles.append(Overlay(title, f"number {place}{label}", base, rasters.data_uri(file), images.ids[place]))
+    st.session_state["opacity"] = overlays(tiles, _opacity(), "gallery")
+    st.caption(
+        "The last stage's map for each image's predicted class, errors (✗) first, the surest of them first. Type an "
+        "image's number above to look at it closely."
     )
+
+
+def _title(view: str, shown: Shown) -> str:
+    if view == STAGE:
+        return f"{ABOUT[shown.maps[0].method].title}"
+    return view.capitalize()
 
 
 def _opacity() -> float:
@@ -195,42 +548,38 @@ def _opacity() -> float:
     return st.session_state["opacity"]
 
 
-def _describe(values: np.ndarray) -> str:
+def _describe(tile: Tile, signed: bool) -> str:
     """A map's resolution and raw range, and why it is blank if it is."""
-    height, width = values.shape
-    text = f"{width} × {height}, raw {values.min():.3g} to {values.max():.3g}"
-    if values.max() <= 0:
-        return text + ". Blank: nothing here speaks for this class" + (" (all zero)." if not values.any() else ".")
+    height, width = tile.values.shape
+    text = f"{width} × {height}, raw {tile.values.min():.3g} to {tile.values.max():.3g}"
+    text = f"{tile.note}; {text}" if tile.note else text
+    match saliency.blank(tile.values):
+        case "zero":
+            return f"{text}. Blank: it is zero everywhere."
+        case "negative" if not signed:
+            return f"{text}. Blank: everything here speaks against it. Show for and against to see it."
+        case "constant":
+            return f"{text}. The same everywhere."
     return text
 
 
-def _archive(
-    model: zoo.Model,
-    chosen: Chosen,
-    maps: SaliencyMaps,
-    visible: np.ndarray,
-    heats: dict[str, np.ndarray],
-    opacity: float,
-) -> bytes:
-    buffer = io.BytesIO()
-    rows = []
+def _archive(asked: Asked, maps: Sequence[SaliencyMaps], drawing: saliency.Drawing) -> bytes:
+    visible = asked.model.spec.preprocessing.visible(asked.chosen.picture)
+    buffer, rows = io.BytesIO(), []
+    written = set()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("input.png", rasters.png(visible))
-        for stage, heat in heats.items():
-            archive.writestr(f"{stage}.png", rasters.png(rasters.overlay(visible, heat, opacity)))
-            raw = io.BytesIO()
-            np.save(raw, maps.maps[stage][0], allow_pickle=False)
-            archive.writestr(f"{stage}.npy", raw.getvalue())
-            rows.append({"tap": stage, "part": "sum", "file": f"{stage}.npy"})
-        manifest = {
-            "image": chosen.name,
-            "pixels_sha256": chosen.digest,
-            "method": maps.method,
-            "class_index": int(maps.class_ids[0]),
-            "class_name": model.spec.class_name(int(maps.class_ids[0])),
-            "opacity": opacity,
-            "maps": rows,
-            "provenance": maps.provenance,
-        }
-        archive.writestr("manifest.json", json.dumps(manifest, indent=1))
+        for folder, found in _named(maps):
+            for name, content, row in saliency.exported(found, asked.model, {asked.chosen.name: visible}, drawing):
+                if (place := folder + name) not in written:
+                    written.add(place)
+                    archive.writestr(place, content)
+                rows += [row | {"file": place, "weights_sha256": found.provenance["weights_sha256"]}] if row else []
+        settings = {"pixels_sha256": asked.chosen.digest, "provenance": [found.provenance for found in maps]}
+        archive.writestr("manifest.json", saliency.manifest(rows, settings))
     return buffer.getvalue()
+
+
+def _named(maps: Sequence[SaliencyMaps]) -> Iterator[tuple[str, SaliencyMaps]]:
+    """Maps with a folder each where there are several, since their files may have the same names."""
+    for number, found in enumerate(maps):
+        yield (f"{number}-{found.provenance['model']}/" if len(maps) > 1 else ""), found

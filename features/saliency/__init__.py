@@ -1,0 +1,49 @@
+"""Shows where a network looks: class activation maps of every stage, block, branch and shortcut, and exact ledgers."""
+
+from features.saliency.attributions import ATTRIBUTIONS, INPUT
+from features.saliency.explain import explain
+from features.saliency.explainer import (
+    BLOCKS,
+    BRANCH,
+    BRANCHES,
+    KINDS,
+    OUTPUT,
+    SHORTCUT,
+    STAGES,
+    SUM,
+    Explainer,
+    SaliencyMaps,
+    Tap,
+)
+from features.saliency.export import Drawing, blank, exported, manifest
+from features.saliency.ledger import Ledger, ledger
+from features.saliency.methods import METHODS
+from features.saliency.targets import ClassTarget, StageTarget, Target, parse
+
+__all__ = [
+    "ATTRIBUTIONS",
+    "BLOCKS",
+    "BRANCH",
+    "BRANCHES",
+    "INPUT",
+    "KINDS",
+    "METHODS",
+    "OUTPUT",
+    "SHORTCUT",
+    "STAGES",
+    "SUM",
+    "ClassTarget",
+    "Drawing",
+    "Explainer",
+    "Ledger",
+    "SaliencyMaps",
+    "StageTarget",
+    "Tap",
+    "Target",
+    "blank",
+    "explain",
+    "exported",
+    "ledger",
+    "manifest",
+    "parse",
+]

@@ -1,0 +1,119 @@
+"""Maps as files: raw arrays, overlays on what the network saw, and a manifest that says what each is."""
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+
+from features import rasters
+from features.saliency.explainer import BRANCH, OUTPUT, SHORTCUT, SUM, SaliencyMaps, Tap
+from features.zoo import Model
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How maps are drawn over pictures.
+
+    colours: of rasters.RECTIFIED or rasters.SIGNED; None takes the first signed one for parts of blocks, else
+    the first of the others. opacity: of the heat map, in [0, 1]. one_scale: whether an image's maps share a scale.
+    side: the least side of an overlay in pixels.
+    """
+
+    colours: str | None = None
+    opacity: float = 0.5
+    one_scale: bool = False
+    side: int = 448
+
+    def colours_of(self, taps: Sequence[Tap]) -> str:
+        """The colours of maps at these taps."""
+        if self.colours is not None:
+            return self.colours
+        return next(iter(rasters.RECTIFIED if all(tap.part == OUTPUT for tap in taps) else rasters.SIGNED))
+
+
+def exported(
+    found: SaliencyMaps, model: Model, images: Mapping[str, np.ndarray], drawing: Drawing
+) -> Iterator[tuple[str, bytes, dict[str, Any] | None]]:
+    """(file name, content, its row of the manifest or None) of every map: a .npy, and a .png of it over the image.
+
+    images: name -> (H, W, 3) uint8, what the network saw, in the order of the maps. Parts of a block share a scale.
+    """
+    for row, (image, picture) in enumerate(images.items()):
+        folder = f"{_plain(image)}/"
+        large = rasters.magnify(picture, drawing.side)
+        yield f"{folder}input.png", rasters.png(large), None
+        colours = drawing.colours_of(tuple(found.maps))
+        values_of = {tap: values[row] for tap, values in found.maps.items()}
+        for tap, values in values_of.items():
+            beside = [other for key, other in values_of.items() if drawing.one_scale or _together(tap, key)]
+            limit = max(rasters.limit_of(other, colours in rasters.SIGNED) for other in beside)
+            name = f"{folder}{found.method}-{tap.name}" + (f"-{tap.part}" if tap.part != OUTPUT else "")
+            heat = rasters.heat_map(values, large.shape[1::-1], colours, limit)
+            yield f"{name}.png", rasters.png(rasters.overlay(large, heat, drawing.opacity)), None
+            yield (
+                f"{name}.npy",
+                _npy(values),
+                {
+                    **_row(found, model, row, image, tap, values),
+                    "file": f"{name}.npy",
+                    "signed": colours in rasters.SIGNED,
+                },
+            )
+
+
+def _together(one: Tap, other: Tap) -> bool:
+    return one == other or (one.name == other.name and OUTPUT not in (one.part, other.part))
+
+
+def _row(found: SaliencyMaps, model: Model, row: int, image: str, tap: Tap, values: np.ndarray) -> dict[str, Any]:
+    index, against = int(found.class_ids[row]), int(found.against_ids[row])
+    return {
+        "image": image,
+        "tap": tap.name,
+        "part": tap.part if tap.part in (BRANCH, SHORTCUT) else SUM,
+        "of": "output" if tap.part == OUTPUT else "pre-activation",
+        "class_index": None if index < 0 else index,
+        "class_name": None if index < 0 else model.spec.class_name(index),
+        "against_index": None if against < 0 else against,
+        "against_name": None if against < 0 else model.spec.class_name(against),
+        "target": found.targets[row],
+        "score": float(found.scores[row]),
+        "method": found.method,
+        "shape": list(values.shape),
+        "minimum": float(values.min()),
+        "maximum": float(values.max()),
+        "blank": blank(values),
+    }
+
+
+def blank(values: np.ndarray) -> str | None:
+    """Why a map (H, W) shows nothing: 'zero', 'negative' or 'constant'; None if it shows something."""
+    if not values.any():
+        return "zero"
+    if values.max() <= 0:
+        return "negative"
+    return "constant" if values.size > 1 and values.min() == values.max() else None
+
+
+def manifest(rows: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> bytes:
+    """manifest.json of exported maps: `maps`, a row each, and what made them."""
+    return (json.dumps({"maps": list(rows), **settings}, indent=1) + "\n").encode()
+
+
+def _npy(values: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, values, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _plain(name: str) -> str:
+    """An image's name as a folder's, with something of its whole path: 'cat-1f2e3d' for 'pets/cat.png'."""
+    stem = "".join(sign if sign.isalnum() or sign in "-_" else "_" for sign in PurePath(name).stem)
+    return f"{stem[:80]}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"

@@ -1,0 +1,78 @@
+"""Splits a logit exactly into what the last stage's shortcut and each of its branches contribute."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from features.saliency.explainer import SHORTCUT, Explainer
+from features.saliency.methods import combined
+from features.saliency.targets import ClassTarget
+
+
+@dataclass(frozen=True, eq=False)
+class Ledger:
+    """Where the logits of N images come from, in T terms: the shortcut, then every branch above it.
+
+    terms: (T,) 'shortcut', 'layer4.0', 'layer4.1', ... maps: (N, T, H, W) float32, where in the image.
+    values: (N, T) float64, each map's sum. biases: (N,) the classifier's. logits: (N,) float32; values.sum(1) + biases
+    equals them up to rounding. For a class against another all of these are differences.
+    targets, class_ids, against_ids: as in SaliencyMaps.
+    """
+
+    terms: tuple[str, ...]
+    maps: np.ndarray
+    values: np.ndarray
+    biases: np.ndarray
+    logits: np.ndarray
+    targets: tuple[str, ...]
+    class_ids: np.ndarray
+    against_ids: np.ndarray
+    provenance: dict[str, Any]
+
+
+def ledger(explainer: Explainer, pixels: Tensor, targets: Sequence[ClassTarget]) -> Ledger:
+    """The ledger of the last stage, whose blocks put out gate * (shortcut + branch), gate = 1 where that is above 0.
+
+    A shortcut that is the identity is the output of the block below, so that the last output is a sum over blocks of
+    their branches, each times the gates of its own block and of all above it, and of the lowest shortcut times all
+    gates. Pooling and classifier are linear, and so is everything that is left: no gradient is needed. Gates count as
+    they are for this image; what it would take to change one is another question.
+    Raises FeatureError as `Explainer.maps`.
+    """
+    last = explainer.network.stage_names[-1]
+    places = [place for place, (name, _) in enumerate(explainer.blocks) if name.startswith(f"{last}.")]
+    lowest = max(
+        (place for place in places if explainer.blocks[place][1].shortcut_kind != "identity"), default=places[0]
+    )
+    with torch.inference_mode(False), torch.no_grad():
+        explainer.top(targets)
+        walk = explainer.walk(pixels, targets, dict.fromkeys(range(lowest, places[-1] + 1), True), graph=False)
+        weights = walk.gradient  # (N, C, 1, 1)
+        gate = torch.ones_like(walk.steps[-1].output, dtype=torch.float32)
+        terms, maps = [], []
+        for step in reversed(walk.steps):
+            assert step.shortcut is not None  # the walk kept the parts apart
+            assert step.branch is not None
+            gate = gate * (step.output > 0)
+            terms.append(step.name)
+            maps.append(combined(weights, gate * step.branch.float()))
+        terms.append(SHORTCUT)
+        maps.append(combined(weights, gate * walk.steps[0].shortcut.float()))  # type: ignore[union-attr]
+        found = explainer.result(walk, {}, "ledger")
+        stacked = np.stack([explainer.to_host(values) for values in reversed(maps)], axis=1)  # (N, T, H, W)
+    features = walk.features.new_zeros(walk.features.shape)
+    return Ledger(
+        terms=tuple(reversed(terms)),
+        maps=stacked,
+        values=stacked.sum((2, 3), dtype=np.float64),
+        biases=walk.score(features).cpu().numpy(),  # what is left of a logit when all features are 0
+        logits=found.scores,
+        targets=found.targets,
+        class_ids=found.class_ids,
+        against_ids=found.against_ids,
+        provenance=found.provenance,
+    )
