@@ -109,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         "--method",
         default="gradcam",
         metavar="X",
-        help="gradcam (default), hirescam, gradcam++, xgradcam, layercam, cam, scorecam, eigencam, "
+        help="how: gradcam (default), hirescam, gradcam++, xgradcam, layercam, cam, scorecam, eigencam, "
         "integrated-gradients, "
         "guided-gradcam or occlusion",
     )
@@ -117,10 +117,12 @@ def _parser() -> argparse.ArgumentParser:
         "--target",
         default="predicted",
         metavar="X",
-        help="predicted (default), a class by name or number, A-vs-B, norm:STAGE, or alike:STAGE:FILE for the likeness "
-        "to another image",
+        help="what is explained: predicted (default), a class by name or number, A-vs-B, norm:STAGE, or "
+        "alike:STAGE:FILE for the likeness to another image",
     )
-    saliency.add_argument("--taps", choices=("stages", "blocks", "branches"), help="where (default: by method)")
+    saliency.add_argument(
+        "--taps", choices=("stages", "blocks", "branches"), help="where maps are taken (default: by method)"
+    )
     saliency.add_argument("--precision", default="fp32", metavar="X", help="fp32, bf16 or fp16 (default: %(default)s)")
     saliency.add_argument(
         "--colours", metavar="NAME", help="of the overlays (default: Inferno, of branches Blue to red)"

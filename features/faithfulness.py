@@ -11,7 +11,6 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision.transforms.functional import gaussian_blur
 
 from features.datasets import ImageSet, Rejected
 from features.errors import DatasetError, FeatureError
@@ -161,13 +160,16 @@ class _Judge:
     """Measures maps of a batch of images for given classes. pixels: (N, C, H, W) uint8."""
 
     def __init__(self, explainer: Explainer, pixels: Tensor, class_ids: np.ndarray) -> None:
+        from torchvision.transforms.functional import gaussian_blur  # seconds to import, so only here
+
         self.explainer, self.pixels = explainer, pixels.float()
         self.classes = torch.from_numpy(class_ids)
         mean = 255 * torch.tensor(explainer.model.spec.preprocessing.mean)[:, None, None]
         self.nothing = mean.expand_as(self.pixels).contiguous()  # the network's zero
         side = min(pixels.shape[2:])
-        width = max(3, round(11 * side / 224) // 2 * 2 + 1)  # 11 pixels and sigma 5 at 224, as in the paper
-        self.blurred = gaussian_blur(self.pixels, [width, width], [5 * side / 224] * 2)
+        # As in the paper at 224 pixels: 11 wide, sigma 5. Small images need no less to be made unrecognisable.
+        width = min(max(11, 11 * side // 224 // 2 * 2 + 1), 2 * side - 1)
+        self.blurred = gaussian_blur(self.pixels, [width, width], [5 * width / 11] * 2)
 
     def probability(self, pixels: Tensor) -> Tensor:
         """(N,) of each image's class."""
@@ -212,11 +214,12 @@ class _Judge:
         def disturb(x: Tensor) -> Tensor:
             return x + RADIUS * (2 * torch.rand(x.shape, generator=generator) - 1)
 
-        def maps(x: Tensor) -> Tensor:
+        def maps(inputs: Tensor | tuple[Tensor]) -> tuple[Tensor]:
+            x = inputs[0] if isinstance(inputs, tuple) else inputs  # captum passes now one, now the other
             each = len(x) // len(self.classes)
             targets = [ClassTarget(int(index)) for index in self.classes for _ in range(each)]
             found = finish(explain(self.explainer, self._levels(x), targets, method, taps))
-            return torch.from_numpy(next(iter(found.maps.values())))
+            return (torch.from_numpy(next(iter(found.maps.values()))),)
 
         with torch.no_grad():
             return sensitivity_max(maps, self._scaled(), disturb, n_perturb_samples=SAMPLES).numpy()

@@ -57,7 +57,7 @@ def test_every_command_explains_itself_and_all_its_options(command, capsys):
 def test_the_command_lines_help_lists_every_command(capsys):
     status, text, _ = run(capsys, "--help")
     assert status == 0
-    assert all(f"\n    {command} " in text for command in COMMANDS)
+    assert all(f"\n    {command}" in text for command in COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -76,7 +76,7 @@ def test_wrong_usage_gives_status_2_and_the_usage(arguments, capsys):
 
 
 def test_a_wrong_limit_is_explained(capsys):
-    assert "wanted a number above 0, got -3" in run(capsys, "evaluate", "sample", "--limit", "-3")[2]
+    assert "wanted a whole number above 0, got -3" in run(capsys, "evaluate", "sample", "--limit", "-3")[2]
 
 
 def test_an_interruption_gives_status_130(monkeypatch, capsys):

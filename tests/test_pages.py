@@ -140,7 +140,7 @@ def test_saliency_shows_every_view(view, charts):
 
 
 def test_saliency_waits_for_a_method_that_takes_long():
-    app = open_page("saliency", method="integrated-gradients")
+    app = open_page("saliency", method="Integrated Gradients")
     assert not errors(app)
     assert any("Integrated Gradients" in header.value for header in app.subheader)
 

@@ -477,7 +477,8 @@ def _prove(asked: Asked, maps: Sequence[SaliencyMaps]) -> None:
     st.caption(
         f"The class's probability, {first.full[0]:.1%} for the whole image, while pixels are taken away (replaced by "
         "the mean colour) or given back (to a blurred image), those first that the map shows brightest. A map that "
-        "knows what matters makes deletion fall and insertion rise sooner than the random one. One image says little: "
+        "knows what matters makes insertion rise sooner than the random one, and deletion fall; but scattered holes, as "
+        "the random map makes them, spoil a picture more than one large hole. One image says little: "
         "`python -m features faithfulness` measures a set, with infidelity, sensitivity and the randomisation check. "
         "[Petsiuk et al. 2018](https://arxiv.org/abs/1806.07421), "
         "[Chattopadhay et al. 2018](https://arxiv.org/abs/1710.11063)"
