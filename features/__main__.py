@@ -109,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         "--method",
         default="gradcam",
         metavar="X",
-        help="how: gradcam (default), hirescam, gradcam++, xgradcam, layercam, cam, scorecam, eigencam, "
+        help="how: gradcam (default), hirescam, gradcam++, xgradcam, layercam, cam, scorecam, eigencam, ledger, "
         "integrated-gradients, "
         "guided-gradcam or occlusion",
     )

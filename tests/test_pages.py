@@ -139,6 +139,26 @@ def test_saliency_shows_every_view(view, charts):
     assert any("runner" not in header.value for header in app.subheader)
 
 
+@pytest.mark.parametrize(
+    ("target", "text"), [("length of features", "length of layer2"), ("likeness to another image", "likeness to")]
+)
+@pytest.mark.parametrize("view", ["stages", "methods", "branch and shortcut", "block timeline"])
+def test_saliency_explains_what_a_stage_makes_of_the_image(target, text, view):
+    app = open_page("saliency", view=view, **{"class": target, "target stage": "layer2"})
+    assert not errors(app)
+    assert any(text in header.value for header in app.subheader)
+
+
+def test_the_ledger_is_of_classes_only():
+    assert "Explain a class" in errors(open_page("saliency", view="logit ledger", **{"class": "length of features"}))
+
+
+def test_the_gallery_shows_errors_first():
+    app = open_page("saliency", view="gallery", limit="100 images")
+    assert not errors(app)
+    assert any("errors" in shown(caption.value) for caption in app.caption)
+
+
 def test_saliency_waits_for_a_method_that_takes_long():
     app = open_page("saliency", method="Integrated Gradients")
     assert not errors(app)

@@ -580,6 +580,16 @@ def test_the_command_writes_overlays_raw_maps_and_a_manifest(tiny_folder, tmp_pa
     assert content["provenance"]["weights_sha256"]
 
 
+def test_the_command_writes_the_ledger_whose_sums_make_the_logit(tiny_folder, tmp_path):
+    image = str(tiny_folder / "cat" / "0.png")
+    assert main(["saliency", image, "--method", "ledger", "--target", "Bag", "--out", str(tmp_path / "out")]) == 0
+    content = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    rows = content["maps"]
+    assert [row["part"] for row in rows] == ["shortcut", "branch", "branch", "branch"]
+    total = sum(row["sum"] for row in rows) + content["provenance"]["biases"][0]
+    assert total == pytest.approx(rows[0]["score"], rel=1e-4)
+
+
 def test_opacity_zero_writes_the_image_and_one_the_heat_map(tiny_folder, tmp_path):
     image = str(tiny_folder / "cat" / "0.png")
     for opacity in ("0", "1"):

@@ -50,36 +50,38 @@ def explainer(model_key: str, _model: zoo.Model) -> saliency.Explainer:
 def saliency_maps(
     model_key: str,
     image_digest: str,
-    class_id: int | None,
-    against: int | None,
+    target_key: str,
     method: str,
     taps: tuple[saliency.Tap, ...] | None,
+    _target: saliency.Target,
     _model: zoo.Model,
-    _image,
+    _image: Image.Image,
 ) -> saliency.SaliencyMaps:
-    """The maps of one picture for a class (None: the predicted one), by a method that takes a moment."""
-    target = saliency.ClassTarget(class_id, against)
-    return explainer(model_key, _model).maps(_pixels(_model, _image), [target], method, taps)
+    """The maps of one picture by a method that takes a moment. target_key: what tells the target from others."""
+    return explainer(model_key, _model).maps(_pixels(_model, _image), [_target], method, taps)
 
 
 @st.cache_data(max_entries=64, show_spinner="Looking at the image")
 def saliency_ledger(
-    model_key: str, image_digest: str, class_id: int | None, against: int | None, _model: zoo.Model, _image
+    model_key: str, image_digest: str, _target: saliency.ClassTarget, target_key: str, _model: zoo.Model, _image
 ) -> saliency.Ledger:
     """What the last stage's shortcut and branches give to a class's logit."""
-    target = saliency.ClassTarget(class_id, against)
-    return saliency.ledger(explainer(model_key, _model), _pixels(_model, _image), [target])
+    return saliency.ledger(explainer(model_key, _model), _pixels(_model, _image), [_target])
 
 
 def saliency_job(
-    model: zoo.Model, digest: str, image: Image.Image, class_id: int | None, against: int | None, method: str
+    model: zoo.Model, digest: str, image: Image.Image, target: saliency.Target, target_key: str, method: str
 ) -> Job:
     """The maps of one picture by a method that takes long."""
-    target = saliency.ClassTarget(class_id, against)
     return jobs().get(
-        f"saliency {model.key} {digest} {target} {method}",
+        f"saliency {model.key} {digest} {target_key} {method}",
         lambda: saliency.explain(explainer(model.key, model), _pixels(model, image), [target], method),
     )
+
+
+def framed(model: zoo.Model, image: Image.Image) -> Tensor:
+    """A picture as a target of likeness: (C, S, S) uint8."""
+    return model.spec.preprocessing.framed(image)
 
 
 def faithfulness_job(model: zoo.Model, digest: str, image: Image.Image, maps: Sequence[saliency.SaliencyMaps]) -> Job:

@@ -16,7 +16,7 @@ from features.saliency.explainer import (
     Tap,
 )
 from features.saliency.export import Drawing, blank, exported, manifest
-from features.saliency.ledger import Ledger, ledger
+from features.saliency.ledger import LEDGER, Ledger, ledger
 from features.saliency.methods import METHODS
 from features.saliency.targets import ClassTarget, StageTarget, Target, parse
 
@@ -27,6 +27,7 @@ __all__ = [
     "BRANCHES",
     "INPUT",
     "KINDS",
+    "LEDGER",
     "METHODS",
     "OUTPUT",
     "SHORTCUT",

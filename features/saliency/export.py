@@ -12,6 +12,7 @@ import numpy as np
 
 from features import rasters
 from features.saliency.explainer import BRANCH, OUTPUT, SHORTCUT, SUM, SaliencyMaps, Tap
+from features.saliency.ledger import LEDGER
 from features.zoo import Model
 
 MANIFEST = "manifest.json"
@@ -78,7 +79,7 @@ def _row(found: SaliencyMaps, model: Model, row: int, image: str, tap: Tap, valu
         "image": image,
         "tap": tap.name,
         "part": tap.part if tap.part in (BRANCH, SHORTCUT) else SUM,
-        "of": "output" if tap.part == OUTPUT else "pre-activation",
+        "of": "output" if tap.part == OUTPUT or found.method == LEDGER else "pre-activation",
         "class_index": None if index < 0 else index,
         "class_name": None if index < 0 else model.spec.class_name(index),
         "against_index": None if against < 0 else against,
@@ -89,6 +90,8 @@ def _row(found: SaliencyMaps, model: Model, row: int, image: str, tap: Tap, valu
         "shape": list(values.shape),
         "minimum": float(values.min()),
         "maximum": float(values.max()),
+        "sum": float(values.sum(dtype=np.float64)),
+        "absolute_sum": float(np.abs(values).sum(dtype=np.float64)),
         "blank": blank(values),
     }
 

@@ -8,9 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from features.saliency.explainer import SHORTCUT, Explainer
+from features.saliency.explainer import BRANCH, SHORTCUT, Explainer, SaliencyMaps, Tap
 from features.saliency.methods import combined
 from features.saliency.targets import ClassTarget
+
+LEDGER = "ledger"
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +34,20 @@ class Ledger:
     class_ids: np.ndarray
     against_ids: np.ndarray
     provenance: dict[str, Any]
+
+    def as_maps(self) -> SaliencyMaps:
+        """The same terms as maps of the lowest block's shortcut and of every block's branch."""
+        taps = (Tap(self.terms[1], SHORTCUT), *(Tap(name, BRANCH) for name in self.terms[1:]))
+        return SaliencyMaps(
+            maps={tap: self.maps[:, place] for place, tap in enumerate(taps)},
+            targets=self.targets,
+            scores=self.logits,
+            class_ids=self.class_ids,
+            against_ids=self.against_ids,
+            logits=None,
+            method=LEDGER,
+            provenance={**self.provenance, "biases": self.biases.tolist()},
+        )
 
 
 def ledger(explainer: Explainer, pixels: Tensor, targets: Sequence[ClassTarget]) -> Ledger:
@@ -62,7 +78,7 @@ def ledger(explainer: Explainer, pixels: Tensor, targets: Sequence[ClassTarget])
             maps.append(combined(weights, gate * step.branch.float()))
         terms.append(SHORTCUT)
         maps.append(combined(weights, gate * walk.steps[0].shortcut.float()))  # type: ignore[union-attr]
-        found = explainer.result(walk, {}, "ledger")
+        found = explainer.result(walk, {}, LEDGER)
         stacked = np.stack([explainer.to_host(values) for values in reversed(maps)], axis=1)  # (N, T, H, W)
     features = walk.features.new_zeros(walk.features.shape)
     return Ledger(

@@ -4,7 +4,7 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
@@ -14,13 +14,14 @@ from features import catalogue, evaluate, rasters, saliency, zoo
 from features import images as pictures
 from features.datasets import ImageSet
 from features.errors import FeatureError, ImageError
-from features.saliency import BRANCH, BRANCHES, INPUT, METHODS, SHORTCUT, SUM, SaliencyMaps, Tap
+from features.saliency import BRANCH, INPUT, METHODS, SHORTCUT, SUM, ClassTarget, SaliencyMaps, StageTarget, Tap
 from viz import analyses, widgets
 from viz.components import Overlay, overlays, picture_picker
 from viz.figures import saliency as figures
 
 SAMPLE, UPLOAD, CAMERA = "from the set", "upload", "camera"
 PREDICTED, NOTHING, RUNNER_UP = "the predicted class", "nothing", "the runner-up"
+LENGTH, LIKENESS = "length of features", "likeness to another image"
 STAGE, METHOD, CLASS, NETWORK, BLOCK, LEDGER, TIMELINE, GALLERY = (
     "stages", "methods", "classes", "networks", "branch and shortcut", "logit ledger", "block timeline", "gallery"
 )  # fmt: skip
@@ -43,31 +44,36 @@ class Chosen:
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """Whose maps are shown of which picture: a class (None: the predicted one), against another or None."""
+    """What is explained of which picture. key: what tells the target from others."""
 
     model: zoo.Model
     chosen: Chosen
-    class_id: int | None
-    against: int | None
+    target: saliency.Target
+    key: str
 
     def maps(self, method: str, taps: Sequence[Tap] | None = None) -> SaliencyMaps:
         """The maps by any method; the page waits here for one that takes long."""
+        digest, picture = self.chosen.digest, self.chosen.picture
         if method in SLOW:
-            job = analyses.saliency_job(
-                self.model, self.chosen.digest, self.chosen.picture, self.class_id, self.against, method
-            )
+            job = analyses.saliency_job(self.model, digest, picture, self.target, self.key, method)
             return widgets.result(job, ABOUT[method].title)
         given = None if taps is None else tuple(taps)
-        return analyses.saliency_maps(
-            self.model.key,
-            self.chosen.digest,
-            self.class_id,
-            self.against,
-            method,
-            given,
-            self.model,
-            self.chosen.picture,
-        )
+        return analyses.saliency_maps(self.model.key, digest, self.key, method, given, self.target, self.model, picture)
+
+    @property
+    def stages(self) -> list[str]:
+        """Those that the target depends on."""
+        names = list(self.model.network.stage_names)
+        return names[: names.index(self.target.stage) + 1] if isinstance(self.target, StageTarget) else names
+
+    @property
+    def blocks(self) -> list[str]:
+        """Those of these stages."""
+        return [name for name, _ in self.model.network.blocks() if name.split(".")[0] in self.stages]
+
+
+def _of_class(model: zoo.Model, chosen: Chosen, index: int | None = None, against: int | None = None) -> Asked:
+    return Asked(model, chosen, ClassTarget(index, against), f"class {index} {against}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +113,7 @@ def render() -> None:
             chosen = _choose_image()
         with middle:
             _show_image(chosen)
-        predicted = Asked(model, chosen, None, None).maps("cam")
+        predicted = _of_class(model, chosen).maps("cam")
         with right:
             asked = _choose_target(model, chosen, predicted)
             explained = asked.maps("cam")
@@ -123,7 +129,7 @@ def render() -> None:
             return
         shown = _show(view, asked, predicted)
         _draw(asked, explained.targets[0], view, shown)
-        if view in (STAGE, METHOD):
+        if view in (STAGE, METHOD) and isinstance(asked.target, ClassTarget):
             _prove(asked, shown.maps)
 
 
@@ -205,10 +211,13 @@ def _choose_target(model: zoo.Model, chosen: Chosen, predicted: SaliencyMaps) ->
     left, right = st.columns(2)
     with left:
         picked = st.selectbox(
-            "Explain", [PREDICTED, *numbered], key="class", bind="query-params",
-            help="Type to search. The bars show the five likeliest classes.",
+            "Explain", [PREDICTED, *numbered, LENGTH, LIKENESS], key="class", bind="query-params",
+            help="Type to search. The bars show the five likeliest classes. The last two ask what a stage makes of the "
+            "image, whatever the classifier does with it.",
         )  # fmt: skip
     with right:
+        if picked in (LENGTH, LIKENESS):
+            return _choose_stage(model, chosen, picked)
         other = st.selectbox(
             "against", [NOTHING, RUNNER_UP, *numbered], key="against", bind="query-params",
             help="Explains by how much one logit exceeds the other: what speaks for this class rather than that one.",
@@ -218,7 +227,25 @@ def _choose_target(model: zoo.Model, chosen: Chosen, predicted: SaliencyMaps) ->
     if other == RUNNER_UP and predicted.logits is not None:
         explained = int(predicted.class_ids[0]) if class_id is None else class_id
         against = next(int(index) for index in np.argsort(-predicted.logits[0]) if index != explained)
-    return Asked(model, chosen, class_id, against)
+    return _of_class(model, chosen, class_id, against)
+
+
+def _choose_stage(model: zoo.Model, chosen: Chosen, kind: str) -> Asked:
+    names = list(model.network.stage_names)
+    stage = st.selectbox("at stage", names, index=len(names) - 1, key="target stage", bind="query-params")
+    if kind == LENGTH:
+        return Asked(model, chosen, StageTarget(stage), f"length {stage}")
+    images = widgets.images()
+    index = int(
+        st.number_input(
+            "Number of the other image", 0, len(images) - 1, min(1, len(images) - 1), key="other", bind="query-params"
+        )
+    )
+    picture = images.open(index)
+    other = _chosen(picture, images.ids[index], None)
+    st.image(rasters.magnify(np.asarray(picture), 96), caption=widgets.escape(other.name), width=96)
+    target = StageTarget(stage, analyses.framed(model, picture), other.name)
+    return Asked(model, chosen, target, f"likeness {stage} {other.digest}")
 
 
 def _show(view: str, asked: Asked, predicted: SaliencyMaps) -> Shown:
@@ -266,7 +293,7 @@ def _methods(asked: Asked) -> Shown:
             "Methods", (*QUICK, *SLOW), default=["gradcam", "gradcam++", "layercam", "eigencam"],
             format_func=lambda name: ABOUT[name].title, key="methods", bind="query-params",
         )  # fmt: skip
-    names = list(asked.model.network.stage_names)
+    names = asked.stages
     with right:
         stage = st.selectbox("Stage", names, index=len(names) - 1, key="stage", bind="query-params")
     if not methods:
@@ -275,7 +302,7 @@ def _methods(asked: Asked) -> Shown:
     for method in methods:
         whole = method in SLOW or method == "cam"
         if whole and method not in saliency.ATTRIBUTIONS and stage != names[-1]:
-            st.info(f"{ABOUT[method].title} is shown of the last stage.")
+            st.info(f"{ABOUT[method].title} is shown of {names[-1]}.")
         found = asked.maps(method, None if whole else [Tap(stage)])
         tap, values = list(found.maps.items())[-1]
         tiles.append(Tile(ABOUT[method].title, values[0], "of the input" if tap == INPUT else f"of {tap.name}"))
@@ -304,7 +331,7 @@ def _classes(asked: Asked, predicted: SaliencyMaps) -> Shown:
         stage = st.selectbox("Stage", names, index=len(names) - 1, key="stage", bind="query-params")
     if not picked:
         raise FeatureError("No class is chosen. Choose at least one.")
-    maps = [replace(asked, class_id=numbered.index(name)).maps("gradcam", [Tap(stage)]) for name in picked]
+    maps = [_of_class(asked.model, asked.chosen, numbered.index(name)).maps("gradcam", [Tap(stage)]) for name in picked]
     tiles = [Tile(found.targets[0], found.maps[Tap(stage)][0], f"logit {found.scores[0]:.3g}") for found in maps]
     return Shown(tiles, maps, f"Grad-CAM of {stage} for each class, on one scale: brighter is more.", one_scale=True)
 
@@ -323,7 +350,7 @@ def _networks(asked: Asked) -> Shown:
         stages = model.network.stage_names
         tap = Tap(stages[max(place, -len(stages))])
         # Classes of different networks need not be the same: each is asked for what it predicts itself.
-        found = Asked(model, asked.chosen, None, None).maps("gradcam", [tap])
+        found = _of_class(model, asked.chosen).maps("gradcam", [tap])
         tiles.append(Tile(model.spec.name, found.maps[tap][0], f"{tap.name} for {found.targets[0]}"))
         maps.append(found)
     return Shown(
@@ -335,7 +362,7 @@ def _networks(asked: Asked) -> Shown:
 
 
 def _branches(asked: Asked) -> Shown:
-    blocks = [name for name, _ in asked.model.network.blocks()]
+    blocks = asked.blocks
     block = st.selectbox("Block", blocks, index=len(blocks) - 1, key="block", bind="query-params", width=240)
     found = asked.maps("hirescam", [Tap(block, part) for part in (SUM, BRANCH, SHORTCUT)])
     values = {part: found.maps[Tap(block, part)][0] for part in (SUM, BRANCH, SHORTCUT)}
@@ -355,8 +382,10 @@ def _branches(asked: Asked) -> Shown:
 
 
 def _ledger(asked: Asked) -> Shown:
+    if not isinstance(asked.target, ClassTarget):
+        raise FeatureError("The ledger splits a logit. Explain a class.")
     found = analyses.saliency_ledger(
-        asked.model.key, asked.chosen.digest, asked.class_id, asked.against, asked.model, asked.chosen.picture
+        asked.model.key, asked.chosen.digest, asked.target, asked.key, asked.model, asked.chosen.picture
     )
     bias, logit = float(found.biases[0]), float(found.logits[0])
     widgets.chart(figures.ledger(found.terms, found.values[0], bias, logit, found.targets[0]), "ledger")
@@ -366,7 +395,7 @@ def _ledger(asked: Asked) -> Shown:
     ]
     return Shown(
         tiles,
-        [],
+        [found.as_maps()],
         "After the last stage only pooling and a linear layer follow, and its shortcuts hand on what lies below. So "
         "the logit without its bias is exactly the sum of the stage's shortcut and of every branch, each after the "
         "ReLUs above it as they are for this image. The maps sum to the numbers. No gradient is used.",
@@ -376,8 +405,8 @@ def _ledger(asked: Asked) -> Shown:
 
 
 def _timeline(asked: Asked) -> Shown:
-    blocks = [name for name, _ in asked.model.network.blocks()]
-    found = asked.maps("hirescam", analyses.explainer(asked.model.key, asked.model).taps(BRANCHES))
+    blocks = asked.blocks
+    found = asked.maps("hirescam", [Tap(name, part) for name in blocks for part in (SUM, BRANCH, SHORTCUT)])
     sizes = {part: np.array([np.abs(found.maps[Tap(name, part)][0]).sum() for name in blocks], dtype=np.float64)
              for part in (BRANCH, SHORTCUT)}  # fmt: skip
     widgets.chart(figures.shares(blocks, sizes[BRANCH], sizes[SHORTCUT]), "timeline")
@@ -477,8 +506,8 @@ def _prove(asked: Asked, maps: Sequence[SaliencyMaps]) -> None:
     st.caption(
         f"The class's probability, {first.full[0]:.1%} for the whole image, while pixels are taken away (replaced by "
         "the mean colour) or given back (to a blurred image), those first that the map shows brightest. A map that "
-        "knows what matters makes insertion rise sooner than the random one, and deletion fall; but scattered holes, as "
-        "the random map makes them, spoil a picture more than one large hole. One image says little: "
+        "knows what matters makes insertion rise sooner than the random one, and deletion fall; but scattered holes "
+        "(the random map) spoil a picture more than one large hole. One image says little: "
         "`python -m features faithfulness` measures a set, with infidelity, sensitivity and the randomisation check. "
         "[Petsiuk et al. 2018](https://arxiv.org/abs/1806.07421), "
         "[Chattopadhay et al. 2018](https://arxiv.org/abs/1710.11063)"
