@@ -318,7 +318,7 @@ def _extract(options: argparse.Namespace) -> None:
     reading = engine.choose(
         model.network, options.stages, options.pool, options.precision, options.device, options.engine
     )
-    size = options.batch_size or extract.batch_size(model.spec.preprocessing)
+    size = options.batch_size or extract.batch_size(model.spec.preprocessing, reading.device)
     plan = extract.plan(model, images, reading, size, options.format)
     widths = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in plan.shapes.items())
     print(

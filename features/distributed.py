@@ -49,7 +49,7 @@ def to_folder(
     Raises StoreError and DatasetError as `extract.to_folder` does, FeatureError if Ray is not there or a worker fails.
     """
     images = datasets.open_images(source, data_root)
-    planned = extract.plan(model, images, reading, size or extract.batch_size(model.spec.preprocessing))
+    planned = extract.plan(model, images, reading, size or extract.batch_size(model.spec.preprocessing, reading.device))
     with closing(Writer(folder, planned)) as writer:
         missing = writer.missing
         if writer.finished:

@@ -100,8 +100,8 @@ class Trial:
 
 
 def table(trials: Sequence[Trial]) -> pd.DataFrame:
-    """One row a trial."""
-    return pd.DataFrame([trial.summary() for trial in trials])
+    """One row a trial, without columns that nothing was measured for."""
+    return pd.DataFrame([trial.summary() for trial in trials]).dropna(axis=1, how="all")
 
 
 # --- single measures --------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from features.progress import finish
 @pytest.fixture
 def small_batches(monkeypatch):
     """Batches of 5 images, so that 12 images make three, the last one shorter."""
-    monkeypatch.setattr(extract, "batch_size", lambda preprocessing: 5)
+    monkeypatch.setattr(extract, "batch_size", lambda preprocessing, device="cpu": 5)
 
 
 def test_features_equal_torchvisions_feature_extractor_averaged_over_space(randomised, tiny_images):
@@ -169,7 +169,9 @@ def test_softmax_does_not_overflow_and_adds_up_to_one():
 
 @pytest.mark.parametrize(("side", "size"), [(224, 32), (32, 256), (8, 256), (448, 16), (1000, 16)])
 def test_batches_hold_as_many_pixels_as_32_images_of_224_within_limits(side, size):
-    assert extract.batch_size(Preprocessing(side, side, (0.0,), (1.0,))) == size
+    preprocessing = Preprocessing(side, side, (0.0,), (1.0,))
+    assert extract.batch_size(preprocessing) == size
+    assert extract.batch_size(preprocessing, "cuda:0") == 8 * size
 
 
 def test_pictures_that_cannot_be_read_are_shown_as_grey_squares(tiny_folder, tiny_images):

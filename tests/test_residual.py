@@ -150,7 +150,7 @@ def test_statistics_equal_a_plain_loop_over_torchvisions_own_modules(kind, rando
 
 def test_how_images_are_batched_does_not_matter(tiny_model, tiny_images, monkeypatch):
     together = finish(residual.statistics(tiny_model, tiny_images))
-    monkeypatch.setattr(extract, "batch_size", lambda preprocessing: 5)
+    monkeypatch.setattr(extract, "batch_size", lambda preprocessing, device="cpu": 5)
     apart = finish(residual.statistics(tiny_model, tiny_images))
     np.testing.assert_allclose(apart.ratios, together.ratios, rtol=1e-5)
     np.testing.assert_allclose(apart.cosines, together.cosines, atol=1e-6)

@@ -40,6 +40,8 @@ class TorchEngine:
 
     @torch.inference_mode()
     def _read(self, pixels: Tensor) -> dict[str, np.ndarray]:
+        if self.device.type == "cuda":
+            pixels = pixels.pin_memory()  # or the copy would not go on beside the computing
         x = pixels.to(self.device, memory_format=torch.channels_last, non_blocking=True)
         return {name: values.cpu().numpy() for name, values in self._walk(x)}
 

@@ -31,7 +31,7 @@ def render() -> None:
         model, images = widgets.model(), widgets.images()
         reading, format = _settings(model)
         images = _all_or_sample(images)
-        size = extract.batch_size(model.spec.preprocessing)
+        size = extract.batch_size(model.spec.preprocessing, reading.device)
         plan = extract.plan(model, images, reading, size, format)
         folder = _folder(plan)
         need_outside(widgets.source(), folder)
