@@ -79,6 +79,12 @@ def test_a_wrong_limit_is_explained(capsys):
     assert "wanted a whole number above 0, got -3" in run(capsys, "evaluate", "sample", "--limit", "-3")[2]
 
 
+def test_an_address_of_no_known_kind_is_explained(capsys):
+    status, _, errors = run(capsys, "info", "nosuchkind://bucket/folder")
+    assert status == 2
+    assert "nosuchkind://bucket/folder cannot be used" in errors
+
+
 def test_an_interruption_gives_status_130(monkeypatch, capsys):
     def interrupted(options):
         raise KeyboardInterrupt

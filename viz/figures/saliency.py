@@ -38,9 +38,14 @@ def top_classes(probabilities: np.ndarray, names: Sequence[str], explained: int)
     return figure.update_layout(margin={"l": 10, "r": 10, "t": 5, "b": 45})
 
 
-def ledger(terms: Sequence[str], values: np.ndarray, bias: float, logit: float, name: str) -> go.Figure:
-    """A waterfall from 0 over the shortcut, every branch and the bias to the logit. values: (T,)."""
-    labels = [*(term if term == "shortcut" else f"branch {term}" for term in terms), "bias", "logit"]
+def ledger(
+    terms: Sequence[str], values: np.ndarray, bias: float, logit: float, name: str, total: str = "logit"
+) -> go.Figure:
+    """A waterfall from 0 over the shortcut, every branch and the bias to the logit, or what else `total` says.
+
+    values: (T,).
+    """
+    labels = [*(term if term == "shortcut" else f"branch {term}" for term in terms), "bias", total]
     steps = [*values.tolist(), bias]
     figure = go.Figure(
         go.Waterfall(
@@ -60,7 +65,7 @@ def ledger(terms: Sequence[str], values: np.ndarray, bias: float, logit: float, 
     )
     theme.style(figure, 340)
     figure.update_xaxes(tickvals=list(range(len(labels))), ticktext=labels, fixedrange=True)
-    figure.update_yaxes(title=f"logit of {theme.plain(name)}", fixedrange=True)
+    figure.update_yaxes(title=f"{total} of {theme.plain(name)}", fixedrange=True)
     return figure
 
 

@@ -388,7 +388,8 @@ def _ledger(asked: Asked) -> Shown:
         asked.model.key, asked.chosen.digest, asked.target, asked.key, asked.model, asked.chosen.picture
     )
     bias, logit = float(found.biases[0]), float(found.logits[0])
-    widgets.chart(figures.ledger(found.terms, found.values[0], bias, logit, found.targets[0]), "ledger")
+    total = "logit" if asked.target.against is None else "difference of logits"
+    widgets.chart(figures.ledger(found.terms, found.values[0], bias, logit, found.targets[0], total), "ledger")
     tiles = [
         Tile(term if term == SHORTCUT else f"branch {term}", found.maps[0, place], f"{found.values[0, place]:+.3g}")
         for place, term in enumerate(found.terms)
