@@ -11,7 +11,6 @@ a C++ compiler).
 
 import argparse
 import io
-import platform
 import shutil
 import statistics
 import sys
@@ -25,12 +24,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torchvision
 from PIL import Image
 from torch import Tensor, nn
 from torchvision.models.feature_extraction import create_feature_extractor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from rounds import drawn, drawn_pixels, machine, timed
 
 from features import catalogue, datasets, engine, extract, zoo
 from features.network import ResidualNetwork, canonical, freeze
@@ -50,30 +50,13 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=200, help="JPEG files of 500 x 375 pixels for the whole way")
     parser.add_argument("--folder", help="use the images of a folder instead of drawn ones")
     options = parser.parse_args()
-    versions = f"Python {platform.python_version()}, torch {torch.__version__}, torchvision {torchvision.__version__}"
-    print(f"{platform.machine()}, {torch.get_num_threads()} threads, {versions}")
+    print(machine())
     source = drawn(options.model)
     network_alone(source, options.batch, options.rounds)
     if options.images:
         with tempfile.TemporaryDirectory() as scratch:
             folder = options.folder or photographs(Path(scratch) / "images", options.images)
             from_files(source, options.model, folder, options.batch, options.rounds)
-
-
-def drawn(name: str) -> nn.Module:
-    """torchvision's network with weights and BatchNorm statistics that keep activations of ordinary size."""
-    torch.manual_seed(0)
-    network = torchvision.models.get_model(name).eval()
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.5, 1.5)
-            module.weight.data.uniform_(0.5, 1.0)
-    return network
-
-
-def drawn_pixels(batch: int) -> Tensor:
-    return torch.randint(0, 256, (batch, 3, 224, 224), dtype=torch.uint8)
 
 
 # --- the network alone ------------------------------------------------------------------------------------------------
@@ -84,12 +67,7 @@ def network_alone(source: nn.Module, batch: int, rounds: int) -> None:
     wanted = contestants[BASE]()
     for name, read in contestants.items():
         print(f"{name:45s} {likeness(read(), wanted)}", flush=True)
-    times: dict[str, list[float]] = {name: [] for name in contestants}
-    for _ in range(rounds):
-        for name, read in contestants.items():
-            began = time.perf_counter()
-            read()
-            times[name].append(time.perf_counter() - began)
+    times = timed(contestants, rounds)
     print(f"\nbatch {batch}, {rounds} rounds")
     for name, spent in times.items():
         ratio = statistics.median(base / own for base, own in zip(times[BASE], spent, strict=True))

@@ -9,10 +9,8 @@ time. Peers that are not installed are left out.
 """
 
 import argparse
-import platform
 import statistics
 import sys
-import time
 import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -24,6 +22,8 @@ import torchvision
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from rounds import drawn, drawn_pixels, machine, timed
 
 from features import catalogue, zoo
 from features.engine import has_fast_bf16
@@ -43,37 +43,19 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    versions = f"Python {platform.python_version()}, torch {torch.__version__}, torchvision {torchvision.__version__}"
-    print(f"{platform.machine()}, {torch.get_num_threads()} threads, {versions}")
+    print(machine())
     warnings.simplefilter("ignore")
     source = drawn(options.model)
-    pixels = torch.randint(0, 256, (options.batch, 3, 224, 224), dtype=torch.uint8)
+    pixels = drawn_pixels(options.batch)
     contestants = contenders(source, options.model, pixels)
     for run in contestants.values():
         run()
-    times: dict[str, list[float]] = {name: [] for name in contestants}
-    for _ in range(options.rounds):
-        for name, run in contestants.items():
-            began = time.perf_counter()
-            run()
-            times[name].append(time.perf_counter() - began)
+    times = timed(contestants, options.rounds)
     print(f"\n{options.model}, batch {options.batch}, {options.rounds} rounds")
     for name, spent in times.items():
         ratio = statistics.median(own / base for base, own in zip(times[BASE], spent, strict=True))
         print(f"{name:52s} {statistics.median(spent):7.3f} s   {ratio:5.2f} x the forward", flush=True)
     memory(source, options.model)
-
-
-def drawn(name: str) -> nn.Module:
-    """torchvision's network with weights and BatchNorm statistics that keep activations of ordinary size."""
-    torch.manual_seed(0)
-    network = torchvision.models.get_model(name).eval()
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.5, 1.5)
-            module.weight.data.uniform_(0.5, 1.0)
-    return network
 
 
 def model_of(source: nn.Module, name: str) -> zoo.Model:

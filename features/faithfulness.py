@@ -164,17 +164,17 @@ class _Judge:
 
         self.explainer, self.pixels = explainer, pixels.float()
         self.classes = torch.from_numpy(class_ids)
-        mean = 255 * torch.tensor(explainer.model.spec.preprocessing.mean)[:, None, None]
-        self.nothing = mean.expand_as(self.pixels).contiguous()  # the network's zero
+        self.nothing = explainer.mean_colour.cpu().expand_as(self.pixels).contiguous()  # the network's zero
         side = min(pixels.shape[2:])
         # As in the paper at 224 pixels: 11 wide, sigma 5. Small images need no less to be made unrecognisable.
         width = min(max(11, 11 * side // 224 // 2 * 2 + 1), 2 * side - 1)
         self.blurred = gaussian_blur(self.pixels, [width, width], [5 * width / 11] * 2)
 
     def probability(self, pixels: Tensor) -> Tensor:
-        """(N,) of each image's class."""
+        """(N,) of each image's class, or (N k,) of k versions of each image in a row."""
+        classes = self.classes.repeat_interleave(len(pixels) // max(1, len(self.classes)))
         found = [self.explainer.logits(piece).cpu() for piece in pixels.split(AT_ONCE)]
-        return torch.cat(found).softmax(1).gather(1, self.classes[:, None])[:, 0]
+        return torch.cat(found).softmax(1).gather(1, classes[:, None])[:, 0]
 
     def curves(self, maps: np.ndarray, steps: int) -> Curves:
         large = enlarged(maps, self.pixels.shape[2:])
@@ -195,9 +195,7 @@ class _Judge:
             return noise, x - noise
 
         def score(x: Tensor) -> Tensor:
-            classes = self.classes.repeat_interleave(len(x) // len(self.classes))
-            logits = torch.cat([self.explainer.logits(piece).cpu() for piece in self._levels(x).split(AT_ONCE)])
-            return logits.softmax(1).gather(1, classes[:, None])[:, 0]
+            return self.probability(self._levels(x))
 
         x = self._scaled()
         large = enlarged(maps, x.shape[2:])[:, None].expand_as(x).contiguous()
@@ -274,14 +272,17 @@ def measure(
 
 def judge(explainer: Explainer, pixels: Tensor, found: SaliencyMaps, tap: Tap, steps: int = STEPS) -> Trial:
     """Curves and what is seen through maps that were made of these pixels (N, C, H, W) uint8, for their classes."""
-    judge = _Judge(explainer, pixels, found.class_ids)
+    return _judged(_Judge(explainer, pixels, found.class_ids), found, tap, steps)
+
+
+def _judged(judge: _Judge, found: SaliencyMaps, tap: Tap, steps: int) -> Trial:
     maps = found.maps[tap]
-    unknown = np.full(len(pixels), np.nan)
+    unknown = np.full(len(judge.pixels), np.nan)
     return Trial(
-        model=explainer.model.spec.name,
+        model=judge.explainer.model.spec.name,
         method=found.method,
         tap=tap.name,
-        ids=tuple(map(str, range(len(pixels)))),
+        ids=tuple(map(str, range(len(judge.pixels)))),
         curves=judge.curves(maps, steps),
         full=judge.probability(judge.pixels).numpy(),
         seen=judge.seen(maps),
@@ -319,10 +320,10 @@ def _trial(
 ) -> Trial:
     found, taps = _maps(explainer, pixels, None, method, tap, seed)
     (place, maps) = next(iter(found.maps.items()))
-    trial = replace(judge(explainer, pixels, found, place, steps), ids=ids)
+    judging = _Judge(explainer, pixels, found.class_ids)
+    trial = replace(_judged(judging, found, place, steps), ids=ids)
     if not randomised:
         return trial
-    judging = _Judge(explainer, pixels, found.class_ids)
     correlations = []
     for part, other in randomised:
         drawn, _ = _maps(other, pixels, found.class_ids, method, tap, seed + 1)

@@ -103,7 +103,7 @@ def gallery_maps(model_key: str, images_digest: str, rows: tuple[int, ...], _mod
 
 
 def _pixels(model: zoo.Model, image: Image.Image) -> Tensor:
-    return model.spec.preprocessing.framed(image)[None]  # (1, C, S, S)
+    return framed(model, image)[None]  # (1, C, S, S)
 
 
 def sheet_job(images: ImageSet, rows: tuple[int, ...] | None = None) -> Job:

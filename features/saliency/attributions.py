@@ -10,6 +10,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from features.engine.layers import Scale
 from features.extract import finite
 from features.progress import Progress, Stopped, Task, threaded
 from features.saliency.explainer import Explainer, SaliencyMaps, Tap
@@ -70,7 +71,7 @@ def attribute(
     with torch.inference_mode(False), torch.no_grad():
         walk = explainer.walk(pixels, targets, {explainer.top(targets): False}, graph=False)
         network = _Scored(explainer, walk.score.stage)
-        scaled = _scaled(explainer, pixels)
+        scaled = Scale(explainer.model.spec.preprocessing).to(explainer.device)(pixels.to(explainer.device))
 
     def work(report: Callable[[Progress], None], stopped: threading.Event) -> list[Tensor]:
         found = []
@@ -91,13 +92,6 @@ def attribute(
 
 def _tell(report: Callable[[Progress], None], row: int, total: int, passes: int) -> None:
     report(Progress(row, total, "image", f"{passes} passes"))
-
-
-def _scaled(explainer: Explainer, pixels: Tensor) -> Tensor:
-    """The network's input, as Preprocessing.scaled, of pixels that need not be whole numbers."""
-    preprocessing = explainer.model.spec.preprocessing
-    mean, std = (torch.tensor(values)[:, None, None] for values in (preprocessing.mean, preprocessing.std))
-    return ((pixels.float().cpu() / 255 - mean) / std).to(explainer.device)
 
 
 class _Scored(nn.Module):

@@ -111,6 +111,11 @@ class Explainer:
         for name in self.network.stage_names:  # a stage is its last block
             self._place[name] = max(place for block, place in self._place.items() if block.startswith(f"{name}."))
 
+    @property
+    def mean_colour(self) -> Tensor:
+        """(C, 1, 1) float32 from 0 to 255, which is 0 to the network."""
+        return 255 * torch.tensor(self.model.spec.preprocessing.mean, device=self.device)[:, None, None]
+
     def taps(self, kind: str) -> tuple[Tap, ...]:
         """Every stage's output, every block's, or the sum, branch and shortcut of every block."""
         if kind == STAGES:

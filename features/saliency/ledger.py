@@ -65,7 +65,6 @@ def ledger(explainer: Explainer, pixels: Tensor, targets: Sequence[ClassTarget])
         (place for place in places if explainer.blocks[place][1].shortcut_kind != "identity"), default=places[0]
     )
     with torch.inference_mode(False), torch.no_grad():
-        explainer.top(targets)
         walk = explainer.walk(pixels, targets, dict.fromkeys(range(lowest, places[-1] + 1), True), graph=False)
         weights = walk.gradient  # (N, C, 1, 1)
         gate = torch.ones_like(walk.steps[-1].output, dtype=torch.float32)

@@ -47,7 +47,7 @@ def score_maps(
 
 def _covered(explainer: Explainer, image: Tensor, channels: Tensor, score: Score) -> Tensor:
     """(B,) how far the score lies above that of the mean colour, for an image (C, H, W) under B channels (B, h, w)."""
-    mean = 255 * torch.tensor(explainer.model.spec.preprocessing.mean, device=explainer.device)[:, None, None]
+    mean = explainer.mean_colour
     masks = functional.interpolate(channels[:, None], image.shape[1:], mode="bilinear", align_corners=False)
     low, high = masks.amin((2, 3), keepdim=True), masks.amax((2, 3), keepdim=True)  # (B, 1, 1, 1)
     masks = torch.where(high > low, (masks - low) / (high - low), torch.zeros_like(masks))

@@ -205,9 +205,13 @@ def _names(model: zoo.Model) -> list[str]:
     return [model.spec.class_name(index) for index in range(model.spec.architecture.classes or 0)]
 
 
+def _numbered(model: zoo.Model) -> list[str]:
+    """Class names that differ: ImageNet has two classes called maillot."""
+    return [f"{name} ({index})" for index, name in enumerate(_names(model))]
+
+
 def _choose_target(model: zoo.Model, chosen: Chosen, predicted: SaliencyMaps) -> Asked:
-    # Numbered, because ImageNet has two classes called maillot.
-    numbered = [f"{name} ({index})" for index, name in enumerate(_names(model))]
+    numbered = _numbered(model)
     left, right = st.columns(2)
     with left:
         picked = st.selectbox(
@@ -249,21 +253,10 @@ def _choose_stage(model: zoo.Model, chosen: Chosen, kind: str) -> Asked:
 
 
 def _show(view: str, asked: Asked, predicted: SaliencyMaps) -> Shown:
-    match view:
-        case "methods":
-            return _methods(asked)
-        case "classes":
-            return _classes(asked, predicted)
-        case "networks":
-            return _networks(asked)
-        case "branch and shortcut":
-            return _branches(asked)
-        case "logit ledger":
-            return _ledger(asked)
-        case "block timeline":
-            return _timeline(asked)
-        case _:
-            return _stages(asked)
+    if view == CLASS:
+        return _classes(asked, predicted)
+    views = {METHOD: _methods, NETWORK: _networks, BLOCK: _branches, LEDGER: _ledger, TIMELINE: _timeline}
+    return views.get(view, _stages)(asked)
 
 
 def _stages(asked: Asked) -> Shown:
@@ -317,7 +310,7 @@ def _methods(asked: Asked) -> Shown:
 
 
 def _classes(asked: Asked, predicted: SaliencyMaps) -> Shown:
-    numbered = [f"{name} ({index})" for index, name in enumerate(_names(asked.model))]
+    numbered = _numbered(asked.model)
     assert predicted.logits is not None  # of a class target
     likeliest = np.argsort(-predicted.logits[0], kind="stable")[:3]
     names = list(asked.model.network.stage_names)
@@ -455,10 +448,7 @@ def _draw(asked: Asked, target: str, view: str, shown: Shown) -> None:
         file = rasters.jpeg(heat, 90) if shown.small else rasters.png(heat)
         alt = f"{tile.title} for {target} over {chosen.name}"
         tiles.append(Overlay(tile.title, _describe(tile, signed), base, rasters.data_uri(file), alt))
-    opacity = overlays(tiles, _opacity(), "overlays", shown.columns)
-    if opacity != st.session_state["opacity"]:
-        st.session_state["opacity"] = opacity
-        st.query_params["opacity"] = f"{opacity:g}"
+    opacity = _lay_over(tiles, "overlays", shown.columns)
     each = "row" if shown.columns else "map"
     scale = "All maps share one scale" if one_scale else f"Each {each} is scaled to its own extreme"
     how = (
@@ -524,7 +514,7 @@ def _gallery(model: zoo.Model) -> None:
     names = _names(model)
     left, middle, right = st.columns([1.2, 1.2, 1])
     with left:
-        numbered = [f"{name} ({index})" for index, name in enumerate(names)]
+        numbered = _numbered(model)
         kind = st.selectbox("Class (label or prediction)", ["all", *numbered], key="gallery class", bind="query-params")
     with middle:
         low, high = st.slider("Confidence", 0.0, 1.0, (0.0, 1.0), 0.01, key="confidence")
@@ -555,7 +545,7 @@ def _gallery(model: zoo.Model) -> None:
         title = f"{'✗ ' if wrong[row] else ''}{names[features.predictions[row]]} {features.confidences[row]:.0%}"
         base = rasters.data_uri(rasters.jpeg(visible, 92))
         tiles.append(Overlay(title, f"number {place}{label}", base, rasters.data_uri(file), images.ids[place]))
-    st.session_state["opacity"] = overlays(tiles, _opacity(), "gallery")
+    _lay_over(tiles, "gallery")
     st.caption(
         "The last stage's map for each image's predicted class, errors (✗) first, the surest of them first. Type an "
         "image's number above to look at it closely."
@@ -566,6 +556,15 @@ def _title(view: str, shown: Shown) -> str:
     if view == STAGE:
         return f"{ABOUT[shown.maps[0].method].title}"
     return view.capitalize()
+
+
+def _lay_over(tiles: Sequence[Overlay], key: str, columns: int = 0) -> float:
+    """Show the tiles and keep the opacity that is chosen there, which comes back."""
+    opacity = overlays(tiles, _opacity(), key, columns)
+    if opacity != st.session_state["opacity"]:
+        st.session_state["opacity"] = opacity
+        st.query_params["opacity"] = f"{opacity:g}"
+    return opacity
 
 
 def _opacity() -> float:

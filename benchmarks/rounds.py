@@ -1,0 +1,42 @@
+"""What the benchmarks of networks share: a drawn network, a line on the machine, and contestants timed side by side."""
+
+import platform
+import time
+from collections.abc import Callable, Mapping
+
+import torch
+import torchvision
+from torch import nn
+
+
+def machine() -> str:
+    """The processor, threads and versions that figures belong to."""
+    versions = f"Python {platform.python_version()}, torch {torch.__version__}, torchvision {torchvision.__version__}"
+    return f"{platform.machine()}, {torch.get_num_threads()} threads, {versions}"
+
+
+def drawn(name: str) -> nn.Module:
+    """torchvision's network with weights and BatchNorm statistics that keep activations of ordinary size."""
+    torch.manual_seed(0)
+    network = torchvision.models.get_model(name).eval()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+            module.weight.data.uniform_(0.5, 1.0)
+    return network
+
+
+def drawn_pixels(batch: int) -> torch.Tensor:
+    return torch.randint(0, 256, (batch, 3, 224, 224), dtype=torch.uint8)
+
+
+def timed(contestants: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of every contestant in every round, in which each has one turn and feels the same neighbours."""
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(rounds):
+        for name, run in contestants.items():
+            began = time.perf_counter()
+            run()
+            times[name].append(time.perf_counter() - began)
+    return times
