@@ -315,9 +315,15 @@ def _extract(options: argparse.Namespace) -> None:
         raise FeatureError("A cluster writes Parquet. Leave --format away, and convert what comes out.")
     model = _load(options)
     images = open_images(options.source, options.data_root, options.download)
-    reading = engine.choose(
-        model.network, options.stages, options.pool, options.precision, options.device, options.engine
-    )
+    choices = (options.stages, options.pool, options.precision, options.device, options.engine)
+    cluster = None
+    if options.cluster != "none":
+        from features import distributed
+
+        cluster = distributed.Cluster(options.ray_address, options.workers)
+        reading = distributed.choose(model, cluster, *choices)
+    else:
+        reading = engine.choose(model.network, *choices)
     size = options.batch_size or extract.batch_size(model.spec.preprocessing, reading.device)
     plan = extract.plan(model, images, reading, size, options.format)
     widths = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in plan.shapes.items())
@@ -327,12 +333,9 @@ def _extract(options: argparse.Namespace) -> None:
         f"about {plan.bytes_in_all / 2**20:,.1f} MiB in {options.out}",
         file=sys.stderr,
     )
-    if options.cluster == "none":
+    if cluster is None:
         done = _show(extract.to_folder(model, images, reading, options.out, size, options.format))
     else:
-        from features import distributed
-
-        cluster = distributed.Cluster(options.ray_address, options.workers)
         done = _show(
             distributed.to_folder(model, options.source, reading, options.out, cluster, size, options.data_root)
         )

@@ -7,8 +7,8 @@ on the other, and a worker that dies takes nothing with it but the part that it 
 import copy
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from features import datasets, extract, store
+from features import engine as engines
 from features.datasets import ImageSet
 from features.engine import Reading
 from features.errors import DatasetError, FeatureError
@@ -32,6 +33,29 @@ class Cluster:
 
     address: str | None = None
     workers: int | None = None
+
+
+def choose(
+    model: Model,
+    cluster: Cluster,
+    stages: Sequence[str] | None = None,
+    pool: str = "mean",
+    precision: str = "auto",
+    device: str = "auto",
+    engine: str = "auto",
+) -> Reading:
+    """As `engine.choose`, on a worker of a cluster: one with a GPU, if there are any and 'cpu' is not asked for.
+
+    What is fast where a run is started says nothing of other machines. Raises FeatureError as `engine.choose` does, and
+    if the cluster does not answer.
+    """
+    network, choices = model.network, (stages, pool, precision, device, engine)
+    if cluster.address is None:
+        return engines.choose(network, *choices)
+    with _connected(cluster) as ray:
+        gpus = 1 if device != "cpu" and ray.cluster_resources().get("GPU", 0) >= 1 else 0
+        chosen = ray.remote(num_gpus=gpus, max_retries=0)(engines.choose)
+        return ray.get(chosen.remote(copy.deepcopy(network).cpu(), *choices))
 
 
 def to_folder(
@@ -87,18 +111,7 @@ class _Work:
 
 def _run(parts: list[int], work: _Work, cluster: Cluster) -> Iterator[dict[str, Any]]:
     """Reports of the parts, in the order in which they are finished."""
-    try:
-        import ray
-    except ImportError as error:
-        raise FeatureError(f"Ray is not installed ({error}). Run `pip install -r requirements-ray.txt`.") from error
-    from ray.exceptions import RayError
-
-    started = not ray.is_initialized()
-    if started:
-        need_answer(cluster.address)
-    try:
-        if started:
-            ray.init(cluster.address, include_dashboard=False, log_to_driver=False, configure_logging=False)
+    with _connected(cluster) as ray:
         on_gpu = work.reading.device.startswith("cuda")
         threads = 1 if on_gpu else _threads(cluster)
         rows = ray.data.from_items([{"part": number} for number in parts], override_num_blocks=len(parts))
@@ -111,7 +124,27 @@ def _run(parts: list[int], work: _Work, cluster: Cluster) -> Iterator[dict[str, 
             num_gpus=1 if on_gpu else 0,
         )
         yield from reports.iter_rows()
+
+
+@contextmanager
+def _connected(cluster: Cluster) -> Iterator[Any]:
+    """The module ray, connected to a cluster. Raises FeatureError if Ray is not there or stops."""
+    try:
+        import ray
+    except ImportError as error:
+        raise FeatureError(f"Ray is not installed ({error}). Run `pip install -r requirements-ray.txt`.") from error
+    from ray.exceptions import RayError
+
+    started = not ray.is_initialized()
+    if started:
+        need_answer(cluster.address)
+    try:
+        if started:
+            ray.init(cluster.address, include_dashboard=False, log_to_driver=False, configure_logging=False)
+        yield ray
     except (RayError, ConnectionError) as error:
+        if isinstance(cause := getattr(error, "cause", None), FeatureError):
+            raise cause from error
         reason = str(error).strip().splitlines()[-1]
         raise FeatureError(
             f"The cluster stopped: {reason}. Finished parts are whole: run the same command again to go on."

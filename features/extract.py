@@ -254,6 +254,7 @@ def plan(model: Model, images: ImageSet, reading: Reading, size: int, format: st
             "stages": list(reading.stages),
             "pool": reading.pool,
             "precision": reading.precision,
+            "device": torch.device(reading.device).type,
             "engine": reading.engine,
             "batch_size": size,  # convolutions of another batch differ in the last digits
         },

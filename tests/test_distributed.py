@@ -28,7 +28,7 @@ def _small_parts(monkeypatch):
 @pytest.fixture(scope="module", autouse=True)
 def _one_ray():
     """One local cluster for all tests, since starting one takes seconds."""
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    ray.init(num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
 
@@ -109,6 +109,17 @@ def test_a_cluster_that_does_not_answer_is_told_at_once():
         distributed.need_answer("127.0.0.1:1")
     for address in (None, "auto", "local"):
         distributed.need_answer(address)
+
+
+def test_what_is_fast_is_decided_where_it_will_run(tiny_model):
+    """A GPU that Ray was told of and that is not there: a worker that has it finds none, and says so."""
+    cluster = distributed.Cluster("auto")
+    assert distributed.choose(tiny_model, cluster) == engine.choose(tiny_model.network)
+    assert distributed.choose(tiny_model, cluster, ["pool"], "max", "fp32", "cpu", "torch") == reading(
+        tiny_model, stages=["pool"], pool="max"
+    )
+    with pytest.raises(FeatureError, match=r"There is no stage layer9\. This network has"):
+        distributed.choose(tiny_model, cluster, ["layer9"])
 
 
 def test_without_ray_it_says_what_to_install(tiny_model, tiny_folder, tmp_path, monkeypatch):

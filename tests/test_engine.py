@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from features import engine
-from features.architecture import cifar
+from features.architecture import Architecture, cifar
 from features.engine import layers
 from features.errors import FeatureError
 from features.images import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
@@ -304,5 +304,9 @@ def test_the_engine_is_chosen_with_a_reason(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
     assert engine.choose(net, precision="fp32", device="cpu").engine == "openvino"
     assert engine.choose(net, precision="fp16", device="cpu").engine == "torch"
+    narrow = engine.choose(net, precision="bf16", device="cpu")
+    assert (narrow.engine, narrow.why) == ("torch", "OpenVINO rounds biases to bf16, which narrow networks do not bear")
+    wide = build(Architecture("basic", (1,), (256,), (256,), "cifar", 16))
+    assert engine.choose(wide, precision="bf16", device="cpu").engine == "openvino"
     with pytest.raises(FeatureError, match="Wanted 'auto' or one of torch, openvino"):
         engine.choose(net, device="cpu", engine="tpu")

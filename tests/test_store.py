@@ -20,7 +20,7 @@ import pytest
 from features import datasets, engine, extract, store
 from features.errors import DatasetError
 from features.progress import finish
-from features.store import FeatureSet, StoreError, manifest, parquet
+from features.store import Claim, FeatureSet, StoreError, manifest, parquet
 
 ROOT = Path(__file__).parent.parent
 
@@ -250,6 +250,9 @@ def test_other_settings_into_the_same_folder_are_refused_with_what_differs(tiny_
     written(tiny_model, tiny_images, tmp_path / "out")
     with pytest.raises(StoreError, match='pool was "mean" and is "max"'):
         written(tiny_model, tiny_images, tmp_path / "out", pool="max")
+    on_gpu = replace(reading(tiny_model), device="cuda:1")
+    with pytest.raises(StoreError, match='device was "cpu" and is "cuda"'):  # before anything is asked of a GPU
+        Claim(tmp_path / "out", extract.plan(tiny_model, tiny_images, on_gpu, 4))
     with pytest.raises(StoreError, match="images_digest was"):
         written(tiny_model, tiny_images.take(range(6)), tmp_path / "out")
 

@@ -35,7 +35,7 @@ class Manifest:
     settings: everything that the values depend on; a run with other settings is another run.
     shapes: stage -> shape of one image's values; dtype: 'float32' or 'float16'.
     n_images: images of the source; part_images: how many of them each Parquet part covers.
-    format: of the files. made_with: device, engine, library versions: what may differ between two parts.
+    format: of the files. made_with: the very device, library versions: what may differ between two parts.
     sampled: whether the rows are only a sample of the images that could be read.
     """
 
