@@ -120,13 +120,20 @@ def over(
     Returns the rows that were read, (N,) int64, and the images that were not.
     Raises DatasetError if there are no images or none could be read.
     """
-    _need_images(images)
     preprocessing, device = model.spec.preprocessing, device_of(model.network)
 
     def scaled(pixels: Tensor) -> None:
         work(preprocessing.scaled(pixels.to(device)))
 
-    rows, rejected = yield from _through(model, images, scaled, batch_size(preprocessing))
+    return (yield from through(model, images, lambda batch: scaled(batch.pixels)))
+
+
+def through(
+    model: Model, images: ImageSet, work: Callable[[Batch], None], size: int | None = None
+) -> Task[tuple[np.ndarray, tuple[Rejected, ...]]]:
+    """As `over`, with whole batches, whose pixels are uint8 on the CPU. size: images per batch."""
+    _need_images(images)
+    rows, rejected = yield from _through(model, images, work, size or batch_size(model.spec.preprocessing))
     _need_some(rows, images, rejected)
     return rows, rejected
 
@@ -142,7 +149,7 @@ def _need_some(read: Sized, images: ImageSet, rejected: Sequence[Rejected]) -> N
 
 
 def _through(
-    model: Model, images: ImageSet, work: Callable[[Tensor], None], size: int
+    model: Model, images: ImageSet, work: Callable[[Batch], None], size: int
 ) -> Task[tuple[np.ndarray, tuple[Rejected, ...]]]:
     done = 0
     rows: list[np.ndarray] = []
@@ -150,7 +157,7 @@ def _through(
     with closing(batches(images, model.spec.preprocessing, size)) as stream:
         for batch in stream:
             if len(batch.rows):
-                work(batch.pixels)
+                work(batch)
             rows.append(batch.rows)
             rejected += batch.rejected
             done += batch.seen
@@ -285,11 +292,11 @@ def _read(model: Model, images: ImageSet, runner: Engine, reading: Reading, size
     logits = None if classes is None else np.empty((len(images), classes), np.float32)
     done = 0
 
-    def work(pixels: Tensor) -> None:
+    def work(batch: Batch) -> None:
         nonlocal done
-        found = runner(pixels)
+        found = runner(batch.pixels)
         _need_finite(found, model)
-        here = slice(done, done + len(pixels))
+        here = slice(done, done + len(batch.pixels))
         for name, values in stages.items():
             with np.errstate(over="ignore"):  # it is told below
                 values[here] = found[name]

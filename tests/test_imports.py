@@ -14,7 +14,7 @@ ORDER = [
     ["architecture", "images"],
     ["network", "download", "datasets", "anatomy"],
     ["catalogue", "checkpoint", "store", "engine"],
-    ["zoo"],
+    ["zoo", "labels"],
     ["extract"],
     ["distributed"],
 ]

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from features import catalogue, checkpoint, evaluate, extract
+from features import catalogue, checkpoint, extract, labels
 from features.architecture import cifar
 from features.network import build
 from features.progress import finish
@@ -226,13 +226,13 @@ def test_right_and_wrong_stay_with_their_images_when_some_cannot_be_read(tiny_mo
     (tiny_folder / "cat" / "0.png").write_bytes(b"torn")
     model = replace(tiny_model, spec=replace(tiny_model.spec, class_names=("dog", "cat", "fox", *"abcdefg")))
     features = finish(extract.features(model, tiny_images))
-    found = embed.Shown(model, tiny_images, features, evaluate.matched(model.spec, tiny_images))
+    found = embed.Shown(model, tiny_images, features, labels.matched(model.spec, tiny_images))
     assert found.targets is not None
     assert found.targets.tolist() == [1] * 3 + [0] * 4 + [2] * 4
     assert found.correct is not None
     assert found.correct.tolist() == (features.predictions == found.targets).tolist()
     without_labels = replace(tiny_images, labels=None, class_names=())
-    assert embed.Shown(model, without_labels, features, evaluate.matched(model.spec, without_labels)).correct is None
+    assert embed.Shown(model, without_labels, features, labels.matched(model.spec, without_labels)).correct is None
 
 
 def test_an_uploaded_picture_outlives_its_control():

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import streamlit as st
 
-from features import evaluate, extract, rasters, zoo
+from features import extract, labels, rasters, zoo
 from features.datasets import ImageSet
 from features.embed import Projection
 from features.store import FeatureSet
@@ -28,11 +28,11 @@ class Shown:
     model: zoo.Model
     images: ImageSet
     features: FeatureSet
-    matched: evaluate.Matched | None
+    matched: labels.Matched | None
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        return evaluate.class_names(self.model.spec, self.images)
+        return labels.class_names(self.model.spec, self.images)
 
     @cached_property
     def targets(self) -> np.ndarray | None:
@@ -51,8 +51,8 @@ class Shown:
         return self.matched is None or not self.matched.by_order
 
     def label(self, row: int) -> str | None:
-        labels = self.features.labels
-        return None if labels is None else self.features.class_names[labels[row]]
+        given = self.features.labels
+        return None if given is None else self.features.class_names[given[row]]
 
     def prediction(self, row: int) -> str | None:
         predictions = self.features.predictions
@@ -69,7 +69,7 @@ def render() -> None:
             colour = _colour_by(model, images)
         analyses.sheet_job(images)  # made while the features are read, so that the map need not wait for it
         features = widgets.result(analyses.features_job(model, images), f"Reading {len(images):,} images")
-        shown = Shown(model, images, features, evaluate.matched(model.spec, images))
+        shown = Shown(model, images, features, labels.matched(model.spec, images))
         job = analyses.embed_job(model, features, stage, method, neighbours, min_dist, seed)
         projection = widgets.result(job, f"Laying out {len(features):,} points")
         widgets.rejected(features.rejected)

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from features import catalogue, evaluate, rasters, saliency, zoo
+from features import catalogue, labels, rasters, saliency, zoo
 from features import images as pictures
 from features.datasets import ImageSet
 from features.errors import FeatureError, ImageError
@@ -508,7 +508,7 @@ def _prove(asked: Asked, maps: Sequence[SaliencyMaps]) -> None:
 def _gallery(model: zoo.Model) -> None:
     images = widgets.images()
     features = widgets.result(analyses.features_job(model, images), f"Reading {len(images):,} images")
-    matched = evaluate.matched(model.spec, images)
+    matched = labels.matched(model.spec, images)
     truth = None if matched is None else matched.classes[features.rows]  # (N,)
     wrong = np.zeros(len(features), bool) if truth is None else features.predictions != truth
     names = _names(model)
