@@ -121,6 +121,36 @@ def project(
     return Projection(points, method, k, min_dist, seed, trustworthiness, kept, provenance or {})
 
 
+@dataclass(frozen=True, eq=False)
+class Moved:
+    """N images before and after a change, on the two directions in which they varied most before it.
+
+    before, after: (N, 2) float32. explained: share in [0, 1] of the variance before that these directions hold.
+    """
+
+    before: np.ndarray
+    after: np.ndarray
+    explained: float
+
+
+def moved(before: np.ndarray, after: np.ndarray) -> Moved:
+    """Lay features (N, D) and what became of them, (N, D), on the first two principal components of the first.
+
+    Unlike two layouts, which could not be compared, one plane shows what moves. Raises FeatureError if shapes differ.
+    """
+    from sklearn.decomposition import PCA
+
+    if before.shape != after.shape:
+        raise FeatureError(f"Wanted the same images and features twice, but got {before.shape} and {after.shape}.")
+    if len(before) < 2 or before.shape[1] < 2:
+        raise FeatureError(
+            f"Got {len(before)} images with {before.shape[1]} features. At least two of both are needed."
+        )
+    plane = PCA(2, random_state=0).fit(before)
+    explained = float(np.nan_to_num(plane.explained_variance_ratio_.sum()))
+    return Moved(plane.transform(before), plane.transform(after), explained)
+
+
 def trust(features: np.ndarray, points: np.ndarray, k: int, seed: int = 0) -> tuple[float, float]:
     """Trustworthiness and the share of kept neighbours of a map, over at most 5,000 of its points."""
     from sklearn.manifold import trustworthiness

@@ -239,7 +239,7 @@ class PartReader:
 
     def __init__(self, model: Model, images: ImageSet, reading: Reading, planned: Manifest) -> None:
         self.model, self.images, self.reading, self.planned = model, images, reading, planned
-        self.runner = engine.start(model.network, model.spec.preprocessing, reading, model.digest)
+        self.runner = engine.start(model.network, model.spec.preprocessing, reading, model.key)
         self.made_with = {"runs_on": self.runner.name, "device": reading.device}
 
     def __call__(self, number: int) -> Task[FeatureSet]:

@@ -19,16 +19,21 @@ GREY_MEAN, GREY_STD = (0.449,), (0.226,)  # ImageNet's, averaged over its channe
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A loaded network: canonical, frozen, in eval mode; digest is the SHA-256 of its weights' file."""
+    """A loaded network: canonical, frozen, in eval mode; digest is the SHA-256 of its weights' file.
+
+    variant: what was done to it since, in words; '' for the network as it was loaded.
+    """
 
     network: ResidualNetwork
     spec: ModelSpec
     digest: str
+    variant: str = ""
 
     @property
     def key(self) -> str:
         """What its results depend on, as hexadecimal SHA-256: one file can be read as several networks."""
-        reading = json.dumps([self.digest, asdict(self.spec.architecture), asdict(self.spec.preprocessing)])
+        spec = self.spec
+        reading = json.dumps([self.digest, asdict(spec.architecture), asdict(spec.preprocessing), self.variant])
         return hashlib.sha256(reading.encode()).hexdigest()
 
     def provenance(self) -> dict[str, Any]:
@@ -37,6 +42,7 @@ class Model:
             "model": self.spec.name,
             "weights_sha256": self.digest,
             "weights": self.spec.source,
+            **({"variant": self.variant} if self.variant else {}),
             "preprocessing": asdict(self.spec.preprocessing),
             "torch": torch.__version__,
         }

@@ -21,7 +21,15 @@ ORDER = [
 ANALYSES = ["saliency", "faithfulness", "residual", "embed", "evaluate", "train"]
 BESIDE = {"progress", "recipe", "augment", "rasters"}  # small modules that know no analysis
 ANALYSES_MAY_USE = {"train": {"evaluate"}, "faithfulness": {"saliency"}}
-MAY_IMPORT_STREAMLIT = ("app.py", "viz/pages/", "viz/cache.py", "viz/analyses.py", "viz/widgets.py", "viz/components")
+MAY_IMPORT_STREAMLIT = (
+    "app.py",
+    "viz/pages/",
+    "viz/cache.py",
+    "viz/analyses.py",
+    "viz/widgets.py",
+    "viz/choosing.py",
+    "viz/components",
+)
 
 
 def sources(*patterns: str) -> list[str]:
@@ -81,10 +89,10 @@ def test_small_modules_know_no_analysis(module):
     assert own_modules(f"features/{module}.py") <= {*FOUNDATION, *BESIDE} - {module}
 
 
-VIZ = [["theme"], ["figures", "components", "jobs"], ["cache"], ["analyses"], ["widgets"], ["pages"]]
+VIZ = [["theme"], ["figures", "components", "jobs"], ["cache"], ["analyses"], ["widgets"], ["choosing"], ["pages"]]
 
 
-@pytest.mark.parametrize("source", sources("viz/*.py", "viz/figures/*.py", "viz/pages/*.py"))
+@pytest.mark.parametrize("source", sources("viz/*.py", "viz/figures/*.py", "viz/pages/**/*.py"))
 def test_modules_that_show_know_only_what_lies_below_them(source):
     part = Path(source).relative_to("viz").parts[0].removesuffix(".py")
     used = {name.split(".")[1] for name in imported(source) if name.startswith("viz.")} - {part}
@@ -93,7 +101,7 @@ def test_modules_that_show_know_only_what_lies_below_them(source):
 
 
 def test_every_module_of_features_has_its_place():
-    assert set(FEATURES) == {*FOUNDATION, *ANALYSES, *BESIDE, "__init__", "__main__"}
+    assert set(FEATURES) == {*FOUNDATION, *ANALYSES, *BESIDE, "__init__", "__main__", "commands"}
 
 
 @pytest.mark.parametrize("module", FEATURES)
@@ -126,7 +134,7 @@ def test_only_the_pages_and_what_serves_them_import_streamlit(source):
     assert "streamlit" not in packages(source) or source.startswith(MAY_IMPORT_STREAMLIT)
 
 
-@pytest.mark.parametrize("source", sources("viz/pages/*.py"))
+@pytest.mark.parametrize("source", sources("viz/pages/**/*.py"))
 def test_pages_do_not_compute_with_tensors(source):
     assert not packages(source) & {"torch", "torchvision", "sklearn", "umap"}
 

@@ -11,6 +11,8 @@ from torchvision import models
 from features import __main__ as command_line
 from features import catalogue, checkpoint, files, zoo
 from features.architecture import cifar
+from features.commands import common, train
+from features.commands import models as models_command
 from features.network import build
 from features.progress import Progress, Task
 from tests.random_networks import randomise
@@ -89,7 +91,7 @@ def test_an_interruption_gives_status_130(monkeypatch, capsys):
     def interrupted(options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command_line, "_models", interrupted)
+    monkeypatch.setattr(models_command, "_models", interrupted)
     assert run(capsys, "models") == (130, "", "models: interrupted\n")
 
 
@@ -286,7 +288,7 @@ def test_training_leaves_weights_that_evaluate_agrees_with_and_a_card(tiny_folde
     ],
 )
 def test_a_torchvision_set_brings_its_own_held_out_images(source, test, wanted):
-    assert command_line._splits(source, test) == wanted
+    assert train._splits(source, test) == wanted
 
 
 # --- the bar ---------------------------------------------------------------------------------------------------------
@@ -300,7 +302,7 @@ def test_progress_goes_to_standard_error_and_the_result_comes_back(capsys):
             yield Progress(done, 3, "epoch", "loss 0.1")
         return 7
 
-    assert command_line._show(work()) == 7
+    assert common.show(work()) == 7
     output, errors = capsys.readouterr()
     assert not output
     assert "image" in errors

@@ -77,7 +77,7 @@ def test_a_network_without_shortcuts_has_no_ratios_and_no_angles(tiny_images):
     assert np.isnan(found.ratios).all()
     assert np.isnan(found.cosines).all()
     assert set(found.shortcuts) == {"none"}
-    assert found.table()[["ratio_mean", "ratio_median", "ratio_p05", "cosine_mean"]].isna().all(axis=None)
+    assert residual.blocks(found)[["ratio_mean", "ratio_median", "ratio_p05", "cosine_mean"]].isna().all(axis=None)
 
 
 def half_and_half():
@@ -93,7 +93,7 @@ def test_negative_share_and_dead_channels_are_those_counted_by_hand():
     found = finish(residual.statistics(model, half_and_half()))
     assert found.negative.tolist() == [pytest.approx(1 / 3)]  # half of the first two channels, none of the third
     assert found.dead.tolist() == [1]
-    assert found.channels.tolist() == [3]
+    assert found.widths.tolist() == [3]
 
 
 def test_a_channel_that_is_alive_in_one_image_of_one_batch_is_not_dead(monkeypatch):
@@ -163,13 +163,13 @@ def test_blocks_are_named_with_their_stage_and_kind_of_shortcut(tiny_model, tiny
     assert found.blocks == ("layer1.0", "layer2.0", "layer3.0")
     assert found.stages == ("layer1", "layer2", "layer3")
     assert found.shortcuts == ("identity", "padding", "padding")
-    assert found.channels.tolist() == [16, 32, 64]
+    assert found.widths.tolist() == [16, 32, 64]
     assert found.n_images == 12
 
 
 def test_the_table_summarises_the_images_of_each_block(tiny_model, tiny_images):
     found = finish(residual.statistics(tiny_model, tiny_images))
-    table = found.table()
+    table = residual.blocks(found)
     assert table["block"].tolist() == list(found.blocks)
     for column, expected in {
         "ratio_mean": found.ratios.mean(0, dtype=np.float64),

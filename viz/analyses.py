@@ -138,6 +138,24 @@ def residual_job(model: zoo.Model, images: ImageSet) -> Job:
     return jobs().get(f"residual {model.key} {images.digest}", lambda: residual.statistics(model, images))
 
 
+def sweep_job(model: zoo.Model, images: ImageSet, kind: str) -> Job:
+    """What all lesions of a kind do to a network."""
+    return jobs().get(
+        f"sweep {model.key} {images.digest} {kind}",
+        lambda: residual.sweep(model, images, residual.lesions_of(model.network, kind)),
+    )
+
+
+def paths_job(model: zoo.Model, images: ImageSet) -> Job:
+    """The gradient along paths of each length."""
+    return jobs().get(f"paths {model.key} {images.digest}", lambda: residual.paths(model, images))
+
+
+def moved(before: FeatureSet, after: FeatureSet, stage: str) -> embed.Moved:
+    """Where a stage's features lie and where they go."""
+    return embed.moved(before.stages[stage], after.stages[stage])
+
+
 def embed_job(
     model: zoo.Model, features: FeatureSet, stage: str, method: str, neighbours: int, min_dist: float, seed: int
 ) -> Job:

@@ -46,8 +46,9 @@ def ink(figure: go.Figure, dark: bool) -> go.Figure:
     colour = "#d5dde5" if dark else "#2b3843"
     layout = figure.layout
     layout.font.color = layout.legend.font.color = colour
-    for axis in (layout.xaxis, layout.yaxis):
-        axis.tickfont.color = axis.title.font.color = colour
+    for name in ("xaxis", "yaxis"):  # and those of further panels
+        for axis in (layout[key] for key in layout if key.startswith(name)):
+            axis.tickfont.color = axis.title.font.color = colour
     for trace in figure.data:
         if trace.type == "bar":  # text inside a bar would be chosen for contrast with the bar alone
             trace.textfont.color = colour

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -207,6 +208,46 @@ def chart(figure: go.Figure, key: str, **options: Any) -> Any:
     """Draw a figure in the app's light or dark colours; what `on_select` reports comes back."""
     config = {"displaylogo": False, "scrollZoom": "on_select" in options, "toImageButtonOptions": {"format": "svg"}}
     return st.plotly_chart(theme.ink(figure, st.context.theme.type == "dark"), key=key, config=config, **options)
+
+
+def exhibit(title: str, figure: go.Figure, reading: str, source: str) -> None:
+    """A figure as it would stand in a paper: its title, how to read it, where it is from, and itself to take away."""
+    st.subheader(escape(title))
+    chart(figure, title)
+    text, file = st.columns([12, 1], vertical_alignment="top")
+    with text:
+        st.caption(f"{reading} Source: {source}.")
+    with file:
+        st.download_button(
+            "Figure as a page",
+            # Light, whatever the app's colours: it will lie on white.
+            lambda: theme.ink(go.Figure(figure), dark=False).to_html(include_plotlyjs=True),
+            file_name=f"{re.sub(r'[^a-z0-9]+', '-', title.lower()).strip('-')}.html",
+            mime="text/html",
+            icon=":material/download:",
+            on_click="ignore",
+            type="tertiary",
+            key=f"html {title}",
+            help="An interactive page that needs no network; its camera takes pictures as SVG.",
+        )
+
+
+def downloads(table: pd.DataFrame, name: str) -> None:
+    """A table to take away, as CSV or Parquet."""
+    with st.container(horizontal=True):
+        for kind, mime, content in (
+            ("CSV", "text/csv", lambda: table.to_csv(index=False)),
+            ("Parquet", "application/vnd.apache.parquet", lambda: table.to_parquet(index=False)),
+        ):
+            st.download_button(
+                f"Download as {kind}",
+                content,
+                file_name=f"{name}.{kind.lower()}",
+                mime=mime,
+                icon=":material/download:",
+                on_click="ignore",
+                key=f"{kind} {name}",
+            )
 
 
 @contextmanager

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
-from features.embed import Projection
+from features.embed import Moved, Projection
 from viz import theme
 
 TOO_MANY = 12
@@ -77,3 +78,30 @@ def scatter(
         legend={"orientation": "h", "y": -0.08, "x": 0, "itemclick": False, "itemdoubleclick": False},
         uirevision="keep",
     )
+
+
+def moved(found: Moved, groups: np.ndarray, group_names: Sequence[str], ids: Sequence[str], after: str) -> go.Figure:
+    """N points before and after a change in two panels with the same axes, coloured by group.
+
+    groups: (N,) indices into group_names. ids: (N,) what the pointer tells. after: the title of the second panel.
+    """
+    figure = make_subplots(
+        1, 2, shared_xaxes="all", shared_yaxes="all", horizontal_spacing=0.03,
+        subplot_titles=("intact", theme.plain(after)),
+    )  # fmt: skip
+    colours = [theme.category_colour(int(group)) for group in groups]
+    texts = [
+        f"{theme.plain(name)}<br>{theme.plain(group_names[group])}" for name, group in zip(ids, groups, strict=True)
+    ]
+    for column, points in enumerate((found.before, found.after), start=1):
+        figure.add_scatter(
+            x=points[:, 0], y=points[:, 1], mode="markers", showlegend=False, text=texts,
+            marker={"color": colours, "size": 6, "opacity": 0.8}, hovertemplate="%{text}<extra></extra>",
+            row=1, col=column,
+        )  # fmt: skip
+    theme.style(figure, 420)
+    figure.layout.margin.t = 40
+    figure.update_xaxes(title="first direction", showticklabels=False, gridcolor=theme.GRID, zerolinecolor=theme.GRID)
+    figure.update_yaxes(showticklabels=False, gridcolor=theme.GRID, zerolinecolor=theme.GRID)
+    figure.update_yaxes(title="second direction", row=1, col=1)
+    return figure

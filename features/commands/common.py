@@ -1,0 +1,114 @@
+"""What subcommands have in common: arguments, loading a network, a progress bar, a table."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from features import files
+from features.errors import FeatureError
+from features.progress import Progress, Result, Task, finish
+
+if TYPE_CHECKING:
+    from features.zoo import Model
+
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+else:
+    Commands = Any
+
+SOURCE_HELP = (
+    "'sample', a folder, a .zip, Parquet files with image bytes, a .txt file with a path a line, or "
+    "torchvision:NAME[:SPLIT]"
+)
+FORMAT_HELP = "parquet, npy, npz, safetensors, or tensorboard for the Embedding Projector"
+
+
+def command(
+    commands: Commands, name: str, run: Callable[[argparse.Namespace], None], text: str
+) -> argparse.ArgumentParser:
+    """A new subcommand, to add arguments to."""
+    parser = commands.add_parser(name, help=text, description=text)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="SOURCE", help=SOURCE_HELP)
+    parser.add_argument("--data-root", metavar="DIR", help="where torchvision's sets lie (default: data)")
+    parser.add_argument("--download", action="store_true", help="let torchvision fetch its set")
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", metavar="NAME", help="a network of the catalogue (default: the bundled one)")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="a checkpoint: .pt .pth .th .safetensors")
+    parser.add_argument("--classes", type=Path, metavar="FILE", help="class names, one a line")
+
+
+def add_limit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--limit", type=positive, metavar="N", help="use a balanced sample of N images")
+
+
+def names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def positive(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"wanted a whole number above 0, got {text}")
+    return int(text)
+
+
+def positive_or_auto(text: str) -> int | None:
+    return None if text == "auto" else positive(text)
+
+
+def place(text: str) -> Path:
+    try:
+        return files.place(text)
+    except FeatureError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def load(options: argparse.Namespace) -> "Model":
+    from features import catalogue, zoo
+    from features.network import best_device
+
+    if options.weights is None and (entry := catalogue.spec(options.model or catalogue.DEFAULT)).file is None:
+        show(zoo.fetch(entry))
+    model = zoo.load(options.model, options.weights, options.classes)
+    for guess in model.spec.assumed:
+        print(f"assumed, since {model.spec.name} does not say: {guess}", file=sys.stderr)
+    model.network.to(best_device())
+    return model
+
+
+def show(task: Task[Result]) -> Result:
+    """Run a task with a progress bar on standard error."""
+    from tqdm import tqdm
+
+    bar = None
+
+    def report(progress: Progress) -> None:
+        nonlocal bar
+        if bar is None or bar.unit != progress.unit:
+            if bar is not None:
+                bar.close()
+            bar = tqdm(total=progress.total, unit=progress.unit, file=sys.stderr, leave=False, initial=progress.done)
+        bar.total = progress.total
+        bar.set_postfix_str(progress.note, refresh=False)
+        bar.update(progress.done - bar.n)
+
+    try:
+        return finish(task, report)
+    finally:
+        if bar is not None:
+            bar.close()
+
+
+def print_table(rows: list[tuple[str, ...]]) -> None:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for number, row in enumerate(rows):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        if number == 0:
+            print("  ".join("-" * width for width in widths))

@@ -1,0 +1,64 @@
+"""Counts how often a network is right on labelled images."""
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from features.commands.common import (
+    Commands,
+    add_limit,
+    add_model,
+    add_source,
+    command,
+    load,
+    print_table,
+    show,
+)
+
+if TYPE_CHECKING:
+    pass
+
+
+def add(commands: Commands) -> None:
+    """Add what this file does to the command line."""
+    evaluate = command(commands, "evaluate", _evaluate, "Count how often a network is right on labelled images.")
+    add_source(evaluate)
+    add_model(evaluate)
+    add_limit(evaluate)
+    evaluate.add_argument("--json", action="store_true", help="print only JSON on standard output")
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from features.datasets import open_images
+    from features.evaluate import evaluate
+
+    model = load(options)
+    images = open_images(options.source, options.data_root, options.download)
+    if options.limit:
+        images = images.sample(options.limit)
+    result = show(evaluate(model, images))
+    for rejected in result.rejected:
+        print(f"left out: {rejected.reason}", file=sys.stderr)
+    if result.labels_matched == "by order":
+        pairs = [f"{name} as {known}" for name, known in zip(images.class_names, result.class_names, strict=False)]
+        print(
+            f"None of the labels is a class of {model.spec.name}; they were matched in order: {', '.join(pairs[:12])}"
+            f"{', ...' if len(pairs) > 12 else ''}.",
+            file=sys.stderr,
+        )
+    if options.json:
+        print(json.dumps(result.as_dict()))
+        return
+    print(f"{model.spec.name} on {result.n_images} images of {images.name}")
+    top5 = f"   top-5 {result.top5:.2%}" if len(result.class_names) > 5 else ""
+    print(f"accuracy {result.accuracy:.2%}{top5}")
+    print(
+        f"macro precision {result.macro_precision:.2%}   recall {result.macro_recall:.2%}   F1 {result.macro_f1:.2%}\n"
+    )
+    table: list[tuple[str, ...]] = [("class", "precision", "recall", "F1", "images")]
+    table += [
+        (score.name, f"{score.precision:.3f}", f"{score.recall:.3f}", f"{score.f1:.3f}", str(score.support))
+        for score in result.per_class
+    ]
+    print_table(table)

@@ -1,0 +1,146 @@
+"""Writes features to a folder, tells what a folder is and writes it anew in another format."""
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from features.commands.common import (
+    FORMAT_HELP,
+    Commands,
+    add_model,
+    add_source,
+    command,
+    load,
+    names,
+    place,
+    positive,
+    positive_or_auto,
+    print_table,
+    show,
+)
+from features.errors import FeatureError
+
+if TYPE_CHECKING:
+    from features.store import Manifest
+
+
+def add(commands: Commands) -> None:
+    """Add what this file does to the command line."""
+    extract = command(commands, "extract", _extract, "Write the features of images to a folder; run it again to go on.")
+    add_source(extract)
+    add_model(extract)
+    extract.add_argument("--out", type=place, required=True, metavar="DIR", help="where the features go")
+    extract.add_argument(
+        "--stages", type=names, metavar="A,B", help="of stem, layer1, ..., pool, logits (default: every layer)"
+    )
+    extract.add_argument(
+        "--pool", default="mean", metavar="HOW", help="mean, max, gem, or none for whole maps (default: %(default)s)"
+    )
+    extract.add_argument(
+        "--precision",
+        default="auto",
+        metavar="X",
+        help="fp32, bf16, fp16 or auto: bf16 where it is fast",
+    )
+    extract.add_argument("--format", default="parquet", metavar="X", help=FORMAT_HELP)
+    extract.add_argument("--device", default="auto", metavar="X", help="cpu, cuda or auto (default: %(default)s)")
+    extract.add_argument("--engine", default="auto", metavar="X", help="torch, openvino or auto: the fastest installed")
+    extract.add_argument(
+        "--batch-size", type=positive_or_auto, metavar="N", help="images at a time, or auto: by their size (default)"
+    )
+    extract.add_argument("--cluster", default="none", choices=("none", "ray"), help="more machines than one, with Ray")
+    extract.add_argument("--ray-address", metavar="X", help="of a cluster (default: one on this machine)")
+    extract.add_argument("--workers", type=positive, metavar="N", help="networks at a time on the cluster")
+    extract.add_argument("--strict", action="store_true", help="fail if an image could not be read")
+
+    convert = command(
+        commands, "convert", _convert, "Write a folder of features anew in another format; its values stay the same."
+    )
+    convert.add_argument("folder", type=place, metavar="DIR", help="what `extract` wrote")
+    convert.add_argument("--format", required=True, metavar="X", help=FORMAT_HELP)
+    convert.add_argument("--out", type=place, required=True, metavar="DIR", help="where the copy goes")
+
+    info = command(commands, "info", _info, "Tell what a folder of features is.")
+    info.add_argument("folder", type=place, metavar="DIR", help="what `extract` wrote")
+    info.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _extract(options: argparse.Namespace) -> None:
+    from features import engine, extract, store
+    from features.datasets import need_outside, open_images
+
+    need_outside(options.source, options.out)
+    if options.cluster == "none" and (options.ray_address or options.workers):
+        raise FeatureError("--ray-address and --workers belong to --cluster ray. Add it, or leave them away.")
+    if options.cluster != "none" and options.format != store.PARQUET:
+        raise FeatureError("A cluster writes Parquet. Leave --format away, and convert what comes out.")
+    model = load(options)
+    images = open_images(options.source, options.data_root, options.download)
+    choices = (options.stages, options.pool, options.precision, options.device, options.engine)
+    cluster = None
+    if options.cluster != "none":
+        from features import distributed
+
+        cluster = distributed.Cluster(options.ray_address, options.workers)
+        reading = distributed.choose(model, cluster, *choices)
+    else:
+        reading = engine.choose(model.network, *choices)
+    size = options.batch_size or extract.batch_size(model.spec.preprocessing, reading.device)
+    plan = extract.plan(model, images, reading, size, options.format)
+    widths = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in plan.shapes.items())
+    print(
+        f"{model.spec.name} on {len(images):,} images of {images.name}: {widths}; {reading.precision} on "
+        f"{reading.device} with {reading.engine} ({reading.why}); "
+        f"about {plan.bytes_in_all / 2**20:,.1f} MiB in {options.out}",
+        file=sys.stderr,
+    )
+    if cluster is None:
+        done = show(extract.to_folder(model, images, reading, options.out, size, options.format))
+    else:
+        done = show(
+            distributed.to_folder(model, options.source, reading, options.out, cluster, size, options.data_root)
+        )
+    print(f"{options.out}: {_rows(done)}, {_rate(done)}")
+    if options.strict and done.n_rejected:
+        raise FeatureError(f"{done.n_rejected} images could not be read; {options.out / 'rejected.parquet'} has them.")
+
+
+def _convert(options: argparse.Namespace) -> None:
+    from features import store
+
+    done = show(store.convert(options.folder, options.out, options.format))
+    print(f"{options.out}: {_rows(done)} as {done.format}")
+    if done.format == store.TENSORBOARD and not (options.out / store.SPRITE).exists():
+        print("The images are not where they were, so there is no sprite with their pictures.", file=sys.stderr)
+
+
+def _info(options: argparse.Namespace) -> None:
+    from dataclasses import asdict
+
+    from features.store import read_manifest
+
+    manifest = read_manifest(options.folder)
+    if options.json:
+        print(json.dumps(asdict(manifest) | {"complete": manifest.complete}, indent=1))
+        return
+    state = _rows(manifest) if manifest.complete else "not complete"
+    rows: list[tuple[str, ...]] = [
+        (str(options.folder), f"features as {manifest.format}, format version {manifest.version}")
+    ]
+    rows += [("images", f"{manifest.n_images:,} ({state})"), ("speed", _rate(manifest))]
+    rows += [(name, f"{' x '.join(map(str, shape))} {manifest.dtype}") for name, shape in manifest.shapes.items()]
+    rows += [(name, str(value)) for name, value in (manifest.settings | manifest.made_with).items()]
+    print_table(rows)
+
+
+def _rows(manifest: "Manifest") -> str:
+    rows = f"{manifest.n_rows:,} rows"
+    if manifest.sampled:
+        rows += f" (a sample of {manifest.n_images - (manifest.n_rejected or 0):,}, each class with its share)"
+    return f"{rows}, {manifest.n_rejected:,} images rejected"
+
+
+def _rate(manifest: "Manifest") -> str:
+    rate = manifest.images_per_second
+    return "speed unknown" if rate is None else f"{rate:,.1f} images/s"

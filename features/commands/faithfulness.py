@@ -1,0 +1,99 @@
+"""Measures how far maps can be trusted."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from features.commands.common import (
+    Commands,
+    add_limit,
+    add_model,
+    add_source,
+    command,
+    load,
+    names,
+    positive,
+    print_table,
+    show,
+)
+from features.errors import FeatureError
+
+if TYPE_CHECKING:
+    pass
+
+
+def add(commands: Commands) -> None:
+    """Add what this file does to the command line."""
+    faithfulness = command(
+        commands, "faithfulness", _faithfulness, "Measure how far maps of several methods can be trusted."
+    )
+    add_source(faithfulness)
+    add_model(faithfulness)
+    faithfulness.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the table and curves go")
+    faithfulness.add_argument(
+        "--methods",
+        type=names,
+        default=["gradcam", "hirescam", "gradcam++", "layercam", "eigencam", "random"],
+        metavar="A,B",
+        help="as `saliency --method`, or random for maps that know nothing (default: %(default)s)",
+    )
+    faithfulness.add_argument("--tap", metavar="NAME", help="a stage or block (default: the last stage)")
+    faithfulness.add_argument(
+        "--steps", type=positive, default=32, metavar="N", help="of the curves (default: %(default)s)"
+    )
+    add_limit(faithfulness)
+    faithfulness.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of all that is drawn (default: %(default)s)"
+    )
+    faithfulness.add_argument(
+        "--quick", action="store_true", help="leave out infidelity, sensitivity and randomisation"
+    )
+
+
+def _faithfulness(options: argparse.Namespace) -> None:
+    import numpy as np
+
+    from features import faithfulness, files, saliency
+    from features.datasets import open_images
+
+    networks = names(options.model) if options.model else [None]
+    if options.weights and len(networks) > 1:
+        raise FeatureError("--weights are of one network. Name one with --model, or run the command again for others.")
+    images = open_images(options.source, options.data_root, options.download)
+    if options.limit:
+        images = images.sample(options.limit)
+    trials: list[faithfulness.Trial] = []
+    for name in networks:
+        explainer = saliency.Explainer(load(argparse.Namespace(**vars(options) | {"model": name})))
+        trials += show(
+            faithfulness.measure(
+                explainer, images, options.methods, options.tap, options.steps, options.seed, not options.quick
+            )
+        )
+    options.out.mkdir(parents=True, exist_ok=True)
+    table = faithfulness.table(trials)
+    files.write_whole(options.out / "faithfulness.csv", table.to_csv(index=False).encode())
+    arrays = {
+        f"{trial.model}/{trial.method}/{kind}": getattr(trial.curves, kind)
+        for trial in trials
+        for kind in ("shares", "deletion", "insertion")
+    }
+    with files.written_whole(options.out / "curves.npz") as file:
+        np.savez(file, **arrays)
+    content = {
+        "trials": [trial.summary() | {"ids": trial.ids, "provenance": trial.provenance} for trial in trials],
+    }
+    files.write_whole(options.out / "manifest.json", (json.dumps(content, indent=1) + "\n").encode())
+    head = [name for name in table if not name.startswith("rank_correlation")]
+    print_table([tuple(head), *(tuple(_short(value) for value in row) for row in table[head].to_numpy().tolist())])
+    if not options.quick:
+        print("\nRank correlation with maps of networks whose parts are drawn anew, from the head down:")
+        rest = [name for name in table if name.startswith("rank_correlation")]
+        shown = [name.removeprefix("rank_correlation_without_") for name in rest]
+        rows = zip(table[["model", "method"]].to_numpy().tolist(), table[rest].to_numpy().tolist(), strict=True)
+        print_table([("model", "method", *shown), *((*who, *map(_short, values)) for who, values in rows)])
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,108 @@
+"""Draws where a network looks."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from features.commands.common import (
+    SOURCE_HELP,
+    Commands,
+    add_model,
+    command,
+    load,
+    show,
+)
+from features.errors import FeatureError
+
+if TYPE_CHECKING:
+    pass
+
+
+def add(commands: Commands) -> None:
+    """Add what this file does to the command line."""
+    saliency = command(
+        commands, "saliency", _saliency, "Draw where a network looks: overlays, raw maps and what made them."
+    )
+    saliency.add_argument("images", nargs="+", metavar="IMAGE", help="image files, or one SOURCE: " + SOURCE_HELP)
+    add_model(saliency)
+    saliency.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the files go")
+    saliency.add_argument(
+        "--method",
+        default="gradcam",
+        metavar="X",
+        help="how: gradcam (default), hirescam, gradcam++, xgradcam, layercam, cam, scorecam, eigencam, ledger, "
+        "integrated-gradients, "
+        "guided-gradcam or occlusion",
+    )
+    saliency.add_argument(
+        "--target",
+        default="predicted",
+        metavar="X",
+        help="what is explained: predicted (default), a class by name or number, A-vs-B, norm:STAGE, or "
+        "alike:STAGE:FILE for the likeness to another image",
+    )
+    saliency.add_argument(
+        "--taps", choices=("stages", "blocks", "branches"), help="where maps are taken (default: by method)"
+    )
+    saliency.add_argument("--precision", default="fp32", metavar="X", help="fp32, bf16 or fp16 (default: %(default)s)")
+    saliency.add_argument(
+        "--colours", metavar="NAME", help="of the overlays (default: Inferno, of branches Blue to red)"
+    )
+    saliency.add_argument("--opacity", type=float, default=0.5, metavar="X", help="0 is the image, 1 the heat map")
+    saliency.add_argument("--one-scale", action="store_true", help="scale all maps of an image alike")
+    saliency.add_argument(
+        "--smooth", type=int, default=0, metavar="N", help="average over N noisy copies (pixel methods)"
+    )
+    saliency.add_argument("--seed", type=int, default=0, metavar="N", help="of that noise (default: %(default)s)")
+
+
+def _saliency(options: argparse.Namespace) -> None:
+    from contextlib import closing
+    from dataclasses import asdict
+
+    from features import extract, files, rasters, saliency
+    from features.datasets import open_files
+
+    drawing = saliency.Drawing(options.colours, options.opacity, options.one_scale)
+    colours = (*rasters.RECTIFIED, *rasters.SIGNED)
+    if options.colours not in (None, *colours):
+        raise FeatureError(f"The colours are {options.colours!r}. Wanted one of {', '.join(colours)}.")
+    if not 0 <= options.opacity <= 1:
+        raise FeatureError(f"The opacity is {options.opacity}. Wanted a number from 0 (the image) to 1 (the heat map).")
+    model = load(options)
+    images = open_files(options.images)
+    target = saliency.parse(options.target, model)
+    explainer = saliency.Explainer(model, options.precision)
+    taps = explainer.taps(options.taps) if options.taps else None
+    if taps and isinstance(target, saliency.StageTarget):
+        taps = tuple(tap for tap in taps if explainer.place(tap) <= explainer.top([target]))
+    size = max(1, extract.batch_size(model.spec.preprocessing) // 4)  # the graph is kept as well
+    rows: list[dict[str, Any]] = []
+    provenance: dict[str, Any] = {}
+    options.out.mkdir(parents=True, exist_ok=True)
+    with closing(extract.batches(images, model.spec.preprocessing, size)) as stream:
+        for batch in stream:
+            for rejected in batch.rejected:
+                print(f"left out: {rejected.reason}", file=sys.stderr)
+            if not len(batch.rows):
+                continue
+            targets = [target] * len(batch.rows)
+            found = show(
+                saliency.explain(explainer, batch.pixels, targets, options.method, taps, options.smooth, options.seed)
+            )
+            seen = batch.pixels.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()  # (N, H, W, 3)
+            pictures = {images.ids[row]: picture for row, picture in zip(batch.rows, seen, strict=True)}
+            for name, content, row in saliency.exported(found, model, pictures, drawing):
+                (options.out / name).parent.mkdir(exist_ok=True)
+                files.write_whole(options.out / name, content)
+                rows += [row] if row else []
+            provenance = found.provenance
+    if not rows:
+        raise FeatureError(f"None of the {len(images)} images could be read.")
+    settings = {"drawing": asdict(drawing), "smooth": options.smooth, "seed": options.seed, "provenance": provenance}
+    files.write_whole(options.out / "manifest.json", saliency.manifest(rows, settings))
+    for row in rows:
+        if row["blank"] and not (row["blank"] == "negative" and row["signed"]):
+            print(f"{row['file']} shows nothing: it is {row['blank']} everywhere", file=sys.stderr)
+    print(f"{options.out}: {len(rows):,} maps of {len({row['image'] for row in rows}):,} images")

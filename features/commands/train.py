@@ -1,0 +1,75 @@
+"""Trains a network."""
+
+import argparse
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from features.commands.common import (
+    Commands,
+    add_source,
+    command,
+    show,
+)
+from features.errors import FeatureError
+from features.recipe import Recipe
+
+if TYPE_CHECKING:
+    pass
+
+
+def add(commands: Commands) -> None:
+    """Add what this file does to the command line."""
+    train = command(
+        commands, "train", _train, "Train a network on labelled images; run it again to go on after an interruption."
+    )
+    add_source(train)
+    train.add_argument("--test", metavar="SOURCE", help="held-out images (default: the set's own test split)")
+    train.add_argument(
+        "--model", default="resnet20-cifar", metavar="NAME", help="the architecture (default: %(default)s)"
+    )
+    train.add_argument("--name", required=True, help="what to call the result: NAME.safetensors and NAME.json")
+    train.add_argument(
+        "--out", type=Path, default=Path("runs"), metavar="DIR", help="where it goes (default: %(default)s)"
+    )
+    train.add_argument("--licence", default="unspecified", help="the licence of the weights, kept in the file")
+    for field in fields(Recipe):
+        train.add_argument(
+            f"--{field.name.replace('_', '-')}",
+            type=type(field.default),
+            default=field.default,
+            metavar="X",
+            help=f"{field.metadata['help']} (default: %(default)s)",
+        )
+
+
+def _train(options: argparse.Namespace) -> None:
+    from features import catalogue, train, zoo
+    from features.datasets import open_images
+    from features.evaluate import evaluate
+
+    if Path(options.name).name != options.name:
+        raise FeatureError(f"The name is {options.name!r}. Give a name without folders; --out says where it goes.")
+    source, test = _splits(options.source, options.test)
+    options.out.mkdir(parents=True, exist_ok=True)
+    images = open_images(source, options.data_root, options.download)
+    test_images = open_images(test, options.data_root, options.download)
+    recipe = Recipe(**{field.name: getattr(options, field.name) for field in fields(Recipe)})
+    entry = catalogue.spec(options.model)
+    training = show(
+        train.fit(entry.architecture, images, test_images, recipe, options.out / f"{options.name}.state.pt")
+    )
+    weights = train.publish(training, images, options.name, entry.family, options.licence, options.out)
+    result = show(evaluate(zoo.load(weights=weights), test_images))
+    card = train.write_card(training, weights, result)
+    print(f"{weights}: test accuracy {result.accuracy:.2%} on {result.n_images} images. Everything else is in {card}.")
+
+
+def _splits(source: str, test: str | None) -> tuple[str, str]:
+    """The sources of training and test images."""
+    if test is not None:
+        return source, test
+    if source.startswith("torchvision:"):
+        base = ":".join(source.split(":")[:2])
+        return f"{base}:train", f"{base}:test"
+    raise FeatureError(f"Held-out images are needed to test what {source} taught. Name them with --test SOURCE.")

@@ -1,0 +1,183 @@
+"""Branch statistics as tables: one row per block, per channel, and per class and block."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from features import files
+from features.residual.statistics import PARTS, BlockStatistics
+
+if TYPE_CHECKING:
+    from features.residual.lesions import Sweep
+    from features.residual.paths import Paths
+
+BLOCKS, CHANNELS, CLASSES = "blocks.parquet", "channels.parquet", "classes.parquet"
+LESIONS, PATHS = "lesions.parquet", "paths.parquet"
+
+
+def blocks(statistics: BlockStatistics, sweep: "Sweep | None" = None) -> pd.DataFrame:
+    """One row per block.
+
+    stage, block, shortcut, n_images; ratio_*: |F| / |x| over images, without a unit; cosine_*: of F and x, in [-1, 1];
+    norm_*: mean Euclidean norm of a part over C, H, W; branch_share, sparsity, negative_share: shares in [0, 1];
+    *_variance, *_squared_mean: averages over channels, in the square of the activations' unit; covariance: of x and F;
+    channels, dead_channels, always_on_channels, near_zero_gammas: counts; gamma_mean: of the absolute scale of the last
+    BatchNorm; kurtosis: of the channels' sizes, from 1 to C; effective_rank: from 1 to C; kept_mean: cosine of input
+    and output; cka: of input and output; class_mean_accuracy, head_accuracy: shares in [0, 1].
+    sweep: of lesions, among which every block was left out; then also accuracy_without, true_probability_without,
+    agreement_without and cosine_without, and accuracy_lost, each in shares of 1. NaN where something is not defined.
+    """
+    found = statistics.channels
+    low, middle, high = _percentiles(statistics.ratios, (5, 50, 95))
+    cosine_low, cosine_middle, cosine_high = _percentiles(statistics.cosines, (5, 50, 95))
+    columns = {
+        "stage": statistics.stages,
+        "block": statistics.blocks,
+        "shortcut": statistics.shortcuts,
+        "n_images": statistics.n_images,
+        "ratio_mean": _means(statistics.ratios),
+        "ratio_median": middle,
+        "ratio_p05": low,
+        "ratio_p95": high,
+        "cosine_mean": _means(statistics.cosines),
+        "cosine_median": cosine_middle,
+        "cosine_p05": cosine_low,
+        "cosine_p95": cosine_high,
+        **{f"norm_{part}": _means(statistics.norms[part]) for part in PARTS},
+        "branch_share": [channels.branch_share for channels in found],
+        **{f"{part}_variance": [channels.variance(part) for channels in found] for part in PARTS},
+        "covariance": [channels.covariance for channels in found],
+        **{f"{part}_squared_mean": [channels.squared_mean(part) for channels in found] for part in PARTS},
+        "sparsity": statistics.sparsity,
+        "negative_share": statistics.negative,
+        "channels": statistics.widths,
+        "dead_channels": statistics.dead,
+        "always_on_channels": [int(channels.always_on.sum()) for channels in found],
+        "near_zero_gammas": [channels.near_zero for channels in found],
+        "gamma_mean": [np.nan if channels.gamma is None else np.abs(channels.gamma).mean() for channels in found],
+        "kurtosis": [channels.kurtosis for channels in found],
+        "effective_rank": statistics.effective_rank,
+        "kept_mean": _means(statistics.kept),
+        "cka": statistics.cka,
+        "class_mean_accuracy": statistics.class_mean_accuracy,
+        "head_accuracy": statistics.head_accuracy,
+    }
+    without = None if sweep is None else sweep.of_kind("without")
+    if without is not None and tuple(lesion.factors[0][0] for lesion in without.lesions) == statistics.blocks:
+        columns |= {
+            "accuracy_without": without.accuracy,
+            "accuracy_lost": without.intact_accuracy - without.accuracy,
+            "true_probability_without": without.true_probability,
+            "agreement_without": without.agreement,
+            "cosine_without": without.cosine,
+        }
+    return pd.DataFrame(columns)
+
+
+def channels(statistics: BlockStatistics) -> pd.DataFrame:
+    """One row per channel of every block.
+
+    stage, block, channel; <part>_mean and <part>_variance over places and images; negative_share, sparsity in [0, 1];
+    lowest, highest: the output's extremes; dead, always_on; gamma: of the last BatchNorm, NaN without one.
+    """
+    tables = []
+    for stage, block, found in zip(statistics.stages, statistics.blocks, statistics.channels, strict=True):
+        columns = {"stage": stage, "block": block, "channel": np.arange(len(found.negative))}
+        columns |= {f"{part}_mean": found.means[part] for part in PARTS}
+        columns |= {f"{part}_variance": found.variances[part] for part in PARTS}
+        tables.append(
+            pd.DataFrame(
+                columns
+                | {
+                    "negative_share": found.negative,
+                    "sparsity": found.sparsity,
+                    "lowest": found.lowest,
+                    "highest": found.highest,
+                    "dead": found.dead,
+                    "always_on": found.always_on,
+                    "gamma": np.full(len(found.negative), np.nan) if found.gamma is None else found.gamma,
+                }
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def classes(statistics: BlockStatistics) -> pd.DataFrame:
+    """One row per class of the set that has images, and block; no row without labels.
+
+    class, stage, block, n_images; norm_<part>, ratio_mean, ratio_median, cosine_mean, sparsity: as in `blocks`, over
+    the images of the class; output_means: list of C float32, the output's mean over places in each channel.
+    """
+    rows = []
+    given = np.empty(0) if statistics.labels is None else statistics.labels
+    for number, name in enumerate(statistics.class_names):
+        chosen = np.equal(given, number)
+        if not chosen.any():
+            continue
+        ratios, cosines = statistics.ratios[chosen], statistics.cosines[chosen]
+        columns = {
+            "class": name,
+            "stage": statistics.stages,
+            "block": statistics.blocks,
+            "n_images": int(chosen.sum()),
+            **{f"norm_{part}": _means(statistics.norms[part][chosen]) for part in PARTS},
+            "ratio_mean": _means(ratios),
+            "ratio_median": _percentiles(ratios, (50,))[0],
+            "cosine_mean": _means(cosines),
+            "sparsity": _means(statistics.sparsities[chosen]),
+            "output_means": [_row(found.class_means, number) for found in statistics.channels],
+        }
+        rows.append(pd.DataFrame(columns))
+    names = ["class", "stage", "block", "n_images", *(f"norm_{part}" for part in PARTS)]
+    names += ["ratio_mean", "ratio_median", "cosine_mean", "sparsity", "output_means"]
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame({name: [] for name in names})
+
+
+def _row(values: np.ndarray | None, number: int) -> np.ndarray | None:
+    return None if values is None else values[number].astype(np.float32)
+
+
+def write(
+    folder: Path, statistics: BlockStatistics, sweep: "Sweep | None" = None, paths: "Paths | None" = None
+) -> None:
+    """blocks.parquet, channels.parquet, classes.parquet and manifest.json; of a sweep lesions.parquet, of paths
+    paths.parquet. Each file is whole or not there. Raises OSError if the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tables = {BLOCKS: blocks(statistics, sweep), CHANNELS: channels(statistics), CLASSES: classes(statistics)}
+    if sweep is not None:
+        tables[LESIONS] = sweep.table()
+    if paths is not None:
+        tables[PATHS] = paths.table()
+    for name, table in tables.items():
+        with files.written_whole(folder / name) as file:
+            table.to_parquet(file, index=False)
+    content = {
+        "n_images": statistics.n_images,
+        "rejected": [asdict(entry) for entry in statistics.rejected],
+        "intact": None if sweep is None else sweep.intact(),
+        "paths": None if paths is None else {"n_images": paths.n_images, **paths.settings},
+        "files": {name: len(table) for name, table in tables.items()},
+        "provenance": statistics.provenance,
+    }
+    files.write_whole(folder / "manifest.json", (json.dumps(content, indent=1) + "\n").encode())
+
+
+def _means(values: np.ndarray) -> np.ndarray:
+    """(B,) means over images of (N, B) without NaN; NaN for a column that has nothing else."""
+    known = ~np.isnan(values)
+    total = np.where(known, values, 0).sum(0, dtype=np.float64)
+    return np.divide(total, known.sum(0), out=np.full(values.shape[1], np.nan), where=known.any(0))
+
+
+def _percentiles(values: np.ndarray, percentages: tuple[float, ...]) -> np.ndarray:
+    """(P, B) percentiles over images of (N, B) without NaN; NaN for a column that has nothing else."""
+    found = np.full((len(percentages), values.shape[1]), np.nan)
+    known = ~np.isnan(values).all(0)  # (B,)
+    if known.any():
+        found[:, known] = np.nanpercentile(values[:, known], percentages, axis=0)
+    return found

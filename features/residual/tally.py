@@ -1,0 +1,356 @@
+"""Reads image sets block by block into sums that can be merged: k shards give what one set gives."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from features import labels
+from features.datasets import ImageSet, Rejected
+from features.engine import FastNetwork
+from features.errors import FeatureError
+from features.extract import finite, provenance, through
+from features.network import ResidualBlock, device_of
+from features.progress import Task
+from features.residual.moments import Comoments, Moments, Readings, by_place, linear_cka, pieces, readings
+from features.residual.statistics import BRANCH, OUTPUT, PARTS, SHORTCUT, SUM, BlockStatistics, Channels
+from features.zoo import Model
+
+SAMPLE = 1000  # images whose features are kept, for the nearest class mean
+
+
+def measure(model: Model, images: ImageSet) -> Task["Tally"]:
+    """Read an image set, in one streaming pass in fp32.
+
+    Raises DatasetError if no image can be read, FeatureError if the network makes NaN or infinite values.
+    """
+    tally = Tally(model, images)
+    network = FastNetwork(model.network, model.spec.preprocessing, torch.float32, device_of(model.network))
+    _, rejected = yield from through(model, images, lambda batch: tally.add(network, batch.pixels, batch.rows))
+    tally.rejected = rejected
+    return tally
+
+
+def statistics(model: Model, images: ImageSet) -> Task[BlockStatistics]:
+    """As `measure`, and what it amounts to."""
+    return (yield from measure(model, images)).result()
+
+
+class Tally:
+    """What has been read of some images: sums over them for every block, and a few numbers of each.
+
+    Memory grows by some bytes per image and block (28 without labels); all else depends on the network alone, above all
+    on the products of its channels: about 0.3 GB for ResNet-50.
+    """
+
+    def __init__(self, model: Model, images: ImageSet) -> None:
+        self.model, self.images = model, images
+        self.class_names = images.class_names if images.labels is not None else ()
+        matched = labels.matched(model.spec, images)
+        self._classes = None if matched is None else matched.classes
+        device = device_of(model.network)
+        self.blocks = {
+            name: _BlockTally(block, len(self.class_names), device) for name, block in model.network.blocks()
+        }
+        self.stem: Comoments | None = None  # of the stem's output with itself
+        self.ids: list[str] = []
+        self.labels: list[np.ndarray] = []
+        self.targets: list[np.ndarray] = []  # the network's classes, -1 where they are not known
+        self.sample = _Sample()
+        self.rejected: tuple[Rejected, ...] = ()
+        self.sources = [provenance(model, images)]
+
+    def add(self, network: FastNetwork, pixels: Tensor, rows: np.ndarray) -> None:
+        """Read some of the images. network: the model's; pixels: (N, C, S, S) uint8; rows: (N,) their places."""
+        with torch.inference_mode(False), torch.no_grad():  # whose tensors could not be added to later
+            self._add(network, pixels, rows)
+
+    def _add(self, network: FastNetwork, pixels: Tensor, rows: np.ndarray) -> None:
+        ids = [self.images.ids[row] for row in rows]
+        given = None if self.images.labels is None else self.images.labels[rows]
+        x = network.stem(pixels.to(device_of(network), memory_format=torch.channels_last))
+        found = readings(by_place(x))
+        if self.stem is None:
+            self.stem = Comoments(x.shape[1], x.shape[1], x.device)
+        self.stem.add(found.mean, found.mean)
+        last_stage = network.stage_names[-1]
+        kept = self.sample.chosen(ids) if given is not None else []
+        features = []
+        for (name, block), tally in zip(network.blocks(), self.blocks.values(), strict=True):
+            head = network.classifier if name.startswith(f"{last_stage}.") else None
+            x, found = tally.add(block, x, found, given, head, self.model)
+            if kept:
+                features.append(found.mean[kept].float().cpu().numpy())
+        self.sample.add([ids[place] for place in kept], features)
+        self.ids += ids
+        if given is not None:
+            self.labels.append(given)
+            self.targets.append(np.full(len(rows), -1) if self._classes is None else self._classes[rows])
+
+    def merge(self, other: "Tally") -> "Tally":
+        """Take up what another has read with the same network, of images with the same classes; returns itself.
+
+        Raises FeatureError if networks or classes differ.
+        """
+        if (self.model.key, self.class_names) != (other.model.key, other.class_names):
+            raise FeatureError(
+                f"Only one network's readings of images of the same classes can be merged, but got "
+                f"{self.model.spec.name} with {len(self.class_names)} classes and {other.model.spec.name} with "
+                f"{len(other.class_names)}."
+            )
+        if other.stem is None:
+            return self
+        if self.stem is None:
+            self.stem = Comoments(len(other.stem.mean), len(other.stem.mean), other.stem.mean.device)
+        self.stem.merge(other.stem)
+        for mine, theirs in zip(self.blocks.values(), other.blocks.values(), strict=True):
+            mine.merge(theirs)
+        self.sample.merge(other.sample)
+        self.ids += other.ids
+        self.labels += other.labels
+        self.targets += other.targets
+        self.rejected += other.rejected
+        self.sources += other.sources
+        return self
+
+    def result(self) -> BlockStatistics:
+        """What has been read so far. Raises FeatureError if nothing has."""
+        if self.stem is None:
+            raise FeatureError("No image has been read yet, so there is nothing to tell.")
+        tallies = list(self.blocks.values())
+        given = np.concatenate(self.labels) if self.labels else None
+        targets = np.concatenate(self.targets) if self.targets else None
+        befores = [self.stem, *(tally.features for tally in tallies)][:-1]
+        return BlockStatistics(
+            blocks=tuple(self.blocks),
+            stages=tuple(name.split(".")[0] for name in self.blocks),
+            shortcuts=tuple(tally.kind for tally in tallies),
+            ids=tuple(self.ids),
+            labels=given,
+            class_names=self.class_names,
+            norms={part: _columns([tally.norms[part] for tally in tallies]) for part in PARTS},
+            cosines=_columns([tally.cosines for tally in tallies]),
+            kept=_columns([tally.kept for tally in tallies]),
+            sparsities=_columns([tally.sparsities for tally in tallies]),
+            channels=tuple(tally.channels() for tally in tallies),
+            effective_rank=np.array([tally.features.participation_ratio for tally in tallies]),
+            cka=np.array(
+                [linear_cka(tally.step, before, tally.features) for before, tally in zip(befores, tallies, strict=True)]
+            ),
+            class_mean_accuracy=self._class_mean_accuracies(given),
+            head_accuracy=np.array([_accuracy(tally.exits, targets) for tally in tallies]),
+            rejected=self.rejected,
+            provenance=self._provenance(),
+        )
+
+    def _class_mean_accuracies(self, given: np.ndarray | None) -> np.ndarray:
+        if given is None or len(np.unique(given)) < 2:
+            return np.full(len(self.blocks), np.nan)
+        places = {name: place for place, name in enumerate(self.ids)}
+        ids, features = self.sample.content()
+        own = given[[places[name] for name in ids]]
+        return np.array(
+            [
+                nearest_class_mean(values, own, tally.class_sums.cpu().numpy(), tally.class_counts)
+                for values, tally in zip(features, self.blocks.values(), strict=True)
+            ]
+        )
+
+    def _provenance(self) -> dict[str, Any]:
+        """Of one set its own; of several their names, and one digest of their digests."""
+        first = self.sources[0]
+        if len(self.sources) == 1:
+            return first
+        digest = hashlib.sha256("".join(source["images_digest"] for source in self.sources).encode()).hexdigest()
+        return {**first, "images": " + ".join(source["images"] for source in self.sources), "images_digest": digest}
+
+
+def _columns(values: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
+    """Per block the batches of an image's number -> (N, B) float32."""
+    return np.stack([np.concatenate(batches) for batches in values], axis=1)
+
+
+def _accuracy(predicted: Sequence[np.ndarray], targets: np.ndarray | None) -> float:
+    if not predicted or targets is None or (targets < 0).any():
+        return float("nan")
+    return float((np.concatenate(predicted) == targets).mean())
+
+
+def nearest_class_mean(features: np.ndarray, own: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> float:
+    """Share of M images whose nearest class mean is that of their own class, each left out of its own mean.
+
+    features: (M, C); own: (M,) their classes; sums: (K, C) of the features of each class, counts: (K,) its images,
+    among which the M are. Images that are alone in their class are not counted; NaN if all are.
+    """
+    features = features.astype(np.float64)
+    centre = sums.sum(0) / counts.sum()  # distances stay the same, and lose fewer digits
+    features, sums = features - centre, sums - counts[:, None] * centre
+    means = sums / np.maximum(counts, 1)[:, None]  # (K, C)
+    distances = np.square(means).sum(1) - 2 * features @ means.T  # (M, K), less the features' own squares
+    distances[:, counts == 0] = np.inf
+    rest = np.maximum(counts[own] - 1, 1)[:, None]  # (M, 1)
+    others = (sums[own] - features) / rest  # (M, C), the own class without the image
+    distances[np.arange(len(own)), own] = np.square(others).sum(1) - 2 * (features * others).sum(1)
+    counted = counts[own] > 1
+    return float((distances.argmin(1) == own)[counted].mean()) if counted.any() else float("nan")
+
+
+class _Sample:
+    """The features, at every block, of the images whose ids have the smallest digests, whatever the shards."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, list[np.ndarray]] = {}  # id -> (C,) per block
+
+    def chosen(self, ids: Sequence[str]) -> list[int]:
+        """Places of those that could be among them, as far as is known."""
+        if len(self._kept) < SAMPLE:
+            return list(range(len(ids)))
+        limit = max(map(_digest, self._kept))
+        return [place for place, name in enumerate(ids) if _digest(name) < limit]
+
+    def add(self, ids: Sequence[str], features: Sequence[np.ndarray]) -> None:
+        """features: per block (N, C)."""
+        self._take({name: [values[place] for values in features] for place, name in enumerate(ids)})
+
+    def merge(self, other: "_Sample") -> None:
+        self._take(other._kept)
+
+    def _take(self, more: dict[str, list[np.ndarray]]) -> None:
+        both = self._kept | more
+        self._kept = {name: both[name] for name in sorted(both, key=_digest)[:SAMPLE]}
+
+    def content(self) -> tuple[list[str], list[np.ndarray]]:
+        """Their ids, and per block (M, C)."""
+        return list(self._kept), [np.stack(rows) for rows in zip(*self._kept.values(), strict=True)]
+
+
+def _digest(name: str) -> bytes:
+    return hashlib.sha256(name.encode()).digest()
+
+
+class _BlockTally:
+    """What one block did to the images so far."""
+
+    def __init__(self, block: ResidualBlock, n_classes: int, device: torch.device) -> None:
+        self.kind = block.shortcut_kind
+        last = block.branch[-1]
+        self.gamma = last.weight.detach().double().cpu().numpy() if isinstance(last, nn.BatchNorm2d) else None
+        self.n_classes, self.device = n_classes, device
+        self.norms: dict[str, list[np.ndarray]] = {part: [] for part in PARTS}
+        self.cosines: list[np.ndarray] = []
+        self.kept: list[np.ndarray] = []
+        self.sparsities: list[np.ndarray] = []
+        self.exits: list[np.ndarray] = []  # what the head predicts of the block's output
+        self.class_counts = np.zeros(n_classes, np.int64)
+        self._empty = True
+
+    def _begin(self, width: int, width_before: int) -> None:
+        self.moments = {part: Moments(width, self.device) for part in PARTS}
+        self.features = Comoments(width, width, self.device)  # of the output's mean over places with itself
+        self.step = Comoments(width_before, width, self.device)  # of the input's with it
+        self.negative = torch.zeros(width, dtype=torch.float64, device=self.device)
+        self.positive = torch.zeros_like(self.negative)
+        self.lowest = torch.full_like(self.negative, torch.inf)
+        self.highest = torch.full_like(self.negative, -torch.inf)
+        self.class_sums = torch.zeros(self.n_classes, width, dtype=torch.float64, device=self.device)
+        self._empty = False
+
+    def add(
+        self,
+        block: ResidualBlock,
+        x: Tensor,
+        before: Readings,
+        given: np.ndarray | None,
+        head: nn.Linear | None,
+        model: Model,
+    ) -> tuple[Tensor, Readings]:
+        """Read a batch (N, C, H, W) of a block's input, whose readings are known; returns those of its output."""
+        shortcut, branch = block.parts(x)
+        total = shortcut + branch
+        output = torch.relu(total)
+        maps = {SHORTCUT: by_place(shortcut), BRANCH: by_place(branch), SUM: by_place(total), OUTPUT: by_place(output)}
+        found = {part: readings(values) for part, values in maps.items()}
+        # NaN stands for an absent shortcut in the result, so it must not come from elsewhere.
+        finite(found[SHORTCUT].norms + found[BRANCH].norms, model)
+        if self._empty:
+            self._begin(total.shape[1], x.shape[1])
+        for part, values in found.items():
+            self.moments[part].add(values)
+            self.norms[part].append(_host(values.norms))
+        self.cosines.append(_host(_cosine(maps[SHORTCUT], maps[BRANCH], found[SHORTCUT], found[BRANCH])))
+        if x.shape == output.shape:
+            self.kept.append(_host(_cosine(by_place(x), maps[OUTPUT], before, found[OUTPUT])))
+        else:
+            self.kept.append(np.full(len(x), np.nan, np.float32))
+        self._count(maps[SUM], maps[OUTPUT])
+        pooled = found[OUTPUT].mean  # (N, C)
+        self.features.add(pooled, pooled)
+        self.step.add(before.mean, pooled)
+        if given is not None:
+            self.class_sums.index_add_(0, torch.from_numpy(given).to(pooled.device), pooled)
+            self.class_counts += np.bincount(given, minlength=self.n_classes)
+        if head is not None:
+            self.exits.append(head(pooled.float()).argmax(1).cpu().numpy())
+        return output, found[OUTPUT]
+
+    def _count(self, total: Tensor, output: Tensor) -> None:
+        """Signs and extremes of (N, P, C)."""
+        positive = []
+        for sums, outputs in pieces(total, output):
+            self.negative -= sums.clamp_max(0).sign_().sum((0, 1))
+            positive.append(outputs.sign().sum(1))  # (n, C)
+            self.lowest = torch.minimum(self.lowest, outputs.amin((0, 1)))
+            self.highest = torch.maximum(self.highest, outputs.amax((0, 1)))
+        counts = torch.cat(positive).double()  # (N, C)
+        self.positive += counts.sum(0)
+        self.sparsities.append(_host(1 - counts.sum(1) / output[0].numel()))
+
+    def merge(self, other: "_BlockTally") -> None:
+        if self._empty:
+            self._begin(other.step.products.shape[1], other.step.products.shape[0])
+        for part in PARTS:
+            self.moments[part].merge(other.moments[part])
+            self.norms[part] += other.norms[part]
+        self.features.merge(other.features)
+        self.step.merge(other.step)
+        self.cosines += other.cosines
+        self.kept += other.kept
+        self.sparsities += other.sparsities
+        self.exits += other.exits
+        self.negative += other.negative.to(self.device)
+        self.positive += other.positive.to(self.device)
+        self.lowest = torch.minimum(self.lowest, other.lowest.to(self.device))
+        self.highest = torch.maximum(self.highest, other.highest.to(self.device))
+        self.class_sums += other.class_sums.to(self.device)
+        self.class_counts = self.class_counts + other.class_counts
+
+    def channels(self) -> Channels:
+        n = self.moments[SUM].n
+        class_means = None
+        if self.n_classes:
+            counts = np.where(self.class_counts > 0, self.class_counts, np.nan)  # (K,)
+            class_means = self.class_sums.cpu().numpy() / counts[:, None]
+        return Channels(
+            means={part: moments.mean.cpu().numpy() for part, moments in self.moments.items()},
+            variances={part: moments.variance.cpu().numpy() for part, moments in self.moments.items()},
+            negative=self.negative.cpu().numpy() / n,
+            sparsity=1 - self.positive.cpu().numpy() / n,
+            lowest=self.lowest.cpu().numpy(),
+            highest=self.highest.cpu().numpy(),
+            gamma=self.gamma,
+            class_means=class_means,
+        )
+
+
+def _host(values: Tensor) -> np.ndarray:
+    return values.float().cpu().numpy()
+
+
+def _cosine(x: Tensor, y: Tensor, of_x: Readings, of_y: Readings) -> Tensor:
+    """(N,) float64 in [-1, 1], of the angle between maps (N, P, C); NaN where either is zero."""
+    products = torch.cat([(one * other).sum(1) for one, other in pieces(x, y)]).double().sum(1)  # (N,)
+    sizes = of_x.norms * of_y.norms
+    return torch.where(sizes > 0, products / sizes, torch.nan).clamp(-1, 1)

@@ -1,0 +1,95 @@
+"""Controls to choose one picture, from the set, a file or the camera."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+from features import images as pictures
+from features import rasters
+from features.datasets import ImageSet
+from features.errors import ImageError
+from viz import analyses, widgets
+from viz.components import picture_picker
+
+SAMPLE, UPLOAD, CAMERA = "from the set", "upload", "camera"
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """A picture to look at: SHA-256 of its size and pixels, what it is called, and its label if it has one."""
+
+    picture: Image.Image
+    digest: str
+    name: str
+    label: str | None
+
+
+def choose_image() -> Chosen:
+    origin = st.segmented_control(
+        "Image", (SAMPLE, UPLOAD, CAMERA), default=SAMPLE, key="origin", bind="query-params", required=True
+    )
+    if origin == SAMPLE:
+        chosen = _from_set(widgets.images())
+    else:
+        kinds = [extension[1:] for extension in pictures.EXTENSIONS]
+        file = st.file_uploader("An image", type=kinds) if origin == UPLOAD else st.camera_input("A photograph")
+        if file is not None:
+            st.session_state[f"last {origin}"] = (file.name, file.getvalue())
+        if f"last {origin}" not in st.session_state:
+            st.info("The maps appear here as soon as there is an image.")
+            st.stop()
+        name, data = st.session_state[f"last {origin}"]  # outlives a visit to another page, as the control does not
+        chosen = chosen_of(pictures.decode(data, name), name, None)
+    return chosen
+
+
+def show_image(chosen: Chosen) -> None:
+    shown = np.asarray(chosen.picture)
+    st.image(
+        rasters.magnify(shown, 160) if min(shown.shape[:2]) < 160 else shown,
+        caption=widgets.escape(chosen.name + (f", label: {chosen.label}" if chosen.label else "")),
+        width="stretch",
+    )
+
+
+def _from_set(images: ImageSet) -> Chosen:
+    # A link to an image of a larger set must not break on a smaller one.
+    if st.session_state.get("image", 0) >= len(images):
+        st.session_state["image"] = 0
+    index = int(
+        st.number_input(
+            f"Number, 0 to {len(images) - 1:,} ({widgets.escape(images.name)})",
+            min_value=0, max_value=len(images) - 1, step=1, key="image", bind="query-params",
+        )
+    )  # fmt: skip
+    _strip(images, index)
+    try:
+        picture = images.open(index)
+    except ImageError as error:
+        raise ImageError(f"{error} Choose another number.") from error
+    return chosen_of(picture, images.ids[index], images.label_name(index))
+
+
+def chosen_of(picture: Image.Image, name: str, label: str | None) -> Chosen:
+    digest = hashlib.sha256(f"{picture.mode} {picture.size} ".encode() + picture.tobytes()).hexdigest()
+    return Chosen(picture, digest, name, label)
+
+
+def _strip(images: ImageSet, index: int) -> None:
+    rows = analyses.strip_rows(len(images))
+    sheet = widgets.result(analyses.sheet_job(images, rows), "Making small pictures")
+
+    def pick(place: int) -> None:
+        st.session_state["image"] = rows[place]
+
+    picture_picker(
+        sheet,
+        analyses.SHEET_COLUMNS,
+        [images.label_name(row) or images.ids[row] for row in rows],
+        rows.index(index) if index in rows else None,
+        "strip",
+        pick,
+    )

@@ -1,0 +1,167 @@
+"""Draws what lesions do to a network, and how gradients flow through its paths."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from features.residual import BlockStatistics, Paths, Sweep
+from viz import theme
+from viz.figures.residual import LOG_TICKS, along_depth
+
+
+def without(statistics: BlockStatistics, sweep: Sweep) -> go.Figure:
+    """Accuracy without each block as bars, above |F| / |x| of the block (medians over images).
+
+    sweep: every block left out in turn. Without labels the bars are the share of images whose prediction stays.
+    """
+    values, intact, name = _judged(sweep)
+    figure = make_subplots(2, 1, shared_xaxes=True, row_heights=[0.6, 0.4], vertical_spacing=0.06)
+    figure.add_bar(
+        x=list(statistics.blocks), y=values, showlegend=False,
+        marker_color=[theme.SHORTCUT_COLOURS[kind] for kind in statistics.shortcuts],
+        customdata=np.stack([sweep.agreement, sweep.cosine], axis=1),
+        hovertemplate="without %{x}: " + name + " %{y:.1%}, same prediction %{customdata[0]:.1%}, "
+        "cosine of features %{customdata[1]:.3f}<extra></extra>",
+        row=1, col=1,
+    )  # fmt: skip
+    figure.add_hline(
+        y=intact, line={"color": theme.GREY, "dash": "dot"}, annotation_text=f"intact {intact:.1%}", row=1, col=1
+    )
+    known = ~np.isnan(statistics.ratios).all(0)
+    if known.any():
+        names = [block for block, is_known in zip(statistics.blocks, known, strict=True) if is_known]
+        figure.add_scatter(
+            x=names, y=np.nanmedian(statistics.ratios[:, known], axis=0), mode="lines+markers", showlegend=False,
+            line={"color": theme.GREY, "width": 1}, marker={"color": theme.BLUE, "size": 8},
+            hovertemplate="%{x}: |F| / |x| %{y:.3f}<extra></extra>", row=2, col=1,
+        )  # fmt: skip
+    figure.update_yaxes(title=f"{name} without", tickformat=".0%", range=[0, 1.05], row=1, col=1)
+    figure.update_yaxes(
+        title="|F| / |x|", type="log", tickvals=LOG_TICKS, ticktext=[f"{tick:g}" for tick in LOG_TICKS], row=2, col=1
+    )
+    figure.update_xaxes(categoryorder="array", categoryarray=list(statistics.blocks), showgrid=False, row=1, col=1)
+    along_depth(figure, statistics.blocks, statistics.stages, 560, "xaxis2")
+    return _gridded(figure)
+
+
+def twins(sweeps: Mapping[str, Sweep]) -> go.Figure:
+    """Accuracy with one block left out, along relative depth, of several networks; dotted lines are the intact ones."""
+    figure = go.Figure()
+    for number, (name, sweep) in enumerate(sweeps.items()):
+        values, intact, _ = _judged(sweep)
+        colour = theme.category_colour(number)
+        figure.add_scatter(
+            x=np.linspace(0, 1, len(values)), y=values, name=theme.plain(name), mode="lines+markers",
+            line={"color": colour}, marker={"symbol": theme.SYMBOLS[number % len(theme.SYMBOLS)], "size": 8},
+            text=[lesion.name for lesion in sweep.lesions], hovertemplate="%{text}: %{y:.1%}<extra></extra>",
+        )  # fmt: skip
+        figure.add_hline(y=intact, line={"color": colour, "dash": "dot", "width": 1})
+    theme.style(figure, 400)
+    figure.update_xaxes(title="relative depth of the block left out", range=[-0.03, 1.03])
+    figure.update_yaxes(title="accuracy without it", tickformat=".0%", range=[0, 1.05])
+    return figure
+
+
+def random(sweep: Sweep) -> go.Figure:
+    """Accuracy with k blocks left out at random: means over seeds, with their standard deviation."""
+    values, intact, name = _judged(sweep)
+    numbers = np.array([lesion.n_blocks for lesion in sweep.lesions])
+    counts = np.unique(numbers)
+    means = np.array([values[numbers == count].mean() for count in counts])
+    spreads = np.array(
+        [values[numbers == count].std(ddof=1) if (numbers == count).sum() > 1 else 0 for count in counts]
+    )
+    figure = go.Figure()
+    figure.add_scatter(
+        x=numbers, y=values, mode="markers", name="one draw", marker={"color": theme.SKY, "size": 6, "opacity": 0.6},
+        text=[", ".join(block for block, _ in lesion.factors) for lesion in sweep.lesions],
+        hovertemplate="without %{text}: %{y:.1%}<extra></extra>",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=counts, y=means, mode="lines+markers", name="mean and standard deviation over seeds",
+        line={"color": theme.BLUE}, marker={"size": 9}, error_y={"type": "data", "array": spreads, "width": 4},
+        hovertemplate="%{x} blocks: %{y:.1%}<extra></extra>",
+    )  # fmt: skip
+    figure.add_hline(y=intact, line={"color": theme.GREY, "dash": "dot"}, annotation_text=f"intact {intact:.1%}")
+    theme.style(figure, 400)
+    figure.update_xaxes(title="blocks left out", type="log", tickvals=counts, ticktext=[str(count) for count in counts])
+    figure.update_yaxes(title=name, tickformat=".0%", range=[0, 1.05])
+    return figure
+
+
+def scaled(sweep: Sweep, statistics: BlockStatistics) -> go.Figure:
+    """Accuracy with each block's branch multiplied by each factor, as a heat map."""
+    values, _, name = _judged(sweep)
+    factors = sorted({lesion.factors[0][1] for lesion in sweep.lesions})
+    grid = np.full((len(factors), len(statistics.blocks)), np.nan)
+    for lesion, value in zip(sweep.lesions, values, strict=True):
+        block, factor = lesion.factors[0]
+        grid[factors.index(factor), statistics.blocks.index(block)] = value
+    figure = go.Figure(
+        go.Heatmap(
+            x=list(statistics.blocks), y=[f"{factor:g}" for factor in factors], z=grid, zmin=0, zmax=1,
+            colorscale="Cividis", colorbar={"title": name, "tickformat": ".0%", "thickness": 12},
+            hovertemplate="%{x} times %{y}: %{z:.1%}<extra></extra>",
+        )
+    )  # fmt: skip
+    figure.update_yaxes(title="the branch times", type="category")
+    return along_depth(figure, statistics.blocks, statistics.stages)
+
+
+def swapped(sweep: Sweep) -> go.Figure:
+    """Accuracy with two neighbours in each other's place, as bars."""
+    values, intact, name = _judged(sweep)
+    pairs = [" ↔ ".join(lesion.swaps[0]) for lesion in sweep.lesions]
+    figure = go.Figure(
+        go.Bar(x=pairs, y=values, marker_color=theme.BLUE, hovertemplate="%{x}: %{y:.1%}<extra></extra>")
+    )
+    figure.add_hline(y=intact, line={"color": theme.GREY, "dash": "dot"}, annotation_text=f"intact {intact:.1%}")
+    theme.style(figure, 400)
+    figure.update_xaxes(title="blocks swapped", tickangle=-60, automargin=True, showgrid=False)
+    figure.update_yaxes(title=name, tickformat=".0%", range=[0, 1.05])
+    return figure
+
+
+def paths(found: Paths) -> go.Figure:
+    """How many paths have each length, how much gradient one of them carries, and how much all of them together."""
+    titles = ("paths of each length", "gradient along one path", "gradient through all of them")
+    figure = make_subplots(1, 3, subplot_titles=titles, horizontal_spacing=0.09)
+    figure.add_bar(
+        x=found.lengths, y=found.share, marker_color=theme.GREY, showlegend=False,
+        hovertemplate="length %{x}: %{y:.1%} of the paths<extra></extra>", row=1, col=1,
+    )  # fmt: skip
+    figure.add_scatter(
+        x=found.lengths, y=found.single.mean(1), mode="lines+markers", line={"color": theme.BLUE}, showlegend=False,
+        error_y={"type": "data", "array": found.single.std(1, ddof=1), "width": 3, "thickness": 1.2},
+        hovertemplate="length %{x}: norm %{y:.3g}<extra></extra>", row=1, col=2,
+    )  # fmt: skip
+    figure.add_bar(
+        x=found.lengths, y=found.flow, marker_color=theme.ORANGE, name="number of paths × one path's norm",
+        hovertemplate="length %{x}: %{y:.1%}<extra></extra>", row=1, col=3,
+    )  # fmt: skip
+    figure.add_scatter(
+        x=found.lengths, y=found.together_share, mode="lines+markers", line={"color": theme.GREEN},
+        name="norm of their sum, exact", hovertemplate="length %{x}: %{y:.1%}<extra></extra>", row=1, col=3,
+    )  # fmt: skip
+    theme.style(figure, 400)
+    figure.layout.margin.t = 50
+    figure.update_xaxes(title="branches on the path", rangemode="tozero")
+    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
+    figure.update_yaxes(tickformat=None, type="log", exponentformat="power", row=1, col=2)
+    return _gridded(figure)
+
+
+def _judged(sweep: Sweep) -> tuple[np.ndarray, float, str]:
+    """What tells how well a network does: its accuracy, or without labels how often its prediction stays."""
+    if np.isnan(sweep.intact_accuracy):
+        return sweep.agreement, 1.0, "same prediction"
+    return sweep.accuracy, sweep.intact_accuracy, "accuracy"
+
+
+def _gridded(figure: go.Figure) -> go.Figure:
+    """The shared look for the axes of subplots beyond the first."""
+    figure.update_xaxes(gridcolor=theme.GRID, zerolinecolor=theme.GRID)
+    figure.update_yaxes(gridcolor=theme.GRID, zerolinecolor=theme.GRID)
+    return figure

@@ -1,0 +1,70 @@
+"""The page that shows what every residual branch adds to its shortcut, and what happens without it."""
+
+import streamlit as st
+
+from features import residual, zoo
+from features.datasets import ImageSet
+from features.residual import BlockStatistics
+from viz import analyses, widgets
+from viz.pages.residual import bench, lesions, views
+
+BRANCHES, VARIANCE, CHANNELS, DEPTH, CLASSES, LESIONS, PATHS, NETWORKS, BENCH = (
+    "branch and shortcut", "variance", "channels", "representation", "two classes", "lesions", "paths",
+    "two networks", "switch blocks off",
+)  # fmt: skip
+VIEWS = {
+    BRANCHES: views.branches,
+    VARIANCE: views.variance,
+    CHANNELS: views.channels,
+    DEPTH: views.representation,
+    CLASSES: views.classes,
+    LESIONS: lesions.lesions,
+    PATHS: lesions.paths,
+    NETWORKS: views.networks,
+    BENCH: bench.bench,
+}
+
+
+def render() -> None:
+    """Branch statistics of every block over the image set, lesions, and a bench on which to switch blocks off."""
+    st.title("What every branch adds")
+    with widgets.show_errors():
+        model, images = widgets.model(), widgets.images()
+        job = analyses.residual_job(model, images)
+        statistics = widgets.result(job, f"Measuring {len(images):,} images")
+        _say(model, images, statistics)
+        widgets.rejected(statistics.rejected)
+        view = st.segmented_control(
+            "Look at", list(VIEWS), default=BRANCHES, key="residual view", bind="query-params", required=True
+        )
+        VIEWS[view](model, images, statistics)
+        _numbers(statistics, model.spec.name)
+
+
+def _say(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> None:
+    formula = (
+        "ReLU(F(x)), without a shortcut. "
+        if views.is_plain(statistics)
+        else "ReLU(x + F(x)): x is what its shortcut hands on, F what its branch adds. "
+    )
+    st.markdown(
+        f"Every block of **{widgets.escape(model.spec.name)}** computes {formula}Measured over "
+        f"**{statistics.n_images:,}** images of {widgets.escape(images.name)}."
+    )
+
+
+def _numbers(statistics: BlockStatistics, name: str) -> None:
+    with st.expander("The numbers, to look at and to take away"):
+        tables = {
+            "blocks": residual.blocks,
+            "channels": residual.channels,
+            "classes": residual.classes,
+        }
+        of = st.segmented_control("One row per", list(tables), default="blocks", key="numbers", required=True)
+        table = tables[of](statistics)
+        st.dataframe(table.drop(columns="output_means", errors="ignore"), hide_index=True)
+        widgets.downloads(table, f"{of}-{name}")
+        st.caption(
+            "What each column is and its unit: `features.residual.blocks`, `channels`, `classes`. "
+            "`python -m features residual` writes all of them. The camera above a figure takes its picture."
+        )

@@ -1,0 +1,122 @@
+"""A bench on which blocks are switched off, and what becomes of one image and of the whole set."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from features import labels, rasters, residual, zoo
+from features.datasets import ImageSet
+from features.residual import BlockStatistics
+from features.saliency import Tap
+from viz import analyses, widgets
+from viz.choosing import Chosen, choose_image, show_image
+from viz.components import Overlay, overlays
+from viz.figures import embed as maps
+from viz.figures import saliency as figures
+from viz.pages.saliency.asking import class_names, of_class
+
+SIDE, BENCH_IMAGES = 320, 300
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """A network as it is and as it is with a lesion; `changed` is `intact` where nothing is switched off."""
+
+    intact: zoo.Model
+    changed: zoo.Model
+    lesion: residual.Lesion | None
+
+
+def bench(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> None:
+    """Switch blocks off, and see predictions, Grad-CAM and the map of the set change."""
+    model.need_classifier()
+    left, right = st.columns([2, 1])
+    with left:
+        off = st.pills(
+            "Blocks to switch off", statistics.blocks, selection_mode="multi", key="off", bind="query-params",
+            help="The network that other visitors see stays as it is.",
+        )  # fmt: skip
+    with right:
+        factor = st.slider(
+            "Multiply their branches by", -1.0, 2.0, 0.0, 0.25, key="factor", bind="query-params",
+            help="0 switches a branch off, 1 leaves it as it is, below 0 turns it round.",
+        )  # fmt: skip
+    ordered = [name for name in statistics.blocks if name in off]
+    lesion = None
+    if ordered:
+        lesion = residual.without(*ordered) if factor == 0 else residual.scaled(factor, *ordered)
+    here = Bench(model, residual.lesioned(model, lesion) if lesion else model, lesion)
+    _one_image(here)
+    _whole_set(here, images)
+
+
+def _one_image(here: Bench) -> None:
+    st.subheader("One image")
+    left, middle, right = st.columns([1.1, 1, 1], gap="medium")
+    with left:
+        chosen = choose_image()
+        show_image(chosen)
+    before = of_class(here.intact, chosen).maps("cam")
+    after = of_class(here.changed, chosen).maps("cam")
+    explained = int(before.class_ids[0])
+    names = class_names(here.intact)
+    for column, title, found, key in (
+        (middle, "intact", before, "intact top"),
+        (right, here.lesion.name if here.lesion else "switch a block off to compare", after, "changed top"),
+    ):
+        assert found.probabilities is not None  # of a class target
+        with column:
+            st.markdown(f"**{widgets.escape(title)}**")
+            widgets.chart(figures.top_classes(found.probabilities[0], names, explained), key)
+    _maps(here, chosen, explained)
+
+
+def _maps(here: Bench, chosen: Chosen, explained: int) -> None:
+    visible = rasters.magnify(here.intact.spec.preprocessing.visible(chosen.picture), SIDE)
+    base = rasters.data_uri(rasters.png(visible))
+    taps = [Tap(name) for name in here.intact.network.stage_names]
+    tiles = []
+    for model, title in ((here.intact, "intact"), (here.changed, "with the lesion")):
+        if model is here.intact and title != "intact":
+            continue
+        found = of_class(model, chosen, explained).maps("gradcam", taps)
+        for tap, values in found.maps.items():
+            heat = rasters.data_uri(rasters.png(rasters.heat_map(values[0], visible.shape[1::-1])))
+            note = f"for {found.targets[0]}, logit {found.scores[0]:.3g}"
+            tiles.append(Overlay(f"{tap.name}, {title}", note, base, heat, f"{tap.name} {title} of {chosen.name}"))
+    overlays(tiles, 0.55, "bench", len(taps))
+    st.caption(
+        "Grad-CAM of every stage for the class that the intact network predicts, above of the intact network and below "
+        "of the one with the lesion. Each map is scaled to its own extreme."
+    )
+
+
+def _whole_set(here: Bench, images: ImageSet) -> None:
+    part = images.sample(BENCH_IMAGES)
+    st.subheader(f"{len(part):,} images of the set")
+    before = widgets.result(analyses.features_job(here.intact, part), f"Reading {len(part):,} images")
+    after = before
+    if here.lesion:
+        after = widgets.result(analyses.features_job(here.changed, part), f"Reading {len(part):,} images without")
+    matched = labels.matched(here.intact.spec, part)
+    effect = residual.effect(before, after, None if matched is None else matched.classes)
+    with st.container(horizontal=True):
+        if matched is not None:
+            st.metric("Accuracy intact", f"{effect.intact_accuracy:.1%}", width="content")
+            st.metric(
+                "Accuracy with the lesion", f"{effect.accuracy:.1%}",
+                f"{100 * (effect.accuracy - effect.intact_accuracy):+.1f} points", width="content",
+            )  # fmt: skip
+        st.metric("Same prediction", f"{effect.agreement:.1%}", width="content")
+        st.metric("Cosine of features", f"{effect.cosine:.3f}", width="content")
+    stage = here.intact.network.stage_names[-1]
+    moved = analyses.moved(before, after, stage)
+    groups = before.labels if before.labels is not None else before.predictions
+    names = before.class_names if before.labels is not None else before.prediction_names
+    widgets.exhibit(
+        "Where the images lie",
+        maps.moved(moved, groups, names, before.ids, here.lesion.name if here.lesion else "nothing switched off"),
+        f"Features of {stage}: both pictures show them on the two directions in which the intact network's vary most "
+        f"({moved.explained:.0%} of the variance), so that what moves has moved. Colours are classes.",
+        "principal component analysis",
+    )

@@ -1,0 +1,111 @@
+"""What happens when blocks are left out, scaled or swapped, and how gradients flow through paths of each length."""
+
+import streamlit as st
+
+from features import catalogue, residual, zoo
+from features.datasets import ImageSet
+from features.errors import FeatureError
+from features.residual import BlockStatistics, Sweep
+from viz import analyses, widgets
+from viz.figures import lesions as figures
+
+VEIT = "[Veit et al. 2016](https://arxiv.org/abs/1605.06431)"
+
+
+def lesions(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> None:
+    """Sweeps over all blocks, and the plain network beside its residual twin."""
+    kind = st.segmented_control(
+        "What is done", residual.KINDS, default=residual.WITHOUT, key="lesion", bind="query-params", required=True
+    )
+    sweep = _swept(model, images, kind)
+    if not sweep.lesions:
+        st.info("No two neighbours of this network have the same shape, so none can be swapped.")
+        return
+    if kind == residual.WITHOUT:
+        widgets.exhibit(
+            "Accuracy without each block",
+            figures.without(statistics, sweep),
+            "Every block in turn hands on its shortcut alone; below it, how large its branch is beside the shortcut. A "
+            "network that is a bundle of many paths loses little with one block; first blocks of a stage matter most.",
+            VEIT,
+        )
+        _twins(model, images, sweep)
+    elif kind == residual.RANDOM:
+        widgets.exhibit(
+            "Accuracy with several blocks left out at random",
+            figures.random(sweep),
+            "Five draws for every number of blocks. A smooth fall says that paths share the work; a cliff at one block "
+            "says that each is needed.",
+            VEIT,
+        )
+    elif kind == residual.SCALED:
+        widgets.exhibit(
+            "Accuracy with each branch made larger, smaller or turned round",
+            figures.scaled(sweep, statistics),
+            "One column a block, one row a factor of its branch. Where 0.5 and 2 hurt little, what matters is the "
+            "branch's direction rather than its size.",
+            f"in the manner of {VEIT}",
+        )
+    else:
+        widgets.exhibit(
+            "Accuracy with two neighbours swapped",
+            figures.swapped(sweep),
+            "Neighbours of one shape in each other's place: a network whose blocks refine one representation bears it.",
+            VEIT,
+        )
+    table = sweep.table()
+    st.dataframe(table, hide_index=True)
+    widgets.downloads(table, f"lesions-{model.spec.name}")
+
+
+def _swept(model: zoo.Model, images: ImageSet, kind: str) -> Sweep:
+    job = analyses.sweep_job(model, images, kind)
+    return widgets.result(job, f"Taking {model.spec.name} apart on {len(images):,} images")
+
+
+def _twins(model: zoo.Model, images: ImageSet, sweep: Sweep) -> None:
+    here = [name for name in catalogue.names() if catalogue.spec(name).file is not None and name != model.spec.name]
+    plain = [name for name in here if catalogue.spec(name).architecture.shortcut == "none"]
+    chosen = st.multiselect(
+        "Beside it", here, default=plain[:1], key="twins",
+        help="A plain network has no shortcuts: a block that is left out hands on its input.",
+    )  # fmt: skip
+    if not chosen:
+        return
+    sweeps = {model.spec.name: sweep}
+    for name in chosen:
+        sweeps[name] = _swept(analyses.model(name, None, 0.0), images, residual.WITHOUT)
+    widgets.exhibit(
+        "One block less: with shortcuts and without",
+        figures.twins(sweeps),
+        "A plain network is a single path, and one lesion ruins it; its residual twin keeps most of its accuracy, "
+        "because half of its paths do not pass the block that is left out.",
+        VEIT,
+    )
+
+
+def paths(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> None:
+    """The gradient through paths of each length."""
+    if set(statistics.shortcuts) == {"none"}:
+        raise FeatureError("This is a plain network: a single path leads through it. Choose one with shortcuts.")
+    n_blocks, part = len(statistics.blocks), images.sample(residual.PATH_IMAGES)
+    key = f"paths {model.key} {images.digest}"
+    if n_blocks > 16 and st.session_state.get("paths asked") != key:
+        st.caption(f"{n_blocks} blocks: this takes minutes on a CPU.")
+        if not st.button("Measure", type="primary", icon=":material/play_arrow:"):
+            return
+        st.session_state["paths asked"] = key
+    found = widgets.result(analyses.paths_job(model, part), f"Following paths on {len(part):,} images")
+    widgets.exhibit(
+        "Paths through the network",
+        figures.paths(found),
+        f"A network of {n_blocks} blocks is a bundle of 2^{n_blocks} paths. Most have about half of the branches on "
+        "them (left); the gradient of the loss at the first block's input along one depends on its length (middle; "
+        f"means and standard deviations over {found.settings['draws']} drawn paths); both together say which lengths "
+        "the training signal takes (right). The green line is exact: it sums all paths of a length with their signs "
+        "before it takes the norm.",
+        f"{VEIT}, figure 6",
+    )
+    table = found.table()
+    st.dataframe(table, hide_index=True)
+    widgets.downloads(table, f"paths-{model.spec.name}")

@@ -1,0 +1,103 @@
+"""What is explained of which picture."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from features import rasters, saliency, zoo
+from features.saliency import METHODS, ClassTarget, SaliencyMaps, StageTarget, Tap
+from viz import analyses, widgets
+from viz.choosing import Chosen, chosen_of
+
+PREDICTED, NOTHING, RUNNER_UP = "the predicted class", "nothing", "the runner-up"
+LENGTH, LIKENESS = "length of features", "likeness to another image"
+QUICK = tuple(name for name, method in METHODS.items() if method.weights is not None)
+SLOW = ("scorecam", *saliency.ATTRIBUTIONS)
+ABOUT = METHODS | saliency.ATTRIBUTIONS
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What is explained of which picture. key: what tells the target from others."""
+
+    model: zoo.Model
+    chosen: Chosen
+    target: saliency.Target
+    key: str
+
+    def maps(self, method: str, taps: Sequence[Tap] | None = None) -> SaliencyMaps:
+        """The maps by any method; the page waits here for one that takes long."""
+        digest, picture = self.chosen.digest, self.chosen.picture
+        if method in SLOW:
+            job = analyses.saliency_job(self.model, digest, picture, self.target, self.key, method)
+            return widgets.result(job, ABOUT[method].title)
+        given = None if taps is None else tuple(taps)
+        return analyses.saliency_maps(self.model.key, digest, self.key, method, given, self.target, self.model, picture)
+
+    @property
+    def stages(self) -> list[str]:
+        """Those that the target depends on."""
+        names = list(self.model.network.stage_names)
+        return names[: names.index(self.target.stage) + 1] if isinstance(self.target, StageTarget) else names
+
+    @property
+    def blocks(self) -> list[str]:
+        """Those of these stages."""
+        return [name for name, _ in self.model.network.blocks() if name.split(".")[0] in self.stages]
+
+
+def of_class(model: zoo.Model, chosen: Chosen, index: int | None = None, against: int | None = None) -> Asked:
+    return Asked(model, chosen, ClassTarget(index, against), f"class {index} {against}")
+
+
+def choose_target(model: zoo.Model, chosen: Chosen, predicted: SaliencyMaps) -> Asked:
+    numbered = numbered_classes(model)
+    left, right = st.columns(2)
+    with left:
+        picked = st.selectbox(
+            "Explain", [PREDICTED, *numbered, LENGTH, LIKENESS], key="class", bind="query-params",
+            help="Type to search. The bars show the five likeliest classes. The last two ask what a stage makes of the "
+            "image, whatever the classifier does with it.",
+        )  # fmt: skip
+    with right:
+        if picked in (LENGTH, LIKENESS):
+            return _choose_stage(model, chosen, picked)
+        other = st.selectbox(
+            "against", [NOTHING, RUNNER_UP, *numbered], key="against", bind="query-params",
+            help="Explains by how much one logit exceeds the other: what speaks for this class rather than that one.",
+        )  # fmt: skip
+    class_id = None if picked == PREDICTED else numbered.index(picked)
+    against = numbered.index(other) if other in numbered else None
+    if other == RUNNER_UP and predicted.logits is not None:
+        explained = int(predicted.class_ids[0]) if class_id is None else class_id
+        against = next(int(index) for index in np.argsort(-predicted.logits[0]) if index != explained)
+    return of_class(model, chosen, class_id, against)
+
+
+def _choose_stage(model: zoo.Model, chosen: Chosen, kind: str) -> Asked:
+    names = list(model.network.stage_names)
+    stage = st.selectbox("at stage", names, index=len(names) - 1, key="target stage", bind="query-params")
+    if kind == LENGTH:
+        return Asked(model, chosen, StageTarget(stage), f"length {stage}")
+    images = widgets.images()
+    index = int(
+        st.number_input(
+            "Number of the other image", 0, len(images) - 1, min(1, len(images) - 1), key="other", bind="query-params"
+        )
+    )
+    picture = images.open(index)
+    other = chosen_of(picture, images.ids[index], None)
+    st.image(rasters.magnify(np.asarray(picture), 96), caption=widgets.escape(other.name), width=96)
+    target = StageTarget(stage, analyses.framed(model, picture), other.name)
+    return Asked(model, chosen, target, f"likeness {stage} {other.digest}")
+
+
+def class_names(model: zoo.Model) -> list[str]:
+    return [model.spec.class_name(index) for index in range(model.spec.architecture.classes or 0)]
+
+
+def numbered_classes(model: zoo.Model) -> list[str]:
+    """Class names that differ: ImageNet has two classes called maillot."""
+    return [f"{name} ({index})" for index, name in enumerate(class_names(model))]

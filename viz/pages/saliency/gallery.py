@@ -1,0 +1,59 @@
+"""The maps of many images, those that are classified wrongly first."""
+
+import numpy as np
+import streamlit as st
+
+from features import labels, rasters, zoo
+from viz import analyses, widgets
+from viz.components import Overlay
+from viz.pages.saliency.asking import class_names, numbered_classes
+from viz.pages.saliency.drawing import SMALL_SIDE, lay_over
+
+GALLERY_SIZE = 24
+
+
+def gallery(model: zoo.Model) -> None:
+    images = widgets.images()
+    features = widgets.result(analyses.features_job(model, images), f"Reading {len(images):,} images")
+    matched = labels.matched(model.spec, images)
+    truth = None if matched is None else matched.classes[features.rows]  # (N,)
+    wrong = np.zeros(len(features), bool) if truth is None else features.predictions != truth
+    names = class_names(model)
+    left, middle, right = st.columns([1.2, 1.2, 1])
+    with left:
+        numbered = numbered_classes(model)
+        kind = st.selectbox("Class (label or prediction)", ["all", *numbered], key="gallery class", bind="query-params")
+    with middle:
+        low, high = st.slider("Confidence", 0.0, 1.0, (0.0, 1.0), 0.01, key="confidence")
+    with right:
+        only = st.toggle("Errors only", key="errors", bind="query-params", disabled=truth is None)
+    keep = (features.confidences >= low) & (features.confidences <= high)
+    if kind != "all":
+        index = numbered.index(kind)
+        keep &= (features.predictions == index) | (np.zeros(len(keep), bool) if truth is None else truth == index)
+    if only:
+        keep &= wrong
+    order = np.flatnonzero(keep)
+    order = order[np.lexsort((-features.confidences[order], ~wrong[order]))]  # errors first, the surest of them first
+    st.caption(f"{len(order):,} of {len(features):,} images, {int(wrong[order].sum()):,} of them errors.")
+    if not len(order):
+        return
+    pages = -(-len(order) // GALLERY_SIZE)
+    page = st.number_input("Page", 1, pages, key=f"gallery page {pages}") if pages > 1 else 1
+    chosen = order[(int(page) - 1) * GALLERY_SIZE : int(page) * GALLERY_SIZE]
+    places = tuple(int(features.rows[row]) for row in chosen)
+    maps, seen = analyses.gallery_maps(model.key, images.digest, places, model, images)
+    (values,) = maps.maps.values()
+    tiles = []
+    for row, place, heat, picture in zip(chosen, places, values, seen, strict=True):
+        visible = rasters.magnify(picture, SMALL_SIDE)
+        label = f", label {names[truth[row]]}" if truth is not None else ""
+        file = rasters.jpeg(rasters.heat_map(heat, visible.shape[1::-1]), 90)
+        title = f"{'✗ ' if wrong[row] else ''}{names[features.predictions[row]]} {features.confidences[row]:.0%}"
+        base = rasters.data_uri(rasters.jpeg(visible, 92))
+        tiles.append(Overlay(title, f"number {place}{label}", base, rasters.data_uri(file), images.ids[place]))
+    lay_over(tiles, "gallery")
+    st.caption(
+        "The last stage's map for each image's predicted class, errors (✗) first, the surest of them first. Type an "
+        "image's number above to look at it closely."
+    )
