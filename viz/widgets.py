@@ -214,12 +214,10 @@ def exhibit(title: str, figure: go.Figure, reading: str, source: str) -> None:
     """A figure as it would stand in a paper: its title, how to read it, where it is from, and itself to take away."""
     st.subheader(escape(title))
     chart(figure, title)
-    text, file = st.columns([12, 1], vertical_alignment="top")
-    with text:
-        st.caption(f"{reading} Source: {source}.")
-    with file:
+    with st.container(horizontal=True, vertical_alignment="top"):
+        st.caption(f"{reading} Source: {source}.", width="stretch")
         st.download_button(
-            "Figure as a page",
+            "HTML",
             # Light, whatever the app's colours: it will lie on white.
             lambda: theme.ink(go.Figure(figure), dark=False).to_html(include_plotlyjs=True),
             file_name=f"{re.sub(r'[^a-z0-9]+', '-', title.lower()).strip('-')}.html",
@@ -228,6 +226,7 @@ def exhibit(title: str, figure: go.Figure, reading: str, source: str) -> None:
             on_click="ignore",
             type="tertiary",
             key=f"html {title}",
+            width="content",
             help="An interactive page that needs no network; its camera takes pictures as SVG.",
         )
 

@@ -8,7 +8,7 @@ from plotly.subplots import make_subplots
 
 from features.residual import BlockStatistics, Paths, Sweep
 from viz import theme
-from viz.figures.residual import LOG_TICKS, along_depth
+from viz.figures.residual import along_depth
 
 
 def without(statistics: BlockStatistics, sweep: Sweep) -> go.Figure:
@@ -18,14 +18,19 @@ def without(statistics: BlockStatistics, sweep: Sweep) -> go.Figure:
     """
     values, intact, name = _judged(sweep)
     figure = make_subplots(2, 1, shared_xaxes=True, row_heights=[0.6, 0.4], vertical_spacing=0.06)
-    figure.add_bar(
-        x=list(statistics.blocks), y=values, showlegend=False,
-        marker_color=[theme.SHORTCUT_COLOURS[kind] for kind in statistics.shortcuts],
-        customdata=np.stack([sweep.agreement, sweep.cosine], axis=1),
-        hovertemplate="without %{x}: " + name + " %{y:.1%}, same prediction %{customdata[0]:.1%}, "
-        "cosine of features %{customdata[1]:.3f}<extra></extra>",
-        row=1, col=1,
-    )  # fmt: skip
+    for kind in dict.fromkeys(statistics.shortcuts):
+        chosen = np.array([other == kind for other in statistics.shortcuts])
+        figure.add_bar(
+            x=[block for block, is_chosen in zip(statistics.blocks, chosen, strict=True) if is_chosen],
+            y=values[chosen],
+            name=f"{kind} shortcut",
+            marker_color=theme.SHORTCUT_COLOURS[kind],
+            customdata=np.stack([sweep.agreement[chosen], sweep.cosine[chosen]], axis=1),
+            hovertemplate="without %{x}: " + name + " %{y:.1%}, same prediction %{customdata[0]:.1%}, "
+            "cosine of features %{customdata[1]:.3f}<extra></extra>",
+            row=1,
+            col=1,
+        )
     figure.add_hline(
         y=intact, line={"color": theme.GREY, "dash": "dot"}, annotation_text=f"intact {intact:.1%}", row=1, col=1
     )
@@ -38,9 +43,7 @@ def without(statistics: BlockStatistics, sweep: Sweep) -> go.Figure:
             hovertemplate="%{x}: |F| / |x| %{y:.3f}<extra></extra>", row=2, col=1,
         )  # fmt: skip
     figure.update_yaxes(title=f"{name} without", tickformat=".0%", range=[0, 1.05], row=1, col=1)
-    figure.update_yaxes(
-        title="|F| / |x|", type="log", tickvals=LOG_TICKS, ticktext=[f"{tick:g}" for tick in LOG_TICKS], row=2, col=1
-    )
+    figure.update_yaxes(title="|F| / |x|", rangemode="tozero", row=2, col=1)
     figure.update_xaxes(categoryorder="array", categoryarray=list(statistics.blocks), showgrid=False, row=1, col=1)
     along_depth(figure, statistics.blocks, statistics.stages, 560, "xaxis2")
     return _gridded(figure)
@@ -149,7 +152,7 @@ def paths(found: Paths) -> go.Figure:
     figure.layout.margin.t = 50
     figure.update_xaxes(title="branches on the path", rangemode="tozero")
     figure.update_yaxes(tickformat=".0%", rangemode="tozero")
-    figure.update_yaxes(tickformat=None, type="log", exponentformat="power", row=1, col=2)
+    figure.update_yaxes(tickformat=None, row=1, col=2)
     return _gridded(figure)
 
 

@@ -31,7 +31,7 @@ def ratio(statistics: BlockStatistics) -> go.Figure:
         y=1, line={"color": theme.GREY, "dash": "dot"}, annotation_text="as large as the shortcut",
         annotation_y=0,  # on a logarithmic axis Plotly wants a text's place as a logarithm, a line's as it is
     )  # fmt: skip
-    figure.update_yaxes(title="|F| / |x|", type="log", tickvals=LOG_TICKS, ticktext=[f"{tick:g}" for tick in LOG_TICKS])
+    _logarithmic(figure, "|F| / |x|")
     return along_depth(figure, statistics.blocks, statistics.stages)
 
 
@@ -126,7 +126,7 @@ def propagation(statistics: BlockStatistics) -> go.Figure:
             line={"color": colour}, marker={"symbol": symbol, "size": 8},
             hovertemplate="%{x}: %{y:.3g}<extra>" + name + "</extra>",
         )  # fmt: skip
-    figure.update_yaxes(title="activation squared", type="log", exponentformat="power")
+    _logarithmic(figure, "activation squared")
     return along_depth(figure, statistics.blocks, statistics.stages)
 
 
@@ -201,7 +201,7 @@ def rank(statistics: BlockStatistics) -> go.Figure:
         x=list(statistics.blocks), y=statistics.effective_rank, name="effective rank", mode="lines+markers",
         line={"color": theme.BLUE}, marker={"size": 8}, hovertemplate="%{x}: %{y:.1f}<extra></extra>",
     )  # fmt: skip
-    figure.update_yaxes(title="directions", type="log")
+    _logarithmic(figure, "directions")
     return along_depth(figure, statistics.blocks, statistics.stages)
 
 
@@ -293,6 +293,10 @@ def _spread(statistics: BlockStatistics, values: np.ndarray) -> go.Figure:
             "%{customdata[1]:.3f}<extra></extra>",
         )  # fmt: skip
     return figure
+
+
+def _logarithmic(figure: go.Figure, title: str) -> None:
+    figure.update_yaxes(title=title, type="log", tickvals=LOG_TICKS, ticktext=[f"{tick:g}" for tick in LOG_TICKS])
 
 
 def _colours(statistics: BlockStatistics) -> list[str]:

@@ -9,8 +9,8 @@ from viz import analyses, widgets
 from viz.pages.residual import bench, lesions, views
 
 BRANCHES, VARIANCE, CHANNELS, DEPTH, CLASSES, LESIONS, PATHS, NETWORKS, BENCH = (
-    "branch and shortcut", "variance", "channels", "representation", "two classes", "lesions", "paths",
-    "two networks", "switch blocks off",
+    "branches", "variance", "channels", "representation", "classes", "lesions", "paths", "networks",
+    "switch blocks off",
 )  # fmt: skip
 VIEWS = {
     BRANCHES: views.branches,

@@ -7,7 +7,7 @@ import streamlit as st
 from features import labels, rasters, residual, zoo
 from features.datasets import ImageSet
 from features.residual import BlockStatistics
-from features.saliency import Tap
+from features.saliency import SaliencyMaps, Tap
 from viz import analyses, widgets
 from viz.choosing import Chosen, choose_image, show_image
 from viz.components import Overlay, overlays
@@ -30,17 +30,14 @@ class Bench:
 def bench(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> None:
     """Switch blocks off, and see predictions, Grad-CAM and the map of the set change."""
     model.need_classifier()
-    left, right = st.columns([2, 1])
-    with left:
-        off = st.pills(
-            "Blocks to switch off", statistics.blocks, selection_mode="multi", key="off", bind="query-params",
-            help="The network that other visitors see stays as it is.",
-        )  # fmt: skip
-    with right:
-        factor = st.slider(
-            "Multiply their branches by", -1.0, 2.0, 0.0, 0.25, key="factor", bind="query-params",
-            help="0 switches a branch off, 1 leaves it as it is, below 0 turns it round.",
-        )  # fmt: skip
+    off = st.pills(
+        "Blocks to switch off", statistics.blocks, selection_mode="multi", key="off", bind="query-params", wrap=True,
+        help="The network that other visitors see stays as it is.",
+    )  # fmt: skip
+    factor = st.slider(
+        "Multiply their branches by", -1.0, 2.0, 0.0, 0.25, key="factor", bind="query-params", width=360,
+        help="0 switches a branch off, 1 leaves it as it is, below 0 turns it round.",
+    )  # fmt: skip
     ordered = [name for name in statistics.blocks if name in off]
     lesion = None
     if ordered:
@@ -52,23 +49,29 @@ def bench(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> No
 
 def _one_image(here: Bench) -> None:
     st.subheader("One image")
-    left, middle, right = st.columns([1.1, 1, 1], gap="medium")
+    left, wide = st.columns([1, 2], gap="medium")
     with left:
         chosen = choose_image()
         show_image(chosen)
     before = of_class(here.intact, chosen).maps("cam")
     after = of_class(here.changed, chosen).maps("cam")
     explained = int(before.class_ids[0])
-    names = class_names(here.intact)
-    for column, title, found, key in (
-        (middle, "intact", before, "intact top"),
-        (right, here.lesion.name if here.lesion else "switch a block off to compare", after, "changed top"),
-    ):
-        assert found.probabilities is not None  # of a class target
-        with column:
-            st.markdown(f"**{widgets.escape(title)}**")
-            widgets.chart(figures.top_classes(found.probabilities[0], names, explained), key)
-    _maps(here, chosen, explained)
+    with wide:
+        middle, right = st.columns(2)
+        with middle:
+            _predictions(here, "intact", before, explained)
+        with right:
+            if here.lesion:
+                _predictions(here, here.lesion.name, after, explained)
+            else:
+                st.info("Click on blocks above: what the network then says stands here.")
+        _maps(here, chosen, explained)
+
+
+def _predictions(here: Bench, title: str, found: SaliencyMaps, explained: int) -> None:
+    assert found.probabilities is not None  # of a class target
+    st.markdown(f"**{widgets.escape(title)}**")
+    widgets.chart(figures.top_classes(found.probabilities[0], class_names(here.intact), explained), f"top of {title}")
 
 
 def _maps(here: Bench, chosen: Chosen, explained: int) -> None:
@@ -76,9 +79,8 @@ def _maps(here: Bench, chosen: Chosen, explained: int) -> None:
     base = rasters.data_uri(rasters.png(visible))
     taps = [Tap(name) for name in here.intact.network.stage_names]
     tiles = []
-    for model, title in ((here.intact, "intact"), (here.changed, "with the lesion")):
-        if model is here.intact and title != "intact":
-            continue
+    networks = {"intact": here.intact} | ({"with the lesion": here.changed} if here.lesion else {})
+    for title, model in networks.items():
         found = of_class(model, chosen, explained).maps("gradcam", taps)
         for tap, values in found.maps.items():
             heat = rasters.data_uri(rasters.png(rasters.heat_map(values[0], visible.shape[1::-1])))
@@ -103,12 +105,12 @@ def _whole_set(here: Bench, images: ImageSet) -> None:
     with st.container(horizontal=True):
         if matched is not None:
             st.metric("Accuracy intact", f"{effect.intact_accuracy:.1%}", width="content")
-            st.metric(
-                "Accuracy with the lesion", f"{effect.accuracy:.1%}",
-                f"{100 * (effect.accuracy - effect.intact_accuracy):+.1f} points", width="content",
-            )  # fmt: skip
-        st.metric("Same prediction", f"{effect.agreement:.1%}", width="content")
-        st.metric("Cosine of features", f"{effect.cosine:.3f}", width="content")
+        if here.lesion:
+            if matched is not None:
+                lost = 100 * (effect.accuracy - effect.intact_accuracy)
+                st.metric("With the lesion", f"{effect.accuracy:.1%}", f"{lost:+.1f} points", width="content")
+            st.metric("Same prediction", f"{effect.agreement:.1%}", width="content")
+            st.metric("Cosine of features", f"{effect.cosine:.3f}", width="content")
     stage = here.intact.network.stage_names[-1]
     moved = analyses.moved(before, after, stage)
     groups = before.labels if before.labels is not None else before.predictions

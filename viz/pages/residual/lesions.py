@@ -54,7 +54,7 @@ def lesions(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> 
             VEIT,
         )
     table = sweep.table()
-    st.dataframe(table, hide_index=True)
+    st.dataframe(table.dropna(axis=1, how="all"), hide_index=True)
     widgets.downloads(table, f"lesions-{model.spec.name}")
 
 
@@ -107,5 +107,5 @@ def paths(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> No
         f"{VEIT}, figure 6",
     )
     table = found.table()
-    st.dataframe(table, hide_index=True)
+    st.dataframe(table.dropna(axis=1, how="all"), hide_index=True)
     widgets.downloads(table, f"paths-{model.spec.name}")

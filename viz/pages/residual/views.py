@@ -48,8 +48,8 @@ def variance(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) ->
     widgets.exhibit(
         "How signals propagate",
         figures.propagation(statistics),
-        "The variance grows from block to block within a stage and falls back where a stage begins with a projection "
-        "or a padding; a squared mean that outgrows the variance says that channels carry constants, not signals.",
+        "Averages over channels. Lines without jumps: signals neither vanish nor explode along depth. A squared mean "
+        "that outgrows the variance says that channels carry constants rather than signals.",
         "signal propagation plots, [Brock et al. 2021](https://arxiv.org/abs/2101.08692)",
     )
 
@@ -98,7 +98,7 @@ def representation(model: zoo.Model, images: ImageSet, statistics: BlockStatisti
         "How far each block moves the representation",
         figures.movement(statistics),
         "Linear CKA compares how the images lie to each other before and after a block (1: alike up to rotation and "
-        "scale), the cosine compares each image's activations themselves. Features are means over places.",
+        "scale), on means over places; the cosine compares each image's whole activations.",
         "[Kornblith et al. 2019](https://arxiv.org/abs/1905.00414); biased upwards with few images",
     )
     if statistics.labels is not None:
@@ -114,7 +114,7 @@ def representation(model: zoo.Model, images: ImageSet, statistics: BlockStatisti
         figures.rank(statistics),
         "The participation ratio of the covariance of each block's pooled output: 1 if all images lie on a line, the "
         "number of channels if they differ in all directions alike.",
-        "[Gao & Ganguli 2017](https://arxiv.org/abs/1703.10622)",
+        "[Gao et al. 2017](https://doi.org/10.1101/214262)",
     )
 
 
@@ -145,7 +145,7 @@ def classes(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> 
         "Hedges' g; Welch's t test; [Benjamini & Hochberg 1995](https://doi.org/10.1111/j.2517-6161.1995.tb02031.x)",
     )
     table = found.table()
-    st.dataframe(table, hide_index=True)
+    st.dataframe(table.dropna(axis=1, how="all"), hide_index=True)
     widgets.downloads(table, f"classes-{model.spec.name}")
 
 
