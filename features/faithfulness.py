@@ -17,7 +17,6 @@ from features.errors import DatasetError, FeatureError
 from features.extract import batches
 from features.progress import Progress, Task, finish
 from features.saliency import METHODS, ClassTarget, Explainer, SaliencyMaps, Tap, explain
-from features.zoo import Model
 
 STEPS = 32
 AT_ONCE = 32
@@ -54,7 +53,8 @@ class Curves:
 class Trial:
     """How one method's maps of one network did on N images, for the class that is predicted for each.
 
-    curves: of the class's probability. full, seen: (N,) its probability for the image, and for it seen through the map.
+    curves: of the class's probability; pixels come in the order of the signed map. full, seen: (N,) its probability for
+    the image, and for it seen through what is positive in the map.
     infidelity, sensitivity: (N,) of captum's metrics (Yeh et al. 2019, arXiv:1901.09392); NaN if not measured.
     randomised: (part, mean rank correlation) of maps with those of networks whose parts are drawn anew, one after
     another from the head down (Adebayo et al. 2018, arXiv:1810.03292); empty where not measured.
@@ -74,8 +74,9 @@ class Trial:
 
     @property
     def drop(self) -> np.ndarray:
-        """(N,) in [0, 1], the lost share of the probability (Chattopadhay et al. 2018, arXiv:1710.11063)."""
-        return np.clip(self.full - self.seen, 0, None) / self.full
+        """(N,) in [0, 1], the lost share of the probability (Chattopadhay et al. 2018, arXiv:1710.11063); 0 of none."""
+        lost = np.clip(self.full - self.seen, 0, None)
+        return np.divide(lost, self.full, out=np.zeros_like(lost), where=self.full > 0)
 
     @property
     def increased(self) -> np.ndarray:
@@ -261,7 +262,9 @@ def measure(
             for method in methods:
                 if len(batch.rows):
                     ids = tuple(images.ids[row] for row in batch.rows)
-                    trial = _trial(explainer, batch.pixels, ids, method, tap, steps, seed + done, randomised)
+                    # The same draws for every method, so that none depends on which others are measured.
+                    drawn = seed + int(batch.rows[0])
+                    trial = _trial(explainer, batch.pixels, ids, method, tap, steps, drawn, randomised)
                     found[method].append(trial)
                 done += batch.seen
                 yield Progress(done, len(images) * len(methods), "image", method)
@@ -296,7 +299,10 @@ def _judged(judge: _Judge, found: SaliencyMaps, tap: Tap, steps: int) -> Trial:
 def judge_all(
     explainer: Explainer, pixels: Tensor, maps: Sequence[SaliencyMaps], steps: int = STEPS, seed: int = 0
 ) -> Task[tuple[Trial, ...]]:
-    """`judge` of every map that was made of these pixels, and of a random one of the last map's resolution."""
+    """`judge` of every map that was made of these pixels, and of a random one of the last map's resolution.
+
+    With infidelity, and with sensitivity where the method is a formula, so that its maps are quickly made again.
+    """
     wanted = [(found, tap) for found in maps for tap in found.maps]
     last, tap = wanted[-1]
     noise = np.random.default_rng(seed).random(last.maps[tap].shape, np.float32)
@@ -304,7 +310,11 @@ def judge_all(
     trials = []
     for done, (found, tap) in enumerate(wanted):
         yield Progress(done, len(wanted), "map", tap.name)
-        trials.append(judge(explainer, pixels, found, tap, steps))
+        judging = _Judge(explainer, pixels, found.class_ids)
+        trial = replace(_judged(judging, found, tap, steps), infidelity=judging.infidelity(found.maps[tap], seed))
+        if found.method in METHODS and METHODS[found.method].weights is not None:
+            trial = replace(trial, sensitivity=judging.sensitivity(found.method, [tap], seed))
+        trials.append(trial)
     return tuple(trials)
 
 
@@ -368,7 +378,7 @@ def _drawn_anew(explainer: Explainer, seed: int) -> Iterator[tuple[str, Explaine
                 spread = parameter.std(unbiased=False).item()
                 drawn = torch.randn(parameter.shape, generator=generator) * spread + parameter.mean().item()
                 parameter.copy_(drawn)
-        changed = Model(copy.deepcopy(network), model.spec, f"{model.digest} drawn anew down to {name}")
+        changed = replace(model, network=copy.deepcopy(network), variant=f"drawn anew down to {name}")
         yield name, Explainer(changed, explainer.precision)
 
 

@@ -19,9 +19,10 @@ RECTIFIED = {
 # From what speaks against to what speaks for, with nothing in the middle: ColorBrewer's RdBu turned round (Apache-2.0),
 # and one with a dark middle, as the maps above have it for zero.
 SIGNED = {
-    "Blue to red": "053061 2166ac 4393c3 92c5de d1e5f0 f7f7f7 fddbc7 f4a582 d6604d b2182b 67001f",
     "Blue, black, orange": "a6dcff 56b4e9 1f6f9f 0c3a56 000004 57340c 9f5f10 e69f00 ffd98c",
+    "Blue to red": "053061 2166ac 4393c3 92c5de d1e5f0 f7f7f7 fddbc7 f4a582 d6604d b2182b 67001f",
 }
+SIGNED_ENDS = {"Blue, black, orange": ("blue", "orange"), "Blue to red": ("blue", "red")}
 
 
 @cache
@@ -32,6 +33,11 @@ def colour_table(name: str) -> np.ndarray:
     return np.stack([np.rint(np.interp(places, range(len(anchors)), channel)) for channel in anchors.T], 1).astype(
         np.uint8
     )
+
+
+def colour_bar(name: str, height: int = 12) -> np.ndarray:
+    """A colour scale from its low to its high end, (height, 256, 3) uint8."""
+    return np.repeat(colour_table(name)[None], height, axis=0)
 
 
 def limit_of(values: np.ndarray, signed: bool = False) -> float:

@@ -109,6 +109,21 @@ def test_batches_count_as_one_set_and_a_seed_gives_the_same_again(tiny_model, ti
     assert (one[0].sensitivity > 0).all()
 
 
+def test_what_is_measured_of_a_method_does_not_depend_on_the_others(tiny_model, tiny_folder):
+    images = open_images(str(tiny_folder)).take(range(3))
+    explainer = Explainer(tiny_model)
+    one = finish(faithfulness.measure(explainer, images, ["gradcam", "random"], steps=4))
+    other = finish(faithfulness.measure(explainer, images, ["random", "gradcam"], steps=4))
+    pd.testing.assert_frame_equal(faithfulness.table(one), faithfulness.table(other[::-1]))
+
+
+def test_a_probability_of_zero_loses_nothing():
+    trial = faithfulness.Trial(
+        "net", "gradcam", "layer3", ("a", "b"), None, np.array([0.0, 0.5]), np.array([0.0, 0.1]), None, None, (), {}
+    )
+    np.testing.assert_allclose(trial.drop, [0, 0.8])
+
+
 def test_the_network_is_left_as_it_was(tiny_model, tiny_folder):
     before = {name: values.clone() for name, values in tiny_model.network.state_dict().items()}
     images = open_images(str(tiny_folder)).take(range(2))

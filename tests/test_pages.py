@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import zipfile
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -11,13 +12,17 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from features import catalogue, checkpoint, extract, labels
+from features import catalogue, checkpoint, extract, labels, zoo
 from features.architecture import cifar
+from features.datasets import open_images
 from features.network import build
 from features.progress import finish
+from features.saliency import ClassTarget, Drawing, Explainer, Tap
 from tests.random_networks import randomise
 from viz import cache
 from viz.pages import embed
+from viz.pages.saliency import drawing
+from viz.pages.saliency.views import Tile
 
 SCRIPT = """
 from viz import widgets
@@ -117,7 +122,49 @@ def test_plain_network_has_no_ratio_and_says_why():
     app = open_page("residual", model="plain20-fashion", limit="100 images")
     assert not errors(app)
     assert "plain network" in app.info[0].value
-    assert len(app.get("plotly_chart")) == 2
+    assert not app.get("plotly_chart")
+
+
+@pytest.mark.parametrize(
+    ("view", "charts"),
+    [("branches", 2), ("variance", 2), ("channels", 4), ("representation", 3), ("classes", 1), ("lesions", 2),
+     ("paths", 1), ("networks", 1)],
+)  # fmt: skip
+def test_every_view_of_the_residual_page_stands(view, charts):
+    app = open_page("residual", limit="100 images", **{"residual view": view})
+    assert not errors(app)
+    assert len(app.get("plotly_chart")) == charts
+
+
+@pytest.mark.parametrize("kind", ["scaled", "random", "swapped"])
+def test_every_kind_of_lesion_is_shown(kind):
+    app = open_page("residual", limit="100 images", lesion=kind, **{"residual view": "lesions"})
+    assert not errors(app)
+    assert len(app.get("plotly_chart")) == 1
+
+
+@pytest.mark.parametrize("view", ["variance", "channels", "representation", "lesions"])
+def test_a_plain_network_is_measured_too(view):
+    app = open_page("residual", model="plain20-fashion", limit="100 images", **{"residual view": view})
+    assert not errors(app)
+    assert app.get("plotly_chart")
+
+
+def test_blocks_are_switched_off_by_a_click_and_the_network_of_others_stays():
+    app = open_page("residual", limit="100 images", **{"residual view": "switch blocks off"})
+    before = {metric.label: metric.value for metric in app.metric}
+    assert "With the lesion" not in before
+    app.get("pills")[0].set_value(["layer1.0", "layer2.0"]).run()
+    assert not errors(app)
+    after = {metric.label: metric.value for metric in app.metric}
+    assert after["Accuracy intact"] == before["Accuracy intact"]
+    assert float(after["With the lesion"].rstrip("%")) < float(after["Accuracy intact"].rstrip("%")) - 10
+    assert any("without layer1.0, layer2.0" in shown(text.value) for text in app.markdown)
+
+
+def test_a_class_beside_itself_is_an_error_that_says_so():
+    app = open_page("residual", limit="100 images", **{"residual view": "classes", "class two": "Ankle boot"})
+    assert "Both classes are the same" in errors(app)
 
 
 def test_saliency_explains_the_class_that_is_chosen():
@@ -136,7 +183,7 @@ def test_saliency_shows_every_view(view, charts):
     app = open_page("saliency", view=view, against="the runner-up")
     assert not errors(app)
     assert len(app.get("plotly_chart")) == charts
-    assert any("runner" not in header.value for header in app.subheader)
+    assert all("runner" not in header.value for header in app.subheader)
 
 
 @pytest.mark.parametrize(
@@ -151,6 +198,41 @@ def test_saliency_explains_what_a_stage_makes_of_the_image(target, text, view):
 
 def test_the_ledger_is_of_classes_only():
     assert "Explain a class" in errors(open_page("saliency", view="logit ledger", **{"class": "length of features"}))
+
+
+def test_the_files_of_several_networks_are_named_by_their_own_classes():
+    fashion, other = zoo.load("resnet20-fashion"), zoo.load("plain20-fashion")
+    other = replace(other, spec=replace(other.spec, class_names=tuple("abcdefghij")))
+    picture = open_images("sample").open(0)
+    pixels = fashion.spec.preprocessing.framed(picture)[None]
+    maps = [(model, Explainer(model).maps(pixels, [ClassTarget(3)])) for model in (fashion, other)]
+    data = drawing.archive({"one": picture}, maps, Drawing(), {})
+    with zipfile.ZipFile(io.BytesIO(data)) as file:
+        rows = json.loads(file.read("manifest.json"))["maps"]
+        assert {row["file"] for row in rows} <= set(file.namelist())
+    assert {row["file"].split("/")[0]: row["class_name"] for row in rows} == {
+        "0-resnet20-fashion": fashion.spec.class_names[3],
+        "1-plain20-fashion": "d",
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "signed", "text"),
+    [
+        (np.zeros((2, 2)), False, "zero everywhere"),
+        (-np.ones((2, 2)), False, "speaks against"),
+        (-np.ones((2, 2)), True, "The same everywhere"),
+        (np.ones((2, 2)), False, "The same everywhere"),
+        (np.eye(2), False, "raw 0 to 1"),
+    ],
+)
+def test_a_map_that_shows_nothing_says_why(values, signed, text):
+    assert text in drawing._describe(Tile("layer1", values.astype(np.float32), Tap("layer1")), signed)
+
+
+def test_a_class_is_not_set_against_itself():
+    app = open_page("saliency", **{"class": "Bag (8)", "against": "Bag (8)"})
+    assert "cannot be set against itself" in shown(errors(app))
 
 
 def test_the_gallery_shows_errors_first():

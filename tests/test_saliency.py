@@ -12,7 +12,7 @@ import torchvision
 from captum.attr import LayerGradCam
 from PIL import Image
 
-from features import architecture, catalogue, network, saliency, zoo
+from features import architecture, catalogue, datasets, extract, network, rasters, saliency, zoo
 from features.__main__ import main
 from features.errors import FeatureError
 from features.progress import finish
@@ -374,6 +374,30 @@ def test_a_black_image_and_a_dead_stage_give_numbers(method, tiny_model):
 # --- nothing is changed -----------------------------------------------------------------------------------------------
 
 
+def test_an_error_half_way_through_a_backward_pass_leaves_the_network_as_it_was(tiny_model, monkeypatch):
+    explainer = Explainer(tiny_model)
+    before = everything_of(tiny_model.network)
+    mine = everything_of(explainer.network)
+
+    def broken(*_args, **_kwargs):
+        raise RuntimeError("no memory")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(torch.autograd, "grad", broken)
+        with pytest.raises(RuntimeError, match="no memory"):
+            explainer.maps(pixels(), classes(1, 2, 3))
+    with monkeypatch.context() as patched:
+        patched.setattr(saliency.targets.LogitScore, "__call__", broken)
+        with pytest.raises(RuntimeError, match="no memory"):
+            finish(explain(explainer, pixels(1), classes(1), "guided-gradcam"))
+    assert everything_of(tiny_model.network) == before
+    assert everything_of(explainer.network) == mine
+    close(
+        explainer.maps(pixels(), classes(1, 2, 3)).maps[LAST],
+        Explainer(tiny_model).maps(pixels(), classes(1, 2, 3)).maps[LAST],
+    )
+
+
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
 def test_the_callers_gradient_mode_does_not_matter(tiny_model, mode):
     expected = Explainer(tiny_model).maps(pixels(), classes(1, 2, 3)).maps
@@ -418,16 +442,27 @@ def test_the_callers_images_are_left_as_they_were(explainer):
     assert images._version == 0
 
 
-def test_threads_that_share_an_explainer_get_the_maps_they_would_get_alone(explainer):
+@pytest.mark.parametrize(
+    ("method", "taps"),
+    [
+        ("hirescam", BRANCHES),
+        ("gradcam", "stages"),
+        ("scorecam", "stages"),
+        (saliency.LEDGER, None),
+        *((name, None) for name in saliency.ATTRIBUTIONS),
+    ],
+)
+def test_threads_that_share_an_explainer_get_the_maps_they_would_get_alone(method, taps, explainer):
     inputs = [pixels(2, seed=seed) for seed in range(8)]
 
     def maps(images):
-        return explainer.maps(images, classes(3, 7), "hirescam", explainer.taps(BRANCHES)).maps
+        chosen = explainer.taps(taps)[-1:] if method == "scorecam" else taps and explainer.taps(taps)
+        return finish(explain(explainer, images, classes(3, 7), method, chosen)).maps
 
     alone = [maps(images) for images in inputs]
     with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(maps, inputs * 3))
-    for expected, found in zip(alone * 3, together, strict=True):
+        together = list(pool.map(maps, inputs))
+    for expected, found in zip(alone, together, strict=True):
         for tap in expected:
             np.testing.assert_allclose(found[tap], expected[tap], rtol=1e-4, atol=1e-6)
 
@@ -498,6 +533,12 @@ def test_stages_are_targets_too(tiny_model, tiny_folder):
     assert (found.stage, found.other_name, found.other.shape) == ("layer3", "0.png", (3, 32, 32))
 
 
+@pytest.mark.parametrize("text", ["1-vs-1", "Trouser-vs-1"])
+def test_a_class_against_itself_is_refused(text):
+    with pytest.raises(FeatureError, match="against itself"):
+        saliency.parse(text, zoo.load("resnet20-fashion"))
+
+
 @pytest.mark.parametrize("text", ["zebra", "10", "class 1-vs-zebra", "norm:layer9", "-vs-", "1-vs-predicted"])
 def test_targets_that_are_none_are_refused(text, tiny_model):
     with pytest.raises(FeatureError):
@@ -505,6 +546,11 @@ def test_targets_that_are_none_are_refused(text, tiny_model):
 
 
 # --- what takes long --------------------------------------------------------------------------------------------------
+
+
+def test_score_cam_of_parts_is_refused_since_it_shows_outputs_to_the_network(explainer):
+    with pytest.raises(FeatureError, match="Score-CAM is of outputs"):
+        finish(explain(explainer, pixels(1), classes(1), "scorecam", explainer.taps(BRANCHES)[-3:]))
 
 
 def test_score_cam_weighs_channels_by_what_is_seen_through_them(explainer, tiny_model):
@@ -586,7 +632,7 @@ def test_the_command_writes_the_ledger_whose_sums_make_the_logit(tiny_folder, tm
     content = json.loads((tmp_path / "out" / "manifest.json").read_text())
     rows = content["maps"]
     assert [row["part"] for row in rows] == ["shortcut", "branch", "branch", "branch"]
-    total = sum(row["sum"] for row in rows) + content["provenance"]["biases"][0]
+    total = sum(row["sum"] for row in rows) + rows[0]["bias"]
     assert total == pytest.approx(rows[0]["score"], rel=1e-4)
 
 
@@ -597,7 +643,45 @@ def test_opacity_zero_writes_the_image_and_one_the_heat_map(tiny_folder, tmp_pat
     seen = next((tmp_path / "0").rglob("input.png"))
     for overlay in seen.parent.glob("gradcam*.png"):
         np.testing.assert_array_equal(picture(overlay), picture(seen))
-    assert any((picture(overlay) != picture(seen)).any() for overlay in (tmp_path / "1").rglob("gradcam*.png"))
+    content = json.loads((tmp_path / "1" / "manifest.json").read_text())
+    for row in content["maps"]:
+        values = np.load(tmp_path / "1" / row["file"], allow_pickle=False)
+        overlay = picture((tmp_path / "1" / row["file"]).with_suffix(".png"))
+        np.testing.assert_array_equal(overlay, rasters.heat_map(values, overlay.shape[1::-1]))
+
+
+def test_every_image_of_a_large_set_has_its_own_bias_in_the_ledger(tmp_path, monkeypatch):
+    monkeypatch.setattr(extract, "batch_size", lambda preprocessing, device="cpu": 8)  # so that batches hold 2
+    source = zoo.load("resnet20-fashion")
+    (tmp_path / "set").mkdir()
+    for place in range(5):
+        datasets.open_images("sample").open(place * 150).save(tmp_path / "set" / f"{place}.png")
+    (tmp_path / "set" / "broken.png").write_bytes(b"no image")
+    out = tmp_path / "out"
+    assert main(["saliency", str(tmp_path / "set"), "--method", "ledger", "--out", str(out)]) == 0
+    content = json.loads((out / "manifest.json").read_text())
+    biases = source.network.classifier.bias.tolist()
+    for image in {row["image"] for row in content["maps"]}:
+        rows = [row for row in content["maps"] if row["image"] == image]
+        assert rows[0]["bias"] == pytest.approx(biases[rows[0]["class_index"]], rel=1e-5)
+        assert sum(row["sum"] for row in rows) + rows[0]["bias"] == pytest.approx(rows[0]["score"], rel=1e-4)
+    assert len({row["image"] for row in content["maps"]}) == 5
+    assert [row["image"] for row in content["left_out"]] == ["broken.png"]
+
+
+def test_a_second_run_leaves_no_file_of_the_first_behind_and_touches_no_others(tiny_folder, tmp_path, capsys):
+    image, out = str(tiny_folder / "cat" / "0.png"), tmp_path / "out"
+    assert main(["saliency", image, "--taps", "branches", "--out", str(out)]) == 0
+    assert main(["saliency", image, "--out", str(out)]) == 0
+    rows = json.loads((out / "manifest.json").read_text())["maps"]
+    assert {str(path.relative_to(out)) for path in out.rglob("*.npy")} == {row["file"] for row in rows}
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("mine")
+    assert main(["saliency", image, "--out", str(tmp_path / "mine")]) == 2
+    assert "holds other things than maps" in capsys.readouterr().err
+    assert main(["saliency", str(tiny_folder), "--out", str(tiny_folder / "maps")]) == 2
+    assert "lies inside" in capsys.readouterr().err
+    assert not (tiny_folder / "maps").exists()
 
 
 @pytest.mark.parametrize(
@@ -608,6 +692,7 @@ def test_opacity_zero_writes_the_image_and_one_the_heat_map(tiny_folder, tmp_pat
         (["--colours", "Mauve"], "Inferno"),
         (["--opacity", "2"], "opacity"),
         (["--smooth", "3"], "smoothed"),
+        (["--smooth", "-3", "--method", "occlusion"], "smoothing is -3"),
         (["--precision", "fp8"], "fp8"),
     ],
 )

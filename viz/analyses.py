@@ -86,7 +86,9 @@ def framed(model: zoo.Model, image: Image.Image) -> Tensor:
 
 def faithfulness_job(model: zoo.Model, digest: str, image: Image.Image, maps: Sequence[saliency.SaliencyMaps]) -> Job:
     """How far to trust maps of one picture."""
-    made_of = [(found.method, found.targets, tuple(found.maps)) for found in maps]
+    made_of = [
+        (found.method, found.class_ids.tolist(), found.against_ids.tolist(), tuple(found.maps)) for found in maps
+    ]
     return jobs().get(
         f"faithfulness {model.key} {digest} {made_of}",
         lambda: faithfulness.judge_all(explainer(model.key, model), _pixels(model, image), maps),

@@ -31,7 +31,7 @@ _OVERLAYS = st.components.v2.component(
 .opacity { display: flex; align-items: center; gap: .6rem; margin-bottom: .8rem; }
 .opacity, figure { font: 14px var(--st-font); color: var(--st-text-color); }
 .opacity input { width: min(280px, 45vw); accent-color: var(--st-primary-color); }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(170px, 1fr)); gap: 14px; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 14px; }
 figure { margin: 0; max-width: 340px; }
 figcaption { margin-bottom: 4px; font-weight: 600; }
 .stack { position: relative; aspect-ratio: 1; overflow: hidden; }

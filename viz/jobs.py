@@ -27,6 +27,7 @@ class Job:
         self.error: BaseException | None = None
         self.began: float | None = None  # when the present kind of step began
         self._done_before = 0
+        self._reported: float | None = None  # when the last report came: until the next one nothing is known
         self._lock = threading.Lock()
         self._cancelled = threading.Event()
         self._ended = threading.Event()
@@ -63,7 +64,7 @@ class Job:
         before = self.progress
         if before is not None and (before.unit, before.total) != (progress.unit, progress.total):
             self.began, self._done_before = time.monotonic(), progress.done
-        self.progress = progress
+        self.progress, self._reported = progress, time.monotonic()
 
     def cancel(self) -> None:
         """Ask the task to stop at its next report; a waiting one ends at once."""
@@ -87,17 +88,20 @@ class Job:
 
     @property
     def pace(self) -> float | None:
-        """Units per second so far; None while there is none."""
-        if self.began is None or self.progress is None or self.progress.done <= self._done_before:
+        """Units per second up to the last report; None while there is none."""
+        if self.began is None or self._reported is None or self.progress is None:
             return None
-        return (self.progress.done - self._done_before) / max(time.monotonic() - self.began, 1e-9)
+        if self.progress.done <= self._done_before:
+            return None
+        return (self.progress.done - self._done_before) / max(self._reported - self.began, 1e-9)
 
     @property
     def seconds_left(self) -> float | None:
         """An estimate from the pace so far; None while there is none."""
         if self.progress is None or self.pace is None:
             return None
-        return (self.progress.total - self.progress.done) / self.pace
+        since = 0.0 if self._reported is None else time.monotonic() - self._reported
+        return max(0.0, (self.progress.total - self.progress.done) / self.pace - since)
 
 
 class Jobs:

@@ -47,7 +47,7 @@ def add(commands: Commands) -> None:
     )
     saliency.add_argument("--precision", default="fp32", metavar="X", help="fp32, bf16 or fp16 (default: %(default)s)")
     saliency.add_argument(
-        "--colours", metavar="NAME", help="of the overlays (default: Inferno, of branches Blue to red)"
+        "--colours", metavar="NAME", help="of the overlays (default: Inferno, of branches Blue, black, orange)"
     )
     saliency.add_argument("--opacity", type=float, default=0.5, metavar="X", help="0 is the image, 1 the heat map")
     saliency.add_argument("--one-scale", action="store_true", help="scale all maps of an image alike")
@@ -62,7 +62,7 @@ def _saliency(options: argparse.Namespace) -> None:
     from dataclasses import asdict
 
     from features import extract, files, rasters, saliency
-    from features.datasets import open_files
+    from features.datasets import need_outside, open_files
 
     drawing = saliency.Drawing(options.colours, options.opacity, options.one_scale)
     colours = (*rasters.RECTIFIED, *rasters.SIGNED)
@@ -70,6 +70,8 @@ def _saliency(options: argparse.Namespace) -> None:
         raise FeatureError(f"The colours are {options.colours!r}. Wanted one of {', '.join(colours)}.")
     if not 0 <= options.opacity <= 1:
         raise FeatureError(f"The opacity is {options.opacity}. Wanted a number from 0 (the image) to 1 (the heat map).")
+    for source in options.images:
+        need_outside(source, options.out)
     model = load(options)
     images = open_files(options.images)
     target = saliency.parse(options.target, model)
@@ -80,11 +82,13 @@ def _saliency(options: argparse.Namespace) -> None:
     size = max(1, extract.batch_size(model.spec.preprocessing) // 4)  # the graph is kept as well
     rows: list[dict[str, Any]] = []
     provenance: dict[str, Any] = {}
-    options.out.mkdir(parents=True, exist_ok=True)
+    left_out: list[dict[str, str]] = []
+    saliency.clear(options.out)
     with closing(extract.batches(images, model.spec.preprocessing, size)) as stream:
         for batch in stream:
             for rejected in batch.rejected:
                 print(f"left out: {rejected.reason}", file=sys.stderr)
+                left_out.append({"image": rejected.id, "reason": rejected.reason})
             if not len(batch.rows):
                 continue
             targets = [target] * len(batch.rows)
@@ -94,13 +98,21 @@ def _saliency(options: argparse.Namespace) -> None:
             seen = batch.pixels.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()  # (N, H, W, 3)
             pictures = {images.ids[row]: picture for row, picture in zip(batch.rows, seen, strict=True)}
             for name, content, row in saliency.exported(found, model, pictures, drawing):
-                (options.out / name).parent.mkdir(exist_ok=True)
+                (options.out / name).parent.mkdir(parents=True, exist_ok=True)
                 files.write_whole(options.out / name, content)
                 rows += [row] if row else []
             provenance = found.provenance
     if not rows:
         raise FeatureError(f"None of the {len(images)} images could be read.")
-    settings = {"drawing": asdict(drawing), "smooth": options.smooth, "seed": options.seed, "provenance": provenance}
+    settings = {
+        "target": options.target,
+        "taps": options.taps,
+        "drawing": asdict(drawing),
+        "smooth": options.smooth,
+        "seed": options.seed,
+        "left_out": left_out,
+        "provenance": provenance,
+    }
     files.write_whole(options.out / "manifest.json", saliency.manifest(rows, settings))
     for row in rows:
         if row["blank"] and not (row["blank"] == "negative" and row["signed"]):

@@ -15,7 +15,7 @@ from features.saliency.explainer import (
     SaliencyMaps,
     Tap,
 )
-from features.saliency.export import Drawing, blank, exported, manifest
+from features.saliency.export import Drawing, blank, clear, exported, limit_of, manifest
 from features.saliency.ledger import LEDGER, Ledger, ledger
 from features.saliency.methods import METHODS
 from features.saliency.targets import ClassTarget, StageTarget, Target, parse
@@ -42,9 +42,11 @@ __all__ = [
     "Tap",
     "Target",
     "blank",
+    "clear",
     "explain",
     "exported",
     "ledger",
+    "limit_of",
     "manifest",
     "parse",
 ]

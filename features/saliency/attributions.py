@@ -3,7 +3,8 @@
 import copy
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from features.engine.layers import Scale
+from features.errors import FeatureError
 from features.extract import finite
 from features.progress import Progress, Stopped, Task, threaded
 from features.saliency.explainer import Explainer, SaliencyMaps, Tap
@@ -68,6 +70,8 @@ def attribute(
     smooth: samples of noise to average over (Noise Tunnel, SmoothGrad), 0 for none; seed: of the noise.
     The network that Captum sets its hooks on is a copy, image by image.
     """
+    if smooth < 0:
+        raise FeatureError(f"The smoothing is {smooth}. Wanted a number of noisy copies, or 0 for none.")
     with torch.inference_mode(False), torch.no_grad():
         walk = explainer.walk(pixels, targets, {explainer.top(targets): False}, graph=False)
         network = _Scored(explainer, walk.score.stage)
@@ -79,7 +83,7 @@ def attribute(
             network.score = walk.score.take([row])
             network.report = partial(_tell, report, row, len(scaled))
             network.stopped = stopped
-            with _ONE, torch.inference_mode(False), warnings.catch_warnings():
+            with _turn(stopped), torch.inference_mode(False), warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "Setting (forward, )?backward hooks")
                 network.passes = 0
                 found.append(_call(network, scaled[row : row + 1], method, smooth, seed + row))
@@ -88,6 +92,18 @@ def attribute(
     found = yield from threaded(work, method)
     values = torch.cat([value.detach().float().sum(1) for value in found]) if found else scaled.sum(1)  # (N, H, W)
     return explainer.result(walk, {INPUT: explainer.to_host(finite(values, explainer.model))}, method)
+
+
+@contextmanager
+def _turn(stopped: threading.Event) -> Iterator[None]:
+    """One thread at a time; one whose task is closed while it waits goes away."""
+    while not _ONE.acquire(timeout=0.1):
+        if stopped.is_set():
+            raise Stopped
+    try:
+        yield
+    finally:
+        _ONE.release()
 
 
 def _tell(report: Callable[[Progress], None], row: int, total: int, passes: int) -> None:
@@ -123,6 +139,7 @@ class _Scored(nn.Module):
 
 
 def _call(network: _Scored, x: Tensor, method: str, smooth: int, seed: int) -> Tensor:
+    """One image's attribution: x (1, C, H, W), scaled -> (1, C, H, W)."""
     from captum import attr  # seconds to import, so only here
 
     side = min(x.shape[2:])

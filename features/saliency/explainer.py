@@ -49,6 +49,7 @@ class SaliencyMaps:
     class_ids, against_ids: (N,) int64, the explained class and the one it is compared with, -1 for none.
     logits: (N, K) float32, None if the network has no classifier or the explained number needs none.
     method: a name of METHODS or of attributions.ATTRIBUTIONS.
+    biases: (N,) float32, what of each score belongs to no place, where maps sum to the rest (the ledger); else None.
     """
 
     maps: dict[Tap, np.ndarray]
@@ -59,6 +60,7 @@ class SaliencyMaps:
     logits: np.ndarray | None
     method: str
     provenance: dict[str, Any]
+    biases: np.ndarray | None = None
 
     @property
     def probabilities(self) -> np.ndarray | None:
@@ -308,11 +310,11 @@ class Explainer:
         return found
 
     def to_host(self, values: Tensor) -> np.ndarray:
-        """One copy of a map to the CPU: float32, or in half precision scaled to its maximum, since it holds no more."""
+        """One copy of maps (N, ..., H, W) to the CPU: float32, or in half precision float16, each scaled to its top."""
         if self.precision == "fp32" or values.device.type == "cpu":
             return values.float().cpu().numpy()
-        size = values.abs().amax().clamp_min(torch.finfo(torch.float32).tiny)
-        return (values / size).half().cpu().numpy().astype(np.float32) * float(size)
+        size = values.abs().amax((-2, -1), keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
+        return (values / size).half().cpu().numpy().astype(np.float32) * size.float().cpu().numpy()
 
 
 def _maps_of(step: Step, gradient: Tensor, taps: Sequence[Tap], weights: Weights) -> dict[Tap, Tensor]:

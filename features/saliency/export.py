@@ -5,17 +5,20 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 
 from features import rasters
+from features.errors import FeatureError
+from features.saliency.attributions import INPUT
 from features.saliency.explainer import BRANCH, OUTPUT, SHORTCUT, SUM, SaliencyMaps, Tap
 from features.saliency.ledger import LEDGER
 from features.zoo import Model
 
-MANIFEST = "manifest.json"
+MANIFEST, INPUT_PICTURE = "manifest.json", "input.png"
+PIXELS_SHOWN = 0.995
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,12 @@ def exported(
     for row, (image, picture) in enumerate(images.items()):
         folder = f"{_plain(image)}/"
         large = rasters.magnify(picture, drawing.side)
-        yield f"{folder}input.png", rasters.png(large), None
+        yield f"{folder}{INPUT_PICTURE}", rasters.png(large), None
         colours = drawing.colours_of(tuple(found.maps))
         values_of = {tap: values[row] for tap, values in found.maps.items()}
         for tap, values in values_of.items():
-            beside = [other for key, other in values_of.items() if drawing.one_scale or _together(tap, key)]
-            limit = max(rasters.limit_of(other, colours in rasters.SIGNED) for other in beside)
+            beside = [pair for pair in values_of.items() if drawing.one_scale or _together(tap, pair[0])]
+            limit = max(limit_of(key, other, colours in rasters.SIGNED) for key, other in beside)
             name = f"{folder}{found.method}-{tap.name}" + (f"-{tap.part}" if tap.part != OUTPUT else "")
             heat = rasters.heat_map(values, large.shape[1::-1], colours, limit)
             yield f"{name}.png", rasters.png(rasters.overlay(large, heat, drawing.opacity)), None
@@ -67,6 +70,16 @@ def exported(
                     "signed": colours in rasters.SIGNED,
                 },
             )
+
+
+def limit_of(tap: Tap, values: np.ndarray, signed: bool) -> float:
+    """What a map's colours end at: its extreme, but for maps of the input's pixels, where a few hide all others, the
+    value that one pixel in two hundred exceeds.
+    """
+    if tap != INPUT:
+        return rasters.limit_of(values, signed)
+    sizes = np.abs(values) if signed else values.clip(min=0)
+    return float(np.quantile(sizes, PIXELS_SHOWN)) or rasters.limit_of(values, signed)
 
 
 def _together(one: Tap, other: Tap) -> bool:
@@ -86,6 +99,7 @@ def _row(found: SaliencyMaps, model: Model, row: int, image: str, tap: Tap, valu
         "against_name": None if against < 0 else model.spec.class_name(against),
         "target": found.targets[row],
         "score": float(found.scores[row]),
+        **({} if found.biases is None else {"bias": float(found.biases[row])}),
         "method": found.method,
         "shape": list(values.shape),
         "minimum": float(values.min()),
@@ -103,6 +117,26 @@ def blank(values: np.ndarray) -> str | None:
     if values.max() <= 0:
         return "negative"
     return "constant" if values.size > 1 and values.min() == values.max() else None
+
+
+def clear(folder: Path) -> None:
+    """Take the files of an earlier run out of a folder, so that none is left that the new manifest does not name.
+
+    Raises FeatureError if there are other things in it.
+    """
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    try:
+        names = [row["file"] for row in json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["maps"]]
+        old = [folder / name for name in names if not PurePath(name).is_absolute() and ".." not in PurePath(name).parts]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FeatureError(f"{folder} holds other things than maps. Choose a new or an empty folder.") from error
+    (folder / MANIFEST).unlink()
+    for file in old:
+        for left in (file, file.with_suffix(".png"), file.parent / INPUT_PICTURE):
+            left.unlink(missing_ok=True)
+        if file.parent != folder and file.parent.is_dir() and not any(file.parent.iterdir()):
+            file.parent.rmdir()
 
 
 def manifest(rows: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> bytes:

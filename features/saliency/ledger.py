@@ -46,7 +46,8 @@ class Ledger:
             against_ids=self.against_ids,
             logits=None,
             method=LEDGER,
-            provenance={**self.provenance, "biases": self.biases.tolist()},
+            provenance=self.provenance,
+            biases=self.biases,
         )
 
 

@@ -48,7 +48,8 @@ def gradcam_plus_plus(a: Tensor, g: Tensor) -> Tensor:
 
     alpha = g^2 / (2 g^2 + g^3 sum(A)) = 1 / (2 + g sum(A)), and 0 where g or the denominator is 0, as in the paper;
     weights = sum over space of alpha relu(g). Cancelled, nothing is squared that could underflow, and no epsilon is
-    needed that would swamp small gradients.
+    needed that would swamp small gradients. Being of exp(logit), the formula is not homogeneous in g: logits times a
+    constant give another map, as exact as the first (tested from 1e-4 to 1e4).
     """
     denominator = 2 + g * a.sum((2, 3), keepdim=True)  # (N, C, H, W)
     alpha = torch.where((g != 0) & (denominator != 0), 1 / denominator, torch.zeros_like(g))

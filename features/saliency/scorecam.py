@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from features.errors import FeatureError
 from features.progress import Progress, Task
-from features.saliency.explainer import Explainer, SaliencyMaps, Tap
+from features.saliency.explainer import OUTPUT, Explainer, SaliencyMaps, Tap
 from features.saliency.methods import SCORECAM, combined
 from features.saliency.targets import Score, Target
 
@@ -22,8 +23,11 @@ def score_maps(
     Each channel, enlarged bilinearly to the image and scaled to [0, 1] (0 if it is constant), covers the image with the
     mean colour; its weight is the softmax over channels of how far the score then lies above the mean colour's own.
     One forward pass a channel: thousands for a late stage. taps: outputs; None is the explained stage alone.
+    Raises FeatureError as Explainer.maps, and for parts of blocks.
     """
     chosen = explainer.choose(taps if taps is not None else explainer.taps_of(targets)[-1:], targets)
+    if any(tap.part != OUTPUT for tap in chosen):
+        raise FeatureError("Score-CAM is of outputs, through which it shows the image. Take the taps stages or blocks.")
     with torch.inference_mode(False), torch.no_grad():
         walk = explainer.walk(pixels, targets, {explainer.place(tap): False for tap in chosen}, graph=False)
         outputs = {step.name: step.output.float() for step in walk.steps}

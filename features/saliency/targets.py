@@ -174,6 +174,8 @@ def parse(text: str, model: Model) -> Target:
         if text.startswith(VERSUS, place):
             sides = _class_id(text[:place], model), _class_id(text[place + len(VERSUS) :], model)
             if sides[0] != () and sides[1] not in ((), (None,)):
+                if sides[0] == sides[1]:
+                    raise FeatureError(f"The target {text!r} sets a class against itself. Name two different ones.")
                 return ClassTarget(*sides[0], *sides[1])
     raise FeatureError(
         f"The target is {text!r}. Wanted 'predicted', a class by its name or its number from 0 to "

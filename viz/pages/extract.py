@@ -70,7 +70,7 @@ def _settings(model: zoo.Model) -> tuple[Reading, str]:
         )
         format = st.segmented_control(
             "Format", store.FORMATS, default=store.PARQUET, key="format", bind="query-params", required=True,
-            help=FORMAT_HELP,
+            help=FORMAT_HELP, wrap=True,
         )  # fmt: skip
         with st.popover("Settings", icon=":material/tune:"):
             precision = st.segmented_control(
@@ -103,7 +103,8 @@ def _folder(plan: Manifest) -> Path:
         key="out",
         bind="query-params",
         placeholder="kept by the server until it ends",
-        help="On the machine that runs the app. A run that was stopped goes on there.",
+        help="On the machine that runs the app. A run that was stopped goes on there with the first part that is not "
+        "finished (a part has up to 25,000 images, fewer where features are wide).",
     )
     if kept.strip():
         return widgets.new_folder(kept)

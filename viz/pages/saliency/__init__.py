@@ -43,5 +43,5 @@ def render() -> None:
             return
         shown = show(view, asked, predicted)
         draw(asked, explained.targets[0], view, shown)
-        if view in (STAGE, METHOD) and isinstance(asked.target, ClassTarget):
-            prove(asked, shown.maps)
+        if view in (STAGE, METHOD, CLASS) and isinstance(asked.target, ClassTarget):
+            prove(asked, [found for _, found in shown.maps])

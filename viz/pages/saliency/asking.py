@@ -7,6 +7,7 @@ import numpy as np
 import streamlit as st
 
 from features import rasters, saliency, zoo
+from features.errors import FeatureError
 from features.saliency import METHODS, ClassTarget, SaliencyMaps, StageTarget, Tap
 from viz import analyses, widgets
 from viz.choosing import Chosen, chosen_of
@@ -73,6 +74,9 @@ def choose_target(model: zoo.Model, chosen: Chosen, predicted: SaliencyMaps) -> 
     if other == RUNNER_UP and predicted.logits is not None:
         explained = int(predicted.class_ids[0]) if class_id is None else class_id
         against = next(int(index) for index in np.argsort(-predicted.logits[0]) if index != explained)
+    explained = int(predicted.class_ids[0]) if class_id is None else class_id
+    if against == explained:
+        raise FeatureError(f"{numbered[explained]} cannot be set against itself. Choose another class.")
     return of_class(model, chosen, class_id, against)
 
 

@@ -2,13 +2,18 @@
 
 import io
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import streamlit as st
+from PIL import Image
 
-from features import rasters, saliency
+from features import rasters, saliency, zoo
 from features.saliency import SaliencyMaps
 from viz import widgets
+from viz.choosing import Chosen
 from viz.components import Overlay, overlays
 from viz.pages.saliency.asking import Asked
 from viz.pages.saliency.views import NETWORK, Shown, Tile, title
@@ -19,7 +24,7 @@ SIDE, SMALL_SIDE, OPACITY = 448, 160, 0.55
 def draw(asked: Asked, target: str, view: str, shown: Shown) -> None:
     model, chosen = asked.model, asked.chosen
     st.subheader(f"{title(view, shown)} for {widgets.escape(target)}" if view != NETWORK else "Grad-CAM by network")
-    left, middle, right = st.columns(3)
+    left, middle, right = st.columns(3, vertical_alignment="bottom")
     with left:
         signed = st.segmented_control(
             "Show", ("what speaks for it", "for and against"), default="for and against" if shown.signed else
@@ -30,38 +35,64 @@ def draw(asked: Asked, target: str, view: str, shown: Shown) -> None:
         colours = st.selectbox("Colours", options, key="signed colours" if signed else "colours", bind="query-params")
     with right:
         one_scale = st.toggle("One colour scale for all", value=shown.one_scale, key=f"scale {view}")
-    visible = rasters.magnify(model.spec.preprocessing.visible(chosen.picture), SMALL_SIDE if shown.small else SIDE)
-    base = rasters.data_uri(rasters.jpeg(visible, 92) if shown.small else rasters.png(visible))
+    seen = {one.key: _seen(one, chosen, shown.small) for one in (model, *(tile.model or model for tile in shown.tiles))}
     crop = model.spec.preprocessing.crop
-    tiles = (
-        [] if shown.columns else [Overlay("network input", f"{crop} px, as the network gets it", base, "", chosen.name)]
-    )
+    note = f"{crop} px, as the network gets it"
+    tiles = [] if shown.columns else [Overlay("network input", note, seen[model.key].file, "", chosen.name)]
     for tile in shown.tiles:
         beside = [other for other in shown.tiles if one_scale or other is tile or (tile.row and other.row == tile.row)]
-        limit = max(rasters.limit_of(other.values, signed) for other in beside)
-        heat = rasters.heat_map(tile.values, visible.shape[1::-1], colours, limit)
+        limit = max(saliency.limit_of(other.tap, other.values, signed) for other in beside)
+        base = seen[(tile.model or model).key]
+        heat = rasters.heat_map(tile.values, base.pixels.shape[1::-1], colours, limit)
         file = rasters.jpeg(heat, 90) if shown.small else rasters.png(heat)
         alt = f"{tile.title} for {target} over {chosen.name}"
-        tiles.append(Overlay(tile.title, _describe(tile, signed), base, rasters.data_uri(file), alt))
+        tiles.append(Overlay(tile.title, _describe(tile, signed), base.file, rasters.data_uri(file), alt))
+    _scale(colours, signed)
     opacity = lay_over(tiles, "overlays", shown.columns)
     each = "row" if shown.columns else "map"
     scale = "All maps share one scale" if one_scale else f"Each {each} is scaled to its own extreme"
     how = (
-        "One end of the colours speaks for the target, the other against it, the middle is zero."
+        "{1} speaks for the target, {0} against it, the middle is zero.".format(
+            *rasters.SIGNED_ENDS[colours]
+        ).capitalize()
         if signed
         else "Bright: raising this there raises the score; zero and below is dark."
     )
+    if any(tile.tap == saliency.INPUT for tile in shown.tiles):
+        how += " Of pixel maps the strongest half per cent is cut off, which would hide all else."
     st.caption(widgets.escape(f"{shown.reading} {how} {scale}; the raw range stands under each."))
     if shown.maps:
         drawing = saliency.Drawing(colours, opacity, one_scale)
         st.download_button(
             "Download overlays, raw maps and manifest",
-            lambda: _archive(asked, shown.maps, drawing),
+            lambda: archive({chosen.name: chosen.picture}, shown.maps, drawing, {"pixels_sha256": chosen.digest}),
             file_name=f"saliency-{model.spec.name}-{chosen.digest[:8]}.zip",
             mime="application/zip",
             icon=":material/download:",
             on_click="ignore",
         )
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What a network sees of a picture, large enough to look at: (H, W, 3) uint8, and as a link."""
+
+    pixels: np.ndarray
+    file: str
+
+
+def _seen(model: zoo.Model, chosen: Chosen, small: bool) -> _Seen:
+    pixels = rasters.magnify(model.spec.preprocessing.visible(chosen.picture), SMALL_SIDE if small else SIDE)
+    return _Seen(pixels, rasters.data_uri(rasters.jpeg(pixels, 92) if small else rasters.png(pixels)))
+
+
+def _scale(colours: str, signed: bool) -> None:
+    """The colours as a bar, with what its ends mean."""
+    low, high = ("against it", "for it") if signed else ("nothing", "much")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(low, width="content")
+        st.image(rasters.colour_bar(colours), width=220)
+        st.caption(high, width="content")
 
 
 def lay_over(tiles: Sequence[Overlay], key: str, columns: int = 0) -> float:
@@ -94,28 +125,30 @@ def _describe(tile: Tile, signed: bool) -> str:
             return f"{text}. Blank: it is zero everywhere."
         case "negative" if not signed:
             return f"{text}. Blank: everything here speaks against it. Show for and against to see it."
-        case "constant":
+        case "constant" | "negative" if tile.values.min() == tile.values.max():
             return f"{text}. The same everywhere."
     return text
 
 
-def _archive(asked: Asked, maps: Sequence[SaliencyMaps], drawing: saliency.Drawing) -> bytes:
-    visible = asked.model.spec.preprocessing.visible(asked.chosen.picture)
+def archive(
+    chosen: Mapping[str, Image.Image],
+    maps: Sequence[tuple[zoo.Model, SaliencyMaps]],
+    drawing: saliency.Drawing,
+    settings: Mapping[str, Any],
+) -> bytes:
+    """Overlays, raw maps and their manifest as a zip. chosen: name -> picture, in the order of the maps."""
     buffer, rows = io.BytesIO(), []
     written = set()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for folder, found in _named(maps):
-            for name, content, row in saliency.exported(found, asked.model, {asked.chosen.name: visible}, drawing):
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
+        for number, (model, found) in enumerate(maps):
+            # A folder each where there are several, since their files may have the same names.
+            folder = f"{number}-{model.spec.name}/" if len(maps) > 1 else ""
+            visible = {name: model.spec.preprocessing.visible(picture) for name, picture in chosen.items()}
+            for name, content, row in saliency.exported(found, model, visible, drawing):
                 if (place := folder + name) not in written:
                     written.add(place)
-                    archive.writestr(place, content)
+                    file.writestr(place, content)
                 rows += [row | {"file": place, "weights_sha256": found.provenance["weights_sha256"]}] if row else []
-        settings = {"pixels_sha256": asked.chosen.digest, "provenance": [found.provenance for found in maps]}
-        archive.writestr("manifest.json", saliency.manifest(rows, settings))
+        made = {**settings, "provenance": [found.provenance for _, found in maps]}
+        file.writestr("manifest.json", saliency.manifest(rows, made))
     return buffer.getvalue()
-
-
-def _named(maps: Sequence[SaliencyMaps]) -> Iterator[tuple[str, SaliencyMaps]]:
-    """Maps with a folder each where there are several, since their files may have the same names."""
-    for number, found in enumerate(maps):
-        yield (f"{number}-{found.provenance['model']}/" if len(maps) > 1 else ""), found

@@ -3,11 +3,11 @@
 import numpy as np
 import streamlit as st
 
-from features import labels, rasters, zoo
+from features import extract, labels, rasters, saliency, zoo
 from viz import analyses, widgets
 from viz.components import Overlay
 from viz.pages.saliency.asking import class_names, numbered_classes
-from viz.pages.saliency.drawing import SMALL_SIDE, lay_over
+from viz.pages.saliency.drawing import SMALL_SIDE, archive, lay_over
 
 GALLERY_SIZE = 24
 
@@ -26,7 +26,7 @@ def gallery(model: zoo.Model) -> None:
     with middle:
         low, high = st.slider("Confidence", 0.0, 1.0, (0.0, 1.0), 0.01, key="confidence")
     with right:
-        only = st.toggle("Errors only", key="errors", bind="query-params", disabled=truth is None)
+        only = st.toggle("Errors only", key="errors", bind="query-params", disabled=truth is None) and truth is not None
     keep = (features.confidences >= low) & (features.confidences <= high)
     if kind != "all":
         index = numbered.index(kind)
@@ -35,7 +35,10 @@ def gallery(model: zoo.Model) -> None:
         keep &= wrong
     order = np.flatnonzero(keep)
     order = order[np.lexsort((-features.confidences[order], ~wrong[order]))]  # errors first, the surest of them first
-    st.caption(f"{len(order):,} of {len(features):,} images, {int(wrong[order].sum()):,} of them errors.")
+    errors = "their labels are not the network's classes, so errors cannot be told"
+    if truth is not None:
+        errors = f"{int(wrong[order].sum()):,} of them errors"
+    st.caption(f"{len(order):,} of {len(features):,} images, {errors}.")
     if not len(order):
         return
     pages = -(-len(order) // GALLERY_SIZE)
@@ -53,6 +56,15 @@ def gallery(model: zoo.Model) -> None:
         base = rasters.data_uri(rasters.jpeg(visible, 92))
         tiles.append(Overlay(title, f"number {place}{label}", base, rasters.data_uri(file), images.ids[place]))
     lay_over(tiles, "gallery")
+    st.download_button(
+        "Download these overlays, raw maps and manifest",
+        lambda: archive(
+            dict(zip((images.ids[place] for place in places), extract.pictures(images, places), strict=True)),
+            [(model, maps)], saliency.Drawing(), {"images": images.name, "images_digest": images.digest},
+        ),
+        file_name=f"saliency-{model.spec.name}-gallery.zip", mime="application/zip", icon=":material/download:",
+        on_click="ignore",
+    )  # fmt: skip
     st.caption(
         "The last stage's map for each image's predicted class, errors (✗) first, the surest of them first. Type an "
         "image's number above to look at it closely."

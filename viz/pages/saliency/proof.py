@@ -23,6 +23,8 @@ def prove(asked: Asked, maps: Sequence[SaliencyMaps]) -> None:
             "insertion": trial.curves.insertion_auc[0],
             "drop": trial.drop[0],
             "seen through it": trial.seen[0],
+            "infidelity": trial.infidelity[0],
+            "sensitivity": trial.sensitivity[0],
         }
         for trial in trials
     ]
@@ -31,6 +33,10 @@ def prove(asked: Asked, maps: Sequence[SaliencyMaps]) -> None:
         "insertion": st.column_config.NumberColumn("insertion AUC", format="%.3f", help="Large is good."),
         "drop": st.column_config.NumberColumn("drop", format="percent", help="Of the probability, relative to it."),
         "seen through it": st.column_config.NumberColumn("probability through the map", format="percent"),
+        "infidelity": st.column_config.NumberColumn(format="%.3g", help="Of captum's, small is good: how badly the "
+            "map foretells what noise on the input does to the probability."),
+        "sensitivity": st.column_config.NumberColumn(format="%.3g", help="Of captum's, small is good: how much the map "
+            "changes when the input hardly does. Only of methods that take a moment."),
     })  # fmt: skip
     first = trials[0]
     names = [f"{row['map']}, {row['of']}" for row in rows]

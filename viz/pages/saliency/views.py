@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from features import catalogue, saliency
+from features import catalogue, saliency, zoo
 from features.errors import FeatureError
 from features.saliency import BRANCH, INPUT, SHORTCUT, SUM, ClassTarget, SaliencyMaps, Tap
 from viz import analyses, widgets
@@ -17,25 +17,33 @@ STAGE, METHOD, CLASS, NETWORK, BLOCK, LEDGER, TIMELINE = (
 )  # fmt: skip
 
 
+SIGNED_METHODS = ("integrated-gradients", "guided-gradcam")  # half of what they say is below zero
+
+
 @dataclass(frozen=True, eq=False)
 class Tile:
-    """A map (H, W) with what stands above and below it; tiles of one row share their scale."""
+    """A map (H, W) with what stands above and below it; tiles of one row share their scale.
+
+    tap: where it was taken. model: the network that it is of, None for the chosen one.
+    """
 
     title: str
     values: np.ndarray
+    tap: Tap
     note: str = ""
     row: str = ""
+    model: zoo.Model | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """What a view shows: tiles, the maps that they are of (to download), and how to read them.
+    """What a view shows: tiles, the maps that they are of (to download) with their networks, and how to read them.
 
     one_scale: whether the tiles are worth comparing in size. signed: whether what speaks against is half of the story.
     """
 
     tiles: list[Tile]
-    maps: list[SaliencyMaps]
+    maps: list[tuple[zoo.Model, SaliencyMaps]]
     reading: str
     one_scale: bool = False
     signed: bool = False
@@ -65,9 +73,10 @@ def _stages(asked: Asked) -> Shown:
         "At the last stage Grad-CAM, HiResCAM and XGrad-CAM are the same map, because global average pooling makes the "
         "gradient equal at every place. " if method in ("gradcam", "hirescam", "xgradcam", "cam") else ""
     )  # fmt: skip
-    tiles = [Tile(tap.name, values[0]) for tap, values in found.maps.items()]
+    tiles = [Tile(tap.name, values[0], tap) for tap, values in found.maps.items()]
     early = "Early stages have fine resolution and mix evidence for many classes. " if len(tiles) > 1 else ""
-    return Shown(tiles, [found], f"{about.title}: {about.reading} {same}{early}Source: {about.source}.")
+    reading = f"{about.title}: {about.reading} {same}{early}Source: {about.source}."
+    return Shown(tiles, [(asked.model, found)], reading, signed=method in SIGNED_METHODS)
 
 
 def _methods(asked: Asked) -> Shown:
@@ -89,8 +98,8 @@ def _methods(asked: Asked) -> Shown:
             st.info(f"{ABOUT[method].title} is shown of {names[-1]}.")
         found = asked.maps(method, None if whole else [Tap(stage)])
         tap, values = list(found.maps.items())[-1]
-        tiles.append(Tile(ABOUT[method].title, values[0], "of the input" if tap == INPUT else f"of {tap.name}"))
-        maps.append(found)
+        tiles.append(Tile(ABOUT[method].title, values[0], tap, "of the input" if tap == INPUT else f"of {tap.name}"))
+        maps.append((asked.model, found))
     return Shown(
         tiles,
         maps,
@@ -116,8 +125,10 @@ def _classes(asked: Asked, predicted: SaliencyMaps) -> Shown:
     if not picked:
         raise FeatureError("No class is chosen. Choose at least one.")
     maps = [of_class(asked.model, asked.chosen, numbered.index(name)).maps("gradcam", [Tap(stage)]) for name in picked]
-    tiles = [Tile(found.targets[0], found.maps[Tap(stage)][0], f"logit {found.scores[0]:.3g}") for found in maps]
-    return Shown(tiles, maps, f"Grad-CAM of {stage} for each class, on one scale: brighter is more.", one_scale=True)
+    tap = Tap(stage)
+    tiles = [Tile(found.targets[0], found.maps[tap][0], tap, f"logit {found.scores[0]:.3g}") for found in maps]
+    reading = f"Grad-CAM of {stage} for each class, on one scale: brighter is more."
+    return Shown(tiles, [(asked.model, found) for found in maps], reading, one_scale=True)
 
 
 def _networks(asked: Asked) -> Shown:
@@ -135,12 +146,13 @@ def _networks(asked: Asked) -> Shown:
         tap = Tap(stages[max(place, -len(stages))])
         # Classes of different networks need not be the same: each is asked for what it predicts itself.
         found = of_class(model, asked.chosen).maps("gradcam", [tap])
-        tiles.append(Tile(model.spec.name, found.maps[tap][0], f"{tap.name} for {found.targets[0]}"))
-        maps.append(found)
+        note = f"{tap.name} for {found.targets[0]}"
+        tiles.append(Tile(model.spec.name, found.maps[tap][0], tap, note, model=model))
+        maps.append((model, found))
     return Shown(
         tiles,
         maps,
-        "Grad-CAM of each network for the class that it predicts itself, over what the chosen network sees. Logits of "
+        "Grad-CAM of each network for the class that it predicts itself, over what that network sees. Logits of "
         "different networks have different sizes, so each map has its own scale unless you choose one for all.",
     )
 
@@ -152,10 +164,12 @@ def _branches(asked: Asked) -> Shown:
     values = {part: found.maps[Tap(block, part)][0] for part in (SUM, BRANCH, SHORTCUT)}
     size = {part: float(np.abs(values[part]).sum()) for part in (BRANCH, SHORTCUT)}
     share = size[BRANCH] / (size[BRANCH] + size[SHORTCUT]) if any(size.values()) else 0.0
-    tiles = [Tile(part, values[part], f"sum {values[part].sum():+.3g}") for part in (BRANCH, SHORTCUT, SUM)]
+    tiles = [
+        Tile(part, values[part], Tap(block, part), f"sum {values[part].sum():+.3g}") for part in (BRANCH, SHORTCUT, SUM)
+    ]
     return Shown(
         tiles,
-        [found],
+        [(asked.model, found)],
         f"HiResCAM of what {block} adds (branch), of what it is handed (shortcut) and of both before the ReLU, with "
         f"one gradient and one colour scale: branch + shortcut = sum everywhere. Of all absolute values {share:.0%} "
         "are the branch's. Shares of different blocks do not add up to anything: only those of the last stage do, in "
@@ -175,12 +189,14 @@ def _ledger(asked: Asked) -> Shown:
     total = "logit" if asked.target.against is None else "difference of logits"
     widgets.chart(figures.ledger(found.terms, found.values[0], bias, logit, found.targets[0], total), "ledger")
     tiles = [
-        Tile(term if term == SHORTCUT else f"branch {term}", found.maps[0, place], f"{found.values[0, place]:+.3g}")
-        for place, term in enumerate(found.terms)
+        Tile(
+            term if term == SHORTCUT else f"branch {term}", found.maps[0, place], tap, f"{found.values[0, place]:+.3g}"
+        )
+        for place, (term, tap) in enumerate(zip(found.terms, found.as_maps().maps, strict=True))
     ]
     return Shown(
         tiles,
-        [found.as_maps()],
+        [(asked.model, found.as_maps())],
         "After the last stage only pooling and a linear layer follow, and its shortcuts hand on what lies below. So "
         "the logit without its bias is exactly the sum of the stage's shortcut and of every branch, each after the "
         "ReLUs above it as they are for this image. The maps sum to the numbers. No gradient is used.",
@@ -196,13 +212,13 @@ def _timeline(asked: Asked) -> Shown:
              for part in (BRANCH, SHORTCUT)}  # fmt: skip
     widgets.chart(figures.shares(blocks, sizes[BRANCH], sizes[SHORTCUT]), "timeline")
     tiles = [
-        Tile(f"{name} {part}", found.maps[Tap(name, part)][0], row=name)
+        Tile(f"{name} {part}", found.maps[Tap(name, part)][0], Tap(name, part), row=name)
         for name in blocks
         for part in (BRANCH, SHORTCUT, SUM)
     ]
     return Shown(
         tiles,
-        [found],
+        [(asked.model, found)],
         "One row a block, from the image to the logit: HiResCAM of the branch, of the shortcut and of their sum. "
         "Within a row branch + shortcut = sum. Rows are not stacked or summed, because a later block sees what earlier "
         "ones made: across blocks only the last stage is additive, which the ledger shows.",
@@ -214,5 +230,5 @@ def _timeline(asked: Asked) -> Shown:
 
 def title(view: str, shown: Shown) -> str:
     if view == STAGE:
-        return f"{ABOUT[shown.maps[0].method].title}"
+        return f"{ABOUT[shown.maps[0][1].method].title}"
     return view.capitalize()
