@@ -1,8 +1,12 @@
 """Branch statistics against hand-made blocks and a plain loop over torchvision's own modules."""
 
+import hashlib
+import json
 from collections import OrderedDict
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torchvision
@@ -10,8 +14,10 @@ from PIL import Image
 from torch import nn
 
 from features import architecture, catalogue, extract, network, residual, zoo
-from features.datasets import ImageSet
+from features.__main__ import main
+from features.datasets import ImageSet, open_images
 from features.errors import DatasetError, FeatureError
+from features.evaluate import evaluate
 from features.images import Preprocessing
 from features.progress import finish
 
@@ -106,11 +112,13 @@ def test_a_channel_that_is_alive_in_one_image_of_one_batch_is_not_dead(monkeypat
     assert found.negative.tolist() == [pytest.approx(2 / 3)]
 
 
-def plain_loop(source, batch):
-    """(N, B) ratios and cosines, (B,) negative shares and dead channels, one image and one value at a time."""
-    x = source.maxpool(source.relu(source.bn1(source.conv1(batch))))
-    ratios, cosines, negative, dead = [], [], [], []
-    for stage in (source.layer1, source.layer2, source.layer3, source.layer4):
+def plain_loop(source, x, stages):
+    """(N, B) ratios and cosines, and per block negative share, dead channels, variances and effective rank.
+
+    One image and one value at a time; x: (N, C, H, W), the first block's input.
+    """
+    ratios, cosines, negative, dead, variances, ranks = [], [], [], [], [], []
+    for stage in stages:
         for block in stage:
             shortcut = x.clone() if block.downsample is None else block.downsample(x.clone()).clone()
             branch = block.bn2(block.conv2(torch.relu(block.bn1(block.conv1(x.clone()))))).clone()
@@ -125,27 +133,250 @@ def plain_loop(source, batch):
                 ]
             )
             negative.append(float((total < 0).double().mean()))
+            variances.append(
+                [float(part.double().var((0, 2, 3), correction=0).mean()) for part in (shortcut, branch, total)]
+            )
             x = block(x.clone())
             dead.append(sum(not x[:, channel].any() for channel in range(x.shape[1])))
-    return np.array(ratios).T, np.array(cosines).T, np.array(negative), np.array(dead)
+            spectrum = np.linalg.eigvalsh(np.cov(x.mean((2, 3)).double().numpy().T))
+            ranks.append(spectrum.sum() ** 2 / (spectrum**2).sum())
+    return tuple(np.array(values) for values in (ratios, cosines, negative, dead, variances, ranks))
 
 
-@pytest.mark.parametrize("kind", ["BasicBlock", "Bottleneck"])
-def test_statistics_equal_a_plain_loop_over_torchvisions_own_modules(kind, randomised):
-    block = getattr(torchvision.models.resnet, kind)
-    blocks = (2, 2, 2, 2) if kind == "BasicBlock" else (1, 2, 1, 1)
-    source = randomised(torchvision.models.ResNet(block, list(blocks), num_classes=5)).eval()
-    shape = architecture.imagenet("basic" if kind == "BasicBlock" else "bottleneck", blocks, classes=5)
+def agree(found, wanted):
+    ratios, cosines, negative, dead, variances, ranks = wanted
+    np.testing.assert_allclose(found.ratios, ratios.T, rtol=1e-4)
+    np.testing.assert_allclose(found.cosines, cosines.T, atol=1e-5)
+    np.testing.assert_allclose(found.negative, negative, atol=1e-4)
+    np.testing.assert_array_equal(found.dead, dead)
+    table = residual.blocks(found)
+    for place, part in enumerate(("shortcut", "branch", "sum")):
+        np.testing.assert_allclose(table[f"{part}_variance"], variances[:, place], rtol=1e-4)
+    np.testing.assert_allclose(table["branch_share"], variances[:, 1] / variances[:, :2].sum(1), rtol=1e-4)
+    np.testing.assert_allclose(
+        table["covariance"], (variances[:, 2] - variances[:, :2].sum(1)) / 2, rtol=1e-3, atol=1e-4
+    )
+    np.testing.assert_allclose(table["effective_rank"], ranks, rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
+def test_statistics_equal_a_plain_loop_over_torchvisions_own_modules(name, randomised):
+    source = randomised(getattr(torchvision.models, name)(num_classes=5)).eval()
+    blocks = (2, 2, 2, 2) if name == "resnet18" else (3, 4, 6, 3)
+    shape = architecture.imagenet("basic" if name == "resnet18" else "bottleneck", blocks, classes=5)
     model = model_of(network.freeze(network.canonical(source)), shape, 40)
     images = noise(3, 40)
     with torch.no_grad():
         batch = torch.stack([model.spec.preprocessing(images.open(index)) for index in range(3)])
-        ratios, cosines, negative, dead = plain_loop(source, batch)
+        x = source.maxpool(source.relu(source.bn1(source.conv1(batch))))
+        wanted = plain_loop(source, x, (source.layer1, source.layer2, source.layer3, source.layer4))
+    agree(finish(residual.statistics(model, images)), wanted)
+
+
+class CifarBlock(nn.Module):
+    """A block of He et al. 2015, section 4.2, written again."""
+
+    def __init__(self, ours):
+        super().__init__()
+        self.conv1, self.bn1, self.conv2, self.bn2 = (getattr(ours.branch, n) for n in ("conv1", "bn1", "conv2", "bn2"))
+        self.grows = self.conv1.stride[0] == 2
+        self.downsample = self.halved if self.grows else None
+
+    def halved(self, x):
+        channels = x.shape[1] // 2
+        return nn.functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, channels, channels))
+
+    def forward(self, x):
+        shortcut = self.halved(x) if self.grows else x
+        return torch.relu(self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x))))) + shortcut)
+
+
+def test_statistics_of_a_cifar_network_equal_a_plain_loop(tiny_model, tiny_images):
+    net = tiny_model.network
+    with torch.no_grad():
+        batch = torch.stack([tiny_model.spec.preprocessing(tiny_images.open(index)) for index in range(12)])
+        x = torch.relu(net.stem.bn1(net.stem.conv1(batch)))
+        wanted = plain_loop(None, x, [[CifarBlock(block)] for _, block in net.blocks()])
+    agree(finish(residual.statistics(tiny_model, tiny_images)), wanted)
+
+
+# --- closed forms -----------------------------------------------------------------------------------------------------
+
+
+def gaussian(n_images, side=4, seed=0):
+    """Pictures whose values are drawn from a normal distribution, independently in each channel."""
+    drawn = np.random.default_rng(seed).normal(127.5, 25, (n_images, side, side, 3))
+    values = np.clip(np.rint(drawn), 0, 255).astype(np.uint8)
+    ids = tuple(f"{index}.png" for index in range(n_images))
+    return ImageSet("gaussian", ids, None, (), "1" * 64, lambda index: Image.fromarray(values[index]))
+
+
+class Rolled(nn.Module):
+    """Every channel is handed the next one's values, so that it adds something that it knows nothing of."""
+
+    def forward(self, x):
+        return x.roll(1, 1)
+
+
+class Raised(nn.Module):
+    """A constant on top, so that no ReLU removes anything."""
+
+    def forward(self, x):
+        return x * torch.tensor([1.0, 2.0, 3.0])[:, None, None] + 50
+
+
+def test_independent_gaussians_share_the_variance_as_the_squares_of_their_scales():
+    for factor in (1.0, 0.5, 2.0):
+        branch = nn.Sequential(Rolled(), Times(factor, factor, factor))
+        table = residual.blocks(finish(residual.statistics(one_block(nn.Identity(), branch), gaussian(1000))))
+        wanted = factor**2 / (1 + factor**2)
+        assert table["branch_share"][0] == pytest.approx(wanted, abs=0.01)
+        assert table["covariance"][0] == pytest.approx(0, abs=0.01 * table["sum_variance"][0])
+        assert table["sum_variance"][0] == pytest.approx((1 + factor**2) * table["shortcut_variance"][0], rel=0.02)
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.5, -0.5])
+def test_a_branch_along_its_shortcut_has_the_covariance_of_its_factor(factor):
+    table = residual.blocks(statistics_of(nn.Identity(), factor, factor, factor))
+    assert table["branch_share"][0] == pytest.approx(factor**2 / (1 + factor**2), rel=1e-5)
+    assert table["covariance"][0] == pytest.approx(factor * table["shortcut_variance"][0], rel=1e-5)
+
+
+def test_the_effective_rank_of_independent_channels_is_that_of_their_variances():
+    nothing = nn.Sequential(Times(0.0, 0.0, 0.0))
+    found = finish(residual.statistics(one_block(Raised(), nothing), gaussian(3000)))
+    assert found.effective_rank[0] == pytest.approx((1 + 4 + 9) ** 2 / (1 + 16 + 81), rel=0.05)
+    assert residual.blocks(found)["always_on_channels"][0] == 3
+    assert found.cka[0] == pytest.approx((1 + 4 + 9) / np.sqrt(3 * (1 + 16 + 81)), rel=0.05)
+
+
+def test_the_kurtosis_of_channel_sizes_is_one_if_all_are_alike_and_c_if_one_has_all():
+    alone = one_block(Times(1.0, 0.0, 0.0), nn.Sequential(Times(0.0, 0.0, 0.0)))
+    assert residual.blocks(finish(residual.statistics(alone, gaussian(5))))["kurtosis"][0] == pytest.approx(3)
+    grey = ImageSet("grey", ("a",), None, (), "0" * 64, lambda _: Image.new("RGB", (4, 4), (200, 200, 200)))
+    nothing = one_block(nn.Identity(), nn.Sequential(Times(0.0, 0.0, 0.0)))
+    table = residual.blocks(finish(residual.statistics(nothing, grey)))
+    assert table["kurtosis"][0] == pytest.approx(1)
+    assert np.isnan(table["effective_rank"][0])  # one image does not vary
+
+
+def test_a_block_that_does_nothing_keeps_its_input():
+    found = finish(residual.statistics(one_block(nn.ReLU(), nn.Sequential(Times(0.0, 0.0, 0.0))), half_and_half()))
+    assert found.kept[0, 0] == pytest.approx(np.sqrt(0.5))  # of +2 above and -2 below only half is left
+    assert found.sparsity.tolist() == [pytest.approx(0.5)]
+
+
+# --- shards, classes, exits -------------------------------------------------------------------------------------------
+
+
+def test_three_shards_give_what_the_whole_gives(tiny_model, tiny_images):
+    whole = finish(residual.statistics(tiny_model, tiny_images))
+    shards = [tiny_images.take(rows) for rows in (range(5), range(5, 6), range(6, 12))]
+    first, *others = [finish(residual.measure(tiny_model, shard)) for shard in shards]
+    for other in others:
+        first.merge(other)
+    merged = first.result()
+    assert merged.ids == whole.ids
+    for make in (residual.blocks, residual.channels, residual.classes):
+        pd.testing.assert_frame_equal(make(merged), make(whole), rtol=1e-5, atol=1e-7)
+
+
+def test_only_readings_of_one_network_and_the_same_classes_are_merged(tiny_model, tiny_images):
+    tally = finish(residual.measure(tiny_model, tiny_images))
+    other = replace(tiny_model, digest="1" * 64)
+    with pytest.raises(FeatureError, match="Only one network's readings"):
+        tally.merge(residual.Tally(other, tiny_images))
+    with pytest.raises(FeatureError, match="classes"):
+        tally.merge(residual.Tally(tiny_model, noise(2, 32)))
+
+
+def test_nothing_read_is_nothing_to_tell(tiny_model, tiny_images):
+    with pytest.raises(FeatureError, match="No image has been read"):
+        residual.Tally(tiny_model, tiny_images).result()
+
+
+def test_the_nearest_class_mean_leaves_each_image_out_of_its_own():
+    random = np.random.default_rng(0)
+    features, own = random.normal(size=(30, 4)) + 100, random.integers(0, 3, 30)
+    right = []
+    for place in range(30):
+        rest = np.arange(30) != place
+        means = [features[rest & (own == label)].mean(0) for label in range(3)]
+        right.append(np.argmin([np.linalg.norm(features[place] - mean) for mean in means]) == own[place])
+    sums = np.stack([features[own == label].sum(0) for label in range(3)])
+    found = residual.nearest_class_mean(features, own, sums, np.bincount(own))
+    assert found == pytest.approx(np.mean(right))
+    alone = np.arange(3)
+    assert np.isnan(residual.nearest_class_mean(features[:3], alone, features[:3], np.ones(3, int)))
+
+
+def test_of_more_images_those_with_the_smallest_digests_are_kept_whatever_the_shards(
+    tiny_model, tiny_images, monkeypatch
+):
+    monkeypatch.setattr(residual.tally, "SAMPLE", 5)
+    whole = finish(residual.measure(tiny_model, tiny_images)).sample.content()
+    first = finish(residual.measure(tiny_model, tiny_images.take(range(7, 12))))
+    merged = first.merge(finish(residual.measure(tiny_model, tiny_images.take(range(7))))).sample.content()
+    assert whole[0] == merged[0] == sorted(tiny_images.ids, key=lambda name: hashlib.sha256(name.encode()).digest())[:5]
+    for one, other in zip(whole[1], merged[1], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+def test_the_head_on_the_last_block_is_the_network_and_fits_no_stage_below():
+    model, images = zoo.load("resnet20-fashion"), open_images("sample").sample(100)
     found = finish(residual.statistics(model, images))
-    np.testing.assert_allclose(found.ratios, ratios, rtol=1e-4)
-    np.testing.assert_allclose(found.cosines, cosines, atol=1e-5)
-    np.testing.assert_allclose(found.negative, negative, atol=1e-4)
-    np.testing.assert_array_equal(found.dead, dead)
+    assert np.isnan(found.head_accuracy[:6]).all()
+    assert found.head_accuracy[-1] == finish(evaluate(model, images)).accuracy
+    assert found.class_mean_accuracy[-1] > 0.8
+
+
+def test_classes_have_rows_of_their_own(tiny_model, tiny_images):
+    found = finish(residual.statistics(tiny_model, tiny_images))
+    table = residual.classes(found)
+    assert table["class"].unique().tolist() == ["cat", "dog", "fox"]
+    assert table["n_images"].tolist() == [4] * 9
+    row = table.query("`class` == 'dog' and block == 'layer2.0'").iloc[0]
+    assert row["ratio_mean"] == pytest.approx(found.ratios[4:8, 1].mean(), rel=1e-5)
+    features = finish(extract.features(tiny_model, tiny_images)).stages["layer2"]
+    np.testing.assert_allclose(row["output_means"], features[4:8].mean(0), rtol=1e-4, atol=1e-6)
+    assert not len(residual.classes(finish(residual.statistics(tiny_model, noise(3, 32)))))
+
+
+def test_channels_have_rows_of_their_own(tiny_model, tiny_images):
+    found = finish(residual.statistics(tiny_model, tiny_images))
+    table = residual.channels(found)
+    assert len(table) == 16 + 32 + 64
+    _, block = next(tiny_model.network.blocks())
+    np.testing.assert_allclose(table["gamma"][:16], block.branch.bn2.weight.numpy(), rtol=1e-6)
+    assert table["sparsity"][:16].mean() == pytest.approx(found.sparsity[0])
+
+
+def test_the_command_writes_tables_that_pandas_reads(tiny_folder, tmp_path, capsys):
+    out = tmp_path / "out"
+    arguments = ["residual", "sample", "--limit", "60", "--lesions", "without", "swapped", "--paths", "--out", str(out)]
+    assert main(arguments) == 0
+    table = pd.read_parquet(out / "blocks.parquet")
+    assert len(table) == 9
+    columns = (
+        "stage block n_images ratio_mean ratio_median cosine_mean branch_share dead_channels sparsity effective_rank"
+    )
+    assert {*columns.split(), "accuracy_without"} <= set(table)
+    assert (table["n_images"] == 60).all()
+    assert len(pd.read_parquet(out / "channels.parquet")) == 3 * (16 + 32 + 64)
+    assert len(pd.read_parquet(out / "classes.parquet")) == 90
+    assert pd.read_parquet(out / "lesions.parquet")["kind"].value_counts().to_dict() == {"without": 9, "swapped": 4}
+    assert len(pd.read_parquet(out / "paths.parquet")) == 10
+    content = json.loads((out / "manifest.json").read_text())
+    assert content["n_images"] == 60
+    assert content["provenance"]["weights_sha256"]
+    printed = capsys.readouterr().out
+    assert "accuracy_without" in printed
+    assert "layer1.0 and layer1.1 swapped" in printed
+
+
+def test_the_command_says_which_lesions_there_are(capsys):
+    assert main(["residual", "sample", "--limit", "10", "--lesions", "burnt"]) == 2
+    assert "without, scaled, random, swapped" in capsys.readouterr().err
 
 
 def test_how_images_are_batched_does_not_matter(tiny_model, tiny_images, monkeypatch):
