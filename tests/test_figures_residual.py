@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from features.residual import BlockStatistics
+from features.residual import BRANCH, OUTPUT, PARTS, SHORTCUT, SUM, BlockStatistics, Channels, Contrast
 from viz import theme
 from viz.figures import residual
 
@@ -25,16 +25,55 @@ def squares(seed):
     return np.stack([random.permutation(21) ** 2 for _ in BLOCKS], axis=1) * SCALES
 
 
+DEPTH_FIGURES = (
+    "ratio", "cosine", "negative", "dead", "budget", "propagation", "channels", "movement", "readout", "rank", "gamma",
+)  # fmt: skip
+WIDTHS = np.array([16, 16, 32, 32, 64])
+
+
+def channels_of(width, negative, dead, scale=1.0):
+    """Channels of which the first `dead` are zero everywhere; variances 1, 2 and 4 times the scale, so 0.5 together."""
+    highest = np.where(np.arange(width) < dead, 0.0, 1.0)
+    ones = np.ones(width)
+    return Channels(
+        means=dict.fromkeys(PARTS, ones),
+        variances=dict(zip(PARTS, (scale * ones, 2 * scale * ones, 4 * scale * ones, 3 * scale * ones), strict=True)),
+        negative=np.full(width, negative),
+        sparsity=np.linspace(0, 1, width),
+        lowest=np.zeros(width),
+        highest=highest,
+        gamma=np.linspace(-1, 1, width),
+        class_means=None,
+    )
+
+
+def channels_with(dead):
+    shares = (0.5, 0.25, 0.75, 0.0, 1.0)
+    return tuple(channels_of(*made, 10.0**place) for place, made in enumerate(zip(WIDTHS, shares, dead, strict=True)))
+
+
+def norms_of(ratios):
+    """Norms of branches that have these ratios, with nothing to divide by where there is none."""
+    shortcut = np.where(np.isnan(ratios), 0, 1).astype(np.float32)
+    return {SHORTCUT: shortcut, BRANCH: np.nan_to_num(ratios), SUM: shortcut, OUTPUT: shortcut}
+
+
 STATISTICS = BlockStatistics(
     blocks=BLOCKS,
     stages=STAGES,
     shortcuts=SHORTCUTS,
-    ratios=squares(0).astype(np.float32),
+    ids=tuple(map(str, range(21))),
+    labels=np.repeat([0, 1, 2], 7),
+    class_names=("ant", "bee", "<cat>"),
+    norms=norms_of(squares(0).astype(np.float32)),
     cosines=(squares(1) / 1600 - 0.5).astype(np.float32),
-    negative=np.array([0.5, 0.25, 0.75, 0.0, 1.0]),
-    dead=np.array([0, 2, 0, 8, 0]),
-    channels=np.array([16, 16, 32, 32, 64]),
-    n_images=21,
+    kept=np.where(np.array(SHORTCUTS) == "identity", 0.5, np.nan) * np.ones((21, 5), np.float32),
+    sparsities=np.full((21, 5), 0.5, np.float32),
+    channels=channels_with((0, 2, 0, 8, 0)),
+    effective_rank=np.array([2.0, 4.0, 8.0, 16.0, 32.0]),
+    cka=np.array([0.5, 0.6, 0.7, 0.8, 0.9]),
+    class_mean_accuracy=np.array([0.1, 0.3, 0.5, 0.7, 0.9]),
+    head_accuracy=np.array([np.nan, np.nan, np.nan, np.nan, 0.95]),
     rejected=(),
     provenance={},
 )
@@ -94,7 +133,7 @@ def test_markers_are_coloured_and_named_by_the_kind_of_shortcut():
 def with_ratios(change):
     ratios = STATISTICS.ratios.copy()
     change(ratios)
-    return replace(STATISTICS, ratios=ratios)
+    return replace(STATISTICS, norms=norms_of(ratios))
 
 
 def test_a_block_without_any_ratio_is_left_out_and_keeps_its_place_on_the_axis():
@@ -118,14 +157,14 @@ def test_images_without_a_ratio_do_not_count():
 
 @pytest.mark.parametrize("draw", [residual.ratio, residual.cosine])
 def test_one_image_has_no_spread(draw):
-    one = replace(STATISTICS, ratios=STATISTICS.ratios[:1], cosines=STATISTICS.cosines[:1])
+    one = replace(STATISTICS, norms=norms_of(STATISTICS.ratios[:1]), cosines=STATISTICS.cosines[:1])
     for low, middle, high, *_ in points(draw(one)).values():
         assert low == middle == high
 
 
 def test_branches_that_are_all_zero_have_a_size_and_no_direction_to_draw():
     nothing = np.full((21, 5), np.nan, dtype=np.float32)
-    new = replace(STATISTICS, ratios=np.zeros((21, 5), dtype=np.float32), cosines=nothing)
+    new = replace(STATISTICS, norms=norms_of(np.zeros((21, 5), dtype=np.float32)), cosines=nothing)
     assert {block: values[:3] for block, values in points(residual.ratio(new)).items()} == dict.fromkeys(
         BLOCKS, (0, 0, 0)
     )
@@ -153,10 +192,10 @@ def test_cosines_of_any_two_networks_can_be_compared():
     assert high >= 1
 
 
-@pytest.mark.parametrize("draw", [residual.ratio, residual.cosine, residual.negative, residual.dead])
+@pytest.mark.parametrize("draw", [getattr(residual, name) for name in DEPTH_FIGURES])
 def test_a_line_parts_the_stages_and_each_is_named_where_it_begins(draw):
     layout = draw(STATISTICS).layout
-    lines = [shape.x0 for shape in layout.shapes if shape.yref == "y domain"]
+    lines = [shape.x0 for shape in layout.shapes if shape.yref == "paper"]
     assert lines == [1.5, 3.5]  # between the blocks 1 and 2, and 3 and 4
     begins = {note.text: note.x for note in layout.annotations if note.text in STAGES}
     assert {stage: math.ceil(x) for stage, x in begins.items()} == {"layer1": 0, "layer2": 2, "layer3": 4}
@@ -183,15 +222,94 @@ def says_none_is_dead(figure):
 
 
 def test_a_network_without_dead_channels_says_so_and_one_with_some_does_not():
-    alive = replace(STATISTICS, dead=np.zeros(5, dtype=int))
+    alive = replace(STATISTICS, channels=channels_with([0] * 5))
     assert says_none_is_dead(residual.dead(alive))
     assert not says_none_is_dead(residual.dead(STATISTICS))
 
 
 @pytest.mark.parametrize("dead", [[0, 0, 0, 0, 0], [1, 0, 0, 0, 0], [0, 0, 0, 32, 0]], ids=["none", "one", "all"])
 def test_the_highest_bar_of_dead_channels_fits_and_the_axis_ends_at_one(dead):
-    figure = residual.dead(replace(STATISTICS, dead=np.array(dead)))
+    figure = residual.dead(replace(STATISTICS, channels=channels_with(dead)))
     low, high = figure.layout.yaxis.range
     assert low == 0
     assert max(figure.data[0].y) <= high <= 1
     assert high > 0
+
+
+def bars(figure):
+    return {trace.name: trace for trace in figure.data}
+
+
+def test_the_parts_of_the_variance_add_up_to_that_of_the_sum():
+    found = bars(residual.budget(STATISTICS))
+    shares = [trace.y for trace in found.values()]
+    np.testing.assert_allclose(np.sum(shares, axis=0), 1)
+    np.testing.assert_allclose(found["shortcut"].y, 0.25)
+    np.testing.assert_allclose(found["branch"].y, 0.5)  # and the rest is twice the covariance
+
+
+def test_signals_are_drawn_as_averages_over_channels():
+    found = bars(residual.propagation(STATISTICS))
+    scales = 10.0 ** np.arange(5)
+    np.testing.assert_allclose(found["output: average channel variance"].y, 3 * scales)
+    np.testing.assert_allclose(found["branch: average channel variance"].y, 2 * scales)
+    np.testing.assert_allclose(found["output: average channel squared mean"].y, 1)
+
+
+def test_channels_are_sorted_by_how_often_they_are_silent_on_one_scale():
+    (heat,) = residual.channels(STATISTICS).data
+    assert (heat.zmin, heat.zmax) == (0, 1)
+    for column in np.array(heat.z).T:
+        np.testing.assert_allclose(column, np.linspace(0, 1, len(column)), atol=1e-6)
+
+
+def test_a_cosine_of_input_and_output_is_drawn_where_the_shape_stays():
+    figure = residual.movement(STATISTICS)
+    line, dots = figure.data
+    np.testing.assert_array_equal(line.y, STATISTICS.cka)
+    assert tuple(dots.x) == ("layer1.0", "layer1.1", "layer2.1")
+    np.testing.assert_allclose(dots.y, 0.5)
+
+
+def test_the_head_is_drawn_on_the_blocks_that_it_fits():
+    means, head = residual.readout(STATISTICS).data
+    np.testing.assert_array_equal(means.y, STATISTICS.class_mean_accuracy)
+    assert (tuple(head.x), tuple(head.y)) == (("layer3.0",), (0.95,))
+
+
+def test_the_rank_stands_below_the_number_of_channels():
+    channels, rank = residual.rank(STATISTICS).data
+    np.testing.assert_array_equal(channels.y, WIDTHS)
+    np.testing.assert_array_equal(rank.y, STATISTICS.effective_rank)
+
+
+def test_scales_of_the_last_batchnorm_are_drawn_without_their_sign_and_left_out_where_there_is_none():
+    (dots,) = residual.gamma(STATISTICS).data
+    np.testing.assert_allclose(dots.y, [np.median(np.abs(np.linspace(-1, 1, width))) for width in WIDTHS])
+    bare = tuple(replace(found, gamma=None) for found in STATISTICS.channels)
+    assert residual.gamma(replace(STATISTICS, channels=bare)) is None
+
+
+def test_differences_that_are_sure_are_filled_and_the_others_hollow():
+    effect, q = np.array([1.0, -2.0, 0.1, np.nan, 0.5]), np.array([0.01, 0.001, 0.9, np.nan, 0.06])
+    found = Contrast(
+        BLOCKS, STAGES, ("ant", "<cat>"), (7, 7), "ratio", np.ones((2, 5)), effect, effect - 1, effect + 1, q, q
+    )
+    sure, chance = residual.contrast(found).data
+    assert tuple(sure.x) == ("layer1.0", "layer1.1")
+    assert chance.marker.symbol == "circle-open"
+    assert "&lt;cat&gt;" in residual.contrast(found).layout.yaxis.title.text
+
+
+def test_networks_of_different_depth_lie_over_each_other():
+    short = replace(
+        STATISTICS, blocks=BLOCKS[:2], stages=STAGES[:2], shortcuts=SHORTCUTS[:2], channels=STATISTICS.channels[:2],
+        norms={part: values[:, :2] for part, values in STATISTICS.norms.items()},
+        **{name: getattr(STATISTICS, name)[:, :2] for name in ("cosines", "kept", "sparsities")},
+        **{name: getattr(STATISTICS, name)[:2]
+           for name in ("effective_rank", "cka", "class_mean_accuracy", "head_accuracy")},
+    )  # fmt: skip
+    for column in residual.COLUMNS:
+        long, brief = residual.compare({"long": STATISTICS, "<short>": short}, column).data
+        assert (long.x[0], long.x[-1], brief.x[0], brief.x[-1]) == (0, 1, 0, 1)
+        assert brief.name == "&lt;short&gt;"
