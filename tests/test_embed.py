@@ -234,3 +234,20 @@ def test_an_error_inside_the_layout_reaches_the_caller(monkeypatch):
 def test_what_cannot_be_laid_out_is_an_error(values, settings, message):
     with pytest.raises(FeatureError, match=message):
         finish(embed.project(values, **settings))
+
+
+def test_what_moves_is_laid_on_the_plane_of_what_it_was():
+    before = points(40)
+    found = embed.moved(before, before + 3)
+    plane = PCA(2).fit(before)
+    np.testing.assert_allclose(np.abs(found.before), np.abs(plane.transform(before)), atol=1e-4)
+    shift = found.after - found.before
+    np.testing.assert_allclose(shift, np.repeat(shift[:1], 40, axis=0), atol=1e-4)  # all have gone the same way
+    assert found.explained == pytest.approx(plane.explained_variance_ratio_.sum(), rel=1e-4)
+
+
+def test_what_moved_is_of_the_same_images_and_has_a_plane():
+    with pytest.raises(FeatureError, match="the same images"):
+        embed.moved(points(10), points(9))
+    with pytest.raises(FeatureError, match="two of both"):
+        embed.moved(points(1), points(1))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from features.embed import Projection
+from features.embed import Moved, Projection
 from viz import theme
 from viz.figures import embed
 
@@ -98,3 +98,16 @@ def test_the_figure_says_lasso_and_shows_what_was_not_chosen_fainter():
     assert figure.layout.dragmode == "lasso"
     assert figure.data[0].unselected.marker.opacity < figure.data[0].selected.marker.opacity
     assert colours_of(figure.data[0])[0] == theme.category_colour(0)
+
+
+def test_before_and_after_stand_side_by_side_on_the_same_axes():
+    points = np.arange(6, dtype=float).reshape(3, 2)
+    found = Moved(points, points + 1, 0.5)
+    figure = embed.moved(found, np.array([0, 1, 1]), ["<a>", "b"], ["1.png", "2.png", "3.png"], "without <x>")
+    before, after = figure.data
+    assert (before.xaxis, after.xaxis) == ("x", "x2")
+    assert figure.layout.xaxis2.matches == "x"
+    np.testing.assert_array_equal(after.x - before.x, 1)
+    assert before.marker.color == (theme.category_colour(0), theme.category_colour(1), theme.category_colour(1))
+    assert "&lt;a&gt;" in before.text[0]
+    assert [note.text for note in figure.layout.annotations] == ["intact", "without &lt;x&gt;"]
