@@ -3,8 +3,8 @@
     python benchmarks/residual.py [--model resnet50] [--batch 16] [--rounds 5]
 
 In every round each contestant reads the same images, so that all feel the same neighbours on a shared machine; ratios
-are medians of ratios within a round. Weights are drawn, which changes no time. 'once per block' is what a sweep over all
-blocks costs without a trunk that is computed once: this project's own fast network, run as often as there are blocks.
+are medians of ratios within a round. Weights are drawn, which changes no time. 'once per block' is what a sweep over
+all blocks costs without a trunk that is computed once: this project's own fast network, as often as there are blocks.
 """
 
 import argparse

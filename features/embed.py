@@ -146,8 +146,10 @@ def moved(before: np.ndarray, after: np.ndarray) -> Moved:
         raise FeatureError(
             f"Got {len(before)} images with {before.shape[1]} features. At least two of both are needed."
         )
+    if _all_alike(before):  # PCA would divide by the variance, which is 0
+        return Moved(np.zeros((len(before), 2), np.float32), np.zeros((len(before), 2), np.float32), 0.0)
     plane = PCA(2, random_state=0).fit(before)
-    explained = float(np.nan_to_num(plane.explained_variance_ratio_.sum()))
+    explained = float(plane.explained_variance_ratio_.sum())
     return Moved(plane.transform(before), plane.transform(after), explained)
 
 
