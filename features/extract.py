@@ -5,7 +5,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence, Sized
+from collections.abc import Callable, Generator, Iterable, Sequence, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
@@ -122,16 +122,21 @@ def over(
     """
     preprocessing, device = model.spec.preprocessing, device_of(model.network)
 
-    def scaled(pixels: Tensor) -> None:
-        work(preprocessing.scaled(pixels.to(device)))
+    def scaled(batch: Batch) -> tuple[()]:
+        work(preprocessing.scaled(batch.pixels.to(device)))
+        return ()
 
-    return (yield from through(model, images, lambda batch: scaled(batch.pixels)))
+    return (yield from through(model, images, scaled))
 
 
 def through(
-    model: Model, images: ImageSet, work: Callable[[Batch], None], size: int | None = None
+    model: Model, images: ImageSet, work: Callable[[Batch], Iterable[float]], size: int | None = None
 ) -> Task[tuple[np.ndarray, tuple[Rejected, ...]]]:
-    """As `over`, with whole batches, whose pixels are uint8 on the CPU. size: images per batch."""
+    """As `over`, with whole batches, whose pixels are uint8 on the CPU.
+
+    work: says how much of its batch is done, from 0 to 1, as often as it likes: work that takes long can so be watched
+    and cancelled within a batch. size: images per batch.
+    """
     _need_images(images)
     rows, rejected = yield from _through(model, images, work, size or batch_size(model.spec.preprocessing))
     _need_some(rows, images, rejected)
@@ -149,15 +154,15 @@ def _need_some(read: Sized, images: ImageSet, rejected: Sequence[Rejected]) -> N
 
 
 def _through(
-    model: Model, images: ImageSet, work: Callable[[Batch], None], size: int
+    model: Model, images: ImageSet, work: Callable[[Batch], Iterable[float]], size: int
 ) -> Task[tuple[np.ndarray, tuple[Rejected, ...]]]:
     done = 0
     rows: list[np.ndarray] = []
     rejected: list[Rejected] = []
     with closing(batches(images, model.spec.preprocessing, size)) as stream:
         for batch in stream:
-            if len(batch.rows):
-                work(batch)
+            for share in work(batch) if len(batch.rows) else ():
+                yield Progress(done + int(share * batch.seen), len(images), "image")
             rows.append(batch.rows)
             rejected += batch.rejected
             done += batch.seen
@@ -292,7 +297,7 @@ def _read(model: Model, images: ImageSet, runner: Engine, reading: Reading, size
     logits = None if classes is None else np.empty((len(images), classes), np.float32)
     done = 0
 
-    def work(batch: Batch) -> None:
+    def work(batch: Batch) -> tuple[()]:
         nonlocal done
         found = runner(batch.pixels)
         _need_finite(found, model)
@@ -305,6 +310,7 @@ def _read(model: Model, images: ImageSet, runner: Engine, reading: Reading, size
         if logits is not None:
             logits[here] = found[engine.LOGITS]
         done = here.stop
+        return ()
 
     rows, rejected = yield from _through(model, images, work, size)
     predictions = confidences = None

@@ -30,6 +30,7 @@ AS_READ = "what the file says"
 ROOTS = "RESNET_EXPLORER_ROOTS"
 IMAGE_LIMITS = (100, 300, 1000, 3000, 10_000)
 GRACE = 0.4
+CAMERA = "camera"
 
 
 def sidebar() -> None:
@@ -206,7 +207,8 @@ def _write_uploads(chosen: list[Any]) -> Path:
 
 def chart(figure: go.Figure, key: str, **options: Any) -> Any:
     """Draw a figure in the app's light or dark colours; what `on_select` reports comes back."""
-    config = {"displaylogo": False, "scrollZoom": "on_select" in options, "toImageButtonOptions": {"format": "svg"}}
+    camera = {"format": st.session_state.get(CAMERA, "svg"), "scale": 2}
+    config = {"displaylogo": False, "scrollZoom": "on_select" in options, "toImageButtonOptions": camera}
     return st.plotly_chart(theme.ink(figure, st.context.theme.type == "dark"), key=key, config=config, **options)
 
 
@@ -229,6 +231,11 @@ def exhibit(title: str, figure: go.Figure, reading: str, source: str) -> None:
             width="content",
             help="An interactive page that needs no network; its camera takes pictures as SVG.",
         )
+
+
+def camera() -> None:
+    """What the camera above every figure takes."""
+    st.segmented_control("The camera above a figure takes", ("svg", "png"), default="svg", key=CAMERA, required=True)
 
 
 def downloads(table: pd.DataFrame, name: str) -> None:

@@ -17,7 +17,7 @@ from features import labels
 from features.datasets import ImageSet, Rejected
 from features.engine import FastNetwork
 from features.errors import FeatureError
-from features.extract import finite, provenance, through
+from features.extract import Batch, finite, provenance, through
 from features.network import NoShortcut, PaddedShortcut, ResidualBlock, ResidualNetwork, device_of, freeze
 from features.progress import Task
 from features.store import FeatureSet
@@ -288,17 +288,19 @@ def sweep(model: Model, images: ImageSet, lesions: Sequence[Lesion]) -> Task[Swe
     matched = labels.matched(model.spec, images)
     sums = _Sums(len(lesions))
 
-    def work(pixels: Tensor, rows: np.ndarray) -> None:
-        with torch.inference_mode(False), torch.no_grad():
-            targets = None if matched is None else torch.from_numpy(matched.classes[rows]).to(device_of(network))
-            features = dict(_runs(network, pixels.to(device_of(network), memory_format=torch.channels_last), plans))
-            intact = features.pop(INTACT)
-            logits = finite(_logits(network, intact), model)
-            sums.begin(logits, intact, targets)
-            for place, found in features.items():
-                sums.add(place, _logits(network, found), found)
+    def work(batch: Batch) -> Iterator[float]:
+        features: dict[int, Tensor] = {}
+        for number, found in _runs(network, batch.pixels, plans):
+            features[number] = found
+            yield len(features) / (len(lesions) + 1)
+        intact = features.pop(INTACT)
+        targets = None if matched is None else torch.from_numpy(matched.classes[batch.rows]).to(device_of(network))
+        with torch.inference_mode():
+            sums.begin(finite(_logits(network, intact), model), intact, targets)
+            for number, found in features.items():
+                sums.add(number, _logits(network, found), found)
 
-    rows, rejected = yield from through(model, images, lambda batch: work(batch.pixels, batch.rows))
+    rows, rejected = yield from through(model, images, work)
     return sums.result(tuple(lesions), len(rows), rejected, provenance(model, images))
 
 
@@ -320,15 +322,20 @@ def _plans(network: ResidualNetwork, lesions: Sequence[Lesion]) -> dict[int, lis
 
 def _runs(network: FastNetwork, pixels: Tensor, plans: dict[int, list[Plan]]) -> Iterator[tuple[int, Tensor]]:
     """Every lesion's number with the features (N, D) that it leads to; INTACT last."""
-    x = network.stem(pixels)
+    x = _applied([network.stem], pixels.to(device_of(network), memory_format=torch.channels_last))
     for place, (_, block) in enumerate(network.blocks()):
         for number, rest in plans.get(place, ()):
-            y = x
-            for changed in rest:
-                y = changed(y)
-            yield number, y.mean((2, 3))
-        x = block(x)
+            yield number, _applied(rest, x).mean((2, 3))
+        x = _applied([block], x)
     yield INTACT, x.mean((2, 3))
+
+
+@torch.inference_mode()
+def _applied(parts: Sequence[nn.Module], x: Tensor) -> Tensor:
+    # Not around the caller's loop: a generator would leave its mode with whoever it has handed something to.
+    for part in parts:
+        x = part(x)
+    return x
 
 
 def _logits(network: ResidualNetwork, features: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 Veit, Wilber & Belongie 2016, arXiv:1605.06431, section 4 and figure 6.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,9 @@ from features import labels
 from features.datasets import ImageSet, Rejected
 from features.engine import FastNetwork
 from features.errors import FeatureError
-from features.extract import batch_size, batches, finite, provenance
+from features.extract import Batch, batch_size, finite, provenance, through
 from features.network import ResidualBlock, device_of
-from features.progress import Progress, Task
+from features.progress import Task
 from features.zoo import Model
 
 DRAWS = 20
@@ -89,31 +89,22 @@ def paths(model: Model, images: ImageSet, draws: int = DRAWS, seed: int = 0) -> 
     chosen = _drawn(len(blocks), draws, seed)  # (n + 1, M, n)
     matched = labels.matched(model.spec, images)
     single, together = np.zeros(chosen.shape[:2]), np.zeros(len(chosen))
-    done = 0
-    rejected: list[Rejected] = []
+
+    def work(batch: Batch) -> Iterator[float]:
+        targets = None if matched is None else torch.from_numpy(matched.classes[batch.rows])
+        trip = _Trip(network, blocks, batch.pixels, targets, model)
+        together[:] += trip.together()
+        for length, routes in enumerate(chosen):
+            single[length] += [trip.along(route) for route in routes]
+            yield (length + 1) / len(chosen)
+
     size = max(1, batch_size(model.spec.preprocessing) // 2)  # every block keeps its graph
-    stream = batches(images, model.spec.preprocessing, size)
-    try:
-        for batch in stream:
-            rejected += batch.rejected
-            if len(batch.rows):
-                targets = None if matched is None else torch.from_numpy(matched.classes[batch.rows])
-                with torch.inference_mode(False):
-                    trip = _Trip(network, blocks, batch.pixels, targets, model)
-                    together += trip.together()
-                    for place in range(len(chosen)):
-                        single[place] += [trip.along(path) for path in chosen[place]]
-                        yield Progress(done * len(chosen) + (place + 1) * batch.seen, len(images) * len(chosen), "path")
-            done += batch.seen
-    finally:
-        stream.close()
-    n_images = done - len(rejected)
-    if not n_images:
-        raise FeatureError(f"None of the {len(images)} images could be read.")
+    rows, rejected = yield from through(model, images, work, size)
+    n_images = len(rows)
     lengths = np.arange(len(blocks) + 1)
     return Paths(
         lengths, stats.binom.pmf(lengths, len(blocks), 0.5), single / n_images, together / n_images, n_images,
-        tuple(rejected), {"draws": draws, "seed": seed}, provenance(model, images),
+        rejected, {"draws": draws, "seed": seed}, provenance(model, images),
     )  # fmt: skip
 
 
@@ -131,6 +122,17 @@ class _Trip:
     """A batch's way through a network, with every block's graph kept apart, so that gradients can take either side."""
 
     def __init__(
+        self,
+        network: FastNetwork,
+        blocks: Sequence[ResidualBlock],
+        pixels: Tensor,
+        targets: Tensor | None,
+        model: Model,
+    ) -> None:
+        with torch.inference_mode(False), torch.enable_grad():
+            self._walk(network, blocks, pixels, targets, model)
+
+    def _walk(
         self,
         network: FastNetwork,
         blocks: Sequence[ResidualBlock],

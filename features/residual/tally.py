@@ -12,7 +12,7 @@ from features import labels
 from features.datasets import ImageSet, Rejected
 from features.engine import FastNetwork
 from features.errors import FeatureError
-from features.extract import finite, provenance, through
+from features.extract import Batch, batch_size, finite, provenance, through
 from features.network import ResidualBlock, device_of
 from features.progress import Task
 from features.residual.moments import Comoments, Moments, Readings, by_place, linear_cka, pieces, readings
@@ -29,8 +29,13 @@ def measure(model: Model, images: ImageSet) -> Task["Tally"]:
     """
     tally = Tally(model, images)
     network = FastNetwork(model.network, model.spec.preprocessing, torch.float32, device_of(model.network))
-    _, rejected = yield from through(model, images, lambda batch: tally.add(network, batch.pixels, batch.rows))
-    tally.rejected = rejected
+
+    def work(batch: Batch) -> tuple[()]:
+        tally.add(network, batch.pixels, batch.rows)
+        return ()
+
+    size = max(1, batch_size(model.spec.preprocessing) // 2)  # several maps of each block are held at a time
+    _, tally.rejected = yield from through(model, images, work, size)
     return tally
 
 

@@ -66,5 +66,6 @@ def _numbers(statistics: BlockStatistics, name: str) -> None:
         widgets.downloads(table, f"{of}-{name}")
         st.caption(
             "What each column is and its unit: `features.residual.blocks`, `channels`, `classes`. "
-            "`python -m features residual` writes all of them. The camera above a figure takes its picture."
+            "`python -m features residual` writes all of them."
         )
+        widgets.camera()

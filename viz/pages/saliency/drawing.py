@@ -21,9 +21,39 @@ from viz.pages.saliency.views import NETWORK, Shown, Tile, title
 SIDE, SMALL_SIDE, OPACITY = 448, 160, 0.55
 
 
+@dataclass(frozen=True)
+class _Look:
+    """How maps are coloured: signed or rectified, in which colours, on one scale for all or not."""
+
+    signed: bool
+    colours: str
+    one_scale: bool
+
+
 def draw(asked: Asked, target: str, view: str, shown: Shown) -> None:
+    """The tiles of a view with the controls of their colours, what they mean, and their files to take away."""
     model, chosen = asked.model, asked.chosen
     st.subheader(f"{title(view, shown)} for {widgets.escape(target)}" if view != NETWORK else "Grad-CAM by network")
+    look = _choose_look(view, shown)
+    tiles = _tiles(model, chosen, target, shown, look)
+    if shown.columns:  # long: what it says comes first
+        st.caption(_meaning(shown, look))
+    _scale(look)
+    opacity = lay_over(tiles, "overlays", shown.columns)
+    if not shown.columns:
+        st.caption(_meaning(shown, look))
+    drawing = saliency.Drawing(look.colours, opacity, look.one_scale)
+    st.download_button(
+        "Download overlays, raw maps and manifest",
+        lambda: archive({chosen.name: chosen.picture}, shown.maps, drawing, {"pixels_sha256": chosen.digest}),
+        file_name=f"saliency-{model.spec.name}-{chosen.digest[:8]}.zip",
+        mime="application/zip",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+
+
+def _choose_look(view: str, shown: Shown) -> _Look:
     left, middle, right = st.columns(3, vertical_alignment="bottom")
     with left:
         signed = st.segmented_control(
@@ -35,42 +65,37 @@ def draw(asked: Asked, target: str, view: str, shown: Shown) -> None:
         colours = st.selectbox("Colours", options, key="signed colours" if signed else "colours", bind="query-params")
     with right:
         one_scale = st.toggle("One colour scale for all", value=shown.one_scale, key=f"scale {view}")
+    return _Look(signed, colours, one_scale)
+
+
+def _tiles(model: zoo.Model, chosen: Chosen, target: str, shown: Shown, look: _Look) -> list[Overlay]:
     seen = {one.key: _seen(one, chosen, shown.small) for one in (model, *(tile.model or model for tile in shown.tiles))}
-    crop = model.spec.preprocessing.crop
-    note = f"{crop} px, as the network gets it"
+    note = f"{model.spec.preprocessing.crop} px, as the network gets it"
     tiles = [] if shown.columns else [Overlay("network input", note, seen[model.key].file, "", chosen.name)]
     for tile in shown.tiles:
-        beside = [other for other in shown.tiles if one_scale or other is tile or (tile.row and other.row == tile.row)]
-        limit = max(saliency.limit_of(other.tap, other.values, signed) for other in beside)
+        beside = [
+            other for other in shown.tiles if look.one_scale or other is tile or (tile.row and other.row == tile.row)
+        ]
+        limit = max(saliency.limit_of(other.tap, other.values, look.signed) for other in beside)
         base = seen[(tile.model or model).key]
-        heat = rasters.heat_map(tile.values, base.pixels.shape[1::-1], colours, limit)
+        heat = rasters.heat_map(tile.values, base.pixels.shape[1::-1], look.colours, limit)
         file = rasters.jpeg(heat, 90) if shown.small else rasters.png(heat)
         alt = f"{tile.title} for {target} over {chosen.name}"
-        tiles.append(Overlay(tile.title, _describe(tile, signed), base.file, rasters.data_uri(file), alt))
-    _scale(colours, signed)
-    opacity = lay_over(tiles, "overlays", shown.columns)
-    each = "row" if shown.columns else "map"
-    scale = "All maps share one scale" if one_scale else f"Each {each} is scaled to its own extreme"
-    how = (
-        "{1} speaks for the target, {0} against it, the middle is zero.".format(
-            *rasters.SIGNED_ENDS[colours]
-        ).capitalize()
-        if signed
-        else "Bright: raising this there raises the score; zero and below is dark."
-    )
+        tiles.append(Overlay(tile.title, _describe(tile, look.signed), base.file, rasters.data_uri(file), alt))
+    return tiles
+
+
+def _meaning(shown: Shown, look: _Look) -> str:
+    """What the view shows, what its colours say and what they are scaled to."""
+    how = "Bright: raising this there raises the score; zero and below is dark."
+    if look.signed:
+        against, for_it = rasters.SIGNED_ENDS[look.colours]
+        how = f"{for_it.capitalize()} speaks for the target, {against} against it, the middle is zero."
     if any(tile.tap == saliency.INPUT for tile in shown.tiles):
         how += " Of pixel maps the strongest half per cent is cut off, which would hide all else."
-    st.caption(widgets.escape(f"{shown.reading} {how} {scale}; the raw range stands under each."))
-    if shown.maps:
-        drawing = saliency.Drawing(colours, opacity, one_scale)
-        st.download_button(
-            "Download overlays, raw maps and manifest",
-            lambda: archive({chosen.name: chosen.picture}, shown.maps, drawing, {"pixels_sha256": chosen.digest}),
-            file_name=f"saliency-{model.spec.name}-{chosen.digest[:8]}.zip",
-            mime="application/zip",
-            icon=":material/download:",
-            on_click="ignore",
-        )
+    each = "row" if shown.columns else "map"
+    scale = "All maps share one scale" if look.one_scale else f"Each {each} is scaled to its own extreme"
+    return widgets.escape(f"{shown.reading} {how} {scale}; the raw range stands under each.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,12 +111,12 @@ def _seen(model: zoo.Model, chosen: Chosen, small: bool) -> _Seen:
     return _Seen(pixels, rasters.data_uri(rasters.jpeg(pixels, 92) if small else rasters.png(pixels)))
 
 
-def _scale(colours: str, signed: bool) -> None:
+def _scale(look: _Look) -> None:
     """The colours as a bar, with what its ends mean."""
-    low, high = ("against it", "for it") if signed else ("nothing", "much")
+    low, high = ("against it", "for it") if look.signed else ("nothing", "much")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(low, width="content")
-        st.image(rasters.colour_bar(colours), width=220)
+        st.image(rasters.colour_bar(look.colours), width=220)
         st.caption(high, width="content")
 
 
