@@ -58,7 +58,21 @@ def norms_of(ratios):
     return {SHORTCUT: shortcut, BRANCH: np.nan_to_num(ratios), SUM: shortcut, OUTPUT: shortcut}
 
 
+def means_of(norms, cosines):
+    ratios = np.where(norms[SHORTCUT] > 0, norms[BRANCH], np.nan)
+    return {
+        "ratio": np.nanmean(ratios, 0),
+        "cosine": cosines.mean(0),
+        "kept": np.full(5, 0.5),
+        "sparsity": np.full(5, 0.5),
+    } | {part: values.mean(0) for part, values in norms.items()}
+
+
 STATISTICS = BlockStatistics(
+    n_images=21,
+    class_counts=np.array([7, 7, 7]),
+    means=means_of(norms_of(squares(0).astype(np.float32)), squares(1) / 1600 - 0.5),
+    class_means={},
     blocks=BLOCKS,
     stages=STAGES,
     shortcuts=SHORTCUTS,
@@ -305,6 +319,7 @@ def test_networks_of_different_depth_lie_over_each_other():
     short = replace(
         STATISTICS, blocks=BLOCKS[:2], stages=STAGES[:2], shortcuts=SHORTCUTS[:2], channels=STATISTICS.channels[:2],
         norms={part: values[:, :2] for part, values in STATISTICS.norms.items()},
+        means={name: values[:2] for name, values in STATISTICS.means.items()},
         **{name: getattr(STATISTICS, name)[:, :2] for name in ("cosines", "kept", "sparsities")},
         **{name: getattr(STATISTICS, name)[:2]
            for name in ("effective_rank", "cka", "class_mean_accuracy", "head_accuracy")},

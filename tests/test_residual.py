@@ -317,9 +317,31 @@ def test_of_more_images_those_with_the_smallest_digests_are_kept_whatever_the_sh
     whole = finish(residual.measure(tiny_model, tiny_images)).sample.content()
     first = finish(residual.measure(tiny_model, tiny_images.take(range(7, 12))))
     merged = first.merge(finish(residual.measure(tiny_model, tiny_images.take(range(7))))).sample.content()
-    assert whole[0] == merged[0] == sorted(tiny_images.ids, key=lambda name: hashlib.sha256(name.encode()).digest())[:5]
+    chosen = sorted(tiny_images.ids, key=lambda name: hashlib.sha256(name.encode()).digest())[:5]
+    labels = [tiny_images.labels[tiny_images.ids.index(name)] for name in chosen]
+    assert whole[0].tolist() == merged[0].tolist() == labels
     for one, other in zip(whole[1], merged[1], strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+def test_of_very_many_images_some_are_kept_and_means_count_all(tiny_model, tiny_images, monkeypatch):
+    whole = finish(residual.statistics(tiny_model, tiny_images))
+    monkeypatch.setattr(residual.images, "KEPT", 5)
+    monkeypatch.setattr(residual.tally, "batch_size", lambda preprocessing: 6)
+    first = finish(residual.measure(tiny_model, tiny_images.take(range(7, 12))))
+    merged = first.merge(finish(residual.measure(tiny_model, tiny_images.take(range(7))))).result()
+    thinned = finish(residual.statistics(tiny_model, tiny_images))
+    chosen = set(sorted(tiny_images.ids, key=lambda name: hashlib.sha256(name.encode()).digest())[:5])
+    for found in (merged, thinned):
+        assert set(found.ids) == chosen
+        assert found.n_images == 12
+        assert found.ratios.shape == (5, 3)
+        for name, values in whole.means.items():
+            np.testing.assert_allclose(found.means[name], values, rtol=1e-6)
+            np.testing.assert_allclose(found.class_means[name], whole.class_means[name], rtol=1e-6)
+        rows = [whole.ids.index(name) for name in found.ids]
+        np.testing.assert_allclose(found.ratios, whole.ratios[rows], rtol=1e-5)
+        np.testing.assert_array_equal(found.labels, whole.labels[rows])
 
 
 def test_the_head_on_the_last_block_is_the_network_and_fits_no_stage_below():

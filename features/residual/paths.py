@@ -155,7 +155,7 @@ class _Trip:
         logits = finite(classifier(x.mean((2, 3))), model)  # (N, K)
         true = logits.argmax(1) if targets is None else targets.to(device)
         slope = logits.softmax(1)
-        slope[torch.arange(len(true)), true] -= 1
+        slope[torch.arange(len(true), device=device), true] -= 1
         places = x.shape[2] * x.shape[3]
         self.start = (slope @ classifier.weight / places)[:, :, None, None].expand(x.shape)  # (N, C, H, W)
 

@@ -11,6 +11,7 @@ from features.datasets import Rejected
 
 SHORTCUT, BRANCH, SUM, OUTPUT = "shortcut", "branch", "sum", "output"
 PARTS = (SHORTCUT, BRANCH, SUM, OUTPUT)
+RATIO, COSINE, KEPT, SPARSITY = "ratio", "cosine", "kept", "sparsity"  # numbers of each image beside its norms
 NEAR_ZERO = 0.01  # of a last BatchNorm's scale
 
 
@@ -87,13 +88,16 @@ class Channels:
 class BlockStatistics:
     """What B blocks did on N images, with x the shortcut's output and F the branch's.
 
-    blocks, stages, shortcuts: (B,) names, each block's stage and its kind of shortcut.
-    ids: (N,) of the images; labels: (N,) int64 into class_names, or None.
+    blocks, stages, shortcuts: (B,) names, each block's stage and its kind of shortcut. n_images: all that were read.
+    ids: (N,) of the images whose own numbers follow: all, or 100,000 of more, chosen by the digests of their ids.
+    labels: (N,) int64 into class_names, or None. class_counts: (K,) how many images were read of each class.
     norms: part -> (N, B) float32, Euclidean norms over C, H, W of one image, of x, F, their sum and the output.
     cosines: (N, B) float32 in [-1, 1], of the angle between F and x: whether a block refines what it is given
         (Greff et al. 2017, arXiv:1612.07771) or turns it; NaN where either is zero.
     kept: (N, B) float32 in [0, 1], the cosine between a block's input and its output; NaN where their shapes differ.
     sparsities: (N, B) float32 in [0, 1], the share of the output's values that are zero.
+    means: PARTS, 'ratio', 'cosine', 'kept', 'sparsity' -> (B,) float64, exact means over all images for which it is
+        defined. class_means: the same -> (K, B), over those of each class.
     channels: (B,) what each block's channels hold.
     effective_rank: (B,) float64 from 1 to C, the participation ratio of the output's mean over places, over images.
     cka: (B,) float64 in [0, 1], linear CKA between the means over places of a block's input and output.
@@ -106,13 +110,17 @@ class BlockStatistics:
     blocks: tuple[str, ...]
     stages: tuple[str, ...]
     shortcuts: tuple[str, ...]
+    n_images: int
     ids: tuple[str, ...]
     labels: np.ndarray | None
     class_names: tuple[str, ...]
+    class_counts: np.ndarray
     norms: Mapping[str, np.ndarray]
     cosines: np.ndarray
     kept: np.ndarray
     sparsities: np.ndarray
+    means: Mapping[str, np.ndarray]
+    class_means: Mapping[str, np.ndarray]
     channels: tuple[Channels, ...]
     effective_rank: np.ndarray
     cka: np.ndarray
@@ -120,10 +128,6 @@ class BlockStatistics:
     head_accuracy: np.ndarray
     rejected: tuple[Rejected, ...]
     provenance: dict[str, Any]
-
-    @property
-    def n_images(self) -> int:
-        return len(self.ids)
 
     @cached_property
     def ratios(self) -> np.ndarray:

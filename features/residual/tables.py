@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from features import files
-from features.residual.statistics import PARTS, BlockStatistics
+from features.residual.statistics import COSINE, KEPT, PARTS, RATIO, SPARSITY, BlockStatistics
 
 if TYPE_CHECKING:
     from features.residual.lesions import Sweep
@@ -39,15 +39,15 @@ def blocks(statistics: BlockStatistics, sweep: "Sweep | None" = None) -> pd.Data
         "block": statistics.blocks,
         "shortcut": statistics.shortcuts,
         "n_images": statistics.n_images,
-        "ratio_mean": _means(statistics.ratios),
+        "ratio_mean": statistics.means[RATIO],
         "ratio_median": middle,
         "ratio_p05": low,
         "ratio_p95": high,
-        "cosine_mean": _means(statistics.cosines),
+        "cosine_mean": statistics.means[COSINE],
         "cosine_median": cosine_middle,
         "cosine_p05": cosine_low,
         "cosine_p95": cosine_high,
-        **{f"norm_{part}": _means(statistics.norms[part]) for part in PARTS},
+        **{f"norm_{part}": statistics.means[part] for part in PARTS},
         "branch_share": [channels.branch_share for channels in found],
         **{f"{part}_variance": [channels.variance(part) for channels in found] for part in PARTS},
         "covariance": [channels.covariance for channels in found],
@@ -61,7 +61,7 @@ def blocks(statistics: BlockStatistics, sweep: "Sweep | None" = None) -> pd.Data
         "gamma_mean": [np.nan if channels.gamma is None else np.abs(channels.gamma).mean() for channels in found],
         "kurtosis": [channels.kurtosis for channels in found],
         "effective_rank": statistics.effective_rank,
-        "kept_mean": _means(statistics.kept),
+        "kept_mean": statistics.means[KEPT],
         "cka": statistics.cka,
         "class_mean_accuracy": statistics.class_mean_accuracy,
         "head_accuracy": statistics.head_accuracy,
@@ -113,22 +113,20 @@ def classes(statistics: BlockStatistics) -> pd.DataFrame:
     the images of the class; output_means: list of C float32, the output's mean over places in each channel.
     """
     rows = []
-    given = np.empty(0) if statistics.labels is None else statistics.labels
+    means = statistics.class_means
     for number, name in enumerate(statistics.class_names):
-        chosen = np.equal(given, number)
-        if not chosen.any():
+        if statistics.labels is None or not statistics.class_counts[number]:
             continue
-        ratios, cosines = statistics.ratios[chosen], statistics.cosines[chosen]
         columns = {
             "class": name,
             "stage": statistics.stages,
             "block": statistics.blocks,
-            "n_images": int(chosen.sum()),
-            **{f"norm_{part}": _means(statistics.norms[part][chosen]) for part in PARTS},
-            "ratio_mean": _means(ratios),
-            "ratio_median": _percentiles(ratios, (50,))[0],
-            "cosine_mean": _means(cosines),
-            "sparsity": _means(statistics.sparsities[chosen]),
+            "n_images": int(statistics.class_counts[number]),
+            **{f"norm_{part}": means[part][number] for part in PARTS},
+            "ratio_mean": means[RATIO][number],
+            "ratio_median": _percentiles(statistics.ratios[statistics.labels == number], (50,))[0],
+            "cosine_mean": means[COSINE][number],
+            "sparsity": means[SPARSITY][number],
             "output_means": [_row(found.class_means, number) for found in statistics.channels],
         }
         rows.append(pd.DataFrame(columns))
@@ -165,13 +163,6 @@ def write(
         "provenance": statistics.provenance,
     }
     files.write_whole(folder / "manifest.json", (json.dumps(content, indent=1) + "\n").encode())
-
-
-def _means(values: np.ndarray) -> np.ndarray:
-    """(B,) means over images of (N, B) without NaN; NaN for a column that has nothing else."""
-    known = ~np.isnan(values)
-    total = np.where(known, values, 0).sum(0, dtype=np.float64)
-    return np.divide(total, known.sum(0), out=np.full(values.shape[1], np.nan), where=known.any(0))
 
 
 def _percentiles(values: np.ndarray, percentages: tuple[float, ...]) -> np.ndarray:

@@ -15,8 +15,21 @@ from features.errors import FeatureError
 from features.extract import Batch, batch_size, finite, provenance, through
 from features.network import ResidualBlock, device_of
 from features.progress import Task
+from features.residual.images import ImageNumbers, digest, smallest
 from features.residual.moments import Comoments, Moments, Readings, by_place, linear_cka, pieces, readings
-from features.residual.statistics import BRANCH, OUTPUT, PARTS, SHORTCUT, SUM, BlockStatistics, Channels
+from features.residual.statistics import (
+    BRANCH,
+    COSINE,
+    KEPT,
+    OUTPUT,
+    PARTS,
+    RATIO,
+    SHORTCUT,
+    SPARSITY,
+    SUM,
+    BlockStatistics,
+    Channels,
+)
 from features.zoo import Model
 
 SAMPLE = 1000  # images whose features are kept, for the nearest class mean
@@ -47,8 +60,8 @@ def statistics(model: Model, images: ImageSet) -> Task[BlockStatistics]:
 class Tally:
     """What has been read of some images: sums over them for every block, and a few numbers of each.
 
-    Memory grows by some bytes per image and block (28 without labels); all else depends on the network alone, above all
-    on the products of its channels: about 0.3 GB for ResNet-50.
+    Of at most 200,000 images the numbers of each are held, 32 bytes a block; all else depends on the network alone,
+    above all on the products of its channels: about 0.3 GB for ResNet-50 and 0.8 GB for ResNet-152.
     """
 
     def __init__(self, model: Model, images: ImageSet) -> None:
@@ -61,9 +74,8 @@ class Tally:
             name: _BlockTally(block, len(self.class_names), device) for name, block in model.network.blocks()
         }
         self.stem: Comoments | None = None  # of the stem's output with itself
-        self.ids: list[str] = []
-        self.labels: list[np.ndarray] = []
-        self.targets: list[np.ndarray] = []  # the network's classes, -1 where they are not known
+        self.numbers = ImageNumbers(len(self.class_names))
+        self.right = np.zeros(len(self.blocks))  # images that the head classifies rightly, NaN where it does not fit
         self.sample = _Sample()
         self.rejected: tuple[Rejected, ...] = ()
         self.sources = [provenance(model, images)]
@@ -83,17 +95,19 @@ class Tally:
         self.stem.add(found.mean, found.mean)
         last_stage = network.stage_names[-1]
         kept = self.sample.chosen(ids) if given is not None else []
-        features = []
+        features, numbers, right = [], [], []
+        targets = None if self._classes is None else self._classes[rows]
         for (name, block), tally in zip(network.blocks(), self.blocks.values(), strict=True):
             head = network.classifier if name.startswith(f"{last_stage}.") else None
-            x, found = tally.add(block, x, found, given, head, self.model)
+            x, found, told = tally.add(block, x, found, given, self.model)
+            numbers.append(told)
+            right.append(_right(head, found.mean, targets))
             if kept:
                 features.append(found.mean[kept].float().cpu().numpy())
-        self.sample.add([ids[place] for place in kept], features)
-        self.ids += ids
-        if given is not None:
-            self.labels.append(given)
-            self.targets.append(np.full(len(rows), -1) if self._classes is None else self._classes[rows])
+        if given is not None and kept:
+            self.sample.add([ids[place] for place in kept], given[kept], features)
+        self.right = self.right + right
+        self.numbers.add(ids, given, {name: np.stack([told[name] for told in numbers], 1) for name in numbers[0]})
 
     def merge(self, other: "Tally") -> "Tally":
         """Take up what another has read with the same network, of images with the same classes; returns itself.
@@ -114,9 +128,8 @@ class Tally:
         for mine, theirs in zip(self.blocks.values(), other.blocks.values(), strict=True):
             mine.merge(theirs)
         self.sample.merge(other.sample)
-        self.ids += other.ids
-        self.labels += other.labels
-        self.targets += other.targets
+        self.numbers.merge(other.numbers)
+        self.right = self.right + other.right
         self.rejected += other.rejected
         self.sources += other.sources
         return self
@@ -126,40 +139,42 @@ class Tally:
         if self.stem is None:
             raise FeatureError("No image has been read yet, so there is nothing to tell.")
         tallies = list(self.blocks.values())
-        given = np.concatenate(self.labels) if self.labels else None
-        targets = np.concatenate(self.targets) if self.targets else None
+        ids, given, numbers = self.numbers.content()
+        means = self.numbers.means()
         befores = [self.stem, *(tally.features for tally in tallies)][:-1]
         return BlockStatistics(
             blocks=tuple(self.blocks),
             stages=tuple(name.split(".")[0] for name in self.blocks),
             shortcuts=tuple(tally.kind for tally in tallies),
-            ids=tuple(self.ids),
+            n_images=self.numbers.n,
+            ids=ids,
             labels=given,
             class_names=self.class_names,
-            norms={part: _columns([tally.norms[part] for tally in tallies]) for part in PARTS},
-            cosines=_columns([tally.cosines for tally in tallies]),
-            kept=_columns([tally.kept for tally in tallies]),
-            sparsities=_columns([tally.sparsities for tally in tallies]),
-            channels=tuple(tally.channels() for tally in tallies),
+            class_counts=self.numbers.counts,
+            norms={part: numbers[part] for part in PARTS},
+            cosines=numbers[COSINE],
+            kept=numbers[KEPT],
+            sparsities=numbers[SPARSITY],
+            means={name: values[-1] for name, values in means.items()},
+            class_means={name: values[:-1] for name, values in means.items()},
+            channels=tuple(tally.channels(self.numbers.counts) for tally in tallies),
             effective_rank=np.array([tally.features.participation_ratio for tally in tallies]),
             cka=np.array(
                 [linear_cka(tally.step, before, tally.features) for before, tally in zip(befores, tallies, strict=True)]
             ),
-            class_mean_accuracy=self._class_mean_accuracies(given),
-            head_accuracy=np.array([_accuracy(tally.exits, targets) for tally in tallies]),
+            class_mean_accuracy=self._class_mean_accuracies(),
+            head_accuracy=self.right / self.numbers.n,
             rejected=self.rejected,
             provenance=self._provenance(),
         )
 
-    def _class_mean_accuracies(self, given: np.ndarray | None) -> np.ndarray:
-        if given is None or len(np.unique(given)) < 2:
+    def _class_mean_accuracies(self) -> np.ndarray:
+        if (self.numbers.counts > 0).sum() < 2:
             return np.full(len(self.blocks), np.nan)
-        places = {name: place for place, name in enumerate(self.ids)}
-        ids, features = self.sample.content()
-        own = given[[places[name] for name in ids]]
+        own, features = self.sample.content()
         return np.array(
             [
-                nearest_class_mean(values, own, tally.class_sums.cpu().numpy(), tally.class_counts)
+                nearest_class_mean(values, own, tally.class_sums.cpu().numpy(), self.numbers.counts)
                 for values, tally in zip(features, self.blocks.values(), strict=True)
             ]
         )
@@ -173,15 +188,11 @@ class Tally:
         return {**first, "images": " + ".join(source["images"] for source in self.sources), "images_digest": digest}
 
 
-def _columns(values: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
-    """Per block the batches of an image's number -> (N, B) float32."""
-    return np.stack([np.concatenate(batches) for batches in values], axis=1)
-
-
-def _accuracy(predicted: Sequence[np.ndarray], targets: np.ndarray | None) -> float:
-    if not predicted or targets is None or (targets < 0).any():
+def _right(head: nn.Linear | None, features: Tensor, targets: np.ndarray | None) -> float:
+    """How many of N images a head classifies rightly by their features (N, C); NaN without a head or their classes."""
+    if head is None or targets is None:
         return float("nan")
-    return float((np.concatenate(predicted) == targets).mean())
+    return float((head(features.float()).argmax(1).cpu().numpy() == targets).sum())
 
 
 def nearest_class_mean(features: np.ndarray, own: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> float:
@@ -207,33 +218,31 @@ class _Sample:
     """The features, at every block, of the images whose ids have the smallest digests, whatever the shards."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, list[np.ndarray]] = {}  # id -> (C,) per block
+        self._kept: dict[str, tuple[int, list[np.ndarray]]] = {}  # id -> its label, and (C,) per block
 
     def chosen(self, ids: Sequence[str]) -> list[int]:
         """Places of those that could be among them, as far as is known."""
         if len(self._kept) < SAMPLE:
             return list(range(len(ids)))
-        limit = max(map(_digest, self._kept))
-        return [place for place, name in enumerate(ids) if _digest(name) < limit]
+        limit = max(map(digest, self._kept))
+        return [place for place, name in enumerate(ids) if digest(name) < limit]
 
-    def add(self, ids: Sequence[str], features: Sequence[np.ndarray]) -> None:
-        """features: per block (N, C)."""
-        self._take({name: [values[place] for values in features] for place, name in enumerate(ids)})
+    def add(self, ids: Sequence[str], labels: np.ndarray, features: Sequence[np.ndarray]) -> None:
+        """labels: (N,); features: per block (N, C)."""
+        rows = zip(ids, labels.tolist(), strict=True)
+        self._take({name: (label, [values[at] for values in features]) for at, (name, label) in enumerate(rows)})
 
     def merge(self, other: "_Sample") -> None:
         self._take(other._kept)
 
-    def _take(self, more: dict[str, list[np.ndarray]]) -> None:
+    def _take(self, more: dict[str, tuple[int, list[np.ndarray]]]) -> None:
         both = self._kept | more
-        self._kept = {name: both[name] for name in sorted(both, key=_digest)[:SAMPLE]}
+        self._kept = {name: both[name] for name in smallest(both, SAMPLE)}
 
-    def content(self) -> tuple[list[str], list[np.ndarray]]:
-        """Their ids, and per block (M, C)."""
-        return list(self._kept), [np.stack(rows) for rows in zip(*self._kept.values(), strict=True)]
-
-
-def _digest(name: str) -> bytes:
-    return hashlib.sha256(name.encode()).digest()
+    def content(self) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Their labels (M,), and per block (M, C)."""
+        labels, rows = zip(*self._kept.values(), strict=True)
+        return np.array(labels), [np.stack(values) for values in zip(*rows, strict=True)]
 
 
 class _BlockTally:
@@ -244,12 +253,6 @@ class _BlockTally:
         last = block.branch[-1]
         self.gamma = last.weight.detach().double().cpu().numpy() if isinstance(last, nn.BatchNorm2d) else None
         self.n_classes, self.device = n_classes, device
-        self.norms: dict[str, list[np.ndarray]] = {part: [] for part in PARTS}
-        self.cosines: list[np.ndarray] = []
-        self.kept: list[np.ndarray] = []
-        self.sparsities: list[np.ndarray] = []
-        self.exits: list[np.ndarray] = []  # what the head predicts of the block's output
-        self.class_counts = np.zeros(n_classes, np.int64)
         self._empty = True
 
     def _begin(self, width: int, width_before: int) -> None:
@@ -264,15 +267,12 @@ class _BlockTally:
         self._empty = False
 
     def add(
-        self,
-        block: ResidualBlock,
-        x: Tensor,
-        before: Readings,
-        given: np.ndarray | None,
-        head: nn.Linear | None,
-        model: Model,
-    ) -> tuple[Tensor, Readings]:
-        """Read a batch (N, C, H, W) of a block's input, whose readings are known; returns those of its output."""
+        self, block: ResidualBlock, x: Tensor, before: Readings, given: np.ndarray | None, model: Model
+    ) -> tuple[Tensor, Readings, dict[str, np.ndarray]]:
+        """Read a batch (N, C, H, W) of a block's input, whose readings are known.
+
+        Returns the block's output, its readings, and each image's numbers by name, (N,) float32.
+        """
         shortcut, branch = block.parts(x)
         total = shortcut + branch
         output = torch.relu(total)
@@ -284,25 +284,22 @@ class _BlockTally:
             self._begin(total.shape[1], x.shape[1])
         for part, values in found.items():
             self.moments[part].add(values)
-            self.norms[part].append(_host(values.norms))
-        self.cosines.append(_host(_cosine(maps[SHORTCUT], maps[BRANCH], found[SHORTCUT], found[BRANCH])))
-        if x.shape == output.shape:
-            self.kept.append(_host(_cosine(by_place(x), maps[OUTPUT], before, found[OUTPUT])))
-        else:
-            self.kept.append(np.full(len(x), np.nan, np.float32))
-        self._count(maps[SUM], maps[OUTPUT])
         pooled = found[OUTPUT].mean  # (N, C)
         self.features.add(pooled, pooled)
         self.step.add(before.mean, pooled)
         if given is not None:
             self.class_sums.index_add_(0, torch.from_numpy(given).to(pooled.device), pooled)
-            self.class_counts += np.bincount(given, minlength=self.n_classes)
-        if head is not None:
-            self.exits.append(head(pooled.float()).argmax(1).cpu().numpy())
-        return output, found[OUTPUT]
+        numbers = {part: values.norms for part, values in found.items()}
+        numbers[RATIO] = torch.where(numbers[SHORTCUT] > 0, numbers[BRANCH] / numbers[SHORTCUT], torch.nan)
+        numbers[COSINE] = _cosine(maps[SHORTCUT], maps[BRANCH], found[SHORTCUT], found[BRANCH])
+        numbers[KEPT] = torch.full_like(numbers[RATIO], torch.nan)
+        if x.shape == output.shape:
+            numbers[KEPT] = _cosine(by_place(x), maps[OUTPUT], before, found[OUTPUT])
+        numbers[SPARSITY] = self._count(maps[SUM], maps[OUTPUT])
+        return output, found[OUTPUT], {name: values.float().cpu().numpy() for name, values in numbers.items()}
 
-    def _count(self, total: Tensor, output: Tensor) -> None:
-        """Signs and extremes of (N, P, C)."""
+    def _count(self, total: Tensor, output: Tensor) -> Tensor:
+        """Signs and extremes of (N, P, C); returns each image's share of zeros in the output, (N,)."""
         positive = []
         for sums, outputs in pieces(total, output):
             self.negative -= sums.clamp_max(0).sign_().sum((0, 1))
@@ -311,32 +308,27 @@ class _BlockTally:
             self.highest = torch.maximum(self.highest, outputs.amax((0, 1)))
         counts = torch.cat(positive).double()  # (N, C)
         self.positive += counts.sum(0)
-        self.sparsities.append(_host(1 - counts.sum(1) / output[0].numel()))
+        return 1 - counts.sum(1) / output[0].numel()
 
     def merge(self, other: "_BlockTally") -> None:
         if self._empty:
             self._begin(other.step.products.shape[1], other.step.products.shape[0])
         for part in PARTS:
             self.moments[part].merge(other.moments[part])
-            self.norms[part] += other.norms[part]
         self.features.merge(other.features)
         self.step.merge(other.step)
-        self.cosines += other.cosines
-        self.kept += other.kept
-        self.sparsities += other.sparsities
-        self.exits += other.exits
         self.negative += other.negative.to(self.device)
         self.positive += other.positive.to(self.device)
         self.lowest = torch.minimum(self.lowest, other.lowest.to(self.device))
         self.highest = torch.maximum(self.highest, other.highest.to(self.device))
         self.class_sums += other.class_sums.to(self.device)
-        self.class_counts = self.class_counts + other.class_counts
 
-    def channels(self) -> Channels:
+    def channels(self, class_counts: np.ndarray) -> Channels:
+        """class_counts: (K,) images of each class."""
         n = self.moments[SUM].n
         class_means = None
         if self.n_classes:
-            counts = np.where(self.class_counts > 0, self.class_counts, np.nan)  # (K,)
+            counts = np.where(class_counts > 0, class_counts, np.nan)  # (K,)
             class_means = self.class_sums.cpu().numpy() / counts[:, None]
         return Channels(
             means={part: moments.mean.cpu().numpy() for part, moments in self.moments.items()},
@@ -348,10 +340,6 @@ class _BlockTally:
             gamma=self.gamma,
             class_means=class_means,
         )
-
-
-def _host(values: Tensor) -> np.ndarray:
-    return values.float().cpu().numpy()
 
 
 def _cosine(x: Tensor, y: Tensor, of_x: Readings, of_y: Readings) -> Tensor:
