@@ -135,20 +135,13 @@ def pytorch_grad_cam(network: nn.Module, scaled: Tensor, indices: list[int]) -> 
 
 
 def memory(source: nn.Module, name: str) -> None:
-    """What autograd keeps for one image between the forward and the backward pass."""
+    """What is kept of one image on its way up, for the gradient's way down."""
     explainer = Explainer(model_of(source, name))
     pixels = torch.zeros(1, 3, 224, 224, dtype=torch.uint8)
     for title, taps in (("last stage", [Tap("layer4")]), ("four stages", explainer.taps("stages"))):
-        kept: dict[int, int] = {}
-        own = {values.data_ptr() for values in explainer.network.parameters()}
-
-        def keep(values: Tensor, kept: dict[int, int] = kept, own: set[int] = own) -> Tensor:
-            if values.data_ptr() not in own:
-                kept[values.data_ptr()] = values.numel() * values.element_size()
-            return values
-
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda values: values):
-            explainer.maps(pixels, [ClassTarget(0)], taps=taps)
+        with torch.inference_mode():
+            walk = explainer.walk(pixels, [ClassTarget(0)], {explainer.place(tap): False for tap in taps})
+        kept = {values.data_ptr(): values.nbytes for step in walk.steps for values in step.found}
         print(f"kept for one image, {title}: {sum(kept.values()) / 1e6:.1f} MB")
 
 

@@ -45,7 +45,9 @@ def add(commands: Commands) -> None:
     saliency.add_argument(
         "--taps", choices=("stages", "blocks", "branches"), help="where maps are taken (default: by method)"
     )
-    saliency.add_argument("--precision", default="fp32", metavar="X", help="fp32, bf16 or fp16 (default: %(default)s)")
+    saliency.add_argument(
+        "--precision", default="fp32", metavar="X", help="of gradients: fp32, bf16 or fp16 (default: fp32)"
+    )
     saliency.add_argument(
         "--colours", metavar="NAME", help="of the overlays (default: Inferno, of branches Blue, black, orange)"
     )
@@ -79,7 +81,7 @@ def _saliency(options: argparse.Namespace) -> None:
     taps = explainer.taps(options.taps) if options.taps else None
     if taps and isinstance(target, saliency.StageTarget):
         taps = tuple(tap for tap in taps if explainer.place(tap) <= explainer.top([target]))
-    size = max(1, extract.batch_size(model.spec.preprocessing) // 4)  # the graph is kept as well
+    size = max(1, extract.batch_size(model.spec.preprocessing) // 4)  # what gradients need is kept as well
     rows: list[dict[str, Any]] = []
     provenance: dict[str, Any] = {}
     left_out: list[dict[str, str]] = []

@@ -73,7 +73,7 @@ def attribute(
     if smooth < 0:
         raise FeatureError(f"The smoothing is {smooth}. Wanted a number of noisy copies, or 0 for none.")
     with torch.inference_mode(False), torch.no_grad():
-        walk = explainer.walk(pixels, targets, {explainer.top(targets): False}, graph=False)
+        walk = explainer.walk(pixels, targets, {explainer.top(targets): False}, down=False)
         network = _Scored(explainer, walk.score.stage)
         scaled = Scale(explainer.model.spec.preprocessing).to(explainer.device)(pixels.to(explainer.device))
 

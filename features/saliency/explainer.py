@@ -12,6 +12,7 @@ from features.engine import LOGITS, PRECISIONS, FastNetwork
 from features.errors import FeatureError
 from features.extract import finite, softmax
 from features.network import ResidualBlock, device_of
+from features.saliency.descent import ascended, descended
 from features.saliency.methods import CAM, METHODS, Weights, combined
 from features.saliency.targets import (
     ClassTarget,
@@ -70,13 +71,16 @@ class SaliencyMaps:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """What one block did to a batch. source: its input, where a graph to the output begins if one was kept."""
+    """What one block did to a batch, each (N, C, H, W).
+
+    shortcut, branch: None where they were not asked for. found: as descent.ascended gave it, () if no gradient passes.
+    """
 
     name: str
-    source: Tensor
     output: Tensor
     shortcut: Tensor | None
     branch: Tensor | None
+    found: Sequence[Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,12 +107,20 @@ class Explainer:
     """
 
     def __init__(self, model: Model, precision: str = "fp32") -> None:
-        """precision: 'fp32', 'bf16' or 'fp16' for convolutions; sums are in fp32 in any case."""
+        """precision: of gradients on their way down, 'fp32', 'bf16' or 'fp16'. Activations and sums are in fp32.
+
+        In bf16 the maps of a trained ResNet-18 on 24 photographs had a rank correlation of at least 0.9997 with those
+        in fp32 at every stage; with activations in bf16 as well it was 0.992 at layer1.
+        """
         if precision not in PRECISIONS:
             raise FeatureError(f"The precision is {precision!r}. Wanted one of {', '.join(PRECISIONS)}.")
         self.model, self.precision, self.device = model, precision, device_of(model.network)
-        self.network = FastNetwork(model.network, model.spec.preprocessing, PRECISIONS[precision], self.device)
+        self.network = FastNetwork(model.network, model.spec.preprocessing, torch.float32, self.device)
         self.blocks: list[tuple[str, ResidualBlock]] = list(self.network.blocks())
+        lowered = self.network
+        if precision != "fp32":
+            lowered = FastNetwork(model.network, model.spec.preprocessing, PRECISIONS[precision], self.device)
+        self._down = [block for _, block in lowered.blocks()]
         self._place = {name: index for index, (name, _) in enumerate(self.blocks)}
         for name in self.network.stage_names:  # a stage is its last block
             self._place[name] = max(place for block, place in self._place.items() if block.startswith(f"{name}."))
@@ -133,8 +145,8 @@ class Explainer:
     ) -> SaliencyMaps:
         """Maps of one target per image at every tap (None: every stage's output that the target depends on).
 
-        All targets are of one kind: classes, or the same stage's features. Blocks below the lowest tap run without a
-        graph, and the graph of each block above it is freed as soon as the gradient has passed.
+        All targets are of one kind: classes, or the same stage's features. Of blocks below the lowest tap nothing is
+        kept, and what is kept of each block above it is freed as soon as the gradient has passed.
         Raises FeatureError if targets and images differ in number, a class, tap or method does not exist, the target
         does not depend on a tap, the network lacks a classifier that the target needs, or anything is NaN.
         """
@@ -143,7 +155,7 @@ class Explainer:
         if method == CAM and any(self.place(tap) != self.place(explained[-1]) or tap.part != OUTPUT for tap in chosen):
             raise FeatureError(f"CAM is of the output of {explained[-1].name} alone. Choose that, or Grad-CAM.")
         apart = {self.place(tap) for tap in chosen if tap.part != OUTPUT}
-        with torch.inference_mode(False):
+        with torch.inference_mode():
             walk = self.walk(pixels, targets, {self.place(tap): self.place(tap) in apart for tap in chosen})
             found = self._descend(walk, chosen, weights)
         ordered = {tap: found[tap] for tap in chosen}
@@ -151,7 +163,7 @@ class Explainer:
 
     def scores(self, pixels: Tensor, score: Score) -> Tensor:
         """(N,) float32, what the network makes of other pixels; a score of one image serves all."""
-        with torch.inference_mode(False), torch.no_grad():
+        with torch.inference_mode():
             x = self.network.stem(self._placed(pixels))
             for name, stage in self.network.stages.items():
                 x = stage(x)
@@ -162,7 +174,7 @@ class Explainer:
     def logits(self, pixels: Tensor) -> Tensor:
         """(N, K) float32 of other pixels. Raises FeatureError if the network has no classifier."""
         self.model.need_classifier()
-        with torch.inference_mode(False), torch.no_grad():
+        with torch.inference_mode():
             return dict(self.network.walk(self._placed(pixels)))[LOGITS]
 
     def result(self, walk: Walk, maps: dict[Tap, np.ndarray], method: str) -> SaliencyMaps:
@@ -181,9 +193,9 @@ class Explainer:
 
     def every_class(self, pixels: Tensor) -> np.ndarray:
         """The last stage's Grad-CAM (which is CAM) of every class at once: (N, K, H, W) float32."""
-        with torch.inference_mode(False), torch.no_grad():
-            walk = self.walk(pixels, [ClassTarget()] * len(pixels), {len(self.blocks) - 1: False})
-            output = walk.steps[-1].output.float()  # (N, C, H, W)
+        with torch.inference_mode():
+            walk = self.walk(pixels, [ClassTarget()] * len(pixels), {len(self.blocks) - 1: False}, down=False)
+            output = walk.steps[-1].output  # (N, C, H, W)
             classifier = self.network.classifier
             assert classifier is not None  # a class target needed it
             height, width = output.shape[2:]
@@ -226,33 +238,28 @@ class Explainer:
                 raise FeatureError(f"{tap.name} comes after {last}, which is explained. Choose taps up to it.")
         return tuple(dict.fromkeys(taps))
 
-    def walk(self, pixels: Tensor, targets: Sequence[Target], wanted: dict[int, bool], graph: bool = True) -> Walk:
-        """Run a batch up to the explained stage, if `graph` with a graph above the lowest wanted block.
+    def walk(self, pixels: Tensor, targets: Sequence[Target], wanted: dict[int, bool], down: bool = True) -> Walk:
+        """Run a batch up to the explained stage, if `down` keeping what a gradient needs to the lowest wanted block.
 
-        wanted: number of a block -> whether its branch and shortcut are kept apart. Callers leave inference mode, whose
-        tensors cannot enter a graph, before.
+        wanted: number of a block -> whether its branch and shortcut are kept apart. Callers see to it that no graph is
+        made.
         """
         if len(targets) != len(pixels):
             raise FeatureError(f"Got {len(targets)} targets for {len(pixels)} images. Give one target per image.")
         top, lowest = self.top(targets), min(wanted)
         steps = []
-        with torch.no_grad():
-            x = self.network.stem(self._placed(pixels))
+        x = self.network.stem(self._placed(pixels))
         for place, (name, block) in enumerate(self.blocks[: top + 1]):
-            with torch.set_grad_enabled(graph and place > lowest):
-                source = x.detach().requires_grad_(graph and place > lowest)
-                shortcut = branch = None
-                if wanted.get(place):
-                    shortcut, branch = block.parts(source)
-                    output = block.activation(shortcut + branch)  # a new sum: its ReLU works in place
-                else:
-                    output = block(source)
-            x = output.detach()
-            if place >= lowest:
-                steps.append(Step(name, source, output, shortcut, branch))
-        with torch.no_grad():
-            features = x.mean((2, 3), dtype=torch.float32)  # (N, D)
-            return self._scored(steps, features, targets)
+            if place < lowest:
+                x = block(x)
+                continue
+            found = ascended(block.branch, x)
+            shortcut, branch, apart = block.shortcut(x), found[-1], wanted.get(place)
+            # A sum of its own where the terms are asked for; its ReLU works in place.
+            x = block.activation(shortcut + branch if apart else branch.add_(shortcut))
+            kept = found if down and place > lowest else ()
+            steps.append(Step(name, x, shortcut if apart else None, branch if apart else None, kept))
+        return self._scored(steps, x.mean((2, 3)), targets)  # of (N, D)
 
     def _placed(self, pixels: Tensor) -> Tensor:
         need = self.model.spec.preprocessing.channels
@@ -288,7 +295,7 @@ class Explainer:
 
     def _direction(self, stage: str, pixels: Tensor) -> Tensor:
         """The features of one picture at a stage, (D,), scaled to length 1; zeros where they are zero."""
-        walk = self.walk(pixels[None], [StageTarget(stage)], {self._place[stage]: False})
+        walk = self.walk(pixels[None], [StageTarget(stage)], {self._place[stage]: False}, down=False)
         return walk.score.gradient(walk.features)[0]
 
     def _descend(self, walk: Walk, taps: Sequence[Tap], weights: Weights) -> dict[Tap, Tensor]:
@@ -297,16 +304,16 @@ class Explainer:
         # Gradients in half precision would underflow: they travel scaled to 1 and are scaled back for the maps.
         size = walk.gradient.abs().amax((1, 2, 3), keepdim=True)  # (N, 1, 1, 1)
         size = torch.where(size > 0, size, torch.ones_like(size))
-        gradient = (gradient / size).to(walk.steps[-1].output.dtype)
+        gradient = (gradient / size).to(PRECISIONS[self.precision])
         found: dict[Tap, Tensor] = {}
         while walk.steps:
             step = walk.steps.pop()
             here = [tap for tap in taps if self.blocks[self.place(tap)][0] == step.name]
-            with torch.no_grad():
+            if here:
                 for tap, values in _maps_of(step, gradient.float() * size, here, weights).items():
                     found[tap] = finite(values, self.model)
             if walk.steps:
-                (gradient,) = torch.autograd.grad(step.output, step.source, gradient)
+                gradient = descended(self._down[self._place[step.name]], step.found, step.output, gradient)
         return found
 
     def to_host(self, values: Tensor) -> np.ndarray:
@@ -321,16 +328,14 @@ def _maps_of(step: Step, gradient: Tensor, taps: Sequence[Tap], weights: Weights
     """One block's maps (N, H, W). gradient: of its output, (N, C, H, W) float32."""
     found: dict[Tap, Tensor] = {}
     if any(tap.part == OUTPUT for tap in taps):
-        output = step.output.detach().float()
-        values = combined(weights(output, gradient), output)
+        values = combined(weights(step.output, gradient), step.output)
         found |= {tap: values for tap in taps if tap.part == OUTPUT}
     if any(tap.part != OUTPUT for tap in taps):
         assert step.shortcut is not None  # the walk kept the parts apart
         assert step.branch is not None
-        shortcut, branch = step.shortcut.detach().float(), step.branch.detach().float()
-        total = shortcut + branch
-        share = weights(total, gradient * (step.output.detach() > 0))  # the ReLU's gradient
-        parts = {SUM: total, BRANCH: branch, SHORTCUT: shortcut}
+        total = step.shortcut + step.branch
+        share = weights(total, gradient * (step.output > 0))  # the ReLU's gradient
+        parts = {SUM: total, BRANCH: step.branch, SHORTCUT: step.shortcut}
         found |= {tap: combined(share, parts[tap.part]) for tap in taps if tap.part != OUTPUT}
     return found
 

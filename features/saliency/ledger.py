@@ -65,8 +65,8 @@ def ledger(explainer: Explainer, pixels: Tensor, targets: Sequence[ClassTarget])
     lowest = max(
         (place for place in places if explainer.blocks[place][1].shortcut_kind != "identity"), default=places[0]
     )
-    with torch.inference_mode(False), torch.no_grad():
-        walk = explainer.walk(pixels, targets, dict.fromkeys(range(lowest, places[-1] + 1), True), graph=False)
+    with torch.inference_mode():
+        walk = explainer.walk(pixels, targets, dict.fromkeys(range(lowest, places[-1] + 1), True), down=False)
         weights = walk.gradient  # (N, C, 1, 1)
         gate = torch.ones_like(walk.steps[-1].output, dtype=torch.float32)
         terms, maps = [], []
@@ -75,9 +75,11 @@ def ledger(explainer: Explainer, pixels: Tensor, targets: Sequence[ClassTarget])
             assert step.branch is not None
             gate = gate * (step.output > 0)
             terms.append(step.name)
-            maps.append(combined(weights, gate * step.branch.float()))
+            maps.append(combined(weights, gate * step.branch))
         terms.append(SHORTCUT)
-        maps.append(combined(weights, gate * walk.steps[0].shortcut.float()))  # type: ignore[union-attr]
+        lowest_shortcut = walk.steps[0].shortcut
+        assert lowest_shortcut is not None
+        maps.append(combined(weights, gate * lowest_shortcut))
         found = explainer.result(walk, {}, LEDGER)
         stacked = np.stack([explainer.to_host(values) for values in reversed(maps)], axis=1)  # (N, T, H, W)
     features = walk.features.new_zeros(walk.features.shape)

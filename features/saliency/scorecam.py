@@ -28,9 +28,9 @@ def score_maps(
     chosen = explainer.choose(taps if taps is not None else explainer.taps_of(targets)[-1:], targets)
     if any(tap.part != OUTPUT for tap in chosen):
         raise FeatureError("Score-CAM is of outputs, through which it shows the image. Take the taps stages or blocks.")
-    with torch.inference_mode(False), torch.no_grad():
-        walk = explainer.walk(pixels, targets, {explainer.place(tap): False for tap in chosen}, graph=False)
-        outputs = {step.name: step.output.float() for step in walk.steps}
+    with torch.inference_mode():
+        walk = explainer.walk(pixels, targets, {explainer.place(tap): False for tap in chosen}, down=False)
+        outputs = {step.name: step.output for step in walk.steps}
         activations = {tap: outputs[explainer.blocks[explainer.place(tap)][0]] for tap in chosen}
     total = sum(len(pixels) * values.shape[1] for values in activations.values())
     done = 0
