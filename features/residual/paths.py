@@ -92,7 +92,8 @@ def paths(model: Model, images: ImageSet, draws: int = DRAWS, seed: int = 0) -> 
 
     def work(batch: Batch) -> Iterator[float]:
         targets = None if matched is None else torch.from_numpy(matched.classes[batch.rows])
-        trip = _Trip(network, blocks, batch.pixels, targets, model)
+        with torch.inference_mode(False), torch.enable_grad():  # not around a yield, which would leave it with others
+            trip = _Trip(network, blocks, batch.pixels, targets, model)
         together[:] += trip.together()
         for length, routes in enumerate(chosen):
             single[length] += [trip.along(route) for route in routes]
@@ -122,17 +123,6 @@ class _Trip:
     """A batch's way through a network, with every block's graph kept apart, so that gradients can take either side."""
 
     def __init__(
-        self,
-        network: FastNetwork,
-        blocks: Sequence[ResidualBlock],
-        pixels: Tensor,
-        targets: Tensor | None,
-        model: Model,
-    ) -> None:
-        with torch.inference_mode(False), torch.enable_grad():
-            self._walk(network, blocks, pixels, targets, model)
-
-    def _walk(
         self,
         network: FastNetwork,
         blocks: Sequence[ResidualBlock],

@@ -9,7 +9,7 @@ from viz.components import Overlay
 from viz.pages.saliency.asking import class_names, numbered_classes
 from viz.pages.saliency.drawing import SMALL_SIDE, archive, lay_over
 
-GALLERY_SIZE = 24
+GALLERY_SIZE = 25
 
 
 def gallery(model: zoo.Model) -> None:
