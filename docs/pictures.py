@@ -27,7 +27,9 @@ def main() -> None:
         tab.set_default_timeout(300_000)
         take(tab, f"{address}/", ".st-key-network .main-svg", "anatomy")
         take(tab, f"{address}/saliency", ".st-key-overlays img.heat", "saliency")
-        take(tab, f"{address}/residual", ".stPlotlyChart .main-svg", "residual")
+        take(tab, f"{address}/residual?residual+view=lesions", ".stMultiSelect", "residual")
+        bench = f"{address}/residual?residual+view=switch+blocks+off&off=layer1.0&off=layer2.1"
+        take(tab, bench, ".st-key-bench img.heat", "bench")
         show(tab, f"{address}/extract", ".stApp button[kind=primary], .stDataFrame")
         if not tab.locator(".stDataFrame").count():
             tab.locator("button[kind=primary]").click()
