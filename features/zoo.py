@@ -33,8 +33,8 @@ class Model:
     def key(self) -> str:
         """What its results depend on, as hexadecimal SHA-256: one file can be read as several networks."""
         spec = self.spec
-        reading = json.dumps([self.digest, asdict(spec.architecture), asdict(spec.preprocessing), self.variant])
-        return hashlib.sha256(reading.encode()).hexdigest()
+        how = [asdict(spec.architecture), asdict(spec.preprocessing), spec.class_names, self.variant]
+        return hashlib.sha256(json.dumps([self.digest, *how]).encode()).hexdigest()
 
     def provenance(self) -> dict[str, Any]:
         """What a result must say of the network that made it."""

@@ -7,7 +7,7 @@ import pytest
 
 from features import residual
 from features.residual import Paths, Sweep
-from tests.test_figures_residual import BLOCKS, SHORTCUTS, STATISTICS
+from tests.test_figures_residual import BLOCKS, STATISTICS
 from viz import theme
 from viz.figures import lesions
 
@@ -45,7 +45,18 @@ def test_without_labels_bars_show_how_often_the_prediction_stays():
 def test_a_plain_network_has_bars_and_no_ratio():
     nothing = {part: np.zeros((21, 5), np.float32) for part in STATISTICS.norms}
     figure = lesions.without(replace(STATISTICS, norms=nothing), WITHOUT)
+    (bar,) = [trace for trace in figure.data if len(trace.x)][:1]
     assert {trace.type for trace in figure.data} == {"bar"}
+    assert set(bar.x) <= set(figure.layout.xaxis.categoryarray) == set(BLOCKS)
+    assert "yaxis2" not in figure.layout.to_plotly_json()
+
+
+def test_networks_are_compared_by_one_number_even_if_one_has_no_accuracy():
+    unknown = replace(WITHOUT, intact_accuracy=float("nan"), accuracy=np.full(5, np.nan))
+    figure = lesions.twins({"a": WITHOUT, "b": unknown})
+    for trace in figure.data:
+        np.testing.assert_array_equal(trace.y, WITHOUT.agreement)
+    assert figure.layout.yaxis.title.text == "same prediction without it"
 
 
 def test_twins_lie_over_each_other_along_depth():
@@ -65,8 +76,9 @@ def test_random_lesions_show_every_draw_their_mean_and_their_spread():
 def test_scaled_branches_stand_at_their_block_and_factor():
     made = [residual.scaled(factor, block) for block in BLOCKS for factor in (2.0, -1.0)]
     (heat,) = lesions.scaled(swept(made, np.arange(10) / 10), STATISTICS).data
-    assert tuple(heat.y) == ("-1", "2")
-    np.testing.assert_allclose(heat.z[1], [0, 0.2, 0.4, 0.6, 0.8])
+    assert tuple(heat.y) == ("-1", "1", "2")
+    np.testing.assert_allclose(heat.z[2], [0, 0.2, 0.4, 0.6, 0.8])
+    np.testing.assert_allclose(heat.z[1], WITHOUT.intact_accuracy)
     np.testing.assert_allclose(heat.z[0], [0.1, 0.3, 0.5, 0.7, 0.9])
 
 
@@ -78,11 +90,16 @@ def test_swapped_neighbours_are_named_as_pairs():
 def test_paths_show_their_number_one_and_all():
     lengths = np.arange(4)
     share = np.array([1, 3, 3, 1]) / 8
-    single = np.outer([1.0, 2.0, 4.0, 8.0], [0.5, 1.5])
-    found = Paths(lengths, share, single, np.array([1.0, 1.0, 2.0, 0.0]), 8, (), {"draws": 2, "seed": 0}, {})
+    single = np.array([1.0, 2.0, 4.0, 8.0])
+    error = np.array([0.0, 0.5, 0.5, 0.0])
+    followed = np.array([1, 2, 3, 1])
+    found = Paths(
+        lengths, share, single, error, followed, np.array([1.0, 1.0, 2.0, 0.0]), 8, (), {"draws": 2, "seed": 0}, {}
+    )
     number, one, every, exact = lesions.paths(found).data
     np.testing.assert_allclose(number.y, share)
     np.testing.assert_allclose(one.y, [1, 2, 4, 8])
+    np.testing.assert_allclose(one.error_y.array, [0, 0.5 / np.sqrt(2), 0, 0])  # of length 2 all three were followed
     np.testing.assert_allclose(every.y, np.array([1, 6, 12, 8]) / 27)
     np.testing.assert_allclose(exact.y, [0.25, 0.25, 0.5, 0])
     assert len({trace.xaxis for trace in (number, one, every)}) == 3
@@ -92,4 +109,3 @@ def test_paths_show_their_number_one_and_all():
 def test_every_panel_is_written_in_the_inks_of_the_theme(dark):
     layout = theme.ink(lesions.without(STATISTICS, WITHOUT), dark).layout
     assert layout.xaxis2.tickfont.color == layout.yaxis.tickfont.color == layout.font.color
-    assert set(SHORTCUTS) == {"identity", "padding"}

@@ -1,6 +1,9 @@
 """Paths through networks whose gradients are known, and one class against another."""
 
+import sys
 from collections import OrderedDict
+from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -11,7 +14,9 @@ from torch import nn
 from features import architecture, network, residual, zoo
 from features.datasets import open_images
 from features.errors import FeatureError
+from features.labels import match_labels
 from features.progress import finish
+from tests.random_networks import randomise
 from tests.test_residual import Times, half_and_half, model_of, noise
 
 
@@ -36,11 +41,13 @@ def test_where_every_branch_is_a_multiple_paths_weigh_as_a_binomial():
     lengths = np.arange(n + 1)
     assert found.lengths.tolist() == lengths.tolist()
     np.testing.assert_allclose(found.share, stats.binom.pmf(lengths, n, 0.5))
-    np.testing.assert_allclose(found.single, np.repeat(found.single[:1, :1] * b ** lengths[:, None], 3, 1), rtol=1e-5)
+    np.testing.assert_allclose(found.single, found.single[0] * b**lengths, rtol=1e-5)
+    assert found.followed.tolist() == [1, 4, 6, 4, 1]
+    np.testing.assert_array_equal(found.error, 0)
     weights = np.array([1, 4, 6, 4, 1]) * b**lengths
     np.testing.assert_allclose(found.flow, weights / weights.sum(), rtol=1e-5)
     np.testing.assert_allclose(found.together_share, weights / weights.sum(), rtol=1e-5)
-    np.testing.assert_allclose(found.together, found.single[0, 0] * weights, rtol=1e-5)
+    np.testing.assert_allclose(found.together, found.single[0] * weights, rtol=1e-5)
 
 
 def test_all_paths_together_are_the_networks_own_gradient():
@@ -60,16 +67,43 @@ def test_all_paths_together_are_the_networks_own_gradient():
 
 def test_branches_that_cancel_are_seen_in_the_sum_and_not_in_single_paths():
     found = finish(residual.paths(chain(0.5, -0.5), half_and_half(), draws=20))
-    assert found.single[1].mean() > 0
+    assert found.single[1] > 0
     assert found.together[1] == pytest.approx(0, abs=1e-7)
 
 
-def test_paths_are_drawn_by_their_seed():
+@pytest.mark.parametrize("kind", ["padding", "projection"])
+def test_every_path_of_a_real_network_is_what_autograd_gives_for_it(kind, tiny_images):
+    """Each block's other side is cut off, and so are all but one of the paths; 8 of them through 3 blocks."""
+    shape = architecture.cifar(8, kind, classes=3)
+    model = model_of(network.freeze(randomise(network.build(shape))), shape, 32)
+    images = tiny_images.take(range(0, 12, 4))
+    found = finish(residual.paths(model, images))
+    batch = torch.stack([model.spec.preprocessing(images.open(place)) for place in range(3)])
+    targets = torch.from_numpy(match_labels(model.spec, images).classes)
+    norms, sums = [[], [], [], []], [0, 0, 0, 0]
+    for route in product((False, True), repeat=3):
+        x = start = model.network.stem(batch).detach().requires_grad_()
+        for takes_branch, (_, block) in zip(route, model.network.blocks(), strict=True):
+            shortcut, branch = block.shortcut(x), block.branch(x)
+            x = torch.relu(shortcut.detach() + branch if takes_branch else shortcut + branch.detach())
+        nn.functional.cross_entropy(model.network.head(x), targets, reduction="sum").backward()
+        norms[sum(route)].append(float(start.grad.flatten(1).norm(dim=1).mean()))
+        sums[sum(route)] = sums[sum(route)] + start.grad
+    np.testing.assert_allclose(found.single, [np.mean(values) for values in norms], rtol=1e-4)
+    np.testing.assert_allclose(found.spread[1:3], [np.std(values, ddof=1) for values in norms[1:3]], rtol=1e-3)
+    np.testing.assert_allclose(found.together, [float(g.flatten(1).norm(dim=1).mean()) for g in sums], rtol=1e-4)
+
+
+def test_of_many_paths_some_are_drawn_by_their_seed_and_none_twice(monkeypatch):
+    monkeypatch.setattr(sys.modules["features.residual.paths"], "ALL", 3)
     model, images = zoo.load("resnet20-fashion"), open_images("sample").sample(4)
-    one, again, other = (finish(residual.paths(model, images, draws=2, seed=seed)) for seed in (0, 0, 1))
+    one, again, other = (finish(residual.paths(model, images, draws=5, seed=seed)) for seed in (0, 0, 1))
+    assert one.followed.tolist() == [1, 5, 5, 5, 5, 5, 5, 5, 5, 1]
     np.testing.assert_array_equal(one.single, again.single)
     assert not np.array_equal(one.single[3], other.single[3])
     np.testing.assert_allclose(one.together, other.together, rtol=1e-6)
+    assert (one.error[1:9] > 0).all()
+    assert one.error[0] == one.error[9] == 0
     assert one.table()["flow"].sum() == pytest.approx(1)
 
 
@@ -108,20 +142,13 @@ def test_a_contrast_is_welchs_test_with_hedges_effect_and_a_corrected_p(measured
     assert found.table()["block"].tolist() == list(measured.blocks)
 
 
-def test_two_draws_of_one_class_differ_by_chance_alone(measured):
+def test_classes_that_are_alike_differ_by_chance_alone(measured):
     random = np.random.default_rng(0)
-    drawn = [random.normal(size=(2, 40, 6)) for _ in range(200)]
     alarms = 0
-    for one, other in drawn:
-        p = stats.ttest_ind(one, other, equal_var=False).pvalue
-        alarms += (residual_corrected(p) < residual.LEVEL).any()
-    assert alarms <= 0.1 * len(drawn)
-
-
-def residual_corrected(p):
-    from features.residual.contrast import _corrected
-
-    return _corrected(p)
+    for _ in range(200):
+        drawn = random.normal(size=measured.sparsities.shape).astype(np.float32)
+        alarms += (residual.contrast(replace(measured, sparsities=drawn), 0, 1, "sparsity").q < residual.LEVEL).any()
+    assert alarms <= 0.1 * 200  # of all such comparisons 5 % give a false alarm
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from PIL import Image
 
 from features import architecture, catalogue, datasets, extract, network, rasters, saliency, zoo
 from features.__main__ import main
+from features.engine import descent
 from features.errors import FeatureError
 from features.faithfulness import rank_correlation
 from features.progress import finish
@@ -28,7 +29,6 @@ from features.saliency import (
     Explainer,
     StageTarget,
     Tap,
-    descent,
     explain,
     ledger,
     methods,

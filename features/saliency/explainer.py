@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from features.engine import LOGITS, PRECISIONS, FastNetwork
+from features.engine.descent import ascended, descended
 from features.errors import FeatureError
 from features.extract import finite, softmax
 from features.network import ResidualBlock, device_of
-from features.saliency.descent import ascended, descended
 from features.saliency.methods import CAM, METHODS, Weights, combined
 from features.saliency.targets import (
     ClassTarget,

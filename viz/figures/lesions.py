@@ -12,18 +12,20 @@ from viz.figures.residual import along_depth
 
 
 def without(statistics: BlockStatistics, sweep: Sweep) -> go.Figure:
-    """Accuracy without each block as bars, above |F| / |x| of the block (medians over images).
+    """Accuracy without each block as bars, above |F| / |x| of the block (medians over images) where there is any.
 
     sweep: every block left out in turn. Without labels the bars are the share of images whose prediction stays.
     """
     values, intact, name = _judged(sweep)
-    figure = make_subplots(2, 1, shared_xaxes=True, row_heights=[0.6, 0.4], vertical_spacing=0.06)
+    known = ~np.isnan(statistics.ratios).all(0)
+    panels = 2 if known.any() else 1
+    figure = make_subplots(panels, 1, shared_xaxes=True, row_heights=[0.6, 0.4][:panels], vertical_spacing=0.06)
     for kind in dict.fromkeys(statistics.shortcuts):
         chosen = np.array([other == kind for other in statistics.shortcuts])
         figure.add_bar(
             x=[block for block, is_chosen in zip(statistics.blocks, chosen, strict=True) if is_chosen],
             y=values[chosen],
-            name=f"{kind} shortcut",
+            name=f"{kind} shortcut" if kind != "none" else "no shortcut",
             marker_color=theme.SHORTCUT_COLOURS[kind],
             customdata=np.stack([sweep.agreement[chosen], sweep.cosine[chosen]], axis=1),
             hovertemplate="without %{x}: " + name + " %{y:.1%}, same prediction %{customdata[0]:.1%}, "
@@ -34,26 +36,29 @@ def without(statistics: BlockStatistics, sweep: Sweep) -> go.Figure:
     figure.add_hline(
         y=intact, line={"color": theme.GREY, "dash": "dot"}, annotation_text=f"intact {intact:.1%}", row=1, col=1
     )
-    known = ~np.isnan(statistics.ratios).all(0)
-    if known.any():
+    if panels == 2:
         names = [block for block, is_known in zip(statistics.blocks, known, strict=True) if is_known]
         figure.add_scatter(
             x=names, y=np.nanmedian(statistics.ratios[:, known], axis=0), mode="lines+markers", showlegend=False,
             line={"color": theme.GREY, "width": 1}, marker={"color": theme.BLUE, "size": 8},
             hovertemplate="%{x}: |F| / |x| %{y:.3f}<extra></extra>", row=2, col=1,
         )  # fmt: skip
+        figure.update_yaxes(title="|F| / |x|", rangemode="tozero", row=2, col=1)
+        figure.update_xaxes(categoryorder="array", categoryarray=list(statistics.blocks), showgrid=False, row=1, col=1)
     figure.update_yaxes(title=f"{name} without", tickformat=".0%", range=[0, 1.05], row=1, col=1)
-    figure.update_yaxes(title="|F| / |x|", rangemode="tozero", row=2, col=1)
-    figure.update_xaxes(categoryorder="array", categoryarray=list(statistics.blocks), showgrid=False, row=1, col=1)
-    along_depth(figure, statistics.blocks, statistics.stages, 560, "xaxis2")
+    along_depth(figure, statistics.blocks, statistics.stages, 160 + 200 * panels, "xaxis2" if panels == 2 else "xaxis")
     return _gridded(figure)
 
 
 def twins(sweeps: Mapping[str, Sweep]) -> go.Figure:
-    """Accuracy with one block left out, along relative depth, of several networks; dotted lines are the intact ones."""
+    """Accuracy with one block left out, along relative depth, of several networks; dotted lines are the intact ones.
+
+    If one of them has no accuracy, all are shown by how often their predictions stay.
+    """
     figure = go.Figure()
+    told = "accuracy" if all(is_judged(sweep) for sweep in sweeps.values()) else "same prediction"
     for number, (name, sweep) in enumerate(sweeps.items()):
-        values, intact, _ = _judged(sweep)
+        values, intact = (sweep.accuracy, sweep.intact_accuracy) if told == "accuracy" else (sweep.agreement, 1.0)
         colour = theme.category_colour(number)
         figure.add_scatter(
             x=np.linspace(0, 1, len(values)), y=values, name=theme.plain(name), mode="lines+markers",
@@ -63,7 +68,7 @@ def twins(sweeps: Mapping[str, Sweep]) -> go.Figure:
         figure.add_hline(y=intact, line={"color": colour, "dash": "dot", "width": 1})
     theme.style(figure, 400)
     figure.update_xaxes(title="relative depth of the block left out", range=[-0.03, 1.03])
-    figure.update_yaxes(title="accuracy without it", tickformat=".0%", range=[0, 1.05])
+    figure.update_yaxes(title=f"{told} without it", tickformat=".0%", range=[0, 1.05])
     return figure
 
 
@@ -84,7 +89,9 @@ def random(sweep: Sweep) -> go.Figure:
     )  # fmt: skip
     figure.add_scatter(
         x=counts, y=means, mode="lines+markers", name="mean and standard deviation over seeds",
-        line={"color": theme.BLUE}, marker={"size": 9}, error_y={"type": "data", "array": spreads, "width": 4},
+        line={"color": theme.BLUE}, marker={"size": 9},
+        error_y={"type": "data", "array": np.minimum(spreads, 1 - means), "arrayminus": np.minimum(spreads, means),
+                 "symmetric": False, "width": 4},
         hovertemplate="%{x} blocks: %{y:.1%}<extra></extra>",
     )  # fmt: skip
     figure.add_hline(y=intact, line={"color": theme.GREY, "dash": "dot"}, annotation_text=f"intact {intact:.1%}")
@@ -96,9 +103,11 @@ def random(sweep: Sweep) -> go.Figure:
 
 def scaled(sweep: Sweep, statistics: BlockStatistics) -> go.Figure:
     """Accuracy with each block's branch multiplied by each factor, as a heat map."""
-    values, _, name = _judged(sweep)
-    factors = sorted({lesion.factors[0][1] for lesion in sweep.lesions})
+    values, intact, name = _judged(sweep)
+    factors = sorted({lesion.factors[0][1] for lesion in sweep.lesions} | {1.0})
     grid = np.full((len(factors), len(statistics.blocks)), np.nan)
+    if 1.0 in factors:
+        grid[factors.index(1.0)] = intact
     for lesion, value in zip(sweep.lesions, values, strict=True):
         block, factor = lesion.factors[0]
         grid[factors.index(factor), statistics.blocks.index(block)] = value
@@ -123,7 +132,7 @@ def swapped(sweep: Sweep) -> go.Figure:
     figure.add_hline(y=intact, line={"color": theme.GREY, "dash": "dot"}, annotation_text=f"intact {intact:.1%}")
     theme.style(figure, 400)
     figure.update_xaxes(title="blocks swapped", tickangle=-60, automargin=True, showgrid=False)
-    figure.update_yaxes(title=name, tickformat=".0%", range=[0, 1.05])
+    figure.update_yaxes(title=name, tickformat=".0%", range=[max(0.0, float(values.min()) - 0.1), 1.05])
     return figure
 
 
@@ -136,12 +145,13 @@ def paths(found: Paths) -> go.Figure:
         hovertemplate="length %{x}: %{y:.1%} of the paths<extra></extra>", row=1, col=1,
     )  # fmt: skip
     figure.add_scatter(
-        x=found.lengths, y=found.single.mean(1), mode="lines+markers", line={"color": theme.BLUE}, showlegend=False,
-        error_y={"type": "data", "array": found.single.std(1, ddof=1), "width": 3, "thickness": 1.2},
+        x=found.lengths, y=found.single, mode="lines+markers", line={"color": theme.BLUE}, showlegend=False,
+        error_y={"type": "data", "array": found.error, "width": 3, "thickness": 1.2},
         hovertemplate="length %{x}: norm %{y:.3g}<extra></extra>", row=1, col=2,
     )  # fmt: skip
     figure.add_bar(
         x=found.lengths, y=found.flow, marker_color=theme.ORANGE, name="number of paths × one path's norm",
+        error_y={"type": "data", "array": found.flow_error, "width": 3, "thickness": 1.2},
         hovertemplate="length %{x}: %{y:.1%}<extra></extra>", row=1, col=3,
     )  # fmt: skip
     figure.add_scatter(
@@ -150,7 +160,8 @@ def paths(found: Paths) -> go.Figure:
     )  # fmt: skip
     theme.style(figure, 400)
     figure.layout.margin.t = 50
-    figure.update_xaxes(title="branches on the path", rangemode="tozero")
+    last = int(found.lengths[-1])
+    figure.update_xaxes(title="branches on the path", range=[-0.6, last + 0.6], dtick=max(1, last // 8))
     figure.update_yaxes(tickformat=".0%", rangemode="tozero")
     figure.update_yaxes(tickformat=None, row=1, col=2)
     return _gridded(figure)
@@ -158,9 +169,14 @@ def paths(found: Paths) -> go.Figure:
 
 def _judged(sweep: Sweep) -> tuple[np.ndarray, float, str]:
     """What tells how well a network does: its accuracy, or without labels how often its prediction stays."""
-    if np.isnan(sweep.intact_accuracy):
-        return sweep.agreement, 1.0, "same prediction"
-    return sweep.accuracy, sweep.intact_accuracy, "accuracy"
+    if is_judged(sweep):
+        return sweep.accuracy, sweep.intact_accuracy, "accuracy"
+    return sweep.agreement, 1.0, "same prediction"
+
+
+def is_judged(sweep: Sweep) -> bool:
+    """Whether the images' labels told how accurate the network is."""
+    return not np.isnan(sweep.intact_accuracy)
 
 
 def _gridded(figure: go.Figure) -> go.Figure:

@@ -27,17 +27,32 @@ def descended(block: ResidualBlock, found: Sequence[Tensor], output: Tensor, gra
 
     block: with weights of that precision. found: as `ascended` gave it for the block's input; output: the block's.
     """
-    gradient = through = _gated(gradient, output)
-    for layer, before, behind in reversed(list(zip(block.branch, found[:-1], found[1:], strict=True))):
-        through = _gated(through, behind) if isinstance(layer, nn.ReLU) else _back(layer, before, through)
-    return through + _back(block.shortcut, found[0], gradient)
+    gradient = gated(gradient, output)
+    through = through_branch(block, found, gradient)
+    return (
+        through.add_(through_shortcut(block, found, gradient))
+        if through is not gradient
+        else (through + through_shortcut(block, found, gradient))
+    )
 
 
-def _gated(gradient: Tensor, output: Tensor) -> Tensor:
+def gated(gradient: Tensor, output: Tensor) -> Tensor:
     """The gradient before a ReLU from that behind it. output: what it put out."""
     if gradient.dtype == output.dtype:
         return torch.ops.aten.threshold_backward(gradient, output, 0)
     return torch.where(output > 0, gradient, 0)
+
+
+def through_branch(block: ResidualBlock, found: Sequence[Tensor], gradient: Tensor) -> Tensor:
+    """The part of the gradient of a block's input that comes through its branch. gradient: before the block's ReLU."""
+    for layer, before, behind in reversed(list(zip(block.branch, found[:-1], found[1:], strict=True))):
+        gradient = gated(gradient, behind) if isinstance(layer, nn.ReLU) else _back(layer, before, gradient)
+    return gradient
+
+
+def through_shortcut(block: ResidualBlock, found: Sequence[Tensor], gradient: Tensor) -> Tensor:
+    """The part that comes through the shortcut."""
+    return _back(block.shortcut, found[0], gradient)
 
 
 def _back(layer: nn.Module, x: Tensor, gradient: Tensor) -> Tensor:
@@ -48,7 +63,7 @@ def _back(layer: nn.Module, x: Tensor, gradient: Tensor) -> Tensor:
         return _back(layer[0], x, gradient)
     if isinstance(layer, LowConv | nn.Conv2d):
         padding, stride, dilation, groups = layer.how if isinstance(layer, LowConv) else _how(layer)
-        shaped = torch.empty_like(x, dtype=gradient.dtype)  # its values are not looked at
+        shaped = x if x.dtype == gradient.dtype else torch.empty_like(x, dtype=gradient.dtype)  # values do not matter
         found, *_ = torch.ops.aten.convolution_backward(
             gradient, shaped, layer.weight, None, stride, padding, dilation, False, [0, 0], groups, [True, False, False]
         )
