@@ -69,5 +69,10 @@ def matched(spec: ModelSpec, images: ImageSet) -> Matched | None:
         return None
 
 
+def how(matched: Matched | None) -> str:
+    """In words: 'by name', 'by order' (a guess, since no name agrees) or 'not at all'."""
+    return "not at all" if matched is None else "by order" if matched.by_order else "by name"
+
+
 def _plain(name: str) -> str:
     return re.sub(r"[\W_]+", " ", name.lower()).strip()

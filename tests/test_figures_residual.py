@@ -63,7 +63,7 @@ def means_of(norms, cosines):
     return {
         "ratio": np.nanmean(ratios, 0),
         "cosine": cosines.mean(0),
-        "kept": np.full(5, 0.5),
+        "kept": np.where(np.array(SHORTCUTS) == "identity", 0.5, np.nan),
         "sparsity": np.full(5, 0.5),
     } | {part: values.mean(0) for part, values in norms.items()}
 

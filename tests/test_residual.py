@@ -13,13 +13,14 @@ import torchvision
 from PIL import Image
 from torch import nn
 
-from features import architecture, catalogue, extract, network, residual, zoo
+from features import architecture, catalogue, checkpoint, extract, network, residual, zoo
 from features.__main__ import main
 from features.datasets import ImageSet, open_images
 from features.errors import DatasetError, FeatureError
 from features.evaluate import evaluate
 from features.images import Preprocessing
 from features.progress import finish
+from tests.random_networks import randomise
 
 
 def noise(n_images, side, seed=0):
@@ -326,8 +327,8 @@ def test_of_more_images_those_with_the_smallest_digests_are_kept_whatever_the_sh
 
 def test_of_very_many_images_some_are_kept_and_means_count_all(tiny_model, tiny_images, monkeypatch):
     whole = finish(residual.statistics(tiny_model, tiny_images))
-    monkeypatch.setattr(residual.images, "KEPT", 5)
-    monkeypatch.setattr(residual.tally, "batch_size", lambda preprocessing: 6)
+    monkeypatch.setattr(residual.images, "LIMIT", 5)
+    monkeypatch.setattr(residual.tally, "batch_size", lambda preprocessing, device: 6)
     first = finish(residual.measure(tiny_model, tiny_images.take(range(7, 12))))
     merged = first.merge(finish(residual.measure(tiny_model, tiny_images.take(range(7))))).result()
     thinned = finish(residual.statistics(tiny_model, tiny_images))
@@ -375,7 +376,7 @@ def test_channels_have_rows_of_their_own(tiny_model, tiny_images):
 
 def test_the_command_writes_tables_that_pandas_reads(tiny_folder, tmp_path, capsys):
     out = tmp_path / "out"
-    arguments = ["residual", "sample", "--limit", "60", "--lesions", "without", "swapped", "--paths", "--out", str(out)]
+    arguments = ["residual", "sample", "--limit", "60", "--kinds", "without,swapped", "--paths", "--out", str(out)]
     assert main(arguments) == 0
     table = pd.read_parquet(out / "blocks.parquet")
     assert len(table) == 9
@@ -396,8 +397,53 @@ def test_the_command_writes_tables_that_pandas_reads(tiny_folder, tmp_path, caps
     assert "layer1.0 and layer1.1 swapped" in printed
 
 
+def test_a_table_of_pairs_is_not_taken_for_one_of_blocks(tiny_model, tiny_images):
+    statistics = finish(residual.statistics(tiny_model, tiny_images))
+    blocks = ("layer1.0", "layer2.0", "layer3.0")
+    pairs = [residual.without(*pair) for pair in zip(blocks, blocks[1:] + blocks[:1], strict=True)]
+    assert "accuracy_without" not in residual.blocks(statistics, finish(residual.sweep(tiny_model, tiny_images, pairs)))
+    each = finish(residual.sweep(tiny_model, tiny_images, residual.each(tiny_model.network)))
+    assert "accuracy_without" in residual.blocks(statistics, each)
+
+
+def test_a_second_run_leaves_no_table_of_the_first_and_touches_nothing_else(tiny_folder, tmp_path, capsys):
+    out, run = tmp_path / "out", ["residual", "sample", "--limit", "10"]
+    assert main([*run, "--lesions", "--out", str(out)]) == 0
+    assert main([*run, "--out", str(out)]) == 0
+    assert not (out / "lesions.parquet").exists()
+    assert main([*run, "--out", str(tiny_folder)]) == 2
+    assert "holds other things" in capsys.readouterr().err
+    assert main(["residual", str(tiny_folder), "--out", str(tiny_folder / "cat" / "new")]) == 2
+    assert "lies inside" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--model", "plain20-fashion", "--paths"], "no shortcuts"),
+        (["--lesions", "--weights", "HEADLESS"], "no classifier"),
+    ],
+)
+def test_what_cannot_be_measured_is_said_before_anything_is(arguments, text, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(residual.tally, "measure", lambda *_: pytest.fail("it has begun"))
+    headless = tmp_path / "headless.safetensors"
+    shape = architecture.cifar(8, classes=None)
+    checkpoint.save(randomise(network.build(shape)), headless, {})
+    given = [str(headless) if argument == "HEADLESS" else argument for argument in arguments]
+    assert main(["residual", "sample", "--limit", "10", *given]) == 2
+    assert text in capsys.readouterr().err
+
+
+def test_labels_that_tell_nothing_are_said_and_agreement_stands_for_accuracy(tiny_folder, capsys):
+    assert main(["residual", str(tiny_folder), "--lesions"]) == 0
+    told = capsys.readouterr()
+    assert "not at all" in told.err
+    assert "agreement_without" in told.out
+    assert "accuracy_without" not in told.out
+
+
 def test_the_command_says_which_lesions_there_are(capsys):
-    assert main(["residual", "sample", "--limit", "10", "--lesions", "burnt"]) == 2
+    assert main(["residual", "sample", "--limit", "10", "--kinds", "burnt"]) == 2
     assert "without, scaled, random, swapped" in capsys.readouterr().err
 
 

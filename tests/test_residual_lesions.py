@@ -162,10 +162,11 @@ def test_random_lesions_are_drawn_by_their_seed_and_number(tiny_model):
     net = tiny_model.network
     found = residual.at_random(net, [1, 2, 3], [0, 1])
     assert found == residual.at_random(net, [1, 2, 3], [0, 1])
-    assert [lesion.n_blocks for lesion in found] == [1, 1, 2, 2, 3, 3]
+    assert [lesion.n_blocks for lesion in found] == [1, 1, 2, 2, 3]  # there is one way to leave out all three
+    assert len({lesion.factors for lesion in found}) == len(found)
     assert all(len({block for block, _ in lesion.factors}) == lesion.n_blocks for lesion in found)
-    draws = residual.at_random(net, [1], range(30))
-    assert {lesion.factors[0][0] for lesion in draws} == set(BLOCKS)
+    assert {lesion.factors[0][0] for lesion in residual.at_random(net, [1], range(30))} == set(BLOCKS)
+    assert residual.lesions_of(net, "random", 7) != residual.lesions_of(net, "random")
     with pytest.raises(FeatureError, match="from 1 to 3"):
         residual.at_random(net, [4], [0])
 
@@ -175,6 +176,7 @@ def test_random_lesions_are_drawn_by_their_seed_and_number(tiny_model):
     [
         (residual.without("layer9.0"), "There is no block layer9.0. This network has layer1.0, layer2.0, layer3.0"),
         (residual.swapped("layer1.0", "layer2.0"), "differ in shape"),
+        (residual.without("layer1.0", "layer1.0"), "named more than once"),
     ],
 )
 def test_lesions_that_do_not_fit_are_refused(lesion, text, tiny_model, tiny_images):

@@ -1,6 +1,7 @@
 """Controls that return plain values, and the two ways a page waits: for a choice and for a job."""
 
 import hashlib
+import html
 import os
 import re
 import sys
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
@@ -207,7 +209,7 @@ def _write_uploads(chosen: list[Any]) -> Path:
 
 def chart(figure: go.Figure, key: str, **options: Any) -> Any:
     """Draw a figure in the app's light or dark colours; what `on_select` reports comes back."""
-    camera = {"format": st.session_state.get(CAMERA, "svg"), "scale": 2}
+    camera = {"format": st.session_state.get(CAMERA, "svg"), "scale": 2, "filename": _file_name(key)}
     config = {"displaylogo": False, "scrollZoom": "on_select" in options, "toImageButtonOptions": camera}
     return st.plotly_chart(theme.ink(figure, st.context.theme.type == "dark"), key=key, config=config, **options)
 
@@ -220,9 +222,8 @@ def exhibit(title: str, figure: go.Figure, reading: str, source: str) -> None:
         st.caption(f"{reading} Source: {source}.", width="stretch")
         st.download_button(
             "HTML",
-            # Light, whatever the app's colours: it will lie on white.
-            lambda: theme.ink(go.Figure(figure), dark=False).to_html(include_plotlyjs=True),
-            file_name=f"{re.sub(r'[^a-z0-9]+', '-', title.lower()).strip('-')}.html",
+            lambda: _page(title, figure, f"{reading} Source: {source}."),
+            file_name=f"{_file_name(title)}.html",
             mime="text/html",
             icon=":material/download:",
             on_click="ignore",
@@ -231,6 +232,28 @@ def exhibit(title: str, figure: go.Figure, reading: str, source: str) -> None:
             width="content",
             help="An interactive page that needs no network; its camera takes pictures as SVG.",
         )
+
+
+def _page(title: str, figure: go.Figure, caption: str) -> str:
+    """A figure with its title and caption as a page of its own, light whatever the app's colours."""
+    drawn = theme.ink(go.Figure(figure), dark=False)
+    camera = {"format": "svg", "filename": _file_name(title)}
+    chart = drawn.to_html(full_html=False, include_plotlyjs=True, config={"toImageButtonOptions": camera})
+    style = "body { font: 15px sans-serif; max-width: 1100px; margin: 2em auto }"
+    text = re.sub(r"\[([^\]]*)\]\(([^)]*)\)", r'<a href="\2">\1</a>', html.escape(caption, quote=False))
+    return (
+        f"<!doctype html><meta charset='utf-8'><title>{html.escape(title)}</title><style>{style}</style>"
+        f"<h2>{html.escape(title)}</h2>{chart}<p>{text}</p>"
+    )
+
+
+def _flat(table: pd.DataFrame) -> pd.DataFrame:
+    """The columns that CSV can hold: lists of numbers are left to Parquet."""
+    return table[[name for name in table if not table[name].map(lambda value: isinstance(value, np.ndarray)).any()]]
+
+
+def _file_name(title: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
 
 
 def camera() -> None:
@@ -242,7 +265,7 @@ def downloads(table: pd.DataFrame, name: str) -> None:
     """A table to take away, as CSV or Parquet."""
     with st.container(horizontal=True):
         for kind, mime, content in (
-            ("CSV", "text/csv", lambda: table.to_csv(index=False)),
+            ("CSV", "text/csv", lambda: _flat(table).to_csv(index=False)),
             ("Parquet", "application/vnd.apache.parquet", lambda: table.to_parquet(index=False)),
         ):
             st.download_button(

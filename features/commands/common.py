@@ -59,6 +59,12 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def whole(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"wanted a whole number, 0 or more, got {text}")
+    return int(text)
+
+
 def positive_or_auto(text: str) -> int | None:
     return None if text == "auto" else positive(text)
 

@@ -5,7 +5,18 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from features.commands.common import Commands, add_limit, add_model, add_source, command, load, print_table, show
+from features.commands.common import (
+    Commands,
+    add_limit,
+    add_model,
+    add_source,
+    command,
+    load,
+    names,
+    print_table,
+    show,
+    whole,
+)
 from features.errors import FeatureError
 
 if TYPE_CHECKING:
@@ -20,27 +31,33 @@ def add(commands: Commands) -> None:
     residual.add_argument(
         "--out", type=Path, metavar="DIR", help="where the tables go (default: they are only printed)"
     )
+    residual.add_argument("--lesions", action="store_true", help="also measure what is lost without every block")
     residual.add_argument(
-        "--lesions",
-        nargs="*",
-        metavar="KIND",
-        help="also leave out every block in turn; with words of without, scaled, random, swapped: do these",
-    )
+        "--kinds", type=names, metavar="A,B",
+        help="of lesions: without (default), scaled, random, swapped",
+    )  # fmt: skip
     residual.add_argument(
-        "--paths", action="store_true", help="also measure the gradient along paths of every length (128 images)"
+        "--paths", action="store_true", help="also measure the gradient along paths of every length (32 images)"
     )
-    residual.add_argument("--seed", type=int, default=0, metavar="N", help="of what is drawn (default: %(default)s)")
+    residual.add_argument("--seed", type=whole, default=0, metavar="N", help="of what is drawn (default: %(default)s)")
     add_limit(residual)
 
 
 def _residual(options: argparse.Namespace) -> None:
     from features import residual
-    from features.datasets import open_images
+    from features.datasets import need_outside, open_images
 
-    kinds = None if options.lesions is None else options.lesions or [residual.WITHOUT]
-    if kinds and (unknown := sorted(set(kinds) - set(residual.KINDS))):
+    kinds = (options.kinds or [residual.WITHOUT]) if options.lesions or options.kinds else []
+    if unknown := sorted(set(kinds) - set(residual.KINDS)):
         raise FeatureError(f"There are no lesions {', '.join(unknown)}. Choose of {', '.join(residual.KINDS)}.")
+    if options.out:
+        need_outside(options.source, options.out)
+        residual.clear(options.out)
     model = load(options)
+    if kinds:
+        model.need_classifier()
+    if options.paths:
+        residual.need_paths(model)
     images = open_images(options.source, options.data_root, options.download)
     if options.limit:
         images = images.sample(options.limit)
@@ -49,7 +66,9 @@ def _residual(options: argparse.Namespace) -> None:
         print(f"left out: {rejected.reason}", file=sys.stderr)
     sweep = paths = None
     if kinds:
-        lesions = [lesion for kind in dict.fromkeys(kinds) for lesion in residual.lesions_of(model.network, kind)]
+        lesions = [
+            lesion for kind in dict.fromkeys(kinds) for lesion in residual.lesions_of(model.network, kind, options.seed)
+        ]
         sweep = show(residual.sweep(model, images, lesions))
     if options.paths:
         paths = show(residual.paths(model, images.sample(residual.PATH_IMAGES), seed=options.seed))
@@ -66,16 +85,21 @@ def _print(
     print(f"{model} on {statistics.n_images:,} images of {images}")
     table = residual.blocks(statistics, sweep)
     shown = ["block", "ratio_median", "cosine_mean", "branch_share", "sparsity", "dead_channels", "effective_rank"]
-    shown += [name for name in ("class_mean_accuracy", "accuracy_without") if name in table]
+    judged = sweep is not None and sweep.intact_accuracy == sweep.intact_accuracy
+    shown += [name for name in ("class_mean_accuracy", "head_accuracy") if table[name].notna().any()]
+    shown += [name for name in ("accuracy_without" if judged else "agreement_without",) if name in table]
+    how = statistics.provenance["labels_matched"]
+    if statistics.labels is not None and how != "by name":
+        print(f"The labels are the network's classes {how}, since no names agree.", file=sys.stderr)
     rows = table[shown].to_numpy().tolist()
     print_table([tuple(shown), *(tuple(_short(value) for value in row) for row in rows)])
     if sweep is not None:
         print(f"\nintact: accuracy {_short(sweep.intact_accuracy)}, true class {_short(sweep.intact_true_probability)}")
         others = sweep.table().query("kind != 'without'")
         if len(others):
-            names = ["lesion", "accuracy", "true_probability", "agreement", "cosine"]
+            head = ["lesion", "accuracy", "true_probability", "agreement", "cosine"]
             print_table(
-                [tuple(names), *(tuple(_short(value) for value in row) for row in others[names].to_numpy().tolist())]
+                [tuple(head), *(tuple(_short(value) for value in row) for row in others[head].to_numpy().tolist())]
             )
     if out:
         print(f"\nThe tables with all numbers are in {out}.")

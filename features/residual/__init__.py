@@ -23,14 +23,15 @@ from features.residual.lesions import (
     sweep,
     without,
 )
-from features.residual.paths import PATH_IMAGES, Paths, paths
-from features.residual.statistics import BRANCH, OUTPUT, PARTS, SHORTCUT, SUM, BlockStatistics, Channels
-from features.residual.tables import blocks, channels, classes, write
+from features.residual.paths import PATH_IMAGES, Paths, need_paths, paths
+from features.residual.statistics import BRANCH, KEPT, OUTPUT, PARTS, SHORTCUT, SUM, BlockStatistics, Channels
+from features.residual.tables import blocks, channels, classes, clear, write
 from features.residual.tally import Tally, measure, nearest_class_mean, statistics
 
 __all__ = [
     "BRANCH",
     "FACTORS",
+    "KEPT",
     "KINDS",
     "LEVEL",
     "OUTPUT",
@@ -55,6 +56,7 @@ __all__ = [
     "blocks",
     "channels",
     "classes",
+    "clear",
     "contrast",
     "each",
     "effect",
@@ -62,6 +64,7 @@ __all__ = [
     "lesions_of",
     "measure",
     "nearest_class_mean",
+    "need_paths",
     "neighbours",
     "paths",
     "scaled",

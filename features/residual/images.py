@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-KEPT = 100_000  # images whose own numbers are kept
+LIMIT = 100_000  # images whose own numbers are kept
 
 
 class ImageNumbers:
-    """What N images were measured to be at B blocks: their own numbers, up to KEPT of them, and exact sums over all.
+    """What N images were measured to be at B blocks: their own numbers, up to LIMIT of them, and exact sums over all.
 
     Of more images those with the smallest digests of their ids are kept, which are the same whatever the shards.
     """
@@ -41,7 +41,7 @@ class ImageNumbers:
         if labels is not None:
             self.labels.append(labels)
             self.counts += np.bincount(labels, minlength=self.n_classes)
-        self._thin(2 * KEPT)
+        self._thin(2 * LIMIT)
 
     def merge(self, other: "ImageNumbers") -> None:
         for name, batches in other.batches.items():
@@ -52,20 +52,20 @@ class ImageNumbers:
         self.ids = self.ids + other.ids
         self.labels = self.labels + other.labels
         self.counts = self.counts + other.counts
-        self._thin(2 * KEPT)
+        self._thin(2 * LIMIT)
 
     def _thin(self, limit: int) -> None:
-        """Let go of images beyond KEPT, as soon as there are more than `limit`."""
+        """Let go of images beyond LIMIT, as soon as there are more than `limit`."""
         if len(self.ids) <= limit:
             return
-        kept = np.sort(sorted(range(len(self.ids)), key=lambda place: digest(self.ids[place]))[:KEPT])
+        kept = np.sort(sorted(range(len(self.ids)), key=lambda place: digest(self.ids[place]))[:LIMIT])
         self.ids = [self.ids[place] for place in kept]
         self.labels = [np.concatenate(self.labels)[kept]] if self.labels else []
         self.batches = {name: [np.concatenate(batches)[kept]] for name, batches in self.batches.items()}
 
     def content(self) -> tuple[tuple[str, ...], np.ndarray | None, dict[str, np.ndarray]]:
         """The ids, labels and numbers (n, B) of the images that are kept."""
-        self._thin(KEPT)
+        self._thin(LIMIT)
         labels = np.concatenate(self.labels) if self.labels else None
         return tuple(self.ids), labels, {name: np.concatenate(batches) for name, batches in self.batches.items()}
 

@@ -6,6 +6,7 @@ Veit, Wilber & Belongie 2016, arXiv:1605.06431.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,8 @@ from features.zoo import Model
 
 WITHOUT, SCALED, RANDOM, SWAPPED = "without", "scaled", "random", "swapped"
 KINDS = (WITHOUT, SCALED, RANDOM, SWAPPED)
-FACTORS = (-1.0, -0.5, 0.5, 1.5, 2.0)
+FACTORS = (-1.0, -0.5, 0.0, 0.5, 1.5, 2.0)
+DRAWS = 5
 
 
 @dataclass(frozen=True)
@@ -74,14 +76,23 @@ def scalings(network: ResidualNetwork, factors: Sequence[float] = FACTORS) -> tu
 
 
 def at_random(network: ResidualNetwork, counts: Sequence[int], seeds: Sequence[int]) -> tuple[Lesion, ...]:
-    """k blocks left out at a time, drawn anew for every k of `counts` and every seed."""
+    """k blocks left out at a time, for every k of `counts` and every seed; no draw comes twice.
+
+    Where there are fewer ways to choose k blocks than seeds, all of them.
+    """
     names = [name for name, _ in network.blocks()]
     if not all(1 <= count <= len(names) for count in counts):
         raise FeatureError(f"There are {len(names)} blocks. Leave out from 1 to {len(names)}, not {list(counts)}.")
     lesions = []
     for count in counts:
+        seen: set[tuple[int, ...]] = set()
         for seed in seeds:
-            drawn = np.sort(np.random.default_rng([seed, count]).choice(len(names), count, replace=False))
+            if len(seen) == comb(len(names), count):
+                break
+            random = np.random.default_rng([seed, count])
+            while (drawn := tuple(sorted(random.choice(len(names), count, replace=False).tolist()))) in seen:
+                pass
+            seen.add(drawn)
             chosen = tuple((names[place], 0.0) for place in drawn)
             lesions.append(Lesion(f"{count} at random, seed {seed}", RANDOM, chosen, seed=seed))
     return tuple(lesions)
@@ -96,8 +107,11 @@ def neighbours(network: ResidualNetwork) -> tuple[Lesion, ...]:
     )
 
 
-def lesions_of(network: ResidualNetwork, kind: str) -> tuple[Lesion, ...]:
-    """All lesions of a kind; random ones of 1, 2, 4, ... blocks with five seeds. Raises FeatureError for no kind."""
+def lesions_of(network: ResidualNetwork, kind: str, seed: int = 0) -> tuple[Lesion, ...]:
+    """All lesions of a kind; random ones of 1, 2, 4, ... blocks, five times each with seeds from `seed` on.
+
+    Raises FeatureError for a kind that does not exist.
+    """
     match kind:
         case "without":
             return each(network)
@@ -106,7 +120,7 @@ def lesions_of(network: ResidualNetwork, kind: str) -> tuple[Lesion, ...]:
         case "random":
             n_blocks = len(list(network.blocks()))
             counts = [2**power for power in range(n_blocks.bit_length()) if 2**power <= n_blocks]
-            return at_random(network, counts, range(5))
+            return at_random(network, counts, range(seed, seed + DRAWS))
         case "swapped":
             return neighbours(network)
         case _:
@@ -151,10 +165,13 @@ def _changes_no_shape(block: ResidualBlock) -> bool:
 
 def _blocks(blocks: dict[str, ResidualBlock], lesion: Lesion) -> list[ResidualBlock]:
     """The blocks in the order of their places, changed where the lesion touches them."""
-    touched = [name for name, _ in lesion.factors] + [name for pair in lesion.swaps for name in pair]
-    for name in touched:
+    for name in _touched(lesion):
         if name not in blocks:
             raise FeatureError(f"There is no block {name}. This network has {', '.join(blocks)}.")
+        if not _convolutions(blocks[name]):
+            raise FeatureError(f"{name} has been left out before. Name all that is done to a network in one lesion.")
+    if len(set(_touched(lesion))) < lesion.n_blocks:
+        raise FeatureError(f"A block is named more than once in {lesion.name}. Name each once.")
     changed = dict(blocks)
     for one, other in lesion.swaps:
         if _shape(blocks[one]) != _shape(blocks[other]):
@@ -301,7 +318,8 @@ def sweep(model: Model, images: ImageSet, lesions: Sequence[Lesion]) -> Task[Swe
                 sums.add(number, _logits(network, found), found)
 
     rows, rejected = yield from through(model, images, work)
-    return sums.result(tuple(lesions), len(rows), rejected, provenance(model, images))
+    made = provenance(model, images) | {"labels_matched": labels.how(matched)}
+    return sums.result(tuple(lesions), len(rows), rejected, made)
 
 
 INTACT = -1

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-CACHED_VALUES = 1 << 18  # 1 MiB in float32: passes over a piece of a map that follow each other find it in the cache
+from features.engine.fast import CACHED_VALUES
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from features import files
+from features.errors import FeatureError
 from features.residual.statistics import COSINE, KEPT, PARTS, RATIO, SPARSITY, BlockStatistics
 
 if TYPE_CHECKING:
@@ -16,14 +17,16 @@ if TYPE_CHECKING:
     from features.residual.paths import Paths
 
 BLOCKS, CHANNELS, CLASSES = "blocks.parquet", "channels.parquet", "classes.parquet"
-LESIONS, PATHS = "lesions.parquet", "paths.parquet"
+LESIONS, PATHS, MANIFEST = "lesions.parquet", "paths.parquet", "manifest.json"
+OURS = {BLOCKS, CHANNELS, CLASSES, LESIONS, PATHS, MANIFEST}
 
 
 def blocks(statistics: BlockStatistics, sweep: "Sweep | None" = None) -> pd.DataFrame:
     """One row per block.
 
     stage, block, shortcut, n_images; ratio_*: |F| / |x| over images, without a unit; cosine_*: of F and x, in [-1, 1];
-    norm_*: mean Euclidean norm of a part over C, H, W; branch_share, sparsity, negative_share: shares in [0, 1];
+    norm_*: Euclidean norms of a part over C, H, W: mean, p05, median and
+    p95 over images; branch_share, sparsity, negative_share: shares in [0, 1];
     *_variance, *_squared_mean: averages over channels, in the square of the activations' unit; covariance: of x and F;
     channels, dead_channels, always_on_channels, near_zero_gammas: counts; gamma_mean: of the absolute scale of the last
     BatchNorm; kurtosis: of the channels' sizes, from 1 to C; effective_rank: from 1 to C; kept_mean: cosine of input
@@ -47,7 +50,7 @@ def blocks(statistics: BlockStatistics, sweep: "Sweep | None" = None) -> pd.Data
         "cosine_median": cosine_middle,
         "cosine_p05": cosine_low,
         "cosine_p95": cosine_high,
-        **{f"norm_{part}": statistics.means[part] for part in PARTS},
+        **_norms(statistics),
         "branch_share": [channels.branch_share for channels in found],
         **{f"{part}_variance": [channels.variance(part) for channels in found] for part in PARTS},
         "covariance": [channels.covariance for channels in found],
@@ -67,7 +70,8 @@ def blocks(statistics: BlockStatistics, sweep: "Sweep | None" = None) -> pd.Data
         "head_accuracy": statistics.head_accuracy,
     }
     without = None if sweep is None else sweep.of_kind("without")
-    if without is not None and tuple(lesion.factors[0][0] for lesion in without.lesions) == statistics.blocks:
+    left_out = () if without is None else tuple(lesion.factors for lesion in without.lesions)
+    if without is not None and left_out == tuple(((block, 0.0),) for block in statistics.blocks):
         columns |= {
             "accuracy_without": without.accuracy,
             "accuracy_lost": without.intact_accuracy - without.accuracy,
@@ -109,7 +113,7 @@ def channels(statistics: BlockStatistics) -> pd.DataFrame:
 def classes(statistics: BlockStatistics) -> pd.DataFrame:
     """One row per class of the set that has images, and block; no row without labels.
 
-    class, stage, block, n_images; norm_<part>, ratio_mean, ratio_median, cosine_mean, sparsity: as in `blocks`, over
+    class, stage, block, n_images; norm_<part>, ratio_*, cosine_mean, sparsity: as in `blocks`, over
     the images of the class; output_means: list of C float32, the output's mean over places in each channel.
     """
     rows = []
@@ -117,6 +121,7 @@ def classes(statistics: BlockStatistics) -> pd.DataFrame:
     for number, name in enumerate(statistics.class_names):
         if statistics.labels is None or not statistics.class_counts[number]:
             continue
+        ratios = statistics.ratios[statistics.labels == number]
         columns = {
             "class": name,
             "stage": statistics.stages,
@@ -124,19 +129,19 @@ def classes(statistics: BlockStatistics) -> pd.DataFrame:
             "n_images": int(statistics.class_counts[number]),
             **{f"norm_{part}": means[part][number] for part in PARTS},
             "ratio_mean": means[RATIO][number],
-            "ratio_median": _percentiles(statistics.ratios[statistics.labels == number], (50,))[0],
+            **dict(zip(("ratio_p05", "ratio_median", "ratio_p95"), _percentiles(ratios, (5, 50, 95)), strict=True)),
             "cosine_mean": means[COSINE][number],
             "sparsity": means[SPARSITY][number],
-            "output_means": [_row(found.class_means, number) for found in statistics.channels],
+            "output_means": [
+                found.class_means[number].astype(np.float32)
+                for found in statistics.channels
+                if found.class_means is not None
+            ],
         }
         rows.append(pd.DataFrame(columns))
     names = ["class", "stage", "block", "n_images", *(f"norm_{part}" for part in PARTS)]
-    names += ["ratio_mean", "ratio_median", "cosine_mean", "sparsity", "output_means"]
+    names += ["ratio_mean", "ratio_p05", "ratio_median", "ratio_p95", "cosine_mean", "sparsity", "output_means"]
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame({name: [] for name in names})
-
-
-def _row(values: np.ndarray | None, number: int) -> np.ndarray | None:
-    return None if values is None else values[number].astype(np.float32)
 
 
 def write(
@@ -145,6 +150,7 @@ def write(
     """blocks.parquet, channels.parquet, classes.parquet and manifest.json; of a sweep lesions.parquet, of paths
     paths.parquet. Each file is whole or not there. Raises OSError if the folder cannot be written.
     """
+    clear(folder)
     folder.mkdir(parents=True, exist_ok=True)
     tables = {BLOCKS: blocks(statistics, sweep), CHANNELS: channels(statistics), CLASSES: classes(statistics)}
     if sweep is not None:
@@ -162,7 +168,28 @@ def write(
         "files": {name: len(table) for name, table in tables.items()},
         "provenance": statistics.provenance,
     }
-    files.write_whole(folder / "manifest.json", (json.dumps(content, indent=1) + "\n").encode())
+    files.write_whole(folder / MANIFEST, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def clear(folder: Path) -> None:
+    """Take the tables of an earlier run out of a folder, so that none is left beside those of another.
+
+    Raises FeatureError if there are other things in it.
+    """
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if names - OURS or (names and MANIFEST not in names):
+        raise FeatureError(f"{folder} holds other things than these tables. Choose a new or an empty folder.")
+    for name in names:
+        (folder / name).unlink()
+
+
+def _norms(statistics: BlockStatistics) -> dict[str, np.ndarray]:
+    found: dict[str, np.ndarray] = {}
+    for part in PARTS:
+        low, middle, high = _percentiles(statistics.norms[part], (5, 50, 95))
+        found |= {f"norm_{part}": statistics.means[part], f"norm_{part}_p05": low}
+        found |= {f"norm_{part}_median": middle, f"norm_{part}_p95": high}
+    return found
 
 
 def _percentiles(values: np.ndarray, percentages: tuple[float, ...]) -> np.ndarray:

@@ -47,7 +47,8 @@ def measure(model: Model, images: ImageSet) -> Task["Tally"]:
         tally.add(network, batch.pixels, batch.rows)
         return ()
 
-    size = max(1, batch_size(model.spec.preprocessing) // 2)  # several maps of each block are held at a time
+    device = str(device_of(model.network))
+    size = max(1, batch_size(model.spec.preprocessing, device) // 2)  # several maps of each block are held at a time
     _, tally.rejected = yield from through(model, images, work, size)
     return tally
 
@@ -78,7 +79,7 @@ class Tally:
         self.right = np.zeros(len(self.blocks))  # images that the head classifies rightly, NaN where it does not fit
         self.sample = _Sample()
         self.rejected: tuple[Rejected, ...] = ()
-        self.sources = [provenance(model, images)]
+        self.sources = [provenance(model, images) | {"labels_matched": labels.how(matched)}]
 
     def add(self, network: FastNetwork, pixels: Tensor, rows: np.ndarray) -> None:
         """Read some of the images. network: the model's; pixels: (N, C, S, S) uint8; rows: (N,) their places."""

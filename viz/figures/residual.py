@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from features.residual import BRANCH, LEVEL, OUTPUT, SHORTCUT, SUM, BlockStatistics, Contrast, blocks
+from features.residual import BRANCH, KEPT, LEVEL, OUTPUT, SHORTCUT, SUM, BlockStatistics, Contrast, blocks
 from viz import theme
 
 RANKS = 128
@@ -19,7 +19,7 @@ COLUMNS = {
     "effective_rank": "effective rank",
     "kurtosis": "kurtosis of channel sizes",
 }  # of `residual.blocks`, for comparisons: what each is called on an axis
-LOG_TICKS = [digit * 10.0**power for power in range(-4, 4) for digit in (1, 2, 5)]
+LOG_TICKS = [digit * 10.0**power for power in range(-4, 4) for digit in (1, 1.5, 2, 3, 5, 7)]
 
 
 def ratio(statistics: BlockStatistics) -> go.Figure:
@@ -158,12 +158,12 @@ def movement(statistics: BlockStatistics) -> go.Figure:
         x=list(statistics.blocks), y=statistics.cka, name="linear CKA", mode="lines+markers",
         line={"color": theme.BLUE}, marker={"size": 8}, hovertemplate="%{x}: CKA %{y:.3f}<extra></extra>",
     )  # fmt: skip
-    known = ~np.isnan(statistics.kept).all(0)
+    kept = statistics.means[KEPT]
+    known = ~np.isnan(kept)
     if known.any():
-        names = [name for name, is_known in zip(statistics.blocks, known, strict=True) if is_known]
         figure.add_scatter(
-            x=names, y=np.nanmean(statistics.kept[:, known], axis=0), name="cosine, where the shape stays",
-            mode="markers",
+            x=[name for name, is_known in zip(statistics.blocks, known, strict=True) if is_known], y=kept[known],
+            name="cosine, where the shape stays", mode="markers",
             marker={"color": theme.ORANGE, "symbol": "diamond", "size": 9},
             hovertemplate="%{x}: cosine %{y:.3f}<extra></extra>",
         )  # fmt: skip

@@ -14,9 +14,19 @@ if TYPE_CHECKING:
 TOP = 5
 
 
-def top_classes(probabilities: np.ndarray, names: Sequence[str], explained: int) -> go.Figure:
-    """The five likeliest classes as bars, the explained one in another colour. probabilities: (K,)."""
-    order = np.argsort(-probabilities, kind="stable")[:TOP]
+def likeliest(probabilities: np.ndarray) -> list[int]:
+    """The five likeliest of K classes."""
+    return np.argsort(-probabilities, kind="stable")[:TOP].tolist()
+
+
+def top_classes(
+    probabilities: np.ndarray, names: Sequence[str], explained: int, chosen: Sequence[int] = ()
+) -> go.Figure:
+    """Classes as bars, the explained one in another colour: the five likeliest, or those that are `chosen`.
+
+    probabilities: (K,).
+    """
+    order = list(chosen) or likeliest(probabilities)
     shown = [theme.plain(names[index]) for index in order]
     places = list(range(len(order)))  # not the names: ImageNet has two classes called maillot
     figure = go.Figure(
@@ -33,7 +43,7 @@ def top_classes(probabilities: np.ndarray, names: Sequence[str], explained: int)
         )
     )
     theme.style(figure, 60 + 34 * len(order))
-    figure.update_xaxes(range=[0, 1.15], tickformat=".0%", title="probability (softmax)", fixedrange=True)
+    figure.update_xaxes(range=[0, 1.3], tickformat=".0%", title="probability (softmax)", fixedrange=True)
     figure.update_yaxes(autorange="reversed", automargin=True, tickvals=places, ticktext=shown, fixedrange=True)
     return figure.update_layout(margin={"l": 10, "r": 10, "t": 5, "b": 45})
 

@@ -34,10 +34,20 @@ def render() -> None:
         statistics = widgets.result(job, f"Measuring {len(images):,} images")
         _say(model, images, statistics)
         widgets.rejected(statistics.rejected)
+        how = statistics.provenance["labels_matched"]
+        if statistics.labels is not None and how != "by name":
+            st.warning(
+                "No name of a label is a class of this network; they were matched in order, which may be wrong."
+                if how == "by order"
+                else "The labels are not this network's classes, so there is no accuracy. Shares of predictions that "
+                "stay the same stand in its place."
+            )
         view = st.segmented_control(
             "Look at", list(VIEWS), default=BRANCHES, key="residual view", bind="query-params", required=True
         )
-        VIEWS[view](model, images, statistics)
+        with widgets.show_errors():  # of a view alone: the numbers below it stay
+            VIEWS[view](model, images, statistics)
+        widgets.camera()
         _numbers(statistics, model.spec.name)
 
 
@@ -68,4 +78,3 @@ def _numbers(statistics: BlockStatistics, name: str) -> None:
             "What each column is and its unit: `features.residual.blocks`, `channels`, `classes`. "
             "`python -m features residual` writes all of them."
         )
-        widgets.camera()

@@ -40,7 +40,7 @@ def bench(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> No
     )  # fmt: skip
     ordered = [name for name in statistics.blocks if name in off]
     lesion = None
-    if ordered:
+    if ordered and factor != 1:
         lesion = residual.without(*ordered) if factor == 0 else residual.scaled(factor, *ordered)
     here = Bench(model, residual.lesioned(model, lesion) if lesion else model, lesion)
     _one_image(here)
@@ -56,22 +56,28 @@ def _one_image(here: Bench) -> None:
     before = of_class(here.intact, chosen).maps("cam")
     after = of_class(here.changed, chosen).maps("cam")
     explained = int(before.class_ids[0])
+    assert before.probabilities is not None  # of a class target
+    assert after.probabilities is not None
+    shown = figures.likeliest(before.probabilities[0])
+    shown += [index for index in figures.likeliest(after.probabilities[0])[:2] if index not in shown]
     with wide:
         middle, right = st.columns(2)
         with middle:
-            _predictions(here, "intact", before, explained)
+            _predictions(here, "intact", before, explained, shown)
         with right:
             if here.lesion:
-                _predictions(here, here.lesion.name, after, explained)
+                _predictions(here, here.lesion.name, after, explained, shown)
             else:
                 st.info("Click on blocks above: what the network then says stands here.")
         _maps(here, chosen, explained)
 
 
-def _predictions(here: Bench, title: str, found: SaliencyMaps, explained: int) -> None:
+def _predictions(here: Bench, title: str, found: SaliencyMaps, explained: int, shown: list[int]) -> None:
     assert found.probabilities is not None  # of a class target
     st.markdown(f"**{widgets.escape(title)}**")
-    widgets.chart(figures.top_classes(found.probabilities[0], class_names(here.intact), explained), f"top of {title}")
+    widgets.chart(
+        figures.top_classes(found.probabilities[0], class_names(here.intact), explained, shown), f"top of {title}"
+    )
 
 
 def _maps(here: Bench, chosen: Chosen, explained: int) -> None:
@@ -111,13 +117,15 @@ def _whole_set(here: Bench, images: ImageSet) -> None:
                 st.metric("With the lesion", f"{effect.accuracy:.1%}", f"{lost:+.1f} points", width="content")
             st.metric("Same prediction", f"{effect.agreement:.1%}", width="content")
             st.metric("Cosine of features", f"{effect.cosine:.3f}", width="content")
+    if not here.lesion:
+        return
     stage = here.intact.network.stage_names[-1]
     moved = analyses.moved(before, after, stage)
     groups = before.labels if before.labels is not None else before.predictions
     names = before.class_names if before.labels is not None else before.prediction_names
     widgets.exhibit(
         "Where the images lie",
-        maps.moved(moved, groups, names, before.ids, here.lesion.name if here.lesion else "nothing switched off"),
+        maps.moved(moved, groups, names, before.ids, here.lesion.name),
         f"Features of {stage}: both pictures show them on the two directions in which the intact network's vary most "
         f"({moved.explained:.0%} of the variance), so that what moves has moved. Colours are classes.",
         "principal component analysis",

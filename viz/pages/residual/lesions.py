@@ -9,6 +9,7 @@ from features.residual import BlockStatistics, Sweep
 from viz import analyses, widgets
 from viz.figures import lesions as figures
 
+MANY = 20_000  # passes of images of 32 px
 VEIT = "[Veit et al. 2016](https://arxiv.org/abs/1605.06431)"
 
 
@@ -17,13 +18,17 @@ def lesions(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> 
     kind = st.segmented_control(
         "What is done", residual.KINDS, default=residual.WITHOUT, key="lesion", bind="query-params", required=True
     )
+    n_lesions = len(residual.lesions_of(model.network, kind))
+    if not _asked(model, images, f"{kind} {images.digest}", n_lesions, f"{n_lesions} lesions"):
+        return
     sweep = _swept(model, images, kind)
     if not sweep.lesions:
         st.info("No two neighbours of this network have the same shape, so none can be swapped.")
         return
+    what = "Accuracy" if figures.is_judged(sweep) else "Predictions that stay"
     if kind == residual.WITHOUT:
         widgets.exhibit(
-            "Accuracy without each block",
+            f"{what} without each block",
             figures.without(statistics, sweep),
             "Every block in turn hands on its shortcut alone; below it, how large its branch is beside the shortcut. A "
             "network that is a bundle of many paths loses little with one block; first blocks of a stage matter most.",
@@ -32,7 +37,7 @@ def lesions(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> 
         _twins(model, images, sweep)
     elif kind == residual.RANDOM:
         widgets.exhibit(
-            "Accuracy with several blocks left out at random",
+            f"{what} with several blocks left out at random",
             figures.random(sweep),
             "Five draws for every number of blocks. A smooth fall says that paths share the work; a cliff at one block "
             "says that each is needed.",
@@ -40,7 +45,7 @@ def lesions(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> 
         )
     elif kind == residual.SCALED:
         widgets.exhibit(
-            "Accuracy with each branch made larger, smaller or turned round",
+            f"{what} with each branch made larger, smaller or turned round",
             figures.scaled(sweep, statistics),
             "One column a block, one row a factor of its branch. Where 0.5 and 2 hurt little, what matters is the "
             "branch's direction rather than its size.",
@@ -48,7 +53,7 @@ def lesions(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> 
         )
     else:
         widgets.exhibit(
-            "Accuracy with two neighbours swapped",
+            f"{what} with two neighbours swapped",
             figures.swapped(sweep),
             "Neighbours of one shape in each other's place: a network whose blocks refine one representation bears it.",
             VEIT,
@@ -58,6 +63,19 @@ def lesions(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> 
     widgets.downloads(table, f"lesions-{model.spec.name}")
 
 
+def _asked(model: zoo.Model, images: ImageSet, what: str, passes: int, name: str) -> bool:
+    """Whether long work was asked for in this session; work that takes a moment need not be."""
+    work = passes * len(images) * (model.spec.preprocessing.crop / 32) ** 2
+    key = f"{what} {model.key}"
+    if work <= MANY or st.session_state.get("lesions asked") == key:
+        return True
+    st.caption(f"{name} on {len(images):,} images: this takes minutes on a CPU.")
+    if not st.button("Measure", type="primary", icon=":material/play_arrow:"):
+        return False
+    st.session_state["lesions asked"] = key
+    st.rerun()
+
+
 def _swept(model: zoo.Model, images: ImageSet, kind: str) -> Sweep:
     job = analyses.sweep_job(model, images, kind)
     return widgets.result(job, f"Taking {model.spec.name} apart on {len(images):,} images")
@@ -65,7 +83,12 @@ def _swept(model: zoo.Model, images: ImageSet, kind: str) -> Sweep:
 
 def _twins(model: zoo.Model, images: ImageSet, sweep: Sweep) -> None:
     here = [name for name in catalogue.names() if catalogue.spec(name).file is not None and name != model.spec.name]
-    plain = [name for name in here if catalogue.spec(name).architecture.shortcut == "none"]
+    classes = model.spec.class_names
+    plain = [
+        name
+        for name in here
+        if catalogue.spec(name).architecture.shortcut == "none" and catalogue.spec(name).class_names == classes
+    ]
     chosen = st.multiselect(
         "Beside it", here, default=plain[:1], key="twins",
         help="A plain network has no shortcuts: a block that is left out hands on its input.",
@@ -78,8 +101,8 @@ def _twins(model: zoo.Model, images: ImageSet, sweep: Sweep) -> None:
     widgets.exhibit(
         "One block less: with shortcuts and without",
         figures.twins(sweeps),
-        "A plain network is a single path, and one lesion ruins it; its residual twin keeps most of its accuracy, "
-        "because half of its paths do not pass the block that is left out.",
+        "A plain network is a single path, and one lesion ruins it; a residual one keeps most of its accuracy, because "
+        "half of its paths do not pass the block that is left out.",
         VEIT,
     )
 
@@ -89,21 +112,17 @@ def paths(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> No
     if set(statistics.shortcuts) == {"none"}:
         raise FeatureError("This is a plain network: a single path leads through it. Choose one with shortcuts.")
     n_blocks, part = len(statistics.blocks), images.sample(residual.PATH_IMAGES)
-    key = f"paths {model.key} {images.digest}"
-    if n_blocks > 16 and st.session_state.get("paths asked") != key:
-        st.caption(f"{n_blocks} blocks: this takes minutes on a CPU.")
-        if not st.button("Measure", type="primary", icon=":material/play_arrow:"):
-            return
-        st.session_state["paths asked"] = key
+    if not _asked(model, part, f"paths {images.digest}", n_blocks**2, f"The paths through {n_blocks} blocks"):
+        return
     found = widgets.result(analyses.paths_job(model, part), f"Following paths on {len(part):,} images")
     widgets.exhibit(
         "Paths through the network",
         figures.paths(found),
         f"A network of {n_blocks} blocks is a bundle of 2^{n_blocks} paths. Most have about half of the branches on "
-        "them (left); the gradient of the loss at the first block's input along one depends on its length (middle; "
-        f"means and standard deviations over {found.settings['draws']} drawn paths); both together say which lengths "
-        "the training signal takes (right). The green line is exact: it sums all paths of a length with their signs "
-        "before it takes the norm.",
+        "them (left); the gradient of the loss at the first block's input along one depends on its length (middle: "
+        f"{'all' if n_blocks <= 10 else 'drawn'} paths on {found.n_images} images, with standard errors); both together "
+        "say which lengths the training signal takes (right). The green line is exact: it sums all paths of a length "
+        "with their signs before it takes the norm.",
         f"{VEIT}, figure 6",
     )
     table = found.table()

@@ -1,5 +1,6 @@
 """What was measured in one pass: branches, variance, channels, representation, two classes, two networks."""
 
+import pandas as pd
 import streamlit as st
 
 from features import catalogue, residual, zoo
@@ -69,7 +70,7 @@ def channels(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) ->
             "Values that the ReLU removes",
             figures.negative(statistics),
             f"The share of {'F(x)' if is_plain(statistics) else 'x + F(x)'} that is below zero, over all channels, "
-            "places and images; what is left is the density of the output.",
+            "places and images; what is left is the density of the output. Colours are kinds of shortcuts.",
             "[Glorot et al. 2011](https://proceedings.mlr.press/v15/glorot11a.html)",
         )
     with right:
@@ -135,6 +136,8 @@ def classes(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> 
         )  # fmt: skip
     if one == other:
         raise FeatureError("Both classes are the same. Choose another one beside it.")
+    if is_plain(statistics) and quantity != "sparsity":
+        raise FeatureError(f"A plain network has no shortcuts, so there is no {quantity}. Choose sparsity.")
     found = residual.contrast(statistics, names.index(one), names.index(other), quantity)
     widgets.exhibit(
         f"Where {one} and {other} differ",
@@ -145,7 +148,8 @@ def classes(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> 
         "Hedges' g; Welch's t test; [Benjamini & Hochberg 1995](https://doi.org/10.1111/j.2517-6161.1995.tb02031.x)",
     )
     table = found.table()
-    st.dataframe(table.dropna(axis=1, how="all"), hide_index=True)
+    small = {name: st.column_config.NumberColumn(format="scientific") for name in ("p", "q")}
+    st.dataframe(table.dropna(axis=1, how="all"), hide_index=True, column_config=small)
     widgets.downloads(table, f"classes-{model.spec.name}")
 
 
@@ -170,3 +174,5 @@ def networks(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) ->
         "lie over each other. Plain networks have no ratio and no cosine.",
         "numbers as in the other views",
     )
+    table = pd.concat([residual.blocks(each).assign(network=name) for name, each in found.items()], ignore_index=True)
+    widgets.downloads(table, f"networks-{model.spec.name}")
