@@ -189,13 +189,16 @@ def out_of_place(block: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, torch
     return shortcut, branch
 
 
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here"))]
+
+
 @torch.inference_mode()
-@pytest.mark.parametrize("builder", [models.resnet18, models.resnet50, models.resnext50_32x4d])
-def test_shortcut_and_branch_of_every_block_sum_to_its_pre_activation(builder):
-    source = drawn(builder)
+@pytest.mark.parametrize("device", DEVICES)
+def test_shortcut_and_branch_of_every_block_sum_to_its_pre_activation(torchvision_network, device):
+    source = torchvision_network[1].to(device)
     blocks = [block for number in range(1, 5) for block in getattr(source, f"layer{number}")]
     network = canonical(source)
-    x = network.stem(pictures())
+    x = network.stem(pictures().to(device))
     for block, (_, ours) in zip(blocks, network.blocks(), strict=True):
         before = x.clone()
         shortcut, branch = ours.parts(x)

@@ -118,7 +118,7 @@ def plain_loop(source, x, stages):
 
     One image and one value at a time; x: (N, C, H, W), the first block's input.
     """
-    ratios, cosines, negative, dead, variances, ranks = [], [], [], [], [], []
+    ratios, cosines, negative, dead, variances, ranks, alike, kept, sizes = ([] for _ in range(9))
     for stage in stages:
         for block in stage:
             shortcut = x.clone() if block.downsample is None else block.downsample(x.clone()).clone()
@@ -137,15 +137,23 @@ def plain_loop(source, x, stages):
             variances.append(
                 [float(part.double().var((0, 2, 3), correction=0).mean()) for part in (shortcut, branch, total)]
             )
-            x = block(x.clone())
+            before, x = x.clone(), block(x.clone())
             dead.append(sum(not x[:, channel].any() for channel in range(x.shape[1])))
             spectrum = np.linalg.eigvalsh(np.cov(x.mean((2, 3)).double().numpy().T))
             ranks.append(spectrum.sum() ** 2 / (spectrum**2).sum())
-    return tuple(np.array(values) for values in (ratios, cosines, negative, dead, variances, ranks))
+            k, m = (part.mean((2, 3)).double().numpy() for part in (before, x))
+            k, m = k - k.mean(0), m - m.mean(0)
+            alike.append((np.linalg.norm(k.T @ m) ** 2) / (np.linalg.norm(k.T @ k) * np.linalg.norm(m.T @ m)))
+            same = before.shape == x.shape
+            kept.append(float(torch.cosine_similarity(before.flatten(1), x.flatten(1)).mean()) if same else np.nan)
+            squares = x.double().square().mean((0, 2, 3))
+            sizes.append(float(squares.square().mean() / squares.mean() ** 2))
+    found = (ratios, cosines, negative, dead, variances, ranks, alike, kept, sizes)
+    return tuple(np.array(values) for values in found)
 
 
 def agree(found, wanted):
-    ratios, cosines, negative, dead, variances, ranks = wanted
+    ratios, cosines, negative, dead, variances, ranks, alike, kept, sizes = wanted
     np.testing.assert_allclose(found.ratios, ratios.T, rtol=1e-4)
     np.testing.assert_allclose(found.cosines, cosines.T, atol=1e-5)
     np.testing.assert_allclose(found.negative, negative, atol=1e-4)
@@ -158,6 +166,9 @@ def agree(found, wanted):
         table["covariance"], (variances[:, 2] - variances[:, :2].sum(1)) / 2, rtol=1e-3, atol=1e-4
     )
     np.testing.assert_allclose(table["effective_rank"], ranks, rtol=1e-3)
+    np.testing.assert_allclose(table["cka"], alike, rtol=1e-3)
+    np.testing.assert_allclose(table["kept_mean"], kept, rtol=1e-4)
+    np.testing.assert_allclose(table["kurtosis"], sizes, rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])

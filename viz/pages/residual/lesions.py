@@ -115,14 +115,15 @@ def paths(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> No
     if not _asked(model, part, f"paths {images.digest}", n_blocks**2, f"The paths through {n_blocks} blocks"):
         return
     found = widgets.result(analyses.paths_job(model, part), f"Following paths on {len(part):,} images")
+    followed = "all" if not found.error.any() else "drawn"
     widgets.exhibit(
         "Paths through the network",
         figures.paths(found),
         f"A network of {n_blocks} blocks is a bundle of 2^{n_blocks} paths. Most have about half of the branches on "
         "them (left); the gradient of the loss at the first block's input along one depends on its length (middle: "
-        f"{'all' if n_blocks <= 10 else 'drawn'} paths on {found.n_images} images, with standard errors); both together "
-        "say which lengths the training signal takes (right). The green line is exact: it sums all paths of a length "
-        "with their signs before it takes the norm.",
+        f"{followed} paths on {found.n_images} images, with standard errors). Both together say which lengths the "
+        "training signal takes (right). The green line is exact: it sums all paths of a length with their signs before "
+        "it takes the norm.",
         f"{VEIT}, figure 6",
     )
     table = found.table()
