@@ -104,7 +104,8 @@ def test_before_and_after_stand_side_by_side_on_the_same_axes():
     points = np.arange(6, dtype=float).reshape(3, 2)
     found = Moved(points, points + 1, 0.5)
     figure = embed.moved(found, np.array([0, 1, 1]), ["<a>", "b"], ["1.png", "2.png", "3.png"], "without <x>")
-    before, after = figure.data
+    before, after, *legend = figure.data
+    assert [trace.name for trace in legend] == ["&lt;a&gt;", "b"]
     assert (before.xaxis, after.xaxis) == ("x", "x2")
     assert figure.layout.xaxis2.matches == "x"
     np.testing.assert_array_equal(after.x - before.x, 1)

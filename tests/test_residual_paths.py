@@ -151,6 +151,16 @@ def test_classes_that_are_alike_differ_by_chance_alone(measured):
     assert alarms <= 0.1 * 200  # of all such comparisons 5 % give a false alarm
 
 
+def test_images_without_a_ratio_do_not_count(measured):
+    norms = {part: values.copy() for part, values in measured.norms.items()}
+    missing = np.flatnonzero(measured.labels == 0)[0]
+    norms["shortcut"][missing, 0] = 0
+    found = residual.contrast(replace(measured, norms=norms), 0, 1)
+    one, other = (measured.ratios[measured.labels == label, 0].astype(np.float64) for label in (0, 1))
+    assert found.p[0] == pytest.approx(stats.ttest_ind(one[1:], other, equal_var=False).pvalue)
+    assert not np.isnan(found.effect).any()
+
+
 @pytest.mark.parametrize(
     ("settings", "text"),
     [

@@ -11,6 +11,7 @@ from features.residual.statistics import BlockStatistics
 
 QUANTITIES = ("ratio", "cosine", "sparsity")
 LEVEL = 0.05
+LEAST = 3  # images of a class
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +23,7 @@ class Contrast:
         samples (Hedges 1981, doi:10.3102/10769986006002107); low, high: (B,) its 95 % confidence interval.
     p: (B,) of Welch's t test; q: (B,) corrected for the number of blocks (Benjamini & Hochberg 1995,
         doi:10.1111/j.2517-6161.1995.tb02031.x): of the blocks with q < 0.05, 5 % are expected to be false alarms.
-    NaN where the quantity is not defined or does not vary.
+    Images for which the quantity is not defined do not count; NaN where it does not vary or fewer than 3 are left.
     """
 
     blocks: tuple[str, ...]
@@ -69,20 +70,20 @@ def contrast(statistics: BlockStatistics, one: int, other: int, quantity: str = 
         raise FeatureError(f"Wanted two different classes from 0 to {len(names) - 1}, but got {one} and {other}.")
     values = {"ratio": statistics.ratios, "cosine": statistics.cosines, "sparsity": statistics.sparsities}[quantity]
     first, second = (values[statistics.labels == number].astype(np.float64) for number in (one, other))
-    if min(len(first), len(second)) < 3:
+    if min(len(first), len(second)) < LEAST:
         raise FeatureError(
             f"{names[one]} has {len(first)} images and {names[other]} has {len(second)}. "
-            "Compare classes with at least 3."
+            f"Compare classes with at least {LEAST}."
         )
-    effect, error = _hedges(first, second)
-    p = _welch(first, second)
+    columns = [(one[~np.isnan(one)], two[~np.isnan(two)]) for one, two in zip(first.T, second.T, strict=True)]
+    effect, error, p = np.array([_compared(*column) for column in columns]).T
     return Contrast(
         blocks=statistics.blocks,
         stages=statistics.stages,
         classes=(names[one], names[other]),
         counts=(len(first), len(second)),
         quantity=quantity,
-        means=np.stack([first.mean(0), second.mean(0)]),
+        means=np.array([[values.mean() if len(values) else np.nan for values in column] for column in columns]).T,
         effect=effect,
         low=effect - 1.96 * error,
         high=effect + 1.96 * error,
@@ -91,22 +92,16 @@ def contrast(statistics: BlockStatistics, one: int, other: int, quantity: str = 
     )
 
 
-def _hedges(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(B,) Hedges' g of (N, B) and (M, B), and its standard error (Hedges & Olkin 1985)."""
+def _compared(first: np.ndarray, second: np.ndarray) -> tuple[float, float, float]:
+    """Hedges' g of two samples, its standard error (Hedges & Olkin 1985) and Welch's p; NaN where nothing varies."""
     n, m = len(first), len(second)
+    if min(n, m) < LEAST or not (first.var() > 0 and second.var() > 0):
+        return float("nan"), float("nan"), float("nan")
     free = n + m - 2
-    pooled = np.sqrt(((n - 1) * first.var(0, ddof=1) + (m - 1) * second.var(0, ddof=1)) / free)
-    difference = first.mean(0) - second.mean(0)
-    g = np.divide(difference, pooled, out=np.full(len(pooled), np.nan), where=pooled > 0) * (1 - 3 / (4 * free - 1))
-    return g, np.sqrt((n + m) / (n * m) + np.square(g) / (2 * (n + m)))
-
-
-def _welch(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    varies = (first.var(0) > 0) & (second.var(0) > 0)  # False for NaN
-    p = np.full(first.shape[1], np.nan)
-    if varies.any():
-        p[varies] = stats.ttest_ind(first[:, varies], second[:, varies], equal_var=False).pvalue
-    return p
+    pooled = np.sqrt(((n - 1) * first.var(ddof=1) + (m - 1) * second.var(ddof=1)) / free)
+    g = float((first.mean() - second.mean()) / pooled * (1 - 3 / (4 * free - 1)))
+    error = float(np.sqrt((n + m) / (n * m) + g**2 / (2 * (n + m))))
+    return g, error, float(stats.ttest_ind(first, second, equal_var=False).pvalue)
 
 
 def _corrected(p: np.ndarray) -> np.ndarray:

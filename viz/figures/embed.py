@@ -59,15 +59,7 @@ def scatter(
         )
     )
     if few:
-        for name, colour in zip(group_names, colours, strict=True):
-            figure.add_scatter(
-                x=[None],
-                y=[None],
-                mode="markers",
-                name=theme.plain(name),
-                marker={"color": colour, "size": 9},
-                hoverinfo="skip",
-            )
+        _name_colours(figure, group_names)
     theme.style(figure, 620)
     label = projection.method.upper()
     figure.update_xaxes(title=f"{label} 1", showticklabels=False, showgrid=False, zeroline=False)
@@ -78,6 +70,15 @@ def scatter(
         legend={"orientation": "h", "y": -0.08, "x": 0, "itemclick": False, "itemdoubleclick": False},
         uirevision="keep",
     )
+
+
+def _name_colours(figure: go.Figure, group_names: Sequence[str]) -> None:
+    """The legend, as traces without points: those of the map itself are one trace."""
+    for index, name in enumerate(group_names):
+        figure.add_scatter(
+            x=[None], y=[None], mode="markers", name=theme.plain(name),
+            marker={"color": theme.category_colour(index), "size": 9}, hoverinfo="skip",
+        )  # fmt: skip
 
 
 def moved(found: Moved, groups: np.ndarray, group_names: Sequence[str], ids: Sequence[str], after: str) -> go.Figure:
@@ -99,6 +100,8 @@ def moved(found: Moved, groups: np.ndarray, group_names: Sequence[str], ids: Seq
             marker={"color": colours, "size": 6, "opacity": 0.8}, hovertemplate="%{text}<extra></extra>",
             row=1, col=column,
         )  # fmt: skip
+    if len(group_names) <= TOO_MANY:
+        _name_colours(figure, group_names)
     theme.style(figure, 420)
     figure.layout.margin.t = 40
     figure.update_xaxes(title="first direction", showticklabels=False, gridcolor=theme.GRID, zerolinecolor=theme.GRID)
