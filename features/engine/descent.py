@@ -23,31 +23,37 @@ def ascended(branch: nn.Sequential, x: Tensor) -> list[Tensor]:
 
 
 def descended(block: ResidualBlock, found: Sequence[Tensor], output: Tensor, gradient: Tensor) -> Tensor:
-    """The gradient of a block's input, (N, C, H, W), from that of its output, in the gradient's precision.
+    """The gradient of a block's input, (N, C, H, W), from that of its output, which is overwritten.
 
-    block: with weights of that precision. found: as `ascended` gave it for the block's input; output: the block's.
+    block: with weights of the gradient's precision. found: as `ascended` gave it for the block's input; output: the
+    block's.
     """
-    gradient = gated(gradient, output)
-    through = through_branch(block, found, gradient)
-    return (
-        through.add_(through_shortcut(block, found, gradient))
-        if through is not gradient
-        else (through + through_shortcut(block, found, gradient))
-    )
+    gradient = _gate(gradient, output)
+    through, over = through_branch(block, found, gradient), through_shortcut(block, found, gradient)
+    return through + over if through is gradient else through.add_(over)
 
 
 def gated(gradient: Tensor, output: Tensor) -> Tensor:
     """The gradient before a ReLU from that behind it. output: what it put out."""
+    return _gate(gradient.clone(), output)
+
+
+def _gate(gradient: Tensor, output: Tensor) -> Tensor:
+    """As `gated`, in place: new memory for maps of this size costs more than the work itself."""
     if gradient.dtype == output.dtype:
-        return torch.ops.aten.threshold_backward(gradient, output, 0)
-    return torch.where(output > 0, gradient, 0)
+        return torch.ops.aten.threshold_backward.grad_input(gradient, output, 0, grad_input=gradient)
+    return gradient.mul_(output > 0)
 
 
 def through_branch(block: ResidualBlock, found: Sequence[Tensor], gradient: Tensor) -> Tensor:
     """The part of the gradient of a block's input that comes through its branch. gradient: before the block's ReLU."""
+    through = gradient
     for layer, before, behind in reversed(list(zip(block.branch, found[:-1], found[1:], strict=True))):
-        gradient = gated(gradient, behind) if isinstance(layer, nn.ReLU) else _back(layer, before, gradient)
-    return gradient
+        if isinstance(layer, nn.ReLU):
+            through = _gate(through if through is not gradient else gradient.clone(), behind)
+        else:
+            through = _back(layer, before, through)
+    return through
 
 
 def through_shortcut(block: ResidualBlock, found: Sequence[Tensor], gradient: Tensor) -> Tensor:
