@@ -44,6 +44,8 @@ def channels_of(width, negative, dead, scale=1.0):
         highest=highest,
         gamma=np.linspace(-1, 1, width),
         class_means=None,
+        class_squared_means={},
+        class_variances={},
     )
 
 

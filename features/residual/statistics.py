@@ -26,6 +26,8 @@ class Channels:
     gamma: (C,) float64, the scale of the branch's last BatchNorm; None if it does not end in one.
     class_means: (K, C) float64, the output's mean over the images of each class of the set, NaN for a class without
         images; None without labels.
+    class_squared_means, class_variances: part -> (K,) float64, averages over channels as `squared_mean` and `variance`,
+        over the images of each class; of the output alone where classes and channels are very many.
     """
 
     means: Mapping[str, np.ndarray]
@@ -36,6 +38,8 @@ class Channels:
     highest: np.ndarray
     gamma: np.ndarray | None
     class_means: np.ndarray | None
+    class_squared_means: Mapping[str, np.ndarray]
+    class_variances: Mapping[str, np.ndarray]
 
     @property
     def dead(self) -> np.ndarray:

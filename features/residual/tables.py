@@ -113,8 +113,9 @@ def channels(statistics: BlockStatistics) -> pd.DataFrame:
 def classes(statistics: BlockStatistics) -> pd.DataFrame:
     """One row per class of the set that has images, and block; no row without labels.
 
-    class, stage, block, n_images; norm_<part>, ratio_*, cosine_mean, sparsity: as in `blocks`, over
-    the images of the class; output_means: list of C float32, the output's mean over places in each channel.
+    class, stage, block, n_images; norm_<part>, ratio_*, cosine_mean, sparsity: as in `blocks`, over the images of the
+    class; branch_share, <part>_variance, <part>_squared_mean: as in `blocks`, within the class; output_means: list of C
+    float32, the output's mean over places in each channel.
     """
     rows = []
     means = statistics.class_means
@@ -132,6 +133,7 @@ def classes(statistics: BlockStatistics) -> pd.DataFrame:
             **dict(zip(("ratio_p05", "ratio_median", "ratio_p95"), _percentiles(ratios, (5, 50, 95)), strict=True)),
             "cosine_mean": means[COSINE][number],
             "sparsity": means[SPARSITY][number],
+            **_class_variances(statistics, number),
             "output_means": [
                 found.class_means[number].astype(np.float32)
                 for found in statistics.channels
@@ -140,7 +142,8 @@ def classes(statistics: BlockStatistics) -> pd.DataFrame:
         }
         rows.append(pd.DataFrame(columns))
     names = ["class", "stage", "block", "n_images", *(f"norm_{part}" for part in PARTS)]
-    names += ["ratio_mean", "ratio_p05", "ratio_median", "ratio_p95", "cosine_mean", "sparsity", "output_means"]
+    names += ["ratio_mean", "ratio_p05", "ratio_median", "ratio_p95", "cosine_mean", "sparsity", "branch_share"]
+    names += [f"{part}_{number}" for part in PARTS for number in ("variance", "squared_mean")] + ["output_means"]
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame({name: [] for name in names})
 
 
@@ -181,6 +184,19 @@ def clear(folder: Path) -> None:
         raise FeatureError(f"{folder} holds other things than these tables. Choose a new or an empty folder.")
     for name in names:
         (folder / name).unlink()
+
+
+def _class_variances(statistics: BlockStatistics, number: int) -> dict[str, np.ndarray]:
+    """NaN for parts of which nothing was kept."""
+    unknown = np.full(len(statistics.class_names), np.nan)
+    found = {}
+    for part in PARTS:
+        for name, values in (("variance", "class_variances"), ("squared_mean", "class_squared_means")):
+            kept = [getattr(channels, values).get(part, unknown)[number] for channels in statistics.channels]
+            found[f"{part}_{name}"] = np.array(kept)
+    both = found["shortcut_variance"] + found["branch_variance"]
+    share = np.divide(found["branch_variance"], both, out=np.full(len(both), np.nan), where=both > 0)
+    return {"branch_share": share, **found}
 
 
 def _norms(statistics: BlockStatistics) -> dict[str, np.ndarray]:

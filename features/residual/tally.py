@@ -33,6 +33,7 @@ from features.residual.statistics import (
 from features.zoo import Model
 
 SAMPLE = 1000  # images whose features are kept, for the nearest class mean
+CLASS_VALUES = 1 << 25  # class means of the parts before the ReLU are kept up to 256 MB of them
 
 
 def measure(model: Model, images: ImageSet) -> Task["Tally"]:
@@ -70,10 +71,9 @@ class Tally:
         self.class_names = images.class_names if images.labels is not None else ()
         matched = labels.matched(model.spec, images)
         self._classes = None if matched is None else matched.classes
-        device = device_of(model.network)
-        self.blocks = {
-            name: _BlockTally(block, len(self.class_names), device) for name, block in model.network.blocks()
-        }
+        device, n_classes = device_of(model.network), len(self.class_names)
+        n_blocks = sum(1 for _ in model.network.blocks())
+        self.blocks = {name: _BlockTally(block, n_classes, n_blocks, device) for name, block in model.network.blocks()}
         self.stem: Comoments | None = None  # of the stem's output with itself
         self.numbers = ImageNumbers(len(self.class_names))
         self.right = np.zeros(len(self.blocks))  # images that the head classifies rightly, NaN where it does not fit
@@ -175,7 +175,7 @@ class Tally:
         own, features = self.sample.content()
         return np.array(
             [
-                nearest_class_mean(values, own, tally.class_sums.cpu().numpy(), self.numbers.counts)
+                nearest_class_mean(values, own, tally.class_sums[OUTPUT].cpu().numpy(), self.numbers.counts)
                 for values, tally in zip(features, self.blocks.values(), strict=True)
             ]
         )
@@ -249,11 +249,11 @@ class _Sample:
 class _BlockTally:
     """What one block did to the images so far."""
 
-    def __init__(self, block: ResidualBlock, n_classes: int, device: torch.device) -> None:
+    def __init__(self, block: ResidualBlock, n_classes: int, n_blocks: int, device: torch.device) -> None:
         self.kind = block.shortcut_kind
         last = block.branch[-1]
         self.gamma = last.weight.detach().double().cpu().numpy() if isinstance(last, nn.BatchNorm2d) else None
-        self.n_classes, self.device = n_classes, device
+        self.n_classes, self.n_blocks, self.device = n_classes, n_blocks, device
         self._empty = True
 
     def _begin(self, width: int, width_before: int) -> None:
@@ -264,7 +264,12 @@ class _BlockTally:
         self.positive = torch.zeros_like(self.negative)
         self.lowest = torch.full_like(self.negative, torch.inf)
         self.highest = torch.full_like(self.negative, -torch.inf)
-        self.class_sums = torch.zeros(self.n_classes, width, dtype=torch.float64, device=self.device)
+        few = self.n_classes * width <= CLASS_VALUES // (3 * self.n_blocks)
+        self.class_sums = {
+            part: torch.zeros(self.n_classes, width, dtype=torch.float64, device=self.device)
+            for part in (PARTS if few else (OUTPUT,))
+        }
+        self.class_squares = torch.zeros(len(PARTS), self.n_classes, dtype=torch.float64, device=self.device)
         self._empty = False
 
     def add(
@@ -289,7 +294,11 @@ class _BlockTally:
         self.features.add(pooled, pooled)
         self.step.add(before.mean, pooled)
         if given is not None:
-            self.class_sums.index_add_(0, torch.from_numpy(given).to(pooled.device), pooled)
+            rows = torch.from_numpy(given).to(pooled.device)
+            for part, sums in self.class_sums.items():
+                sums.index_add_(0, rows, found[part].mean)
+            for squares, part in zip(self.class_squares, PARTS, strict=True):
+                squares.index_add_(0, rows, found[part].squares.mean(1) / found[part].places)
         numbers = {part: values.norms for part, values in found.items()}
         numbers[RATIO] = torch.where(numbers[SHORTCUT] > 0, numbers[BRANCH] / numbers[SHORTCUT], torch.nan)
         numbers[COSINE] = _cosine(maps[SHORTCUT], maps[BRANCH], found[SHORTCUT], found[BRANCH])
@@ -322,15 +331,17 @@ class _BlockTally:
         self.positive += other.positive.to(self.device)
         self.lowest = torch.minimum(self.lowest, other.lowest.to(self.device))
         self.highest = torch.maximum(self.highest, other.highest.to(self.device))
-        self.class_sums += other.class_sums.to(self.device)
+        for part, sums in self.class_sums.items():
+            sums += other.class_sums[part].to(self.device)
+        self.class_squares += other.class_squares.to(self.device)
 
     def channels(self, class_counts: np.ndarray) -> Channels:
         """class_counts: (K,) images of each class."""
         n = self.moments[SUM].n
-        class_means = None
-        if self.n_classes:
-            counts = np.where(class_counts > 0, class_counts, np.nan)  # (K,)
-            class_means = self.class_sums.cpu().numpy() / counts[:, None]
+        counts = np.where(class_counts > 0, class_counts, np.nan)  # (K,)
+        means = {part: sums.cpu().numpy() / counts[:, None] for part, sums in self.class_sums.items()}
+        squares = dict(zip(PARTS, self.class_squares.cpu().numpy() / counts, strict=True))
+        squared_means = {part: np.square(values).mean(1) for part, values in means.items()}
         return Channels(
             means={part: moments.mean.cpu().numpy() for part, moments in self.moments.items()},
             variances={part: moments.variance.cpu().numpy() for part, moments in self.moments.items()},
@@ -339,7 +350,9 @@ class _BlockTally:
             lowest=self.lowest.cpu().numpy(),
             highest=self.highest.cpu().numpy(),
             gamma=self.gamma,
-            class_means=class_means,
+            class_means=means[OUTPUT] if self.n_classes else None,
+            class_squared_means=squared_means,
+            class_variances={part: squares[part] - values for part, values in squared_means.items()},
         )
 
 

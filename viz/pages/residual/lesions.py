@@ -25,13 +25,17 @@ def lesions(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> 
     if not sweep.lesions:
         st.info("No two neighbours of this network have the same shape, so none can be swapped.")
         return
+    plain = set(statistics.shortcuts) == {"none"}
     what = "Accuracy" if figures.is_judged(sweep) else "Predictions that stay"
     if kind == residual.WITHOUT:
         widgets.exhibit(
             f"{what} without each block",
             figures.without(statistics, sweep),
-            "Every block in turn hands on its shortcut alone; below it, how large its branch is beside the shortcut. A "
-            "network that is a bundle of many paths loses little with one block; first blocks of a stage matter most.",
+            "Every block in turn hands on its input as it is: in a plain network, a single path, that ruins nearly all."
+            if plain
+            else "Every block in turn hands on its shortcut alone; below it, how large its branch is beside the "
+            "shortcut. A network that is a bundle of many paths loses little with one block; first blocks of a stage "
+            "matter most.",
             VEIT,
         )
         _twins(model, images, sweep)
@@ -84,13 +88,15 @@ def _swept(model: zoo.Model, images: ImageSet, kind: str) -> Sweep:
 def _twins(model: zoo.Model, images: ImageSet, sweep: Sweep) -> None:
     here = [name for name in catalogue.names() if catalogue.spec(name).file is not None and name != model.spec.name]
     classes = model.spec.class_names
-    plain = [
+    is_plain = model.spec.architecture.shortcut == "none"
+    other = [
         name
         for name in here
-        if catalogue.spec(name).architecture.shortcut == "none" and catalogue.spec(name).class_names == classes
+        if (catalogue.spec(name).architecture.shortcut == "none") is not is_plain
+        and catalogue.spec(name).class_names == classes
     ]
     chosen = st.multiselect(
-        "Beside it", here, default=plain[:1], key="twins",
+        "Beside it", here, default=other[:1], key="twins",
         help="A plain network has no shortcuts: a block that is left out hands on its input.",
     )  # fmt: skip
     if not chosen:
