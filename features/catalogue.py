@@ -80,6 +80,11 @@ def names() -> tuple[str, ...]:
     )
 
 
+def here() -> tuple[str, ...]:
+    """The names of those whose weights are on this machine."""
+    return tuple(name for name in names() if spec(name).file is not None)
+
+
 def architectures() -> tuple[str, ...]:
     """The names of the architectures that a checkpoint can be read as."""
     return (*TORCHVISION, *(entry.name for entry in _cifar()))

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ class Model:
     digest: str
     variant: str = ""
 
-    @property
+    @cached_property
     def key(self) -> str:
         """What its results depend on, as hexadecimal SHA-256: one file can be read as several networks."""
         spec = self.spec

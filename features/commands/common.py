@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from features.errors import FeatureError
 from features.progress import Progress, Result, Task, finish
 
 if TYPE_CHECKING:
+    from features.datasets import ImageSet
     from features.zoo import Model
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -89,6 +90,14 @@ def load(options: argparse.Namespace) -> "Model":
     return model
 
 
+def source_of(options: argparse.Namespace) -> "ImageSet":
+    """The images of a command with `add_source` and `add_limit`."""
+    from features.datasets import open_images
+
+    images = open_images(options.source, options.data_root, options.download)
+    return images.sample(options.limit) if options.limit else images
+
+
 def show(task: Task[Result]) -> Result:
     """Run a task with a progress bar on standard error."""
     from tqdm import tqdm
@@ -118,3 +127,12 @@ def print_table(rows: list[tuple[str, ...]]) -> None:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
         if number == 0:
             print("  ".join("-" * width for width in widths))
+
+
+def print_numbers(head: Sequence[str], rows: Iterable[Sequence[object]], digits: int) -> None:
+    """As `print_table`, of values whose fractions are cut to some digits."""
+    print_table([tuple(head), *(tuple(_short(value, digits) for value in row) for row in rows)])
+
+
+def _short(value: object, digits: int) -> str:
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)

@@ -3,7 +3,6 @@
 import argparse
 import json
 import sys
-from typing import TYPE_CHECKING
 
 from features.commands.common import (
     Commands,
@@ -14,10 +13,8 @@ from features.commands.common import (
     load,
     print_table,
     show,
+    source_of,
 )
-
-if TYPE_CHECKING:
-    pass
 
 
 def add(commands: Commands) -> None:
@@ -30,13 +27,10 @@ def add(commands: Commands) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from features.datasets import open_images
     from features.evaluate import evaluate
 
     model = load(options)
-    images = open_images(options.source, options.data_root, options.download)
-    if options.limit:
-        images = images.sample(options.limit)
+    images = source_of(options)
     result = show(evaluate(model, images))
     for rejected in result.rejected:
         print(f"left out: {rejected.reason}", file=sys.stderr)

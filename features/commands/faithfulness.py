@@ -3,7 +3,6 @@
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from features.commands.common import (
     Commands,
@@ -14,13 +13,11 @@ from features.commands.common import (
     load,
     names,
     positive,
-    print_table,
+    print_numbers,
     show,
+    source_of,
 )
 from features.errors import FeatureError
-
-if TYPE_CHECKING:
-    pass
 
 
 def add(commands: Commands) -> None:
@@ -55,14 +52,11 @@ def _faithfulness(options: argparse.Namespace) -> None:
     import numpy as np
 
     from features import faithfulness, files, saliency
-    from features.datasets import open_images
 
     networks = names(options.model) if options.model else [None]
     if options.weights and len(networks) > 1:
         raise FeatureError("--weights are of one network. Name one with --model, or run the command again for others.")
-    images = open_images(options.source, options.data_root, options.download)
-    if options.limit:
-        images = images.sample(options.limit)
+    images = source_of(options)
     trials: list[faithfulness.Trial] = []
     for name in networks:
         explainer = saliency.Explainer(load(argparse.Namespace(**vars(options) | {"model": name})))
@@ -86,14 +80,10 @@ def _faithfulness(options: argparse.Namespace) -> None:
     }
     files.write_whole(options.out / "manifest.json", (json.dumps(content, indent=1) + "\n").encode())
     head = [name for name in table if not name.startswith("rank_correlation")]
-    print_table([tuple(head), *(tuple(_short(value) for value in row) for row in table[head].to_numpy().tolist())])
+    print_numbers(head, table[head].to_numpy().tolist(), 4)
     if not options.quick:
         print("\nRank correlation with maps of networks whose parts are drawn anew, from the head down:")
         rest = [name for name in table if name.startswith("rank_correlation")]
         shown = [name.removeprefix("rank_correlation_without_") for name in rest]
         rows = zip(table[["model", "method"]].to_numpy().tolist(), table[rest].to_numpy().tolist(), strict=True)
-        print_table([("model", "method", *shown), *((*who, *map(_short, values)) for who, values in rows)])
-
-
-def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+        print_numbers(("model", "method", *shown), ((*who, *values) for who, values in rows), 4)

@@ -2,16 +2,13 @@
 
 import argparse
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from features.commands.common import (
     Commands,
     command,
     print_table,
 )
-
-if TYPE_CHECKING:
-    pass
 
 
 def add(commands: Commands) -> None:

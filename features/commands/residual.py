@@ -13,8 +13,9 @@ from features.commands.common import (
     command,
     load,
     names,
-    print_table,
+    print_numbers,
     show,
+    source_of,
     whole,
 )
 from features.errors import FeatureError
@@ -45,7 +46,7 @@ def add(commands: Commands) -> None:
 
 def _residual(options: argparse.Namespace) -> None:
     from features import residual
-    from features.datasets import need_outside, open_images
+    from features.datasets import need_outside
 
     kinds = (options.kinds or [residual.WITHOUT]) if options.lesions or options.kinds else []
     if unknown := sorted(set(kinds) - set(residual.KINDS)):
@@ -58,9 +59,7 @@ def _residual(options: argparse.Namespace) -> None:
         model.need_classifier()
     if options.paths:
         residual.need_paths(model)
-    images = open_images(options.source, options.data_root, options.download)
-    if options.limit:
-        images = images.sample(options.limit)
+    images = source_of(options)
     statistics = show(residual.statistics(model, images))
     for rejected in statistics.rejected:
         print(f"left out: {rejected.reason}", file=sys.stderr)
@@ -85,25 +84,18 @@ def _print(
     print(f"{model} on {statistics.n_images:,} images of {images}")
     table = residual.blocks(statistics, sweep)
     shown = ["block", "ratio_median", "cosine_mean", "branch_share", "sparsity", "dead_channels", "effective_rank"]
-    judged = sweep is not None and sweep.intact_accuracy == sweep.intact_accuracy
     shown += [name for name in ("class_mean_accuracy", "head_accuracy") if table[name].notna().any()]
-    shown += [name for name in ("accuracy_without" if judged else "agreement_without",) if name in table]
+    without = "accuracy_without" if sweep is not None and sweep.judged else "agreement_without"
+    shown += [without] if without in table else []
     how = statistics.provenance["labels_matched"]
     if statistics.labels is not None and how != "by name":
         print(f"The labels are the network's classes {how}, since no names agree.", file=sys.stderr)
-    rows = table[shown].to_numpy().tolist()
-    print_table([tuple(shown), *(tuple(_short(value) for value in row) for row in rows)])
+    print_numbers(shown, table[shown].to_numpy().tolist(), 3)
     if sweep is not None:
-        print(f"\nintact: accuracy {_short(sweep.intact_accuracy)}, true class {_short(sweep.intact_true_probability)}")
+        print(f"\nintact: accuracy {sweep.intact_accuracy:.3g}, true class {sweep.intact_true_probability:.3g}")
         others = sweep.table().query("kind != 'without'")
         if len(others):
             head = ["lesion", "accuracy", "true_probability", "agreement", "cosine"]
-            print_table(
-                [tuple(head), *(tuple(_short(value) for value in row) for row in others[head].to_numpy().tolist())]
-            )
+            print_numbers(head, others[head].to_numpy().tolist(), 3)
     if out:
         print(f"\nThe tables with all numbers are in {out}.")
-
-
-def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -3,7 +3,7 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from features.commands.common import (
     SOURCE_HELP,
@@ -14,9 +14,6 @@ from features.commands.common import (
     show,
 )
 from features.errors import FeatureError
-
-if TYPE_CHECKING:
-    pass
 
 
 def add(commands: Commands) -> None:

@@ -3,7 +3,6 @@
 import argparse
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from features.commands.common import (
     Commands,
@@ -13,9 +12,6 @@ from features.commands.common import (
 )
 from features.errors import FeatureError
 from features.recipe import Recipe
-
-if TYPE_CHECKING:
-    pass
 
 
 def add(commands: Commands) -> None:

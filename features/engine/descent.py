@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from features.engine.layers import LowConv
+from features.engine.layers import LowConv, how
 from features.network import ResidualBlock
 
 
@@ -68,7 +68,7 @@ def _back(layer: nn.Module, x: Tensor, gradient: Tensor) -> Tensor:
     if isinstance(layer, nn.Sequential) and len(layer) == 1:
         return _back(layer[0], x, gradient)
     if isinstance(layer, LowConv | nn.Conv2d):
-        padding, stride, dilation, groups = layer.how if isinstance(layer, LowConv) else _how(layer)
+        padding, stride, dilation, groups = layer.how if isinstance(layer, LowConv) else how(layer)
         shaped = x if x.dtype == gradient.dtype else torch.empty_like(x, dtype=gradient.dtype)  # values do not matter
         found, *_ = torch.ops.aten.convolution_backward(
             gradient, shaped, layer.weight, None, stride, padding, dilation, False, [0, 0], groups, [True, False, False]
@@ -80,7 +80,3 @@ def _back(layer: nn.Module, x: Tensor, gradient: Tensor) -> Tensor:
         if not end.requires_grad:  # it puts out the same whatever comes in
             return torch.zeros_like(start)
         return torch.autograd.grad(end, start, gradient.clone())[0]
-
-
-def _how(conv: nn.Conv2d) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], int]:
-    return tuple(map(int, conv.padding)), conv.stride, conv.dilation, conv.groups

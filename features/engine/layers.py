@@ -77,7 +77,7 @@ class LowConv(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(conv.weight.detach().to(dtype), requires_grad=False)
         self.bias = None if conv.bias is None else nn.Parameter(conv.bias.detach().float(), requires_grad=False)
-        self.how = (cast(tuple[int, ...], conv.padding), conv.stride, conv.dilation, conv.groups)
+        self.how = how(conv)
 
     def forward(self, x: Tensor) -> Tensor:
         padding, stride, dilation, groups = self.how
@@ -86,6 +86,11 @@ class LowConv(nn.Module):
             return torch.mkldnn_convolution(x, self.weight, self.bias, padding, stride, dilation, groups)
         x = functional.conv2d(x, self.weight, None, stride, padding, dilation, groups)
         return x if self.bias is None else x.add_(self.bias[:, None, None])
+
+
+def how(conv: nn.Conv2d) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], int]:
+    """Padding, stride, dilation and groups, in the order in which PyTorch's own convolutions take them."""
+    return cast(tuple[int, ...], conv.padding), conv.stride, conv.dilation, conv.groups
 
 
 @cache

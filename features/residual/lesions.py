@@ -3,7 +3,7 @@
 Veit, Wilber & Belongie 2016, arXiv:1605.06431.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import comb
@@ -45,9 +45,14 @@ class Lesion:
     seed: int | None = None
 
     @property
+    def touched(self) -> tuple[str, ...]:
+        """The blocks to which something is done."""
+        return (*(name for name, _ in self.factors), *(name for pair in self.swaps for name in pair))
+
+    @property
     def n_blocks(self) -> int:
         """How many blocks are touched."""
-        return len(self.factors) + 2 * len(self.swaps)
+        return len(self.touched)
 
 
 def without(*blocks: str) -> Lesion:
@@ -165,12 +170,12 @@ def _changes_no_shape(block: ResidualBlock) -> bool:
 
 def _blocks(blocks: dict[str, ResidualBlock], lesion: Lesion) -> list[ResidualBlock]:
     """The blocks in the order of their places, changed where the lesion touches them."""
-    for name in _touched(lesion):
+    for name in lesion.touched:
         if name not in blocks:
             raise FeatureError(f"There is no block {name}. This network has {', '.join(blocks)}.")
         if not _convolutions(blocks[name]):
             raise FeatureError(f"{name} has been left out before. Name all that is done to a network in one lesion.")
-    if len(set(_touched(lesion))) < lesion.n_blocks:
+    if len(set(lesion.touched)) < lesion.n_blocks:
         raise FeatureError(f"A block is named more than once in {lesion.name}. Name each once.")
     changed = dict(blocks)
     for one, other in lesion.swaps:
@@ -232,7 +237,7 @@ class Sweep:
             {
                 "lesion": [lesion.name for lesion in self.lesions],
                 "kind": [lesion.kind for lesion in self.lesions],
-                "blocks": [", ".join(_touched(lesion)) for lesion in self.lesions],
+                "blocks": [", ".join(lesion.touched) for lesion in self.lesions],
                 "n_blocks": [lesion.n_blocks for lesion in self.lesions],
                 "factor": [lesion.factors[0][1] if lesion.factors else np.nan for lesion in self.lesions],
                 "seed": pd.array([lesion.seed for lesion in self.lesions], dtype="Int64"),
@@ -243,6 +248,11 @@ class Sweep:
                 "cosine": self.cosine,
             }
         )
+
+    @property
+    def judged(self) -> bool:
+        """Whether the images' labels told how accurate the network is."""
+        return not np.isnan(self.intact_accuracy)
 
     def intact(self) -> dict[str, float]:
         """What the network does without a lesion."""
@@ -256,10 +266,6 @@ class Sweep:
             lesions=tuple(self.lesions[place] for place in places),
             **{name: getattr(self, name)[places] for name in ("accuracy", "true_probability", "agreement", "cosine")},
         )
-
-
-def _touched(lesion: Lesion) -> list[str]:
-    return [name for name, _ in lesion.factors] + [name for pair in lesion.swaps for name in pair]
 
 
 @dataclass(frozen=True, eq=False)
@@ -333,7 +339,7 @@ def _plans(network: ResidualNetwork, lesions: Sequence[Lesion]) -> dict[int, lis
     plans: dict[int, list[Plan]] = {}
     for number, lesion in enumerate(lesions):
         changed = _blocks(blocks, lesion)
-        first = min((places[name] for name in _touched(lesion)), default=len(blocks) - 1)
+        first = min((places[name] for name in lesion.touched), default=len(blocks) - 1)
         plans.setdefault(first, []).append((number, changed[first:]))
     return plans
 
@@ -357,7 +363,7 @@ def _applied(parts: Sequence[nn.Module], x: Tensor) -> Tensor:
 
 
 def _logits(network: ResidualNetwork, features: Tensor) -> Tensor:
-    classifier: Callable[[Tensor], Tensor] | None = network.classifier
+    classifier = network.classifier
     assert classifier is not None  # sweep needed it
     return classifier(features)  # (N, K)
 

@@ -6,11 +6,12 @@ doi:10.1080/00031305.1983.10483115), so that a small spread about a large mean i
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from features.engine.fast import CACHED_VALUES
+from features.engine.fast import cached_at_once
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,12 +25,12 @@ class Readings:
     m2: Tensor
     places: int
 
-    @property
+    @cached_property
     def squares(self) -> Tensor:
         """(N, C) sums of squares."""
         return self.m2 + self.places * self.mean.square()
 
-    @property
+    @cached_property
     def norms(self) -> Tensor:
         """(N,) Euclidean norms over channels and places."""
         return self.squares.sum(1).sqrt()
@@ -43,7 +44,7 @@ def by_place(values: Tensor) -> Tensor:
 def pieces(*maps: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """Several (N, P, C) split alike into pieces that fit into a CPU's cache; whole on a GPU."""
     first = maps[0]
-    size = max(1, CACHED_VALUES // max(1, first[0].numel())) if first.device.type == "cpu" else len(first)
+    size = cached_at_once(first) if first.device.type == "cpu" else len(first)
     return zip(*(values.split(size) for values in maps), strict=True)
 
 

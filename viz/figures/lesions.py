@@ -1,6 +1,7 @@
 """Draws what lesions do to a network, and how gradients flow through its paths."""
 
 from collections.abc import Mapping
+from itertools import compress
 
 import numpy as np
 import plotly.graph_objects as go
@@ -23,7 +24,7 @@ def without(statistics: BlockStatistics, sweep: Sweep) -> go.Figure:
     for kind in dict.fromkeys(statistics.shortcuts):
         chosen = np.array([other == kind for other in statistics.shortcuts])
         figure.add_bar(
-            x=[block for block, is_chosen in zip(statistics.blocks, chosen, strict=True) if is_chosen],
+            x=list(compress(statistics.blocks, chosen)),
             y=values[chosen],
             name=f"{kind} shortcut" if kind != "none" else "no shortcut",
             marker_color=theme.SHORTCUT_COLOURS[kind],
@@ -37,7 +38,7 @@ def without(statistics: BlockStatistics, sweep: Sweep) -> go.Figure:
         y=intact, line={"color": theme.GREY, "dash": "dot"}, annotation_text=f"intact {intact:.1%}", row=1, col=1
     )
     if panels == 2:
-        names = [block for block, is_known in zip(statistics.blocks, known, strict=True) if is_known]
+        names = list(compress(statistics.blocks, known))
         figure.add_scatter(
             x=names, y=np.nanmedian(statistics.ratios[:, known], axis=0), mode="lines+markers", showlegend=False,
             line={"color": theme.GREY, "width": 1}, marker={"color": theme.BLUE, "size": 8},
@@ -56,7 +57,7 @@ def twins(sweeps: Mapping[str, Sweep]) -> go.Figure:
     If one of them has no accuracy, all are shown by how often their predictions stay.
     """
     figure = go.Figure()
-    told = "accuracy" if all(is_judged(sweep) for sweep in sweeps.values()) else "same prediction"
+    told = "accuracy" if all(sweep.judged for sweep in sweeps.values()) else "same prediction"
     for number, (name, sweep) in enumerate(sweeps.items()):
         values, intact = (sweep.accuracy, sweep.intact_accuracy) if told == "accuracy" else (sweep.agreement, 1.0)
         colour = theme.category_colour(number)
@@ -169,14 +170,9 @@ def paths(found: Paths) -> go.Figure:
 
 def _judged(sweep: Sweep) -> tuple[np.ndarray, float, str]:
     """What tells how well a network does: its accuracy, or without labels how often its prediction stays."""
-    if is_judged(sweep):
+    if sweep.judged:
         return sweep.accuracy, sweep.intact_accuracy, "accuracy"
     return sweep.agreement, 1.0, "same prediction"
-
-
-def is_judged(sweep: Sweep) -> bool:
-    """Whether the images' labels told how accurate the network is."""
-    return not np.isnan(sweep.intact_accuracy)
 
 
 def _gridded(figure: go.Figure) -> go.Figure:

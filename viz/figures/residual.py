@@ -1,6 +1,8 @@
 """Draws what every residual branch adds, block by block."""
 
 from collections.abc import Mapping, Sequence
+from itertools import compress
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -162,7 +164,7 @@ def movement(statistics: BlockStatistics) -> go.Figure:
     known = ~np.isnan(kept)
     if known.any():
         figure.add_scatter(
-            x=[name for name, is_known in zip(statistics.blocks, known, strict=True) if is_known], y=kept[known],
+            x=list(compress(statistics.blocks, known)), y=kept[known],
             name="cosine, where the shape stays", mode="markers",
             marker={"color": theme.ORANGE, "symbol": "diamond", "size": 9},
             hovertemplate="%{x}: cosine %{y:.3f}<extra></extra>",
@@ -180,7 +182,7 @@ def readout(statistics: BlockStatistics) -> go.Figure:
     )  # fmt: skip
     known = ~np.isnan(statistics.head_accuracy)
     if known.any():
-        names = [name for name, is_known in zip(statistics.blocks, known, strict=True) if is_known]
+        names = list(compress(statistics.blocks, known))
         figure.add_scatter(
             x=names, y=statistics.head_accuracy[known], name="the network's own head", mode="lines+markers",
             line={"color": theme.ORANGE}, marker={"symbol": "diamond", "size": 9},
@@ -216,8 +218,7 @@ def gamma(statistics: BlockStatistics) -> go.Figure | None:
     figure.add_scatter(
         x=[statistics.blocks[place] for place in known], y=middle, mode="lines+markers", showlegend=False,
         line={"color": theme.GREY, "width": 1}, marker={"color": theme.BLUE, "size": 9},
-        error_y={"type": "data", "symmetric": False, "array": high - middle, "arrayminus": middle - low,
-                 "thickness": 1.2, "width": 3},
+        error_y=_whiskers(low, middle, high),
         hovertemplate="%{x}: median %{y:.3f}<extra></extra>",
     )  # fmt: skip
     figure.update_yaxes(title="|gamma| of the last BatchNorm", rangemode="tozero")
@@ -230,11 +231,10 @@ def contrast(found: Contrast) -> go.Figure:
     sure = found.q < LEVEL
     for chosen, name, symbol in ((sure, f"q < {LEVEL}", "circle"), (~sure, "may be chance", "circle-open")):
         figure.add_scatter(
-            x=[block for block, is_chosen in zip(found.blocks, chosen, strict=True) if is_chosen],
+            x=list(compress(found.blocks, chosen)),
             y=found.effect[chosen], mode="markers", name=name,
             marker={"color": theme.BLUE, "size": 10, "symbol": symbol, "line": {"width": 1.6, "color": theme.BLUE}},
-            error_y={"type": "data", "symmetric": False, "array": (found.high - found.effect)[chosen],
-                     "arrayminus": (found.effect - found.low)[chosen], "thickness": 1.2, "width": 3},
+            error_y=_whiskers(found.low[chosen], found.effect[chosen], found.high[chosen]),
             customdata=np.stack([found.means[0][chosen], found.means[1][chosen], found.q[chosen]], axis=1),
             hovertemplate="%{x}: g = %{y:.2f}, %{customdata[0]:.3g} and %{customdata[1]:.3g}, q = %{customdata[2]:.2g}"
             "<extra></extra>",
@@ -271,20 +271,17 @@ def _spread(statistics: BlockStatistics, values: np.ndarray) -> go.Figure:
     if not known.any():
         return figure
     low, middle, high = np.nanpercentile(values[:, known], (5, 50, 95), axis=0)
-    names = [name for name, is_known in zip(statistics.blocks, known, strict=True) if is_known]
+    names = list(compress(statistics.blocks, known))
     figure.add_scatter(
         x=names, y=middle, mode="lines", line={"color": theme.GREY, "width": 1}, showlegend=False, hoverinfo="skip"
     )
-    kinds = [kind for kind, is_known in zip(statistics.shortcuts, known, strict=True) if is_known]
+    kinds = list(compress(statistics.shortcuts, known))
     for number, kind in enumerate(dict.fromkeys(kinds)):
         chosen = [index for index, other in enumerate(kinds) if other == kind]
         figure.add_scatter(
             x=[names[index] for index in chosen],
             y=middle[chosen],
-            error_y={
-                "type": "data", "symmetric": False, "array": (high - middle)[chosen],
-                "arrayminus": (middle - low)[chosen], "thickness": 1.2, "width": 3,
-            },
+            error_y=_whiskers(low[chosen], middle[chosen], high[chosen]),
             mode="markers",
             name=f"{kind} shortcut",
             marker={"color": theme.SHORTCUT_COLOURS[kind], "size": 9, "symbol": theme.SYMBOLS[number]},
@@ -293,6 +290,14 @@ def _spread(statistics: BlockStatistics, values: np.ndarray) -> go.Figure:
             "%{customdata[1]:.3f}<extra></extra>",
         )  # fmt: skip
     return figure
+
+
+def _whiskers(low: np.ndarray, middle: np.ndarray, high: np.ndarray) -> dict[str, Any]:
+    """Error bars from low to high around a middle."""
+    return {
+        "type": "data", "symmetric": False, "array": high - middle, "arrayminus": middle - low, "thickness": 1.2,
+        "width": 3,
+    }  # fmt: skip
 
 
 def _logarithmic(figure: go.Figure, title: str) -> None:

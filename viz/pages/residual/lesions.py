@@ -8,6 +8,7 @@ from features.errors import FeatureError
 from features.residual import BlockStatistics, Sweep
 from viz import analyses, widgets
 from viz.figures import lesions as figures
+from viz.pages.residual.views import is_plain
 
 MANY = 20_000  # passes of images of 32 px
 VEIT = "[Veit et al. 2016](https://arxiv.org/abs/1605.06431)"
@@ -19,20 +20,19 @@ def lesions(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> 
         "What is done", residual.KINDS, default=residual.WITHOUT, key="lesion", bind="query-params", required=True
     )
     n_lesions = len(residual.lesions_of(model.network, kind))
+    if not n_lesions:
+        st.info("No two neighbours of this network have the same shape, so none can be swapped.")
+        return
     if not _asked(model, images, f"{kind} {images.digest}", n_lesions, f"{n_lesions} lesions"):
         return
     sweep = _swept(model, images, kind)
-    if not sweep.lesions:
-        st.info("No two neighbours of this network have the same shape, so none can be swapped.")
-        return
-    plain = set(statistics.shortcuts) == {"none"}
-    what = "Accuracy" if figures.is_judged(sweep) else "Predictions that stay"
+    what = "Accuracy" if sweep.judged else "Predictions that stay"
     if kind == residual.WITHOUT:
         widgets.exhibit(
             f"{what} without each block",
             figures.without(statistics, sweep),
             "Every block in turn hands on its input as it is: in a plain network, a single path, that ruins nearly all."
-            if plain
+            if is_plain(statistics)
             else "Every block in turn hands on its shortcut alone; below it, how large its branch is beside the "
             "shortcut. A network that is a bundle of many paths loses little with one block; first blocks of a stage "
             "matter most.",
@@ -86,14 +86,13 @@ def _swept(model: zoo.Model, images: ImageSet, kind: str) -> Sweep:
 
 
 def _twins(model: zoo.Model, images: ImageSet, sweep: Sweep) -> None:
-    here = [name for name in catalogue.names() if catalogue.spec(name).file is not None and name != model.spec.name]
+    here = [name for name in catalogue.here() if name != model.spec.name]
     classes = model.spec.class_names
-    is_plain = model.spec.architecture.shortcut == "none"
+    plain = model.spec.architecture.shortcut == "none"
     other = [
-        name
-        for name in here
-        if (catalogue.spec(name).architecture.shortcut == "none") is not is_plain
-        and catalogue.spec(name).class_names == classes
+        entry.name
+        for entry in map(catalogue.spec, here)
+        if (entry.architecture.shortcut == "none") is not plain and entry.class_names == classes
     ]
     chosen = st.multiselect(
         "Beside it", here, default=other[:1], key="twins",
@@ -115,7 +114,7 @@ def _twins(model: zoo.Model, images: ImageSet, sweep: Sweep) -> None:
 
 def paths(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> None:
     """The gradient through paths of each length."""
-    if set(statistics.shortcuts) == {"none"}:
+    if is_plain(statistics):
         raise FeatureError("This is a plain network: a single path leads through it. Choose one with shortcuts.")
     n_blocks, part = len(statistics.blocks), images.sample(residual.PATH_IMAGES)
     if not _asked(model, part, f"paths {images.digest}", n_blocks**2, f"The paths through {n_blocks} blocks"):

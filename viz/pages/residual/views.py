@@ -155,7 +155,7 @@ def classes(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> 
 
 def networks(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> None:
     """The same number of several networks along relative depth."""
-    here = [name for name in catalogue.names() if catalogue.spec(name).file is not None and name != model.spec.name]
+    here = [name for name in catalogue.here() if name != model.spec.name]
     left, right = st.columns(2)
     with left:
         chosen = st.multiselect("Beside the chosen network", here, default=here[:1], key="beside")

@@ -132,7 +132,7 @@ def _classes(asked: Asked, predicted: SaliencyMaps) -> Shown:
 
 
 def _networks(asked: Asked) -> Shown:
-    here = [name for name in catalogue.names() if catalogue.spec(name).file is not None]
+    here = catalogue.here()
     left, right = st.columns([2, 1])
     with left:
         names = st.multiselect("Networks beside the chosen one", here, default=here[:3], key="networks")
