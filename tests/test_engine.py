@@ -8,7 +8,7 @@ import torch
 
 from features import engine
 from features.architecture import Architecture, cifar
-from features.engine import layers
+from features.engine import convolution, eager, layers
 from features.errors import FeatureError
 from features.images import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from features.network import build, canonical, freeze
@@ -132,18 +132,88 @@ def test_a_rounded_filter_keeps_its_sum(side):
     assert torch.equal(layers.round_weight(found.clone(), torch.bfloat16), found)
 
 
-@pytest.mark.parametrize("mkldnn", [True, False])
-def test_the_bias_of_a_convolution_in_bf16_stays_in_float32(mkldnn, monkeypatch):
-    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: mkldnn)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("ready", [True, False])
+def test_the_bias_of_a_convolution_in_half_precision_stays_in_float32(dtype, ready, monkeypatch):
+    if not ready:
+        monkeypatch.setattr(convolution, "has_ready", lambda dtype: False)
     conv = torch.nn.Conv2d(4, 16, 3, stride=2, padding=1)
     torch.nn.init.constant_(conv.bias, 4.0077)  # 4.0 in bf16
-    x = torch.randn(2, 4, 64, 64, generator=torch.Generator().manual_seed(0)).bfloat16()
+    x = torch.randn(2, 4, 64, 64, generator=torch.Generator().manual_seed(0)).to(dtype)
     with torch.no_grad():
-        found = layers.LowConv(conv, torch.bfloat16)(x)
-        exact = torch.nn.functional.conv2d(x.float(), conv.weight.bfloat16().float(), conv.bias, stride=2, padding=1)
-    assert found.dtype == torch.bfloat16
+        found = convolution.Convolution(conv, dtype)(x)
+        exact = torch.nn.functional.conv2d(x.float(), conv.weight.to(dtype).float(), conv.bias, stride=2, padding=1)
+    assert found.dtype == dtype
     assert abs(float((found.float() - exact).mean())) < 0.003
     assert float((found.float() - exact).abs().max()) <= float(exact.abs().max()) * 2**-8
+
+
+CONVOLUTIONS = {
+    "3x3": {"kernel_size": 3, "padding": 1},
+    "3x3, stride 2": {"kernel_size": 3, "padding": 1, "stride": 2},
+    "1x1, stride 2, no bias": {"kernel_size": 1, "stride": 2, "bias": False},
+    "7x7, stride 2": {"kernel_size": 7, "padding": 3, "stride": 2},
+    "dilated": {"kernel_size": 3, "padding": 2, "dilation": 2},
+    "grouped, stride 2": {"kernel_size": 3, "padding": 1, "stride": 2, "groups": 4},
+    "not square": {"kernel_size": (1, 3), "padding": (0, 1), "stride": (1, 2)},
+}
+
+
+@pytest.mark.parametrize("ready", [True, False])
+@pytest.mark.parametrize("settings", CONVOLUTIONS.values(), ids=CONVOLUTIONS)
+def test_a_convolution_with_ready_weights_is_the_plain_one(settings, ready, monkeypatch):
+    if not ready:
+        monkeypatch.setattr(convolution, "has_ready", lambda dtype: False)
+    plain = torch.nn.Conv2d(8, 16, **settings).requires_grad_(False)
+    ours = convolution.Convolution(plain, torch.float32)
+    random = torch.Generator().manual_seed(0)
+    for shape in ((2, 8, 17, 15), (1, 8, 16, 18), (0, 8, 16, 16), (2, 8, 17, 15)):
+        x = torch.randn(shape, generator=random).contiguous(memory_format=torch.channels_last).requires_grad_()
+        wanted = plain(x)
+        other, gradient = torch.randn((2, *wanted.shape), generator=random)
+        kept = other.clone()
+        (down,) = torch.autograd.grad(wanted, x, gradient)
+        with torch.no_grad():
+            torch.testing.assert_close(ours(x), wanted)
+            torch.testing.assert_close(ours.plus(x, other), wanted + other)
+            torch.testing.assert_close(ours.back(gradient, x.shape), down)
+        assert torch.equal(other, kept)
+        (through,) = torch.autograd.grad(ours(x), x, gradient)  # where a graph is made
+        torch.testing.assert_close(through, down)
+
+
+def test_a_convolution_that_has_run_can_be_copied():
+    ours = convolution.Convolution(torch.nn.Conv2d(3, 4, 3), torch.float32)
+    x = torch.randn(1, 3, 8, 8)
+    with torch.inference_mode():
+        wanted = ours(x)
+    other = copy.deepcopy(ours)
+    with torch.no_grad():
+        other.weight.mul_(2)
+        assert torch.equal(ours(x), wanted)
+        assert not torch.allclose(other(x), wanted)
+
+
+def test_what_is_not_a_number_is_not_hidden_by_a_layer():
+    net = network()
+    with torch.no_grad():
+        net.stages["layer1"][0].branch[0].weight[0, 0, 0, 0] = float("nan")
+    for name, values in read(net, pixels()).items():
+        assert np.isnan(values).any(), name
+
+
+@pytest.mark.parametrize(("count", "pieces"), [(3, [3]), (5, [3, 2]), (8, [4, 4]), (9, [3, 3, 3])])
+def test_a_cpu_takes_as_many_images_at_a_time_as_its_memory_is_used_again_for(count, pieces, monkeypatch):
+    net = network()
+    monkeypatch.setattr(eager, "REUSED", 4 * 16 * 4 * 32 * 32)
+    reading = engine.choose(net, precision="fp32", device="cpu", engine="torch")
+    runner = engine.start(net, preprocessing(), reading)
+    whole = runner(pixels(count))
+    seen = []
+    monkeypatch.setattr(runner, "_read", lambda piece: seen.append(len(piece)) or {"layer1": np.zeros((len(piece), 1))})
+    runner(pixels(count))
+    assert seen == pieces
+    assert whole["layer1"].shape[0] == count
 
 
 def test_the_network_that_was_given_stays_as_it_was():

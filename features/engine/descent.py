@@ -10,49 +10,45 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from features.engine.layers import LowConv, how
+from features.engine.convolution import Convolution
 from features.network import ResidualBlock
 
 
 def ascended(branch: nn.Sequential, x: Tensor) -> list[Tensor]:
-    """x, and what each layer of a branch makes of it. ReLUs work in place: what stands before one is its output too."""
+    """What each layer of a branch is given: x first. ReLUs work in place: what one was given is its output too."""
     found = [x]
-    for layer in branch:
+    for layer in list(branch)[:-1]:
         found.append(layer(found[-1]))
     return found
 
 
-def descended(block: ResidualBlock, found: Sequence[Tensor], output: Tensor, gradient: Tensor) -> Tensor:
-    """The gradient of a block's input, (N, C, H, W), from that of its output, which is overwritten.
+def descended(block: ResidualBlock, found: Sequence[Tensor], gradient: Tensor) -> Tensor:
+    """The gradient of a block's input, (N, C, H, W), from that of its pre-activation.
 
-    block: with weights of the gradient's precision. found: as `ascended` gave it for the block's input; output: the
-    block's.
+    block: with weights of the gradient's precision. found: as `ascended` gave it for the block's input.
     """
-    gradient = _gate(gradient, output)
     through, over = through_branch(block, found, gradient), through_shortcut(block, found, gradient)
     return through + over if through is gradient else through.add_(over)
 
 
-def gated(gradient: Tensor, output: Tensor) -> Tensor:
-    """The gradient before a ReLU from that behind it. output: what it put out."""
-    return _gate(gradient.clone(), output)
+def gate_(gradient: Tensor, output: Tensor) -> Tensor:
+    """Makes the gradient before a ReLU of that behind it. output: what it put out.
 
-
-def _gate(gradient: Tensor, output: Tensor) -> Tensor:
-    """As `gated`, in place: new memory for maps of this size costs more than the work itself."""
+    In place: new memory for maps of this size costs more than the work itself.
+    """
     if gradient.dtype == output.dtype:
         return torch.ops.aten.threshold_backward.grad_input(gradient, output, 0, grad_input=gradient)
     return gradient.mul_(output > 0)
 
 
 def through_branch(block: ResidualBlock, found: Sequence[Tensor], gradient: Tensor) -> Tensor:
-    """The part of the gradient of a block's input that comes through its branch. gradient: before the block's ReLU."""
+    """The part of the gradient of a block's input that comes through its branch. gradient: of the pre-activation."""
     through = gradient
-    for layer, before, behind in reversed(list(zip(block.branch, found[:-1], found[1:], strict=True))):
+    for layer, given in reversed(list(zip(block.branch, found, strict=True))):
         if isinstance(layer, nn.ReLU):
-            through = _gate(through if through is not gradient else gradient.clone(), behind)
+            through = gate_(through if through is not gradient else gradient.clone(), given)
         else:
-            through = _back(layer, before, through)
+            through = _back(layer, given, through)
     return through
 
 
@@ -67,13 +63,8 @@ def _back(layer: nn.Module, x: Tensor, gradient: Tensor) -> Tensor:
         return gradient
     if isinstance(layer, nn.Sequential) and len(layer) == 1:
         return _back(layer[0], x, gradient)
-    if isinstance(layer, LowConv | nn.Conv2d):
-        padding, stride, dilation, groups = layer.how if isinstance(layer, LowConv) else how(layer)
-        shaped = x if x.dtype == gradient.dtype else torch.empty_like(x, dtype=gradient.dtype)  # values do not matter
-        found, *_ = torch.ops.aten.convolution_backward(
-            gradient, shaped, layer.weight, None, stride, padding, dilation, False, [0, 0], groups, [True, False, False]
-        )
-        return found
+    if isinstance(layer, Convolution):
+        return layer.back(gradient, x.shape)
     with torch.inference_mode(False), torch.enable_grad():
         start = torch.zeros(x.shape, dtype=gradient.dtype, device=x.device, requires_grad=True)
         end = layer(start)

@@ -13,6 +13,8 @@ from features.errors import FeatureError
 from features.images import Preprocessing
 from features.network import ResidualNetwork
 
+REUSED = 32 << 20  # bytes
+
 
 class TorchEngine:
     """PyTorch in eager mode on a private copy of the network."""
@@ -22,13 +24,16 @@ class TorchEngine:
         self.reading = reading
         self.device = torch.device(reading.device)
         self.network = FastNetwork(network, preprocessing, PRECISIONS[reading.precision], self.device)
-        self.limit = sys.maxsize  # images at a time
+        # Images at a time: on a GPU, halved once that many do not fit.
+        self.limit = maps_at_once(preprocessing, reading.precision) if self.device.type == "cpu" else sys.maxsize
 
     def __call__(self, pixels: Tensor) -> dict[str, np.ndarray]:
         """Read a batch, in smaller pieces once one did not fit into the device's memory."""
         while True:
             try:
-                pieces = [self._read(piece) for piece in pixels.split(min(self.limit, len(pixels)))]
+                # Of one size, for which weights lie ready.
+                number = max(1, -(-len(pixels) // self.limit))
+                pieces = [self._read(piece) for piece in pixels.tensor_split(number)]
                 return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
             except torch.OutOfMemoryError as error:
                 self.limit = min(self.limit, len(pixels)) // 2
@@ -49,3 +54,13 @@ class TorchEngine:
         for name, values in self.network.walk(x):
             if name == LOGITS or name in self.reading.stages:
                 yield name, values if name in (POOLED, LOGITS) else pooled_in_pieces(values, self.reading.pool)
+
+
+def maps_at_once(preprocessing: Preprocessing, precision: str) -> int:
+    """Images whose widest map lies in memory that is used again: a tenth faster than 32 at a time (ResNet-50, fp32).
+
+    A block of more than 32 MiB glibc gives back to the system, which fills the next one with zeros. All networks here
+    are widest at 16 channels per pixel of the image: 64 at half its sides, 256 at a quarter.
+    """
+    image = 16 * PRECISIONS[precision].itemsize * preprocessing.crop**2
+    return max(1, REUSED // image)

@@ -7,7 +7,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from features.engine.layers import folded, lowered, pixel_stem
+from features.engine.convolution import Convolution
+from features.engine.layers import folded, pixel_stem, prepared
 from features.engine.reading import LOGITS, POOLED, pooled
 from features.images import Preprocessing
 from features.network import ResidualBlock, ResidualNetwork
@@ -31,7 +32,7 @@ class FastNetwork(ResidualNetwork):
             blocks: dict[str, list[ResidualBlock]] = {}
             for name, block in own.blocks():
                 blocks.setdefault(name.split(".")[0], []).append(_FastBlock(block, dtype))
-            stem = lowered(pixel_stem(own.stem, preprocessing, dtype), dtype)
+            stem = prepared(pixel_stem(own.stem, preprocessing, dtype), dtype)
             super().__init__(cast(nn.Sequential, stem), blocks, own.head)
             self.to(device).to(memory_format=torch.channels_last)
             self.eval().requires_grad_(False)
@@ -47,12 +48,20 @@ class FastNetwork(ResidualNetwork):
 
 class _FastBlock(ResidualBlock):
     def __init__(self, block: ResidualBlock, dtype: torch.dtype) -> None:
-        shortcut, branch = (lowered(folded(part), dtype) for part in (block.shortcut, block.branch))
+        shortcut, branch = (prepared(folded(part), dtype) for part in (block.shortcut, block.branch))
         super().__init__(shortcut, cast(nn.Sequential, branch), nn.ReLU(inplace=True))
 
     def forward(self, x: Tensor) -> Tensor:
-        shortcut, branch = self.parts(x)
-        return self.activation(branch.add_(shortcut))
+        shortcut = self.shortcut(x)
+        *others, last = self.branch
+        for layer in others:
+            x = layer(x)
+        return self.activation(total(last, x, shortcut))
+
+
+def total(last: nn.Module, x: Tensor, shortcut: Tensor) -> Tensor:
+    """A block's pre-activation, a tensor of its own: what the branch's last layer makes of x, and the shortcut."""
+    return last.plus(x, shortcut) if isinstance(last, Convolution) else last(x) + shortcut
 
 
 def pooled_in_pieces(values: Tensor, how: str) -> Tensor:

@@ -10,14 +10,13 @@ What bf16 loses on trained networks it loses in three places, all of which are k
 """
 
 import copy
-from functools import cache
 from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from features.engine.convolution import Convolution
 from features.images import Preprocessing
 
 
@@ -60,48 +59,16 @@ def round_weight(weight: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.empty_like(flat).scatter(-1, order, values).reshape(weight.shape)
 
 
-def lowered(layers: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """The same layers with their convolutions in another precision, as `rounded`."""
-    if dtype == torch.float32 or not isinstance(layers, nn.Sequential):
+def prepared(layers: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """The same layers, their convolutions ready to run in a precision, whose weights are `rounded` to it."""
+    if not isinstance(layers, nn.Sequential):
         return layers
-    rounded(layers, dtype)
     return nn.Sequential(
-        *(LowConv(layer, dtype) if isinstance(layer, nn.Conv2d) else layer.to(dtype) for layer in layers)
+        *(
+            Convolution(layer, dtype) if isinstance(layer, nn.Conv2d) else layer.to(dtype)
+            for layer in cast(nn.Sequential, rounded(layers, dtype))
+        )
     )
-
-
-class LowConv(nn.Module):
-    """A convolution of inputs and weights of a lower precision, with its bias in float32."""
-
-    def __init__(self, conv: nn.Conv2d, dtype: torch.dtype) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(conv.weight.detach().to(dtype), requires_grad=False)
-        self.bias = None if conv.bias is None else nn.Parameter(conv.bias.detach().float(), requires_grad=False)
-        self.how = how(conv)
-
-    def forward(self, x: Tensor) -> Tensor:
-        padding, stride, dilation, groups = self.how
-        if x.device.type == "cpu" and _onednn_takes(x.dtype):
-            # What conv2d calls too, after it has refused a bias of another precision.
-            return torch.mkldnn_convolution(x, self.weight, self.bias, padding, stride, dilation, groups)
-        x = functional.conv2d(x, self.weight, None, stride, padding, dilation, groups)
-        return x if self.bias is None else x.add_(self.bias[:, None, None])
-
-
-def how(conv: nn.Conv2d) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], int]:
-    """Padding, stride, dilation and groups, in the order in which PyTorch's own convolutions take them."""
-    return cast(tuple[int, ...], conv.padding), conv.stride, conv.dilation, conv.groups
-
-
-@cache
-def _onednn_takes(dtype: torch.dtype) -> bool:
-    """Whether oneDNN convolves in a precision on this CPU; without AVX512 it refuses bf16, which conv2d does not."""
-    one = torch.ones(1, 1, 1, 1, dtype=dtype)
-    try:
-        torch.mkldnn_convolution(one, one, None, (0, 0), (1, 1), (1, 1), 1)
-        return True
-    except RuntimeError:
-        return False
 
 
 def pixel_stem(stem: nn.Sequential, preprocessing: Preprocessing, dtype: torch.dtype) -> nn.Sequential:

@@ -18,7 +18,8 @@ from torch import Tensor
 from features import labels
 from features.datasets import ImageSet, Rejected
 from features.engine import FastNetwork
-from features.engine.descent import ascended, gated, through_branch, through_shortcut
+from features.engine.descent import ascended, gate_, through_branch, through_shortcut
+from features.engine.fast import total
 from features.errors import FeatureError
 from features.extract import Batch, batch_size, finite, provenance, through
 from features.network import ResidualBlock, device_of
@@ -182,7 +183,7 @@ class _Trip:
             self.steps: list[tuple[ResidualBlock, list[Tensor], Tensor]] = []  # block, what went up, its output
             for block in blocks:
                 found = ascended(block.branch, x)
-                x = torch.relu(block.shortcut(x) + found[-1])
+                x = block.activation(total(block.branch[-1], found[-1], block.shortcut(x)))
                 self.steps.append((block, found, x))
             classifier = network.classifier
             assert classifier is not None  # `need_paths` needed it
@@ -213,7 +214,7 @@ class _Trip:
         """The gradient below a block, counted from the last, on one side of it."""
         block, found, output = self.steps[-1 - place]
         side = through_branch if takes_branch else through_shortcut
-        return side(block, found, gated(gradient, output))
+        return side(block, found, gate_(gradient.clone(), output))
 
     @torch.inference_mode()
     def together(self) -> np.ndarray:

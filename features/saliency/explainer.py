@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from features.engine import LOGITS, PRECISIONS, FastNetwork
-from features.engine.descent import ascended, descended
+from features.engine.descent import ascended, descended, gate_
+from features.engine.fast import total
 from features.errors import FeatureError
 from features.extract import finite, softmax
 from features.network import ResidualBlock, device_of
@@ -73,14 +74,21 @@ class SaliencyMaps:
 class Step:
     """What one block did to a batch, each (N, C, H, W).
 
-    shortcut, branch: None where they were not asked for. found: as descent.ascended gave it, () if no gradient passes.
+    parts: None where they were not asked for. found: as descent.ascended gave it, () if no gradient passes.
     """
 
     name: str
     output: Tensor
-    shortcut: Tensor | None
-    branch: Tensor | None
+    parts: "Parts | None"
     found: Sequence[Tensor]
+
+
+class Parts(NamedTuple):
+    """A block's two terms and their sum, its pre-activation, each (N, C, H, W)."""
+
+    shortcut: Tensor
+    branch: Tensor
+    total: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,12 +261,15 @@ class Explainer:
             if place < lowest:
                 x = block(x)
                 continue
-            found = ascended(block.branch, x)
-            shortcut, branch, apart = block.shortcut(x), found[-1], wanted.get(place)
-            # A sum of its own where the terms are asked for; its ReLU works in place.
-            x = block.activation(shortcut + branch if apart else branch.add_(shortcut))
-            kept = found if down and place > lowest else ()
-            steps.append(Step(name, x, shortcut if apart else None, branch if apart else None, kept))
+            found, shortcut = ascended(block.branch, x), block.shortcut(x)
+            parts = None
+            if wanted.get(place):
+                branch = block.branch[-1](found[-1])
+                parts = Parts(shortcut, branch, shortcut + branch)
+                x = torch.relu(parts.total)
+            else:
+                x = block.activation(total(block.branch[-1], found[-1], shortcut))
+            steps.append(Step(name, x, parts, found if down and place > lowest else ()))
         return self._scored(steps, x.mean((2, 3)), targets)  # of (N, D)
 
     def _placed(self, pixels: Tensor) -> Tensor:
@@ -300,21 +311,33 @@ class Explainer:
 
     def _descend(self, walk: Walk, taps: Sequence[Tap], weights: Weights) -> dict[Tap, Tensor]:
         """The maps, block by block from the top, each as its gradient arrives; what has been passed is freed."""
-        gradient = walk.gradient.expand(walk.steps[-1].output.shape)  # (N, C, H, W)
-        # Gradients in half precision would underflow: they travel scaled to 1 and are scaled back for the maps.
+        dtype = PRECISIONS[self.precision]
         size = walk.gradient.abs().amax((1, 2, 3), keepdim=True)  # (N, 1, 1, 1)
         size = torch.where(size > 0, size, torch.ones_like(size))
-        gradient = (gradient / size).to(PRECISIONS[self.precision])
+
+        def whole(gradient: Tensor) -> Tensor:
+            return gradient if dtype == torch.float32 else gradient.float() * size
+
+        # Gradients in half precision would underflow: they travel scaled to 1 and are scaled back for the maps.
+        start = walk.gradient if dtype == torch.float32 else walk.gradient / size
+        like = walk.steps[-1].output
+        gradient = torch.empty_like(like, dtype=dtype).copy_(start.expand(like.shape))  # (N, C, H, W), channels last
         found: dict[Tap, Tensor] = {}
         while walk.steps:
             step = walk.steps.pop()
             here = [tap for tap in taps if self.blocks[self.place(tap)][0] == step.name]
-            if here:
-                for tap, values in _maps_of(step, gradient.float() * size, here, weights).items():
-                    found[tap] = finite(values, self.model)
+            if outputs := [tap for tap in here if tap.part == OUTPUT]:
+                values = combined(weights(step.output, whole(gradient)), step.output)
+                found |= dict.fromkeys(outputs, values)
+            if step.parts is None and not walk.steps:
+                break
+            gradient = gate_(gradient, step.output)
+            if step.parts is not None:
+                maps = _maps_of(step.parts, whole(gradient), weights)
+                found |= {tap: maps[tap.part] for tap in here if tap.part != OUTPUT}
             if walk.steps:
-                gradient = descended(self._down[self._place[step.name]], step.found, step.output, gradient)
-        return found
+                gradient = descended(self._down[self._place[step.name]], step.found, gradient)
+        return {tap: finite(values, self.model) for tap, values in found.items()}
 
     def to_host(self, values: Tensor) -> np.ndarray:
         """One copy of maps (N, ..., H, W) to the CPU: float32, or in half precision float16, each scaled to its top."""
@@ -324,20 +347,11 @@ class Explainer:
         return (values / size).half().cpu().numpy().astype(np.float32) * size.float().cpu().numpy()
 
 
-def _maps_of(step: Step, gradient: Tensor, taps: Sequence[Tap], weights: Weights) -> dict[Tap, Tensor]:
-    """One block's maps (N, H, W). gradient: of its output, (N, C, H, W) float32."""
-    found: dict[Tap, Tensor] = {}
-    if any(tap.part == OUTPUT for tap in taps):
-        values = combined(weights(step.output, gradient), step.output)
-        found |= {tap: values for tap in taps if tap.part == OUTPUT}
-    if any(tap.part != OUTPUT for tap in taps):
-        assert step.shortcut is not None  # the walk kept the parts apart
-        assert step.branch is not None
-        total = step.shortcut + step.branch
-        share = weights(total, gradient * (step.output > 0))  # the ReLU's gradient
-        parts = {SUM: total, BRANCH: step.branch, SHORTCUT: step.shortcut}
-        found |= {tap: combined(share, parts[tap.part]) for tap in taps if tap.part != OUTPUT}
-    return found
+def _maps_of(parts: Parts, gradient: Tensor, weights: Weights) -> dict[str, Tensor]:
+    """The maps (N, H, W) of a block's branch, shortcut and sum. gradient: of its pre-activation, (N, C, H, W)."""
+    share = weights(parts.total, gradient)
+    branch, shortcut = combined(share, parts.branch), combined(share, parts.shortcut)
+    return {SUM: branch + shortcut, BRANCH: branch, SHORTCUT: shortcut}
 
 
 def need_weights(method: str) -> Weights:

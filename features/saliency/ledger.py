@@ -71,15 +71,14 @@ def ledger(explainer: Explainer, pixels: Tensor, targets: Sequence[ClassTarget])
         gate = torch.ones_like(walk.steps[-1].output, dtype=torch.float32)
         terms, maps = [], []
         for step in reversed(walk.steps):
-            assert step.shortcut is not None  # the walk kept the parts apart
-            assert step.branch is not None
+            assert step.parts is not None  # the walk kept them
             gate = gate * (step.output > 0)
             terms.append(step.name)
-            maps.append(combined(weights, gate * step.branch))
+            maps.append(combined(weights, gate * step.parts.branch))
         terms.append(SHORTCUT)
-        lowest_shortcut = walk.steps[0].shortcut
-        assert lowest_shortcut is not None
-        maps.append(combined(weights, gate * lowest_shortcut))
+        first = walk.steps[0].parts
+        assert first is not None
+        maps.append(combined(weights, gate * first.shortcut))
         found = explainer.result(walk, {}, LEDGER)
         stacked = np.stack([explainer.to_host(values) for values in reversed(maps)], axis=1)  # (N, T, H, W)
     features = walk.features.new_zeros(walk.features.shape)
