@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from features.errors import FeatureError, ImageError
 
@@ -70,14 +70,15 @@ def _check_size(image: Image.Image, name: str) -> None:
 
 def upright_rgb(image: Image.Image) -> Image.Image:
     """A decoded picture turned as its EXIF orientation says, in RGB."""
-    image = ImageOps.exif_transpose(image)
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # it would copy all others
+        image = ImageOps.exif_transpose(image)
     if image.mode.startswith(("I", "F")):
         image = _to_8_bit(image)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _to_8_bit(image: Image.Image) -> Image.Image:
@@ -142,11 +143,20 @@ class Preprocessing:
 
     def framed(self, image: Image.Image) -> "Tensor":
         """(C, S, S) uint8: scaled to size and cut, the part that takes time and is done image by image."""
-        from torchvision.transforms import InterpolationMode, functional
+        from torchvision.transforms import functional
 
         picture = image if self.channels == 3 else image.convert("L")
-        picture = functional.resize(picture, [self.resize], InterpolationMode(self.interpolation), antialias=True)
-        return functional.pil_to_tensor(functional.center_crop(picture, [self.crop]))
+        how = Image.Resampling[self.interpolation.upper()]
+        width, height = (self.resize * side // min(picture.size) for side in picture.size)
+        if min(width, height) < self.crop:
+            picture = functional.center_crop(picture.resize((width, height), how), [self.crop])  # black around it
+        else:
+            # Pillow scales rows first, then columns. In between, columns that will be cut off are left out.
+            left, top = (round((side - self.crop) / 2) for side in (width, height))
+            right, bottom = left + self.crop, top + self.crop
+            rows = picture.resize((width, picture.height), how).crop((left, 0, right, picture.height))
+            picture = rows.resize((self.crop, height), how).crop((0, top, self.crop, bottom))
+        return functional.pil_to_tensor(picture)
 
     def scaled(self, pixels: "Tensor") -> "Tensor":
         """(..., C, S, S) uint8 of any number of images -> the network's input, float32."""

@@ -293,7 +293,9 @@ PRESETS = [
 
 
 @pytest.mark.parametrize(("name", "preset"), PRESETS)
-@pytest.mark.parametrize(("width", "height"), [(300, 200), (200, 301), (224, 224), (33, 47), (1, 1)])
+@pytest.mark.parametrize(
+    ("width", "height"), [(300, 200), (200, 301), (224, 224), (33, 47), (1, 1), (500, 375), (683, 1024)]
+)
 def test_preprocessing_is_bit_equal_to_torchvisions(name, preset, width, height):
     picture = noise(width, height)
     assert torch.equal(catalogue.spec(name).preprocessing(picture), preset(picture))
