@@ -2,6 +2,7 @@
 other ways to run a network; and the whole way from JPEG files beside the network alone.
 
     python benchmarks/extract.py [--model resnet50] [--batch 16] [--rounds 7] [--images 200]
+    python benchmarks/extract.py --device cuda --batch 64 128 256 512 --images 4000
 
 Weights are drawn, which changes no time. In every round each contestant reads one batch, so that all feel the same
 neighbours on a shared machine; images/s are of the median round, and ratios are medians of ratios within a round.
@@ -30,7 +31,7 @@ from torchvision.models.feature_extraction import create_feature_extractor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from rounds import drawn, drawn_pixels, machine, timed
+from rounds import drawn, drawn_pixels, machine, precisions, timed
 
 from features import catalogue, datasets, engine, extract, zoo
 from features.network import ResidualNetwork, canonical, freeze
@@ -45,25 +46,28 @@ Contestant = Callable[[], dict[str, Tensor]]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="resnet50")
-    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--batch", type=int, nargs="+", default=[16], help="one or more, each timed in its turn")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--images", type=int, default=200, help="JPEG files of 500 x 375 pixels for the whole way")
     parser.add_argument("--folder", help="use the images of a folder instead of drawn ones")
     options = parser.parse_args()
     print(machine())
-    source = drawn(options.model)
-    network_alone(source, options.batch, options.rounds)
+    source = drawn(options.model).to(options.device)
+    for batch in options.batch:
+        network_alone(source, batch, options.rounds, options.device)
     if options.images:
         with tempfile.TemporaryDirectory() as scratch:
             folder = options.folder or photographs(Path(scratch) / "images", options.images)
-            from_files(source, options.model, folder, options.batch, options.rounds)
+            for batch in options.batch:
+                from_files(source, options.model, folder, batch, options.rounds, options.device)
 
 
 # --- the network alone ------------------------------------------------------------------------------------------------
 
 
-def network_alone(source: nn.Module, batch: int, rounds: int) -> None:
-    contestants = contenders(source, drawn_pixels(batch))
+def network_alone(source: nn.Module, batch: int, rounds: int, device: str) -> None:
+    contestants = contenders(source, drawn_pixels(batch), device)
     wanted = contestants[BASE]()
     for name, read in contestants.items():
         print(f"{name:45s} {likeness(read(), wanted)}", flush=True)
@@ -74,29 +78,28 @@ def network_alone(source: nn.Module, batch: int, rounds: int) -> None:
         print(f"{name:45s} {batch / statistics.median(spent):7.1f} images/s   {ratio:.2f} x", flush=True)
 
 
-def contenders(source: nn.Module, pixels: Tensor) -> dict[str, Contestant]:
+def contenders(source: nn.Module, pixels: Tensor, device: str) -> dict[str, Contestant]:
     """What is timed. The others get scaled pixels, this project's engines scale them themselves."""
-    network, scaled = freeze(canonical(source)), PREPROCESSING.scaled(pixels)
+    network, scaled = freeze(canonical(source)), PREPROCESSING.scaled(pixels).to(device)
     extractor = create_feature_extractor(source, {name: name for name in network.stage_names})
 
     @torch.inference_mode()
     def theirs() -> dict[str, Tensor]:
-        return {name: values.mean((2, 3)) for name, values in extractor(scaled).items()}
+        return {name: values.mean((2, 3)).cpu() for name, values in extractor(scaled).items()}
 
     found: dict[str, Contestant] = {
         BASE: theirs,
         "the exact network, fp32": lambda: named(network, inference(Pooled(network), scaled)),
     }
-    for precision in ("fp32", "bf16"):
-        runner = started(network, precision, engine.TORCH)
+    for precision in precisions(device):
+        runner = started(network, precision, engine.TORCH, device)
         found[f"this project with PyTorch, {precision}"] = ours(runner, pixels)
         found[f"its bare forward, {precision}"] = bare_torch(runner, pixels)
-        if find_spec("openvino"):
-            found[f"this project with OpenVINO, {precision}"] = ours(
-                started(network, precision, engine.OPENVINO), pixels
-            )
+        if device == "cpu" and find_spec("openvino"):
+            vino = started(network, precision, engine.OPENVINO, device)
+            found[f"this project with OpenVINO, {precision}"] = ours(vino, pixels)
             found[f"OpenVINO's bare rate, {precision}"] = bare_openvino(source, precision, scaled)
-    if find_spec("onnxruntime") and find_spec("onnxscript"):
+    if device == "cpu" and find_spec("onnxruntime") and find_spec("onnxscript"):
         found["ONNX Runtime, fp32"] = onnx_runtime(network, scaled)
     if shutil.which("g++"):
         compiled = torch.compile(Pooled(network))
@@ -121,11 +124,11 @@ def inference(network: Callable, pixels: Tensor) -> tuple[Tensor, ...]:
 
 
 def named(network: ResidualNetwork, values: tuple[Tensor, ...]) -> dict[str, Tensor]:
-    return dict(zip(network.stage_names, values, strict=True))
+    return {name: value.cpu() for name, value in zip(network.stage_names, values, strict=True)}
 
 
-def started(network: ResidualNetwork, precision: str, name: str) -> engine.Engine:
-    reading = engine.choose(network, precision=precision, device="cpu", engine=name)
+def started(network: ResidualNetwork, precision: str, name: str, device: str) -> engine.Engine:
+    reading = engine.choose(network, precision=precision, device=device, engine=name)
     return engine.start(network, PREPROCESSING, reading)
 
 
@@ -134,13 +137,15 @@ def ours(runner: engine.Engine, pixels: Tensor) -> Contestant:
 
 
 def bare_torch(runner: engine.Engine, pixels: Tensor) -> Contestant:
-    """The same network without reading anything off it."""
+    """The same network on pixels that lie on its device, without reading anything off it."""
     assert isinstance(runner, engine.TorchEngine)
+    there = pixels.to(runner.device, memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def forward() -> dict[str, Tensor]:
-        for _ in runner.network.walk(pixels.contiguous(memory_format=torch.channels_last)):
-            pass
+        for piece in runner.pieces(there):
+            for _ in runner.network.walk(piece):
+                pass
         return {}
 
     return forward
@@ -203,7 +208,7 @@ def photographs(folder: Path, number: int) -> str:
     return str(folder)
 
 
-def from_files(source: nn.Module, name: str, folder: str, batch: int, rounds: int) -> None:
+def from_files(source: nn.Module, name: str, folder: str, batch: int, rounds: int, device: str) -> None:
     spec = replace(catalogue.spec(name), architecture=catalogue.spec(name).architecture)
     model = zoo.Model(freeze(canonical(source)), spec, "drawn")
     images = datasets.open_images(folder)
@@ -212,14 +217,19 @@ def from_files(source: nn.Module, name: str, folder: str, batch: int, rounds: in
     pixels = drawn_pixels(batch)
     ways = [
         (precision, way)
-        for precision in ("fp32", "bf16")
+        for precision in precisions(device)
         for way in engine.ENGINES
-        if way == engine.TORCH or find_spec(way)
+        if way == engine.TORCH or (device == "cpu" and find_spec(way))
     ]
+    decoding: list[float] = []
     shares: dict[tuple[str, str], list[tuple[float, float]]] = {way: [] for way in ways}
     for _ in range(rounds):
+        began = time.perf_counter()
+        for _ in extract.batches(images, spec.preprocessing, batch):
+            pass
+        decoding.append(len(images) / (time.perf_counter() - began))
         for precision, way in ways:
-            reading = engine.choose(model.network, precision=precision, device="cpu", engine=way)
+            reading = engine.choose(model.network, precision=precision, device=device, engine=way)
             runner = engine.start(model.network, spec.preprocessing, reading)
             runner(pixels)
             calls = max(3, len(images) // batch // 2)
@@ -230,6 +240,7 @@ def from_files(source: nn.Module, name: str, folder: str, batch: int, rounds: in
             with tempfile.TemporaryDirectory() as out:
                 done = finish(extract.to_folder(model, images, reading, Path(out), batch))
             shares[precision, way].append((bare, done.images_per_second or 0.0))
+    print(f"decoding alone {statistics.median(decoding):.1f} images/s")
     for (precision, way), found in shares.items():
         bare, whole = (statistics.median(column) for column in zip(*found, strict=True))
         share = statistics.median(whole / bare for bare, whole in found)

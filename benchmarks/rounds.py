@@ -12,7 +12,16 @@ from torch import nn
 def machine() -> str:
     """The processor, threads and versions that figures belong to."""
     versions = f"Python {platform.python_version()}, torch {torch.__version__}, torchvision {torchvision.__version__}"
-    return f"{platform.machine()}, {torch.get_num_threads()} threads, {versions}"
+    processor = f"{platform.machine()} with {torch.backends.cpu.get_cpu_capability()}"
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return f"{processor}, {torch.get_num_threads()} threads{gpu}, {versions}"
+
+
+def precisions(device: str = "cpu") -> tuple[str, ...]:
+    """What is worth timing on a device: bf16 where it is faster than fp32."""
+    from features.engine import has_fast_bf16  # found once the benchmark has said where
+
+    return ("fp32", "bf16") if has_fast_bf16(torch.device(device)) else ("fp32",)
 
 
 def drawn(name: str) -> nn.Module:
@@ -38,5 +47,7 @@ def timed(contestants: Mapping[str, Callable[[], object]], rounds: int) -> dict[
         for name, run in contestants.items():
             began = time.perf_counter()
             run()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
             times[name].append(time.perf_counter() - began)
     return times

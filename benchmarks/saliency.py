@@ -23,10 +23,9 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from rounds import drawn, drawn_pixels, machine, timed
+from rounds import drawn, drawn_pixels, machine, precisions, timed
 
 from features import catalogue, zoo
-from features.engine import has_fast_bf16
 from features.network import canonical, freeze
 from features.saliency import BRANCHES, ClassTarget, Explainer, Tap
 
@@ -72,7 +71,7 @@ def contenders(source: nn.Module, name: str, pixels: Tensor) -> dict[str, Contes
         return source(scaled)
 
     found: dict[str, Contestant] = {BASE: forward}
-    for precision in ("fp32", *(["bf16"] if has_fast_bf16(torch.device("cpu")) else [])):
+    for precision in precisions():
         explainer = Explainer(model_of(source, name), precision)
         found |= ours(explainer, pixels, targets, precision)
     peers = trainable(source, name)

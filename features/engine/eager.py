@@ -1,7 +1,7 @@
 """PyTorch in eager mode, batch by batch, within the memory of its device."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -31,9 +31,7 @@ class TorchEngine:
         """Read a batch, in smaller pieces once one did not fit into the device's memory."""
         while True:
             try:
-                # Of one size, for which weights lie ready.
-                number = max(1, -(-len(pixels) // self.limit))
-                pieces = [self._read(piece) for piece in pixels.tensor_split(number)]
+                pieces = [self._read(piece) for piece in self.pieces(pixels)]
                 return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
             except torch.OutOfMemoryError as error:
                 self.limit = min(self.limit, len(pixels)) // 2
@@ -42,6 +40,10 @@ class TorchEngine:
                         f"Not even one image fits into the memory of {self.device}. Read fewer stages, or choose 'cpu'."
                     ) from error
                 torch.cuda.empty_cache()
+
+    def pieces(self, pixels: Tensor) -> Sequence[Tensor]:
+        """A batch as it is run: in as few pieces as the limit allows, of one size, for which weights lie ready."""
+        return pixels.tensor_split(max(1, -(-len(pixels) // self.limit)))
 
     @torch.inference_mode()
     def _read(self, pixels: Tensor) -> dict[str, np.ndarray]:
