@@ -1,12 +1,13 @@
 """The app's entry point: its pages and how to get from one to another."""
 
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
 import streamlit as st
 
-from viz import widgets
+from viz import cache, widgets
 
 ICON = Path(__file__).parent / "viz" / "icon.png"
 PAGES = {  # a module of viz/pages, which is also the page's place in the URL: its title and icon
@@ -28,13 +29,20 @@ def main() -> None:
             for name, (title, icon) in PAGES.items()
         ]
     )
-    widgets.sidebar()
-    chosen.run()
+    with cache.warm_up().waiting():
+        widgets.sidebar()
+        chosen.run()
 
 
 def _renderer(name: str) -> Callable[[], None]:
-    # Imported when it is opened: all pages but the first need PyTorch.
-    return lambda: import_module(f"viz.pages.{name}").render()
+    def render() -> None:
+        new = f"viz.pages.{name}" not in sys.modules
+        page = import_module(f"viz.pages.{name}")  # when it is opened: all pages but the first need PyTorch
+        if new:
+            cache.keep_libraries()
+        page.render()
+
+    return render
 
 
 if __name__ == "__main__":

@@ -143,28 +143,28 @@ class Preprocessing:
 
     def framed(self, image: Image.Image) -> "Tensor":
         """(C, S, S) uint8: scaled to size and cut, the part that takes time and is done image by image."""
-        from torchvision.transforms import functional
+        import torch
 
         picture = image if self.channels == 3 else image.convert("L")
         how = Image.Resampling[self.interpolation.upper()]
         width, height = (self.resize * side // min(picture.size) for side in picture.size)
-        if min(width, height) < self.crop:
-            picture = functional.center_crop(picture.resize((width, height), how), [self.crop])  # black around it
-        else:
-            # Pillow scales rows first, then columns. In between, columns that will be cut off are left out.
-            left, top = (round((side - self.crop) / 2) for side in (width, height))
-            right, bottom = left + self.crop, top + self.crop
-            rows = picture.resize((width, picture.height), how).crop((left, 0, right, picture.height))
-            picture = rows.resize((self.crop, height), how).crop((0, top, self.crop, bottom))
-        return functional.pil_to_tensor(picture)
+        left, top = self._margin(width), self._margin(height)
+        # Pillow scales along rows first, then along columns. In between, columns that will be cut off are left out.
+        picture = picture.resize((width, picture.height), how).crop((left, 0, left + self.crop, picture.height))
+        picture = picture.resize((self.crop, height), how).crop((0, top, self.crop, top + self.crop))
+        values = np.array(picture, np.uint8).reshape(self.crop, self.crop, self.channels)
+        return torch.from_numpy(values.transpose(2, 0, 1).copy())
+
+    def _margin(self, side: int) -> int:
+        """How much is cut off before a side's centre; less than 0 for black that is added."""
+        return round((side - self.crop) / 2) if side >= self.crop else -((self.crop - side) // 2)
 
     def scaled(self, pixels: "Tensor") -> "Tensor":
         """(..., C, S, S) uint8 of any number of images -> the network's input, float32."""
         import torch
-        from torchvision.transforms import functional
 
-        values = functional.convert_image_dtype(pixels, torch.float32)
-        return functional.normalize(values, list(self.mean), list(self.std), inplace=True)
+        mean, std = (torch.tensor(values, device=pixels.device)[:, None, None] for values in (self.mean, self.std))
+        return pixels.to(torch.float32).div(255).sub_(mean).div_(std)
 
     def batch(self, pictures: list[Image.Image]) -> "Tensor":
         """(N, C, S, S) float32 of N pictures."""

@@ -6,6 +6,8 @@ import logging
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from features.catalogue import ModelSpec
 from features.datasets import ImageSet
 from viz.jobs import Jobs
 
-PAGE_SECONDS = 4
+PAGE_SECONDS = 4  # a page is being drawn by the browser, often on the same cores
 LOG = logging.getLogger(__name__)
 
 
@@ -70,18 +72,42 @@ def uploads() -> Path:
     return Path(folder.name).resolve()
 
 
+def keep_libraries() -> None:
+    """Leave everything that has been imported out of garbage collection.
+
+    Streamlit collects after every run, and a page that watches a job runs every second. Over the millions of objects of
+    the libraries that takes most of a second and stops all threads.
+    """
+    gc.freeze()
+
+
 class WarmUp(threading.Thread):
-    """Imports PyTorch and compiles UMAP in the background, so that the first page waits for neither.
+    """Imports PyTorch and compiles UMAP while nobody waits, so that nobody will have to wait for either.
 
     device: what networks run on, in words; '' until PyTorch is here.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, jobs: Jobs) -> None:
         super().__init__(daemon=True, name="warm-up")
         self.device = ""
+        self._jobs = jobs
+        self._pages = 0
+        self._lock = threading.Lock()
+        self._last = time.monotonic()
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """While a page is made the warm-up begins nothing new, nor while a job runs, nor for some seconds after."""
+        with self._lock:
+            self._pages += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._pages -= 1
+            self._last = time.monotonic()
 
     def run(self) -> None:
-        time.sleep(PAGE_SECONDS)  # the browser is still drawing the first page, often on the same cores
         try:
             self._work()
         except Exception:  # the page that needs it shows what is wrong
@@ -89,19 +115,25 @@ class WarmUp(threading.Thread):
             self.device = self.device or "an unknown device: see the log"
 
     def _work(self) -> None:
+        self._rest()
         from features import embed, network
 
-        # Streamlit collects garbage after every run, and a page that watches a job runs every second. Over the
-        # millions of objects of the libraries that takes most of a second and stops all threads.
-        gc.freeze()
+        keep_libraries()
         self.device = network.device_name()
+        self._rest()
         embed.warm_up()
-        gc.freeze()
+        keep_libraries()
+
+    def _rest(self) -> None:
+        while time.monotonic() - self._last < PAGE_SECONDS:
+            time.sleep(0.5)
+            if self._pages or self._jobs.busy:
+                self._last = time.monotonic()
 
 
 @st.cache_resource(show_spinner=False)
 def warm_up() -> WarmUp:
     """The server's warm-up, started when it is asked for first."""
-    thread = WarmUp()
+    thread = WarmUp(jobs())
     thread.start()
     return thread

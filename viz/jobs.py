@@ -138,6 +138,12 @@ class Jobs:
             if self._jobs.get(job.key) is job:
                 del self._jobs[job.key]
 
+    @property
+    def busy(self) -> bool:
+        """Whether a job waits or runs."""
+        with self._lock:
+            return not all(job.ended for job in self._jobs.values())
+
     def ahead_of(self, job: Job) -> int:
         """How many jobs will run before this one."""
         with self._lock:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from features.engine.convolution import Convolution
-from features.network import ResidualBlock
+from features.network import NoShortcut, PaddedShortcut, ResidualBlock
 
 
 def ascended(branch: nn.Sequential, x: Tensor) -> list[Tensor]:
@@ -65,6 +65,12 @@ def _back(layer: nn.Module, x: Tensor, gradient: Tensor) -> Tensor:
         return _back(layer[0], x, gradient)
     if isinstance(layer, Convolution):
         return layer.back(gradient, x.shape)
+    if isinstance(layer, PaddedShortcut | NoShortcut):
+        found = torch.zeros_like(x, dtype=gradient.dtype)
+        if isinstance(layer, PaddedShortcut):
+            taken = gradient[:, layer.before : gradient.shape[1] - layer.after]
+            found[:, :, :: layer.stride, :: layer.stride] = taken
+        return found
     with torch.inference_mode(False), torch.enable_grad():
         start = torch.zeros(x.shape, dtype=gradient.dtype, device=x.device, requires_grad=True)
         end = layer(start)

@@ -82,7 +82,7 @@ def pixel_stem(stem: nn.Sequential, preprocessing: Preprocessing, dtype: torch.d
 
 
 class Scale(nn.Module):
-    """uint8 -> the network's input in float32, as `Preprocessing.scaled`, which cannot be exported."""
+    """uint8 -> the network's input in float32, as `Preprocessing.scaled`, for a network that is exported or moved."""
 
     mean: Tensor  # (C, 1, 1)
     std: Tensor

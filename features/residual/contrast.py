@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from features.errors import FeatureError
 from features.residual.statistics import BlockStatistics
@@ -94,6 +93,8 @@ def contrast(statistics: BlockStatistics, one: int, other: int, quantity: str = 
 
 def _compared(first: np.ndarray, second: np.ndarray) -> tuple[float, float, float]:
     """Hedges' g of two samples, its standard error (Hedges & Olkin 1985) and Welch's p; NaN where nothing varies."""
+    from scipy.stats import ttest_ind  # a second to import, so only here
+
     n, m = len(first), len(second)
     if min(n, m) < LEAST or not (first.var() > 0 and second.var() > 0):
         return float("nan"), float("nan"), float("nan")
@@ -101,12 +102,14 @@ def _compared(first: np.ndarray, second: np.ndarray) -> tuple[float, float, floa
     pooled = np.sqrt(((n - 1) * first.var(ddof=1) + (m - 1) * second.var(ddof=1)) / free)
     g = float((first.mean() - second.mean()) / pooled * (1 - 3 / (4 * free - 1)))
     error = float(np.sqrt((n + m) / (n * m) + g**2 / (2 * (n + m))))
-    return g, error, float(stats.ttest_ind(first, second, equal_var=False).pvalue)
+    return g, error, float(ttest_ind(first, second, equal_var=False).pvalue)
 
 
 def _corrected(p: np.ndarray) -> np.ndarray:
+    from scipy.stats import false_discovery_control
+
     known = ~np.isnan(p)
     q = np.full(len(p), np.nan)
     if known.any():
-        q[known] = stats.false_discovery_control(p[known])
+        q[known] = false_discovery_control(p[known])
     return q

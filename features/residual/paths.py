@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from scipy import stats
 from torch import Tensor
 
 from features import labels
@@ -57,8 +56,8 @@ class Paths:
     @property
     def error(self) -> np.ndarray:
         """(n + 1,) the standard error of `single`, 0 where all paths of a length were followed."""
-        every = stats.binom.pmf(self.lengths, self.lengths[-1], 0.5) * 2.0 ** self.lengths[-1]
-        return np.where(self.followed >= np.rint(every), 0, self.spread / np.sqrt(self.followed))
+        every = np.array([comb(int(self.lengths[-1]), length) for length in self.lengths.tolist()], np.float64)
+        return np.where(self.followed >= every, 0, self.spread / np.sqrt(self.followed))
 
     @property
     def flow(self) -> np.ndarray:
@@ -137,7 +136,7 @@ def paths(model: Model, images: ImageSet, draws: int = DRAWS, seed: int = 0) -> 
     of_length = [norms[lengths == length] for length in every]
     return Paths(
         lengths=every,
-        share=stats.binom.pmf(every, len(blocks), 0.5),
+        share=np.array([comb(len(blocks), length) / 2 ** len(blocks) for length in every.tolist()]),
         single=np.array([values.mean() for values in of_length]),
         spread=np.array([values.std(ddof=1) if len(values) > 1 else 0.0 for values in of_length]),
         followed=np.array([len(values) for values in of_length]),
