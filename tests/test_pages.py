@@ -4,6 +4,7 @@ import io
 import json
 import re
 import zipfile
+from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -36,7 +37,7 @@ PATIENCE = 120
 
 @pytest.fixture(autouse=True)
 def _no_warm_up(monkeypatch):
-    monkeypatch.setattr(cache, "warm_up", lambda: SimpleNamespace(device="the CPU"))
+    monkeypatch.setattr(cache, "warm_up", lambda: SimpleNamespace(device="the CPU", waiting=nullcontext))
 
 
 def open_page(page: str, **query: str) -> AppTest:

@@ -18,7 +18,7 @@ from features.catalogue import ModelSpec
 from features.datasets import ImageSet
 from viz.jobs import Jobs
 
-PAGE_SECONDS = 4  # a page is being drawn by the browser, often on the same cores
+PAGE_SECONDS = 4  # for which the browser still draws, often on the same cores
 LOG = logging.getLogger(__name__)
 
 

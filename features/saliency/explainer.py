@@ -70,6 +70,14 @@ class SaliencyMaps:
         return None if self.logits is None else softmax(self.logits)
 
 
+class Parts(NamedTuple):
+    """A block's two terms and their sum, its pre-activation, each (N, C, H, W)."""
+
+    shortcut: Tensor
+    branch: Tensor
+    total: Tensor
+
+
 @dataclass(frozen=True, eq=False)
 class Step:
     """What one block did to a batch, each (N, C, H, W).
@@ -79,16 +87,8 @@ class Step:
 
     name: str
     output: Tensor
-    parts: "Parts | None"
+    parts: Parts | None
     found: Sequence[Tensor]
-
-
-class Parts(NamedTuple):
-    """A block's two terms and their sum, its pre-activation, each (N, C, H, W)."""
-
-    shortcut: Tensor
-    branch: Tensor
-    total: Tensor
 
 
 @dataclass(frozen=True, eq=False)
