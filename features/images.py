@@ -149,9 +149,13 @@ class Preprocessing:
         how = Image.Resampling[self.interpolation.upper()]
         width, height = (self.resize * side // min(picture.size) for side in picture.size)
         left, top = self._margin(width), self._margin(height)
-        # Pillow scales along rows first, then along columns. In between, columns that will be cut off are left out.
-        picture = picture.resize((width, picture.height), how).crop((left, 0, left + self.crop, picture.height))
-        picture = picture.resize((self.crop, height), how).crop((0, top, self.crop, top + self.crop))
+        right, bottom = left + self.crop, top + self.crop
+        if picture.width >= picture.height:
+            # Pillow scales along rows first, then along columns. In between, columns that will be cut off are left out.
+            rows = picture.resize((width, picture.height), how).crop((left, 0, right, picture.height))
+            picture = rows.resize((self.crop, height), how).crop((0, top, self.crop, bottom))
+        else:  # it may turn round what is tall, and each step rounds
+            picture = picture.resize((width, height), how).crop((left, top, right, bottom))
         values = np.array(picture, np.uint8).reshape(self.crop, self.crop, self.channels)
         return torch.from_numpy(values.transpose(2, 0, 1).copy())
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 from torchvision import models
+from torchvision.transforms import InterpolationMode, functional
 
 from features import catalogue, images
 from features.errors import FeatureError, ImageError
@@ -294,11 +295,25 @@ PRESETS = [
 
 @pytest.mark.parametrize(("name", "preset"), PRESETS)
 @pytest.mark.parametrize(
-    ("width", "height"), [(300, 200), (200, 301), (224, 224), (33, 47), (1, 1), (500, 375), (683, 1024)]
+    ("width", "height"), [(300, 200), (200, 301), (224, 224), (33, 47), (1, 1), (500, 375), (683, 1024), (208, 592)]
 )
 def test_preprocessing_is_bit_equal_to_torchvisions(name, preset, width, height):
     picture = noise(width, height)
     assert torch.equal(catalogue.spec(name).preprocessing(picture), preset(picture))
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_preprocessing_is_bit_equal_to_torchvisions_whatever_the_shape(interpolation):
+    random = np.random.default_rng(0)
+    for _ in range(60):
+        width, height = (int(2 ** random.uniform(3, 10)) for _ in range(2))
+        crop = int(random.integers(16, 64))
+        resize = crop + int(random.integers(-8, 24))
+        picture = noise(width, height)
+        shorter = functional.resize(picture, [resize], InterpolationMode(interpolation), antialias=True)
+        wanted = functional.pil_to_tensor(functional.center_crop(shorter, [crop]))
+        ours = Preprocessing(resize, crop, images.IMAGENET_MEAN, images.IMAGENET_STD, interpolation)
+        assert torch.equal(ours.framed(picture), wanted), (width, height, resize, crop)
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "1", "RGBA", "CMYK", "I;16"])

