@@ -19,7 +19,6 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -209,7 +208,7 @@ def photographs(folder: Path, number: int) -> str:
 
 
 def from_files(source: nn.Module, name: str, folder: str, batch: int, rounds: int, device: str) -> None:
-    spec = replace(catalogue.spec(name), architecture=catalogue.spec(name).architecture)
+    spec = catalogue.spec(name)
     model = zoo.Model(freeze(canonical(source)), spec, "drawn")
     images = datasets.open_images(folder)
     sizes = [Path(images.uri(index)).stat().st_size for index in range(len(images))]

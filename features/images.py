@@ -164,7 +164,7 @@ class Preprocessing:
         return round((side - self.crop) / 2) if side >= self.crop else -((self.crop - side) // 2)
 
     def scaled(self, pixels: "Tensor") -> "Tensor":
-        """(..., C, S, S) uint8 of any number of images -> the network's input, float32."""
+        """(..., C, S, S) from 0 to 255, uint8 or float32, of any number of images -> the network's input, float32."""
         import torch
 
         mean, std = (torch.tensor(values, device=pixels.device)[:, None, None] for values in (self.mean, self.std))

@@ -11,7 +11,6 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from features.engine.layers import Scale
 from features.errors import FeatureError
 from features.extract import finite
 from features.progress import Progress, Stopped, Task, threaded
@@ -75,7 +74,7 @@ def attribute(
     with torch.inference_mode(False), torch.no_grad():
         walk = explainer.walk(pixels, targets, {explainer.top(targets): False}, down=False)
         network = _Scored(explainer, walk.score.stage)
-        scaled = Scale(explainer.model.spec.preprocessing).to(explainer.device)(pixels.to(explainer.device))
+        scaled = explainer.model.spec.preprocessing.scaled(pixels.to(explainer.device))
 
     def work(report: Callable[[Progress], None], stopped: threading.Event) -> list[Tensor]:
         found = []
