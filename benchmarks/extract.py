@@ -94,6 +94,9 @@ def contenders(source: nn.Module, pixels: Tensor, device: str) -> dict[str, Cont
         runner = started(network, precision, engine.TORCH, device)
         found[f"this project with PyTorch, {precision}"] = ours(runner, pixels)
         found[f"its bare forward, {precision}"] = bare_torch(runner, pixels)
+        if device == "cuda":
+            found[f"the same as a CUDA graph, {precision}"] = cuda_graph(runner, pixels)
+            found[f"the same compiled, {precision}"] = compiled_torch(runner, pixels)
         if device == "cpu" and find_spec("openvino"):
             vino = started(network, precision, engine.OPENVINO, device)
             found[f"this project with OpenVINO, {precision}"] = ours(vino, pixels)
@@ -148,6 +151,33 @@ def bare_torch(runner: engine.Engine, pixels: Tensor) -> Contestant:
         return {}
 
     return forward
+
+
+def cuda_graph(runner: engine.Engine, pixels: Tensor) -> Contestant:
+    """The same network, whose kernels a GPU starts by itself: what this saves, the engine could save."""
+    assert isinstance(runner, engine.TorchEngine)
+    there, network = pixels.to(runner.device, memory_format=torch.channels_last), Pooled(runner.network)
+    graph = torch.cuda.CUDAGraph()
+    with torch.inference_mode():
+        for _ in range(3):  # what is chosen and allocated at first does not belong in it
+            network(there)
+        torch.cuda.synchronize()
+        with torch.cuda.graph(graph):
+            found = network(there)
+
+    def replay() -> dict[str, Tensor]:
+        graph.replay()
+        return named(runner.network, found)
+
+    return replay
+
+
+def compiled_torch(runner: engine.Engine, pixels: Tensor) -> Contestant:
+    """The same network, compiled by PyTorch."""
+    assert isinstance(runner, engine.TorchEngine)
+    there, network = pixels.to(runner.device, memory_format=torch.channels_last), runner.network
+    compiled = torch.compile(Pooled(network))
+    return lambda: named(network, inference(compiled, there))
 
 
 def bare_openvino(source: nn.Module, precision: str, scaled: Tensor) -> Contestant:

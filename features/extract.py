@@ -297,11 +297,18 @@ def _read(model: Model, images: ImageSet, runner: Engine, reading: Reading, size
     logits = None if classes is None else np.empty((len(images), classes), np.float32)
     done = 0
 
+    begun: list[Callable[[], dict[str, np.ndarray]]] = []
+
     def work(batch: Batch) -> tuple[()]:
+        begun.append(runner.begin(batch.pixels))
+        if len(begun) > 1:  # a GPU has its next batch before the last one is put away
+            keep(begun.pop(0)())
+        return ()
+
+    def keep(found: dict[str, np.ndarray]) -> None:
         nonlocal done
-        found = runner(batch.pixels)
         _need_finite(found, model)
-        here = slice(done, done + len(batch.pixels))
+        here = slice(done, done + len(next(iter(found.values()))))
         for name, values in stages.items():
             with np.errstate(over="ignore"):  # it is told below
                 values[here] = found[name]
@@ -310,9 +317,10 @@ def _read(model: Model, images: ImageSet, runner: Engine, reading: Reading, size
         if logits is not None:
             logits[here] = found[engine.LOGITS]
         done = here.stop
-        return ()
 
     rows, rejected = yield from _through(model, images, work, size)
+    for read in begun:
+        keep(read())
     predictions = confidences = None
     if logits is not None:
         probabilities = softmax(logits[:done])  # (N, K)

@@ -210,7 +210,8 @@ def test_a_cpu_takes_as_many_images_at_a_time_as_its_memory_is_used_again_for(co
     runner = engine.start(net, preprocessing(), reading)
     whole = runner(pixels(count))
     seen = []
-    monkeypatch.setattr(runner, "_read", lambda piece: seen.append(len(piece)) or {"layer1": np.zeros((len(piece), 1))})
+    begin = runner._begin
+    monkeypatch.setattr(runner, "_begin", lambda piece: seen.append(len(piece)) or begin(piece))
     runner(pixels(count))
     assert seen == pieces
     assert whole["layer1"].shape[0] == count
@@ -264,15 +265,15 @@ def test_a_batch_that_does_not_fit_is_read_in_halves_and_no_row_is_lost(monkeypa
     net = network()
     runner = torch_engine(net)
     whole, sizes = runner(pixels(7)), []
-    read_all = runner._read
+    begin_all = runner._begin
 
     def small(batch):
         sizes.append(len(batch))
         if len(batch) > 2:
             raise torch.OutOfMemoryError("out of memory")
-        return read_all(batch)
+        return begin_all(batch)
 
-    monkeypatch.setattr(runner, "_read", small)
+    monkeypatch.setattr(runner, "_begin", small)
     found = runner(pixels(7))
     assert sizes == [7, 3, 1, 1, 1, 1, 1, 1, 1]
     for name in whole:
@@ -286,9 +287,21 @@ def test_a_single_image_that_does_not_fit_is_an_error_that_says_what_to_do(monke
     def full(batch):
         raise torch.OutOfMemoryError("out of memory")
 
-    monkeypatch.setattr(runner, "_read", full)
+    monkeypatch.setattr(runner, "_begin", full)
     with pytest.raises(FeatureError, match="Not even one image"):
         runner(pixels(4))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.parametrize("pool", ["mean", "none"])
+def test_batches_that_are_begun_ahead_on_a_gpu_are_those_of_the_cpu(pool):
+    net = network()
+    runner = torch_engine(net, device="cuda", pool=pool)
+    batches = [pixels(40).roll(shift, 0) for shift in range(8)]
+    for begun, batch in zip([runner.begin(batch) for batch in batches], batches, strict=True):
+        found, wanted = begun(), read(net, batch, pool=pool)
+        for name in wanted:
+            assert differs(found[name].astype(np.float64), wanted[name]) < 2e-3  # TF32
 
 
 # --- OpenVINO ---------------------------------------------------------------------------------------------------------

@@ -55,6 +55,29 @@ def test_rows_come_in_the_order_of_the_set(tiny_model, tiny_images):
 
 
 @pytest.mark.usefixtures("small_batches")
+def test_a_batch_is_begun_before_the_one_before_it_is_read(tiny_model, tiny_images, monkeypatch):
+    expected, events = finish(extract.features(tiny_model, tiny_images)), []
+    begin = engine.TorchEngine.begin
+
+    def late(runner, pixels):
+        number = sum(event.startswith("begin") for event in events)
+        events.append(f"begin {number}")
+
+        def read():
+            events.append(f"read {number}")
+            return begin(runner, pixels)()
+
+        return read
+
+    monkeypatch.setattr(engine.TorchEngine, "begin", late)
+    found = finish(extract.features(tiny_model, tiny_images))
+    assert events == ["begin 0", "begin 1", "read 0", "begin 2", "read 1", "read 2"]
+    assert found.ids == expected.ids
+    for stage, values in expected.stages.items():
+        np.testing.assert_array_equal(found.stages[stage], values)
+
+
+@pytest.mark.usefixtures("small_batches")
 def test_a_damaged_image_is_named_and_the_others_are_as_without_it(tiny_model, tiny_folder, tiny_images):
     expected = finish(extract.features(tiny_model, tiny_images))
     (tiny_folder / "dog" / "2.png").write_bytes((tiny_folder / "dog" / "2.png").read_bytes()[:200])

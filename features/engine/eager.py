@@ -1,7 +1,7 @@
 """PyTorch in eager mode, batch by batch, within the memory of its device."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -26,13 +26,17 @@ class TorchEngine:
         self.network = FastNetwork(network, preprocessing, PRECISIONS[reading.precision], self.device)
         # Images at a time: on a GPU, halved once that many do not fit.
         self.limit = maps_at_once(preprocessing, reading.precision) if self.device.type == "cpu" else sys.maxsize
+        self._uploads = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
 
     def __call__(self, pixels: Tensor) -> dict[str, np.ndarray]:
-        """Read a batch, in smaller pieces once one did not fit into the device's memory."""
+        return self.begin(pixels)()
+
+    def begin(self, pixels: Tensor) -> Callable[[], dict[str, np.ndarray]]:
+        """Start a batch, in smaller pieces once one did not fit into the device's memory."""
         while True:
             try:
-                pieces = [self._read(piece) for piece in self.pieces(pixels)]
-                return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+                begun = [self._begin(piece) for piece in self.pieces(pixels)]
+                break
             except torch.OutOfMemoryError as error:
                 self.limit = min(self.limit, len(pixels)) // 2
                 if not self.limit:
@@ -41,16 +45,39 @@ class TorchEngine:
                     ) from error
                 torch.cuda.empty_cache()
 
+        def read() -> dict[str, np.ndarray]:
+            pieces = [end() for end in begun]
+            return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+
+        return read
+
     def pieces(self, pixels: Tensor) -> Sequence[Tensor]:
         """A batch as it is run: in as few pieces as the limit allows, of one size, for which weights lie ready."""
         return pixels.tensor_split(max(1, -(-len(pixels) // self.limit)))
 
     @torch.inference_mode()
-    def _read(self, pixels: Tensor) -> dict[str, np.ndarray]:
-        if self.device.type == "cuda":
-            pixels = pixels.pin_memory()  # or the copy would not go on beside the computing
-        x = pixels.to(self.device, memory_format=torch.channels_last, non_blocking=True)
-        return {name: values.cpu().numpy() for name, values in self._walk(x)}
+    def _begin(self, pixels: Tensor) -> Callable[[], dict[str, np.ndarray]]:
+        if self._uploads is None:
+            x = pixels.to(memory_format=torch.channels_last)
+            found = {name: values.numpy() for name, values in self._walk(x)}
+            return lambda: found
+        # A GPU gets its orders and works them off by itself: this batch's pixels arrive on a stream of their own while
+        # the batch before is computed. Memory that is not pinned would make both copies wait.
+        computing = torch.cuda.current_stream(self.device)
+        with torch.cuda.stream(self._uploads):
+            x = pixels.pin_memory().to(self.device, memory_format=torch.channels_last, non_blocking=True)
+        computing.wait_stream(self._uploads)
+        x.record_stream(computing)
+        # What `to` copies to is pinned.
+        there = {name: values.to("cpu", non_blocking=True) for name, values in self._walk(x)}
+        finished = torch.cuda.Event(blocking=True)  # leaves its core to the decoders
+        finished.record(computing)
+
+        def end() -> dict[str, np.ndarray]:
+            finished.synchronize()
+            return {name: values.numpy() for name, values in there.items()}
+
+        return end
 
     def _walk(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
         for name, values in self.network.walk(x):

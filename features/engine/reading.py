@@ -1,7 +1,7 @@
 """What is read off a network and how, with every open choice made."""
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -128,11 +128,14 @@ class Engine(Protocol):
 
     name: what runs it, with its version. Calling it with pixels (N, C, S, S) uint8 on the CPU gives one array a stage:
     (N, D) float32, or (N, C, H, W) float16 for unpooled maps, and always 'logits' where there is a classifier.
+    `begin` hands a batch over and gives what waits for the same arrays: a GPU computes meanwhile.
     """
 
     name: str
 
     def __call__(self, pixels: Tensor) -> dict[str, np.ndarray]: ...
+
+    def begin(self, pixels: Tensor) -> Callable[[], dict[str, np.ndarray]]: ...
 
 
 def pooled(values: Tensor, how: str) -> Tensor:
