@@ -75,6 +75,15 @@ def test_visitor_sees_saliency_overlays_and_changes_their_opacity(address, page)
     assert heats.first.evaluate("image => getComputedStyle(image).opacity") == "0"
 
 
+def test_visitor_looks_closely_at_a_picture_of_the_gallery(address, page):
+    page.goto(f"{address}/saliency?view=gallery&limit=100+images")
+    first = page.locator(".st-key-gallery figure").first
+    number = first.locator("small").inner_text().split(",")[0].removeprefix("number ")
+    first.get_by_role("button").press("Enter")  # as whoever has no mouse
+    page.locator(".st-key-overlays img.heat").nth(2).wait_for()
+    assert page.get_by_role("spinbutton", name="Number, 0 to").input_value() == number
+
+
 def test_visitor_lassoes_points_and_sees_their_thumbnails(address, page):
     page.goto(f"{address}/embed?method=PCA")
     plot = page.locator(".st-key-embedding .js-plotly-plot .nsewdrag").first

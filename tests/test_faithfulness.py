@@ -13,7 +13,7 @@ from features.datasets import open_images
 from features.errors import FeatureError
 from features.faithfulness import curves, rank_correlation
 from features.progress import finish
-from features.saliency import ClassTarget, Explainer, Tap
+from features.saliency import ClassTarget, Explainer, StageTarget, Tap
 
 VALUES = torch.tensor([[4.0, 1.0], [3.0, 2.0]])[None, None]  # (1, 1, 2, 2)
 NOTHING = torch.zeros_like(VALUES)
@@ -107,6 +107,34 @@ def test_batches_count_as_one_set_and_a_seed_gives_the_same_again(tiny_model, ti
     assert all(-1 <= value <= 1 for _, value in one[0].randomised)
     assert np.isfinite(one[0].infidelity).all()
     assert (one[0].sensitivity > 0).all()
+
+
+def test_parts_are_drawn_anew_from_the_head_down_and_all_below_stays(tiny_model):
+    own, order = tiny_model.network.state_dict(), ["head", "layer3", "layer2", "layer1", "stem"]
+    for place, (part, other) in enumerate(faithfulness.drawn_anew(Explainer(tiny_model), seed=0)):
+        assert part == order[place]
+        drawn = {name.removeprefix("stages.").split(".")[0] for name, values in other.model.network.state_dict().items()
+                 if not torch.equal(values, own[name])}  # fmt: skip
+        assert drawn == set(order[: place + 1])
+
+
+def test_maps_of_a_stage_change_only_once_weights_below_it_do(tiny_model):
+    explainer = Explainer(tiny_model)
+    found = finish(faithfulness.randomised(explainer, pixels(), [StageTarget("layer2")] * 2))
+    own = explainer.maps(pixels(), [StageTarget("layer2")] * 2)
+    assert list(found.redrawn) == ["head", "layer3", "layer2", "layer1", "stem"]
+    for tap in (Tap("layer1"), Tap("layer2")):
+        np.testing.assert_array_equal(found.intact.maps[tap], own.maps[tap])
+        correlations = found.correlations(tap)  # (5, 2)
+        np.testing.assert_allclose(correlations[:2], 1)
+        assert (np.abs(correlations[2:]) < 0.999).all()
+
+
+def test_networks_that_are_drawn_anew_are_asked_for_the_class_that_the_intact_one_predicts(tiny_model):
+    found = finish(faithfulness.randomised(Explainer(tiny_model), pixels(8), [ClassTarget(against=1)] * 8))
+    for drawn in found.redrawn.values():
+        np.testing.assert_array_equal(drawn.class_ids, found.intact.class_ids)
+        assert (drawn.against_ids == 1).all()
 
 
 def test_what_is_measured_of_a_method_does_not_depend_on_the_others(tiny_model, tiny_folder):

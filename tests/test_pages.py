@@ -178,7 +178,7 @@ def test_saliency_explains_the_class_that_is_chosen():
 @pytest.mark.parametrize(
     ("view", "charts"),
     [("methods", 1), ("classes", 1), ("networks", 1), ("branch and shortcut", 1), ("logit ledger", 2),
-     ("block timeline", 2)],
+     ("block timeline", 2), ("randomised weights", 2)],
 )  # fmt: skip
 def test_saliency_shows_every_view(view, charts):
     app = open_page("saliency", view=view, against="the runner-up")
@@ -190,7 +190,7 @@ def test_saliency_shows_every_view(view, charts):
 @pytest.mark.parametrize(
     ("target", "text"), [("length of features", "length of layer2"), ("likeness to another image", "likeness to")]
 )
-@pytest.mark.parametrize("view", ["stages", "methods", "branch and shortcut", "block timeline"])
+@pytest.mark.parametrize("view", ["stages", "methods", "branch and shortcut", "block timeline", "randomised weights"])
 def test_saliency_explains_what_a_stage_makes_of_the_image(target, text, view):
     app = open_page("saliency", view=view, **{"class": target, "target stage": "layer2"})
     assert not errors(app)

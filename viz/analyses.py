@@ -95,6 +95,16 @@ def faithfulness_job(model: zoo.Model, digest: str, image: Image.Image, maps: Se
     )
 
 
+def randomised_job(
+    model: zoo.Model, digest: str, image: Image.Image, target: saliency.Target, target_key: str, method: str
+) -> Job:
+    """The maps of one picture while the network's weights are drawn anew."""
+    return jobs().get(
+        f"randomised {model.key} {digest} {target_key} {method}",
+        lambda: faithfulness.randomised(explainer(model.key, model), _pixels(model, image), [target], method),
+    )
+
+
 @st.cache_data(max_entries=64, show_spinner="Looking at the images")
 def gallery_maps(model_key: str, images_digest: str, rows: tuple[int, ...], _model: zoo.Model, _images: ImageSet):
     """The last stage's maps of some images of a set for their predicted classes, and what the network saw of them."""

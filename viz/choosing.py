@@ -32,7 +32,8 @@ def choose_image() -> Chosen:
         "Image", (SAMPLE, UPLOAD, CAMERA), default=SAMPLE, key="origin", bind="query-params", required=True
     )
     if origin == SAMPLE:
-        chosen = _from_set(widgets.images())
+        images = widgets.images()
+        chosen = from_set(images, f"Number, 0 to {len(images) - 1:,} ({widgets.escape(images.name)})", "image")
     else:
         kinds = [extension[1:] for extension in pictures.EXTENSIONS]
         file = st.file_uploader("An image", type=kinds) if origin == UPLOAD else st.camera_input("A photograph")
@@ -55,17 +56,17 @@ def show_image(chosen: Chosen) -> None:
     )
 
 
-def _from_set(images: ImageSet) -> Chosen:
+def from_set(images: ImageSet, label: str, key: str) -> Chosen:
+    """A picture of the set, by its number or among small pictures."""
     # A link to an image of a larger set must not break on a smaller one.
-    if st.session_state.get("image", 0) >= len(images):
-        st.session_state["image"] = 0
+    if st.session_state.get(key, 0) >= len(images):
+        st.session_state[key] = 0
     index = int(
         st.number_input(
-            f"Number, 0 to {len(images) - 1:,} ({widgets.escape(images.name)})",
-            min_value=0, max_value=len(images) - 1, step=1, key="image", bind="query-params",
+            label, min_value=0, max_value=len(images) - 1, step=1, key=key, bind="query-params",
         )
     )  # fmt: skip
-    _strip(images, index)
+    _strip(images, index, key)
     try:
         picture = images.open(index)
     except ImageError as error:
@@ -78,18 +79,18 @@ def chosen_of(picture: Image.Image, name: str, label: str | None) -> Chosen:
     return Chosen(picture, digest, name, label)
 
 
-def _strip(images: ImageSet, index: int) -> None:
+def _strip(images: ImageSet, index: int, key: str) -> None:
     rows = analyses.strip_rows(len(images))
     sheet = widgets.result(analyses.sheet_job(images, rows), "Making small pictures")
 
     def pick(place: int) -> None:
-        st.session_state["image"] = rows[place]
+        st.session_state[key] = rows[place]
 
     picture_picker(
         sheet,
         analyses.SHEET_COLUMNS,
         [images.label_name(row) or images.ids[row] for row in rows],
         rows.index(index) if index in rows else None,
-        "strip",
+        f"strip of {key}",
         pick,
     )

@@ -38,11 +38,14 @@ figcaption { margin-bottom: 4px; font-weight: 600; }
 .stack { border-radius: 6px; border: 1px solid var(--st-border-color); }
 .stack img { position: absolute; inset: 0; width: 100%; height: 100%; }
 .stack .pixels { image-rendering: pixelated; }
+button.stack { display: block; width: 100%; padding: 0; background: none; cursor: pointer; }
+button.stack:hover { outline: 2px solid var(--st-border-color); }
+button.stack:focus-visible { outline: 3px solid var(--st-primary-color); }
 small { display: block; margin-top: 4px; opacity: .8; line-height: 1.35; font-variant-numeric: tabular-nums; }
 """,
     js="""
 export default function (component) {
-  const { parentElement, data, setStateValue } = component
+  const { parentElement, data, setStateValue, setTriggerValue } = component
   const tiles = parentElement.querySelector(".tiles")
   const slider = parentElement.querySelector(".opacity input")
   const output = parentElement.querySelector("output")
@@ -52,12 +55,17 @@ export default function (component) {
   }
   if (!slider.dataset.ready) { slider.value = Math.round(data.opacity * 100); slider.dataset.ready = "yes" }
   tiles.style.gridTemplateColumns = data.columns ? `repeat(${data.columns}, minmax(0, 220px))` : ""
-  tiles.replaceChildren(...data.tiles.map(tile => {
+  tiles.replaceChildren(...data.tiles.map((tile, place) => {
     const figure = document.createElement("figure")
     const title = document.createElement("figcaption")
     title.textContent = tile.title
-    const stack = document.createElement("div")
+    const stack = document.createElement(data.pick ? "button" : "div")
     stack.className = "stack"
+    if (data.pick) {
+      stack.title = data.pick
+      stack.setAttribute("aria-label", `${data.pick}: ${tile.alt}`)
+      stack.onclick = () => setTriggerValue("place", place)
+    }
     const picture = document.createElement("img")
     picture.className = "pixels"
     picture.src = tile.picture
@@ -83,18 +91,33 @@ export default function (component) {
 )
 
 
-def overlays(tiles: Sequence[Overlay], opacity: float, key: str, columns: int = 0) -> float:
+def overlays(
+    tiles: Sequence[Overlay],
+    opacity: float,
+    key: str,
+    columns: int = 0,
+    pick: str = "",
+    on_pick: Callable[[int], None] | None = None,
+) -> float:
     """Pictures under heat maps, with one slider for all; returns the opacity in [0, 1].
 
-    columns: tiles in a row, 0 for as many as fit.
+    columns: tiles in a row, 0 for as many as fit. pick: what a click on a tile does, in words, or '' for nothing;
+    `on_pick` hears which before the page runs again.
 
     Moving the slider changes the pictures in the browser; the server hears of it when the slider is let go.
     """
+
+    def picked() -> None:
+        place = st.session_state[key].place
+        if on_pick is not None and isinstance(place, int) and 0 <= place < len(tiles):
+            on_pick(place)
+
     state = _OVERLAYS(
         key=key,
-        data={"tiles": [asdict(tile) for tile in tiles], "opacity": opacity, "columns": columns},
+        data={"tiles": [asdict(tile) for tile in tiles], "opacity": opacity, "columns": columns, "pick": pick},
         default={"opacity": opacity},
         on_opacity_change=lambda: None,
+        on_place_change=picked,
     )
     value = state.opacity
     return min(1.0, max(0.0, float(value))) if isinstance(value, int | float) else opacity

@@ -1,6 +1,6 @@
 """Draws what a network says of one image, and what its blocks contribute."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -114,3 +114,24 @@ def curves(found: Sequence[tuple[str, "Curves"]]) -> go.Figure:
     figure.update_xaxes(tickformat=".0%", title="pixels taken away or given back", fixedrange=True)
     figure.update_yaxes(range=[0, 1.02], tickformat=".0%", title="probability of the class", fixedrange=True)
     return figure
+
+
+def randomised(parts: Sequence[str], correlations: Mapping[str, np.ndarray]) -> go.Figure:
+    """How alike maps stay while weights are drawn anew, a line for each place where they are taken.
+
+    parts: P names, in the order in which they were drawn. correlations: place -> (P,) with the maps before.
+    """
+    figure = go.Figure()
+    for index, (place, values) in enumerate(correlations.items()):
+        figure.add_scatter(
+            x=["trained", *parts],
+            y=[1.0, *values.tolist()],
+            name=theme.plain(place),
+            mode="lines+markers",
+            line={"color": theme.category_colour(index)},
+            hovertemplate="%{x}: %{y:.2f}<extra>%{fullData.name}</extra>",
+        )
+    theme.style(figure, 300)
+    figure.add_hline(0, line={"color": theme.GREY, "width": 1})
+    figure.update_xaxes(title="weights drawn anew down to here", fixedrange=True)
+    return figure.update_yaxes(range=[-1.05, 1.05], title="rank correlation with the map", fixedrange=True)

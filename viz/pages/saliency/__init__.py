@@ -10,10 +10,10 @@ from viz.pages.saliency.asking import choose_target, class_names, of_class
 from viz.pages.saliency.drawing import draw
 from viz.pages.saliency.gallery import gallery
 from viz.pages.saliency.proof import prove
-from viz.pages.saliency.views import BLOCK, CLASS, LEDGER, METHOD, NETWORK, STAGE, TIMELINE, show
+from viz.pages.saliency.views import BLOCK, CLASS, LEDGER, METHOD, NETWORK, RANDOMISED, STAGE, TIMELINE, show
 
 GALLERY = "gallery"
-VIEWS = (STAGE, METHOD, CLASS, NETWORK, BLOCK, LEDGER, TIMELINE, GALLERY)
+VIEWS = (STAGE, METHOD, CLASS, NETWORK, BLOCK, LEDGER, TIMELINE, RANDOMISED, GALLERY)
 
 
 def render() -> None:

@@ -10,7 +10,7 @@ from features import rasters, saliency, zoo
 from features.errors import FeatureError
 from features.saliency import METHODS, ClassTarget, SaliencyMaps, StageTarget, Tap
 from viz import analyses, widgets
-from viz.choosing import Chosen, chosen_of
+from viz.choosing import Chosen, from_set
 
 PREDICTED, NOTHING, RUNNER_UP = "the predicted class", "nothing", "the runner-up"
 LENGTH, LIKENESS = "length of features", "likeness to another image"
@@ -86,15 +86,11 @@ def _choose_stage(model: zoo.Model, chosen: Chosen, kind: str) -> Asked:
     if kind == LENGTH:
         return Asked(model, chosen, StageTarget(stage), f"length {stage}")
     images = widgets.images()
-    index = int(
-        st.number_input(
-            "Number of the other image", 0, len(images) - 1, min(1, len(images) - 1), key="other", bind="query-params"
-        )
-    )
-    picture = images.open(index)
-    other = chosen_of(picture, images.ids[index], None)
-    st.image(rasters.magnify(np.asarray(picture), 96), caption=widgets.escape(other.name), width=96)
-    target = StageTarget(stage, analyses.framed(model, picture), other.name)
+    if "other" not in st.session_state and "other" not in st.query_params:
+        st.session_state["other"] = min(1, len(images) - 1)  # the first is the one that is explained at first
+    other = from_set(images, "Number of the other image", "other")
+    st.image(rasters.magnify(np.asarray(other.picture), 96), caption=widgets.escape(other.name), width=96)
+    target = StageTarget(stage, analyses.framed(model, other.picture), other.name)
     return Asked(model, chosen, target, f"likeness {stage} {other.digest}")
 
 

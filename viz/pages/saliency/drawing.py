@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,9 +120,11 @@ def _scale(look: _Look) -> None:
         st.caption(high, width="content")
 
 
-def lay_over(tiles: Sequence[Overlay], key: str, columns: int = 0) -> float:
-    """Show the tiles and keep the opacity that is chosen there, which comes back."""
-    opacity = overlays(tiles, _opacity(), key, columns)
+def lay_over(
+    tiles: Sequence[Overlay], key: str, columns: int = 0, pick: str = "", on_pick: Callable[[int], None] | None = None
+) -> float:
+    """Show the tiles and keep the opacity that is chosen there, which comes back. pick, on_pick: as of `overlays`."""
+    opacity = overlays(tiles, _opacity(), key, columns, pick, on_pick)
     if opacity != st.session_state["opacity"]:
         st.session_state["opacity"] = opacity
         st.query_params["opacity"] = f"{opacity:g}"
@@ -167,7 +169,8 @@ def archive(
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
         for number, (model, found) in enumerate(maps):
             # A folder each where there are several, since their files may have the same names.
-            folder = f"{number}-{model.spec.name}/" if len(maps) > 1 else ""
+            network = found.provenance.get("variant", model.spec.name)
+            folder = f"{number}-{network}/" if len(maps) > 1 else ""
             visible = {name: model.spec.preprocessing.visible(picture) for name, picture in chosen.items()}
             for name, content, row in saliency.exported(found, model, visible, drawing):
                 if (place := folder + name) not in written:

@@ -5,9 +5,11 @@ import streamlit as st
 
 from features import extract, labels, rasters, saliency, zoo
 from viz import analyses, widgets
+from viz.choosing import SAMPLE
 from viz.components import Overlay
 from viz.pages.saliency.asking import class_names, numbered_classes
 from viz.pages.saliency.drawing import SMALL_SIDE, archive, lay_over
+from viz.pages.saliency.views import STAGE
 
 GALLERY_SIZE = 25
 
@@ -55,7 +57,11 @@ def gallery(model: zoo.Model) -> None:
         title = f"{'✗ ' if wrong[row] else ''}{names[features.predictions[row]]} {features.confidences[row]:.0%}"
         base = rasters.data_uri(rasters.jpeg(visible, 92))
         tiles.append(Overlay(title, f"number {place}{label}", base, rasters.data_uri(file), images.ids[place]))
-    lay_over(tiles, "gallery")
+
+    def look_closely(place: int) -> None:
+        st.session_state.update({"origin": SAMPLE, "image": places[place], "view": STAGE})
+
+    lay_over(tiles, "gallery", pick="Look closely", on_pick=look_closely)
     st.download_button(
         "Download these overlays, raw maps and manifest",
         lambda: archive(
@@ -66,6 +72,6 @@ def gallery(model: zoo.Model) -> None:
         on_click="ignore",
     )  # fmt: skip
     st.caption(
-        "The last stage's map for each image's predicted class, errors (✗) first, the surest of them first. Type an "
-        "image's number above to look at it closely."
+        "The last stage's map for each image's predicted class, errors (✗) first, the surest of them first. Click "
+        "one to look at it closely."
     )

@@ -12,8 +12,9 @@ from viz import analyses, widgets
 from viz.figures import saliency as figures
 from viz.pages.saliency.asking import ABOUT, QUICK, SLOW, Asked, numbered_classes, of_class
 
-STAGE, METHOD, CLASS, NETWORK, BLOCK, LEDGER, TIMELINE = (
-    "stages", "methods", "classes", "networks", "branch and shortcut", "logit ledger", "block timeline"
+STAGE, METHOD, CLASS, NETWORK, BLOCK, LEDGER, TIMELINE, RANDOMISED = (
+    "stages", "methods", "classes", "networks", "branch and shortcut", "logit ledger", "block timeline",
+    "randomised weights",
 )  # fmt: skip
 
 
@@ -54,12 +55,19 @@ class Shown:
 def show(view: str, asked: Asked, predicted: SaliencyMaps) -> Shown:
     if view == CLASS:
         return _classes(asked, predicted)
-    views = {METHOD: _methods, NETWORK: _networks, BLOCK: _branches, LEDGER: _ledger, TIMELINE: _timeline}
+    views = {
+        METHOD: _methods,
+        NETWORK: _networks,
+        BLOCK: _branches,
+        LEDGER: _ledger,
+        TIMELINE: _timeline,
+        RANDOMISED: _randomised,
+    }
     return views.get(view, _stages)(asked)
 
 
-def _stages(asked: Asked) -> Shown:
-    method = st.selectbox(
+def _choose_method() -> str:
+    return st.selectbox(
         "Method",
         (*QUICK, *SLOW),
         format_func=lambda name: ABOUT[name].title,
@@ -67,6 +75,10 @@ def _stages(asked: Asked) -> Shown:
         bind="query-params",
         width=240,
     )
+
+
+def _stages(asked: Asked) -> Shown:
+    method = _choose_method()
     found = asked.maps(method)
     about = ABOUT[method]
     same = (
@@ -228,7 +240,37 @@ def _timeline(asked: Asked) -> Shown:
     )
 
 
+def _randomised(asked: Asked) -> Shown:
+    method = _choose_method()
+    job = analyses.randomised_job(
+        asked.model, asked.chosen.digest, asked.chosen.picture, asked.target, asked.key, method
+    )
+    found = widgets.result(job, "Drawing the weights anew")
+    taps = list(found.intact.maps)
+    correlations = {tap: found.correlations(tap)[:, 0] for tap in taps}  # (P,) each
+    lines = {tap.name: values for tap, values in correlations.items()}
+    widgets.chart(figures.randomised(list(found.redrawn), lines), "randomised")
+    tiles = [Tile(f"trained, {tap.name}", found.intact.maps[tap][0], tap) for tap in taps]
+    for place, (part, drawn) in enumerate(found.redrawn.items()):
+        for tap in taps:
+            value = correlations[tap][place]
+            note = "no rank correlation" if np.isnan(value) else f"rank correlation {value:.2f}"
+            tiles.append(Tile(f"without {part}, {tap.name}", drawn.maps[tap][0], tap, note))
+    maps = [(asked.model, one) for one in (found.intact, *found.redrawn.values())]
+    return Shown(
+        tiles,
+        maps,
+        "The same maps while the network forgets: first the head's weights are drawn anew, then the last stage's too, "
+        "down to the stem. A map that hardly changes shows the picture's edges, not what was learnt. "
+        "Source: [Adebayo et al. 2018](https://arxiv.org/abs/1810.03292); one draw of normal weights with each "
+        "parameter's own mean and spread, rank correlations of the signed maps.",
+        signed=method in SIGNED_METHODS,
+        columns=len(taps) if len(taps) > 1 else len(found.redrawn) + 1,
+        small=True,
+    )
+
+
 def title(view: str, shown: Shown) -> str:
-    if view == STAGE:
+    if view in (STAGE, RANDOMISED):
         return f"{ABOUT[shown.maps[0][1].method].title}"
     return view.capitalize()

@@ -1,0 +1,92 @@
+"""The randomisation check: maps that stay the same when the weights are drawn anew do not show what was learnt."""
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from features.faithfulness.measures import rank_correlation
+from features.progress import Progress, Result, Task
+from features.saliency import ClassTarget, Explainer, SaliencyMaps, Tap, Target, explain
+
+
+@dataclass(frozen=True, eq=False)
+class Randomised:
+    """Maps of a network, and of the same with its weights drawn anew part by part (Adebayo et al. 2018,
+    arXiv:1810.03292).
+
+    intact: the network's own maps. redrawn: part -> maps of the same targets at the same taps once everything from the
+    head down to this part is drawn anew.
+    """
+
+    intact: SaliencyMaps
+    redrawn: dict[str, SaliencyMaps]
+
+    def correlations(self, tap: Tap) -> np.ndarray:
+        """(P, N) Spearman's correlation of each part's maps at a tap with the network's own; NaN of constant maps."""
+        own = self.intact.maps[tap]
+        return np.array(
+            [
+                [rank_correlation(one, other) for one, other in zip(own, found.maps[tap], strict=True)]
+                for found in self.redrawn.values()
+            ]
+        )
+
+
+def randomised(
+    explainer: Explainer,
+    pixels: Tensor,
+    targets: Sequence[Target],
+    method: str = "gradcam",
+    taps: Sequence[Tap] | None = None,
+    seed: int = 0,
+) -> Task[Randomised]:
+    """The randomisation check of a method on pixels (N, C, H, W), for the classes that the intact network predicts.
+
+    All else as `saliency.explain`, seed: of the weights too.
+    """
+    networks = len(explainer.network.stages) + 3  # the intact one, and one a stage, head and stem
+    intact = yield from _counted(explain(explainer, pixels, targets, method, taps, seed=seed), 0, networks)
+    definite = [
+        replace(target, index=int(index)) if isinstance(target, ClassTarget) else target
+        for target, index in zip(targets, intact.class_ids, strict=True)
+    ]
+    redrawn: dict[str, SaliencyMaps] = {}
+    for done, (part, other) in enumerate(drawn_anew(explainer, seed), start=1):
+        yield Progress(done, networks, "network", f"without {part}")
+        redrawn[part] = yield from _counted(
+            explain(other, pixels, definite, method, taps, seed=seed), done, networks, f"without {part}: "
+        )
+    return Randomised(intact, redrawn)
+
+
+def _counted(task: Task[Result], done: int, networks: int, note: str = "") -> Task[Result]:
+    """A task as one of several networks'."""
+    while True:
+        try:
+            inner = next(task)
+        except StopIteration as end:
+            return end.value
+        yield Progress(done, networks, "network", f"{note}{inner.done:,} of {inner.total:,} {inner.unit}s")
+
+
+def drawn_anew(explainer: Explainer, seed: int) -> Iterator[tuple[str, Explainer]]:
+    """Networks whose head, then last stage, ..., then stem are drawn anew, each with all that was drawn before.
+
+    Every parameter becomes a draw from the normal distribution with its mean and standard deviation.
+    """
+    model = explainer.model
+    network = copy.deepcopy(model.network)
+    generator = torch.Generator().manual_seed(seed)
+    stages: list[tuple[str, nn.Module]] = [(name, network.stages[name]) for name in reversed(network.stage_names)]
+    for name, part in (("head", network.head), *stages, ("stem", network.stem)):
+        with torch.no_grad():
+            for parameter in part.parameters():
+                spread = parameter.std(unbiased=False).item()
+                drawn = torch.randn(parameter.shape, generator=generator) * spread + parameter.mean().item()
+                parameter.copy_(drawn)
+        changed = replace(model, network=copy.deepcopy(network), variant=f"drawn anew down to {name}")
+        yield name, Explainer(changed, explainer.precision)
