@@ -56,9 +56,9 @@ def randomised(
     ]
     redrawn: dict[str, SaliencyMaps] = {}
     for done, (part, other) in enumerate(drawn_anew(explainer, seed), start=1):
-        yield Progress(done, networks, "network", f"without {part}")
+        yield Progress(done, networks, "network", f"drawn anew down to {part}")
         redrawn[part] = yield from _counted(
-            explain(other, pixels, definite, method, taps, seed=seed), done, networks, f"without {part}: "
+            explain(other, pixels, definite, method, taps, seed=seed), done, networks, f"drawn anew down to {part}: "
         )
     return Randomised(intact, redrawn)
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from features import rasters, saliency, zoo
+from features import saliency, zoo
 from features.errors import FeatureError
 from features.saliency import METHODS, ClassTarget, SaliencyMaps, StageTarget, Tap
 from viz import analyses, widgets
-from viz.choosing import Chosen, from_set
+from viz.choosing import Chosen, from_set, show_image
 
 PREDICTED, NOTHING, RUNNER_UP = "the predicted class", "nothing", "the runner-up"
 LENGTH, LIKENESS = "length of features", "likeness to another image"
@@ -64,11 +64,18 @@ def choose_target(model: zoo.Model, chosen: Chosen, predicted: SaliencyMaps) -> 
         )  # fmt: skip
     with right:
         if picked in (LENGTH, LIKENESS):
-            return _choose_stage(model, chosen, picked)
-        other = st.selectbox(
-            "against", [NOTHING, RUNNER_UP, *numbered], key="against", bind="query-params",
-            help="Explains by how much one logit exceeds the other: what speaks for this class rather than that one.",
-        )  # fmt: skip
+            names = list(model.network.stage_names)
+            stage = st.selectbox("at stage", names, index=len(names) - 1, key="target stage", bind="query-params")
+        else:
+            other = st.selectbox(
+                "against", [NOTHING, RUNNER_UP, *numbered], key="against", bind="query-params",
+                help="Explains by how much one logit exceeds the other: what speaks for this class rather than that "
+                "one.",
+            )  # fmt: skip
+    if picked == LENGTH:
+        return Asked(model, chosen, StageTarget(stage), f"length {stage}")
+    if picked == LIKENESS:
+        return _choose_other(model, chosen, stage)
     class_id = None if picked == PREDICTED else numbered.index(picked)
     against = numbered.index(other) if other in numbered else None
     if other == RUNNER_UP and predicted.logits is not None:
@@ -80,16 +87,15 @@ def choose_target(model: zoo.Model, chosen: Chosen, predicted: SaliencyMaps) -> 
     return of_class(model, chosen, class_id, against)
 
 
-def _choose_stage(model: zoo.Model, chosen: Chosen, kind: str) -> Asked:
-    names = list(model.network.stage_names)
-    stage = st.selectbox("at stage", names, index=len(names) - 1, key="target stage", bind="query-params")
-    if kind == LENGTH:
-        return Asked(model, chosen, StageTarget(stage), f"length {stage}")
+def _choose_other(model: zoo.Model, chosen: Chosen, stage: str) -> Asked:
     images = widgets.images()
     if "other" not in st.session_state and "other" not in st.query_params:
         st.session_state["other"] = min(1, len(images) - 1)  # the first is the one that is explained at first
-    other = from_set(images, "Number of the other image", "other")
-    st.image(rasters.magnify(np.asarray(other.picture), 96), caption=widgets.escape(other.name), width=96)
+    left, right = st.columns([2, 1])
+    with left:
+        other = from_set(images, "Number of the other image", "other")
+    with right:
+        show_image(other)
     target = StageTarget(stage, analyses.framed(model, other.picture), other.name)
     return Asked(model, chosen, target, f"likeness {stage} {other.digest}")
 

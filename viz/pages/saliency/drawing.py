@@ -93,7 +93,7 @@ def _meaning(shown: Shown, look: _Look) -> str:
         how = f"{for_it.capitalize()} speaks for the target, {against} against it, the middle is zero."
     if any(tile.tap == saliency.INPUT for tile in shown.tiles):
         how += " Of pixel maps the strongest half per cent is cut off, which would hide all else."
-    each = "row" if shown.columns else "map"
+    each = "row" if any(tile.row for tile in shown.tiles) else "map"
     scale = "All maps share one scale" if look.one_scale else f"Each {each} is scaled to its own extreme"
     return widgets.escape(f"{shown.reading} {how} {scale}; the raw range stands under each.")
 

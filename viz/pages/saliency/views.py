@@ -250,20 +250,20 @@ def _randomised(asked: Asked) -> Shown:
     correlations = {tap: found.correlations(tap)[:, 0] for tap in taps}  # (P,) each
     lines = {tap.name: values for tap, values in correlations.items()}
     widgets.chart(figures.randomised(list(found.redrawn), lines), "randomised")
-    tiles = [Tile(f"trained, {tap.name}", found.intact.maps[tap][0], tap) for tap in taps]
+    tiles = [Tile(f"{tap.name}, as trained", found.intact.maps[tap][0], tap) for tap in taps]
     for place, (part, drawn) in enumerate(found.redrawn.items()):
         for tap in taps:
             value = correlations[tap][place]
             note = "no rank correlation" if np.isnan(value) else f"rank correlation {value:.2f}"
-            tiles.append(Tile(f"without {part}, {tap.name}", drawn.maps[tap][0], tap, note))
+            tiles.append(Tile(f"{tap.name}, drawn down to {part}", drawn.maps[tap][0], tap, note))
     maps = [(asked.model, one) for one in (found.intact, *found.redrawn.values())]
     return Shown(
         tiles,
         maps,
         "The same maps while the network forgets: first the head's weights are drawn anew, then the last stage's too, "
         "down to the stem. A map that hardly changes shows the picture's edges, not what was learnt. "
-        "Source: [Adebayo et al. 2018](https://arxiv.org/abs/1810.03292); one draw of normal weights with each "
-        "parameter's own mean and spread, rank correlations of the signed maps.",
+        "One draw of normal weights with each parameter's own mean and spread; Spearman's rank correlation of signed "
+        "maps. Source: Adebayo et al. 2018, arXiv:1810.03292.",
         signed=method in SIGNED_METHODS,
         columns=len(taps) if len(taps) > 1 else len(found.redrawn) + 1,
         small=True,
