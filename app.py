@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from viz import cache, widgets
+from viz import cache, sidebar
 
 ICON = Path(__file__).parent / "viz" / "icon.png"
 PAGES = {  # a module of viz/pages, which is also the page's place in the URL: its title and icon
@@ -30,7 +30,7 @@ def main() -> None:
         ]
     )
     with cache.warm_up().waiting():
-        widgets.sidebar()
+        sidebar.show()
         chosen.run()
 
 

@@ -33,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from rounds import drawn, drawn_pixels, machine, precisions, timed
 
 from features import catalogue, datasets, engine, extract, zoo
+from features.decoding import batches
 from features.network import ResidualNetwork, canonical, freeze
 from features.progress import finish
 
@@ -254,7 +255,7 @@ def from_files(source: nn.Module, name: str, folder: str, batch: int, rounds: in
     shares: dict[tuple[str, str], list[tuple[float, float]]] = {way: [] for way in ways}
     for _ in range(rounds):
         began = time.perf_counter()
-        for _ in extract.batches(images, spec.preprocessing, batch):
+        for _ in batches(images, spec.preprocessing, batch):
             pass
         decoding.append(len(images) / (time.perf_counter() - began))
         for precision, way in ways:

@@ -21,8 +21,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from rounds import drawn, machine, timed
 
-from features import catalogue, extract, residual, zoo
+from features import catalogue, residual, zoo
 from features.datasets import ImageSet
+from features.decoding import batches
 from features.engine import FastNetwork
 from features.network import canonical, freeze
 from features.progress import finish
@@ -45,7 +46,7 @@ def main() -> None:
 
     def forward() -> None:
         with torch.inference_mode():
-            for batch in extract.batches(images, spec.preprocessing, options.batch):
+            for batch in batches(images, spec.preprocessing, options.batch):
                 for _ in network.walk(batch.pixels.to(memory_format=torch.channels_last)):
                     pass
 

@@ -18,6 +18,7 @@ import numpy as np
 from features import datasets, extract, store
 from features import engine as engines
 from features.datasets import ImageSet
+from features.decoding import batch_size
 from features.engine import Reading
 from features.errors import DatasetError, FeatureError
 from features.progress import Progress, Task, finish
@@ -73,7 +74,7 @@ def to_folder(
     Raises StoreError and DatasetError as `extract.to_folder` does, FeatureError if Ray is not there or a worker fails.
     """
     images = datasets.open_images(source, data_root)
-    planned = extract.plan(model, images, reading, size or extract.batch_size(model.spec.preprocessing, reading.device))
+    planned = extract.plan(model, images, reading, size or batch_size(model.spec.preprocessing, reading.device))
     with closing(Writer(folder, planned)) as writer:
         missing = writer.missing
         if writer.finished:

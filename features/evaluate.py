@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from features.datasets import ImageSet, Rejected
+from features.decoding import over
 from features.errors import FeatureError
-from features.extract import finite, over, provenance
+from features.extract import finite, provenance
 from features.labels import class_names, match_labels
 from features.progress import Task
 from features.zoo import Model

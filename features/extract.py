@@ -1,173 +1,27 @@
 """Runs a network over an image set: features of every stage, in memory or into a folder."""
 
-import os
 import shutil
-import sys
-import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence, Sized
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, suppress
-from dataclasses import dataclass, replace
-from itertools import islice
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from features import engine, store
 from features.anatomy import anatomy
-from features.datasets import ImageSet, Rejected
+from features.datasets import ImageSet
+from features.decoding import Batch, batch_size, need_images, need_some, run_through
 from features.engine import Engine, Reading
-from features.errors import DatasetError, FeatureError, ImageError
-from features.images import Preprocessing
+from features.errors import DatasetError, FeatureError
 from features.network import device_of
-from features.progress import Progress, Result, Task
+from features.progress import Result, Task
 from features.store import Claim, FeatureSet, Manifest, Writer
 from features.zoo import Model
-
-DECODERS = max(2, min(16, os.cpu_count() or 2))
-AHEAD = 2
-LOW_PRIORITY = 10
-GPU_FACTOR = 8
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """Images ready for the network.
-
-    rows: (N,) int64, their positions in the image set; pixels: (N, C, S, S) uint8, to be scaled.
-    rejected: those that could not be read. seen: how many there were, readable or not.
-    """
-
-    rows: np.ndarray
-    pixels: Tensor
-    rejected: tuple[Rejected, ...]
-    seen: int
-
-
-def batches(images: ImageSet, preprocessing: Preprocessing, size: int) -> Generator[Batch, None, None]:
-    """An image set as batches of at most `size`, in order, decoded ahead in threads.
-
-    Images that cannot be read are left out of the pixels and listed in their batch; a batch can be empty.
-    """
-    shape = (preprocessing.channels, preprocessing.crop, preprocessing.crop)
-
-    def prepare(row: int, place: np.ndarray) -> Rejected | None:
-        try:
-            place[:] = preprocessing.framed(images.open(row)).numpy()
-            return None
-        except ImageError as error:
-            return Rejected(images.ids[row], str(error))
-
-    starts = iter(range(0, len(images), size))
-    with ThreadPoolExecutor(DECODERS, initializer=_give_way) as pool:
-
-        def submit(start: int) -> tuple[range, np.ndarray, list[Future[Rejected | None]]]:
-            rows = range(start, min(start + size, len(images)))
-            # Filled by decoders: stacking with torch would wake its threads, which then spin on the decoders' cores.
-            pixels = np.empty((len(rows), *shape), np.uint8)
-            return rows, pixels, [pool.submit(prepare, row, place) for row, place in zip(rows, pixels, strict=True)]
-
-        queue = [submit(start) for start in islice(starts, AHEAD)]
-        try:
-            while queue:
-                rows, pixels, futures = queue.pop(0)
-                results = [future.result() for future in futures]
-                queue += [submit(start) for start in islice(starts, 1)]
-                yield _assemble(rows, pixels, results)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _give_way() -> None:
-    """Let the network go first on the cores that this thread shares with it.
-
-    A decoder that interrupts one of its threads makes all of them wait. Where the network runs elsewhere, or waits for
-    the next batch, decoders have the cores to themselves. The lowest priority would let other programs starve them.
-    Only Linux has priorities of threads.
-    """
-    if sys.platform == "linux":
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOW_PRIORITY)
-
-
-def _assemble(rows: range, pixels: np.ndarray, results: Sequence[Rejected | None]) -> Batch:
-    rejected = tuple(result for result in results if result is not None)
-    if rejected:
-        pixels = pixels[[result is None for result in results]]
-    good = [row for row, result in zip(rows, results, strict=True) if result is None]
-    return Batch(np.array(good, dtype=np.int64), torch.from_numpy(pixels), rejected, len(rows))
-
-
-def batch_size(preprocessing: Preprocessing, device: str = "cpu") -> int:
-    """Images per batch: about as many pixels as 32 images of 224 px, at least 16 and at most 256.
-
-    On a GPU eight times as many, which keep a large one busy; the engine halves what does not fit a smaller one.
-    """
-    size = int(np.clip(32 * 224**2 // preprocessing.crop**2, 16, 256))
-    return size * GPU_FACTOR if device.startswith("cuda") else size
-
-
-def over(
-    model: Model, images: ImageSet, work: Callable[[Tensor], None]
-) -> Task[tuple[np.ndarray, tuple[Rejected, ...]]]:
-    """Hand every batch to `work` as pixels (N, C, S, S) on the network's device, reporting after each.
-
-    Returns the rows that were read, (N,) int64, and the images that were not.
-    Raises DatasetError if there are no images or none could be read.
-    """
-    preprocessing, device = model.spec.preprocessing, device_of(model.network)
-
-    def scaled(batch: Batch) -> tuple[()]:
-        work(preprocessing.scaled(batch.pixels.to(device)))
-        return ()
-
-    return (yield from through(model, images, scaled))
-
-
-def through(
-    model: Model, images: ImageSet, work: Callable[[Batch], Iterable[float]], size: int | None = None
-) -> Task[tuple[np.ndarray, tuple[Rejected, ...]]]:
-    """As `over`, with whole batches, whose pixels are uint8 on the CPU.
-
-    work: says how much of its batch is done, from 0 to 1, as often as it likes: work that takes long can so be watched
-    and cancelled within a batch. size: images per batch.
-    """
-    _need_images(images)
-    rows, rejected = yield from _through(model, images, work, size or batch_size(model.spec.preprocessing))
-    _need_some(rows, images, rejected)
-    return rows, rejected
-
-
-def _need_images(images: ImageSet) -> None:
-    if not len(images):
-        raise DatasetError(f"{images.name} has no images left. Choose at least one.")
-
-
-def _need_some(read: Sized, images: ImageSet, rejected: Sequence[Rejected]) -> None:
-    if not len(read):
-        raise DatasetError(f"None of the {len(images)} images could be read; the first: {rejected[0].reason}")
-
-
-def _through(
-    model: Model, images: ImageSet, work: Callable[[Batch], Iterable[float]], size: int
-) -> Task[tuple[np.ndarray, tuple[Rejected, ...]]]:
-    done = 0
-    rows: list[np.ndarray] = []
-    rejected: list[Rejected] = []
-    with closing(batches(images, model.spec.preprocessing, size)) as stream:
-        for batch in stream:
-            for share in work(batch) if len(batch.rows) else ():
-                yield Progress(done + int(share * batch.seen), len(images), "image")
-            rows.append(batch.rows)
-            rejected += batch.rejected
-            done += batch.seen
-            yield Progress(done, len(images), "image")
-    return np.concatenate(rows), tuple(rejected)
 
 
 def features(model: Model, images: ImageSet) -> Task[FeatureSet]:
@@ -175,11 +29,11 @@ def features(model: Model, images: ImageSet) -> Task[FeatureSet]:
 
     Raises DatasetError if no image can be read, FeatureError if the network puts out NaN or infinite values.
     """
-    _need_images(images)
+    need_images(images)
     reading = engine.choose(model.network, device=str(device_of(model.network)), precision="fp32", engine=engine.TORCH)
     runner = engine.TorchEngine(model.network, model.spec.preprocessing, reading)
     found = yield from _read(model, images, runner, reading, batch_size(model.spec.preprocessing))
-    _need_some(found, images, found.rejected)
+    need_some(found, images, found.rejected)
     return found
 
 
@@ -197,7 +51,7 @@ def to_folder(
     made of Parquet parts, which lie inside the folder until all is read. Only the present part is held in memory.
     Raises StoreError as `store.Claim` does, DatasetError if no image can be read, FeatureError as `features` does.
     """
-    _need_images(images)
+    need_images(images)
     planned = plan(model, images, reading, size or batch_size(model.spec.preprocessing, reading.device), format)
     if format == store.PARQUET:
         return (yield from _to_parts(model, images, reading, folder, planned))
@@ -318,7 +172,7 @@ def _read(model: Model, images: ImageSet, runner: Engine, reading: Reading, size
             logits[here] = found[engine.LOGITS]
         done = here.stop
 
-    rows, rejected = yield from _through(model, images, work, size)
+    rows, rejected = yield from run_through(model, images, work, size)
     for read in begun:
         keep(read())
     predictions = confidences = None
@@ -385,14 +239,3 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     """Probabilities (N, K) of logits (N, K), in float64 until the end."""
     shifted = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
     return (shifted / shifted.sum(1, keepdims=True)).astype(np.float32)
-
-
-def pictures(images: ImageSet, rows: Sequence[int]) -> list[Image.Image]:
-    """The images at `rows`; a grey square stands for one that cannot be read."""
-    found = []
-    for row in rows:
-        try:
-            found.append(images.open(int(row)))
-        except ImageError:
-            found.append(Image.new("RGB", (32, 32), "grey"))
-    return found

@@ -20,9 +20,9 @@ from torch.utils.data import DataLoader
 from features import augment, catalogue, checkpoint, files
 from features.architecture import Architecture
 from features.datasets import ImageSet
+from features.decoding import batches
 from features.errors import FeatureError, ImageError
 from features.evaluate import Evaluation
-from features.extract import batches
 from features.images import Preprocessing
 from features.network import ResidualNetwork, best_device, build, freeze
 from features.progress import Progress, Task

@@ -10,7 +10,7 @@ from PIL import Image
 from sklearn import metrics
 from torch import nn
 
-from features import architecture, catalogue, datasets, extract, network, zoo
+from features import architecture, catalogue, datasets, decoding, network, zoo
 from features.errors import DatasetError, FeatureError
 from features.evaluate import evaluate
 from features.images import Preprocessing
@@ -137,7 +137,7 @@ def test_images_that_cannot_be_read_are_named_and_not_counted(tiny_model, tiny_f
 
 def test_how_images_are_batched_does_not_matter(monkeypatch):
     together = evaluation(TRUE, PREDICTED)
-    monkeypatch.setattr(extract, "batch_size", lambda preprocessing, device="cpu": 5)
+    monkeypatch.setattr(decoding, "batch_size", lambda preprocessing, device="cpu": 5)
     apart = evaluation(TRUE, PREDICTED)
     np.testing.assert_array_equal(apart.confusion, together.confusion)
     assert apart.top5 == together.top5

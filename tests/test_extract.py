@@ -1,7 +1,6 @@
 """Streaming a network over images: pooled features, order, damaged files and early ends."""
 
 import threading
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -155,21 +154,6 @@ def test_a_task_that_is_closed_early_leaves_no_thread_behind(tiny_model, tiny_im
     assert threading.active_count() == before
 
 
-def test_at_most_two_batches_are_decoded_ahead(tiny_images):
-    opened = []
-
-    def opener(index):
-        opened.append(index)
-        return tiny_images.open(index)
-
-    stream = extract.batches(replace(tiny_images, opener=opener), catalogue.CIFAR_PREPROCESSING, 2)
-    next(stream)
-    time.sleep(0.3)  # time enough to run ahead, were nothing to stop it
-    stream.close()
-    assert sorted(opened) == list(range(len(opened)))
-    assert len(opened) <= 2 * (1 + extract.AHEAD)
-
-
 def test_an_error_of_ours_while_decoding_reaches_the_caller(tiny_model, tiny_images):
     broken = replace(tiny_images, opener=lambda index: 1 / 0)
     with pytest.raises(ZeroDivisionError):
@@ -188,17 +172,3 @@ def test_softmax_does_not_overflow_and_adds_up_to_one():
     logits = np.array([[1e4, 0, -1e4], [-1e30, -1e30, -1e30], [0, np.log(2), np.log(5)]], dtype=np.float32)
     expected = [[1, 0, 0], [1 / 3, 1 / 3, 1 / 3], [1 / 8, 2 / 8, 5 / 8]]
     np.testing.assert_allclose(extract.softmax(logits), expected, rtol=1e-6)
-
-
-@pytest.mark.parametrize(("side", "size"), [(224, 32), (32, 256), (8, 256), (448, 16), (1000, 16)])
-def test_batches_hold_as_many_pixels_as_32_images_of_224_within_limits(side, size):
-    preprocessing = Preprocessing(side, side, (0.0,), (1.0,))
-    assert extract.batch_size(preprocessing) == size
-    assert extract.batch_size(preprocessing, "cuda:0") == 8 * size
-
-
-def test_pictures_that_cannot_be_read_are_shown_as_grey_squares(tiny_folder, tiny_images):
-    (tiny_folder / tiny_images.ids[1]).unlink()
-    good, bad = extract.pictures(tiny_images, [0, 1])
-    assert np.array_equal(np.asarray(good), np.asarray(tiny_images.open(0)))
-    assert len(np.unique(np.asarray(bad))) == 1

@@ -15,6 +15,7 @@ ORDER = [
     ["network", "download", "datasets", "anatomy"],
     ["catalogue", "checkpoint", "store", "engine"],
     ["zoo", "labels"],
+    ["decoding"],
     ["extract"],
     ["distributed"],
 ]
@@ -27,6 +28,7 @@ MAY_IMPORT_STREAMLIT = (
     "viz/cache.py",
     "viz/analyses.py",
     "viz/widgets.py",
+    "viz/sidebar.py",
     "viz/choosing.py",
     "viz/components",
 )
@@ -89,7 +91,16 @@ def test_small_modules_know_no_analysis(module):
     assert own_modules(f"features/{module}.py") <= {*FOUNDATION, *BESIDE} - {module}
 
 
-VIZ = [["theme"], ["figures", "components", "jobs"], ["cache"], ["analyses"], ["widgets"], ["choosing"], ["pages"]]
+VIZ = [
+    ["theme"],
+    ["figures", "components", "jobs"],
+    ["cache"],
+    ["analyses"],
+    ["widgets"],
+    ["sidebar"],
+    ["choosing"],
+    ["pages"],
+]
 
 
 @pytest.mark.parametrize("source", sources("viz/*.py", "viz/figures/*.py", "viz/pages/**/*.py"))

@@ -26,10 +26,10 @@ from viz.pages.saliency import drawing
 from viz.pages.saliency.views import Tile
 
 SCRIPT = """
-from viz import widgets
+from viz import sidebar
 from viz.pages import {page}
 
-widgets.sidebar()
+sidebar.show()
 {page}.render()
 """
 PATIENCE = 120

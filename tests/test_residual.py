@@ -13,7 +13,7 @@ import torchvision
 from PIL import Image
 from torch import nn
 
-from features import architecture, catalogue, checkpoint, extract, network, residual, zoo
+from features import architecture, catalogue, checkpoint, decoding, extract, network, residual, zoo
 from features.__main__ import main
 from features.datasets import ImageSet, open_images
 from features.errors import DatasetError, FeatureError
@@ -104,7 +104,7 @@ def test_negative_share_and_dead_channels_are_those_counted_by_hand():
 
 
 def test_a_channel_that_is_alive_in_one_image_of_one_batch_is_not_dead(monkeypatch):
-    monkeypatch.setattr(extract, "batch_size", lambda preprocessing: 1)
+    monkeypatch.setattr(decoding, "batch_size", lambda preprocessing: 1)
     dark, bright = np.zeros((4, 4, 3), dtype=np.uint8), np.full((4, 4, 3), 255, dtype=np.uint8)
     pictures = [dark, bright, dark]  # -2 and +2 once normalised
     images = ImageSet("three", ("a", "b", "c"), None, (), "0" * 64, lambda index: Image.fromarray(pictures[index]))
@@ -472,7 +472,7 @@ def test_the_command_says_which_lesions_there_are(capsys):
 
 def test_how_images_are_batched_does_not_matter(tiny_model, tiny_images, monkeypatch):
     together = finish(residual.statistics(tiny_model, tiny_images))
-    monkeypatch.setattr(extract, "batch_size", lambda preprocessing, device="cpu": 5)
+    monkeypatch.setattr(decoding, "batch_size", lambda preprocessing, device="cpu": 5)
     apart = finish(residual.statistics(tiny_model, tiny_images))
     np.testing.assert_allclose(apart.ratios, together.ratios, rtol=1e-5)
     np.testing.assert_allclose(apart.cosines, together.cosines, atol=1e-6)

@@ -12,7 +12,7 @@ import torchvision
 from captum.attr import LayerGradCam
 from PIL import Image
 
-from features import architecture, catalogue, datasets, extract, network, rasters, saliency, zoo
+from features import architecture, catalogue, datasets, decoding, network, rasters, saliency, zoo
 from features.__main__ import main
 from features.engine import descent
 from features.errors import FeatureError
@@ -672,7 +672,7 @@ def test_opacity_zero_writes_the_image_and_one_the_heat_map(tiny_folder, tmp_pat
 
 
 def test_every_image_of_a_large_set_has_its_own_bias_in_the_ledger(tmp_path, monkeypatch):
-    monkeypatch.setattr(extract, "batch_size", lambda preprocessing, device="cpu": 8)  # so that batches hold 2
+    monkeypatch.setattr(decoding, "batch_size", lambda preprocessing, device="cpu": 8)  # so that batches hold 2
     source = zoo.load("resnet20-fashion")
     (tmp_path / "set").mkdir()
     for place in range(5):

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from features import catalogue, embed, extract, faithfulness, network, rasters, residual, saliency, zoo
 from features.datasets import ImageSet
+from features.decoding import pictures
 from features.engine import Reading
 from features.progress import Progress, Task
 from features.store import FeatureSet
@@ -108,7 +109,7 @@ def randomised_job(
 @st.cache_data(max_entries=64, show_spinner="Looking at the images")
 def gallery_maps(model_key: str, images_digest: str, rows: tuple[int, ...], _model: zoo.Model, _images: ImageSet):
     """The last stage's maps of some images of a set for their predicted classes, and what the network saw of them."""
-    framed = [_model.spec.preprocessing.framed(picture) for picture in extract.pictures(_images, rows)]
+    framed = [_model.spec.preprocessing.framed(picture) for picture in pictures(_images, rows)]
     pixels = torch.stack(framed)  # (N, C, S, S)
     found = explainer(model_key, _model).maps(pixels, [saliency.ClassTarget()] * len(rows), "cam")
     return found, pixels.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()  # (N, S, S, 3)
@@ -134,7 +135,7 @@ def _sheet(images: ImageSet, rows: tuple[int, ...]) -> Task[str]:
     tile = SMALL_TILE if len(rows) > MANY else LARGE_TILE
     squares = []
     for done, row in enumerate(rows, start=1):
-        squares.append(rasters.square(extract.pictures(images, [row])[0], tile))
+        squares.append(rasters.square(pictures(images, [row])[0], tile))
         if done % 50 == 0:
             yield Progress(done, len(rows), "picture")
     return rasters.data_uri(rasters.jpeg(rasters.contact_sheet(squares, tile, SHEET_COLUMNS)))

@@ -11,7 +11,7 @@ from features import images as pictures
 from features import rasters
 from features.datasets import ImageSet
 from features.errors import ImageError
-from viz import analyses, widgets
+from viz import analyses, sidebar, widgets
 from viz.components import picture_picker
 
 SAMPLE, UPLOAD, CAMERA = "from the set", "upload", "camera"
@@ -32,7 +32,7 @@ def choose_image() -> Chosen:
         "Image", (SAMPLE, UPLOAD, CAMERA), default=SAMPLE, key="origin", bind="query-params", required=True
     )
     if origin == SAMPLE:
-        images = widgets.images()
+        images = sidebar.images()
         chosen = from_set(images, f"Number, 0 to {len(images) - 1:,} ({widgets.escape(images.name)})", "image")
     else:
         kinds = [extension[1:] for extension in pictures.EXTENSIONS]

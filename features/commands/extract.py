@@ -69,6 +69,7 @@ def add(commands: Commands) -> None:
 def _extract(options: argparse.Namespace) -> None:
     from features import engine, extract, store
     from features.datasets import need_outside, open_images
+    from features.decoding import batch_size
 
     need_outside(options.source, options.out)
     if options.cluster == "none" and (options.ray_address or options.workers):
@@ -86,7 +87,7 @@ def _extract(options: argparse.Namespace) -> None:
         reading = distributed.choose(model, cluster, *choices)
     else:
         reading = engine.choose(model.network, *choices)
-    size = options.batch_size or extract.batch_size(model.spec.preprocessing, reading.device)
+    size = options.batch_size or batch_size(model.spec.preprocessing, reading.device)
     plan = extract.plan(model, images, reading, size, options.format)
     widths = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in plan.shapes.items())
     print(

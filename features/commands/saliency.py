@@ -60,8 +60,9 @@ def _saliency(options: argparse.Namespace) -> None:
     from contextlib import closing
     from dataclasses import asdict
 
-    from features import extract, files, rasters, saliency
+    from features import files, rasters, saliency
     from features.datasets import need_outside, open_files
+    from features.decoding import batch_size, batches
 
     drawing = saliency.Drawing(options.colours, options.opacity, options.one_scale)
     colours = (*rasters.RECTIFIED, *rasters.SIGNED)
@@ -78,12 +79,12 @@ def _saliency(options: argparse.Namespace) -> None:
     taps = explainer.taps(options.taps) if options.taps else None
     if taps and isinstance(target, saliency.StageTarget):
         taps = tuple(tap for tap in taps if explainer.place(tap) <= explainer.top([target]))
-    size = max(1, extract.batch_size(model.spec.preprocessing) // 4)  # what gradients need is kept as well
+    size = max(1, batch_size(model.spec.preprocessing) // 4)  # what gradients need is kept as well
     rows: list[dict[str, Any]] = []
     provenance: dict[str, Any] = {}
     left_out: list[dict[str, str]] = []
     saliency.clear(options.out)
-    with closing(extract.batches(images, model.spec.preprocessing, size)) as stream:
+    with closing(batches(images, model.spec.preprocessing, size)) as stream:
         for batch in stream:
             for rejected in batch.rejected:
                 print(f"left out: {rejected.reason}", file=sys.stderr)

@@ -43,7 +43,7 @@ class TorchEngine:
                     raise FeatureError(
                         f"Not even one image fits into the memory of {self.device}. Read fewer stages, or choose 'cpu'."
                     ) from error
-                torch.cuda.empty_cache()
+            torch.cuda.empty_cache()  # by now the error has let go of its tensors
 
         def read() -> dict[str, np.ndarray]:
             pieces = [end() for end in begun]

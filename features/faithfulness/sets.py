@@ -8,8 +8,8 @@ import numpy as np
 from torch import Tensor
 
 from features.datasets import ImageSet, Rejected
+from features.decoding import batches
 from features.errors import DatasetError, FeatureError
-from features.extract import batches
 from features.faithfulness.judging import NOISE, RADIUS, RANDOM, SAMPLES, Judge, random_like
 from features.faithfulness.measures import STEPS, Curves, rank_correlation
 from features.faithfulness.randomised import drawn_anew

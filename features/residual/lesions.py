@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from features import labels
 from features.datasets import ImageSet, Rejected
+from features.decoding import Batch, through
 from features.engine import FastNetwork
 from features.errors import FeatureError
-from features.extract import Batch, finite, provenance, through
+from features.extract import finite, provenance
 from features.network import NoShortcut, PaddedShortcut, ResidualBlock, ResidualNetwork, device_of, freeze
 from features.progress import Task
 from features.store import FeatureSet

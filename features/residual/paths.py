@@ -16,11 +16,12 @@ from torch import Tensor
 
 from features import labels
 from features.datasets import ImageSet, Rejected
+from features.decoding import Batch, batch_size, through
 from features.engine import FastNetwork
 from features.engine.descent import ascended, gate_, through_branch, through_shortcut
 from features.engine.fast import total
 from features.errors import FeatureError
-from features.extract import Batch, batch_size, finite, provenance, through
+from features.extract import finite, provenance
 from features.network import ResidualBlock, device_of
 from features.progress import Task
 from features.zoo import Model

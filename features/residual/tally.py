@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from features import labels
 from features.datasets import ImageSet, Rejected
+from features.decoding import Batch, batch_size, through
 from features.engine import FastNetwork
 from features.errors import FeatureError
-from features.extract import Batch, batch_size, finite, provenance, through
+from features.extract import finite, provenance
 from features.network import ResidualBlock, device_of
 from features.progress import Task
 from features.residual.images import ImageNumbers, digest, smallest

@@ -6,7 +6,7 @@ import streamlit as st
 
 from features.anatomy import Anatomy, anatomy
 from features.catalogue import ModelSpec
-from viz import cache, theme, widgets
+from viz import cache, sidebar, theme, widgets
 from viz.figures import anatomy as figures
 
 STORY = """
@@ -25,7 +25,7 @@ def render() -> None:
     """Show the chosen network's stages and blocks, its size, and how it was trained."""
     st.title("What this network is")
     with widgets.show_errors():
-        spec = widgets.spec()
+        spec = sidebar.spec()
         built = anatomy(spec.architecture, spec.preprocessing.crop)
         card = cache.card(spec, str(spec.file), spec.file.stat().st_mtime) if spec.file else None
         _headline(spec, built, card)

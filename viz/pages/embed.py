@@ -8,11 +8,12 @@ from functools import cached_property
 import numpy as np
 import streamlit as st
 
-from features import extract, labels, rasters, zoo
+from features import labels, rasters, zoo
 from features.datasets import ImageSet
+from features.decoding import pictures
 from features.embed import Projection
 from features.store import FeatureSet
-from viz import analyses, widgets
+from viz import analyses, sidebar, widgets
 from viz.components import hover_pictures
 from viz.figures import embed as figures
 
@@ -63,7 +64,7 @@ def render() -> None:
     """A map of one stage's pooled features; a lasso brings up the chosen images."""
     st.title("How the network arranges images")
     with widgets.show_errors():
-        model, images = widgets.model(), widgets.images()
+        model, images = sidebar.model(), sidebar.images()
         with st.container(horizontal=True, vertical_alignment="bottom"):
             stage, method, neighbours, min_dist, seed = _settings(model)
             colour = _colour_by(model, images)
@@ -220,7 +221,7 @@ def _selection(shown: Shown, rows: list[int]) -> None:
             st.session_state["cleared"] = st.session_state.get("cleared", 0) + 1
             st.rerun()
     first = rows[:SHOWN]
-    found = extract.pictures(shown.images, [int(shown.features.rows[row]) for row in first])
+    found = pictures(shown.images, [int(shown.features.rows[row]) for row in first])
     tiles = [np.asarray(rasters.square(picture, 112)) for picture in found]
     captions = [_caption(shown, row) for row in first]
     with st.container(key="thumbnails"):

@@ -7,11 +7,12 @@ import streamlit as st
 
 from features import engine, extract, store, zoo
 from features.datasets import ImageSet, need_outside
+from features.decoding import batch_size
 from features.engine import Reading
 from features.errors import FeatureError
 from features.network import device_of
 from features.store import Manifest
-from viz import analyses, cache, theme, widgets
+from viz import analyses, cache, sidebar, theme, widgets
 
 DOWNLOAD_BYTES = 500 * 2**20  # a download is held in the server's memory
 PRECISIONS = ("auto", *engine.PRECISIONS)
@@ -28,13 +29,13 @@ def render() -> None:
     """Choose stages and a format, see what it will take, run it, look at it, and take it away."""
     st.title("Take the features away")
     with widgets.show_errors():
-        model, images = widgets.model(), widgets.images()
+        model, images = sidebar.model(), sidebar.images()
         reading, format = _settings(model)
         images = _all_or_sample(images)
-        size = extract.batch_size(model.spec.preprocessing, reading.device)
+        size = batch_size(model.spec.preprocessing, reading.device)
         plan = extract.plan(model, images, reading, size, format)
         folder = _folder(plan)
-        need_outside(widgets.source(), folder)
+        need_outside(sidebar.source(), folder)
         _say(plan, reading, images, folder)
         if _asked(plan, folder):
             job = analyses.extract_job(model, images, reading, folder, size, format)
@@ -90,7 +91,7 @@ def _settings(model: zoo.Model) -> tuple[Reading, str]:
 
 
 def _all_or_sample(images: ImageSet) -> ImageSet:
-    whole = widgets.images(whole=True)
+    whole = sidebar.images(whole=True)
     if len(whole) == len(images):
         return images
     label = f"All {len(whole):,} images of the set, not only the sample of {len(images):,}"
@@ -107,7 +108,7 @@ def _folder(plan: Manifest) -> Path:
         "finished (a part has up to 25,000 images, fewer where features are wide).",
     )
     if kept.strip():
-        return widgets.new_folder(kept)
+        return sidebar.new_folder(kept)
     name = hashlib.sha256(repr(plan.without_results()).encode()).hexdigest()[:16]
     return cache.uploads() / f"features-{name}"
 

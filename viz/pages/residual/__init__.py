@@ -5,7 +5,7 @@ import streamlit as st
 from features import residual, zoo
 from features.datasets import ImageSet
 from features.residual import BlockStatistics
-from viz import analyses, widgets
+from viz import analyses, sidebar, widgets
 from viz.pages.residual import bench, lesions, views
 
 BRANCHES, VARIANCE, CHANNELS, DEPTH, CLASSES, LESIONS, PATHS, NETWORKS, BENCH = (
@@ -29,7 +29,7 @@ def render() -> None:
     """Branch statistics of every block over the image set, lesions, and a bench on which to switch blocks off."""
     st.title("What every branch adds")
     with widgets.show_errors():
-        model, images = widgets.model(), widgets.images()
+        model, images = sidebar.model(), sidebar.images()
         job = analyses.residual_job(model, images)
         statistics = widgets.result(job, f"Measuring {len(images):,} images")
         _say(model, images, statistics)

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from features.saliency import ClassTarget
-from viz import widgets
+from viz import sidebar, widgets
 from viz.choosing import choose_image, show_image
 from viz.figures import saliency as figures
 from viz.pages.saliency.asking import choose_target, class_names, of_class
@@ -20,7 +20,7 @@ def render() -> None:
     """Maps of one image: stages, methods, classes and networks beside each other, branches, the ledger, all blocks."""
     st.title("Where the network looks")
     with widgets.show_errors():
-        model = widgets.model()
+        model = sidebar.model()
         model.need_classifier()
         left, middle, right = st.columns([1.1, 0.7, 1.2], gap="medium")
         with left:

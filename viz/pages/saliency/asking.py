@@ -9,7 +9,7 @@ import streamlit as st
 from features import saliency, zoo
 from features.errors import FeatureError
 from features.saliency import METHODS, ClassTarget, SaliencyMaps, StageTarget, Tap
-from viz import analyses, widgets
+from viz import analyses, sidebar, widgets
 from viz.choosing import Chosen, from_set, show_image
 
 PREDICTED, NOTHING, RUNNER_UP = "the predicted class", "nothing", "the runner-up"
@@ -88,7 +88,7 @@ def choose_target(model: zoo.Model, chosen: Chosen, predicted: SaliencyMaps) -> 
 
 
 def _choose_other(model: zoo.Model, chosen: Chosen, stage: str) -> Asked:
-    images = widgets.images()
+    images = sidebar.images()
     if "other" not in st.session_state and "other" not in st.query_params:
         st.session_state["other"] = min(1, len(images) - 1)  # the first is the one that is explained at first
     left, right = st.columns([2, 1])

@@ -3,8 +3,9 @@
 import numpy as np
 import streamlit as st
 
-from features import extract, labels, rasters, saliency, zoo
-from viz import analyses, widgets
+from features import labels, rasters, saliency, zoo
+from features.decoding import pictures
+from viz import analyses, sidebar, widgets
 from viz.choosing import SAMPLE
 from viz.components import Overlay
 from viz.pages.saliency.asking import class_names, numbered_classes
@@ -15,7 +16,7 @@ GALLERY_SIZE = 25
 
 
 def gallery(model: zoo.Model) -> None:
-    images = widgets.images()
+    images = sidebar.images()
     features = widgets.result(analyses.features_job(model, images), f"Reading {len(images):,} images")
     matched = labels.matched(model.spec, images)
     truth = None if matched is None else matched.classes[features.rows]  # (N,)
@@ -65,7 +66,7 @@ def gallery(model: zoo.Model) -> None:
     st.download_button(
         "Download these overlays, raw maps and manifest",
         lambda: archive(
-            dict(zip((images.ids[place] for place in places), extract.pictures(images, places), strict=True)),
+            dict(zip((images.ids[place] for place in places), pictures(images, places), strict=True)),
             [(model, maps)], saliency.Drawing(), {"images": images.name, "images_digest": images.digest},
         ),
         file_name=f"saliency-{model.spec.name}-gallery.zip", mime="application/zip", icon=":material/download:",

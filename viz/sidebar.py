@@ -1,0 +1,202 @@
+"""What is chosen once for all pages, at the side: the network and the images."""
+
+import hashlib
+import os
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from features import catalogue, datasets, files
+from features.catalogue import ModelSpec
+from features.datasets import ImageSet
+from features.errors import DatasetError, FeatureError, WeightsError
+from features.images import EXTENSIONS
+from viz import cache, widgets
+
+if TYPE_CHECKING:
+    from features.zoo import Model
+
+FILE = "a file of mine"
+FOLDER = "a folder or zip of mine"
+AS_READ = "what the file says"
+ROOTS = "RESNET_EXPLORER_ROOTS"
+IMAGE_LIMITS = (100, 300, 1000, 3000, 10_000)
+
+
+def show() -> None:
+    """Choose the network and the image set, once for all pages; both live in the URL."""
+    with st.sidebar:
+        _network()
+        _images()
+        _device()
+
+
+def _network() -> None:
+    names = [*catalogue.names(), FILE]
+    asked = st.query_params.get("model")
+    if asked is not None and asked not in names:
+        st.warning(f"There is no network called {widgets.escape(asked)} to choose here.", icon=":material/help:")
+    st.selectbox(
+        "Network",
+        names,
+        key="model",
+        bind="query-params",
+        help="Bundled networks come first, then torchvision's. Those that are not on this machine yet are "
+        "fetched when chosen.",
+    )
+    if st.session_state["model"] != FILE:
+        return
+    st.text_input(
+        "Path of the weights",
+        key="weights",
+        bind="query-params",
+        placeholder="~/checkpoints/resnet50.pth",
+        help="A .pt, .pth, .th or .safetensors file on the machine that runs the app.",
+    )
+    _keep_upload("or upload them", ["pt", "pth", "th", "safetensors"], "weights", multiple=False)
+    st.selectbox(
+        "Read as",
+        [AS_READ, *catalogue.architectures()],
+        key="architecture",
+        bind="query-params",
+        help="Files without a description say their shapes, but not all: a plain network has the tensors of "
+        "a ResNet with padding shortcuts.",
+    )
+
+
+def _images() -> None:
+    st.selectbox("Images", (datasets.SAMPLE, FOLDER), key="images", bind="query-params")
+    if st.session_state["images"] == FOLDER:
+        st.text_input(
+            "Path of the folder or zip",
+            key="folder",
+            bind="query-params",
+            placeholder="~/pictures",
+            help="Flat, or one folder per class, on the machine that runs the app.",
+        )
+        _keep_upload("or upload images or a zip", ["zip", *(e[1:] for e in EXTENSIONS)], "folder", multiple=True)
+    st.select_slider(
+        "At most",
+        IMAGE_LIMITS,
+        value=1000,
+        format_func=lambda number: f"{number:,} images",
+        key="limit",
+        bind="query-params",
+        help="A balanced sample is taken from larger sets.",
+    )
+
+
+def _device() -> None:
+    device = cache.warm_up().device
+    if device:
+        st.caption(f"Runs on {device}.")
+    else:
+        _await_device()
+
+
+@st.fragment(run_every=1)
+def _await_device() -> None:
+    if cache.warm_up().device:
+        st.rerun()
+
+
+def spec() -> ModelSpec:
+    """What the network chosen in the sidebar is. One of the catalogue is neither fetched nor loaded for it."""
+    name = st.session_state["model"]
+    return catalogue.spec(name) if name != FILE else model().spec
+
+
+def model() -> "Model":
+    """The network chosen in the sidebar. Raises FeatureError if it cannot be loaded."""
+    from viz import analyses  # PyTorch with it: the first page is drawn without
+
+    name = st.session_state["model"]
+    if name != FILE:
+        if catalogue.spec(name).file is None:
+            widgets.result(analyses.fetch_job(name), f"Fetching the weights of {name}")
+        return analyses.model(name, None, 0.0)
+    path = _inside_roots(st.session_state.get("weights") or "", "weights", WeightsError)
+    said = st.session_state.get("architecture", AS_READ)
+    return analyses.model(None if said == AS_READ else said, str(path), path.stat().st_mtime)
+
+
+def images(whole: bool = False) -> ImageSet:
+    """The image set chosen in the sidebar, cut to the chosen number or whole. Raises FeatureError if it cannot be
+    opened.
+    """
+    source, limit = st.session_state["images"], sys.maxsize if whole else st.session_state["limit"]
+    if source == datasets.SAMPLE:
+        return cache.images(source, limit, "")
+    path = _inside_roots(st.session_state.get("folder") or "", "images", DatasetError)
+    return cache.images(str(path), limit, cache.stamp(str(path)))
+
+
+def source() -> str:
+    """Where the images of the sidebar come from, as `datasets.open_images` knows it."""
+    chosen = st.session_state["images"]
+    return chosen if chosen == datasets.SAMPLE else st.session_state.get("folder") or ""
+
+
+def new_folder(text: str) -> Path:
+    """A folder that a visitor typed, which need not be there, inside the folders that the app may use."""
+    return _inside_roots(text, "folder", FeatureError, must_exist=False)
+
+
+def _inside_roots(text: str, what: str, error: type[FeatureError], must_exist: bool = True) -> Path:
+    """A path that a visitor typed, if it lies inside the folders that the app may read."""
+    if not text.strip():
+        raise error(f"No {what} chosen yet. Type a path in the sidebar, or upload.")
+    roots = [Path(root).expanduser().resolve() for root in os.environ.get(ROOTS, "").split(os.pathsep) if root]
+    roots = roots or [Path.home().resolve(), Path(__file__).resolve().parents[1]]
+    try:
+        path = Path(text.strip()).expanduser().resolve()
+        inside = any(path.is_relative_to(root) for root in (*roots, cache.uploads()))
+        there = inside and (path.exists() or not must_exist)
+    except (OSError, RuntimeError, ValueError) as problem:  # nobody's home, links in a circle, too long, a NUL
+        raise error(f"{text} cannot be followed: {problem}. Check the path.") from problem
+    if not inside:
+        allowed = ", ".join(map(str, roots))
+        raise error(
+            f"{text} lies outside the folders that this app may use ({allowed}). Set {ROOTS} to allow others "
+            "and start the app again."
+        )
+    if not there:
+        raise error(f"There is nothing at {text}. Check the path; it is on the machine that runs the app.")
+    return path
+
+
+def _keep_upload(label: str, kinds: list[str], key: str, multiple: bool) -> None:
+    """An upload that is written to disk and whose path becomes the text field `key`."""
+
+    def keep() -> None:
+        uploaded = st.session_state[f"{key}_upload"]
+        chosen = uploaded if isinstance(uploaded, list) else [uploaded] if uploaded else []
+        try:
+            if chosen:
+                st.session_state[key] = str(_write_uploads(chosen))
+        except FeatureError as error:
+            st.toast(widgets.escape(str(error)), icon=":material/error:")
+
+    st.file_uploader(label, type=kinds, key=f"{key}_upload", accept_multiple_files=multiple, on_change=keep)
+
+
+def _write_uploads(chosen: list[Any]) -> Path:
+    """One archive or weights file by itself, images in a folder of their own; the same files, the same path."""
+    contents = [file.getvalue() for file in chosen]
+    names = [re.sub(r"[^\w.-]+", "_", Path(file.name).name) for file in chosen]
+    images_only = all(Path(name).suffix.lower() in EXTENSIONS for name in names)
+    if len(chosen) > 1 and not images_only:
+        raise DatasetError("Upload one zip, or images; together they would be two sets. Take one of them away.")
+    parts = [part for name, content in zip(names, contents, strict=True) for part in (name.encode(), content)]
+    digest = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:16]
+    folder = cache.uploads() / digest
+    folder.mkdir(exist_ok=True)
+    for number, (name, content) in enumerate(zip(names, contents, strict=True)):
+        place = folder / (name if len(set(names)) == len(names) else f"{number}_{name}")
+        if not place.exists():  # the folder's name says what is in it, and somebody may be reading it
+            files.write_whole(place, content)
+    single = len(chosen) == 1 and Path(names[0]).suffix.lower() not in EXTENSIONS
+    return folder / names[0] if single else folder
