@@ -8,23 +8,20 @@ from features.residual.lesions import (
     SCALED,
     SWAPPED,
     WITHOUT,
-    Effect,
     Lesion,
-    Sweep,
     at_random,
     each,
-    effect,
     lesioned,
     lesions_of,
     neighbours,
     scaled,
     scalings,
     swapped,
-    sweep,
     without,
 )
 from features.residual.paths import PATH_IMAGES, Paths, need_paths, paths
 from features.residual.statistics import BRANCH, KEPT, OUTPUT, PARTS, SHORTCUT, SUM, BlockStatistics, Channels
+from features.residual.sweep import Effect, Sweep, effect, sweep
 from features.residual.tables import blocks, channels, classes, clear, write
 from features.residual.tally import Tally, measure, nearest_class_mean, statistics
 

@@ -13,8 +13,8 @@ from features.errors import FeatureError
 from features.residual.statistics import COSINE, KEPT, PARTS, RATIO, SPARSITY, BlockStatistics
 
 if TYPE_CHECKING:
-    from features.residual.lesions import Sweep
     from features.residual.paths import Paths
+    from features.residual.sweep import Sweep
 
 BLOCKS, CHANNELS, CLASSES = "blocks.parquet", "channels.parquet", "classes.parquet"
 LESIONS, PATHS, MANIFEST = "lesions.parquet", "paths.parquet", "manifest.json"
