@@ -1,0 +1,216 @@
+"""Measures what is lost with lesions, one at a time."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from features import labels
+from features.datasets import ImageSet, Rejected
+from features.decoding import Batch, through
+from features.engine import FastNetwork
+from features.errors import FeatureError
+from features.extract import finite, provenance
+from features.network import ResidualBlock, ResidualNetwork, device_of
+from features.progress import Task
+from features.residual.lesions import Lesion, changed_blocks
+from features.store import FeatureSet
+from features.zoo import Model
+
+INTACT = -1
+Plan = tuple[int, list[ResidualBlock]]  # a lesion's number, and the blocks that follow from the first that it touches
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """What L lesions do, one at a time, over N images.
+
+    accuracy: (L,) share of images classified rightly; true_probability: (L,) mean softmax of the true class; both NaN
+    where labels are missing or do not fit the network's classes.
+    agreement: (L,) share of images with the same predicted class as in the intact network.
+    cosine: (L,) mean cosine with its features before the classifier. All float64.
+    """
+
+    lesions: tuple[Lesion, ...]
+    accuracy: np.ndarray
+    true_probability: np.ndarray
+    agreement: np.ndarray
+    cosine: np.ndarray
+    intact_accuracy: float
+    intact_true_probability: float
+    n_images: int
+    rejected: tuple[Rejected, ...]
+    provenance: dict[str, Any]
+
+    def table(self) -> pd.DataFrame:
+        """One row per lesion: name, kind, blocks, factor, seed, n_images, and its four numbers, in shares of 1."""
+        return pd.DataFrame(
+            {
+                "lesion": [lesion.name for lesion in self.lesions],
+                "kind": [lesion.kind for lesion in self.lesions],
+                "blocks": [", ".join(lesion.touched) for lesion in self.lesions],
+                "n_blocks": [lesion.n_blocks for lesion in self.lesions],
+                "factor": [lesion.factors[0][1] if lesion.factors else np.nan for lesion in self.lesions],
+                "seed": pd.array([lesion.seed for lesion in self.lesions], dtype="Int64"),
+                "n_images": self.n_images,
+                "accuracy": self.accuracy,
+                "true_probability": self.true_probability,
+                "agreement": self.agreement,
+                "cosine": self.cosine,
+            }
+        )
+
+    @property
+    def judged(self) -> bool:
+        """Whether the images' labels told how accurate the network is."""
+        return not np.isnan(self.intact_accuracy)
+
+    def intact(self) -> dict[str, float]:
+        """What the network does without a lesion."""
+        return {"accuracy": self.intact_accuracy, "true_probability": self.intact_true_probability}
+
+    def of_kind(self, kind: str) -> "Sweep":
+        """The part of the sweep that has lesions of one kind."""
+        places = [place for place, lesion in enumerate(self.lesions) if lesion.kind == kind]
+        return replace(
+            self,
+            lesions=tuple(self.lesions[place] for place in places),
+            **{name: getattr(self, name)[places] for name in ("accuracy", "true_probability", "agreement", "cosine")},
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Effect:
+    """What one lesion does to N images; shares in [0, 1], as in Sweep. Accuracies are NaN where labels are missing."""
+
+    accuracy: float
+    intact_accuracy: float
+    agreement: float
+    cosine: float
+
+
+def effect(intact: FeatureSet, changed: FeatureSet, classes: np.ndarray | None) -> Effect:
+    """Compare what two networks made of the same images.
+
+    classes: the network's class of every image of the set that was read, or None.
+    """
+    if intact.ids != changed.ids or intact.predictions is None or changed.predictions is None:
+        raise FeatureError("Two readings of the same images by networks with a classifier are compared.")
+    *_, last = intact.stages
+    one, other = (np.asarray(found.stages[last], np.float64) for found in (intact, changed))  # (N, D)
+    sizes = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
+    cosines = np.divide((one * other).sum(1), sizes, out=np.zeros(len(one)), where=sizes > 0)
+    accuracies = [float("nan")] * 2
+    if classes is not None:
+        right = classes[intact.rows]
+        accuracies = [float((found.predictions == right).mean()) for found in (changed, intact)]
+    agreement = float((intact.predictions == changed.predictions).mean())
+    return Effect(accuracies[0], accuracies[1], agreement, float(cosines.mean()))
+
+
+def sweep(model: Model, images: ImageSet, lesions: Sequence[Lesion]) -> Task[Sweep]:
+    """Measure every lesion by itself, in fp32; what lies below a lesion is computed once for all.
+
+    Raises DatasetError if no image can be read, FeatureError if there is no lesion or no classifier, a lesion does not
+    fit the network, or the intact network puts out NaN.
+    """
+    model.need_classifier()
+    if not lesions:
+        raise FeatureError("There are no lesions to measure. Name at least one.")
+    network = FastNetwork(model.network, model.spec.preprocessing, torch.float32, device_of(model.network))
+    plans = _plans(network, lesions)
+    matched = labels.matched(model.spec, images)
+    sums = _Sums(len(lesions))
+
+    def work(batch: Batch) -> Iterator[float]:
+        features: dict[int, Tensor] = {}
+        for number, found in _runs(network, batch.pixels, plans):
+            features[number] = found
+            yield len(features) / (len(lesions) + 1)
+        intact = features.pop(INTACT)
+        targets = None if matched is None else torch.from_numpy(matched.classes[batch.rows]).to(device_of(network))
+        with torch.inference_mode():
+            sums.begin(finite(_logits(network, intact), model), intact, targets)
+            for number, found in features.items():
+                sums.add(number, _logits(network, found), found)
+
+    rows, rejected = yield from through(model, images, work)
+    made = provenance(model, images) | {"labels_matched": labels.how(matched)}
+    return sums.result(tuple(lesions), len(rows), rejected, made)
+
+
+def _plans(network: ResidualNetwork, lesions: Sequence[Lesion]) -> dict[int, list[Plan]]:
+    """Place of the first block that is touched -> the lesions that begin there."""
+    blocks = dict(network.blocks())
+    places = {name: place for place, name in enumerate(blocks)}
+    plans: dict[int, list[Plan]] = {}
+    for number, lesion in enumerate(lesions):
+        changed = changed_blocks(blocks, lesion)
+        first = min((places[name] for name in lesion.touched), default=len(blocks) - 1)
+        plans.setdefault(first, []).append((number, changed[first:]))
+    return plans
+
+
+def _runs(network: FastNetwork, pixels: Tensor, plans: dict[int, list[Plan]]) -> Iterator[tuple[int, Tensor]]:
+    """Every lesion's number with the features (N, D) that it leads to; INTACT last."""
+    x = _applied([network.stem], pixels.to(device_of(network), memory_format=torch.channels_last))
+    for place, (_, block) in enumerate(network.blocks()):
+        for number, rest in plans.get(place, ()):
+            yield number, _applied(rest, x).mean((2, 3))
+        x = _applied([block], x)
+    yield INTACT, x.mean((2, 3))
+
+
+@torch.inference_mode()
+def _applied(parts: Sequence[nn.Module], x: Tensor) -> Tensor:
+    # Not around the caller's loop: a generator would leave its mode with whoever it has handed something to.
+    for part in parts:
+        x = part(x)
+    return x
+
+
+def _logits(network: ResidualNetwork, features: Tensor) -> Tensor:
+    classifier = network.classifier
+    assert classifier is not None  # sweep needed it
+    return classifier(features)  # (N, K)
+
+
+class _Sums:
+    """Sums over images, in float64, for each of L lesions."""
+
+    def __init__(self, n_lesions: int) -> None:
+        self.right, self.probability, self.same, self.cosine = np.zeros((4, n_lesions))
+        self.intact = np.zeros(2)
+
+    def begin(self, logits: Tensor, features: Tensor, targets: Tensor | None) -> None:
+        """What the intact network makes of a batch."""
+        self.predicted, self.features, self.targets = logits.argmax(1), features, targets
+        self.intact += self._right(logits)
+
+    def _right(self, logits: Tensor) -> np.ndarray:
+        """How many are right, and their true classes' probabilities in all."""
+        if self.targets is None:
+            return np.full(2, np.nan)
+        probabilities = logits.double().softmax(1).gather(1, self.targets[:, None])
+        return np.array([int((logits.argmax(1) == self.targets).sum()), float(probabilities.sum())])
+
+    def add(self, place: int, logits: Tensor, features: Tensor) -> None:
+        right, probability = self._right(logits)
+        self.right[place] += right
+        self.probability[place] += probability
+        self.same[place] += int((logits.argmax(1) == self.predicted).sum())
+        cosines = torch.cosine_similarity(features.double(), self.features.double(), dim=1)
+        self.cosine[place] += float(cosines.sum())
+
+    def result(
+        self, lesions: tuple[Lesion, ...], n: int, rejected: tuple[Rejected, ...], made: dict[str, Any]
+    ) -> Sweep:
+        accuracy, probability = (float(value) / n for value in self.intact)
+        return Sweep(
+            lesions, self.right / n, self.probability / n, self.same / n, self.cosine / n, accuracy, probability, n,
+            rejected, made,
+        )  # fmt: skip
