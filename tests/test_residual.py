@@ -382,7 +382,7 @@ def test_a_class_has_the_variances_of_its_images_alone(tiny_model, tiny_images, 
     columns = [f"{part}_{kind}" for part in residual.PARTS for kind in ("variance", "squared_mean")]
     for column in ("branch_share", *columns):
         np.testing.assert_allclose(table[column], alone[column], rtol=1e-5, atol=1e-9, err_msg=column)
-    monkeypatch.setattr(residual.tally, "CLASS_VALUES", 0)  # as with a thousand classes of very wide networks
+    monkeypatch.setattr(residual.block_tally, "CLASS_VALUES", 0)  # as with a thousand classes of very wide networks
     few = residual.classes(finish(residual.statistics(tiny_model, tiny_images))).query("`class` == 'dog'")
     np.testing.assert_allclose(few["output_variance"], table["output_variance"])
     assert few["branch_share"].isna().all()

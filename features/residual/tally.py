@@ -13,28 +13,23 @@ from features.datasets import ImageSet, Rejected
 from features.decoding import Batch, batch_size, through
 from features.engine import FastNetwork
 from features.errors import FeatureError
-from features.extract import finite, provenance
-from features.network import ResidualBlock, device_of
+from features.extract import provenance
+from features.network import device_of
 from features.progress import Task
+from features.residual.block_tally import BlockTally
 from features.residual.images import ImageNumbers, digest, smallest
-from features.residual.moments import Comoments, Moments, Readings, by_place, linear_cka, pieces, readings
+from features.residual.moments import Comoments, by_place, linear_cka, readings
 from features.residual.statistics import (
-    BRANCH,
     COSINE,
     KEPT,
     OUTPUT,
     PARTS,
-    RATIO,
-    SHORTCUT,
     SPARSITY,
-    SUM,
     BlockStatistics,
-    Channels,
 )
 from features.zoo import Model
 
 SAMPLE = 1000  # images whose features are kept, for the nearest class mean
-CLASS_VALUES = 1 << 25  # class means of the parts before the ReLU are kept up to 256 MB of them
 
 
 def measure(model: Model, images: ImageSet) -> Task["Tally"]:
@@ -74,7 +69,7 @@ class Tally:
         self._classes = None if matched is None else matched.classes
         device, n_classes = device_of(model.network), len(self.class_names)
         n_blocks = sum(1 for _ in model.network.blocks())
-        self.blocks = {name: _BlockTally(block, n_classes, n_blocks, device) for name, block in model.network.blocks()}
+        self.blocks = {name: BlockTally(block, n_classes, n_blocks, device) for name, block in model.network.blocks()}
         self.stem: Comoments | None = None  # of the stem's output with itself
         self.numbers = ImageNumbers(len(self.class_names))
         self.right = np.zeros(len(self.blocks))  # images that the head classifies rightly, NaN where it does not fit
@@ -245,120 +240,3 @@ class _Sample:
         """Their labels (M,), and per block (M, C)."""
         labels, rows = zip(*self._kept.values(), strict=True)
         return np.array(labels), [np.stack(values) for values in zip(*rows, strict=True)]
-
-
-class _BlockTally:
-    """What one block did to the images so far."""
-
-    def __init__(self, block: ResidualBlock, n_classes: int, n_blocks: int, device: torch.device) -> None:
-        self.kind = block.shortcut_kind
-        last = block.branch[-1]
-        self.gamma = last.weight.detach().double().cpu().numpy() if isinstance(last, nn.BatchNorm2d) else None
-        self.n_classes, self.n_blocks, self.device = n_classes, n_blocks, device
-        self._empty = True
-
-    def _begin(self, width: int, width_before: int) -> None:
-        self.moments = {part: Moments(width, self.device) for part in PARTS}
-        self.features = Comoments(width, width, self.device)  # of the output's mean over places with itself
-        self.step = Comoments(width_before, width, self.device)  # of the input's with it
-        self.negative = torch.zeros(width, dtype=torch.float64, device=self.device)
-        self.positive = torch.zeros_like(self.negative)
-        self.lowest = torch.full_like(self.negative, torch.inf)
-        self.highest = torch.full_like(self.negative, -torch.inf)
-        few = self.n_classes * width <= CLASS_VALUES // (3 * self.n_blocks)
-        self.class_sums = {
-            part: torch.zeros(self.n_classes, width, dtype=torch.float64, device=self.device)
-            for part in (PARTS if few else (OUTPUT,))
-        }
-        self.class_squares = torch.zeros(len(PARTS), self.n_classes, dtype=torch.float64, device=self.device)
-        self._empty = False
-
-    def add(
-        self, block: ResidualBlock, x: Tensor, before: Readings, given: np.ndarray | None, model: Model
-    ) -> tuple[Tensor, Readings, dict[str, np.ndarray]]:
-        """Read a batch (N, C, H, W) of a block's input, whose readings are known.
-
-        Returns the block's output, its readings, and each image's numbers by name, (N,) float32.
-        """
-        shortcut, branch = block.parts(x)
-        total = shortcut + branch
-        output = torch.relu(total)
-        maps = {SHORTCUT: by_place(shortcut), BRANCH: by_place(branch), SUM: by_place(total), OUTPUT: by_place(output)}
-        found = {part: readings(values) for part, values in maps.items()}
-        # NaN stands for an absent shortcut in the result, so it must not come from elsewhere.
-        finite(found[SHORTCUT].norms + found[BRANCH].norms, model)
-        if self._empty:
-            self._begin(total.shape[1], x.shape[1])
-        for part, values in found.items():
-            self.moments[part].add(values)
-        pooled = found[OUTPUT].mean  # (N, C)
-        self.features.add(pooled, pooled)
-        self.step.add(before.mean, pooled)
-        if given is not None:
-            rows = torch.from_numpy(given).to(pooled.device)
-            for part, sums in self.class_sums.items():
-                sums.index_add_(0, rows, found[part].mean)
-            for squares, part in zip(self.class_squares, PARTS, strict=True):
-                squares.index_add_(0, rows, found[part].squares.mean(1) / found[part].places)
-        numbers = {part: values.norms for part, values in found.items()}
-        numbers[RATIO] = torch.where(numbers[SHORTCUT] > 0, numbers[BRANCH] / numbers[SHORTCUT], torch.nan)
-        numbers[COSINE] = _cosine(maps[SHORTCUT], maps[BRANCH], found[SHORTCUT], found[BRANCH])
-        numbers[KEPT] = torch.full_like(numbers[RATIO], torch.nan)
-        if x.shape == output.shape:
-            numbers[KEPT] = _cosine(by_place(x), maps[OUTPUT], before, found[OUTPUT])
-        numbers[SPARSITY] = self._count(maps[SUM], maps[OUTPUT])
-        return output, found[OUTPUT], {name: values.float().cpu().numpy() for name, values in numbers.items()}
-
-    def _count(self, total: Tensor, output: Tensor) -> Tensor:
-        """Signs and extremes of (N, P, C); returns each image's share of zeros in the output, (N,)."""
-        positive = []
-        for sums, outputs in pieces(total, output):
-            self.negative -= sums.clamp_max(0).sign_().sum((0, 1))
-            positive.append(outputs.sign().sum(1))  # (n, C)
-            self.lowest = torch.minimum(self.lowest, outputs.amin((0, 1)))
-            self.highest = torch.maximum(self.highest, outputs.amax((0, 1)))
-        counts = torch.cat(positive).double()  # (N, C)
-        self.positive += counts.sum(0)
-        return 1 - counts.sum(1) / output[0].numel()
-
-    def merge(self, other: "_BlockTally") -> None:
-        if self._empty:
-            self._begin(other.step.products.shape[1], other.step.products.shape[0])
-        for part in PARTS:
-            self.moments[part].merge(other.moments[part])
-        self.features.merge(other.features)
-        self.step.merge(other.step)
-        self.negative += other.negative.to(self.device)
-        self.positive += other.positive.to(self.device)
-        self.lowest = torch.minimum(self.lowest, other.lowest.to(self.device))
-        self.highest = torch.maximum(self.highest, other.highest.to(self.device))
-        for part, sums in self.class_sums.items():
-            sums += other.class_sums[part].to(self.device)
-        self.class_squares += other.class_squares.to(self.device)
-
-    def channels(self, class_counts: np.ndarray) -> Channels:
-        """class_counts: (K,) images of each class."""
-        n = self.moments[SUM].n
-        counts = np.where(class_counts > 0, class_counts, np.nan)  # (K,)
-        means = {part: sums.cpu().numpy() / counts[:, None] for part, sums in self.class_sums.items()}
-        squares = dict(zip(PARTS, self.class_squares.cpu().numpy() / counts, strict=True))
-        squared_means = {part: np.square(values).mean(1) for part, values in means.items()}
-        return Channels(
-            means={part: moments.mean.cpu().numpy() for part, moments in self.moments.items()},
-            variances={part: moments.variance.cpu().numpy() for part, moments in self.moments.items()},
-            negative=self.negative.cpu().numpy() / n,
-            sparsity=1 - self.positive.cpu().numpy() / n,
-            lowest=self.lowest.cpu().numpy(),
-            highest=self.highest.cpu().numpy(),
-            gamma=self.gamma,
-            class_means=means[OUTPUT] if self.n_classes else None,
-            class_squared_means=squared_means,
-            class_variances={part: squares[part] - values for part, values in squared_means.items()},
-        )
-
-
-def _cosine(x: Tensor, y: Tensor, of_x: Readings, of_y: Readings) -> Tensor:
-    """(N,) float64 in [-1, 1], of the angle between maps (N, P, C); NaN where either is zero."""
-    products = torch.cat([(one * other).sum(1) for one, other in pieces(x, y)]).double().sum(1)  # (N,)
-    sizes = of_x.norms * of_y.norms
-    return torch.where(sizes > 0, products / sizes, torch.nan).clamp(-1, 1)

@@ -2,21 +2,10 @@
 
 from features.saliency.attributions import ATTRIBUTIONS, INPUT
 from features.saliency.explain import explain
-from features.saliency.explainer import (
-    BLOCKS,
-    BRANCH,
-    BRANCHES,
-    KINDS,
-    OUTPUT,
-    SHORTCUT,
-    STAGES,
-    SUM,
-    Explainer,
-    SaliencyMaps,
-    Tap,
-)
+from features.saliency.explainer import Explainer
 from features.saliency.export import Drawing, blank, clear, exported, limit_of, manifest
 from features.saliency.ledger import LEDGER, Ledger, ledger
+from features.saliency.maps import BLOCKS, BRANCH, BRANCHES, KINDS, OUTPUT, SHORTCUT, STAGES, SUM, SaliencyMaps, Tap
 from features.saliency.methods import METHODS
 from features.saliency.targets import ClassTarget, StageTarget, Target, parse
 

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from features.errors import FeatureError
 from features.extract import finite
 from features.progress import Progress, Stopped, Task, threaded
-from features.saliency.explainer import Explainer, SaliencyMaps, Tap
+from features.saliency.explainer import Explainer
+from features.saliency.maps import SaliencyMaps, Tap
 from features.saliency.targets import Score, Target
 
 INPUT = Tap("input")

@@ -7,8 +7,9 @@ from torch import Tensor
 from features.errors import FeatureError
 from features.progress import Task
 from features.saliency.attributions import ATTRIBUTIONS, INPUT, attribute
-from features.saliency.explainer import Explainer, SaliencyMaps, Tap
+from features.saliency.explainer import Explainer
 from features.saliency.ledger import LEDGER, ledger
+from features.saliency.maps import SaliencyMaps, Tap
 from features.saliency.methods import METHODS, SCORECAM
 from features.saliency.scorecam import score_maps
 from features.saliency.targets import ClassTarget, Target

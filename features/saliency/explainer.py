@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,9 +12,10 @@ from features.engine import LOGITS, PRECISIONS, FastNetwork
 from features.engine.descent import ascended, descended, gate_
 from features.engine.fast import total
 from features.errors import FeatureError
-from features.extract import finite, softmax
+from features.extract import finite
 from features.network import ResidualBlock, device_of
-from features.saliency.methods import CAM, METHODS, Weights, combined
+from features.saliency.maps import BLOCKS, BRANCH, BRANCHES, KINDS, OUTPUT, SHORTCUT, STAGES, SUM, SaliencyMaps, Tap
+from features.saliency.methods import CAM, Weights, combined, need_weights
 from features.saliency.targets import (
     ClassTarget,
     CosineScore,
@@ -25,49 +26,6 @@ from features.saliency.targets import (
     logit_score,
 )
 from features.zoo import Model
-
-OUTPUT, SUM, BRANCH, SHORTCUT = "output", "sum", "branch", "shortcut"
-STAGES, BLOCKS, BRANCHES = "stages", "blocks", "branches"
-KINDS = (STAGES, BLOCKS, BRANCHES)
-
-
-class Tap(NamedTuple):
-    """A place in a network that has a map.
-
-    name: a stage ('layer3', the same as its last block), a block ('layer3.1') or 'input'.
-    part: 'output', or of a block 'branch', 'shortcut' or their 'sum' before the ReLU.
-    """
-
-    name: str
-    part: str = OUTPUT
-
-
-@dataclass(frozen=True, eq=False)
-class SaliencyMaps:
-    """Maps of N images at several taps.
-
-    maps: tap -> (N, H, W) float32 at the tap's own resolution, signed: positive speaks for the target.
-    targets: (N,) what is explained, in words. scores: (N,) float32, the explained numbers.
-    class_ids, against_ids: (N,) int64, the explained class and the one it is compared with, -1 for none.
-    logits: (N, K) float32, None if the network has no classifier or the explained number needs none.
-    method: a name of METHODS or of attributions.ATTRIBUTIONS.
-    biases: (N,) float32, what of each score belongs to no place, where maps sum to the rest (the ledger); else None.
-    """
-
-    maps: dict[Tap, np.ndarray]
-    targets: tuple[str, ...]
-    scores: np.ndarray
-    class_ids: np.ndarray
-    against_ids: np.ndarray
-    logits: np.ndarray | None
-    method: str
-    provenance: dict[str, Any]
-    biases: np.ndarray | None = None
-
-    @property
-    def probabilities(self) -> np.ndarray | None:
-        """(N, K) softmax of the logits."""
-        return None if self.logits is None else softmax(self.logits)
 
 
 class Parts(NamedTuple):
@@ -352,13 +310,3 @@ def _maps_of(parts: Parts, gradient: Tensor, weights: Weights) -> dict[str, Tens
     share = weights(parts.total, gradient)
     branch, shortcut = combined(share, parts.branch), combined(share, parts.shortcut)
     return {SUM: branch + shortcut, BRANCH: branch, SHORTCUT: shortcut}
-
-
-def need_weights(method: str) -> Weights:
-    """The formula of a method. Raises FeatureError if it is not known, or is more than a formula."""
-    if method not in METHODS:
-        raise FeatureError(f"There is no method {method!r}. Choose one of {', '.join(METHODS)}.")
-    weights = METHODS[method].weights
-    if weights is None:
-        raise FeatureError(f"{METHODS[method].title} takes long: run it as a task, saliency.explain.")
-    return weights

@@ -13,8 +13,8 @@ import numpy as np
 from features import rasters
 from features.errors import FeatureError
 from features.saliency.attributions import INPUT
-from features.saliency.explainer import BRANCH, OUTPUT, SHORTCUT, SUM, SaliencyMaps, Tap
 from features.saliency.ledger import LEDGER
+from features.saliency.maps import BRANCH, OUTPUT, SHORTCUT, SUM, SaliencyMaps, Tap
 from features.zoo import Model
 
 MANIFEST, INPUT_PICTURE = "manifest.json", "input.png"

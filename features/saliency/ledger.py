@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from features.saliency.explainer import BRANCH, SHORTCUT, Explainer, SaliencyMaps, Tap
+from features.saliency.explainer import Explainer
+from features.saliency.maps import BRANCH, SHORTCUT, SaliencyMaps, Tap
 from features.saliency.methods import combined
 from features.saliency.targets import ClassTarget
 

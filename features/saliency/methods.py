@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from features.errors import FeatureError
+
 Weights = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -142,3 +144,13 @@ METHODS = {
         ),
     )
 }
+
+
+def need_weights(method: str) -> Weights:
+    """The formula of a method. Raises FeatureError if it is not known, or is more than a formula."""
+    if method not in METHODS:
+        raise FeatureError(f"There is no method {method!r}. Choose one of {', '.join(METHODS)}.")
+    weights = METHODS[method].weights
+    if weights is None:
+        raise FeatureError(f"{METHODS[method].title} takes long: run it as a task, saliency.explain.")
+    return weights

@@ -8,7 +8,8 @@ from torch.nn import functional
 
 from features.errors import FeatureError
 from features.progress import Progress, Task
-from features.saliency.explainer import OUTPUT, Explainer, SaliencyMaps, Tap
+from features.saliency.explainer import Explainer
+from features.saliency.maps import OUTPUT, SaliencyMaps, Tap
 from features.saliency.methods import SCORECAM, combined
 from features.saliency.targets import Score, Target
 

@@ -1,0 +1,51 @@
+"""What a network's maps are of, and what they come in."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from features.extract import softmax
+
+OUTPUT, SUM, BRANCH, SHORTCUT = "output", "sum", "branch", "shortcut"
+STAGES, BLOCKS, BRANCHES = "stages", "blocks", "branches"
+KINDS = (STAGES, BLOCKS, BRANCHES)
+
+
+class Tap(NamedTuple):
+    """A place in a network that has a map.
+
+    name: a stage ('layer3', the same as its last block), a block ('layer3.1') or 'input'.
+    part: 'output', or of a block 'branch', 'shortcut' or their 'sum' before the ReLU.
+    """
+
+    name: str
+    part: str = OUTPUT
+
+
+@dataclass(frozen=True, eq=False)
+class SaliencyMaps:
+    """Maps of N images at several taps.
+
+    maps: tap -> (N, H, W) float32 at the tap's own resolution, signed: positive speaks for the target.
+    targets: (N,) what is explained, in words. scores: (N,) float32, the explained numbers.
+    class_ids, against_ids: (N,) int64, the explained class and the one it is compared with, -1 for none.
+    logits: (N, K) float32, None if the network has no classifier or the explained number needs none.
+    method: a name of METHODS or of attributions.ATTRIBUTIONS.
+    biases: (N,) float32, what of each score belongs to no place, where maps sum to the rest (the ledger); else None.
+    """
+
+    maps: dict[Tap, np.ndarray]
+    targets: tuple[str, ...]
+    scores: np.ndarray
+    class_ids: np.ndarray
+    against_ids: np.ndarray
+    logits: np.ndarray | None
+    method: str
+    provenance: dict[str, Any]
+    biases: np.ndarray | None = None
+
+    @property
+    def probabilities(self) -> np.ndarray | None:
+        """(N, K) softmax of the logits."""
+        return None if self.logits is None else softmax(self.logits)
