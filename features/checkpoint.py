@@ -257,16 +257,18 @@ def _problems(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> dict
             if found[name].shape != wanted[name].shape
         ],
         "unusable": [
-            f"{name} ({reason})" for name in shared if name not in counters and (reason := _fault(found[name]))
+            f"{name} ({reason})" for name in shared if name not in counters and (reason := _fault(name, found[name]))
         ],
     }
 
 
-def _fault(tensor: Tensor) -> str:
-    """Why a tensor cannot be a weight, or '' if it can."""
+def _fault(name: str, tensor: Tensor) -> str:
+    """Why a tensor cannot be what its name says, or '' if it can."""
     if tensor.is_meta or tensor.layout != torch.strided or not tensor.is_floating_point():
         return f"{str(tensor.dtype).removeprefix('torch.')}, not dense floating-point numbers"
-    return "" if tensor.to(torch.float32).isfinite().all() else "infinite or not a number"
+    if not tensor.to(torch.float32).isfinite().all():
+        return "infinite or not a number"
+    return "a variance below zero" if name.endswith(".running_var") and (tensor < 0).any() else ""
 
 
 def _filled(empty: Tensor, values: Tensor | None) -> Tensor:

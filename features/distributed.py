@@ -4,7 +4,6 @@ An extra (requirements-ray.txt). The parts are the same as on one machine, so a 
 on the other, and a worker that dies takes nothing with it but the part that it had begun, which another reads again.
 """
 
-import copy
 import socket
 import time
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ from features.datasets import ImageSet
 from features.decoding import batch_size
 from features.engine import Reading
 from features.errors import DatasetError, FeatureError
+from features.network import own_copy
 from features.progress import Progress, Task, finish
 from features.store import Manifest, Writer
 from features.zoo import Model
@@ -56,7 +56,7 @@ def choose(
     with _connected(cluster) as ray:
         gpus = 1 if device != "cpu" and ray.cluster_resources().get("GPU", 0) >= 1 else 0
         chosen = ray.remote(num_gpus=gpus, max_retries=0)(engines.choose)
-        return ray.get(chosen.remote(copy.deepcopy(network).cpu(), *choices))
+        return ray.get(chosen.remote(own_copy(network, "cpu"), *choices))
 
 
 def to_folder(
@@ -82,15 +82,15 @@ def to_folder(
             return writer.finished
         before = done = len(images) - sum(len(planned.parts[number]) for number in missing)
         began, made_with = time.monotonic(), {"device": reading.device}
-        yield Progress(done, len(images), "image", "starting Ray")
-        shared = replace(model, network=copy.deepcopy(model.network).cpu())  # workers may have no GPU
+        yield Progress(done, len(images), "image", "starting Ray", before)
+        shared = replace(model, network=own_copy(model.network, "cpu"))  # workers may have no GPU
         work = _Work(shared, source, data_root, images.digest, reading, planned, folder)
         for row in _run(missing, work, cluster) if missing else ():
             if row["error"]:
                 raise FeatureError(row["error"])
             done += len(planned.parts[row["part"]])
             made_with = {"runs_on": row["runs_on"], "device": row["device"]}
-            yield Progress(done, len(images), "image")
+            yield Progress(done, len(images), "image", before=before)
         rate = (done - before) / max(time.monotonic() - began, 1e-9) if missing else None
         manifest = writer.finish(rate, made_with | {"cluster": "ray"})
     extract.need_rows(manifest, folder)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def features(model: Model, images: ImageSet) -> Task[FeatureSet]:
     need_images(images)
     reading = engine.choose(model.network, device=str(device_of(model.network)), precision="fp32", engine=engine.TORCH)
     runner = engine.TorchEngine(model.network, model.spec.preprocessing, reading)
-    found = yield from _read(model, images, runner, reading, batch_size(model.spec.preprocessing))
+    found = yield from _read(model, images, runner, reading, batch_size(model.spec.preprocessing, reading.device))
     need_some(found, images, found.rejected)
     return found
 
@@ -54,8 +55,16 @@ def to_folder(
     need_images(images)
     planned = plan(model, images, reading, size or batch_size(model.spec.preprocessing, reading.device), format)
     if format == store.PARQUET:
-        return (yield from _to_parts(model, images, reading, folder, planned))
-    store.need_local(format, folder)
+        manifest = yield from _to_parts(model, images, reading, folder, planned)
+    else:
+        manifest = yield from _through_parts(model, images, reading, folder, planned)
+    need_rows(manifest, folder)
+    return manifest
+
+
+def _through_parts(model: Model, images: ImageSet, reading: Reading, folder: Path, planned: Manifest) -> Task[Manifest]:
+    """Another format than Parquet."""
+    store.need_local(planned.format, folder)
     with Claim(folder, planned) as claim:
         if claim.finished:
             shutil.rmtree(folder / store.PARTS, ignore_errors=True)  # left by a run that was killed at its very end
@@ -73,18 +82,15 @@ def _to_parts(model: Model, images: ImageSet, reading: Reading, folder: Path, pl
     with closing(Writer(folder, planned)) as writer:
         parts, missing = planned.parts, writer.missing
         if writer.finished:
-            need_rows(writer.finished, folder)
             return writer.finished
         read_part = PartReader(model, images, reading, planned)
         before = done = len(images) - sum(len(parts[number]) for number in missing)
         began = time.monotonic()
         for number in missing:
-            writer.write(number, (yield from _shifted(read_part(number), done, len(images))))
+            writer.write(number, (yield from _shifted(read_part(number), done, len(images), before)))
             done += len(parts[number])
         rate = (done - before) / max(time.monotonic() - began, 1e-9) if missing else None
-        manifest = writer.finish(rate, read_part.made_with)
-    need_rows(manifest, folder)
-    return manifest
+        return writer.finish(rate, read_part.made_with)
 
 
 def need_rows(manifest: Manifest, folder: Path) -> None:
@@ -122,6 +128,7 @@ def plan(model: Model, images: ImageSet, reading: Reading, size: int, format: st
             "precision": reading.precision,
             "device": torch.device(reading.device).type,
             "engine": reading.engine,
+            "versions": _versions(reading),
             "batch_size": size,  # convolutions of another batch differ in the last digits
         },
         shapes=shapes,
@@ -133,6 +140,12 @@ def plan(model: Model, images: ImageSet, reading: Reading, size: int, format: st
         part_images=store.part_images(shapes, dtype),
         format=format,
     )
+
+
+def _versions(reading: Reading) -> dict[str, str]:
+    """Of the libraries that values depend on in their last digits, beside PyTorch's, which the model tells."""
+    names = ["pillow", *([engine.OPENVINO] if reading.engine == engine.OPENVINO else [])]
+    return {name: metadata.version(name) for name in names}
 
 
 def shapes_of(model: Model, reading: Reading) -> dict[str, tuple[int, ...]]:
@@ -194,14 +207,14 @@ def _read(model: Model, images: ImageSet, runner: Engine, reading: Reading, size
     )
 
 
-def _shifted(task: Task[Result], done: int, total: int) -> Task[Result]:
-    """A task that is a part of a longer one, `done` units of which are finished."""
+def _shifted(task: Task[Result], done: int, total: int, before: int) -> Task[Result]:
+    """A task that is a part of a longer one, `done` units of which are finished, `before` of them by an earlier run."""
     while True:
         try:
             progress = next(task)
         except StopIteration as end:
             return end.value
-        yield replace(progress, done=done + progress.done, total=total)
+        yield replace(progress, done=done + progress.done, total=total, before=before)
 
 
 def provenance(model: Model, images: ImageSet) -> dict[str, Any]:

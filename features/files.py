@@ -35,6 +35,11 @@ def is_local(path: Path) -> bool:
     return "://" not in str(path)
 
 
+def entries(folder: Path) -> list[Path]:
+    """What a folder holds. An object store has names instead of folders, so there an empty one does not exist."""
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
 @contextmanager
 def readable(path: Path) -> Iterator[Any]:
     """What libraries can read from that know local paths and open files."""

@@ -30,10 +30,7 @@ def decode(data: bytes, name: str) -> Image.Image:
     """
     if not data:
         raise ImageError(f"{name} is empty (0 bytes). Export or copy the image again.")
-    if len(data) > MAX_BYTES:
-        raise ImageError(
-            f"{name} has {len(data) / 2**20:.0f} MiB, but at most {MAX_BYTES // 2**20} MiB are read. Make it smaller."
-        )
+    need_size(len(data), name)
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
         _check_size(image, name)
@@ -52,6 +49,14 @@ def decode(data: bytes, name: str) -> Image.Image:
         ) from None
     except Exception as error:  # Pillow's decoders raise many kinds for damaged files
         raise ImageError(f"{name} is damaged: {error}. Export or copy the image again.") from error
+
+
+def need_size(n_bytes: int, name: str) -> None:
+    """Raises ImageError if a file is too large to be read."""
+    if n_bytes > MAX_BYTES:
+        raise ImageError(
+            f"{name} has {n_bytes / 2**20:.0f} MiB, but at most {MAX_BYTES // 2**20} MiB are read. Make it smaller."
+        )
 
 
 def _check_size(image: Image.Image, name: str) -> None:

@@ -11,12 +11,13 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Progress:
-    """done of total units are finished; note names the present step."""
+    """done of total units are finished, `before` of them by an earlier run; note names the present step."""
 
     done: int
     total: int
     unit: str
     note: str = ""
+    before: int = 0
 
 
 Task = Generator[Progress, None, Result]

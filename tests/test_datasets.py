@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from features import datasets, images
-from features.datasets import ImageSet, open_images
+from features.datasets import ImageSet, open_images, tables
 from features.errors import DatasetError, ImageError
 
 
@@ -258,12 +258,27 @@ def test_a_damaged_member_is_an_image_error_and_the_others_are_read(damage, tmp_
     assert found.open(1).getpixel((0, 0)) == colour(1)
 
 
+def test_a_pipe_that_is_called_an_image_is_refused_instead_of_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    found = open_images(str(tmp_path))
+    with pytest.raises(ImageError, match="not a file"):
+        found.open(0)
+
+
+def test_a_file_that_is_too_large_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    (tmp_path / "a.png").write_bytes(bytes(1000))
+    monkeypatch.setattr(images, "MAX_BYTES", 999)
+    monkeypatch.setattr(Path, "read_bytes", lambda path: 1 / 0)
+    with pytest.raises(ImageError, match=r"a\.png has .* at most"):
+        open_images(str(tmp_path)).open(0)
+
+
 def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.png", bytes(3_000_000))
     assert (tmp_path / "bomb.zip").stat().st_size < 10_000
     monkeypatch.setattr(images, "MAX_BYTES", 2_000_000)
-    with pytest.raises(ImageError, match=r"a\.png unpacks to 3,000,000 bytes"):
+    with pytest.raises(ImageError, match=r"a\.png has 3 MiB"):
         open_images(str(tmp_path / "bomb.zip")).open(0)
 
 
@@ -580,6 +595,37 @@ def test_images_in_a_column_of_bytes_are_read_in_any_order(tmp_path):
     assert found.ids[:2] == ("set.parquet/0", "set.parquet/1")
     assert found.uri(4) == f"parquet://4::{tmp_path}/set.parquet"
     assert found.labels is None
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_large_row_groups_are_read_in_pieces_in_any_order(nested, tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "LARGE_GROUP", 0)
+    monkeypatch.setattr(tables, "PIECE_ROWS", 2)
+    monkeypatch.setattr(tables, "PIECES_KEPT", 2)
+    pictures = [{"bytes": png(number)} if nested else png(number) for number in range(11)]
+    found = open_images(parquet(tmp_path / "set.parquet", {"image": pictures}, group=7))
+    for order in ([*range(11)], [*range(10, -1, -1)], [7, 0, 3, 10, 2, 6, 9, 1, 5]):
+        assert colours_of(found, order) == [colour(number) for number in order]
+    with ThreadPoolExecutor(8) as pool:
+        opened = list(pool.map(lambda number: found.open(number).getpixel((0, 0)), range(11)))
+    assert opened == [colour(number) for number in range(11)]
+
+
+def test_a_damaged_row_group_is_an_image_error_for_what_lies_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "LARGE_GROUP", 0)
+    monkeypatch.setattr(tables, "PIECE_ROWS", 1)
+    path = tmp_path / "set.parquet"
+    table = pa.table({"image": [png(number) for number in range(4)]})
+    pq.write_table(table, path, data_page_size=1, use_dictionary=False, write_batch_size=1, compression="gzip")
+    found, data = open_images(str(path)), bytearray(path.read_bytes())
+    middle = data.index(b"\x1f\x8b", len(data) // 2)  # where a later page is packed
+    data[middle : middle + 20] = bytes(20)
+    path.write_bytes(data)
+    assert found.open(0).getpixel((0, 0)) == colour(0)
+    for _ in range(2):
+        with pytest.raises(ImageError, match="cannot be read"):
+            found.open(3)
+    assert found.open(0).getpixel((0, 0)) == colour(0)
 
 
 def test_sets_as_hugging_face_writes_them_have_their_names_and_classes(tmp_path):

@@ -143,7 +143,7 @@ def test_float32_text_comes_back_exactly(tmp_path):
     shape = manifest.Manifest({}, {"layer1": (4,)}, "float32", (), (), False, len(values), 100, n_rows=len(values))
 
     class Drawn(store.sets.Stages):
-        def read(self, stage, start, stop):
+        def _read(self, stage, start, stop):
             return values[start:stop]
 
     none = replace(EMPTY, stages=Drawn(tmp_path, shape), rows=np.arange(len(values)), ids=("x",) * len(values))

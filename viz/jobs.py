@@ -91,9 +91,8 @@ class Job:
         """Units per second up to the last report; None while there is none."""
         if self.began is None or self._reported is None or self.progress is None:
             return None
-        if self.progress.done <= self._done_before:
-            return None
-        return (self.progress.done - self._done_before) / max(self._reported - self.began, 1e-9)
+        done = self.progress.done - max(self._done_before, self.progress.before)
+        return done / max(self._reported - self.began, 1e-9) if done > 0 else None
 
     @property
     def seconds_left(self) -> float | None:

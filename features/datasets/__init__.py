@@ -2,7 +2,6 @@
 ImageSet.
 """
 
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,7 +37,7 @@ def open_images(source: str, data_root: str | None = None, download: bool = Fals
     source: 'sample' (the bundled Fashion-MNIST test images), a folder (flat, or one folder per class), a .zip
         of the same, a Parquet file or folder of them with a column of image bytes, a .txt file with a path a line,
         or 'torchvision:NAME' / 'torchvision:NAME:SPLIT' (CIFAR10:test, FashionMNIST:train, ...).
-        Folders, Parquet and .txt files may also be addresses that fsspec knows, such as 's3://bucket/folder'.
+        All but torchvision's may also be addresses that fsspec knows, such as 's3://bucket/folder'.
     data_root: where the torchvision set lies. download: let torchvision fetch it if it is not there.
     Raises DatasetError if there is nothing to open.
     """
@@ -50,7 +49,7 @@ def open_images(source: str, data_root: str | None = None, download: bool = Fals
     if path.is_dir():
         found = paths.image_files(path.resolve())
         return paths.open_folder(path, found) if found or not tables.table_files(path) else tables.open_tables(path)
-    if files.is_local(path) and path.is_file() and zipfile.is_zipfile(path):
+    if path.is_file() and paths.is_zip(path):
         return paths.open_zip(path)
     if path.is_file() and path.suffix == tables.SUFFIX:
         return tables.open_tables(path)
@@ -102,7 +101,7 @@ def open_uri(uri: str) -> Image.Image:
     if uri.startswith(TORCHVISION):
         raise ImageError(f"{uri} has no file of its own. Open the set itself.")
     if kind == "zip":
-        return paths.open_member(Path(file), inner)
+        return paths.open_member(files.place(file), inner)
     if kind == "parquet":
         return tables.open_row(files.place(file), int(inner))
     return paths.open_file(files.place(uri), uri)

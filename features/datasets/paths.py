@@ -1,6 +1,7 @@
 """Images in files: in a folder, in a zip, or named in a text file."""
 
 import os
+import stat
 import threading
 import zipfile
 from collections import Counter
@@ -59,9 +60,13 @@ def _of_files(name: str, where: str, places: list[Path], ids: list[str]) -> Imag
 
 def open_file(file: Path, name: str) -> Image.Image:
     try:
+        status = file.stat()
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
+            raise ImageError(f"{name} is not a file that can be read as an image. Take it out.")
+        images.need_size(status.st_size, name)  # before it is held in memory
         data = file.read_bytes()
     except OSError as error:
-        raise ImageError(f"{name} cannot be read: {error.strerror}. Is it still there?") from error
+        raise ImageError(f"{name} cannot be read: {error.strerror or error}. Is it still there?") from error
     return images.decode(data, name)
 
 
@@ -95,6 +100,11 @@ def _looks_like_image(name: str) -> bool:
     return not hidden and name.lower().endswith(images.EXTENSIONS)
 
 
+def is_zip(path: Path) -> bool:
+    with files.readable(path) as source:
+        return zipfile.is_zipfile(source)
+
+
 def open_zip(path: Path) -> ImageSet:
     # One handle for each set, guarded: ZipFile objects are not safe to read from several threads or processes.
     lock = threading.Lock()
@@ -117,16 +127,20 @@ def open_zip(path: Path) -> ImageSet:
 
 def _image_entries(path: Path) -> list[zipfile.ZipInfo]:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with _zip(path) as archive:
             entries = {entry.filename: entry for entry in archive.infolist()}  # of two of one name the later counts
     except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
         raise DatasetError(f"{path} cannot be opened as a zip: {error}. Make or copy it again.") from error
     return [entries[name] for name in sorted(entries) if _looks_like_image(name)]
 
 
+def _zip(path: Path) -> zipfile.ZipFile:
+    return zipfile.ZipFile(path if files.is_local(path) else path.open("rb"))
+
+
 def _opened_zip(path: Path, name: str) -> zipfile.ZipFile:
     try:
-        return zipfile.ZipFile(path)
+        return _zip(path)
     except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
         raise ImageError(
             f"{name} cannot be unpacked, since {path} cannot be opened: {error}. Make or copy the zip again."
@@ -134,8 +148,7 @@ def _opened_zip(path: Path, name: str) -> zipfile.ZipFile:
 
 
 def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
-    if entry.file_size > images.MAX_BYTES:
-        raise ImageError(f"{entry.filename} unpacks to {entry.file_size:,} bytes. Make it smaller.")
+    images.need_size(entry.file_size, entry.filename)
     try:
         with archive.open(entry) as member:  # what it says of its size may be a lie
             return member.read(images.MAX_BYTES + 1)

@@ -3,8 +3,9 @@
 import json
 import os
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +24,8 @@ ID_COLUMNS = ("id", "image_id", "file_name", "filename", "path")
 LABEL_COLUMNS = ("label", "labels", "class")
 MANY_CLASSES = 100_000
 GROUPS_KEPT = 2  # row groups held in memory at a time
+LARGE_GROUP = 128 << 20  # bytes
+PIECE_ROWS, PIECES_KEPT = 32, 8  # of large row groups
 
 
 def table_files(path: Path) -> list[Path]:
@@ -104,14 +107,14 @@ class _Column:
         if not self.starts[-1]:
             raise DatasetError(f"{where} has no rows. Is it the right place?")
         self.nested = pa.types.is_struct(self.schema.field(self.name).type)
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[int, int], pa.ChunkedArray] = OrderedDict()
+        self._groups = _Groups(f"{self.name}.bytes" if self.nested else self.name)
 
     def read(self, index: int, name: str) -> bytes:
         """The bytes of one image. Raises ImageError if there are none."""
         group = self._group_of(index)
+        file, number, _ = self.groups[group]
         try:
-            value = self._group(group)[index - int(self.starts[group])].as_py()
+            value = self._groups.value(file, number, index - int(self.starts[group])).as_py()
         except (OSError, pa.ArrowException) as error:
             raise ImageError(f"{name} cannot be read: {error}. Is its file still there?") from error
         data = value.get("bytes") if isinstance(value, dict) else value
@@ -121,19 +124,6 @@ class _Column:
 
     def _group_of(self, index: int) -> int:
         return int(np.searchsorted(self.starts, index, side="right")) - 1
-
-    def _group(self, group: int) -> pa.ChunkedArray:
-        file, number, _ = self.groups[group]
-        key = (os.getpid(), group)
-        with self._lock:
-            if key not in self._kept:
-                wanted = f"{self.name}.bytes" if self.nested else self.name
-                with readable(file) as source, pq.ParquetFile(source) as opened:
-                    self._kept[key] = opened.read_row_group(number, columns=[wanted])[self.name]
-                while len(self._kept) > GROUPS_KEPT:
-                    self._kept.popitem(last=False)
-            self._kept.move_to_end(key)
-            return self._kept[key]
 
     def uri(self, index: int) -> str:
         group = self._group_of(index)
@@ -182,6 +172,88 @@ class _Column:
             with readable(file) as source:
                 values += pq.read_table(source, columns=[name]).column(0).to_pylist()
         return values
+
+
+class _Groups:
+    """Row groups of one column, of which as much is held as is small: whole groups, or of a large one a few pieces.
+
+    A large group, such as pandas makes of a whole table, is read from its beginning on: a row that lies before what is
+    held starts it again.
+    """
+
+    def __init__(self, column: str) -> None:
+        self._column = column
+        self._lock = threading.Lock()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._process = os.getpid()
+        self._whole: OrderedDict[tuple[Path, int], pa.ChunkedArray] = OrderedDict()
+        self._pieces: deque[tuple[tuple[Path, int], int, pa.Array]] = deque(maxlen=PIECES_KEPT)  # with their first row
+        self._reading: _Reading | None = None
+
+    def value(self, file: Path, number: int, row: int) -> pa.Scalar:
+        """One row of a file's row group."""
+        with self._lock:
+            if self._process != os.getpid():  # open files cannot be shared with the process that this came from
+                self._begin()
+            group = file, number
+            if group not in self._whole and not self._is_large(group):
+                with readable(file) as source, pq.ParquetFile(source) as opened:
+                    self._whole[group] = opened.read_row_group(number, columns=[self._column]).column(0)
+                while len(self._whole) > GROUPS_KEPT:
+                    self._whole.popitem(last=False)
+            if group in self._whole:
+                self._whole.move_to_end(group)
+                return self._whole[group][row]
+            return self._piece(group, row)
+
+    def _is_large(self, group: tuple[Path, int]) -> bool:
+        if self._reading is not None and self._reading.group == group:
+            return True
+        file, number = group
+        with readable(file) as source, pq.ParquetFile(source) as opened:
+            return opened.metadata.row_group(number).total_byte_size > LARGE_GROUP
+
+    def _piece(self, group: tuple[Path, int], row: int) -> pa.Scalar:
+        while True:
+            for held, first, values in self._pieces:
+                if held == group and first <= row < first + len(values):
+                    return values[row - first]
+            if self._reading is None or self._reading.group != group or self._reading.row > row:
+                if self._reading is not None:
+                    self._reading.close()
+                self._reading = _Reading(group, self._column)
+            first, values = self._reading.row, self._reading.next()
+            self._pieces.append((group, first, values))
+
+
+class _Reading:
+    """A row group that is being read, piece by piece. row: the first of the next piece."""
+
+    def __init__(self, group: tuple[Path, int], column: str) -> None:
+        self.group, self.row = group, 0
+        self._damage: Exception | None = None
+        self._open = ExitStack()
+        source = self._open.enter_context(readable(group[0]))
+        # Without a buffer a whole group is fetched at once.
+        opened = self._open.enter_context(pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 20))
+        self._batches = opened.iter_batches(PIECE_ROWS, row_groups=[group[1]], columns=[column], use_threads=False)
+
+    def next(self) -> pa.Array:
+        """The next piece. Where a group is damaged it cannot be read on, and raises the same error again."""
+        if self._damage is not None:
+            raise self._damage
+        try:
+            values = next(self._batches).column(0)
+        except (OSError, pa.ArrowException) as error:
+            self._damage = error
+            raise
+        self.row += len(values)
+        return values
+
+    def close(self) -> None:
+        self._open.close()
 
 
 def _is_name(kind: pa.DataType) -> bool:

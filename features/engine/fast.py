@@ -1,6 +1,5 @@
 """A network's function in the form that PyTorch runs fastest."""
 
-import copy
 from collections.abc import Iterator
 from typing import cast
 
@@ -11,7 +10,7 @@ from features.engine.convolution import Convolution
 from features.engine.layers import folded, pixel_stem, prepared
 from features.engine.reading import LOGITS, POOLED, pooled
 from features.images import Preprocessing
-from features.network import ResidualBlock, ResidualNetwork
+from features.network import ResidualBlock, ResidualNetwork, own_copy
 
 CACHED_VALUES = 1 << 18  # 1 MiB in float32
 
@@ -28,7 +27,7 @@ class FastNetwork(ResidualNetwork):
     ) -> None:
         # Tensors made in inference mode cannot enter a graph later; a copy on the CPU is prepared there whatever comes.
         with torch.inference_mode(False), torch.no_grad():
-            own = copy.deepcopy(network).cpu().eval()
+            own = own_copy(network, "cpu")
             blocks: dict[str, list[ResidualBlock]] = {}
             for name, block in own.blocks():
                 blocks.setdefault(name.split(".")[0], []).append(_FastBlock(block, dtype))

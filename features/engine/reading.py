@@ -69,8 +69,11 @@ def choose(
         place = None
     if place is None or place.type not in ("cpu", "cuda"):
         raise FeatureError(f"The device is {device!r}. Wanted 'auto', 'cpu' or 'cuda'.")
-    if place.type == "cuda" and not torch.cuda.is_available():
-        raise FeatureError("There is no CUDA device on this machine. Leave the device at 'auto', or choose 'cpu'.")
+    if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
+        raise FeatureError(
+            f"The device is {device!r}, and this machine has {torch.cuda.device_count()} for CUDA. Leave the device at "
+            "'auto', or choose 'cpu'."
+        )
     if precision == "auto":
         precision = "bf16" if has_fast_bf16(place) else "fp32"
     if precision not in PRECISIONS:

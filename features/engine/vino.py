@@ -3,7 +3,6 @@
 An extra (requirements-openvino.txt): imported only when it is asked for.
 """
 
-import copy
 import hashlib
 import os
 import shutil
@@ -18,8 +17,9 @@ from torch import Tensor, nn
 
 from features.engine.layers import folded, pixel_stem, rounded
 from features.engine.reading import GEM_FLOOR, GEM_POWER, LOGITS, POOLED, PRECISIONS, Reading, pooled
+from features.errors import FeatureError
 from features.images import Preprocessing
-from features.network import ResidualNetwork
+from features.network import ResidualNetwork, own_copy
 
 HINTS = {"fp32": "f32", "bf16": "bf16"}
 REVISION = 3  # of what is written to the cache
@@ -35,6 +35,11 @@ class OpenVinoEngine:
         self.name = f"openvino {openvino.__version__}"
         self.reading = reading
         outputs = _Outputs(network, preprocessing, reading)
+        if not all(values.isfinite().all() for values in outputs.state_dict().values()):
+            # OpenVINO's ReLU makes 0 of NaN, so that nothing would be seen of it in what comes out.
+            raise FeatureError(
+                "The weights make NaN or infinite values, so they are broken. Load them again, or choose other ones."
+            )
         self.outputs = outputs.names
         settings = {"INFERENCE_PRECISION_HINT": HINTS[reading.precision], "PERFORMANCE_HINT": "LATENCY"}
         read = f"{reading.pool} {GEM_POWER} {GEM_FLOOR} {reading.precision} {outputs.names}"
@@ -63,7 +68,7 @@ class _Outputs(nn.Module):
 
     def __init__(self, network: ResidualNetwork, preprocessing: Preprocessing, reading: Reading) -> None:
         super().__init__()
-        self.network = copy.deepcopy(network).cpu().eval()  # the one that is shared may lie on a GPU
+        self.network = own_copy(network, "cpu")
         side = preprocessing.crop
         self.example = torch.zeros(2, preprocessing.channels, side, side, dtype=torch.uint8)
         dtype = PRECISIONS[reading.precision]

@@ -1,6 +1,5 @@
 """The randomisation check: maps that stay the same when the weights are drawn anew do not show what was learnt."""
 
-import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -9,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from features.faithfulness.measures import rank_correlation
+from features.network import own_copy
 from features.progress import Progress, Result, Task
 from features.saliency import ClassTarget, Explainer, SaliencyMaps, Tap, Target, explain
 
@@ -79,7 +79,7 @@ def drawn_anew(explainer: Explainer, seed: int) -> Iterator[tuple[str, Explainer
     Every parameter becomes a draw from the normal distribution with its mean and standard deviation.
     """
     model = explainer.model
-    network = copy.deepcopy(model.network)
+    network = own_copy(model.network)
     generator = torch.Generator().manual_seed(seed)
     stages: list[tuple[str, nn.Module]] = [(name, network.stages[name]) for name in reversed(network.stage_names)]
     for name, part in (("head", network.head), *stages, ("stem", network.stem)):
@@ -88,5 +88,5 @@ def drawn_anew(explainer: Explainer, seed: int) -> Iterator[tuple[str, Explainer
                 spread = parameter.std(unbiased=False).item()
                 drawn = torch.randn(parameter.shape, generator=generator) * spread + parameter.mean().item()
                 parameter.copy_(drawn)
-        changed = replace(model, network=copy.deepcopy(network), variant=f"drawn anew down to {name}")
+        changed = replace(model, network=own_copy(network), variant=f"drawn anew down to {name}")
         yield name, Explainer(changed, explainer.precision)

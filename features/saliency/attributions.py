@@ -1,6 +1,5 @@
 """Captum's methods on the canonical network, in the same result as the maps."""
 
-import copy
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from features.errors import FeatureError
 from features.extract import finite
+from features.network import own_copy
 from features.progress import Progress, Stopped, Task, threaded
 from features.saliency.explainer import Explainer
 from features.saliency.maps import SaliencyMaps, Tap
@@ -119,7 +119,7 @@ class _Scored(nn.Module):
 
     def __init__(self, explainer: Explainer, stage: str) -> None:
         super().__init__()
-        network = copy.deepcopy(explainer.model.network).requires_grad_(False)
+        network = own_copy(explainer.model.network)
         self.stem = network.stem
         names = explainer.network.stage_names
         self.stages = nn.Sequential(*(network.stages[name] for name in names[: names.index(stage) + 1]))

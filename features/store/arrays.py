@@ -90,14 +90,14 @@ def write_safetensors(found: FeatureSet, manifest: Manifest, folder: Path) -> It
 class NpyStages(Stages):
     """Memory-mapped: only what is looked at is read."""
 
-    def read(self, stage: str, start: int, stop: int) -> np.ndarray:
+    def _read(self, stage: str, start: int, stop: int) -> np.ndarray:
         return np.load(self.folder / f"{stage}.npy", mmap_mode="r")[start:stop]
 
 
 class NpzStages(Stages):
     """Memory-mapped inside the archive, whose members are not compressed."""
 
-    def read(self, stage: str, start: int, stop: int) -> np.ndarray:
+    def _read(self, stage: str, start: int, stop: int) -> np.ndarray:
         path = self.folder / ARCHIVE
         with zipfile.ZipFile(path) as archive, archive.open(f"{stage}.npy") as member:
             npy.read_magic(member)
@@ -113,6 +113,6 @@ class NpzStages(Stages):
 class SafetensorsStages(Stages):
     """Read by the library, slice by slice."""
 
-    def read(self, stage: str, start: int, stop: int) -> np.ndarray:
+    def _read(self, stage: str, start: int, stop: int) -> np.ndarray:
         with safe_open(self.folder / TENSORS, framework="numpy") as file:
             return file.get_slice(stage)[start:stop]

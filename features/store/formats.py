@@ -99,10 +99,11 @@ def _write(source: Path, found: FeatureSet, old: Manifest, claim: Claim, picture
     if claim.finished:
         return claim.finished
     manifest, folder = claim.manifest, claim.folder
-    if not len(found):
-        raise StoreError(f"{source} holds no rows, so there is nothing to convert.")
     rows = np.arange(len(found))
-    if manifest.format == TENSORBOARD:
+    work: Iterator[int] = iter(())
+    if not len(found):
+        pass  # only what was rejected is written
+    elif manifest.format == TENSORBOARD:
         rows = projector.sample(found, projector.MAX_ROWS)
         work = projector.write(found, manifest, folder, rows, picture)
     else:

@@ -106,7 +106,7 @@ def read_manifest(folder: Path) -> Manifest:
             f"{folder} has no {MANIFEST}, so it is no folder of features. Make one with `python -m features extract`."
         ) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StoreError(f"{folder / MANIFEST} is damaged: {error}. Extract the features again.") from error
+        raise StoreError(f"{folder / MANIFEST} is damaged: {error}. Delete {folder} and make it again.") from error
     raise StoreError(
         f"{folder} has format version {version!r}; this program reads {VERSION}. Use the one that made it."
     )

@@ -220,7 +220,7 @@ class ParquetStages(Stages):
         paths = (part_path(self.folder, self.manifest, number) for number in range(len(self.manifest.parts)))
         return np.cumsum([_about(path)["rows"] for path in paths])
 
-    def read(self, stage: str, start: int, stop: int) -> np.ndarray:
+    def _read(self, stage: str, start: int, stop: int) -> np.ndarray:
         shape = self.manifest.shapes[stage]
         found = np.empty((stop - start, *shape), self.manifest.dtype)
         first, end = np.searchsorted(self._ends, [start, stop], side="right")

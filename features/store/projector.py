@@ -94,12 +94,12 @@ class TsvStages(Stages):
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         super().__init__(folder, manifest)
-        self._whole = lru_cache(maxsize=1)(self._read)
+        self._whole = lru_cache(maxsize=1)(self._table)
 
-    def read(self, stage: str, start: int, stop: int) -> np.ndarray:
+    def _read(self, stage: str, start: int, stop: int) -> np.ndarray:
         return self._whole(stage)[start:stop]
 
-    def _read(self, stage: str) -> np.ndarray:
+    def _table(self, stage: str) -> np.ndarray:
         names = [str(number) for number in range(prod(self.manifest.shapes[stage]))]
         table = csv.read_csv(
             self.folder / f"{stage}.tsv",

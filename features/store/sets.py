@@ -10,6 +10,7 @@ import numpy as np
 
 from features import files
 from features.datasets import Rejected
+from features.errors import FeatureError
 from features.store.manifest import Manifest
 
 
@@ -43,7 +44,12 @@ class FeatureSet:
         return len(self.rows)
 
     def read(self, stage: str, start: int, stop: int) -> np.ndarray:
-        """Rows [start, stop) of a stage; of a set on disk no more than these are read."""
+        """Rows [start, stop) of a stage, as a slice takes them; of a set on disk no more than these are read.
+
+        Raises FeatureError for a stage that is not there.
+        """
+        if stage not in self.stages:
+            raise FeatureError(f"There is no stage {stage!r} here, only {', '.join(self.stages)}.")
         if isinstance(self.stages, Stages):
             return self.stages.read(stage, start, stop)
         return self.stages[stage][start:stop]
@@ -64,9 +70,19 @@ class Stages(Mapping[str, np.ndarray], ABC):
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder, self.manifest = folder, manifest
 
-    @abstractmethod
     def read(self, stage: str, start: int, stop: int) -> np.ndarray:
-        """Rows [start, stop) of a stage, (stop - start, D) or (stop - start, C, H, W)."""
+        """Rows [start, stop) of a stage, as a slice takes them: (N, D) or (N, C, H, W)."""
+        start, stop, _ = slice(start, stop).indices(self.manifest.n_rows or 0)
+        if start >= stop:
+            return np.empty((0, *self.manifest.shapes[stage]), self.manifest.dtype)
+        return self._read(stage, start, stop)
+
+    @abstractmethod
+    def _read(self, stage: str, start: int, stop: int) -> np.ndarray:
+        """As `read`, of rows that are there."""
+
+    def __contains__(self, stage: object) -> bool:
+        return stage in self.manifest.shapes
 
     def __getitem__(self, stage: str) -> np.ndarray:
         if stage not in self.manifest.shapes:

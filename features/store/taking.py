@@ -30,8 +30,7 @@ class Claim:
         """
         self.folder, self.manifest = folder, manifest
         with clear_errors(folder):
-            if folder.is_dir():
-                self._need_ours()  # before a lock is left in a stranger's folder
+            self._need_ours()  # before a lock is left in a stranger's folder
             folder.mkdir(parents=True, exist_ok=True)
             # Let go of by the system if this process dies. Object stores have none.
             self._lock = FileLock(folder / LOCK, timeout=0) if files.is_local(folder) else nullcontext()
@@ -54,7 +53,7 @@ class Claim:
 
     def _earlier(self) -> Manifest | None:
         self._need_ours()
-        for entry in self.folder.iterdir():
+        for entry in files.entries(self.folder):
             if LEFT_BEHIND.fullmatch(entry.name):
                 entry.unlink()
         if not (self.folder / MANIFEST).exists():
@@ -66,7 +65,7 @@ class Claim:
         return old
 
     def _need_ours(self) -> None:
-        names = {entry.name for entry in self.folder.iterdir() if not LEFT_BEHIND.fullmatch(entry.name)}
+        names = {entry.name for entry in files.entries(self.folder) if not LEFT_BEHIND.fullmatch(entry.name)}
         if names - {LOCK, PARTS} and not names & {MANIFEST, MAKING}:
             raise StoreError(f"{self.folder} holds other things than features. Choose a new or an empty folder.")
 
