@@ -26,7 +26,10 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
-        print(f"{options.command}: {error.filename or 'A file'} cannot be used: {error.strerror}.", file=sys.stderr)
+        print(
+            f"{options.command}: {error.filename or 'A file'} cannot be used: {error.strerror or error}.",
+            file=sys.stderr,
+        )
         return 2
     return 0
 

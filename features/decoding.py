@@ -3,7 +3,7 @@
 import os
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterable, Sequence, Sized
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -41,10 +41,14 @@ class Batch:
     seen: int
 
 
-def batches(images: ImageSet, preprocessing: Preprocessing, size: int) -> Generator[Batch, None, None]:
+def batches(
+    images: ImageSet, preprocessing: Preprocessing, size: int, parts: Sequence[range] | None = None
+) -> Generator[Batch, None, None]:
     """An image set as batches of at most `size`, in order, decoded ahead in threads.
 
-    Images that cannot be read are left out of the pixels and listed in their batch; a batch can be empty.
+    parts: the images to read, None for all. No batch has images of two parts, and the next part is decoded while
+    somebody is busy with what came of the last. Images that cannot be read are left out of the pixels and listed in
+    their batch; a batch can be empty.
     """
     shape = (preprocessing.channels, preprocessing.crop, preprocessing.crop)
 
@@ -55,21 +59,22 @@ def batches(images: ImageSet, preprocessing: Preprocessing, size: int) -> Genera
         except ImageError as error:
             return Rejected(images.ids[row], str(error))
 
-    starts = iter(range(0, len(images), size))
+    spans = (
+        part[start : start + size] for part in parts or [range(len(images))] for start in range(0, len(part), size)
+    )
     with ThreadPoolExecutor(DECODERS, initializer=_give_way) as pool:
 
-        def submit(start: int) -> tuple[range, np.ndarray, list[Future[Rejected | None]]]:
-            rows = range(start, min(start + size, len(images)))
+        def submit(rows: range) -> tuple[range, np.ndarray, list[Future[Rejected | None]]]:
             # Filled by decoders: stacking with torch would wake its threads, which then spin on the decoders' cores.
             pixels = np.empty((len(rows), *shape), np.uint8)
             return rows, pixels, [pool.submit(prepare, row, place) for row, place in zip(rows, pixels, strict=True)]
 
-        queue = [submit(start) for start in islice(starts, AHEAD)]
+        queue = [submit(rows) for rows in islice(spans, AHEAD)]
         try:
             while queue:
                 rows, pixels, futures = queue.pop(0)
                 results = [future.result() for future in futures]
-                queue += [submit(start) for start in islice(starts, 1)]
+                queue += [submit(rows) for rows in islice(spans, 1)]
                 yield _assemble(rows, pixels, results)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -130,7 +135,9 @@ def through(
     and cancelled within a batch. size: images per batch.
     """
     need_images(images)
-    rows, rejected = yield from run_through(model, images, work, size or batch_size(model.spec.preprocessing))
+    preprocessing = model.spec.preprocessing
+    with closing(batches(images, preprocessing, size or batch_size(preprocessing))) as stream:
+        rows, rejected = yield from run_through(stream, len(images), work)
     need_some(rows, images, rejected)
     return rows, rejected
 
@@ -148,20 +155,20 @@ def need_some(read: Sized, images: ImageSet, rejected: Sequence[Rejected]) -> No
 
 
 def run_through(
-    model: Model, images: ImageSet, work: Callable[[Batch], Iterable[float]], size: int
+    stream: Iterator[Batch], n_images: int, work: Callable[[Batch], Iterable[float]]
 ) -> Task[tuple[np.ndarray, tuple[Rejected, ...]]]:
-    """As `through`, also of images none of which can be read."""
+    """As `through`, of the next `n_images` of a stream of batches, also where none of them can be read."""
     done = 0
     rows: list[np.ndarray] = []
     rejected: list[Rejected] = []
-    with closing(batches(images, model.spec.preprocessing, size)) as stream:
-        for batch in stream:
-            for share in work(batch) if len(batch.rows) else ():
-                yield Progress(done + int(share * batch.seen), len(images), "image")
-            rows.append(batch.rows)
-            rejected += batch.rejected
-            done += batch.seen
-            yield Progress(done, len(images), "image")
+    while done < n_images:
+        batch = next(stream)
+        for share in work(batch) if len(batch.rows) else ():
+            yield Progress(done + int(share * batch.seen), n_images, "image")
+        rows.append(batch.rows)
+        rejected += batch.rejected
+        done += batch.seen
+        yield Progress(done, n_images, "image")
     return np.concatenate(rows), tuple(rejected)
 
 

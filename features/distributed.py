@@ -4,6 +4,7 @@ An extra (requirements-ray.txt). The parts are the same as on one machine, so a 
 on the other, and a worker that dies takes nothing with it but the part that it had begun, which another reads again.
 """
 
+import logging
 import socket
 import time
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from features import datasets, extract, store
 from features import engine as engines
@@ -83,6 +85,7 @@ def to_folder(
         before = done = len(images) - sum(len(planned.parts[number]) for number in missing)
         began, made_with = time.monotonic(), {"device": reading.device}
         yield Progress(done, len(images), "image", "starting Ray", before)
+        reading = replace(reading, device=torch.device(reading.device).type)  # a worker sees no GPU but its own
         shared = replace(model, network=own_copy(model.network, "cpu"))  # workers may have no GPU
         work = _Work(shared, source, data_root, images.digest, reading, planned, folder)
         for row in _run(missing, work, cluster) if missing else ():
@@ -115,6 +118,8 @@ def _run(parts: list[int], work: _Work, cluster: Cluster) -> Iterator[dict[str, 
     with _connected(cluster) as ray:
         on_gpu = work.reading.device.startswith("cuda")
         threads = 1 if on_gpu else _threads(cluster)
+        ray.data.DataContext.get_current().enable_progress_bars = False  # there is one of ours
+        logging.getLogger("ray.data").setLevel(logging.WARNING)
         rows = ray.data.from_items([{"part": number} for number in parts], override_num_blocks=len(parts))
         reports = rows.map_batches(
             _Worker,
@@ -141,7 +146,7 @@ def _connected(cluster: Cluster) -> Iterator[Any]:
         need_answer(cluster.address)
     try:
         if started:
-            ray.init(cluster.address, include_dashboard=False, log_to_driver=False, configure_logging=False)
+            _join(ray, cluster.address)
         yield ray
     except (RayError, ConnectionError) as error:
         if isinstance(cause := getattr(error, "cause", None), FeatureError):
@@ -153,6 +158,16 @@ def _connected(cluster: Cluster) -> Iterator[Any]:
     finally:
         if started:
             ray.shutdown()
+
+
+def _join(ray: Any, address: str | None) -> None:
+    try:
+        ray.init(address, include_dashboard=False, log_to_driver=False, configure_logging=False)
+    except ConnectionError as error:
+        raise FeatureError(
+            f"The Ray cluster at {address} could not be joined: {error}. If it asks for a token, as newer versions of "
+            "Ray do, set RAY_AUTH_MODE=token."
+        ) from error
 
 
 def need_answer(address: str | None) -> None:
@@ -183,14 +198,13 @@ class _Worker:
 
     def __init__(self, work: Any, threads: int) -> None:
         import ray
-        import torch
 
         self.work: _Work = ray.get(work)
         torch.set_num_threads(threads)
-        self.error, self.read_part = "", None
+        self.error, self.reader = "", None
         try:
-            self.read_part = extract.PartReader(self.work.model, self._images(), self.work.reading, self.work.planned)
-        except (FeatureError, ImportError) as error:  # Ray would start one worker after another for an exception
+            self.reader = extract.PartReader(self.work.model, self._images(), self.work.reading, self.work.planned)
+        except (FeatureError, ImportError, RuntimeError) as error:  # for others Ray starts one worker after another
             self.error = str(error)
 
     def _images(self) -> ImageSet:
@@ -207,10 +221,11 @@ class _Worker:
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list]:
         (number,) = batch["part"].tolist()
         report = {"part": number, "error": self.error, "runs_on": "", "device": ""}
-        if self.read_part is not None:
+        if self.reader is not None:
             try:
-                store.write_part(self.work.folder, self.work.planned, number, finish(self.read_part(number)))
-                report |= self.read_part.made_with
+                for part, task in self.reader.tasks([number]):
+                    store.write_part(self.work.folder, self.work.planned, part, finish(task))
+                report |= self.reader.made_with
             except FeatureError as error:
                 report["error"] = str(error)
         return {name: [value] for name, value in report.items()}

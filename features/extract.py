@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from importlib import metadata
@@ -16,7 +16,7 @@ from torch import Tensor
 from features import engine, store
 from features.anatomy import anatomy
 from features.datasets import ImageSet
-from features.decoding import Batch, batch_size, need_images, need_some, run_through
+from features.decoding import Batch, batch_size, batches, need_images, need_some, run_through
 from features.engine import Engine, Reading
 from features.errors import DatasetError, FeatureError
 from features.network import device_of
@@ -33,7 +33,9 @@ def features(model: Model, images: ImageSet) -> Task[FeatureSet]:
     need_images(images)
     reading = engine.choose(model.network, device=str(device_of(model.network)), precision="fp32", engine=engine.TORCH)
     runner = engine.TorchEngine(model.network, model.spec.preprocessing, reading)
-    found = yield from _read(model, images, runner, reading, batch_size(model.spec.preprocessing, reading.device))
+    size = batch_size(model.spec.preprocessing, reading.device)
+    with closing(batches(images, model.spec.preprocessing, size)) as stream:
+        found = yield from _read(model, images, range(len(images)), stream, runner, reading)
     need_some(found, images, found.rejected)
     return found
 
@@ -83,14 +85,15 @@ def _to_parts(model: Model, images: ImageSet, reading: Reading, folder: Path, pl
         parts, missing = planned.parts, writer.missing
         if writer.finished:
             return writer.finished
-        read_part = PartReader(model, images, reading, planned)
+        reader = PartReader(model, images, reading, planned)
         before = done = len(images) - sum(len(parts[number]) for number in missing)
         began = time.monotonic()
-        for number in missing:
-            writer.write(number, (yield from _shifted(read_part(number), done, len(images), before)))
-            done += len(parts[number])
+        with closing(reader.tasks(missing)) as tasks:
+            for number, task in tasks:
+                writer.write(number, (yield from _shifted(task, done, len(images), before)))
+                done += len(parts[number])
         rate = (done - before) / max(time.monotonic() - began, 1e-9) if missing else None
-        return writer.finish(rate, read_part.made_with)
+        return writer.finish(rate, reader.made_with)
 
 
 def need_rows(manifest: Manifest, folder: Path) -> None:
@@ -100,16 +103,19 @@ def need_rows(manifest: Manifest, folder: Path) -> None:
 
 
 class PartReader:
-    """Reads the parts of a plan, each by itself. made_with: what runs the network, and where."""
+    """Reads the parts of a plan. made_with: what runs the network, and where."""
 
     def __init__(self, model: Model, images: ImageSet, reading: Reading, planned: Manifest) -> None:
         self.model, self.images, self.reading, self.planned = model, images, reading, planned
         self.runner = engine.start(model.network, model.spec.preprocessing, reading, model.key)
         self.made_with = {"runs_on": self.runner.name, "device": reading.device}
 
-    def __call__(self, number: int) -> Task[FeatureSet]:
-        images = self.images.take(self.planned.parts[number])
-        return _read(self.model, images, self.runner, self.reading, self.planned.settings["batch_size"])
+    def tasks(self, numbers: Sequence[int]) -> Generator[tuple[int, Task[FeatureSet]], None, None]:
+        """The tasks that read some parts, each to be finished before the next is asked for."""
+        parts, preprocessing = [self.planned.parts[number] for number in numbers], self.model.spec.preprocessing
+        with closing(batches(self.images, preprocessing, self.planned.settings["batch_size"], parts)) as stream:
+            for number, part in zip(numbers, parts, strict=True):
+                yield number, _read(self.model, self.images, part, stream, self.runner, self.reading)
 
 
 def plan(model: Model, images: ImageSet, reading: Reading, size: int, format: str = store.PARQUET) -> Manifest:
@@ -156,12 +162,17 @@ def shapes_of(model: Model, reading: Reading) -> dict[str, tuple[int, ...]]:
     return {name: outputs[name] if reading.pool == "none" else outputs[name][:1] for name in reading.stages}
 
 
-def _read(model: Model, images: ImageSet, runner: Engine, reading: Reading, size: int) -> Task[FeatureSet]:
-    """The features of a set that fits into memory; a set without rows if no image can be read."""
+def _read(
+    model: Model, images: ImageSet, part: range, stream: Iterator[Batch], runner: Engine, reading: Reading
+) -> Task[FeatureSet]:
+    """The features of a part of a set that fits into memory, whose batches come next in a stream.
+
+    Its rows count from the part's first image. It has none if no image can be read.
+    """
     dtype = np.float16 if reading.pool == "none" else np.float32
-    stages = {name: np.empty((len(images), *shape), dtype) for name, shape in shapes_of(model, reading).items()}
+    stages = {name: np.empty((len(part), *shape), dtype) for name, shape in shapes_of(model, reading).items()}
     classes = model.spec.architecture.classes
-    logits = None if classes is None else np.empty((len(images), classes), np.float32)
+    logits = None if classes is None else np.empty((len(part), classes), np.float32)
     done = 0
 
     begun: list[Callable[[], dict[str, np.ndarray]]] = []
@@ -185,7 +196,7 @@ def _read(model: Model, images: ImageSet, runner: Engine, reading: Reading, size
             logits[here] = found[engine.LOGITS]
         done = here.stop
 
-    rows, rejected = yield from run_through(model, images, work, size)
+    rows, rejected = yield from run_through(stream, len(part), work)
     for read in begun:
         keep(read())
     predictions = confidences = None
@@ -194,7 +205,7 @@ def _read(model: Model, images: ImageSet, runner: Engine, reading: Reading, size
         predictions, confidences = probabilities.argmax(1), probabilities.max(1)  # (N,)
     return FeatureSet(
         stages={name: values[:done] for name, values in stages.items()},
-        rows=rows,
+        rows=rows - part.start,
         ids=tuple(images.ids[row] for row in rows),
         uris=tuple(images.uri(row) for row in rows),
         labels=None if images.labels is None else images.labels[rows],

@@ -1,5 +1,6 @@
 """Files that are whole or not there, on this machine or elsewhere, and what identifies them."""
 
+import errno
 import hashlib
 import uuid
 from collections.abc import Iterator
@@ -33,6 +34,19 @@ def place(text: str | Path) -> Path:
 def is_local(path: Path) -> bool:
     """Whether a path lies in this machine's file system."""
     return "://" not in str(path)
+
+
+@contextmanager
+def reached(path: Path) -> Iterator[None]:
+    """Turn what libraries for addresses raise, each its own kinds, into an OSError that names the address."""
+    try:
+        yield
+    except (OSError, FeatureError):
+        raise
+    except Exception as error:
+        if is_local(path):
+            raise
+        raise OSError(errno.EIO, f"it cannot be reached ({error})", str(path)) from error
 
 
 def entries(folder: Path) -> list[Path]:

@@ -86,7 +86,8 @@ def load(options: argparse.Namespace) -> "Model":
     model = zoo.load(options.model, options.weights, options.classes)
     for guess in model.spec.assumed:
         print(f"assumed, since {model.spec.name} does not say: {guess}", file=sys.stderr)
-    model.network.to(best_device())
+    if getattr(options, "device", "auto") == "auto":  # an engine takes it where it is told to
+        model.network.to(best_device())
     return model
 
 

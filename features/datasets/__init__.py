@@ -46,6 +46,11 @@ def open_images(source: str, data_root: str | None = None, download: bool = Fals
     if source.startswith(TORCHVISION):
         return torchvision_sets.open_torchvision(source, data_root, download)
     path = files.place(source)
+    with files.reached(path):
+        return _opened(path, source)
+
+
+def _opened(path: Path, source: str) -> ImageSet:
     if path.is_dir():
         found = paths.image_files(path.resolve())
         return paths.open_folder(path, found) if found or not tables.table_files(path) else tables.open_tables(path)

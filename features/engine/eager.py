@@ -23,7 +23,14 @@ class TorchEngine:
         self.name = f"torch {torch.__version__}"
         self.reading = reading
         self.device = torch.device(reading.device)
-        self.network = FastNetwork(network, preprocessing, PRECISIONS[reading.precision], self.device)
+        try:
+            self.network = FastNetwork(network, preprocessing, PRECISIONS[reading.precision], self.device)
+        except RuntimeError as error:
+            if not _is_out_of_memory(error):
+                raise
+            raise FeatureError(
+                f"The network does not fit into the memory of {self.device}. Free some, or choose 'cpu'."
+            ) from error
         # Images at a time: on a GPU, halved once that many do not fit.
         self.limit = maps_at_once(preprocessing, reading.precision) if self.device.type == "cpu" else sys.maxsize
         self._uploads = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
@@ -37,7 +44,9 @@ class TorchEngine:
             try:
                 begun = [self._begin(piece) for piece in self.pieces(pixels)]
                 break
-            except torch.OutOfMemoryError as error:
+            except RuntimeError as error:
+                if not _is_out_of_memory(error):
+                    raise
                 self.limit = min(self.limit, len(pixels)) // 2
                 if not self.limit:
                     raise FeatureError(
@@ -83,6 +92,12 @@ class TorchEngine:
         for name, values in self.network.walk(x):
             if name == LOGITS or name in self.reading.stages:
                 yield name, values if name in (POOLED, LOGITS) else pooled_in_pieces(values, self.reading.pool)
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether a device or its libraries had no memory left, or the host none that it could pin."""
+    text = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in text or "ALLOC_FAILED" in text
 
 
 def maps_at_once(preprocessing: Preprocessing, precision: str) -> int:

@@ -90,7 +90,8 @@ class Manifest:
 def read_manifest(folder: Path) -> Manifest:
     """What a folder of features says of itself. Raises StoreError if it is no such folder, or of a later version."""
     try:
-        content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        with files.reached(folder):
+            content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         version = content.get("version")
         if version == VERSION:
             content["shapes"] = {name: tuple(shape) for name, shape in content["shapes"].items()}
@@ -105,7 +106,9 @@ def read_manifest(folder: Path) -> Manifest:
         raise StoreError(
             f"{folder} has no {MANIFEST}, so it is no folder of features. Make one with `python -m features extract`."
         ) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except OSError as error:
+        raise StoreError(f"{folder / MANIFEST} cannot be read: {error}. Allow it, and try again.") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(f"{folder / MANIFEST} is damaged: {error}. Delete {folder} and make it again.") from error
     raise StoreError(
         f"{folder} has format version {version!r}; this program reads {VERSION}. Use the one that made it."

@@ -123,7 +123,8 @@ class Claim:
 def clear_errors(folder: Path) -> Iterator[None]:
     """Turn what the system says of a folder into a StoreError."""
     try:
-        yield
+        with files.reached(folder):
+            yield
     except OSError as error:  # also Arrow's
         reason = error.strerror or str(error)
         raise StoreError(
