@@ -309,6 +309,7 @@ def having(**tensors):
         (having(bn1__weight=torch.zeros(9)), r"1 misshapen: bn1.weight \(9,\), not \(8,\)"),
         (having(bn1__weight=torch.full((8,), torch.nan)), r"1 unusable: bn1.weight \(infinite or not a number\)"),
         (having(bn1__bias=torch.full((8,), torch.inf)), r"1 unusable: bn1.bias \(infinite"),
+        (having(bn1__running_var=-torch.ones(8)), r"1 unusable: bn1.running_var \(a variance below zero"),
         (having(bn1__bias=torch.full((8,), 1e300, dtype=torch.float64)), "1 unusable: bn1.bias"),
         (having(bn1__bias=torch.ones(8, dtype=torch.int8)), r"1 unusable: bn1.bias \(int8"),
         (having(bn1__bias=torch.ones(8, dtype=torch.complex64)), r"1 unusable: bn1.bias \(complex64"),

@@ -304,6 +304,32 @@ def test_batches_that_are_begun_ahead_on_a_gpu_are_those_of_the_cpu(pool):
             assert differs(found[name].astype(np.float64), wanted[name]) < 2e-3  # TF32
 
 
+def test_other_errors_than_that_of_memory_are_not_taken_for_one(monkeypatch):
+    runner = torch_engine(network())
+
+    def broken(batch):
+        raise RuntimeError("sizes differ")
+
+    monkeypatch.setattr(runner, "_begin", broken)
+    with pytest.raises(RuntimeError, match="sizes differ"):
+        runner(pixels(4))
+
+
+def test_a_network_that_does_not_fit_is_an_error_that_says_what_to_do(monkeypatch):
+    def full(*_):
+        raise RuntimeError("CUDA error: out of memory")
+
+    monkeypatch.setattr(eager, "FastNetwork", full)
+    with pytest.raises(FeatureError, match="network does not fit into the memory of cpu"):
+        torch_engine(network())
+
+
+def test_a_device_that_is_not_there_is_told_by_its_number(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(FeatureError, match="'cuda:2', and this machine has 2"):
+        engine.choose(network(), device="cuda:2", precision="fp32")
+
+
 # --- OpenVINO ---------------------------------------------------------------------------------------------------------
 
 
@@ -316,6 +342,14 @@ def openvino(tmp_path, monkeypatch):
 def started(net, key: str = "", side: int = 32, **choices):
     reading = engine.choose(net, **{"precision": "fp32", "device": "cpu", "engine": "openvino", **choices})
     return engine.start(net, preprocessing(side), reading, key)
+
+
+@pytest.mark.usefixtures("openvino")
+def test_openvino_does_not_hide_broken_weights():
+    net = network()
+    net.stages["layer2"][0].branch[1].running_var[3] = -1  # which makes NaN, of which its ReLU would make 0
+    with pytest.raises(FeatureError, match="NaN"):
+        started(net)
 
 
 @pytest.mark.usefixtures("openvino")

@@ -1,6 +1,7 @@
 """Streaming a network over images: pooled features, order, damaged files and early ends."""
 
 import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -9,10 +10,11 @@ import torch
 import torchvision
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from features import architecture, catalogue, engine, extract, network, zoo
+from features import architecture, catalogue, engine, extract, network, store, zoo
 from features.errors import DatasetError, FeatureError
 from features.images import Preprocessing
 from features.progress import finish
+from features.store import FeatureSet, manifest
 
 
 @pytest.fixture
@@ -74,6 +76,26 @@ def test_a_batch_is_begun_before_the_one_before_it_is_read(tiny_model, tiny_imag
     assert found.ids == expected.ids
     for stage, values in expected.stages.items():
         np.testing.assert_array_equal(found.stages[stage], values)
+
+
+def test_the_next_part_is_decoded_while_the_last_one_is_put_away(tiny_model, tiny_images, tmp_path, monkeypatch):
+    monkeypatch.setattr(manifest, "PART_IMAGES", 4)
+    opened, when_written = [], []
+
+    def opener(index):
+        opened.append(index)
+        return tiny_images.open(index)
+
+    def slow(writer, number, part, write=store.Writer.write):
+        time.sleep(0.3)
+        when_written.append((number, len(opened)))
+        write(writer, number, part)
+
+    monkeypatch.setattr(store.Writer, "write", slow)
+    reading = engine.choose(tiny_model.network, precision="fp32", device="cpu", engine="torch")
+    finish(extract.to_folder(tiny_model, replace(tiny_images, opener=opener), reading, tmp_path / "out", 4))
+    assert when_written == [(0, 12), (1, 12), (2, 12)]  # two batches of 4 ahead
+    assert FeatureSet.open(tmp_path / "out").ids == tiny_images.ids
 
 
 @pytest.mark.usefixtures("small_batches")

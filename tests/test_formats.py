@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from features import datasets, engine, extract, store
-from features.errors import FeatureError
+from features.errors import DatasetError, FeatureError
 from features.files import place
 from features.progress import finish
 from features.store import FeatureSet, StoreError, arrays, formats, manifest, projector
@@ -161,6 +161,30 @@ def test_a_part_of_a_stage_is_read_alone(format, source, tmp_path):
     for start, stop in [(0, 11), (3, 4), (4, 9), (10, 11), (6, 6)]:
         np.testing.assert_array_equal(found.read("layer2", start, stop), wanted["layer2"][start:stop])
         np.testing.assert_array_equal(wanted.read("layer2", start, stop), wanted["layer2"][start:stop])
+
+
+@pytest.mark.parametrize("format", store.FORMATS)
+def test_rows_are_taken_as_a_slice_takes_them(format, source, tmp_path):
+    found = FeatureSet.open(source) if format == "parquet" else converted(source, tmp_path / "out", format)
+    whole = np.asarray(found.stages["layer2"])
+    for start, stop in [(-3, 20), (9, 400), (50, 60), (5, 2)]:
+        np.testing.assert_array_equal(found.read("layer2", start, stop), whole[start:stop])
+    with pytest.raises(FeatureError, match="no stage 'layer9' here, only layer1"):
+        found.read("layer9", 0, 1)
+
+
+@pytest.mark.parametrize("format", store.FORMATS)
+def test_a_set_none_of_whose_images_can_be_read_ends_with_what_was_rejected(
+    format, tiny_model, tiny_folder, tiny_images, tmp_path
+):
+    for name in tiny_images.ids:
+        break_image(tiny_folder, name)
+    for _ in range(2):  # also when it is asked for again
+        with pytest.raises(DatasetError, match=rf"None of the 12 images could be read: see {tmp_path}/out/rejected"):
+            extracted(tiny_model, tiny_images, tmp_path / "out", format)
+    found = FeatureSet.open(tmp_path / "out")
+    assert (len(found), len(found.rejected)) == (0, 12)
+    assert found.read("layer2", 0, 5).shape == (0, 32)
 
 
 # --- from images ------------------------------------------------------------------------------------------------------

@@ -177,6 +177,22 @@ def test_the_time_left_is_the_pace_so_far_times_what_is_left(queue, monkeypatch)
     ]
 
 
+def test_what_an_earlier_run_did_is_no_part_of_the_pace(queue, monkeypatch):
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    estimates = []
+
+    def task():
+        for now, done in ((10, 510), (20, 520)):
+            clock.now = now
+            yield Progress(done, 1000, "image", before=500)
+            estimates.append((job.pace, job.seconds_left))
+
+    job = Job(queue, "a", task)
+    job.run()
+    assert estimates == [(1, 490), (1, 480)]
+
+
 def test_another_kind_of_step_has_a_pace_of_its_own(queue, monkeypatch):
     clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.now))

@@ -1,0 +1,125 @@
+"""Images from an object store and features into one, by S3's own protocol, against a server on this machine."""
+
+import io
+import zipfile
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from features import engine, extract, store
+from features.__main__ import main
+from features.datasets import open_images, open_uri
+from features.errors import FeatureError
+from features.files import place
+from features.progress import finish
+from features.store import FeatureSet, StoreError, manifest
+
+s3fs = pytest.importorskip("s3fs")
+moto_server = pytest.importorskip("moto.server")
+
+
+@pytest.fixture(scope="module")
+def server():
+    server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(server, monkeypatch, tmp_path):
+    """An empty bucket, and credentials that its server takes."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": server,
+        "AWS_ACCESS_KEY_ID": "a",
+        "AWS_SECRET_ACCESS_KEY": "b",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": str(tmp_path / "none"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
+    }.items():
+        monkeypatch.setenv(name, value)
+    s3fs.S3FileSystem.clear_instance_cache()
+    name = f"bucket-{tmp_path.name.replace('_', '-').lower()}"[:60].rstrip("-")
+    s3fs.S3FileSystem().mkdir(name)
+    yield f"s3://{name}"
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.fixture
+def photos(bucket, tiny_folder) -> str:
+    """The tiny folder, there."""
+    s3fs.S3FileSystem().put(str(tiny_folder), f"{bucket}/photos", recursive=True)
+    return f"{bucket}/photos"
+
+
+def reading(model):
+    return engine.choose(model.network, precision="fp32", device="cpu", engine="torch")
+
+
+def same(one: FeatureSet, other: FeatureSet) -> None:
+    assert one.ids == other.ids
+    assert one.rejected == other.rejected
+    for name in other.stages:
+        np.testing.assert_array_equal(one.stages[name], other.stages[name])
+
+
+def test_a_folder_there_gives_what_it_gives_here(photos, bucket, tiny_model, tiny_images, tmp_path):
+    there = open_images(photos)
+    assert there.labels.tolist() == tiny_images.labels.tolist()
+    done = finish(extract.to_folder(tiny_model, there, reading(tiny_model), place(f"{bucket}/features"), 4))
+    assert done.n_rows == 12
+    finish(extract.to_folder(tiny_model, tiny_images, reading(tiny_model), tmp_path / "here", 4))
+    same(FeatureSet.open(f"{bucket}/features"), FeatureSet.open(tmp_path / "here"))
+    finish(store.convert(place(f"{bucket}/features"), tmp_path / "arrays", "npy"))
+    same(FeatureSet.open(tmp_path / "arrays"), FeatureSet.open(tmp_path / "here"))
+
+
+def test_a_run_that_was_stopped_goes_on_there(photos, bucket, tiny_model, tiny_images, tmp_path, monkeypatch):
+    monkeypatch.setattr(manifest, "PART_IMAGES", 4)
+    out, images = place(f"{bucket}/features"), open_images(photos)
+    task = extract.to_folder(tiny_model, images, reading(tiny_model), out, 4)
+    while next(task).done < 8:
+        pass
+    task.close()
+    assert [path.name for path in out.glob("part-*")] == ["part-00000.parquet"]
+    finish(extract.to_folder(tiny_model, images, reading(tiny_model), out, 4))
+    finish(extract.to_folder(tiny_model, tiny_images, reading(tiny_model), tmp_path / "here", 4))
+    same(FeatureSet.open(f"{bucket}/features"), FeatureSet.open(tmp_path / "here"))
+    with pytest.raises(StoreError, match="batch_size was 4 and is 5"):
+        finish(extract.to_folder(tiny_model, images, reading(tiny_model), out, 5))
+
+
+def test_zips_tables_and_lists_lie_there_too(photos, bucket, tiny_folder, tiny_images):
+    system = s3fs.S3FileSystem()
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name in tiny_images.ids:
+            archive.write(tiny_folder / name, name)
+    system.pipe(f"{bucket}/set.zip", packed.getvalue())
+    with system.open(f"{bucket}/table/a.parquet", "wb") as file:
+        rows = {"image": [(tiny_folder / name).read_bytes() for name in tiny_images.ids], "id": tiny_images.ids}
+        pq.write_table(pa.table(rows), file)
+    system.pipe(f"{bucket}/list.txt", "\n".join(f"{photos}/{name}" for name in tiny_images.ids).encode())
+    for source in ("set.zip", "table", "table/a.parquet", "list.txt"):
+        found = open_images(f"{bucket}/{source}")
+        for index in (11, 0, 5):
+            assert np.array_equal(found.open(index), tiny_images.open(index))
+            assert np.array_equal(open_uri(found.uri(index)), tiny_images.open(index))
+
+
+def test_what_is_not_ours_or_not_reached_is_told(photos, bucket, tiny_model, tiny_images, monkeypatch, capsys):
+    with pytest.raises(StoreError, match="holds other things than features"):
+        finish(extract.to_folder(tiny_model, tiny_images, reading(tiny_model), place(photos)))
+    with pytest.raises(FeatureError, match="takes only Parquet"):
+        finish(extract.to_folder(tiny_model, tiny_images, reading(tiny_model), place(f"{bucket}/x"), 4, "npy"))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    s3fs.S3FileSystem.clear_instance_cache()
+    assert main(["evaluate", photos]) == 2
+    assert main(["info", f"{bucket}/features"]) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert all("it cannot be reached (Unable to locate credentials)" in line for line in told)
