@@ -14,6 +14,7 @@ from features.errors import FeatureError
 from features.faithfulness import curves, rank_correlation
 from features.progress import finish
 from features.saliency import ClassTarget, Explainer, StageTarget, Tap
+from tests.test_store import break_image
 
 VALUES = torch.tensor([[4.0, 1.0], [3.0, 2.0]])[None, None]  # (1, 1, 2, 2)
 NOTHING = torch.zeros_like(VALUES)
@@ -75,6 +76,9 @@ def test_an_image_seen_through_a_map_is_itself_at_the_maximum_and_nothing_at_zer
     assert not faithfulness.shown_through(VALUES, NOTHING, -maps.abs()).any()
 
 
+CURVES = faithfulness.Curves(np.array([0.0, 1.0]), np.zeros((2, 2)), np.zeros((2, 2)))
+
+
 def pixels(n_images=2):
     return torch.randint(0, 256, (n_images, 3, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 
@@ -102,9 +106,8 @@ def test_batches_count_as_one_set_and_a_seed_gives_the_same_again(tiny_model, ti
     assert [trial.method for trial in one] == ["gradcam", "random"]
     assert one[0].ids == images.ids
     pd.testing.assert_frame_equal(faithfulness.table(one), faithfulness.table(again))
-    parts = [part for part, _ in one[0].randomised]
-    assert parts == ["head", "layer3", "layer2", "layer1", "stem"]
-    assert all(-1 <= value <= 1 for _, value in one[0].randomised)
+    assert list(one[0].randomised) == ["head", "layer3", "layer2", "layer1", "stem"]
+    assert all(values.shape == (3,) and (np.abs(values) <= 1).all() for values in one[0].randomised.values())
     assert np.isfinite(one[0].infidelity).all()
     assert (one[0].sensitivity > 0).all()
 
@@ -118,16 +121,15 @@ def test_parts_are_drawn_anew_from_the_head_down_and_all_below_stays(tiny_model)
         assert drawn == set(order[: place + 1])
 
 
-def test_maps_of_a_stage_change_only_once_weights_below_it_do(tiny_model):
+def test_maps_of_what_a_stage_makes_are_drawn_anew_from_that_stage_down(tiny_model):
     explainer = Explainer(tiny_model)
     found = finish(faithfulness.randomised(explainer, pixels(), [StageTarget("layer2")] * 2))
     own = explainer.maps(pixels(), [StageTarget("layer2")] * 2)
-    assert list(found.redrawn) == ["head", "layer3", "layer2", "layer1", "stem"]
+    assert list(found.redrawn) == ["layer2", "layer1", "stem"]  # head and layer3 have no part in it
     for tap in (Tap("layer1"), Tap("layer2")):
         np.testing.assert_array_equal(found.intact.maps[tap], own.maps[tap])
-        correlations = found.correlations(tap)  # (5, 2)
-        np.testing.assert_allclose(correlations[:2], 1)
-        assert (np.abs(correlations[2:]) < 0.999).all()
+        correlations = found.correlations(tap)  # (3, 2)
+        assert (np.abs(correlations) < 0.999).all()
 
 
 def test_networks_that_are_drawn_anew_are_asked_for_the_class_that_the_intact_one_predicts(tiny_model):
@@ -147,7 +149,7 @@ def test_what_is_measured_of_a_method_does_not_depend_on_the_others(tiny_model, 
 
 def test_a_probability_of_zero_loses_nothing():
     trial = faithfulness.Trial(
-        "net", "gradcam", "layer3", ("a", "b"), None, np.array([0.0, 0.5]), np.array([0.0, 0.1]), None, None, (), {}
+        "net", "gradcam", "layer3", ("a", "b"), None, np.array([0.0, 0.5]), np.array([0.0, 0.1]), None, None, {}, {}
     )
     np.testing.assert_allclose(trial.drop, [0, 0.8])
 
@@ -174,6 +176,44 @@ def test_the_command_writes_a_table_and_the_curves(tmp_path, capsys):
     assert "deletion" in capsys.readouterr().out
 
 
+def test_the_command_says_which_images_it_left_out(tiny_folder, tmp_path, capsys):
+    break_image(tiny_folder, "dog/1.png")
+    arguments = ["faithfulness", str(tiny_folder), "--methods", "gradcam,random", "--steps", "2", "--quick"]
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 0
+    assert "left out: dog/1.png" in capsys.readouterr().err
+    content = json.loads((tmp_path / "out" / "manifest.json").read_text(), parse_constant=pytest.fail)
+    assert [row["image"] for row in content["left_out"]] == ["dog/1.png"]
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_anything_is_measured(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setattr(faithfulness, "measure", lambda *_: pytest.fail("measured"))
+    assert main(["faithfulness", "sample", "--limit", "2", "--out", str(tmp_path / "file")]) == 2
+
+
+def test_a_map_without_ranks_is_left_out_of_the_mean_and_none_is_not_hidden():
+    found = faithfulness.Trial(
+        "net", "gradcam", "layer3", ("a", "b"), CURVES, np.ones(2), np.ones(2), None, None,
+        {"head": np.array([0.5, np.nan]), "stem": np.array([np.nan, np.nan])}, {},
+    )  # fmt: skip
+    table = faithfulness.table([found])
+    assert table["rank_correlation_without_head"].tolist() == [0.5]
+    assert table["rank_correlation_without_stem"].isna().all()
+    assert "infidelity" not in table
+
+
+def test_a_map_of_one_class_against_another_is_made_again_as_that(tiny_model):
+    explainer = Explainer(tiny_model)
+    alone, against = (
+        finish(faithfulness.judge_all(explainer, pixels(1), [explainer.maps(pixels(1), [target])]))[0].sensitivity
+        for target in (ClassTarget(0), ClassTarget(0, 1))
+    )
+    assert alone != against
+
+
 def test_the_command_names_methods_that_do_not_exist(tmp_path, capsys):
-    assert main(["faithfulness", "sample", "--methods", "magic", "--limit", "2", "--out", str(tmp_path / "out")]) == 2
+    assert (
+        main(["faithfulness", "sample", "--methods", "gradcam,magic", "--limit", "2", "--out", str(tmp_path / "out")])
+        == 2
+    )
     assert "magic" in capsys.readouterr().err

@@ -236,6 +236,25 @@ def test_a_class_is_not_set_against_itself():
     assert "cannot be set against itself" in shown(errors(app))
 
 
+def test_a_network_without_a_head_is_asked_what_its_stages_make_of_the_image(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    checkpoint.save(randomise(build(cifar(8, classes=None))), tmp_path / "trunk.safetensors", {})
+    chosen = {"model": "a file of mine", "weights": str(tmp_path / "trunk.safetensors")}
+    for view in ("stages", "randomised weights", "gallery"):  # which it does not have
+        app = open_page("saliency", view=view, **chosen)
+        assert not errors(app)
+        assert any("length of layer3" in header.value for header in app.subheader)
+
+
+def test_a_network_with_one_class_has_none_to_set_it_against(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    checkpoint.save(randomise(build(cifar(8, classes=1))), tmp_path / "one.safetensors", {})
+    app = open_page(
+        "saliency", model="a file of mine", weights=str(tmp_path / "one.safetensors"), against="the runner-up"
+    )
+    assert "one class" in errors(app)
+
+
 def test_the_gallery_shows_errors_first():
     app = open_page("saliency", view="gallery", limit="100 images")
     assert not errors(app)

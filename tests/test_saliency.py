@@ -1,5 +1,6 @@
 """Maps against captum, closed forms, loops written by hand, and the promise to leave the network alone."""
 
+import io
 import json
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
@@ -703,6 +704,38 @@ def test_a_second_run_leaves_no_file_of_the_first_behind_and_touches_no_others(t
     assert main(["saliency", str(tiny_folder), "--out", str(tiny_folder / "maps")]) == 2
     assert "lies inside" in capsys.readouterr().err
     assert not (tiny_folder / "maps").exists()
+
+
+def test_a_run_that_fails_leaves_what_was_there(tiny_folder, tmp_path):
+    image, out = str(tiny_folder / "cat" / "0.png"), tmp_path / "out"
+    assert main(["saliency", image, "--out", str(out)]) == 0
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    for wrong in (["--method", "magic"], ["--method", "cam", "--taps", "blocks"], ["--smooth", "2"]):
+        assert main(["saliency", image, "--out", str(out), *wrong]) == 2
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+
+
+def test_maps_on_one_scale_share_it_with_those_of_other_results(explainer, tiny_model):
+    faint, strong = (explainer.maps(pixels(1), [ClassTarget(index)], "cam") for index in (0, 1))
+    for values in faint.maps.values():
+        values *= 1e-6
+    seen = {"a": np.zeros((32, 32, 3), np.uint8)}
+    for one_scale in (False, True):
+        drawing = saliency.Drawing(opacity=1, one_scale=one_scale)
+        files = {name: content for name, content, _ in saliency.exported(faint, tiny_model, seen, drawing, [strong])}
+        (overlay,) = (picture(io.BytesIO(content)) for name, content in files.items() if name.endswith("layer3.png"))
+        assert overlay.max() < 20 if one_scale else overlay.max() > 200
+
+
+@pytest.mark.parametrize("method", saliency.ATTRIBUTIONS)
+def test_pixel_maps_are_the_same_whatever_the_networks_mode_and_hooks(method, tiny_model):
+    wanted = finish(saliency.explain(Explainer(tiny_model), pixels(1), [ClassTarget(0)], method)).maps[INPUT]
+    network = deepcopy(tiny_model.network).train().requires_grad_(True)
+    network.stem.register_forward_hook(lambda *_: 1 / 0)
+    found = finish(
+        saliency.explain(Explainer(replace(tiny_model, network=network)), pixels(1), [ClassTarget(0)], method)
+    )
+    np.testing.assert_allclose(found.maps[INPUT], wanted, rtol=1e-4, atol=1e-7)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from viz import analyses, sidebar, widgets
 from viz.components import picture_picker
 
 SAMPLE, UPLOAD, CAMERA = "from the set", "upload", "camera"
+TALLEST = 360  # pixels on the screen
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,10 +50,12 @@ def choose_image() -> Chosen:
 
 def show_image(chosen: Chosen) -> None:
     shown = np.asarray(chosen.picture)
+    height, width = shown.shape[:2]
     st.image(
         rasters.magnify(shown, 160) if min(shown.shape[:2]) < 160 else shown,
         caption=widgets.escape(chosen.name + (f", label: {chosen.label}" if chosen.label else "")),
-        width="stretch",
+        # A tall picture would push all else off the screen.
+        width="stretch" if height <= 1.25 * width else max(16, TALLEST * width // height),
     )
 
 

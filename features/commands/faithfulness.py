@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from features.commands.common import (
@@ -31,7 +32,7 @@ def add(commands: Commands) -> None:
     faithfulness.add_argument(
         "--methods",
         type=names,
-        default=["gradcam", "hirescam", "gradcam++", "layercam", "eigencam", "random"],
+        default="gradcam,hirescam,gradcam++,layercam,eigencam,random",
         metavar="A,B",
         help="as `saliency --method`, or random for maps that know nothing (default: %(default)s)",
     )
@@ -56,6 +57,7 @@ def _faithfulness(options: argparse.Namespace) -> None:
     networks = names(options.model) if options.model else [None]
     if options.weights and len(networks) > 1:
         raise FeatureError("--weights are of one network. Name one with --model, or run the command again for others.")
+    options.out.mkdir(parents=True, exist_ok=True)  # if it cannot be, it is said before anything is measured
     images = source_of(options)
     trials: list[faithfulness.Trial] = []
     for name in networks:
@@ -65,7 +67,8 @@ def _faithfulness(options: argparse.Namespace) -> None:
                 explainer, images, options.methods, options.tap, options.steps, options.seed, not options.quick
             )
         )
-    options.out.mkdir(parents=True, exist_ok=True)
+    for rejected in trials[0].rejected:
+        print(f"left out: {rejected.reason}", file=sys.stderr)
     table = faithfulness.table(trials)
     files.write_whole(options.out / "faithfulness.csv", table.to_csv(index=False).encode())
     arrays = {
@@ -76,7 +79,12 @@ def _faithfulness(options: argparse.Namespace) -> None:
     with files.written_whole(options.out / "curves.npz") as file:
         np.savez(file, **arrays)
     content = {
-        "trials": [trial.summary() | {"ids": trial.ids, "provenance": trial.provenance} for trial in trials],
+        "trials": [
+            {name: None if value != value else value for name, value in trial.summary().items()}  # JSON has no NaN
+            | {"ids": trial.ids, "provenance": trial.provenance}
+            for trial in trials
+        ],
+        "left_out": [{"image": rejected.id, "reason": rejected.reason} for rejected in trials[0].rejected],
     }
     files.write_whole(options.out / "manifest.json", (json.dumps(content, indent=1) + "\n").encode())
     head = [name for name in table if not name.startswith("rank_correlation")]

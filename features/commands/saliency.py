@@ -72,6 +72,7 @@ def _saliency(options: argparse.Namespace) -> None:
         raise FeatureError(f"The opacity is {options.opacity}. Wanted a number from 0 (the image) to 1 (the heat map).")
     for source in options.images:
         need_outside(source, options.out)
+    saliency.earlier(options.out)
     model = load(options)
     images = open_files(options.images)
     target = saliency.parse(options.target, model)
@@ -83,7 +84,6 @@ def _saliency(options: argparse.Namespace) -> None:
     rows: list[dict[str, Any]] = []
     provenance: dict[str, Any] = {}
     left_out: list[dict[str, str]] = []
-    saliency.clear(options.out)
     with closing(batches(images, model.spec.preprocessing, size)) as stream:
         for batch in stream:
             for rejected in batch.rejected:
@@ -95,6 +95,8 @@ def _saliency(options: argparse.Namespace) -> None:
             found = show(
                 saliency.explain(explainer, batch.pixels, targets, options.method, taps, options.smooth, options.seed)
             )
+            if not rows:  # not before something can take the place of what is there
+                saliency.clear(options.out)
             seen = batch.pixels.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()  # (N, H, W, 3)
             pictures = {images.ids[row]: picture for row, picture in zip(batch.rows, seen, strict=True)}
             for name, content, row in saliency.exported(found, model, pictures, drawing):

@@ -18,13 +18,19 @@ NOISE, RADIUS, SAMPLES = 0.2, 0.02, 10  # of the scaled input
 
 
 class Judge:
-    """Measures maps of a batch of images for given classes. pixels: (N, C, H, W) uint8."""
+    """Measures maps of a batch of images, made for `explained`: by the probability of the class, also where it was
+    explained against another. pixels: (N, C, H, W) uint8.
+    """
 
-    def __init__(self, explainer: Explainer, pixels: Tensor, class_ids: np.ndarray) -> None:
+    def __init__(self, explainer: Explainer, pixels: Tensor, explained: SaliencyMaps) -> None:
         from torchvision.transforms.functional import gaussian_blur  # seconds to import, so only here
 
         self.explainer, self.pixels = explainer, pixels.float()
-        self.classes = torch.from_numpy(class_ids)
+        self.classes = torch.from_numpy(explained.class_ids)
+        self.targets = [
+            ClassTarget(index, None if against < 0 else against)
+            for index, against in zip(explained.class_ids.tolist(), explained.against_ids.tolist(), strict=True)
+        ]
         self.nothing = explainer.mean_colour.cpu().expand_as(self.pixels).contiguous()  # the network's zero
         side = min(pixels.shape[2:])
         # As in the paper at 224 pixels: 11 wide, sigma 5. Small images need no less to be made unrecognisable.
@@ -34,7 +40,6 @@ class Judge:
     def trial(self, found: SaliencyMaps, tap: Tap, steps: int) -> Trial:
         """Curves and what is seen through maps of these images."""
         maps = found.maps[tap]
-        unknown = np.full(len(self.pixels), np.nan)
         return Trial(
             model=self.explainer.model.spec.name,
             method=found.method,
@@ -43,9 +48,9 @@ class Judge:
             curves=self.curves(maps, steps),
             full=self.probability(self.pixels).numpy(),
             seen=self.seen(maps),
-            infidelity=unknown,
-            sensitivity=unknown,
-            randomised=(),
+            infidelity=None,
+            sensitivity=None,
+            randomised={},
             provenance={**found.provenance, "steps": steps},
         )
 
@@ -93,8 +98,8 @@ class Judge:
 
         def maps(inputs: Tensor | tuple[Tensor]) -> tuple[Tensor]:
             x = inputs[0] if isinstance(inputs, tuple) else inputs  # captum passes now one, now the other
-            each = len(x) // len(self.classes)
-            targets = [ClassTarget(int(index)) for index in self.classes for _ in range(each)]
+            each = len(x) // len(self.targets)
+            targets = [target for target in self.targets for _ in range(each)]
             found = finish(explain(self.explainer, self._levels(x), targets, method, taps))
             return (torch.from_numpy(next(iter(found.maps.values()))),)
 
@@ -112,7 +117,7 @@ class Judge:
 
 def judge(explainer: Explainer, pixels: Tensor, found: SaliencyMaps, tap: Tap, steps: int = STEPS) -> Trial:
     """Curves and what is seen through maps that were made of these pixels (N, C, H, W) uint8, for their classes."""
-    return Judge(explainer, pixels, found.class_ids).trial(found, tap, steps)
+    return Judge(explainer, pixels, found).trial(found, tap, steps)
 
 
 def judge_all(
@@ -128,7 +133,7 @@ def judge_all(
     trials = []
     for done, (found, tap) in enumerate(wanted):
         yield Progress(done, len(wanted), "map", tap.name)
-        judging = Judge(explainer, pixels, found.class_ids)
+        judging = Judge(explainer, pixels, found)
         trial = replace(judging.trial(found, tap, steps), infidelity=judging.infidelity(found.maps[tap], seed))
         if found.method in METHODS and METHODS[found.method].weights is not None:
             trial = replace(trial, sensitivity=judging.sensitivity(found.method, [tap], seed))

@@ -5,12 +5,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from features.errors import FeatureError
 from features.faithfulness.measures import rank_correlation
-from features.network import own_copy
+from features.network import ResidualNetwork, own_copy
 from features.progress import Progress, Result, Task
-from features.saliency import ClassTarget, Explainer, SaliencyMaps, Tap, Target, explain
+from features.saliency import ClassTarget, Explainer, SaliencyMaps, StageTarget, Tap, Target, explain
+
+HEAD, STEM = "head", "stem"
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,8 +21,8 @@ class Randomised:
     """Maps of a network, and of the same with its weights drawn anew part by part (Adebayo et al. 2018,
     arXiv:1810.03292).
 
-    intact: the network's own maps. redrawn: part -> maps of the same targets at the same taps once everything from the
-    head down to this part is drawn anew.
+    intact: the network's own maps. redrawn: part -> maps of the same targets at the same taps once everything from
+    what is explained down to this part is drawn anew: from the head for a class, from a stage for what it makes.
     """
 
     intact: SaliencyMaps
@@ -48,14 +51,19 @@ def randomised(
 
     All else as `saliency.explain`, seed: of the weights too.
     """
-    networks = len(explainer.network.stages) + 3  # the intact one, and one a stage, head and stem
+    explained = next(iter(targets), ClassTarget())  # all are of one kind, or explaining them says that they are not
+    if isinstance(explained, StageTarget):
+        parts = _parts(explainer.network, explained.stage, head=False)
+    else:
+        parts = _parts(explainer.network, explainer.network.stage_names[-1], head=True)
+    networks = len(parts) + 1
     intact = yield from _counted(explain(explainer, pixels, targets, method, taps, seed=seed), 0, networks)
     definite = [
         replace(target, index=int(index)) if isinstance(target, ClassTarget) else target
         for target, index in zip(targets, intact.class_ids, strict=True)
     ]
     redrawn: dict[str, SaliencyMaps] = {}
-    for done, (part, other) in enumerate(drawn_anew(explainer, seed), start=1):
+    for done, (part, other) in enumerate(drawn_anew(explainer, seed, parts), start=1):
         yield Progress(done, networks, "network", f"drawn anew down to {part}")
         redrawn[part] = yield from _counted(
             explain(other, pixels, definite, method, taps, seed=seed), done, networks, f"drawn anew down to {part}: "
@@ -73,20 +81,29 @@ def _counted(task: Task[Result], done: int, networks: int, note: str = "") -> Ta
         yield Progress(done, networks, "network", f"{note}{inner.done:,} of {inner.total:,} {inner.unit}s")
 
 
-def drawn_anew(explainer: Explainer, seed: int) -> Iterator[tuple[str, Explainer]]:
+def _parts(network: ResidualNetwork, top: str, head: bool) -> list[str]:
+    """The head or not, the stages from the top one down, and the stem. Raises FeatureError for an unknown stage."""
+    names = list(network.stage_names)
+    if top not in names:
+        raise FeatureError(f"There is no stage {top}. This network has {', '.join(names)}.")
+    return [*([HEAD] if head else []), *reversed(names[: names.index(top) + 1]), STEM]
+
+
+def drawn_anew(explainer: Explainer, seed: int, parts: Sequence[str] | None = None) -> Iterator[tuple[str, Explainer]]:
     """Networks whose head, then last stage, ..., then stem are drawn anew, each with all that was drawn before.
 
-    Every parameter becomes a draw from the normal distribution with its mean and standard deviation.
+    parts: which of them, in this order; None for all. Every parameter becomes a draw from the normal distribution with
+    its mean and standard deviation.
     """
     model = explainer.model
     network = own_copy(model.network)
     generator = torch.Generator().manual_seed(seed)
-    stages: list[tuple[str, nn.Module]] = [(name, network.stages[name]) for name in reversed(network.stage_names)]
-    for name, part in (("head", network.head), *stages, ("stem", network.stem)):
+    modules = {HEAD: network.head, STEM: network.stem, **dict(network.stages.items())}
+    for name in parts or _parts(network, network.stage_names[-1], head=True):
         with torch.no_grad():
-            for parameter in part.parameters():
+            for parameter in modules[name].parameters():
                 spread = parameter.std(unbiased=False).item()
                 drawn = torch.randn(parameter.shape, generator=generator) * spread + parameter.mean().item()
                 parameter.copy_(drawn)
-        changed = replace(model, network=own_copy(network), variant=f"drawn anew down to {name}")
+        changed = replace(model, network=own_copy(network), variant=f"drawn anew down to {name} with seed {seed}")
         yield name, Explainer(changed, explainer.precision)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -15,7 +16,7 @@ from features.faithfulness.measures import STEPS, Curves, rank_correlation
 from features.faithfulness.randomised import drawn_anew
 from features.faithfulness.trial import Trial
 from features.progress import Progress, Task, finish
-from features.saliency import METHODS, ClassTarget, Explainer, SaliencyMaps, Tap, explain
+from features.saliency import ATTRIBUTIONS, METHODS, ClassTarget, Explainer, SaliencyMaps, Tap, explain
 
 
 def measure(
@@ -37,6 +38,9 @@ def measure(
     explainer.model.need_classifier()
     if not methods:
         raise FeatureError("No method is named. Name at least one.")
+    known = (*METHODS, *ATTRIBUTIONS, RANDOM)
+    if unknown := [method for method in methods if method not in known]:
+        raise FeatureError(f"{unknown[0]!r} cannot be measured. Choose of {', '.join(known)}.")
     found: dict[str, list[Trial]] = {method: [] for method in methods}
     size = max(1, min(16, len(images)))
     rejected: list[Rejected] = []
@@ -56,7 +60,7 @@ def measure(
                 yield Progress(done, len(images) * len(methods), "image", method)
     if not found[methods[0]]:
         raise DatasetError(f"None of the {len(images)} images could be read; the first: {rejected[0].reason}")
-    return tuple(_joined(trials, images) for trials in found.values())
+    return tuple(replace(_joined(trials, images), rejected=tuple(rejected)) for trials in found.values())
 
 
 def _trial(
@@ -71,21 +75,20 @@ def _trial(
 ) -> Trial:
     found, taps = _maps(explainer, pixels, None, method, tap, seed)
     (place, maps) = next(iter(found.maps.items()))
-    judging = Judge(explainer, pixels, found.class_ids)
+    judging = Judge(explainer, pixels, found)
     trial = replace(judging.trial(found, place, steps), ids=ids)
     if not randomised:
         return trial
-    correlations = []
-    for part, other in randomised:
-        drawn, _ = _maps(other, pixels, found.class_ids, method, tap, seed + 1)
+    correlations = {}
+    for number, (part, other) in enumerate(randomised, start=1):
+        drawn, _ = _maps(other, pixels, found.class_ids, method, tap, seed + number)
         pairs = zip(maps, drawn.maps[place], strict=True)
-        correlations.append((part, float(np.mean([rank_correlation(one, two) for one, two in pairs]))))
-    known = method != RANDOM
+        correlations[part] = np.array([rank_correlation(one, two) for one, two in pairs])
     return replace(
         trial,
         infidelity=judging.infidelity(maps, seed),
-        sensitivity=judging.sensitivity(method, taps, seed) if known else trial.sensitivity,
-        randomised=tuple(correlations),
+        sensitivity=None if method == RANDOM else judging.sensitivity(method, taps, seed),
+        randomised=correlations,
         provenance={**trial.provenance, "seed": seed, "samples": SAMPLES, "noise": NOISE, "radius": RADIUS},
     )
 
@@ -104,24 +107,19 @@ def _maps(
 
 def _joined(trials: Sequence[Trial], images: ImageSet) -> Trial:
     """One trial of the trials of several batches, of which each image counts alike."""
-    weights = np.array([len(trial.full) for trial in trials])
     first = trials[0]
 
-    def joined(values: Callable[[Trial], np.ndarray]) -> np.ndarray:
+    def joined(values: Callable[[Trial], Any]) -> np.ndarray:
         return np.concatenate([values(trial) for trial in trials])
 
-    correlations = [
-        (part, float(np.average([trial.randomised[place][1] for trial in trials], weights=weights)))
-        for place, (part, _) in enumerate(first.randomised)
-    ]
     return replace(
         first,
         ids=tuple(name for trial in trials for name in trial.ids),
         curves=Curves(first.curves.shares, joined(lambda t: t.curves.deletion), joined(lambda t: t.curves.insertion)),
         full=joined(lambda t: t.full),
         seen=joined(lambda t: t.seen),
-        infidelity=joined(lambda t: t.infidelity),
-        sensitivity=joined(lambda t: t.sensitivity),
-        randomised=tuple(correlations),
+        infidelity=None if first.infidelity is None else joined(lambda t: t.infidelity),
+        sensitivity=None if first.sensitivity is None else joined(lambda t: t.sensitivity),
+        randomised={part: np.concatenate([trial.randomised[part] for trial in trials]) for part in first.randomised},
         provenance={**first.provenance, "images": images.name, "images_digest": images.digest},
     )

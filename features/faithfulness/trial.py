@@ -7,18 +7,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from features.datasets import Rejected
 from features.faithfulness.measures import Curves
 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """How one method's maps of one network did on N images, for the class that is predicted for each.
+    """How one method's maps of one network did on N images, for the class that each map explains.
 
     curves: of the class's probability; pixels come in the order of the signed map. full, seen: (N,) its probability for
     the image, and for it seen through what is positive in the map.
-    infidelity, sensitivity: (N,) of captum's metrics (Yeh et al. 2019, arXiv:1901.09392); NaN if not measured.
-    randomised: (part, mean rank correlation) of maps with those of networks whose parts are drawn anew, one after
-    another from the head down (Adebayo et al. 2018, arXiv:1810.03292); empty where not measured.
+    infidelity, sensitivity: (N,) of captum's metrics (Yeh et al. 2019, arXiv:1901.09392); None if not measured.
+    randomised: part -> (N,) rank correlations of maps with those of a network whose parts from the head down to this
+    one are drawn anew (Adebayo et al. 2018, arXiv:1810.03292), NaN of constant maps; empty where not measured.
+    rejected: images that could not be read.
     """
 
     model: str
@@ -28,10 +30,11 @@ class Trial:
     curves: Curves
     full: np.ndarray
     seen: np.ndarray
-    infidelity: np.ndarray
-    sensitivity: np.ndarray
-    randomised: tuple[tuple[str, float], ...]
+    infidelity: np.ndarray | None
+    sensitivity: np.ndarray | None
+    randomised: dict[str, np.ndarray]
     provenance: dict[str, Any]
+    rejected: tuple[Rejected, ...] = ()
 
     @property
     def drop(self) -> np.ndarray:
@@ -45,7 +48,11 @@ class Trial:
         return self.seen > self.full
 
     def summary(self) -> dict[str, Any]:
-        """One row of a table: means over the images."""
+        """One row of a table: means over the images, of rank correlations over those that have one.
+
+        What was not measured is not in it; what has no mean is NaN.
+        """
+        measured = {"infidelity": self.infidelity, "sensitivity": self.sensitivity}
         return {
             "model": self.model,
             "method": self.method,
@@ -55,12 +62,16 @@ class Trial:
             "insertion_auc": float(self.curves.insertion_auc.mean()),
             "average_drop": float(self.drop.mean()),
             "average_increase": float(self.increased.mean()),
-            "infidelity": float(self.infidelity.mean()),
-            "sensitivity": float(self.sensitivity.mean()),
-            **{f"rank_correlation_without_{part}": value for part, value in self.randomised},
+            **{name: float(values.mean()) for name, values in measured.items() if values is not None},
+            **{f"rank_correlation_without_{part}": _mean(values) for part, values in self.randomised.items()},
         }
 
 
+def _mean(values: np.ndarray) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
 def table(trials: Sequence[Trial]) -> pd.DataFrame:
-    """One row a trial, without columns that nothing was measured for."""
-    return pd.DataFrame([trial.summary() for trial in trials]).dropna(axis=1, how="all")
+    """One row a trial, NaN where another trial measured more."""
+    return pd.DataFrame([trial.summary() for trial in trials])

@@ -3,7 +3,7 @@
 from features.saliency.attributions import ATTRIBUTIONS, INPUT
 from features.saliency.explain import explain
 from features.saliency.explainer import Explainer
-from features.saliency.export import Drawing, blank, clear, exported, limit_of, manifest
+from features.saliency.export import Drawing, blank, clear, earlier, exported, limit_of, manifest
 from features.saliency.ledger import LEDGER, Ledger, ledger
 from features.saliency.maps import BLOCKS, BRANCH, BRANCHES, KINDS, OUTPUT, SHORTCUT, STAGES, SUM, SaliencyMaps, Tap
 from features.saliency.methods import METHODS
@@ -32,6 +32,7 @@ __all__ = [
     "Target",
     "blank",
     "clear",
+    "earlier",
     "explain",
     "exported",
     "ledger",

@@ -91,7 +91,7 @@ def attribute(
 
     found = yield from threaded(work, method)
     values = torch.cat([value.detach().float().sum(1) for value in found]) if found else scaled.sum(1)  # (N, H, W)
-    return explainer.result(walk, {INPUT: explainer.to_host(finite(values, explainer.model))}, method)
+    return explainer.result(walk, {INPUT: explainer.to_host(finite(values, explainer.model))}, method, "fp32")
 
 
 @contextmanager

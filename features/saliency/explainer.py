@@ -143,8 +143,10 @@ class Explainer:
         with torch.inference_mode():
             return dict(self.network.walk(self._placed(pixels)))[LOGITS]
 
-    def result(self, walk: Walk, maps: dict[Tap, np.ndarray], method: str) -> SaliencyMaps:
-        """The result of maps that were made for the score of a walk."""
+    def result(
+        self, walk: Walk, maps: dict[Tap, np.ndarray], method: str, precision: str | None = None
+    ) -> SaliencyMaps:
+        """The result of maps that were made for the score of a walk. precision: None for the gradient's."""
         score = walk.score
         return SaliencyMaps(
             maps=maps,
@@ -154,7 +156,11 @@ class Explainer:
             against_ids=score.against_ids.cpu().numpy(),
             logits=None if walk.logits is None else walk.logits.cpu().numpy(),
             method=method,
-            provenance={**self.model.provenance(), "precision": self.precision, "device": str(self.device)},
+            provenance={
+                **self.model.provenance(),
+                "precision": precision or self.precision,
+                "device": str(self.device),
+            },
         )
 
     def every_class(self, pixels: Tensor) -> np.ndarray:

@@ -43,11 +43,16 @@ class Drawing:
 
 
 def exported(
-    found: SaliencyMaps, model: Model, images: Mapping[str, np.ndarray], drawing: Drawing
+    found: SaliencyMaps,
+    model: Model,
+    images: Mapping[str, np.ndarray],
+    drawing: Drawing,
+    beside: Sequence[SaliencyMaps] = (),
 ) -> Iterator[tuple[str, bytes, dict[str, Any] | None]]:
     """(file name, content, its row of the manifest or None) of every map: a .npy, and a .png of it over the image.
 
     images: name -> (H, W, 3) uint8, what the network saw, in the order of the maps. Parts of a block share a scale.
+    beside: other maps of the same images that are seen beside these, for a drawing on one scale.
     """
     for row, (image, picture) in enumerate(images.items()):
         folder = f"{_plain(image)}/"
@@ -56,8 +61,10 @@ def exported(
         colours = drawing.colours_of(tuple(found.maps))
         values_of = {tap: values[row] for tap, values in found.maps.items()}
         for tap, values in values_of.items():
-            beside = [pair for pair in values_of.items() if drawing.one_scale or _together(tap, pair[0])]
-            limit = max(limit_of(key, other, colours in rasters.SIGNED) for key, other in beside)
+            scaled = [pair for pair in values_of.items() if drawing.one_scale or _together(tap, pair[0])]
+            if drawing.one_scale:
+                scaled += [(key, others[row]) for result in beside for key, others in result.maps.items()]
+            limit = max(limit_of(key, other, colours in rasters.SIGNED) for key, other in scaled)
             name = f"{folder}{found.method}-{tap.name}" + (f"-{tap.part}" if tap.part != OUTPUT else "")
             heat = rasters.heat_map(values, large.shape[1::-1], colours, limit)
             yield f"{name}.png", rasters.png(rasters.overlay(large, heat, drawing.opacity)), None
@@ -119,19 +126,28 @@ def blank(values: np.ndarray) -> str | None:
     return "constant" if values.size > 1 and values.min() == values.max() else None
 
 
+def earlier(folder: Path) -> list[Path]:
+    """The maps of an earlier run that lie in a folder. Raises FeatureError if it holds other things, or is a file."""
+    if folder.exists() and not folder.is_dir():
+        raise FeatureError(f"{folder} is a file. Choose a folder.")
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return []
+    try:
+        names = [row["file"] for row in json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["maps"]]
+        return [
+            folder / name for name in names if not PurePath(name).is_absolute() and ".." not in PurePath(name).parts
+        ]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FeatureError(f"{folder} holds other things than maps. Choose a new or an empty folder.") from error
+
+
 def clear(folder: Path) -> None:
     """Take the files of an earlier run out of a folder, so that none is left that the new manifest does not name.
 
-    Raises FeatureError if there are other things in it.
+    Raises FeatureError as `earlier`.
     """
-    if not folder.is_dir() or not any(folder.iterdir()):
-        return
-    try:
-        names = [row["file"] for row in json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["maps"]]
-        old = [folder / name for name in names if not PurePath(name).is_absolute() and ".." not in PurePath(name).parts]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FeatureError(f"{folder} holds other things than maps. Choose a new or an empty folder.") from error
-    (folder / MANIFEST).unlink()
+    old = earlier(folder)
+    (folder / MANIFEST).unlink(missing_ok=True)
     for file in old:
         for left in (file, file.with_suffix(".png"), file.parent / INPUT_PICTURE):
             left.unlink(missing_ok=True)

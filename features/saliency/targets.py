@@ -94,7 +94,7 @@ class LengthScore(Score):
         return features.norm(dim=1)
 
     def gradient(self, features: Tensor) -> Tensor:
-        return nn.functional.normalize(features, dim=1, eps=torch.finfo(features.dtype).tiny)
+        return _unit(features)
 
 
 @dataclass(frozen=True, eq=False)

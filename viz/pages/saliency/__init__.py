@@ -14,6 +14,7 @@ from viz.pages.saliency.views import BLOCK, CLASS, LEDGER, METHOD, NETWORK, RAND
 
 GALLERY = "gallery"
 VIEWS = (STAGE, METHOD, CLASS, NETWORK, BLOCK, LEDGER, TIMELINE, RANDOMISED, GALLERY)
+WITHOUT_CLASSES = (STAGE, METHOD, BLOCK, TIMELINE, RANDOMISED)  # what a network without a head can be asked
 
 
 def render() -> None:
@@ -21,22 +22,24 @@ def render() -> None:
     st.title("Where the network looks")
     with widgets.show_errors():
         model = sidebar.model()
-        model.need_classifier()
         left, middle, right = st.columns([1.1, 0.7, 1.2], gap="medium")
         with left:
             chosen = choose_image()
         with middle:
             show_image(chosen)
-        predicted = of_class(model, chosen).maps("cam")
+        predicted = of_class(model, chosen).maps("cam") if model.network.classifier is not None else None
         with right:
             asked = choose_target(model, chosen, predicted)
             explained = asked.maps("cam")
-            probabilities = predicted.probabilities
-            assert probabilities is not None  # of a class target
-            bars = figures.top_classes(probabilities[0], class_names(model), int(explained.class_ids[0]))
-            widgets.chart(bars, "top")
+            if predicted is not None and predicted.probabilities is not None:
+                of_classes = predicted.probabilities[0]
+                bars = figures.top_classes(of_classes, class_names(model), int(explained.class_ids[0]))
+                widgets.chart(bars, "top")
+        views = VIEWS if predicted is not None else WITHOUT_CLASSES
+        if st.session_state.get("view", STAGE) not in views:
+            st.session_state["view"] = STAGE
         view = st.segmented_control(
-            "Side by side", VIEWS, default=STAGE, key="view", bind="query-params", required=True
+            "Side by side", views, default=STAGE, key="view", bind="query-params", required=True
         )
         if view == GALLERY:
             gallery(model)

@@ -53,12 +53,14 @@ def of_class(model: zoo.Model, chosen: Chosen, index: int | None = None, against
     return Asked(model, chosen, ClassTarget(index, against), f"class {index} {against}")
 
 
-def choose_target(model: zoo.Model, chosen: Chosen, predicted: SaliencyMaps) -> Asked:
+def choose_target(model: zoo.Model, chosen: Chosen, predicted: SaliencyMaps | None) -> Asked:
+    """predicted: maps for the predicted class, None if the network has no classes."""
     numbered = numbered_classes(model)
     left, right = st.columns(2)
     with left:
+        classes = [] if predicted is None else [PREDICTED, *numbered]
         picked = st.selectbox(
-            "Explain", [PREDICTED, *numbered, LENGTH, LIKENESS], key="class", bind="query-params",
+            "Explain", [*classes, LENGTH, LIKENESS], key="class", bind="query-params",
             help="Type to search. The bars show the five likeliest classes. The last two ask what a stage makes of the "
             "image, whatever the classifier does with it.",
         )  # fmt: skip
@@ -76,11 +78,14 @@ def choose_target(model: zoo.Model, chosen: Chosen, predicted: SaliencyMaps) -> 
         return Asked(model, chosen, StageTarget(stage), f"length {stage}")
     if picked == LIKENESS:
         return _choose_other(model, chosen, stage)
+    assert predicted is not None  # without classes one of these two was picked
     class_id = None if picked == PREDICTED else numbered.index(picked)
     against = numbered.index(other) if other in numbered else None
     if other == RUNNER_UP and predicted.logits is not None:
         explained = int(predicted.class_ids[0]) if class_id is None else class_id
-        against = next(int(index) for index in np.argsort(-predicted.logits[0]) if index != explained)
+        against = next((int(index) for index in np.argsort(-predicted.logits[0]) if index != explained), None)
+        if against is None:
+            raise FeatureError("This network has one class, so there is none to set it against. Choose nothing.")
     explained = int(predicted.class_ids[0]) if class_id is None else class_id
     if against == explained:
         raise FeatureError(f"{numbered[explained]} cannot be set against itself. Choose another class.")
@@ -96,6 +101,8 @@ def _choose_other(model: zoo.Model, chosen: Chosen, stage: str) -> Asked:
         other = from_set(images, "Number of the other image", "other")
     with right:
         show_image(other)
+    if other.digest == chosen.digest:
+        st.info("This is the image itself: nothing could make it more alike, so that its maps are zero everywhere.")
     target = StageTarget(stage, analyses.framed(model, other.picture), other.name)
     return Asked(model, chosen, target, f"likeness {stage} {other.digest}")
 

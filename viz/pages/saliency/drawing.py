@@ -3,7 +3,7 @@
 import io
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from viz import widgets
 from viz.choosing import Chosen
 from viz.components import Overlay, overlays
 from viz.pages.saliency.asking import Asked
-from viz.pages.saliency.views import NETWORK, Shown, Tile, title
+from viz.pages.saliency.views import Shown, Tile, title
 
 SIDE, SMALL_SIDE, OPACITY = 448, 160, 0.55
 
@@ -33,7 +33,7 @@ class _Look:
 def draw(asked: Asked, target: str, view: str, shown: Shown) -> None:
     """The tiles of a view with the controls of their colours, what they mean, and their files to take away."""
     model, chosen = asked.model, asked.chosen
-    st.subheader(f"{title(view, shown)} for {widgets.escape(target)}" if view != NETWORK else "Grad-CAM by network")
+    st.subheader(title(view, shown, widgets.escape(target)))
     look = _choose_look(view, shown)
     tiles = _tiles(model, chosen, target, shown, look)
     if shown.columns:  # long: what it says comes first
@@ -169,14 +169,16 @@ def archive(
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
         for number, (model, found) in enumerate(maps):
             # A folder each where there are several, since their files may have the same names.
-            network = found.provenance.get("variant", model.spec.name)
+            network = found.provenance.get("variant", model.spec.name).replace(" ", "-")
             folder = f"{number}-{network}/" if len(maps) > 1 else ""
             visible = {name: model.spec.preprocessing.visible(picture) for name, picture in chosen.items()}
-            for name, content, row in saliency.exported(found, model, visible, drawing):
+            beside = [other for _, other in maps if other is not found]
+            made_of = {name: found.provenance.get(name, "") for name in ("weights_sha256", "variant")}
+            for name, content, row in saliency.exported(found, model, visible, drawing, beside):
                 if (place := folder + name) not in written:
                     written.add(place)
                     file.writestr(place, content)
-                rows += [row | {"file": place, "weights_sha256": found.provenance["weights_sha256"]}] if row else []
-        made = {**settings, "provenance": [found.provenance for _, found in maps]}
+                rows += [row | {"file": place} | made_of] if row else []
+        made = {**settings, "drawing": asdict(drawing), "provenance": [found.provenance for _, found in maps]}
         file.writestr("manifest.json", saliency.manifest(rows, made))
     return buffer.getvalue()

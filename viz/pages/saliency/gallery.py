@@ -60,7 +60,9 @@ def gallery(model: zoo.Model) -> None:
         tiles.append(Overlay(title, f"number {place}{label}", base, rasters.data_uri(file), images.ids[place]))
 
     def look_closely(place: int) -> None:
-        st.session_state.update({"origin": SAMPLE, "image": places[place], "view": STAGE})
+        st.session_state.update({"image": places[place], "view": STAGE})
+        if st.session_state.get("origin") != SAMPLE:
+            st.session_state["origin"] = SAMPLE
 
     lay_over(tiles, "gallery", pick="Look closely", on_pick=look_closely)
     st.download_button(

@@ -23,8 +23,8 @@ def prove(asked: Asked, maps: Sequence[SaliencyMaps]) -> None:
             "insertion": trial.curves.insertion_auc[0],
             "drop": trial.drop[0],
             "seen through it": trial.seen[0],
-            "infidelity": trial.infidelity[0],
-            "sensitivity": trial.sensitivity[0],
+            "infidelity": None if trial.infidelity is None else trial.infidelity[0],
+            "sensitivity": None if trial.sensitivity is None else trial.sensitivity[0],
         }
         for trial in trials
     ]
@@ -38,15 +38,16 @@ def prove(asked: Asked, maps: Sequence[SaliencyMaps]) -> None:
         "sensitivity": st.column_config.NumberColumn(format="%.3g", help="Of captum's, small is good: how much the map "
             "changes when the input hardly does. Only of methods that take a moment."),
     })  # fmt: skip
-    first = trials[0]
+    first, name = trials[0], asked.model.spec.class_name(int(maps[0].class_ids[0]))
     names = [f"{row['map']}, {row['of']}" for row in rows]
     widgets.chart(figures.curves(list(zip(names, (trial.curves for trial in trials), strict=True))), "curves")
     st.caption(
-        f"The class's probability, {first.full[0]:.1%} for the whole image, while pixels are taken away (replaced by "
-        "the mean colour) or given back (to a blurred image), those first that the map shows brightest. A map that "
-        "knows what matters makes insertion rise sooner than the random one, and deletion fall; but scattered holes "
-        "(the random map) spoil a picture more than one large hole. One image says little: "
-        "`python -m features faithfulness` measures a set, with infidelity, sensitivity and the randomisation check. "
+        f"The probability of {widgets.escape(name)}, {first.full[0]:.1%} for the whole image, while pixels are taken "
+        "away (replaced by the mean colour) or given back (to a blurred image), those first that the map shows "
+        "brightest. A map that knows what matters makes insertion rise sooner than the random one, and deletion fall; "
+        "but scattered holes (the random map) spoil a picture more than one large hole. One image says little: "
+        "`python -m features faithfulness` measures a set. Whether a map shows what was learnt is seen at "
+        "*randomised weights*. "
         "[Petsiuk et al. 2018](https://arxiv.org/abs/1806.07421), "
         "[Chattopadhay et al. 2018](https://arxiv.org/abs/1710.11063)"
     )

@@ -52,8 +52,8 @@ class Shown:
     small: bool = False
 
 
-def show(view: str, asked: Asked, predicted: SaliencyMaps) -> Shown:
-    if view == CLASS:
+def show(view: str, asked: Asked, predicted: SaliencyMaps | None) -> Shown:
+    if view == CLASS and predicted is not None:
         return _classes(asked, predicted)
     views = {
         METHOD: _methods,
@@ -270,7 +270,10 @@ def _randomised(asked: Asked) -> Shown:
     )
 
 
-def title(view: str, shown: Shown) -> str:
+def title(view: str, shown: Shown, target: str) -> str:
+    """What stands above a view. target: what is explained, which some views choose for themselves."""
+    if view in (CLASS, NETWORK):
+        return f"Grad-CAM by {'class' if view == CLASS else 'network'}"
     if view in (STAGE, RANDOMISED):
-        return f"{ABOUT[shown.maps[0][1].method].title}"
-    return view.capitalize()
+        return f"{ABOUT[shown.maps[0][1].method].title} for {target}"
+    return f"{view.capitalize()} for {target}"
