@@ -78,7 +78,13 @@ def choose(
         precision = "bf16" if has_fast_bf16(place) else "fp32"
     if precision not in PRECISIONS:
         raise FeatureError(f"The precision is {precision!r}. Wanted 'auto' or one of {', '.join(PRECISIONS)}.")
-    return Reading(wanted, pool, precision, str(place), *_choose_engine(engine, network, place.type, precision))
+    return Reading(
+        wanted,
+        pool,
+        precision,
+        "cpu" if place.type == "cpu" else str(place),
+        *_choose_engine(engine, network, place.type, precision),
+    )
 
 
 def stages_of(network: ResidualNetwork) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,64 +45,76 @@ def measure(
     size = max(1, min(16, len(images)))
     rejected: list[Rejected] = []
     done = 0
-    randomised = list(drawn_anew(explainer, seed)) if thorough else []
     with closing(batches(images, explainer.model.spec.preprocessing, size)) as stream:
         for batch in stream:
             rejected += batch.rejected
+            if not len(batch.rows):
+                done += batch.seen * len(methods)
+                continue
+            ids = tuple(images.ids[row] for row in batch.rows)
+            # The same draws for every method, so that none depends on which others are measured.
+            draw = _Draw(batch.pixels, tap, seed + int(batch.rows[0]))
+            here: list[tuple[Trial, SaliencyMaps]] = []
             for method in methods:
-                if len(batch.rows):
-                    ids = tuple(images.ids[row] for row in batch.rows)
-                    # The same draws for every method, so that none depends on which others are measured.
-                    drawn = seed + int(batch.rows[0])
-                    trial = _trial(explainer, batch.pixels, ids, method, tap, steps, drawn, randomised)
-                    found[method].append(trial)
+                trial, maps = _trial(explainer, draw, method, steps, thorough)
+                here.append((replace(trial, ids=ids), maps))
                 done += batch.seen
                 yield Progress(done, len(images) * len(methods), "image", method)
+            # One such network at a time: they are as large as the intact one.
+            for part, other in drawn_anew(explainer, seed) if thorough else ():
+                yield Progress(done, len(images) * len(methods), "image", f"{part} drawn anew")
+                for trial, maps in here:
+                    trial.randomised[part] = _correlations(maps, other, draw, len(trial.randomised) + 1)
+            for trial, _ in here:
+                found[trial.method].append(trial)
     if not found[methods[0]]:
         raise DatasetError(f"None of the {len(images)} images could be read; the first: {rejected[0].reason}")
     return tuple(replace(_joined(trials, images), rejected=tuple(rejected)) for trials in found.values())
 
 
-def _trial(
-    explainer: Explainer,
-    pixels: Tensor,
-    ids: tuple[str, ...],
-    method: str,
-    tap: str | None,
-    steps: int,
-    seed: int,
-    randomised: Sequence[tuple[str, Explainer]],
-) -> Trial:
-    found, taps = _maps(explainer, pixels, None, method, tap, seed)
+@dataclass(frozen=True, eq=False)
+class _Draw:
+    """Images (N, C, H, W) whose maps are compared at one place, and the seed of all that is drawn for them."""
+
+    pixels: Tensor
+    tap: str | None
+    seed: int
+
+    def maps(
+        self, explainer: Explainer, method: str, class_ids: np.ndarray | None = None, number: int = 0
+    ) -> tuple[SaliencyMaps, Sequence[Tap] | None]:
+        """Maps for given classes or the predicted ones, and the taps to ask for again. number: of draws before."""
+        targets = [ClassTarget(None if class_ids is None else int(class_ids[row])) for row in range(len(self.pixels))]
+        last = explainer.network.stage_names[-1]
+        taps = [Tap(self.tap or last)] if method in METHODS or method == RANDOM else None
+        if method != RANDOM:
+            return finish(explain(explainer, self.pixels, targets, method, taps)), taps
+        return random_like(explainer.maps(self.pixels, targets, "gradcam", taps), self.seed + number), taps
+
+
+def _trial(explainer: Explainer, draw: _Draw, method: str, steps: int, thorough: bool) -> tuple[Trial, SaliencyMaps]:
+    """What is measured of a method's maps with the intact network, and these."""
+    found, taps = draw.maps(explainer, method)
     (place, maps) = next(iter(found.maps.items()))
-    judging = Judge(explainer, pixels, found)
-    trial = replace(judging.trial(found, place, steps), ids=ids)
-    if not randomised:
-        return trial
-    correlations = {}
-    for number, (part, other) in enumerate(randomised, start=1):
-        drawn, _ = _maps(other, pixels, found.class_ids, method, tap, seed + number)
-        pairs = zip(maps, drawn.maps[place], strict=True)
-        correlations[part] = np.array([rank_correlation(one, two) for one, two in pairs])
-    return replace(
+    judging = Judge(explainer, draw.pixels, found)
+    trial = judging.trial(found, place, steps)
+    if not thorough:
+        return trial, found
+    settings = {"seed": draw.seed, "samples": SAMPLES, "noise": NOISE, "radius": RADIUS}
+    measured = replace(
         trial,
-        infidelity=judging.infidelity(maps, seed),
-        sensitivity=None if method == RANDOM else judging.sensitivity(method, taps, seed),
-        randomised=correlations,
-        provenance={**trial.provenance, "seed": seed, "samples": SAMPLES, "noise": NOISE, "radius": RADIUS},
+        infidelity=judging.infidelity(maps, draw.seed),
+        sensitivity=None if method == RANDOM else judging.sensitivity(method, taps, draw.seed),
+        provenance={**trial.provenance, **settings},
     )
+    return measured, found
 
 
-def _maps(
-    explainer: Explainer, pixels: Tensor, class_ids: np.ndarray | None, method: str, tap: str | None, seed: int
-) -> tuple[SaliencyMaps, Sequence[Tap] | None]:
-    """Maps at one tap, for given classes or the predicted ones, and the taps to ask for again."""
-    targets = [ClassTarget(None if class_ids is None else int(class_ids[row])) for row in range(len(pixels))]
-    taps = [Tap(tap or explainer.network.stage_names[-1])] if method in METHODS or method == RANDOM else None
-    if method != RANDOM:
-        return finish(explain(explainer, pixels, targets, method, taps)), taps
-    found = explainer.maps(pixels, targets, "gradcam", taps)
-    return random_like(found, seed), taps
+def _correlations(own: SaliencyMaps, other: Explainer, draw: _Draw, number: int) -> np.ndarray:
+    """(N,) of maps with those of another network, for the classes that the first one predicts."""
+    drawn, _ = draw.maps(other, own.method, own.class_ids, number)
+    ((place, maps),) = own.maps.items()
+    return np.array([rank_correlation(one, two) for one, two in zip(maps, drawn.maps[place], strict=True)])
 
 
 def _joined(trials: Sequence[Trial], images: ImageSet) -> Trial:
