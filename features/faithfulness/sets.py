@@ -41,6 +41,7 @@ def measure(
     known = (*METHODS, *ATTRIBUTIONS, RANDOM)
     if unknown := [method for method in methods if method not in known]:
         raise FeatureError(f"{unknown[0]!r} cannot be measured. Choose of {', '.join(known)}.")
+    methods = tuple(dict.fromkeys(methods))
     found: dict[str, list[Trial]] = {method: [] for method in methods}
     size = max(1, min(16, len(images)))
     rejected: list[Rejected] = []
