@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from features.errors import FeatureError
 
-STEMS = ("imagenet", "cifar")
 SHORTCUTS = ("projection", "padding", "none")
 
 

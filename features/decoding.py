@@ -60,7 +60,9 @@ def batches(
             return Rejected(images.ids[row], str(error))
 
     spans = (
-        part[start : start + size] for part in parts or [range(len(images))] for start in range(0, len(part), size)
+        part[start : start + size]
+        for part in ([range(len(images))] if parts is None else parts)
+        for start in range(0, len(part), size)
     )
     with ThreadPoolExecutor(DECODERS, initializer=_give_way) as pool:
 

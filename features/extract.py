@@ -65,7 +65,7 @@ def to_folder(
 
 
 def _through_parts(model: Model, images: ImageSet, reading: Reading, folder: Path, planned: Manifest) -> Task[Manifest]:
-    """Another format than Parquet."""
+    """As `to_folder`, in another format than Parquet: by way of Parquet parts."""
     store.need_local(planned.format, folder)
     with Claim(folder, planned) as claim:
         if claim.finished:

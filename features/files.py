@@ -10,6 +10,8 @@ from typing import IO, Any, cast
 
 from features.errors import FeatureError
 
+OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl")
+
 
 def place(text: str | Path) -> Path:
     """A path, or what acts as one for an address such as 's3://bucket/folder' (any of fsspec's).
@@ -31,14 +33,24 @@ def place(text: str | Path) -> Path:
         ) from error
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, but no bucket of an object store, where folders are only names."""
+    if is_local(path) or path.protocol not in OBJECT_STORES:  # type: ignore[attr-defined]
+        path.mkdir(parents=True, exist_ok=True)
+
+
 def is_local(path: Path) -> bool:
     """Whether a path lies in this machine's file system."""
     return "://" not in str(path)
 
 
+class Unreachable(OSError):
+    """An address whose library raised something of its own kind."""
+
+
 @contextmanager
 def reached(path: Path) -> Iterator[None]:
-    """Turn what libraries for addresses raise, each its own kinds, into an OSError that names the address."""
+    """Turn what libraries for addresses raise, each its own kinds, into Unreachable."""
     try:
         yield
     except (OSError, FeatureError):
@@ -46,7 +58,7 @@ def reached(path: Path) -> Iterator[None]:
     except Exception as error:
         if is_local(path):
             raise
-        raise OSError(errno.EIO, f"it cannot be reached ({error})", str(path)) from error
+        raise Unreachable(errno.EIO, f"it cannot be reached ({error})", str(path)) from error
 
 
 def entries(folder: Path) -> list[Path]:

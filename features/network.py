@@ -4,7 +4,7 @@ import copy
 import re
 from collections import OrderedDict
 from collections.abc import Generator, Iterator, Mapping
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -259,16 +259,15 @@ def own_copy(network: ResidualNetwork, device: torch.device | str | None = None)
 
     Nothing is copied on a GPU for a copy that is made elsewhere.
     """
-    tensors = [*network.parameters(), *network.buffers()]
-    copied = {id(each): each.detach().to(device or each.device, copy=True) for each in tensors}
-    for each in network.parameters():
-        copied[id(each)] = nn.Parameter(copied[id(each)], requires_grad=False)
-    found = copy.deepcopy(network, copied)
-    for module in found.modules():
-        for name, value in vars(module).items():
-            if "hooks" in name and isinstance(value, dict):
-                value.clear()
-    return freeze(found)
+    with torch.inference_mode(False), torch.no_grad():  # tensors made in inference mode enter no graph later
+        tensors = [*network.parameters(), *network.buffers()]
+        copied: dict[int, Any] = {id(each): each.detach().to(device or each.device, copy=True) for each in tensors}
+        for each in network.parameters():
+            copied[id(each)] = nn.Parameter(copied[id(each)], requires_grad=False)
+        for module in network.modules():
+            hooks = (value for name, value in vars(module).items() if "hooks" in name and isinstance(value, dict))
+            copied |= {id(value): type(value)() for value in hooks}  # which may hold what cannot be copied
+        return freeze(copy.deepcopy(network, copied))
 
 
 # PyTorch lets cuDNN round the factors of float32 convolutions to 10 bits. Here fp32 is float32: what is fast is bf16.

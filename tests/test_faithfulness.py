@@ -197,8 +197,8 @@ def test_a_map_without_ranks_is_left_out_of_the_mean_and_none_is_not_hidden():
         {"head": np.array([0.5, np.nan]), "stem": np.array([np.nan, np.nan])}, {},
     )  # fmt: skip
     table = faithfulness.table([found])
-    assert table["rank_correlation_without_head"].tolist() == [0.5]
-    assert table["rank_correlation_without_stem"].isna().all()
+    assert table["rank_correlation_randomised_to_head"].tolist() == [0.5]
+    assert table["rank_correlation_randomised_to_stem"].isna().all()
     assert "infidelity" not in table
 
 

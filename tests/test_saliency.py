@@ -706,13 +706,25 @@ def test_a_second_run_leaves_no_file_of_the_first_behind_and_touches_no_others(t
     assert not (tiny_folder / "maps").exists()
 
 
-def test_a_run_that_fails_leaves_what_was_there(tiny_folder, tmp_path):
+def test_a_run_that_fails_leaves_what_was_there(tiny_folder, tmp_path, monkeypatch):
     image, out = str(tiny_folder / "cat" / "0.png"), tmp_path / "out"
     assert main(["saliency", image, "--out", str(out)]) == 0
-    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
     for wrong in (["--method", "magic"], ["--method", "cam", "--taps", "blocks"], ["--smooth", "2"]):
         assert main(["saliency", image, "--out", str(out), *wrong]) == 2
-    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == before
+    monkeypatch.setattr(decoding, "batch_size", lambda preprocessing, device="cpu": 8)  # so that batches hold 2
+    explain, calls = saliency.explain, []
+
+    def fails(*arguments):
+        calls.append(len(calls))
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return explain(*arguments)
+
+    monkeypatch.setattr(saliency, "explain", fails)
+    assert main(["saliency", str(tiny_folder), "--out", str(out)]) == 130
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == before
 
 
 def test_maps_on_one_scale_share_it_with_those_of_other_results(explainer, tiny_model):

@@ -52,12 +52,17 @@ def add(commands: Commands) -> None:
 def _faithfulness(options: argparse.Namespace) -> None:
     import numpy as np
 
-    from features import faithfulness, files, saliency
+    from features import catalogue, faithfulness, files, saliency
+    from features.datasets import need_outside
 
     networks = names(options.model) if options.model else [None]
     if options.weights and len(networks) > 1:
         raise FeatureError("--weights are of one network. Name one with --model, or run the command again for others.")
-    options.out.mkdir(parents=True, exist_ok=True)  # if it cannot be, it is said before anything is measured
+    need_outside(options.source, options.out)
+    if options.out.exists() and not options.out.is_dir():
+        raise FeatureError(f"{options.out} is a file. Choose a folder.")
+    for name in networks if not options.weights else ():
+        catalogue.spec(name or catalogue.DEFAULT)  # before the first one is measured
     images = source_of(options)
     trials: list[faithfulness.Trial] = []
     for name in networks:
@@ -67,6 +72,7 @@ def _faithfulness(options: argparse.Namespace) -> None:
                 explainer, images, options.methods, options.tap, options.steps, options.seed, not options.quick
             )
         )
+    options.out.mkdir(parents=True, exist_ok=True)
     for rejected in trials[0].rejected:
         print(f"left out: {rejected.reason}", file=sys.stderr)
     table = faithfulness.table(trials)
@@ -92,6 +98,6 @@ def _faithfulness(options: argparse.Namespace) -> None:
     if not options.quick:
         print("\nRank correlation with maps of networks whose parts are drawn anew, from the head down:")
         rest = [name for name in table if name.startswith("rank_correlation")]
-        shown = [name.removeprefix("rank_correlation_without_") for name in rest]
+        shown = [name.removeprefix("rank_correlation_randomised_to_") for name in rest]
         rows = zip(table[["model", "method"]].to_numpy().tolist(), table[rest].to_numpy().tolist(), strict=True)
         print_numbers(("model", "method", *shown), ((*who, *values) for who, values in rows), 4)

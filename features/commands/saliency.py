@@ -60,7 +60,7 @@ def _saliency(options: argparse.Namespace) -> None:
     from contextlib import closing
     from dataclasses import asdict
 
-    from features import files, rasters, saliency
+    from features import rasters, saliency
     from features.datasets import need_outside, open_files
     from features.decoding import batch_size, batches
 
@@ -84,38 +84,39 @@ def _saliency(options: argparse.Namespace) -> None:
     rows: list[dict[str, Any]] = []
     provenance: dict[str, Any] = {}
     left_out: list[dict[str, str]] = []
-    with closing(batches(images, model.spec.preprocessing, size)) as stream:
-        for batch in stream:
-            for rejected in batch.rejected:
-                print(f"left out: {rejected.reason}", file=sys.stderr)
-                left_out.append({"image": rejected.id, "reason": rejected.reason})
-            if not len(batch.rows):
-                continue
-            targets = [target] * len(batch.rows)
-            found = show(
-                saliency.explain(explainer, batch.pixels, targets, options.method, taps, options.smooth, options.seed)
-            )
-            if not rows:  # not before something can take the place of what is there
-                saliency.clear(options.out)
-            seen = batch.pixels.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()  # (N, H, W, 3)
-            pictures = {images.ids[row]: picture for row, picture in zip(batch.rows, seen, strict=True)}
-            for name, content, row in saliency.exported(found, model, pictures, drawing):
-                (options.out / name).parent.mkdir(parents=True, exist_ok=True)
-                files.write_whole(options.out / name, content)
-                rows += [row] if row else []
-            provenance = found.provenance
-    if not rows:
-        raise FeatureError(f"None of the {len(images)} images could be read.")
-    settings = {
-        "target": options.target,
-        "taps": options.taps,
-        "drawing": asdict(drawing),
-        "smooth": options.smooth,
-        "seed": options.seed,
-        "left_out": left_out,
-        "provenance": provenance,
-    }
-    files.write_whole(options.out / "manifest.json", saliency.manifest(rows, settings))
+    with saliency.replacing(options.out) as making:
+        with closing(batches(images, model.spec.preprocessing, size)) as stream:
+            for batch in stream:
+                for rejected in batch.rejected:
+                    print(f"left out: {rejected.reason}", file=sys.stderr)
+                    left_out.append({"image": rejected.id, "reason": rejected.reason})
+                if not len(batch.rows):
+                    continue
+                targets = [target] * len(batch.rows)
+                found = show(
+                    saliency.explain(
+                        explainer, batch.pixels, targets, options.method, taps, options.smooth, options.seed
+                    )
+                )
+                seen = batch.pixels.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()  # (N, H, W, 3)
+                pictures = {images.ids[row]: picture for row, picture in zip(batch.rows, seen, strict=True)}
+                for name, content, row in saliency.exported(found, model, pictures, drawing):
+                    (making / name).parent.mkdir(parents=True, exist_ok=True)
+                    (making / name).write_bytes(content)
+                    rows += [row] if row else []
+                provenance = found.provenance
+        if not rows:
+            raise FeatureError(f"None of the {len(images)} images could be read.")
+        settings = {
+            "target": options.target,
+            "taps": options.taps,
+            "drawing": asdict(drawing),
+            "smooth": options.smooth,
+            "seed": options.seed,
+            "left_out": left_out,
+            "provenance": provenance,
+        }
+        (making / "manifest.json").write_bytes(saliency.manifest(rows, settings))
     for row in rows:
         if row["blank"] and not (row["blank"] == "negative" and row["signed"]):
             print(f"{row['file']} shows nothing: it is {row['blank']} everywhere", file=sys.stderr)

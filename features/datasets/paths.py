@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from PIL import Image
 
 from features import files, images
-from features.datasets.sets import ImageSet, labelled, set_digest, spelled, with_labels
+from features.datasets.sets import ImageSet, from_store, labelled, set_digest, spelled, with_labels
 from features.errors import DatasetError, ImageError
 
 
@@ -19,7 +19,7 @@ def open_folder(root: Path, found: list[Path]) -> ImageSet:
     """found: what `image_files` found there."""
     root = root.resolve()
     ids = [file.relative_to(root).as_posix() for file in found]
-    return _of_files(root.name, str(root), found, ids)
+    return _of_files(root.name or str(root), str(root), found, ids)  # a bucket has no name of its own
 
 
 def open_named(names: list[str], places: list[Path]) -> ImageSet:
@@ -60,13 +60,15 @@ def _of_files(name: str, where: str, places: list[Path], ids: list[str]) -> Imag
 
 def open_file(file: Path, name: str) -> Image.Image:
     try:
-        status = file.stat()
-        if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
-            raise ImageError(f"{name} is not a file that can be read as an image. Take it out.")
-        images.need_size(status.st_size, name)  # before it is held in memory
-        data = file.read_bytes()
+        with from_store(file, name):
+            status = file.stat()
+            if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
+                raise ImageError(f"{name} is not a file that can be read as an image. Take it out.")
+            images.need_size(status.st_size, name)  # before it is held in memory
+            data = file.read_bytes()
     except OSError as error:
-        raise ImageError(f"{name} cannot be read: {error.strerror or error}. Is it still there?") from error
+        reason = error.strerror or "it is not there"
+        raise ImageError(f"{name} cannot be read: {reason}. Is it still there?") from error
     return images.decode(data, name)
 
 

@@ -2,15 +2,16 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import takewhile
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image
 
-from features import images
+from features import files, images
 from features.errors import DatasetError
 
 
@@ -139,3 +140,13 @@ def set_digest(ids: Sequence[str], marks: Sequence[str]) -> str:
     for image_id, mark in zip(ids, marks, strict=True):
         found.update(f"{image_id}\0{mark}\n".encode("utf-8", "surrogateescape"))
     return found.hexdigest()
+
+
+@contextmanager
+def from_store(path: Path, name: str) -> Iterator[None]:
+    """Read an image at a path. Raises DatasetError if a store of others cannot be reached: no image is to blame."""
+    try:
+        with files.reached(path):
+            yield
+    except files.Unreachable as error:
+        raise DatasetError(f"{name}: {error.strerror}. Run the same again, and what is finished stays.") from error

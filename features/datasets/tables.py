@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from features import images
-from features.datasets.sets import ImageSet, set_digest, with_labels
+from features.datasets.sets import ImageSet, from_store, set_digest, with_labels
 from features.errors import DatasetError, ImageError
 from features.files import readable
 
@@ -25,7 +25,8 @@ LABEL_COLUMNS = ("label", "labels", "class")
 MANY_CLASSES = 100_000
 GROUPS_KEPT = 2  # row groups held in memory at a time
 LARGE_GROUP = 128 << 20  # bytes
-PIECE_ROWS, PIECES_KEPT = 32, 8  # of large row groups
+PIECE_ROWS, PIECE_BYTES, PIECES_KEPT = 32, 4 << 20, 8  # of large row groups
+LEAST_ROWS = 8  # of a piece: decoders ask for rows in about their order, and no row is to be read twice
 
 
 def table_files(path: Path) -> list[Path]:
@@ -114,7 +115,8 @@ class _Column:
         group = self._group_of(index)
         file, number, _ = self.groups[group]
         try:
-            value = self._groups.value(file, number, index - int(self.starts[group])).as_py()
+            with from_store(file, name):
+                value = self._groups.value(file, number, index - int(self.starts[group])).as_py()
         except (OSError, pa.ArrowException) as error:
             raise ImageError(f"{name} cannot be read: {error}. Is its file still there?") from error
         data = value.get("bytes") if isinstance(value, dict) else value
@@ -170,7 +172,8 @@ class _Column:
         values: list = []
         for file in self.files:
             with readable(file) as source:
-                values += pq.read_table(source, columns=[name]).column(0).to_pylist()
+                # Not `read_table`, which for a part of a structure reads all of it, and that is the images.
+                values += pq.ParquetFile(source).read(columns=[name]).column(0).to_pylist()
         return values
 
 
@@ -178,7 +181,7 @@ class _Groups:
     """Row groups of one column, of which as much is held as is small: whole groups, or of a large one a few pieces.
 
     A large group, such as pandas makes of a whole table, is read from its beginning on: a row that lies before what is
-    held starts it again.
+    held starts it again. No less is read than the pages of the file, of which the first may hold a thousand rows.
     """
 
     def __init__(self, column: str) -> None:
@@ -191,6 +194,8 @@ class _Groups:
         self._whole: OrderedDict[tuple[Path, int], pa.ChunkedArray] = OrderedDict()
         self._pieces: deque[tuple[tuple[Path, int], int, pa.Array]] = deque(maxlen=PIECES_KEPT)  # with their first row
         self._reading: _Reading | None = None
+        # Where reading a group failed, and whether it did twice: then it is the file and not what lies before it.
+        self._failed: dict[tuple[Path, int], tuple[int, bool, Exception]] = {}
 
     def value(self, file: Path, number: int, row: int) -> pa.Scalar:
         """One row of a file's row group."""
@@ -217,6 +222,9 @@ class _Groups:
 
     def _piece(self, group: tuple[Path, int], row: int) -> pa.Scalar:
         while True:
+            failed_at, again, error = self._failed.get(group, (row + 1, False, None))
+            if again and row >= failed_at and error is not None:
+                raise error
             for held, first, values in self._pieces:
                 if held == group and first <= row < first + len(values):
                     return values[row - first]
@@ -224,8 +232,14 @@ class _Groups:
                 if self._reading is not None:
                     self._reading.close()
                 self._reading = _Reading(group, self._column)
-            first, values = self._reading.row, self._reading.next()
-            self._pieces.append((group, first, values))
+            first = self._reading.row
+            try:
+                self._pieces.append((group, first, self._reading.next()))
+            except Exception as problem:
+                self._failed[group] = first, failed_at == first, problem
+                self._reading.close()
+                self._reading = None
+                raise
 
 
 class _Reading:
@@ -233,22 +247,18 @@ class _Reading:
 
     def __init__(self, group: tuple[Path, int], column: str) -> None:
         self.group, self.row = group, 0
-        self._damage: Exception | None = None
         self._open = ExitStack()
         source = self._open.enter_context(readable(group[0]))
         # Without a buffer a whole group is fetched at once.
         opened = self._open.enter_context(pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 20))
-        self._batches = opened.iter_batches(PIECE_ROWS, row_groups=[group[1]], columns=[column], use_threads=False)
+        whole = opened.metadata.row_group(group[1])
+        rows = PIECE_BYTES * whole.num_rows // max(1, whole.total_byte_size)
+        rows = max(min(LEAST_ROWS, PIECE_ROWS), min(PIECE_ROWS, rows))
+        self._batches = opened.iter_batches(rows, row_groups=[group[1]], columns=[column], use_threads=False)
 
     def next(self) -> pa.Array:
-        """The next piece. Where a group is damaged it cannot be read on, and raises the same error again."""
-        if self._damage is not None:
-            raise self._damage
-        try:
-            values = next(self._batches).column(0)
-        except (OSError, pa.ArrowException) as error:
-            self._damage = error
-            raise
+        """The next piece."""
+        values = next(self._batches).column(0)
         self.row += len(values)
         return values
 

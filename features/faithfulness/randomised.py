@@ -99,7 +99,7 @@ def drawn_anew(explainer: Explainer, seed: int, parts: Sequence[str] | None = No
     network = own_copy(model.network)
     generator = torch.Generator().manual_seed(seed)
     modules = {HEAD: network.head, STEM: network.stem, **dict(network.stages.items())}
-    for name in parts or _parts(network, network.stage_names[-1], head=True):
+    for name in _parts(network, network.stage_names[-1], head=True) if parts is None else parts:
         with torch.no_grad():
             for parameter in modules[name].parameters():
                 spread = parameter.std(unbiased=False).item()

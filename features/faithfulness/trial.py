@@ -63,7 +63,7 @@ class Trial:
             "average_drop": float(self.drop.mean()),
             "average_increase": float(self.increased.mean()),
             **{name: float(values.mean()) for name, values in measured.items() if values is not None},
-            **{f"rank_correlation_without_{part}": _mean(values) for part, values in self.randomised.items()},
+            **{f"rank_correlation_randomised_to_{part}": _mean(values) for part, values in self.randomised.items()},
         }
 
 

@@ -3,7 +3,7 @@
 from features.saliency.attributions import ATTRIBUTIONS, INPUT
 from features.saliency.explain import explain
 from features.saliency.explainer import Explainer
-from features.saliency.export import Drawing, blank, clear, earlier, exported, limit_of, manifest
+from features.saliency.export import Drawing, blank, earlier, exported, limit_of, manifest, replacing
 from features.saliency.ledger import LEDGER, Ledger, ledger
 from features.saliency.maps import BLOCKS, BRANCH, BRANCHES, KINDS, OUTPUT, SHORTCUT, STAGES, SUM, SaliencyMaps, Tap
 from features.saliency.methods import METHODS
@@ -31,7 +31,6 @@ __all__ = [
     "Tap",
     "Target",
     "blank",
-    "clear",
     "earlier",
     "explain",
     "exported",
@@ -39,4 +38,5 @@ __all__ = [
     "limit_of",
     "manifest",
     "parse",
+    "replacing",
 ]

@@ -3,7 +3,9 @@
 import hashlib
 import io
 import json
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -17,7 +19,7 @@ from features.saliency.ledger import LEDGER
 from features.saliency.maps import BRANCH, OUTPUT, SHORTCUT, SUM, SaliencyMaps, Tap
 from features.zoo import Model
 
-MANIFEST, INPUT_PICTURE = "manifest.json", "input.png"
+MANIFEST, INPUT_PICTURE, MAKING = "manifest.json", "input.png", ".making"
 PIXELS_SHOWN = 0.995
 
 
@@ -130,7 +132,7 @@ def earlier(folder: Path) -> list[Path]:
     """The maps of an earlier run that lie in a folder. Raises FeatureError if it holds other things, or is a file."""
     if folder.exists() and not folder.is_dir():
         raise FeatureError(f"{folder} is a file. Choose a folder.")
-    if not folder.is_dir() or not any(folder.iterdir()):
+    if not folder.is_dir() or {entry.name for entry in folder.iterdir()} <= {MAKING}:
         return []
     try:
         names = [row["file"] for row in json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["maps"]]
@@ -141,11 +143,30 @@ def earlier(folder: Path) -> list[Path]:
         raise FeatureError(f"{folder} holds other things than maps. Choose a new or an empty folder.") from error
 
 
-def clear(folder: Path) -> None:
-    """Take the files of an earlier run out of a folder, so that none is left that the new manifest does not name.
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """A place to make maps and their manifest in, which take the place of an earlier run's once all of them are made.
 
-    Raises FeatureError as `earlier`.
+    Files of the earlier run that the new manifest does not name go. Raises FeatureError as `earlier`.
     """
+    earlier(folder)
+    making = folder / MAKING
+    shutil.rmtree(making, ignore_errors=True)  # left by a run that was killed
+    making.mkdir(parents=True)
+    try:
+        yield making
+        _clear(folder)
+        # The manifest first: whatever happens next, it says that the folder is one of maps.
+        for file in sorted(making.rglob("*"), key=lambda path: path.name != MANIFEST):
+            if file.is_file():
+                place = folder / file.relative_to(making)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                file.replace(place)
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+
+
+def _clear(folder: Path) -> None:
     old = earlier(folder)
     (folder / MANIFEST).unlink(missing_ok=True)
     for file in old:

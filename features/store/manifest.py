@@ -107,7 +107,7 @@ def read_manifest(folder: Path) -> Manifest:
             f"{folder} has no {MANIFEST}, so it is no folder of features. Make one with `python -m features extract`."
         ) from error
     except OSError as error:
-        raise StoreError(f"{folder / MANIFEST} cannot be read: {error}. Allow it, and try again.") from error
+        raise StoreError(f"{folder / MANIFEST} cannot be read: {error}. Mend this, and try again.") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(f"{folder / MANIFEST} is damaged: {error}. Delete {folder} and make it again.") from error
     raise StoreError(

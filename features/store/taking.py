@@ -31,7 +31,7 @@ class Claim:
         self.folder, self.manifest = folder, manifest
         with clear_errors(folder):
             self._need_ours()  # before a lock is left in a stranger's folder
-            folder.mkdir(parents=True, exist_ok=True)
+            files.make_folder(folder)
             # Let go of by the system if this process dies. Object stores have none.
             self._lock = FileLock(folder / LOCK, timeout=0) if files.is_local(folder) else nullcontext()
             try:
