@@ -8,6 +8,7 @@ import sys
 import zipfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -584,6 +585,21 @@ def parquet(path: Path, columns: dict, metadata: dict | None = None, group: int 
     return str(path)
 
 
+@contextmanager
+def noting_what_arrow_holds(peak: list[int]):
+    """Notes how much Arrow holds whenever a table of Parquet's has been read."""
+    read = pq.ParquetFile.read
+
+    def noted(*arguments, **settings):
+        found = read(*arguments, **settings)
+        peak.append(pa.total_allocated_bytes())
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pq.ParquetFile, "read", noted)
+        yield
+
+
 def colours_of(found: ImageSet, order: list[int]) -> list[tuple[int, ...]]:
     return [found.open(index).getpixel((0, 0)) for index in order]
 
@@ -609,6 +625,37 @@ def test_large_row_groups_are_read_in_pieces_in_any_order(nested, tmp_path, monk
     with ThreadPoolExecutor(8) as pool:
         opened = list(pool.map(lambda number: found.open(number).getpixel((0, 0)), range(11)))
     assert opened == [colour(number) for number in range(11)]
+
+
+def test_a_read_that_fails_once_loses_one_image(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "LARGE_GROUP", 0)
+    monkeypatch.setattr(tables, "PIECE_ROWS", 1)
+    found = open_images(parquet(tmp_path / "set.parquet", {"image": [png(number) for number in range(6)]}, group=6))
+    following, failures = tables._Reading.next, [OSError("connection reset")]
+
+    def once(reading):
+        if reading.row == 3 and failures:
+            raise failures.pop()
+        return following(reading)
+
+    monkeypatch.setattr(tables._Reading, "next", once)
+    assert colours_of(found, [0, 1, 2]) == [colour(number) for number in range(3)]
+    with pytest.raises(ImageError, match="connection reset"):
+        found.open(3)
+    assert colours_of(found, [4, 5, 3]) == [colour(number) for number in (4, 5, 3)]
+
+
+def test_opening_a_set_of_structures_does_not_read_its_images(tmp_path):
+    random = np.random.default_rng(0)
+    pictures = [{"bytes": random.bytes(100_000), "path": f"{number}.png"} for number in range(50)]
+    path = parquet(tmp_path / "set.parquet", {"image": pictures}, group=50)
+    del pictures
+    pa.default_memory_pool().release_unused()
+    before = pa.total_allocated_bytes()
+    peak = []
+    with noting_what_arrow_holds(peak):
+        assert open_images(path).ids[49] == "49.png"
+    assert max(peak) - before < 1_000_000
 
 
 def test_a_damaged_row_group_is_an_image_error_for_what_lies_behind(tmp_path, monkeypatch):

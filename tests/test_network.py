@@ -1,3 +1,4 @@
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
@@ -21,6 +22,7 @@ from features.network import (
     freeze,
     make_branch,
     make_head,
+    own_copy,
 )
 from tests.random_networks import drawn
 
@@ -332,3 +334,33 @@ def test_torchvisions_block_gives_a_hook_the_blocks_output_in_the_branchs_place(
     with torch.inference_mode():
         output = block(pictures(channels=4))
     assert torch.equal(kept[0], output)
+
+
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad, torch.enable_grad])
+def test_a_copy_is_frozen_in_eval_mode_and_without_hooks_that_cannot_be_copied(mode):
+    network = build(cifar(8)).train()
+    lock = threading.Lock()
+    network.stem.register_forward_hook(lambda *_, held=lock: 1 / 0)
+    network.stages["layer1"][0].register_forward_pre_hook(_Held(lock))
+    with mode():
+        copied = own_copy(network)
+    assert not copied.training
+    assert not any(parameter.requires_grad for parameter in copied.parameters())
+    x = torch.rand(2, 3, 32, 32, requires_grad=True)
+    copied(x).sum().backward()  # whatever mode it was made in
+    assert x.grad.abs().sum() > 0
+    assert network.training
+    assert len(network.stem._forward_hooks) == 1
+    with torch.no_grad():
+        copied.stem[0].weight.zero_()
+    assert network.stem[0].weight.abs().sum() > 0
+
+
+class _Held:
+    """A hook that holds what cannot be copied."""
+
+    def __init__(self, held: object) -> None:
+        self.held = held
+
+    def __call__(self, *_: object) -> None:
+        raise AssertionError("a copy called it")

@@ -11,7 +11,7 @@ import pytest
 from features import engine, extract, store
 from features.__main__ import main
 from features.datasets import open_images, open_uri
-from features.errors import FeatureError
+from features.errors import DatasetError, FeatureError
 from features.files import place
 from features.progress import finish
 from features.store import FeatureSet, StoreError, manifest
@@ -20,12 +20,17 @@ s3fs = pytest.importorskip("s3fs")
 moto_server = pytest.importorskip("moto.server")
 
 
-@pytest.fixture(scope="module")
-def server():
+def started():
     server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
+    return server, f"http://{host}:{port}"
+
+
+@pytest.fixture(scope="module")
+def server():
+    server, address = started()
+    yield address
     server.stop()
 
 
@@ -123,3 +128,24 @@ def test_what_is_not_ours_or_not_reached_is_told(photos, bucket, tiny_model, tin
     assert main(["info", f"{bucket}/features"]) == 2
     told = capsys.readouterr().err.splitlines()
     assert all("it cannot be reached (Unable to locate credentials)" in line for line in told)
+
+
+def test_no_bucket_is_made_for_a_wrong_name(bucket, tiny_model, tiny_images):
+    with pytest.raises(StoreError, match="cannot be written"):
+        finish(extract.to_folder(tiny_model, tiny_images, reading(tiny_model), place(f"{bucket}-typo/x"), 4))
+    assert not s3fs.S3FileSystem().exists(f"{bucket}-typo")
+
+
+def test_a_store_that_goes_away_stops_a_run_instead_of_rejecting_its_images(bucket, tiny_folder, monkeypatch):
+    server, address = started()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    s3fs.S3FileSystem.clear_instance_cache()
+    system = s3fs.S3FileSystem()
+    system.mkdir("other")
+    system.put(str(tiny_folder), "other/photos", recursive=True)
+    images = open_images("s3://other/photos")
+    assert images.open(0)
+    server.stop()
+    with pytest.raises(DatasetError, match=r"it cannot be reached .* what is finished stays"):
+        images.open(1)

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -100,10 +101,7 @@ def _saliency(options: argparse.Namespace) -> None:
                 )
                 seen = batch.pixels.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()  # (N, H, W, 3)
                 pictures = {images.ids[row]: picture for row, picture in zip(batch.rows, seen, strict=True)}
-                for name, content, row in saliency.exported(found, model, pictures, drawing):
-                    (making / name).parent.mkdir(parents=True, exist_ok=True)
-                    (making / name).write_bytes(content)
-                    rows += [row] if row else []
+                rows += _written(saliency.exported(found, model, pictures, drawing), making)
                 provenance = found.provenance
         if not rows:
             raise FeatureError(f"None of the {len(images)} images could be read.")
@@ -121,3 +119,13 @@ def _saliency(options: argparse.Namespace) -> None:
         if row["blank"] and not (row["blank"] == "negative" and row["signed"]):
             print(f"{row['file']} shows nothing: it is {row['blank']} everywhere", file=sys.stderr)
     print(f"{options.out}: {len(rows):,} maps of {len({row['image'] for row in rows}):,} images")
+
+
+def _written(files: Iterable[tuple[str, bytes, dict[str, Any] | None]], folder: Path) -> list[dict[str, Any]]:
+    """Write exported maps, and give back the manifest's rows of them."""
+    rows = []
+    for name, content, row in files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+        rows += [row] if row else []
+    return rows
