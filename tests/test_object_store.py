@@ -149,3 +149,18 @@ def test_a_store_that_goes_away_stops_a_run_instead_of_rejecting_its_images(buck
     server.stop()
     with pytest.raises(DatasetError, match=r"it cannot be reached .* what is finished stays"):
         images.open(1)
+
+
+def test_neither_is_an_image_rejected_that_lies_in_a_zip_there(bucket, tiny_folder, monkeypatch):
+    class Gone(Exception):
+        """As a library for a store raises it, once more is asked for than it holds."""
+
+    def gone(*_):
+        raise Gone("no route")
+
+    with s3fs.S3FileSystem().open(f"{bucket}/set.zip", "wb") as file, zipfile.ZipFile(file, "w") as archive:
+        archive.write(tiny_folder / "cat" / "0.png", "0.png")
+    images = open_images(f"{bucket}/set.zip")
+    monkeypatch.setattr(zipfile.ZipFile, "open", gone)
+    with pytest.raises(DatasetError, match=r"0\.png: it cannot be reached \(no route\)"):
+        images.open(0)

@@ -1,9 +1,11 @@
 """Images in files: in a folder, in a zip, or named in a text file."""
 
+import lzma
 import os
 import stat
 import threading
 import zipfile
+import zlib
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -102,6 +104,9 @@ def _looks_like_image(name: str) -> bool:
     return not hidden and name.lower().endswith(images.EXTENSIONS)
 
 
+DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, NotImplementedError, RuntimeError)
+
+
 def is_zip(path: Path) -> bool:
     with files.readable(path) as source:
         return zipfile.is_zipfile(source)
@@ -115,11 +120,11 @@ def open_zip(path: Path) -> ImageSet:
     place = path.resolve()
 
     def opener(index: int) -> Image.Image:
-        with lock:
+        with lock, from_store(path, entries[index].filename):
             process = os.getpid()
             if process not in handles:
                 handles[process] = _opened_zip(path, entries[index].filename)
-            data = _unpacked(handles[process], entries[index])
+            data = _unpacked(handles[process], entries[index], path)
         return images.decode(data, entries[index].filename)
 
     ids = [entry.filename for entry in entries]
@@ -149,12 +154,14 @@ def _opened_zip(path: Path, name: str) -> zipfile.ZipFile:
         ) from error
 
 
-def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> bytes:
     images.need_size(entry.file_size, entry.filename)
     try:
         with archive.open(entry) as member:  # what it says of its size may be a lie
             return member.read(images.MAX_BYTES + 1)
     except Exception as error:  # damaged members raise many kinds, from zlib's to NotImplementedError
+        if not files.is_local(path) and not isinstance(error, DAMAGE):  # the store's, not the zip's
+            raise
         raise ImageError(f"{entry.filename} cannot be unpacked: {error}. Make the zip again.") from error
 
 
@@ -165,4 +172,6 @@ def open_member(path: Path, name: str) -> Image.Image:
             entry = archive.getinfo(name)
         except KeyError as error:
             raise ImageError(f"{path} has no {name}. Is it the same zip still?") from error
-        return images.decode(_unpacked(archive, entry), name)
+        with from_store(path, name):
+            data = _unpacked(archive, entry, path)
+        return images.decode(data, name)
