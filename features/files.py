@@ -61,6 +61,12 @@ def reached(path: Path) -> Iterator[None]:
         raise Unreachable(errno.EIO, f"it cannot be reached ({error})", str(path)) from error
 
 
+def need_no_file(folder: Path) -> None:
+    """Raises FeatureError if a file stands where a folder is to be."""
+    if folder.exists() and not folder.is_dir():
+        raise FeatureError(f"{folder} is a file. Choose a folder.")
+
+
 def entries(folder: Path) -> list[Path]:
     """What a folder holds. An object store has names instead of folders, so there an empty one does not exist."""
     return list(folder.iterdir()) if folder.is_dir() else []

@@ -440,6 +440,19 @@ def test_a_second_run_leaves_no_table_of_the_first_and_touches_nothing_else(tiny
     assert "lies inside" in capsys.readouterr().err
 
 
+def test_a_run_that_fails_leaves_the_tables_that_were_there(tmp_path, monkeypatch):
+    run = ["residual", "sample", "--limit", "10", "--out", str(tmp_path / "out")]
+    assert main(run) == 0
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
+
+    def fails(*_):
+        raise FeatureError("no more")
+
+    monkeypatch.setattr(residual, "statistics", fails)
+    assert main(run) == 2
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()} == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [

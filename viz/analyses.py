@@ -2,8 +2,9 @@
 
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -71,12 +72,18 @@ def saliency_ledger(
 
 
 def saliency_job(
-    model: zoo.Model, digest: str, image: Image.Image, target: saliency.Target, target_key: str, method: str
+    ask: Callable[..., Task[Any]],
+    model: zoo.Model,
+    digest: str,
+    image: Image.Image,
+    target: saliency.Target,
+    target_key: str,
+    method: str,
 ) -> Job:
-    """The maps of one picture by a method that takes long."""
+    """What takes long to ask of one picture. ask: saliency.explain or faithfulness.randomised."""
     return jobs().get(
-        f"saliency {model.key} {digest} {target_key} {method}",
-        lambda: saliency.explain(explainer(model.key, model), _pixels(model, image), [target], method),
+        f"{ask.__name__} {model.key} {digest} {target_key} {method}",
+        lambda: ask(explainer(model.key, model), _pixels(model, image), [target], method),
     )
 
 
@@ -93,16 +100,6 @@ def faithfulness_job(model: zoo.Model, digest: str, image: Image.Image, maps: Se
     return jobs().get(
         f"faithfulness {model.key} {digest} {made_of}",
         lambda: faithfulness.judge_all(explainer(model.key, model), _pixels(model, image), maps),
-    )
-
-
-def randomised_job(
-    model: zoo.Model, digest: str, image: Image.Image, target: saliency.Target, target_key: str, method: str
-) -> Job:
-    """The maps of one picture while the network's weights are drawn anew."""
-    return jobs().get(
-        f"randomised {model.key} {digest} {target_key} {method}",
-        lambda: faithfulness.randomised(explainer(model.key, model), _pixels(model, image), [target], method),
     )
 
 

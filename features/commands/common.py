@@ -11,7 +11,7 @@ from features.errors import FeatureError
 from features.progress import Progress, Result, Task, finish
 
 if TYPE_CHECKING:
-    from features.datasets import ImageSet
+    from features.datasets import ImageSet, Rejected
     from features.zoo import Model
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -120,6 +120,13 @@ def show(task: Task[Result]) -> Result:
     finally:
         if bar is not None:
             bar.close()
+
+
+def left_out(rejected: Sequence["Rejected"]) -> list[dict[str, str]]:
+    """Say which images could not be read, and give back the manifest's rows of them."""
+    for entry in rejected:
+        print(f"left out: {entry.reason}", file=sys.stderr)
+    return [{"image": entry.id, "reason": entry.reason} for entry in rejected]
 
 
 def print_table(rows: list[tuple[str, ...]]) -> None:

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 from features.commands.common import (
@@ -11,6 +10,7 @@ from features.commands.common import (
     add_model,
     add_source,
     command,
+    left_out,
     load,
     names,
     positive,
@@ -59,8 +59,7 @@ def _faithfulness(options: argparse.Namespace) -> None:
     if options.weights and len(networks) > 1:
         raise FeatureError("--weights are of one network. Name one with --model, or run the command again for others.")
     need_outside(options.source, options.out)
-    if options.out.exists() and not options.out.is_dir():
-        raise FeatureError(f"{options.out} is a file. Choose a folder.")
+    files.need_no_file(options.out)
     for name in networks if not options.weights else ():
         catalogue.spec(name or catalogue.DEFAULT)  # before the first one is measured
     images = source_of(options)
@@ -73,8 +72,6 @@ def _faithfulness(options: argparse.Namespace) -> None:
             )
         )
     options.out.mkdir(parents=True, exist_ok=True)
-    for rejected in trials[0].rejected:
-        print(f"left out: {rejected.reason}", file=sys.stderr)
     table = faithfulness.table(trials)
     files.write_whole(options.out / "faithfulness.csv", table.to_csv(index=False).encode())
     arrays = {
@@ -90,7 +87,7 @@ def _faithfulness(options: argparse.Namespace) -> None:
             | {"ids": trial.ids, "provenance": trial.provenance}
             for trial in trials
         ],
-        "left_out": [{"image": rejected.id, "reason": rejected.reason} for rejected in trials[0].rejected],
+        "left_out": left_out(trials[0].rejected),
     }
     files.write_whole(options.out / "manifest.json", (json.dumps(content, indent=1) + "\n").encode())
     head = [name for name in table if not name.startswith("rank_correlation")]

@@ -11,6 +11,7 @@ from features.commands.common import (
     add_model,
     add_source,
     command,
+    left_out,
     load,
     names,
     print_numbers,
@@ -53,7 +54,7 @@ def _residual(options: argparse.Namespace) -> None:
         raise FeatureError(f"There are no lesions {', '.join(unknown)}. Choose of {', '.join(residual.KINDS)}.")
     if options.out:
         need_outside(options.source, options.out)
-        residual.clear(options.out)
+        residual.earlier(options.out)
     model = load(options)
     if kinds:
         model.need_classifier()
@@ -61,8 +62,7 @@ def _residual(options: argparse.Namespace) -> None:
         residual.need_paths(model)
     images = source_of(options)
     statistics = show(residual.statistics(model, images))
-    for rejected in statistics.rejected:
-        print(f"left out: {rejected.reason}", file=sys.stderr)
+    left_out(statistics.rejected)
     sweep = paths = None
     if kinds:
         lesions = [
@@ -72,6 +72,7 @@ def _residual(options: argparse.Namespace) -> None:
     if options.paths:
         paths = show(residual.paths(model, images.sample(residual.PATH_IMAGES), seed=options.seed))
     if options.out:
+        residual.clear(options.out)  # not before something can take the place of what is there
         residual.write(options.out, statistics, sweep, paths)
     _print(model.spec.name, images.name, statistics, sweep, options.out)
 

@@ -11,6 +11,7 @@ from features.commands.common import (
     Commands,
     add_model,
     command,
+    left_out,
     load,
     show,
 )
@@ -84,13 +85,11 @@ def _saliency(options: argparse.Namespace) -> None:
     size = max(1, batch_size(model.spec.preprocessing) // 4)  # what gradients need is kept as well
     rows: list[dict[str, Any]] = []
     provenance: dict[str, Any] = {}
-    left_out: list[dict[str, str]] = []
+    rejected: list[dict[str, str]] = []
     with saliency.replacing(options.out) as making:
         with closing(batches(images, model.spec.preprocessing, size)) as stream:
             for batch in stream:
-                for rejected in batch.rejected:
-                    print(f"left out: {rejected.reason}", file=sys.stderr)
-                    left_out.append({"image": rejected.id, "reason": rejected.reason})
+                rejected += left_out(batch.rejected)
                 if not len(batch.rows):
                     continue
                 targets = [target] * len(batch.rows)
@@ -111,7 +110,7 @@ def _saliency(options: argparse.Namespace) -> None:
             "drawing": asdict(drawing),
             "smooth": options.smooth,
             "seed": options.seed,
-            "left_out": left_out,
+            "left_out": rejected,
             "provenance": provenance,
         }
         (making / "manifest.json").write_bytes(saliency.manifest(rows, settings))

@@ -78,7 +78,7 @@ class _Column:
 
     def __init__(self, files: Sequence[Path], where: str) -> None:
         self.files = files
-        self.groups: list[tuple[Path, int, int]] = []  # file, row group in it, its first row in the file
+        self.groups: list[tuple[Path, int, int, int]] = []  # file, row group in it, its first row there, its bytes
         sizes: list[int] = []
         schemas: list[pa.Schema] = []
         try:
@@ -86,8 +86,11 @@ class _Column:
                 with readable(file) as source, pq.ParquetFile(source) as opened:
                     metadata = opened.metadata
                     schemas.append(opened.schema_arrow)
-                rows = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
-                self.groups += [(file, number, sum(rows[:number])) for number in range(len(rows))]
+                groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+                rows = [group.num_rows for group in groups]
+                self.groups += [
+                    (file, number, sum(rows[:number]), group.total_byte_size) for number, group in enumerate(groups)
+                ]
                 sizes += rows
             self.schema = schemas[0]
         except (OSError, pa.ArrowException) as error:
@@ -113,10 +116,10 @@ class _Column:
     def read(self, index: int, name: str) -> bytes:
         """The bytes of one image. Raises ImageError if there are none."""
         group = self._group_of(index)
-        file, number, _ = self.groups[group]
+        file, number, _, size = self.groups[group]
         try:
             with from_store(file, name):
-                value = self._groups.value(file, number, index - int(self.starts[group])).as_py()
+                value = self._groups.value(file, number, size, index - int(self.starts[group])).as_py()
         except (OSError, pa.ArrowException) as error:
             raise ImageError(f"{name} cannot be read: {error}. Is its file still there?") from error
         data = value.get("bytes") if isinstance(value, dict) else value
@@ -129,7 +132,7 @@ class _Column:
 
     def uri(self, index: int) -> str:
         group = self._group_of(index)
-        file, _, first = self.groups[group]
+        file, _, first, _ = self.groups[group]
         return f"parquet://{first + index - int(self.starts[group])}::{file}"
 
     def ids(self, root: Path) -> list[str]:
@@ -144,7 +147,7 @@ class _Column:
             if None not in values and len(set(values)) == len(values):
                 return list(map(str, values))
         found = []
-        for (file, _, first), start, stop in zip(self.groups, self.starts, self.starts[1:], strict=False):
+        for (file, _, first, _), start, stop in zip(self.groups, self.starts, self.starts[1:], strict=False):
             name = file.name if file == root else file.relative_to(root).as_posix()
             found += [f"{name}/{first + row}" for row in range(stop - start)]
         return found
@@ -197,28 +200,21 @@ class _Groups:
         # Where reading a group failed, and whether it did twice: then it is the file and not what lies before it.
         self._failed: dict[tuple[Path, int], tuple[int, bool, Exception]] = {}
 
-    def value(self, file: Path, number: int, row: int) -> pa.Scalar:
-        """One row of a file's row group."""
+    def value(self, file: Path, number: int, size: int, row: int) -> pa.Scalar:
+        """One row of a file's row group of `size` bytes."""
         with self._lock:
             if self._process != os.getpid():  # open files cannot be shared with the process that this came from
                 self._begin()
             group = file, number
-            if group not in self._whole and not self._is_large(group):
+            if size > LARGE_GROUP:
+                return self._piece(group, row)
+            if group not in self._whole:
                 with readable(file) as source, pq.ParquetFile(source) as opened:
                     self._whole[group] = opened.read_row_group(number, columns=[self._column]).column(0)
                 while len(self._whole) > GROUPS_KEPT:
                     self._whole.popitem(last=False)
-            if group in self._whole:
-                self._whole.move_to_end(group)
-                return self._whole[group][row]
-            return self._piece(group, row)
-
-    def _is_large(self, group: tuple[Path, int]) -> bool:
-        if self._reading is not None and self._reading.group == group:
-            return True
-        file, number = group
-        with readable(file) as source, pq.ParquetFile(source) as opened:
-            return opened.metadata.row_group(number).total_byte_size > LARGE_GROUP
+            self._whole.move_to_end(group)
+            return self._whole[group][row]
 
     def _piece(self, group: tuple[Path, int], row: int) -> pa.Scalar:
         while True:

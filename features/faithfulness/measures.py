@@ -71,6 +71,11 @@ def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
     return float((first * second).sum() / size) if size > 0 else float("nan")
 
 
+def rank_correlations(ones: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """(N,) of maps (N, H, W) and as many others, as `rank_correlation`."""
+    return np.array([rank_correlation(one, other) for one, other in zip(ones, others, strict=True)])
+
+
 def enlarged(maps: np.ndarray, size: Sequence[int]) -> Tensor:
     """Maps (N, h, w) at (N, H, W), bilinearly."""
     values = torch.from_numpy(np.ascontiguousarray(maps, dtype=np.float32))[:, None]

@@ -7,8 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from features.errors import FeatureError
-from features.faithfulness.measures import rank_correlation
+from features.faithfulness.measures import rank_correlations
 from features.network import ResidualNetwork, own_copy
 from features.progress import Progress, Result, Task
 from features.saliency import ClassTarget, Explainer, SaliencyMaps, StageTarget, Tap, Target, explain
@@ -31,12 +30,7 @@ class Randomised:
     def correlations(self, tap: Tap) -> np.ndarray:
         """(P, N) Spearman's correlation of each part's maps at a tap with the network's own; NaN of constant maps."""
         own = self.intact.maps[tap]
-        return np.array(
-            [
-                [rank_correlation(one, other) for one, other in zip(own, found.maps[tap], strict=True)]
-                for found in self.redrawn.values()
-            ]
-        )
+        return np.stack([rank_correlations(own, found.maps[tap]) for found in self.redrawn.values()])
 
 
 def randomised(
@@ -51,11 +45,9 @@ def randomised(
 
     All else as `saliency.explain`, seed: of the weights too.
     """
-    explained = next(iter(targets), ClassTarget())  # all are of one kind, or explaining them says that they are not
-    if isinstance(explained, StageTarget):
-        parts = _parts(explainer.network, explained.stage, head=False)
-    else:
-        parts = _parts(explainer.network, explainer.network.stage_names[-1], head=True)
+    explainer.top(targets)  # all are of one kind, and of what the network has
+    stage = next((target.stage for target in targets if isinstance(target, StageTarget)), None)
+    parts = _parts(explainer.network, stage)
     networks = len(parts) + 1
     intact = yield from _counted(explain(explainer, pixels, targets, method, taps, seed=seed), 0, networks)
     definite = [
@@ -81,12 +73,10 @@ def _counted(task: Task[Result], done: int, networks: int, note: str = "") -> Ta
         yield Progress(done, networks, "network", f"{note}{inner.done:,} of {inner.total:,} {inner.unit}s")
 
 
-def _parts(network: ResidualNetwork, top: str, head: bool) -> list[str]:
-    """The head or not, the stages from the top one down, and the stem. Raises FeatureError for an unknown stage."""
-    names = list(network.stage_names)
-    if top not in names:
-        raise FeatureError(f"There is no stage {top}. This network has {', '.join(names)}.")
-    return [*([HEAD] if head else []), *reversed(names[: names.index(top) + 1]), STEM]
+def _parts(network: ResidualNetwork, stage: str | None = None) -> list[str]:
+    """What lies below a stage, with itself, from there down; None for all of the network, from the head down."""
+    down = [HEAD, *reversed(network.stage_names), STEM]
+    return down if stage is None else down[down.index(stage) :]
 
 
 def drawn_anew(explainer: Explainer, seed: int, parts: Sequence[str] | None = None) -> Iterator[tuple[str, Explainer]]:
@@ -99,7 +89,7 @@ def drawn_anew(explainer: Explainer, seed: int, parts: Sequence[str] | None = No
     network = own_copy(model.network)
     generator = torch.Generator().manual_seed(seed)
     modules = {HEAD: network.head, STEM: network.stem, **dict(network.stages.items())}
-    for name in _parts(network, network.stage_names[-1], head=True) if parts is None else parts:
+    for name in _parts(network) if parts is None else parts:
         with torch.no_grad():
             for parameter in modules[name].parameters():
                 spread = parameter.std(unbiased=False).item()

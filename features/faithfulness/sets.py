@@ -12,7 +12,7 @@ from features.datasets import ImageSet, Rejected
 from features.decoding import batches
 from features.errors import DatasetError, FeatureError
 from features.faithfulness.judging import NOISE, RADIUS, RANDOM, SAMPLES, Judge, random_like
-from features.faithfulness.measures import STEPS, Curves, rank_correlation
+from features.faithfulness.measures import STEPS, Curves, rank_correlations
 from features.faithfulness.randomised import drawn_anew
 from features.faithfulness.trial import Trial
 from features.progress import Progress, Task, finish
@@ -115,7 +115,7 @@ def _correlations(own: SaliencyMaps, other: Explainer, draw: _Draw, number: int)
     """(N,) of maps with those of another network, for the classes that the first one predicts."""
     drawn, _ = draw.maps(other, own.method, own.class_ids, number)
     ((place, maps),) = own.maps.items()
-    return np.array([rank_correlation(one, two) for one, two in zip(maps, drawn.maps[place], strict=True)])
+    return rank_correlations(maps, drawn.maps[place])
 
 
 def _joined(trials: Sequence[Trial], images: ImageSet) -> Trial:

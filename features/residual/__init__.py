@@ -22,7 +22,7 @@ from features.residual.lesions import (
 from features.residual.paths import PATH_IMAGES, Paths, need_paths, paths
 from features.residual.statistics import BRANCH, KEPT, OUTPUT, PARTS, SHORTCUT, SUM, BlockStatistics, Channels
 from features.residual.sweep import Effect, Sweep, effect, sweep
-from features.residual.tables import blocks, channels, classes, clear, write
+from features.residual.tables import blocks, channels, classes, clear, earlier, write
 from features.residual.tally import Tally, measure, nearest_class_mean, statistics
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "clear",
     "contrast",
     "each",
+    "earlier",
     "effect",
     "lesioned",
     "lesions_of",

@@ -174,15 +174,20 @@ def write(
     files.write_whole(folder / MANIFEST, (json.dumps(content, indent=1) + "\n").encode())
 
 
-def clear(folder: Path) -> None:
-    """Take the tables of an earlier run out of a folder, so that none is left beside those of another.
-
-    Raises FeatureError if there are other things in it.
-    """
+def earlier(folder: Path) -> set[str]:
+    """The names of an earlier run's tables in a folder. Raises FeatureError if it holds other things."""
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if names - OURS or (names and MANIFEST not in names):
         raise FeatureError(f"{folder} holds other things than these tables. Choose a new or an empty folder.")
-    for name in names:
+    return names
+
+
+def clear(folder: Path) -> None:
+    """Take the tables of an earlier run out of a folder, so that none is left beside those of another.
+
+    Raises FeatureError as `earlier`.
+    """
+    for name in earlier(folder):
         (folder / name).unlink()
 
 

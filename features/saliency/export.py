@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from features import rasters
+from features import files, rasters
 from features.errors import FeatureError
 from features.saliency.attributions import INPUT
 from features.saliency.ledger import LEDGER
@@ -130,8 +130,7 @@ def blank(values: np.ndarray) -> str | None:
 
 def earlier(folder: Path) -> list[Path]:
     """The maps of an earlier run that lie in a folder. Raises FeatureError if it holds other things, or is a file."""
-    if folder.exists() and not folder.is_dir():
-        raise FeatureError(f"{folder} is a file. Choose a folder.")
+    files.need_no_file(folder)
     if not folder.is_dir() or {entry.name for entry in folder.iterdir()} <= {MAKING}:
         return []
     try:

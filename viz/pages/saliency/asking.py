@@ -1,16 +1,19 @@
 """What is explained of which picture."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from features import saliency, zoo
 from features.errors import FeatureError
+from features.progress import Task
 from features.saliency import METHODS, ClassTarget, SaliencyMaps, StageTarget, Tap
 from viz import analyses, sidebar, widgets
 from viz.choosing import Chosen, from_set, show_image
+from viz.jobs import Job
 
 PREDICTED, NOTHING, RUNNER_UP = "the predicted class", "nothing", "the runner-up"
 LENGTH, LIKENESS = "length of features", "likeness to another image"
@@ -30,12 +33,16 @@ class Asked:
 
     def maps(self, method: str, taps: Sequence[Tap] | None = None) -> SaliencyMaps:
         """The maps by any method; the page waits here for one that takes long."""
-        digest, picture = self.chosen.digest, self.chosen.picture
         if method in SLOW:
-            job = analyses.saliency_job(self.model, digest, picture, self.target, self.key, method)
-            return widgets.result(job, ABOUT[method].title)
+            return widgets.result(self.job(saliency.explain, method), ABOUT[method].title)
+        digest, picture = self.chosen.digest, self.chosen.picture
         given = None if taps is None else tuple(taps)
         return analyses.saliency_maps(self.model.key, digest, self.key, method, given, self.target, self.model, picture)
+
+    def job(self, ask: Callable[..., Task[Any]], method: str) -> Job:
+        """As `analyses.saliency_job`, of this picture and target."""
+        chosen = self.chosen
+        return analyses.saliency_job(ask, self.model, chosen.digest, chosen.picture, self.target, self.key, method)
 
     @property
     def stages(self) -> list[str]:

@@ -5,6 +5,7 @@ import streamlit as st
 
 from features import labels, rasters, saliency, zoo
 from features.decoding import pictures
+from features.store import FeatureSet
 from viz import analyses, sidebar, widgets
 from viz.choosing import SAMPLE
 from viz.components import Overlay
@@ -22,22 +23,7 @@ def gallery(model: zoo.Model) -> None:
     truth = None if matched is None else matched.classes[features.rows]  # (N,)
     wrong = np.zeros(len(features), bool) if truth is None else features.predictions != truth
     names = class_names(model)
-    left, middle, right = st.columns([1.2, 1.2, 1])
-    with left:
-        numbered = numbered_classes(model)
-        kind = st.selectbox("Class (label or prediction)", ["all", *numbered], key="gallery class", bind="query-params")
-    with middle:
-        low, high = st.slider("Confidence", 0.0, 1.0, (0.0, 1.0), 0.01, key="confidence")
-    with right:
-        only = st.toggle("Errors only", key="errors", bind="query-params", disabled=truth is None) and truth is not None
-    keep = (features.confidences >= low) & (features.confidences <= high)
-    if kind != "all":
-        index = numbered.index(kind)
-        keep &= (features.predictions == index) | (np.zeros(len(keep), bool) if truth is None else truth == index)
-    if only:
-        keep &= wrong
-    order = np.flatnonzero(keep)
-    order = order[np.lexsort((-features.confidences[order], ~wrong[order]))]  # errors first, the surest of them first
+    order = _choose_rows(model, features, truth, wrong)
     errors = "their labels are not the network's classes, so errors cannot be told"
     if truth is not None:
         errors = f"{int(wrong[order].sum()):,} of them errors"
@@ -50,14 +36,16 @@ def gallery(model: zoo.Model) -> None:
     places = tuple(int(features.rows[row]) for row in chosen)
     maps, seen = analyses.gallery_maps(model.key, images.digest, places, model, images)
     (values,) = maps.maps.values()
-    tiles = []
-    for row, place, heat, picture in zip(chosen, places, values, seen, strict=True):
-        visible = rasters.magnify(picture, SMALL_SIDE)
-        label = f", label {names[truth[row]]}" if truth is not None else ""
-        file = rasters.jpeg(rasters.heat_map(heat, visible.shape[1::-1]), 90)
-        title = f"{'✗ ' if wrong[row] else ''}{names[features.predictions[row]]} {features.confidences[row]:.0%}"
-        base = rasters.data_uri(rasters.jpeg(visible, 92))
-        tiles.append(Overlay(title, f"number {place}{label}", base, rasters.data_uri(file), images.ids[place]))
+    tiles = [
+        _tile(
+            heat,
+            picture,
+            f"{'✗ ' if wrong[row] else ''}{names[features.predictions[row]]} {features.confidences[row]:.0%}",
+            f"number {place}" + (f", label {names[truth[row]]}" if truth is not None else ""),
+            images.ids[place],
+        )
+        for row, place, heat, picture in zip(chosen, places, values, seen, strict=True)
+    ]
 
     def look_closely(place: int) -> None:
         st.session_state.update({"image": places[place], "view": STAGE})
@@ -78,3 +66,32 @@ def gallery(model: zoo.Model) -> None:
         "The last stage's map for each image's predicted class, errors (✗) first, the surest of them first. Click "
         "one to look at it closely."
     )
+
+
+def _choose_rows(model: zoo.Model, features: FeatureSet, truth: np.ndarray | None, wrong: np.ndarray) -> np.ndarray:
+    """The rows of the features that are chosen, in the order in which they are shown."""
+    assert features.predictions is not None  # the view needs classes
+    assert features.confidences is not None
+    left, middle, right = st.columns([1.2, 1.2, 1])
+    with left:
+        numbered = numbered_classes(model)
+        kind = st.selectbox("Class (label or prediction)", ["all", *numbered], key="gallery class", bind="query-params")
+    with middle:
+        low, high = st.slider("Confidence", 0.0, 1.0, (0.0, 1.0), 0.01, key="confidence")
+    with right:
+        only = st.toggle("Errors only", key="errors", bind="query-params", disabled=truth is None) and truth is not None
+    keep = (features.confidences >= low) & (features.confidences <= high)
+    if kind != "all":
+        index = numbered.index(kind)
+        keep &= (features.predictions == index) | (np.zeros(len(keep), bool) if truth is None else truth == index)
+    if only:
+        keep &= wrong
+    order = np.flatnonzero(keep)
+    # Errors first, the surest of them first.
+    return order[np.lexsort((-features.confidences[order], ~wrong[order]))]
+
+
+def _tile(heat: np.ndarray, picture: np.ndarray, title: str, caption: str, alt: str) -> Overlay:
+    visible = rasters.magnify(picture, SMALL_SIDE)
+    file = rasters.jpeg(rasters.heat_map(heat, visible.shape[1::-1]), 90)
+    return Overlay(title, caption, rasters.data_uri(rasters.jpeg(visible, 92)), rasters.data_uri(file), alt)

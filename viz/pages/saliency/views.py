@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from features import catalogue, saliency, zoo
+from features import catalogue, faithfulness, saliency, zoo
 from features.errors import FeatureError
 from features.saliency import BRANCH, INPUT, SHORTCUT, SUM, ClassTarget, SaliencyMaps, Tap
 from viz import analyses, widgets
@@ -242,10 +242,7 @@ def _timeline(asked: Asked) -> Shown:
 
 def _randomised(asked: Asked) -> Shown:
     method = _choose_method()
-    job = analyses.randomised_job(
-        asked.model, asked.chosen.digest, asked.chosen.picture, asked.target, asked.key, method
-    )
-    found = widgets.result(job, "Drawing the weights anew")
+    found = widgets.result(asked.job(faithfulness.randomised, method), "Drawing the weights anew")
     taps = list(found.intact.maps)
     correlations = {tap: found.correlations(tap)[:, 0] for tap in taps}  # (P,) each
     lines = {tap.name: values for tap, values in correlations.items()}
