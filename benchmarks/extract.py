@@ -32,9 +32,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from rounds import drawn, drawn_pixels, machine, precisions, timed
 
-from features import catalogue, datasets, engine, extract, zoo
-from features.decoding import batches
-from features.network import ResidualNetwork, canonical, freeze
+from features import datasets, engine, extract
+from features.datasets.decoding import batches
+from features.networks import catalogue, zoo
+from features.networks.canonical import ResidualNetwork, canonical, freeze
 from features.progress import finish
 
 BASE = "torchvision's extractor, fp32"

@@ -21,11 +21,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from rounds import drawn, machine, timed
 
-from features import catalogue, residual, zoo
+from features import residual
 from features.datasets import ImageSet
-from features.decoding import batches
+from features.datasets.decoding import batches
 from features.engine import FastNetwork
-from features.network import canonical, freeze
+from features.networks import catalogue, zoo
+from features.networks.canonical import canonical, freeze
 from features.progress import finish
 
 FORWARD, SWEEP, PER_BLOCK = "forward, fp32", "lesions of every block", "forward once per block"

@@ -25,8 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from rounds import drawn, drawn_pixels, machine, precisions, timed
 
-from features import catalogue, zoo
-from features.network import canonical, freeze
+from features.networks import catalogue, zoo
+from features.networks.canonical import canonical, freeze
 from features.saliency import BRANCHES, ClassTarget, Explainer, Tap
 
 BASE = "torchvision's forward, fp32"

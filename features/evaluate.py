@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from features.datasets import ImageSet, Rejected
-from features.decoding import over
+from features.datasets.decoding import over
+from features.datasets.labels import class_names, match_labels
 from features.errors import FeatureError
-from features.extract import finite, provenance
-from features.labels import class_names, match_labels
+from features.networks.zoo import Model
 from features.progress import Task
-from features.zoo import Model
+from features.results import finite, provenance
 
 TOP = 5
 

@@ -10,7 +10,9 @@ from PIL import Image
 from torch import nn
 from torchvision import models
 
-from features import architecture, catalogue, datasets, network, zoo
+from features import datasets
+from features.networks import architecture, canonical, catalogue, zoo
+from features.networks.card import ModelSpec
 from tests.random_networks import drawn, randomise
 
 # Small networks gain nothing from threads, and threads that wait for each other on busy cores lose a great deal.
@@ -41,9 +43,9 @@ def randomised() -> Callable[..., nn.Module]:
 def tiny_model() -> zoo.Model:
     """A CIFAR ResNet of 8 layers with drawn weights and BatchNorm statistics: RGB, 32 px, 10 classes."""
     shape = architecture.cifar(8)
-    net = network.freeze(randomise(network.build(shape)))
+    net = canonical.freeze(randomise(canonical.build(shape)))
     names = tuple(f"class {number}" for number in range(10))
-    spec = catalogue.ModelSpec("tiny", "CIFAR ResNet", shape, catalogue.CIFAR_PREPROCESSING, names, "drawn", "none")
+    spec = ModelSpec("tiny", "CIFAR ResNet", shape, catalogue.CIFAR_PREPROCESSING, names, "drawn", "none")
     return zoo.Model(net, spec, "0" * 64)
 
 

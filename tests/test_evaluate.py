@@ -10,10 +10,13 @@ from PIL import Image
 from sklearn import metrics
 from torch import nn
 
-from features import architecture, catalogue, datasets, decoding, network, zoo
+from features import datasets
+from features.datasets import decoding
 from features.errors import DatasetError, FeatureError
 from features.evaluate import evaluate
-from features.images import Preprocessing
+from features.networks import architecture, canonical, catalogue, zoo
+from features.networks.card import ModelSpec
+from features.networks.preprocessing import Preprocessing
 from features.progress import finish
 
 
@@ -28,13 +31,11 @@ def reader(n_classes: int, names: tuple[str, ...] = ()) -> zoo.Model:
     with torch.no_grad():
         fc.weight.zero_()[:, 0] = 2 * numbers
         fc.bias.copy_(-numbers.square())
-    block = network.ResidualBlock(network.NoShortcut(3, 1), nn.Sequential(nn.Identity()), nn.ReLU())
-    net = network.ResidualNetwork(nn.Sequential(nn.Identity()), {"layer1": [block]}, network.make_head(fc))
+    block = canonical.ResidualBlock(canonical.NoShortcut(3, 1), nn.Sequential(nn.Identity()), nn.ReLU())
+    net = canonical.ResidualNetwork(nn.Sequential(nn.Identity()), {"layer1": [block]}, canonical.make_head(fc))
     preprocessing = Preprocessing(2, 2, (0.0,) * 3, (4 / 255,) * 3)
     shape = architecture.cifar(8, classes=n_classes)
-    return zoo.Model(
-        network.freeze(net), catalogue.ModelSpec("reader", "", shape, preprocessing, names, "", ""), "0" * 64
-    )
+    return zoo.Model(canonical.freeze(net), ModelSpec("reader", "", shape, preprocessing, names, "", ""), "0" * 64)
 
 
 def written(predicted: list[int], labels: list[int] | None, names: tuple[str, ...]) -> datasets.ImageSet:
@@ -167,8 +168,8 @@ def test_rejected_images_can_be_written_as_json(tiny_model, tiny_folder, tiny_im
 
 def drawn(classes: int | None) -> zoo.Model:
     shape = architecture.cifar(8, classes=classes)
-    spec = catalogue.ModelSpec("drawn", "", shape, catalogue.CIFAR_PREPROCESSING, (), "", "")
-    return zoo.Model(network.freeze(network.build(shape)), spec, "0" * 64)
+    spec = ModelSpec("drawn", "", shape, catalogue.CIFAR_PREPROCESSING, (), "", "")
+    return zoo.Model(canonical.freeze(canonical.build(shape)), spec, "0" * 64)
 
 
 def test_a_network_without_a_head_is_refused(tiny_images):

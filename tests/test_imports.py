@@ -10,17 +10,14 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ORDER = [
     ["errors"],
-    ["files"],
-    ["architecture", "images"],
-    ["network", "download", "datasets", "anatomy"],
-    ["catalogue", "checkpoint", "store", "engine"],
-    ["zoo", "labels"],
-    ["decoding"],
+    ["files", "progress", "devices"],
+    ["networks"],
+    ["datasets"],
+    ["predictions", "rasters"],
+    ["results", "store", "engine"],
     ["extract"],
-    ["distributed"],
 ]
 ANALYSES = ["saliency", "faithfulness", "residual", "embed", "evaluate", "train"]
-BESIDE = {"progress", "recipe", "augment", "rasters"}  # small modules that know no analysis
 ANALYSES_MAY_USE = {"train": {"evaluate"}, "faithfulness": {"saliency"}}
 MAY_IMPORT_STREAMLIT = (
     "app.py",
@@ -63,7 +60,7 @@ def own_modules(source: str) -> set[str]:
 
 def files_of(module: str) -> list[str]:
     """A module's one file, or those of its package."""
-    return sources(f"features/{module}.py", f"features/{module}/*.py")
+    return sources(f"features/{module}.py", f"features/{module}/**/*.py")
 
 
 FEATURES = [Path(path).stem for path in sources("features/*.py")]
@@ -74,21 +71,16 @@ FOUNDATION = [name for level in ORDER for name in level]
 @pytest.mark.parametrize("module", FOUNDATION)
 def test_the_foundation_knows_only_what_lies_below_it(module):
     height = next(number for number, level in enumerate(ORDER) if module in level)
-    below = {name for level in ORDER[:height] for name in level} | {"progress"}
+    below = {name for level in ORDER[:height] for name in level}
     for source in files_of(module):
         assert own_modules(source) - {module} <= below
 
 
 @pytest.mark.parametrize("module", ANALYSES)
 def test_analyses_do_not_know_each_other(module):
-    allowed = {module, *FOUNDATION, *BESIDE} | ANALYSES_MAY_USE.get(module, set())
+    allowed = {module, *FOUNDATION} | ANALYSES_MAY_USE.get(module, set())
     for source in files_of(module):
         assert own_modules(source) <= allowed
-
-
-@pytest.mark.parametrize("module", sorted(BESIDE))
-def test_small_modules_know_no_analysis(module):
-    assert own_modules(f"features/{module}.py") <= {*FOUNDATION, *BESIDE} - {module}
 
 
 VIZ = [
@@ -112,7 +104,7 @@ def test_modules_that_show_know_only_what_lies_below_them(source):
 
 
 def test_every_module_of_features_has_its_place():
-    assert set(FEATURES) == {*FOUNDATION, *ANALYSES, *BESIDE, "__init__", "__main__", "commands"}
+    assert set(FEATURES) == {*FOUNDATION, *ANALYSES, "__init__", "__main__", "commands"}
 
 
 @pytest.mark.parametrize("module", FEATURES)
@@ -161,12 +153,12 @@ def test_slow_libraries_are_imported_where_they_are_needed(module):
         for name in ([str(node.module)] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
     }
     slow = {"umap", "sklearn", "torchmetrics", "captum", "ray"}
-    if module not in ("augment", "train"):  # which no page needs
+    if module != "train":  # which no page needs
         slow |= {"torchvision"}
     assert not at_once & slow
 
 
 def test_the_test_of_the_imports_sees_imports_inside_functions():
     assert "torchmetrics" in packages("features/evaluate.py")
-    assert {"errors", "images"} <= own_modules("features/datasets/paths.py")
+    assert {"errors", "files"} <= own_modules("features/datasets/folders.py")
     assert "ast" in sys.stdlib_module_names & packages("tests/test_imports.py")

@@ -13,10 +13,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from features import catalogue, embed, extract, faithfulness, network, rasters, residual, saliency, zoo
+from features import devices, embed, extract, faithfulness, rasters, residual, saliency
 from features.datasets import ImageSet
-from features.decoding import pictures
+from features.datasets.decoding import pictures
 from features.engine import Reading
+from features.networks import catalogue, zoo
 from features.progress import Progress, Task
 from features.store import FeatureSet
 from viz.cache import downloads, jobs, previews
@@ -38,7 +39,7 @@ def fetch_job(name: str) -> Job:
 def model(name: str | None, weights: str | None, stamp: float) -> zoo.Model:
     """A loaded network on the best device. stamp: the weights file's time, so that a new file is read again."""
     loaded = zoo.load(name, Path(weights) if weights else None)
-    loaded.network.to(network.best_device())
+    loaded.network.to(devices.best_device())
     return loaded
 
 

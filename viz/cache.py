@@ -13,9 +13,9 @@ from typing import Any
 
 import streamlit as st
 
-from features import catalogue, datasets, files
-from features.catalogue import ModelSpec
+from features import datasets, files
 from features.datasets import ImageSet
+from features.networks.card import ModelSpec, read_card
 from viz.jobs import Jobs
 
 PAGE_SECONDS = 4  # for which the browser still draws, often on the same cores
@@ -61,7 +61,7 @@ def digest(path: str, stamp: float) -> str:
 @st.cache_data(max_entries=64, show_spinner=False)
 def card(_spec: ModelSpec, path: str, stamp: float) -> dict[str, Any] | None:
     """What stands beside a weights file about its training. stamp: the file's time."""
-    return catalogue.card(_spec)
+    return read_card(_spec)
 
 
 @st.cache_resource(show_spinner=False)
@@ -116,10 +116,10 @@ class WarmUp(threading.Thread):
 
     def _work(self) -> None:
         self._rest()
-        from features import embed, network
+        from features import devices, embed
 
         keep_libraries()
-        self.device = network.device_name()
+        self.device = devices.device_name()
         self._rest()
         embed.warm_up()
         keep_libraries()

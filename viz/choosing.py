@@ -7,9 +7,9 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from features import images as pictures
 from features import rasters
 from features.datasets import ImageSet
+from features.datasets import images as pictures
 from features.errors import ImageError
 from viz import analyses, sidebar, widgets
 from viz.components import picture_picker

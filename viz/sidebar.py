@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from features import catalogue, datasets, files
-from features.catalogue import ModelSpec
+from features import datasets, files
 from features.datasets import ImageSet
+from features.datasets.images import EXTENSIONS
 from features.errors import DatasetError, FeatureError, WeightsError
-from features.images import EXTENSIONS
+from features.networks import catalogue
+from features.networks.card import ModelSpec
 from viz import cache, widgets
 
 if TYPE_CHECKING:
-    from features.zoo import Model
+    from features.networks.zoo import Model
 
 FILE = "a file of mine"
 FOLDER = "a folder or zip of mine"

@@ -12,7 +12,7 @@ from features.progress import Progress, Result, Task, finish
 
 if TYPE_CHECKING:
     from features.datasets import ImageSet, Rejected
-    from features.zoo import Model
+    from features.networks.zoo import Model
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 else:
@@ -78,8 +78,8 @@ def place(text: str) -> Path:
 
 
 def load(options: argparse.Namespace) -> "Model":
-    from features import catalogue, zoo
-    from features.network import best_device
+    from features.devices import best_device
+    from features.networks import catalogue, zoo
 
     if options.weights is None and (entry := catalogue.spec(options.model or catalogue.DEFAULT)).file is None:
         show(zoo.fetch(entry))

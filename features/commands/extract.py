@@ -69,7 +69,7 @@ def add(commands: Commands) -> None:
 def _extract(options: argparse.Namespace) -> None:
     from features import engine, extract, store
     from features.datasets import need_outside, open_images
-    from features.decoding import batch_size
+    from features.datasets.decoding import batch_size
 
     need_outside(options.source, options.out)
     if options.cluster == "none" and (options.ray_address or options.workers):
@@ -79,12 +79,11 @@ def _extract(options: argparse.Namespace) -> None:
     model = load(options)
     images = open_images(options.source, options.data_root, options.download)
     choices = (options.stages, options.pool, options.precision, options.device, options.engine)
-    cluster = None
     if options.cluster != "none":
-        from features import distributed
+        from features.extract import cluster
 
-        cluster = distributed.Cluster(options.ray_address, options.workers)
-        reading = distributed.choose(model, cluster, *choices)
+        joined = cluster.Cluster(options.ray_address, options.workers)
+        reading = cluster.choose(model, joined, *choices)
     else:
         reading = engine.choose(model.network, *choices)
     size = options.batch_size or batch_size(model.spec.preprocessing, reading.device)
@@ -96,12 +95,10 @@ def _extract(options: argparse.Namespace) -> None:
         f"about {plan.bytes_in_all / 2**20:,.1f} MiB in {options.out}",
         file=sys.stderr,
     )
-    if cluster is None:
+    if options.cluster == "none":
         done = show(extract.to_folder(model, images, reading, options.out, size, options.format))
     else:
-        done = show(
-            distributed.to_folder(model, options.source, reading, options.out, cluster, size, options.data_root)
-        )
+        done = show(cluster.to_folder(model, options.source, reading, options.out, joined, size, options.data_root))
     print(f"{options.out}: {_rows(done)}, {_rate(done)}")
     if options.strict and done.n_rejected:
         raise FeatureError(f"{done.n_rejected} images could not be read; {options.out / 'rejected.parquet'} has them.")

@@ -52,8 +52,9 @@ def add(commands: Commands) -> None:
 def _faithfulness(options: argparse.Namespace) -> None:
     import numpy as np
 
-    from features import catalogue, faithfulness, files, saliency
+    from features import faithfulness, files, saliency
     from features.datasets import need_outside
+    from features.networks import catalogue
 
     networks = names(options.model) if options.model else [None]
     if options.weights and len(networks) > 1:

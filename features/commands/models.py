@@ -18,8 +18,8 @@ def add(commands: Commands) -> None:
 
 
 def _models(options: argparse.Namespace) -> None:
-    from features import catalogue
-    from features.anatomy import anatomy
+    from features.networks import catalogue
+    from features.networks.anatomy import anatomy
 
     rows: list[dict[str, Any]] = []
     for spec in catalogue.entries():

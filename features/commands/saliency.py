@@ -64,7 +64,7 @@ def _saliency(options: argparse.Namespace) -> None:
 
     from features import rasters, saliency
     from features.datasets import need_outside, open_files
-    from features.decoding import batch_size, batches
+    from features.datasets.decoding import batch_size, batches
 
     drawing = saliency.Drawing(options.colours, options.opacity, options.one_scale)
     colours = (*rasters.RECTIFIED, *rasters.SIGNED)

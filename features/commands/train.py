@@ -11,7 +11,7 @@ from features.commands.common import (
     show,
 )
 from features.errors import FeatureError
-from features.recipe import Recipe
+from features.train.recipe import Recipe
 
 
 def add(commands: Commands) -> None:
@@ -40,9 +40,10 @@ def add(commands: Commands) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from features import catalogue, train, zoo
     from features.datasets import open_images
     from features.evaluate import evaluate
+    from features.networks import catalogue, zoo
+    from features.train import fit
 
     if Path(options.name).name != options.name:
         raise FeatureError(f"The name is {options.name!r}. Give a name without folders; --out says where it goes.")
@@ -52,12 +53,10 @@ def _train(options: argparse.Namespace) -> None:
     test_images = open_images(test, options.data_root, options.download)
     recipe = Recipe(**{field.name: getattr(options, field.name) for field in fields(Recipe)})
     entry = catalogue.spec(options.model)
-    training = show(
-        train.fit(entry.architecture, images, test_images, recipe, options.out / f"{options.name}.state.pt")
-    )
-    weights = train.publish(training, images, options.name, entry.family, options.licence, options.out)
+    training = show(fit.fit(entry.architecture, images, test_images, recipe, options.out / f"{options.name}.state.pt"))
+    weights = fit.publish(training, images, options.name, entry.family, options.licence, options.out)
     result = show(evaluate(zoo.load(weights=weights), test_images))
-    card = train.write_card(training, weights, result)
+    card = fit.write_card(training, weights, result)
     print(f"{weights}: test accuracy {result.accuracy:.2%} on {result.n_images} images. Everything else is in {card}.")
 
 

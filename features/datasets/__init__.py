@@ -8,10 +8,10 @@ from pathlib import Path
 from PIL import Image
 
 from features import files
-from features.datasets import paths, tables, torchvision_sets
-from features.datasets.sets import ImageSet, Rejected, set_digest
+from features.datasets import folders, parquet, torchvision_sets
+from features.datasets.image_set import ImageSet, Rejected, set_digest
+from features.datasets.images import EXTENSIONS
 from features.errors import DatasetError, ImageError
-from features.images import EXTENSIONS
 
 __all__ = [
     "SAMPLE",
@@ -42,7 +42,7 @@ def open_images(source: str, data_root: str | None = None, download: bool = Fals
     Raises DatasetError if there is nothing to open.
     """
     if source == SAMPLE:
-        return replace(paths.open_zip(SAMPLE_FILE), name="Fashion-MNIST sample")
+        return replace(folders.open_zip(SAMPLE_FILE), name="Fashion-MNIST sample")
     if source.startswith(TORCHVISION):
         return torchvision_sets.open_torchvision(source, data_root, download)
     path = files.place(source)
@@ -52,14 +52,14 @@ def open_images(source: str, data_root: str | None = None, download: bool = Fals
 
 def _opened(path: Path, source: str) -> ImageSet:
     if path.is_dir():
-        found = paths.image_files(path.resolve())
-        return paths.open_folder(path, found) if found or not tables.table_files(path) else tables.open_tables(path)
-    if path.is_file() and paths.is_zip(path):
-        return paths.open_zip(path)
-    if path.is_file() and path.suffix == tables.SUFFIX:
-        return tables.open_tables(path)
+        found = folders.image_files(path.resolve())
+        return folders.open_folder(path, found) if found or not parquet.table_files(path) else parquet.open_tables(path)
+    if path.is_file() and folders.is_zip(path):
+        return folders.open_zip(path)
+    if path.is_file() and path.suffix == parquet.SUFFIX:
+        return parquet.open_tables(path)
     if path.is_file() and path.suffix == LIST_SUFFIX:
-        return paths.open_list(path)
+        return folders.open_list(path)
     what = "is not a folder, a zip, a Parquet or a .txt file" if path.exists() else "does not exist"
     raise DatasetError(
         f"{source!r} {what}. Give a folder of images, a .zip, Parquet files with a column of image bytes, a .txt file "
@@ -80,7 +80,7 @@ def open_files(names: list[str]) -> ImageSet:
         raise DatasetError(f"There is no file {absent[0]}. Name image files, or one folder, zip or '{SAMPLE}'.")
     if len(set(names)) < len(names):
         raise DatasetError("An image is named more than once. Name each once.")
-    return paths.open_named(names, places)
+    return folders.open_named(names, places)
 
 
 def need_outside(source: str, folder: Path) -> None:
@@ -95,8 +95,8 @@ def need_outside(source: str, folder: Path) -> None:
 def stamp(path: Path) -> str:
     """Hexadecimal SHA-256 that changes when the files at a path do: names, sizes and times, without opening them."""
     root = path.resolve()
-    found = [*paths.image_files(root), *tables.table_files(root)] if root.is_dir() else [root]
-    return set_digest([str(file) for file in found], [paths.mark(file) for file in found])
+    found = [*folders.image_files(root), *parquet.table_files(root)] if root.is_dir() else [root]
+    return set_digest([str(file) for file in found], [folders.mark(file) for file in found])
 
 
 def open_uri(uri: str) -> Image.Image:
@@ -106,7 +106,7 @@ def open_uri(uri: str) -> Image.Image:
     if uri.startswith(TORCHVISION):
         raise ImageError(f"{uri} has no file of its own. Open the set itself.")
     if kind == "zip":
-        return paths.open_member(files.place(file), inner)
+        return folders.open_member(files.place(file), inner)
     if kind == "parquet":
-        return tables.open_row(files.place(file), int(inner))
-    return paths.open_file(files.place(uri), uri)
+        return parquet.open_row(files.place(file), int(inner))
+    return folders.open_file(files.place(uri), uri)

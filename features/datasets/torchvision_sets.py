@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from features import images
-from features.datasets.sets import ImageSet, set_digest
+from features.datasets import images
+from features.datasets.image_set import ImageSet, set_digest
 from features.errors import DatasetError, ImageError
 
 

@@ -1,8 +1,7 @@
 """Runs a network fast, for its features."""
 
-from features.engine.eager import TorchEngine
-from features.engine.fast import FastNetwork
-from features.engine.reading import (
+from features.engine.fast_network import FastNetwork
+from features.engine.plan import (
     ENGINES,
     LOGITS,
     OPENVINO,
@@ -16,8 +15,9 @@ from features.engine.reading import (
     has_fast_bf16,
     stages_of,
 )
-from features.images import Preprocessing
-from features.network import ResidualNetwork
+from features.engine.torch_engine import TorchEngine
+from features.networks.canonical import ResidualNetwork
+from features.networks.preprocessing import Preprocessing
 
 __all__ = [
     "ENGINES",
@@ -41,7 +41,7 @@ __all__ = [
 def start(network: ResidualNetwork, preprocessing: Preprocessing, reading: Reading, key: str = "") -> Engine:
     """The engine of a reading, ready to run. key: what the weights are known by, for what an engine keeps on disk."""
     if reading.engine == OPENVINO:
-        from features.engine.vino import OpenVinoEngine
+        from features.engine.openvino_engine import OpenVinoEngine
 
         return OpenVinoEngine(network, preprocessing, reading, key)
     return TorchEngine(network, preprocessing, reading)

@@ -2,8 +2,8 @@
 
 from features.faithfulness.judging import judge, judge_all
 from features.faithfulness.measures import STEPS, Curves, curves, rank_correlation, shown_through
+from features.faithfulness.over_sets import measure
 from features.faithfulness.randomised import Randomised, drawn_anew, randomised
-from features.faithfulness.sets import measure
 from features.faithfulness.trial import Trial, table
 
 __all__ = [

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from features.faithfulness.measures import rank_correlations
-from features.network import ResidualNetwork, own_copy
+from features.networks.canonical import ResidualNetwork, own_copy
 from features.progress import Progress, Result, Task
 from features.saliency import ClassTarget, Explainer, SaliencyMaps, StageTarget, Tap, Target, explain
 

@@ -1,6 +1,7 @@
 """What every residual branch adds to its shortcut, measured over an image set, and what happens without it."""
 
 from features.residual.contrast import LEVEL, QUANTITIES, Contrast, contrast
+from features.residual.gradient_paths import PATH_IMAGES, Paths, need_paths, paths
 from features.residual.lesions import (
     FACTORS,
     KINDS,
@@ -19,7 +20,6 @@ from features.residual.lesions import (
     swapped,
     without,
 )
-from features.residual.paths import PATH_IMAGES, Paths, need_paths, paths
 from features.residual.statistics import BRANCH, KEPT, OUTPUT, PARTS, SHORTCUT, SUM, BlockStatistics, Channels
 from features.residual.sweep import Effect, Sweep, effect, sweep
 from features.residual.tables import blocks, channels, classes, clear, earlier, write

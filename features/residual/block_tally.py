@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from features.extract import finite
-from features.network import ResidualBlock
+from features.networks.canonical import ResidualBlock
+from features.networks.zoo import Model
 from features.residual.moments import Comoments, Moments, Readings, by_place, pieces, readings
 from features.residual.statistics import (
     BRANCH,
@@ -19,7 +19,7 @@ from features.residual.statistics import (
     SUM,
     Channels,
 )
-from features.zoo import Model
+from features.results import finite
 
 CLASS_VALUES = 1 << 25  # class means of the parts before the ReLU are kept up to 256 MB of them
 

@@ -12,8 +12,8 @@ import numpy as np
 from torch import Tensor, nn
 
 from features.errors import FeatureError
-from features.network import NoShortcut, PaddedShortcut, ResidualBlock, ResidualNetwork, freeze
-from features.zoo import Model
+from features.networks.canonical import NoShortcut, PaddedShortcut, ResidualBlock, ResidualNetwork, freeze
+from features.networks.zoo import Model
 
 WITHOUT, SCALED, RANDOM, SWAPPED = "without", "scaled", "random", "swapped"
 KINDS = (WITHOUT, SCALED, RANDOM, SWAPPED)

@@ -11,7 +11,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from features.engine.fast import cached_at_once
+from features.engine.fast_network import cached_at_once
 
 
 @dataclass(frozen=True, eq=False)

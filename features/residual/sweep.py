@@ -9,17 +9,17 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from features import labels
-from features.datasets import ImageSet, Rejected
-from features.decoding import Batch, through
+from features.datasets import ImageSet, Rejected, labels
+from features.datasets.decoding import Batch, through
+from features.devices import device_of
 from features.engine import FastNetwork
 from features.errors import FeatureError
-from features.extract import finite, provenance
-from features.network import ResidualBlock, ResidualNetwork, device_of
+from features.networks.canonical import ResidualBlock, ResidualNetwork
+from features.networks.zoo import Model
 from features.progress import Task
 from features.residual.lesions import Lesion, changed_blocks
+from features.results import finite, provenance
 from features.store import FeatureSet
-from features.zoo import Model
 
 INTACT = -1
 Plan = tuple[int, list[ResidualBlock]]  # a lesion's number, and the blocks that follow from the first that it touches

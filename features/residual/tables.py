@@ -13,7 +13,7 @@ from features.errors import FeatureError
 from features.residual.statistics import COSINE, KEPT, PARTS, RATIO, SPARSITY, BlockStatistics
 
 if TYPE_CHECKING:
-    from features.residual.paths import Paths
+    from features.residual.gradient_paths import Paths
     from features.residual.sweep import Sweep
 
 BLOCKS, CHANNELS, CLASSES = "blocks.parquet", "channels.parquet", "classes.parquet"

@@ -8,16 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from features import labels
-from features.datasets import ImageSet, Rejected
-from features.decoding import Batch, batch_size, through
+from features.datasets import ImageSet, Rejected, labels
+from features.datasets.decoding import Batch, batch_size, through
+from features.devices import device_of
 from features.engine import FastNetwork
 from features.errors import FeatureError
-from features.extract import provenance
-from features.network import device_of
+from features.networks.zoo import Model
 from features.progress import Task
 from features.residual.block_tally import BlockTally
-from features.residual.images import ImageNumbers, digest, smallest
+from features.residual.image_numbers import ImageNumbers, digest, smallest
 from features.residual.moments import Comoments, by_place, linear_cka, readings
 from features.residual.statistics import (
     COSINE,
@@ -27,7 +26,7 @@ from features.residual.statistics import (
     SPARSITY,
     BlockStatistics,
 )
-from features.zoo import Model
+from features.results import provenance
 
 SAMPLE = 1000  # images whose features are kept, for the nearest class mean
 

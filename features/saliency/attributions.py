@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from features.errors import FeatureError
-from features.extract import finite
-from features.network import own_copy
+from features.networks.canonical import own_copy
 from features.progress import Progress, Stopped, Task, threaded
+from features.results import finite
 from features.saliency.explainer import Explainer
 from features.saliency.maps import SaliencyMaps, Tap
 from features.saliency.targets import Score, Target

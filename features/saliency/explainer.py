@@ -8,12 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from features.devices import device_of
 from features.engine import LOGITS, PRECISIONS, FastNetwork
-from features.engine.descent import ascended, descended, gate_
-from features.engine.fast import total
+from features.engine.backward import ascended, descended, gate_
+from features.engine.fast_network import total
 from features.errors import FeatureError
-from features.extract import finite
-from features.network import ResidualBlock, device_of
+from features.networks.canonical import ResidualBlock
+from features.networks.zoo import Model
+from features.results import finite
 from features.saliency.maps import BLOCKS, BRANCH, BRANCHES, KINDS, OUTPUT, SHORTCUT, STAGES, SUM, SaliencyMaps, Tap
 from features.saliency.methods import CAM, Weights, combined, need_weights
 from features.saliency.targets import (
@@ -25,7 +27,6 @@ from features.saliency.targets import (
     Target,
     logit_score,
 )
-from features.zoo import Model
 
 
 class Parts(NamedTuple):

@@ -14,10 +14,10 @@ import numpy as np
 
 from features import files, rasters
 from features.errors import FeatureError
+from features.networks.zoo import Model
 from features.saliency.attributions import INPUT
 from features.saliency.ledger import LEDGER
 from features.saliency.maps import BRANCH, OUTPUT, SHORTCUT, SUM, SaliencyMaps, Tap
-from features.zoo import Model
 
 MANIFEST, INPUT_PICTURE, MAKING = "manifest.json", "input.png", ".making"
 PIXELS_SHOWN = 0.995

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from features.extract import softmax
+from features.predictions import softmax
 
 OUTPUT, SUM, BRANCH, SHORTCUT = "output", "sum", "branch", "shortcut"
 STAGES, BLOCKS, BRANCHES = "stages", "blocks", "branches"

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from features.datasets import open_uri
 from features.errors import FeatureError
-from features.zoo import Model
+from features.networks.zoo import Model
 
 PREDICTED, VERSUS = "predicted", "-vs-"
 

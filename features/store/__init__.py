@@ -20,6 +20,7 @@ when it is whole. So a run that was killed goes on with the first part that is m
 stopped.
 """
 
+from features.store.feature_set import FeatureSet
 from features.store.formats import FORMATS, PARQUET, TENSORBOARD, convert, need_format, need_local, write_as
 from features.store.manifest import (
     MANIFEST,
@@ -33,7 +34,6 @@ from features.store.manifest import (
 )
 from features.store.parquet import Writer, write_part
 from features.store.projector import SPRITE
-from features.store.sets import FeatureSet
 from features.store.taking import Claim
 
 __all__ = [

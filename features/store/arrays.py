@@ -11,8 +11,8 @@ import numpy as np
 from numpy.lib import format as npy
 from safetensors import safe_open
 
+from features.store.feature_set import FeatureSet, Stages
 from features.store.manifest import Manifest
-from features.store.sets import FeatureSet, Stages
 
 IDS, ARCHIVE, TENSORS = "ids.txt", "features.npz", "features.safetensors"
 BLOCK_BYTES = 8 * 2**20

@@ -14,8 +14,8 @@ from features.datasets import Rejected, open_uri
 from features.errors import ImageError
 from features.progress import Progress, Task
 from features.store import arrays, parquet, projector
+from features.store.feature_set import FeatureSet, Stages
 from features.store.manifest import RESULTS, Manifest, StoreError, read_manifest
-from features.store.sets import FeatureSet, Stages
 from features.store.taking import Claim
 
 PARQUET, TENSORBOARD = "parquet", "tensorboard"

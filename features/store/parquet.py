@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 
 from features import files
 from features.datasets import Rejected
+from features.store.feature_set import FeatureSet, Stages
 from features.store.manifest import REJECTED, Manifest, StoreError
-from features.store.sets import FeatureSet, Stages
 from features.store.taking import Claim, clear_errors
 
 FIXED = ("id", "uri", "label", "pred", "confidence")

@@ -12,8 +12,8 @@ from pyarrow import csv
 
 from features.errors import ImageError
 from features.store.arrays import blocks
+from features.store.feature_set import FeatureSet, Stages
 from features.store.manifest import Manifest
-from features.store.sets import FeatureSet, Stages
 
 METADATA, SPRITE, CONFIG = "metadata.tsv", "sprite.png", "projector_config.pbtxt"
 MAX_ROWS = 100_000  # what the Projector still draws

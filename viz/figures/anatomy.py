@@ -5,7 +5,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from features.anatomy import Anatomy, Part
+from features.networks.anatomy import Anatomy, Part
 from viz import theme
 
 BOX, HALF = 0.78, 0.36  # a box is 0.78 wide and 0.72 high, where blocks are 1 apart

@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from features.embed import Moved, Projection
+from features.embed.projection import Moved, Projection
 from viz import theme
 
 TOO_MANY = 12

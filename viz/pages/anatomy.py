@@ -4,8 +4,8 @@ from typing import Any
 
 import streamlit as st
 
-from features.anatomy import Anatomy, anatomy
-from features.catalogue import ModelSpec
+from features.networks.anatomy import Anatomy, anatomy
+from features.networks.card import ModelSpec
 from viz import cache, sidebar, theme, widgets
 from viz.figures import anatomy as figures
 

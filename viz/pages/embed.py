@@ -8,10 +8,11 @@ from functools import cached_property
 import numpy as np
 import streamlit as st
 
-from features import labels, rasters, zoo
-from features.datasets import ImageSet
-from features.decoding import pictures
-from features.embed import Projection
+from features import rasters
+from features.datasets import ImageSet, labels
+from features.datasets.decoding import pictures
+from features.embed.projection import Projection
+from features.networks import zoo
 from features.store import FeatureSet
 from viz import analyses, sidebar, widgets
 from viz.components import hover_pictures

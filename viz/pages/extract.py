@@ -5,12 +5,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from features import engine, extract, store, zoo
+from features import engine, extract, store
 from features.datasets import ImageSet, need_outside
-from features.decoding import batch_size
+from features.datasets.decoding import batch_size
+from features.devices import device_of
 from features.engine import Reading
 from features.errors import FeatureError
-from features.network import device_of
+from features.networks import zoo
 from features.store import Manifest
 from viz import analyses, cache, sidebar, theme, widgets
 

@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from features import residual, zoo
+from features import residual
 from features.datasets import ImageSet
+from features.networks import zoo
 from features.residual import BlockStatistics
 from viz import analyses, sidebar, widgets
 from viz.pages.residual import bench, lesions, views

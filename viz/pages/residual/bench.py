@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from features import labels, rasters, residual, zoo
-from features.datasets import ImageSet
+from features import rasters, residual
+from features.datasets import ImageSet, labels
+from features.networks import zoo
 from features.residual import BlockStatistics
 from features.saliency import SaliencyMaps, Tap
 from viz import analyses, widgets

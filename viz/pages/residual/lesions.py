@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from features import catalogue, residual, zoo
+from features import residual
 from features.datasets import ImageSet
 from features.errors import FeatureError
+from features.networks import catalogue, zoo
 from features.residual import BlockStatistics, Sweep
 from viz import analyses, widgets
 from viz.figures import lesions as figures

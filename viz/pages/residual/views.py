@@ -3,9 +3,10 @@
 import pandas as pd
 import streamlit as st
 
-from features import catalogue, residual, zoo
+from features import residual
 from features.datasets import ImageSet
 from features.errors import FeatureError
+from features.networks import catalogue, zoo
 from features.residual import BlockStatistics
 from viz import analyses, widgets
 from viz.figures import residual as figures

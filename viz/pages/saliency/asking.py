@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from features import saliency, zoo
+from features import saliency
 from features.errors import FeatureError
+from features.networks import zoo
 from features.progress import Task
 from features.saliency import METHODS, ClassTarget, SaliencyMaps, StageTarget, Tap
 from viz import analyses, sidebar, widgets

@@ -10,7 +10,8 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from features import rasters, saliency, zoo
+from features import rasters, saliency
+from features.networks import zoo
 from features.saliency import SaliencyMaps
 from viz import widgets
 from viz.choosing import Chosen

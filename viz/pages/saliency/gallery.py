@@ -3,8 +3,10 @@
 import numpy as np
 import streamlit as st
 
-from features import labels, rasters, saliency, zoo
-from features.decoding import pictures
+from features import rasters, saliency
+from features.datasets import labels
+from features.datasets.decoding import pictures
+from features.networks import zoo
 from features.store import FeatureSet
 from viz import analyses, sidebar, widgets
 from viz.choosing import SAMPLE

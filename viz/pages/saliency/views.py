@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from features import catalogue, faithfulness, saliency, zoo
+from features import faithfulness, saliency
 from features.errors import FeatureError
+from features.networks import catalogue, zoo
 from features.saliency import BRANCH, INPUT, SHORTCUT, SUM, ClassTarget, SaliencyMaps, Tap
 from viz import analyses, widgets
 from viz.figures import saliency as figures

@@ -1,0 +1,185 @@
+"""Decodes image sets ahead and hands them, batch by batch, to whoever works on them."""
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Sized
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from features.datasets import ImageSet, Rejected
+from features.devices import device_of
+from features.errors import DatasetError, ImageError
+from features.networks.preprocessing import Preprocessing
+from features.networks.zoo import Model
+from features.progress import Progress, Task
+
+DECODERS = max(2, min(16, os.cpu_count() or 2))
+AHEAD = 2
+LOW_PRIORITY = 10
+GPU_FACTOR = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Images ready for the network.
+
+    rows: (N,) int64, their positions in the image set; pixels: (N, C, S, S) uint8, to be scaled.
+    rejected: those that could not be read. seen: how many there were, readable or not.
+    """
+
+    rows: np.ndarray
+    pixels: Tensor
+    rejected: tuple[Rejected, ...]
+    seen: int
+
+
+def batches(
+    images: ImageSet, preprocessing: Preprocessing, size: int, parts: Sequence[range] | None = None
+) -> Generator[Batch, None, None]:
+    """An image set as batches of at most `size`, in order, decoded ahead in threads.
+
+    parts: the images to read, None for all. No batch has images of two parts, and the next part is decoded while
+    somebody is busy with what came of the last. Images that cannot be read are left out of the pixels and listed in
+    their batch; a batch can be empty.
+    """
+    shape = (preprocessing.channels, preprocessing.crop, preprocessing.crop)
+
+    def prepare(row: int, place: np.ndarray) -> Rejected | None:
+        try:
+            place[:] = preprocessing.framed(images.open(row)).numpy()
+            return None
+        except ImageError as error:
+            return Rejected(images.ids[row], str(error))
+
+    spans = (
+        part[start : start + size]
+        for part in ([range(len(images))] if parts is None else parts)
+        for start in range(0, len(part), size)
+    )
+    with ThreadPoolExecutor(DECODERS, initializer=_give_way) as pool:
+
+        def submit(rows: range) -> tuple[range, np.ndarray, list[Future[Rejected | None]]]:
+            # Filled by decoders: stacking with torch would wake its threads, which then spin on the decoders' cores.
+            pixels = np.empty((len(rows), *shape), np.uint8)
+            return rows, pixels, [pool.submit(prepare, row, place) for row, place in zip(rows, pixels, strict=True)]
+
+        queue = [submit(rows) for rows in islice(spans, AHEAD)]
+        try:
+            while queue:
+                rows, pixels, futures = queue.pop(0)
+                results = [future.result() for future in futures]
+                queue += [submit(rows) for rows in islice(spans, 1)]
+                yield _assemble(rows, pixels, results)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _give_way() -> None:
+    """Let the network go first on the cores that this thread shares with it.
+
+    A decoder that interrupts one of its threads makes all of them wait. Where the network runs elsewhere, or waits for
+    the next batch, decoders have the cores to themselves. The lowest priority would let other programs starve them.
+    Only Linux has priorities of threads.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOW_PRIORITY)
+
+
+def _assemble(rows: range, pixels: np.ndarray, results: Sequence[Rejected | None]) -> Batch:
+    rejected = tuple(result for result in results if result is not None)
+    if rejected:
+        pixels = pixels[[result is None for result in results]]
+    good = [row for row, result in zip(rows, results, strict=True) if result is None]
+    return Batch(np.array(good, dtype=np.int64), torch.from_numpy(pixels), rejected, len(rows))
+
+
+def batch_size(preprocessing: Preprocessing, device: str = "cpu") -> int:
+    """Images per batch: about as many pixels as 32 images of 224 px, at least 16 and at most 256.
+
+    On a GPU eight times as many, which keep a large one busy; the engine halves what does not fit a smaller one.
+    """
+    size = int(np.clip(32 * 224**2 // preprocessing.crop**2, 16, 256))
+    return size * GPU_FACTOR if device.startswith("cuda") else size
+
+
+def over(
+    model: Model, images: ImageSet, work: Callable[[Tensor], None]
+) -> Task[tuple[np.ndarray, tuple[Rejected, ...]]]:
+    """Hand every batch to `work` as pixels (N, C, S, S) on the network's device, reporting after each.
+
+    Returns the rows that were read, (N,) int64, and the images that were not.
+    Raises DatasetError if there are no images or none could be read.
+    """
+    preprocessing, device = model.spec.preprocessing, device_of(model.network)
+
+    def scaled(batch: Batch) -> tuple[()]:
+        work(preprocessing.scaled(batch.pixels.to(device)))
+        return ()
+
+    return (yield from through(model, images, scaled))
+
+
+def through(
+    model: Model, images: ImageSet, work: Callable[[Batch], Iterable[float]], size: int | None = None
+) -> Task[tuple[np.ndarray, tuple[Rejected, ...]]]:
+    """As `over`, with whole batches, whose pixels are uint8 on the CPU.
+
+    work: says how much of its batch is done, from 0 to 1, as often as it likes: work that takes long can so be watched
+    and cancelled within a batch. size: images per batch.
+    """
+    need_images(images)
+    preprocessing = model.spec.preprocessing
+    with closing(batches(images, preprocessing, size or batch_size(preprocessing))) as stream:
+        rows, rejected = yield from run_through(stream, len(images), work)
+    need_some(rows, images, rejected)
+    return rows, rejected
+
+
+def need_images(images: ImageSet) -> None:
+    """Raises DatasetError if there are none."""
+    if not len(images):
+        raise DatasetError(f"{images.name} has no images left. Choose at least one.")
+
+
+def need_some(read: Sized, images: ImageSet, rejected: Sequence[Rejected]) -> None:
+    """Raises DatasetError if none was read."""
+    if not len(read):
+        raise DatasetError(f"None of the {len(images)} images could be read; the first: {rejected[0].reason}")
+
+
+def run_through(
+    stream: Iterator[Batch], n_images: int, work: Callable[[Batch], Iterable[float]]
+) -> Task[tuple[np.ndarray, tuple[Rejected, ...]]]:
+    """As `through`, of the next `n_images` of a stream of batches, also where none of them can be read."""
+    done = 0
+    rows: list[np.ndarray] = []
+    rejected: list[Rejected] = []
+    while done < n_images:
+        batch = next(stream)
+        for share in work(batch) if len(batch.rows) else ():
+            yield Progress(done + int(share * batch.seen), n_images, "image")
+        rows.append(batch.rows)
+        rejected += batch.rejected
+        done += batch.seen
+        yield Progress(done, n_images, "image")
+    return np.concatenate(rows), tuple(rejected)
+
+
+def pictures(images: ImageSet, rows: Sequence[int]) -> list[Image.Image]:
+    """The images at `rows`; a grey square stands for one that cannot be read."""
+    found = []
+    for row in rows:
+        try:
+            found.append(images.open(int(row)))
+        except ImageError:
+            found.append(Image.new("RGB", (32, 32), "grey"))
+    return found

@@ -1,0 +1,153 @@
+"""An ordered set of images, and what its ids say of labels."""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image
+
+from features import files
+from features.datasets import images
+from features.errors import DatasetError
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """An image that could not be read, and why."""
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """An ordered set of images that are opened when they are asked for.
+
+    ids:         one unique string per image: its path inside the source.
+    labels:      (N,) int64 indices into class_names, or None for unlabelled images.
+    class_names: the names of the labels, sorted, or in torchvision's order; empty for unlabelled images.
+    digest:      hexadecimal SHA-256 of the ids, sizes and times or checksums; changes when the set changes.
+    locate:      where image number i lies (see `uri`); None where its id says so.
+    """
+
+    name: str
+    ids: tuple[str, ...]
+    labels: np.ndarray | None
+    class_names: tuple[str, ...]
+    digest: str
+    opener: Callable[[int], Image.Image]
+    locate: Callable[[int], str] | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def open(self, index: int) -> Image.Image:
+        """Image number `index`, upright RGB. Raises ImageError if its file is damaged or gone."""
+        return self.opener(index)
+
+    def uri(self, index: int) -> str:
+        """Where image number `index` lies: a path, 'zip://MEMBER::PATH', 'parquet://ROW::PATH' (the row of a file), or
+        'torchvision:SET/SPLIT/NUMBER'.
+        """
+        return self.locate(index) if self.locate else self.ids[index]
+
+    def label_name(self, index: int) -> str | None:
+        """The label of image number `index`, or None."""
+        return None if self.labels is None else self.class_names[self.labels[index]]
+
+    def take(self, indices: Sequence[int]) -> "ImageSet":
+        """The images at `indices`, in that order."""
+        chosen = [int(index) for index in indices]
+        picked = hashlib.sha256(f"{self.digest}{chosen}".encode()).hexdigest()
+        return replace(
+            self,
+            ids=tuple(self.ids[index] for index in chosen),
+            labels=None if self.labels is None else self.labels[chosen],
+            digest=picked,
+            opener=lambda index: self.opener(chosen[index]),
+            locate=lambda index: self.uri(chosen[index]),
+        )
+
+    def sample(self, limit: int, seed: int = 0) -> "ImageSet":
+        """At most `limit` images in their old order, as many of each class as of any other if there are enough."""
+        if limit >= len(self):
+            return self
+        order = np.random.default_rng(seed).permutation(len(self))
+        if self.labels is not None:
+            # Deal the classes out in turn: every image is ranked within its class, and low ranks go first.
+            shuffled = self.labels[order]
+            by_class = np.argsort(shuffled, kind="stable")
+            starts = np.searchsorted(shuffled[by_class], shuffled[by_class])
+            rank = np.empty(len(self), dtype=np.int64)
+            rank[by_class] = np.arange(len(self)) - starts
+            order = order[np.argsort(rank, kind="stable")]
+        return self.take(np.sort(order[:limit]).tolist())
+
+
+def labelled(name: str, where: str, ids: list[str], marks: list[str], opener: Callable[[int], Image.Image]) -> ImageSet:
+    """A set whose labels are its folders' names. Raises DatasetError if there are no images.
+
+    where: what to call it in an error. marks: what changes when an image does.
+    """
+    ids = list(map(spelled, ids))
+    if not ids:
+        raise DatasetError(f"{where} holds no images ({', '.join(images.EXTENSIONS)}). Is it the right place?")
+    found = ImageSet(name, tuple(ids), None, (), set_digest(ids, marks), opener)
+    names = _class_names(ids)
+    return found if names is None else with_labels(found, names)
+
+
+def spelled(path: str) -> str:
+    """A path as text that can be written anywhere: bytes that are no UTF-8 as '\\xff'."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def with_labels(found: ImageSet, names: Sequence[str]) -> ImageSet:
+    """The same images, labelled by the name of each image's class."""
+    class_names = tuple(sorted(set(names)))
+    position = {class_name: index for index, class_name in enumerate(class_names)}
+    labels = np.array([position[class_name] for class_name in names], dtype=np.int64)  # (N,)
+    return replace(found, labels=labels, class_names=class_names)
+
+
+WORDNET = re.compile(r"n\d{8}_(.+)\.\w+")
+
+
+def _class_names(ids: list[str]) -> list[str] | None:
+    """Each image's class: the first folder in which paths differ, or from ImageNet's 'n01440764_tench.JPEG'."""
+    folders = [PurePosixPath(image_id).parent.parts for image_id in ids]
+    common = _common_depth(folders)
+    if all(len(parts) > common for parts in folders):
+        return [parts[common] for parts in folders]
+    matches = [WORDNET.fullmatch(PurePosixPath(image_id).name) for image_id in ids]
+    if all(matches):
+        return [match.group(1) for match in matches if match]
+    return None
+
+
+def _common_depth(folders: Sequence[tuple[str, ...]]) -> int:
+    """How many folders, from the top, all paths have in common."""
+    levels = zip(*folders, strict=False)  # ends with the shortest path
+    return sum(1 for _ in takewhile(lambda names: len(set(names)) == 1, levels))
+
+
+def set_digest(ids: Sequence[str], marks: Sequence[str]) -> str:
+    found = hashlib.sha256()
+    for image_id, mark in zip(ids, marks, strict=True):
+        found.update(f"{image_id}\0{mark}\n".encode("utf-8", "surrogateescape"))
+    return found.hexdigest()
+
+
+@contextmanager
+def from_store(path: Path, name: str) -> Iterator[None]:
+    """Read an image at a path. Raises DatasetError if a store of others cannot be reached: no image is to blame."""
+    try:
+        with files.reached(path):
+            yield
+    except files.Unreachable as error:
+        raise DatasetError(f"{name}: {error.strerror}. Run the same again, and what is finished stays.") from error

@@ -1,0 +1,92 @@
+"""Turns the bytes of an image file into an upright RGB picture, safely."""
+
+import io
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps
+
+from features.errors import ImageError
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+MAX_BYTES = 64 * 1024 * 1024
+MAX_PIXELS = 50_000_000
+MAX_ASPECT = 100
+
+
+def decode(data: bytes, name: str) -> Image.Image:
+    """The picture in an image file, upright (EXIF) and in RGB; an animation's first frame.
+
+    data: the file's bytes. name: what to call it in an error.
+    Transparency is laid on white; 16-bit greys are scaled to 8 bits; palettes, greys and CMYK are converted.
+    Raises ImageError for empty, truncated, oversized, very narrow and non-image files, naming the file and
+    the reason.
+    """
+    if not data:
+        raise ImageError(f"{name} is empty (0 bytes). Export or copy the image again.")
+    need_size(len(data), name)
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        _check_size(image, name)
+        image.load()
+        return upright_rgb(image)
+    except ImageError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        # Pillow's own limit lies above ours, so that it only speaks of images which would be refused anyway.
+        raise ImageError(
+            f"{name} has more than {MAX_PIXELS // 10**6} megapixels, the most that are read. Scale it down first."
+        ) from error
+    except Image.UnidentifiedImageError:
+        raise ImageError(
+            f"{name} is not an image that can be read here (wanted {', '.join(FORMATS)}). Convert it to JPEG or PNG."
+        ) from None
+    except Exception as error:  # Pillow's decoders raise many kinds for damaged files
+        raise ImageError(f"{name} is damaged: {error}. Export or copy the image again.") from error
+
+
+def need_size(n_bytes: int, name: str) -> None:
+    """Raises ImageError if a file is too large to be read."""
+    if n_bytes > MAX_BYTES:
+        raise ImageError(
+            f"{name} has {n_bytes / 2**20:.0f} MiB, but at most {MAX_BYTES // 2**20} MiB are read. Make it smaller."
+        )
+
+
+def _check_size(image: Image.Image, name: str) -> None:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise ImageError(
+            f"{name} has {width} x {height} pixels, but at most {MAX_PIXELS // 10**6} megapixels are read. "
+            "Scale it down first."
+        )
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        # Scaling the shorter side to a network's input would blow such a strip up to gigabytes.
+        raise ImageError(
+            f"{name} has {width} x {height} pixels, but one side may be at most {MAX_ASPECT} times the other. Crop it."
+        )
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """A decoded picture turned as its EXIF orientation says, in RGB."""
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # it would copy all others
+        image = ImageOps.exif_transpose(image)
+    if image.mode.startswith(("I", "F")):
+        image = _to_8_bit(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _to_8_bit(image: Image.Image) -> Image.Image:
+    values = np.nan_to_num(np.asarray(image, dtype=np.float64))  # (H, W)
+    return Image.fromarray(np.clip(np.rint(values * _scale(image.mode, values)), 0, 255).astype(np.uint8))
+
+
+def _scale(mode: str, values: np.ndarray) -> float:
+    if mode != "F":
+        return 255 / 65535
+    # Floating-point pixels have no agreed range: those within [0, 1] are taken as shares of white.
+    return 255.0 if values.max(initial=0) <= 1 else 1.0

@@ -1,0 +1,24 @@
+"""What networks run on, and how float32 is computed there."""
+
+import torch
+from torch import nn
+
+# PyTorch lets cuDNN round the factors of float32 convolutions to 10 bits. Here fp32 is float32: what is fast is bf16.
+torch.backends.cudnn.allow_tf32 = False
+
+
+def best_device() -> torch.device:
+    """The GPU when there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def device_name() -> str:
+    """The best device in words."""
+    if best_device().type == "cuda":
+        return f"the GPU ({torch.cuda.get_device_name()})"
+    return f"the CPU ({torch.get_num_threads()} threads)"
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Where the network's parameters lie."""
+    return next(network.parameters()).device

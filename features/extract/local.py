@@ -1,0 +1,238 @@
+"""Runs a network over an image set: features of every stage, in memory or into a folder."""
+
+import shutil
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from features import engine, store
+from features.datasets import ImageSet
+from features.datasets.decoding import Batch, batch_size, batches, need_images, need_some, run_through
+from features.devices import device_of
+from features.engine import Engine, Reading
+from features.errors import DatasetError, FeatureError
+from features.networks.anatomy import anatomy
+from features.networks.zoo import Model
+from features.predictions import softmax
+from features.progress import Result, Task
+from features.results import finite, provenance
+from features.store import Claim, FeatureSet, Manifest, Writer
+
+
+def features(model: Model, images: ImageSet) -> Task[FeatureSet]:
+    """The mean over space of every stage's output, and the predictions, in one pass in fp32.
+
+    Raises DatasetError if no image can be read, FeatureError if the network puts out NaN or infinite values.
+    """
+    need_images(images)
+    reading = engine.choose(model.network, device=str(device_of(model.network)), precision="fp32", engine=engine.TORCH)
+    runner = engine.TorchEngine(model.network, model.spec.preprocessing, reading)
+    size = batch_size(model.spec.preprocessing, reading.device)
+    with closing(batches(images, model.spec.preprocessing, size)) as stream:
+        found = yield from _read(model, images, range(len(images)), stream, runner, reading)
+    need_some(found, images, found.rejected)
+    return found
+
+
+def to_folder(
+    model: Model,
+    images: ImageSet,
+    reading: Reading,
+    folder: Path,
+    size: int | None = None,
+    format: str = store.PARQUET,
+) -> Task[Manifest]:
+    """Read an image set into a folder of features, part by part, going on where an earlier run ended.
+
+    size: images per batch; None is a default for the images' size. format: one of store.FORMATS; all but Parquet are
+    made of Parquet parts, which lie inside the folder until all is read. Only the present part is held in memory.
+    Raises StoreError as `store.Claim` does, DatasetError if no image can be read, FeatureError as `features` does.
+    """
+    need_images(images)
+    planned = plan(model, images, reading, size or batch_size(model.spec.preprocessing, reading.device), format)
+    if format == store.PARQUET:
+        manifest = yield from _to_parts(model, images, reading, folder, planned)
+    else:
+        manifest = yield from _through_parts(model, images, reading, folder, planned)
+    need_rows(manifest, folder)
+    return manifest
+
+
+def _through_parts(model: Model, images: ImageSet, reading: Reading, folder: Path, planned: Manifest) -> Task[Manifest]:
+    """As `to_folder`, in another format than Parquet: by way of Parquet parts."""
+    store.need_local(planned.format, folder)
+    with Claim(folder, planned) as claim:
+        if claim.finished:
+            shutil.rmtree(folder / store.PARTS, ignore_errors=True)  # left by a run that was killed at its very end
+            return claim.finished
+        parts = replace(planned, format=store.PARQUET)
+        there = sum(path.stat().st_size for path in (folder / store.PARTS).glob("part-*"))
+        claim.need_room(planned.bytes_in_all + max(0, parts.bytes_in_all - there))
+        yield from _to_parts(model, images, reading, folder / store.PARTS, parts)
+        manifest = yield from store.write_as(folder / store.PARTS, claim, images.open)
+        shutil.rmtree(folder / store.PARTS)
+        return manifest
+
+
+def _to_parts(model: Model, images: ImageSet, reading: Reading, folder: Path, planned: Manifest) -> Task[Manifest]:
+    with closing(Writer(folder, planned)) as writer:
+        parts, missing = planned.parts, writer.missing
+        if writer.finished:
+            return writer.finished
+        reader = PartReader(model, images, reading, planned)
+        before = done = len(images) - sum(len(parts[number]) for number in missing)
+        began = time.monotonic()
+        with closing(reader.tasks(missing)) as tasks:
+            for number, task in tasks:
+                writer.write(number, (yield from _shifted(task, done, len(images), before)))
+                done += len(parts[number])
+        rate = (done - before) / max(time.monotonic() - began, 1e-9) if missing else None
+        return writer.finish(rate, reader.made_with)
+
+
+def need_rows(manifest: Manifest, folder: Path) -> None:
+    """Raises DatasetError if no image could be read."""
+    if not manifest.n_rows:
+        raise DatasetError(f"None of the {manifest.n_images} images could be read: see {folder / store.REJECTED}.")
+
+
+class PartReader:
+    """Reads the parts of a plan. made_with: what runs the network, and where."""
+
+    def __init__(self, model: Model, images: ImageSet, reading: Reading, planned: Manifest) -> None:
+        self.model, self.images, self.reading, self.planned = model, images, reading, planned
+        self.runner = engine.start(model.network, model.spec.preprocessing, reading, model.key)
+        self.made_with = {"runs_on": self.runner.name, "device": reading.device}
+
+    def tasks(self, numbers: Sequence[int]) -> Generator[tuple[int, Task[FeatureSet]], None, None]:
+        """The tasks that read some parts, each to be finished before the next is asked for."""
+        parts, preprocessing = [self.planned.parts[number] for number in numbers], self.model.spec.preprocessing
+        with closing(batches(self.images, preprocessing, self.planned.settings["batch_size"], parts)) as stream:
+            for number, part in zip(numbers, parts, strict=True):
+                yield number, _read(self.model, self.images, part, stream, self.runner, self.reading)
+
+
+def plan(model: Model, images: ImageSet, reading: Reading, size: int, format: str = store.PARQUET) -> Manifest:
+    """What `to_folder` would write: shapes, numbers and sizes, before it starts. Raises StoreError if it cannot."""
+    shapes = shapes_of(model, reading)
+    dtype = "float16" if reading.pool == "none" else "float32"
+    store.need_format(format, dtype)
+    classes = range(model.spec.architecture.classes or 0)
+    return Manifest(
+        settings={
+            **model.provenance(),
+            "images": images.name,
+            "images_digest": images.digest,
+            "stages": list(reading.stages),
+            "pool": reading.pool,
+            "precision": reading.precision,
+            "device": torch.device(reading.device).type,
+            "engine": reading.engine,
+            "versions": _versions(reading),
+            "batch_size": size,  # convolutions of another batch differ in the last digits
+        },
+        shapes=shapes,
+        dtype=dtype,
+        class_names=store.unique_names(images.class_names),
+        prediction_names=store.unique_names(tuple(map(model.spec.class_name, classes))),
+        labelled=images.labels is not None,
+        n_images=len(images),
+        part_images=store.part_images(shapes, dtype),
+        format=format,
+    )
+
+
+def _versions(reading: Reading) -> dict[str, str]:
+    """Of the libraries that values depend on in their last digits, beside PyTorch's, which the model tells."""
+    names = ["pillow", *([engine.OPENVINO] if reading.engine == engine.OPENVINO else [])]
+    return {name: metadata.version(name) for name in names}
+
+
+def shapes_of(model: Model, reading: Reading) -> dict[str, tuple[int, ...]]:
+    """The shape of one image's values at every stage of a reading: (D,), or (C, H, W) for unpooled maps."""
+    built = anatomy(model.spec.architecture, model.spec.preprocessing.crop)
+    outputs = {part.stage or part.name: part.outputs for part in built.parts}  # of a stage its last block's
+    outputs |= {engine.LOGITS: outputs["head"], engine.POOLED: (model.spec.architecture.features,)}
+    return {name: outputs[name] if reading.pool == "none" else outputs[name][:1] for name in reading.stages}
+
+
+def _read(
+    model: Model, images: ImageSet, part: range, stream: Iterator[Batch], runner: Engine, reading: Reading
+) -> Task[FeatureSet]:
+    """The features of a part of a set that fits into memory, whose batches come next in a stream.
+
+    Its rows count from the part's first image. It has none if no image can be read.
+    """
+    dtype = np.float16 if reading.pool == "none" else np.float32
+    stages = {name: np.empty((len(part), *shape), dtype) for name, shape in shapes_of(model, reading).items()}
+    classes = model.spec.architecture.classes
+    logits = None if classes is None else np.empty((len(part), classes), np.float32)
+    done = 0
+
+    begun: list[Callable[[], dict[str, np.ndarray]]] = []
+
+    def work(batch: Batch) -> tuple[()]:
+        begun.append(runner.begin(batch.pixels))
+        if len(begun) > 1:  # a GPU has its next batch before the last one is put away
+            keep(begun.pop(0)())
+        return ()
+
+    def keep(found: dict[str, np.ndarray]) -> None:
+        nonlocal done
+        _need_finite(found, model)
+        here = slice(done, done + len(next(iter(found.values()))))
+        for name, values in stages.items():
+            with np.errstate(over="ignore"):  # it is told below
+                values[here] = found[name]
+        if dtype == np.float16:  # which holds less than what the engine puts out
+            _need_finite({name: values[here] for name, values in stages.items()}, model)
+        if logits is not None:
+            logits[here] = found[engine.LOGITS]
+        done = here.stop
+
+    rows, rejected = yield from run_through(stream, len(part), work)
+    for read in begun:
+        keep(read())
+    predictions = confidences = None
+    if logits is not None:
+        probabilities = softmax(logits[:done])  # (N, K)
+        predictions, confidences = probabilities.argmax(1), probabilities.max(1)  # (N,)
+    return FeatureSet(
+        stages={name: values[:done] for name, values in stages.items()},
+        rows=rows - part.start,
+        ids=tuple(images.ids[row] for row in rows),
+        uris=tuple(images.uri(row) for row in rows),
+        labels=None if images.labels is None else images.labels[rows],
+        class_names=images.class_names,
+        predictions=predictions,
+        prediction_names=tuple(map(model.spec.class_name, range(classes or 0))),
+        confidences=confidences,
+        rejected=rejected,
+        provenance=provenance(model, images),
+    )
+
+
+def _shifted(task: Task[Result], done: int, total: int, before: int) -> Task[Result]:
+    """A task that is a part of a longer one, `done` units of which are finished, `before` of them by an earlier run."""
+    while True:
+        try:
+            progress = next(task)
+        except StopIteration as end:
+            return end.value
+        yield replace(progress, done=done + progress.done, total=total, before=before)
+
+
+def _need_finite(found: dict[str, np.ndarray], model: Model) -> None:
+    for name, values in found.items():
+        if values.dtype == np.float16 and np.isinf(values).any() and not np.isnan(values).any():
+            raise FeatureError(
+                f"{model.spec.name} puts out values at {name} that float16 cannot hold (above 65,504), in which maps "
+                "are written. Leave this stage out, or pool it."
+            )
+        finite(torch.from_numpy(values), model)

@@ -1,0 +1,138 @@
+"""Measures methods over image sets."""
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from features.datasets import ImageSet, Rejected
+from features.datasets.decoding import batches
+from features.errors import DatasetError, FeatureError
+from features.faithfulness.judging import NOISE, RADIUS, RANDOM, SAMPLES, Judge, random_like
+from features.faithfulness.measures import STEPS, Curves, rank_correlations
+from features.faithfulness.randomised import drawn_anew
+from features.faithfulness.trial import Trial
+from features.progress import Progress, Task, finish
+from features.saliency import ATTRIBUTIONS, METHODS, ClassTarget, Explainer, SaliencyMaps, Tap, explain
+
+
+def measure(
+    explainer: Explainer,
+    images: ImageSet,
+    methods: Sequence[str],
+    tap: str | None = None,
+    steps: int = STEPS,
+    seed: int = 0,
+    thorough: bool = True,
+) -> Task[tuple[Trial, ...]]:
+    """One trial a method, over an image set, for the class that is predicted for each image.
+
+    methods: of saliency.METHODS and ATTRIBUTIONS, or 'random' for maps that know nothing. tap: a stage or block, None
+    for the last stage; pixel methods are of the input. thorough: whether to measure infidelity, sensitivity and the
+    randomisation check, which take most of the time.
+    Raises DatasetError if no image can be read, FeatureError as `saliency.explain`.
+    """
+    explainer.model.need_classifier()
+    if not methods:
+        raise FeatureError("No method is named. Name at least one.")
+    known = (*METHODS, *ATTRIBUTIONS, RANDOM)
+    if unknown := [method for method in methods if method not in known]:
+        raise FeatureError(f"{unknown[0]!r} cannot be measured. Choose of {', '.join(known)}.")
+    methods = tuple(dict.fromkeys(methods))
+    found: dict[str, list[Trial]] = {method: [] for method in methods}
+    size = max(1, min(16, len(images)))
+    rejected: list[Rejected] = []
+    done = 0
+    with closing(batches(images, explainer.model.spec.preprocessing, size)) as stream:
+        for batch in stream:
+            rejected += batch.rejected
+            if not len(batch.rows):
+                done += batch.seen * len(methods)
+                continue
+            ids = tuple(images.ids[row] for row in batch.rows)
+            # The same draws for every method, so that none depends on which others are measured.
+            draw = _Draw(batch.pixels, tap, seed + int(batch.rows[0]))
+            here: list[tuple[Trial, SaliencyMaps]] = []
+            for method in methods:
+                trial, maps = _trial(explainer, draw, method, steps, thorough)
+                here.append((replace(trial, ids=ids), maps))
+                done += batch.seen
+                yield Progress(done, len(images) * len(methods), "image", method)
+            # One such network at a time: they are as large as the intact one.
+            for part, other in drawn_anew(explainer, seed) if thorough else ():
+                yield Progress(done, len(images) * len(methods), "image", f"{part} drawn anew")
+                for trial, maps in here:
+                    trial.randomised[part] = _correlations(maps, other, draw, len(trial.randomised) + 1)
+            for trial, _ in here:
+                found[trial.method].append(trial)
+    if not found[methods[0]]:
+        raise DatasetError(f"None of the {len(images)} images could be read; the first: {rejected[0].reason}")
+    return tuple(replace(_joined(trials, images), rejected=tuple(rejected)) for trials in found.values())
+
+
+@dataclass(frozen=True, eq=False)
+class _Draw:
+    """Images (N, C, H, W) whose maps are compared at one place, and the seed of all that is drawn for them."""
+
+    pixels: Tensor
+    tap: str | None
+    seed: int
+
+    def maps(
+        self, explainer: Explainer, method: str, class_ids: np.ndarray | None = None, number: int = 0
+    ) -> tuple[SaliencyMaps, Sequence[Tap] | None]:
+        """Maps for given classes or the predicted ones, and the taps to ask for again. number: of draws before."""
+        targets = [ClassTarget(None if class_ids is None else int(class_ids[row])) for row in range(len(self.pixels))]
+        last = explainer.network.stage_names[-1]
+        taps = [Tap(self.tap or last)] if method in METHODS or method == RANDOM else None
+        if method != RANDOM:
+            return finish(explain(explainer, self.pixels, targets, method, taps)), taps
+        return random_like(explainer.maps(self.pixels, targets, "gradcam", taps), self.seed + number), taps
+
+
+def _trial(explainer: Explainer, draw: _Draw, method: str, steps: int, thorough: bool) -> tuple[Trial, SaliencyMaps]:
+    """What is measured of a method's maps with the intact network, and these."""
+    found, taps = draw.maps(explainer, method)
+    (place, maps) = next(iter(found.maps.items()))
+    judging = Judge(explainer, draw.pixels, found)
+    trial = judging.trial(found, place, steps)
+    if not thorough:
+        return trial, found
+    settings = {"seed": draw.seed, "samples": SAMPLES, "noise": NOISE, "radius": RADIUS}
+    measured = replace(
+        trial,
+        infidelity=judging.infidelity(maps, draw.seed),
+        sensitivity=None if method == RANDOM else judging.sensitivity(method, taps, draw.seed),
+        provenance={**trial.provenance, **settings},
+    )
+    return measured, found
+
+
+def _correlations(own: SaliencyMaps, other: Explainer, draw: _Draw, number: int) -> np.ndarray:
+    """(N,) of maps with those of another network, for the classes that the first one predicts."""
+    drawn, _ = draw.maps(other, own.method, own.class_ids, number)
+    ((place, maps),) = own.maps.items()
+    return rank_correlations(maps, drawn.maps[place])
+
+
+def _joined(trials: Sequence[Trial], images: ImageSet) -> Trial:
+    """One trial of the trials of several batches, of which each image counts alike."""
+    first = trials[0]
+
+    def joined(values: Callable[[Trial], Any]) -> np.ndarray:
+        return np.concatenate([values(trial) for trial in trials])
+
+    return replace(
+        first,
+        ids=tuple(name for trial in trials for name in trial.ids),
+        curves=Curves(first.curves.shares, joined(lambda t: t.curves.deletion), joined(lambda t: t.curves.insertion)),
+        full=joined(lambda t: t.full),
+        seen=joined(lambda t: t.seen),
+        infidelity=None if first.infidelity is None else joined(lambda t: t.infidelity),
+        sensitivity=None if first.sensitivity is None else joined(lambda t: t.sensitivity),
+        randomised={part: np.concatenate([trial.randomised[part] for trial in trials]) for part in first.randomised},
+        provenance={**first.provenance, "images": images.name, "images_digest": images.digest},
+    )

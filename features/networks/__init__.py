@@ -1,0 +1,1 @@
+"""Residual networks: architecture, canonical form, weights, names and preprocessing."""

@@ -1,0 +1,100 @@
+"""What a network is called, is, sees and says, and the same as text inside its weights file and beside it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from features import files
+from features.errors import WeightsError
+from features.networks.architecture import Architecture
+from features.networks.preprocessing import Preprocessing
+
+METADATA = {"name", "family", "architecture", "preprocessing", "classes", "source", "licence"}
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What a network is called, is, sees and says.
+
+    class_names: one per logit, or () when unknown. source: whose weights, in words. licence: theirs.
+    file: the weights on this machine, or None. url: where torchvision would fetch them, or None; megabytes: how
+    large they are there, in MiB. assumed: what the weights' file does not tell and was taken for granted, in words.
+    """
+
+    name: str
+    family: str
+    architecture: Architecture
+    preprocessing: Preprocessing
+    class_names: tuple[str, ...]
+    source: str
+    licence: str
+    file: Path | None = None
+    url: str | None = None
+    megabytes: float = 0.0
+    assumed: tuple[str, ...] = ()
+
+    def class_name(self, index: int) -> str:
+        """The name of class `index`, or its number."""
+        return self.class_names[index] if self.class_names else str(index)
+
+
+def read_card(entry: ModelSpec) -> dict[str, Any] | None:
+    """How a network was trained and tested, from the JSON beside its weights.
+
+    None where there is no such file, or where it speaks of other weights than these.
+    """
+    if entry.file is None or not entry.file.with_suffix(".json").is_file():
+        return None
+    try:
+        content = json.loads(entry.file.with_suffix(".json").read_text(encoding="utf-8"))
+    except ValueError:  # another program's file
+        return None
+    same = isinstance(content, dict) and content.get("weights_sha256") == files.digest_of(entry.file)
+    return content if same else None
+
+
+def describe(entry: ModelSpec) -> dict[str, str]:
+    """A spec as strings, to be written into a weights file; `described` reads it back."""
+    return {
+        "format": "pt",
+        "name": entry.name,
+        "family": entry.family,
+        "architecture": json.dumps(asdict(entry.architecture)),
+        "preprocessing": json.dumps(asdict(entry.preprocessing)),
+        "classes": json.dumps(entry.class_names),
+        "source": entry.source,
+        "licence": entry.licence,
+    }
+
+
+def is_described(metadata: Mapping[str, str]) -> bool:
+    """Whether a weights file says what network it is of."""
+    return metadata.keys() >= METADATA
+
+
+def described(metadata: Mapping[str, str]) -> ModelSpec:
+    """The spec that `describe` wrote.
+
+    Raises KeyError, TypeError, ValueError, AttributeError or FeatureError if it is another program's or damaged.
+    """
+    entry = ModelSpec(
+        metadata["name"],
+        metadata["family"],
+        Architecture(**_settings(metadata["architecture"])),
+        Preprocessing(**_settings(metadata["preprocessing"])),
+        tuple(json.loads(metadata["classes"])),
+        metadata["source"],
+        metadata["licence"],
+    )
+    if entry.class_names and len(entry.class_names) != entry.architecture.classes:
+        raise WeightsError(f"{len(entry.class_names)} class names for {entry.architecture.classes} classes")
+    if entry.preprocessing.channels != entry.architecture.in_channels:
+        raise WeightsError(f"{entry.preprocessing.channels} means for {entry.architecture.in_channels} channels")
+    return entry
+
+
+def _settings(text: str) -> dict[str, Any]:
+    """The keyword arguments that `describe` wrote as JSON, which has no tuples."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in json.loads(text).items()}

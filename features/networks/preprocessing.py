@@ -1,0 +1,104 @@
+"""How a picture becomes a network's input: scaled, cut and normalised as the network was trained."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from features.errors import FeatureError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MAX_SIDE = 4096
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a picture becomes a network's input; it belongs to the weights.
+
+    resize: the shorter side after scaling, in pixels; crop: the side of the centre square that is kept.
+    mean, std: per channel, of values in [0, 1]; their number (3 or 1) is the network's input channels.
+    interpolation: 'bilinear' or 'bicubic', antialiased.
+    Raises FeatureError for settings outside these.
+    """
+
+    resize: int
+    crop: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    interpolation: str = "bilinear"
+
+    def __post_init__(self) -> None:
+        if len(self.mean) not in (1, 3) or len(self.mean) != len(self.std) or min(self.std) <= 0:
+            raise FeatureError(f"Wanted 3 or 1 means and as many stds above 0, but got {self.mean} and {self.std}.")
+        if (
+            min(self.resize, self.crop) < 1
+            or max(self.resize, self.crop) > MAX_SIDE
+            or self.interpolation not in ("bilinear", "bicubic")
+        ):
+            raise FeatureError(
+                f"Wanted sides from 1 to {MAX_SIDE} px, 'bilinear' or 'bicubic', but got {self.resize}, {self.crop} "
+                f"and {self.interpolation!r}."
+            )
+
+    @property
+    def channels(self) -> int:
+        return len(self.mean)
+
+    def describe(self) -> str:
+        """One line for people."""
+        colour = "RGB" if self.channels == 3 else "grey"
+        numbers = " ".join(f"{value:.3f}" for value in self.mean)
+        deviations = " ".join(f"{value:.3f}" for value in self.std)
+        return (
+            f"shorter side to {self.resize} px ({self.interpolation}, antialiased), "
+            f"centre {self.crop} x {self.crop} px, {colour} scaled to [0, 1], minus mean {numbers}, "
+            f"divided by std {deviations}"
+        )
+
+    def __call__(self, image: Image.Image) -> "Tensor":
+        """(C, S, S) float32, bit for bit what torchvision's `weights.transforms()` of the same settings gives."""
+        return self.scaled(self.framed(image))
+
+    def framed(self, image: Image.Image) -> "Tensor":
+        """(C, S, S) uint8: scaled to size and cut, the part that takes time and is done image by image."""
+        import torch
+
+        picture = image if self.channels == 3 else image.convert("L")
+        how = Image.Resampling[self.interpolation.upper()]
+        width, height = (self.resize * side // min(picture.size) for side in picture.size)
+        left, top = self._margin(width), self._margin(height)
+        right, bottom = left + self.crop, top + self.crop
+        if picture.width >= picture.height:
+            # Pillow scales along rows first, then along columns. In between, columns that will be cut off are left out.
+            rows = picture.resize((width, picture.height), how).crop((left, 0, right, picture.height))
+            picture = rows.resize((self.crop, height), how).crop((0, top, self.crop, bottom))
+        else:  # it may turn round what is tall, and each step rounds
+            picture = picture.resize((width, height), how).crop((left, top, right, bottom))
+        values = np.array(picture, np.uint8).reshape(self.crop, self.crop, self.channels)
+        return torch.from_numpy(values.transpose(2, 0, 1).copy())
+
+    def _margin(self, side: int) -> int:
+        """How much is cut off before a side's centre; less than 0 for black that is added."""
+        return round((side - self.crop) / 2) if side >= self.crop else -((self.crop - side) // 2)
+
+    def scaled(self, pixels: "Tensor") -> "Tensor":
+        """(..., C, S, S) from 0 to 255, uint8 or float32, of any number of images -> the network's input, float32."""
+        import torch
+
+        mean, std = (torch.tensor(values, device=pixels.device)[:, None, None] for values in (self.mean, self.std))
+        return pixels.to(torch.float32).div(255).sub_(mean).div_(std)
+
+    def batch(self, pictures: list[Image.Image]) -> "Tensor":
+        """(N, C, S, S) float32 of N pictures."""
+        import torch
+
+        return torch.stack([self(picture) for picture in pictures])
+
+    def visible(self, image: Image.Image) -> np.ndarray:
+        """What the network sees of a picture: (S, S, 3) uint8, before normalisation."""
+        return self.framed(image).expand(3, -1, -1).permute(1, 2, 0).numpy()  # (S, S, 3)

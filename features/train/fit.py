@@ -1,0 +1,302 @@
+"""Trains a residual network on an image set, reproducibly and resumably."""
+
+import io
+import json
+import math
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torchvision
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from features import files
+from features.datasets import ImageSet
+from features.datasets.decoding import batches
+from features.devices import best_device
+from features.errors import FeatureError, ImageError
+from features.evaluate import Evaluation
+from features.networks import card, checkpoint
+from features.networks.architecture import Architecture
+from features.networks.canonical import ResidualNetwork, build, freeze
+from features.networks.card import ModelSpec
+from features.networks.preprocessing import Preprocessing
+from features.progress import Progress, Task
+from features.train import augment
+from features.train.recipe import Recipe
+
+TEST_BATCH = 500
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """A finished run: the network (frozen, in eval mode, on the CPU) and how it got there.
+
+    curve: one dict per epoch: epoch, learning_rate, train_loss, train_accuracy, test_accuracy, seconds.
+    """
+
+    network: ResidualNetwork
+    architecture: Architecture
+    preprocessing: Preprocessing
+    recipe: Recipe
+    curve: tuple[dict[str, float], ...]
+
+
+def fit(
+    architecture: Architecture, images: ImageSet, test_images: ImageSet, recipe: Recipe, state_file: Path
+) -> Task[Training]:
+    """Train with cross-entropy; reports after every batch, returns the last epoch's network.
+
+    The architecture's classes and input channels are set to those of the images. The test images are counted
+    after each epoch for the curve; nothing is chosen by them.
+    state_file: where the run is kept after every epoch. If it is there the run goes on from it, and ends as a
+    run that was never interrupted would.
+    Raises FeatureError if the sets are unlabelled, too small or differ in classes, if state_file is damaged or
+    of another run, or if the loss stops being a number; ImageError if a training image cannot be read.
+    """
+    _labels_of(images), _labels_of(test_images)
+    if len(images.class_names) < 2:
+        raise FeatureError(
+            f"Training needs at least 2 classes to tell apart, but {images.name} has {len(images.class_names)}."
+        )
+    if images.class_names != test_images.class_names:
+        raise FeatureError(
+            f"Training and test images must have the same classes, but {images.name} has {len(images.class_names)} "
+            f"({', '.join(images.class_names[:4])}, ...) and {test_images.name} {len(test_images.class_names)} "
+            f"({', '.join(test_images.class_names[:4])}, ...)."
+        )
+    if images.digest == test_images.digest:
+        raise FeatureError(
+            f"{images.name} was given to learn from and to be tested with. Hold images back, and name them as the test."
+        )
+    if len(images) < 2 or not len(test_images):
+        raise FeatureError(
+            f"Training needs at least 2 images to learn from and 1 to test with, but {images.name} has {len(images)} "
+            f"and {test_images.name} {len(test_images)}."
+        )
+    preprocessing = augment.measure(images)
+    architecture = replace(architecture, classes=len(images.class_names), in_channels=preprocessing.channels)
+    run = _Run(architecture, preprocessing, recipe, images, test_images, state_file)
+    run.resume()
+    for epoch in range(len(run.curve), recipe.epochs):
+        point = yield from run.train_epoch(augment.loader(images, preprocessing, recipe, epoch), epoch)
+        point["test_accuracy"] = yield from run.count_correct(test_images, epoch)
+        run.curve.append(point)
+        run.keep()
+    network = freeze(run.network.cpu())
+    return Training(network, architecture, preprocessing, recipe, tuple(run.curve))
+
+
+def _labels_of(images: ImageSet) -> np.ndarray:
+    if images.labels is None:
+        raise FeatureError(f"{images.name} has no labels to learn from. Put the images into one folder per class.")
+    return images.labels
+
+
+class _Run:
+    """A run under way: network, optimizer, schedule and curve, and their copy on disk."""
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        preprocessing: Preprocessing,
+        recipe: Recipe,
+        images: ImageSet,
+        test_images: ImageSet,
+        path: Path,
+    ) -> None:
+        self.recipe, self.preprocessing, self.path = recipe, preprocessing, path
+        self.device = best_device()
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(recipe.seed)  # torch.manual_seed would reseed GPUs as well
+            network = build(architecture)
+        self.network = network.to(self.device).to(memory_format=torch.channels_last)
+        self.optimizer = _make_optimizer(self.network, recipe)
+        full, rest = divmod(len(images), recipe.batch_size)
+        steps = full + (rest > 1)  # as many as augment.loader gives
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer, lambda step: learning_rate_share(step, steps, recipe)
+        )
+        self.curve: list[dict[str, float]] = []
+        settings = {
+            "recipe": asdict(recipe),
+            "architecture": asdict(architecture),
+            "images": images.digest,
+            "test_images": test_images.digest,
+        }
+        self.settings = json.loads(json.dumps(settings))
+
+    def train_epoch(self, loader: DataLoader, epoch: int) -> Task[dict[str, float]]:
+        began = time.monotonic()
+        total_loss, correct, seen = 0.0, 0, 0
+        self.network.train()
+        for done, (pixels, labels) in enumerate(_readable(loader), start=1):
+            pixels = pixels.to(self.device, memory_format=torch.channels_last, non_blocking=True)
+            labels = labels.to(self.device, non_blocking=True)  # (N,)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
+                logits = self.network(pixels).float()  # (N, K)
+            loss = nn.functional.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+            if not math.isfinite(value := loss.item()):
+                raise FeatureError(
+                    f"The loss is {value} in epoch {epoch + 1}, and nothing can be learned. Lower the learning rate."
+                )
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            self.schedule.step()
+            total_loss += value * len(labels)
+            correct += int((logits.argmax(1) == labels).sum())
+            seen += len(labels)
+            note = f"epoch {epoch + 1} of {self.recipe.epochs}, loss {total_loss / seen:.3f}"
+            yield Progress(epoch * len(loader) + done, self.recipe.epochs * len(loader), "batch", note)
+        return {
+            "epoch": epoch + 1,
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            "train_loss": total_loss / seen,
+            "train_accuracy": correct / seen,
+            "seconds": time.monotonic() - began,
+        }
+
+    def count_correct(self, images: ImageSet, epoch: int) -> Task[float]:
+        """The share of images that are classified correctly in fp32; one that cannot be read is not correct."""
+        self.network.eval()
+        labels = _labels_of(images)
+        correct = seen = 0
+        with closing(batches(images, self.preprocessing, TEST_BATCH)) as stream:
+            for batch in stream:
+                with torch.inference_mode():
+                    pixels = self.preprocessing.scaled(batch.pixels.to(self.device))  # (N, C, S, S)
+                    predicted = self.network(pixels).argmax(1).cpu().numpy()  # (N,)
+                correct += int((predicted == labels[batch.rows]).sum())
+                seen += batch.seen
+                yield Progress(seen, len(images), "test image", f"epoch {epoch + 1} of {self.recipe.epochs}")
+        return correct / len(images)
+
+    def resume(self) -> None:
+        """Go on from the state on disk if there is one."""
+        if not self.path.exists():
+            return
+        state = self._read()
+        old = json.loads(state["settings"])
+        if old != self.settings:
+            raise FeatureError(
+                f"{self.path} is of a run with other settings: {_differences(old, self.settings)}. "
+                "Use the same settings to go on with it, or delete it to start anew."
+            )
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.curve = state["curve"]
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            state = torch.load(self.path, weights_only=True, map_location="cpu")
+        except Exception as error:  # a damaged file raises anything from KeyError to UnpicklingError
+            raise FeatureError(f"{self.path} is damaged: {error}. Delete it to start the run anew.") from error
+        if not isinstance(state, dict) or state.keys() != {"network", "optimizer", "schedule", "settings", "curve"}:
+            raise FeatureError(f"{self.path} is not the state of a training run. Choose another name or folder.")
+        return state
+
+    def keep(self) -> None:
+        """Write the state to disk, whole or not at all."""
+        state = {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "settings": json.dumps(self.settings),
+            "curve": self.curve,
+        }
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        files.write_whole(self.path, buffer.getvalue())
+
+
+def _readable(loader: DataLoader) -> Iterator[tuple[Tensor, Tensor]]:
+    """The loader's batches. An image that cannot be read is named as it is elsewhere, without the worker's trace."""
+    try:
+        yield from loader
+    except ImageError as error:
+        reason = str(error).strip().splitlines()[-1].removeprefix("features.errors.ImageError: ")
+        raise ImageError(f"{reason} Mend it or take it out, and run the same command again.") from error
+
+
+def _make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    return torch.optim.SGD(
+        network.parameters(),
+        lr=recipe.learning_rate,
+        momentum=recipe.momentum,
+        weight_decay=recipe.weight_decay,
+        nesterov=recipe.momentum > 0,
+    )
+
+
+def learning_rate_share(step: int, steps_per_epoch: int, recipe: Recipe) -> float:
+    """The learning rate as a share of its peak: a linear warm-up, then half a cosine down to zero."""
+    warmup = recipe.warmup_epochs * steps_per_epoch
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    total = recipe.epochs * steps_per_epoch
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(total - warmup, 1)))
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any]) -> str:
+    found = [
+        f"{name} was {old[part].get(name)!r} and is {new[part].get(name)!r}"
+        for part in ("architecture", "recipe")
+        for name in old[part] | new[part]
+        if old[part].get(name) != new[part].get(name)
+    ]
+    if old["images"] != new["images"]:
+        found.append("the training images are others, or were written again")
+    if old.get("test_images") != new["test_images"]:
+        found.append("the test images are others, or were written again")
+    return "; ".join(found)
+
+
+def publish(training: Training, images: ImageSet, name: str, family: str, licence: str, folder: Path) -> Path:
+    """Write a trained network as NAME.safetensors, which tells its own architecture, preprocessing and classes.
+
+    images: those it learned from. family: of the catalogue's entry whose architecture it has.
+    """
+    spec = ModelSpec(
+        name=name,
+        family=family,
+        architecture=training.architecture,
+        preprocessing=training.preprocessing,
+        class_names=images.class_names,
+        source=f"trained on {images.name} ({len(images):,} images) with this project",
+        licence=licence,
+    )
+    path = folder / f"{name}.safetensors"
+    checkpoint.save(training.network, path, card.describe(spec))
+    return path
+
+
+def write_card(training: Training, weights: Path, evaluation: Evaluation) -> Path:
+    """Write NAME.json beside the weights: every setting, the curve, and the scores of the file as it was written."""
+    card = {
+        "name": weights.stem,
+        "weights_sha256": files.digest_of(weights),
+        "architecture": asdict(training.architecture),
+        "preprocessing": asdict(training.preprocessing),
+        "recipe": asdict(training.recipe),
+        "curve": training.curve,
+        "test": evaluation.as_dict(),
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "torchvision": torchvision.__version__,
+        },
+    }
+    path = weights.with_suffix(".json")
+    files.write_whole(path, (json.dumps(card, indent=1) + "\n").encode())
+    return path

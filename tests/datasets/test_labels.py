@@ -1,0 +1,89 @@
+"""How the labels of a set find the network's classes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from features.datasets.labels import class_names, match_labels, matched
+from features.errors import DatasetError
+from tests.test_evaluate import drawn, reader, written
+
+
+def classes_of(known: tuple[str, ...], names: tuple[str, ...], n_classes: int | None = None) -> list[int]:
+    """The network's classes for a set with one image of each of its classes, in their order."""
+    spec = reader(n_classes or len(known), known).spec
+    return match_labels(spec, written([0] * len(names), list(range(len(names))), names)).classes.tolist()
+
+
+@pytest.mark.parametrize(
+    ("known", "names", "wanted"),
+    [
+        (("ant", "bee", "cat"), ("ant", "bee", "cat"), [0, 1, 2]),
+        (("cat", "ant", "bee"), ("ant", "bee", "cat"), [1, 2, 0]),  # by name, and not by number
+        (("ant", "bee", "cat"), ("cat", "bee"), [2, 1]),  # fewer
+        (("Great White Shark", "T-shirt/top"), ("great_white_shark", "t_shirt_top"), [0, 1]),
+        (("great_white_shark", "t-shirt"), ("T SHIRT", "Great--White  Shark"), [1, 0]),
+        (("maillot", "pug", "maillot"), ("maillot", "pug"), [0, 1]),  # as ImageNet has it: the first is meant
+        (("C", "C++", "C#"), ("C", "C#", "C++"), [0, 2, 1]),  # told apart by signs alone
+        (("+", "-"), ("+", "-"), [0, 1]),
+        (("tench", "goldfish"), ("n01440764", "n01443537"), [0, 1]),  # other words altogether: in order
+        ((), ("ant", "bee"), [0, 1]),  # the network's names are not known
+    ],
+)
+def test_the_names_of_a_set_find_the_networks_classes(known, names, wanted):
+    assert classes_of(known, names, n_classes=len(known) or 2) == wanted
+
+
+@pytest.mark.parametrize(
+    ("known", "names", "n_classes", "unknown"),
+    [
+        (("ant", "bee"), ("ant", "wasp"), 2, "1 names are not among the network's (wasp)"),  # order would be a guess
+        (("ant", "bee", "cat"), ("wasp", "yak"), 3, "2 names are not among the network's (wasp, yak)"),
+        (("ant",) * 2, ("u", "v", "w"), 2, "3 classes, and reader has 2"),
+        ((), ("ant", "bee"), 3, "2 classes, and reader has 3"),
+    ],
+)
+def test_names_that_fit_neither_in_words_nor_in_number_are_refused(known, names, n_classes, unknown):
+    with pytest.raises(DatasetError) as caught:
+        classes_of(known, names, n_classes)
+    assert unknown in str(caught.value)
+
+
+def test_every_image_gets_the_class_of_its_own_label():
+    images = written([0] * 4, [1, 0, 1, 1], ("ant", "bee"))
+    found = match_labels(reader(2, ("bee", "ant")).spec, images).classes
+    assert found.tolist() == [0, 1, 0, 0]
+    assert found.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("known", "names", "wanted"),
+    [
+        (("ant", "bee"), ("1", "2"), ("ant", "bee")),
+        ((), ("ant", "bee"), ("ant", "bee")),
+        ((), ("ant", "bee", "cat"), ("0", "1")),
+    ],
+)
+def test_classes_are_called_as_the_network_then_as_the_set_then_by_number(known, names, wanted):
+    assert class_names(reader(2, known).spec, written([], [], names)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("known", "names", "by_order"),
+    [
+        (("cat", "dog"), ("cat", "dog"), False),
+        (("cat", "dog"), ("ship", "truck"), True),
+        ((), ("ship", "truck"), False),
+    ],
+)
+def test_names_of_which_none_agrees_are_matched_by_order(known, names, by_order):
+    images = written([0, 1], [0, 1], names)
+    assert match_labels(reader(2, known).spec, images).by_order is by_order
+
+
+def test_labels_that_fit_no_class_are_none_and_no_error_where_they_may_be_missing(tiny_images):
+    assert matched(drawn(3).spec, replace(tiny_images, labels=None, class_names=())) is None
+    assert matched(drawn(None).spec, tiny_images) is None
+    assert matched(drawn(5).spec, tiny_images) is None
+    assert matched(drawn(3).spec, tiny_images) is not None

@@ -1,0 +1,450 @@
+import hashlib
+import pickle
+import re
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from features import files
+from features.errors import WeightsError
+from features.networks import checkpoint
+from features.networks.architecture import Architecture, cifar
+from features.networks.canonical import build
+from features.networks.catalogue import TORCHVISION
+from tests.random_networks import randomise
+
+BOTTLENECK = Architecture("bottleneck", (2, 1), (4, 8), (16, 32), "imagenet", 8, groups=2, classes=5)
+SMALL = {
+    "bottleneck": BOTTLENECK,
+    "option A": cifar(8),
+    "option B": cifar(14, "projection"),
+    "grey": cifar(8, in_channels=1, classes=3),
+    "headless": cifar(8, classes=None),
+    "no max-pool": replace(BOTTLENECK, stem="cifar", groups=1),
+}
+
+
+def network_of(architecture: Architecture = BOTTLENECK):
+    return randomise(build(architecture)).eval()
+
+
+def state_of(network) -> dict[str, torch.Tensor]:
+    """The network's tensors under torchvision's names."""
+    return {checkpoint.published_name(name): tensor for name, tensor in network.state_dict().items()}
+
+
+def logits(network, channels: int = 3) -> torch.Tensor:
+    with torch.inference_mode():
+        return network(torch.randn(2, channels, 32, 32, generator=torch.Generator().manual_seed(0)))
+
+
+def read_and_load(path: Path):
+    file = checkpoint.read(path)
+    return checkpoint.load(file, checkpoint.infer(file))
+
+
+@pytest.fixture(scope="module")
+def network():
+    return network_of()
+
+
+@pytest.fixture(scope="module")
+def state(network):
+    return state_of(network)
+
+
+# --- what is read ----------------------------------------------------------------------------------------------------
+
+
+def test_torchvisions_state_dicts_are_recognised_and_give_bit_equal_logits(torchvision_network):
+    name, source = torchvision_network
+    file = checkpoint.Checkpoint(Path(f"{name}.pth"), source.state_dict(), {}, "")
+    assert checkpoint.infer(file) == TORCHVISION[name]
+    loaded = checkpoint.load(file, checkpoint.check(file, TORCHVISION[name]))
+    x = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        assert torch.equal(loaded(x), source(x))
+
+
+@pytest.mark.parametrize("architecture", SMALL.values(), ids=SMALL)
+def test_an_architecture_is_read_from_its_tensors_alone(architecture, tmp_path):
+    network = network_of(architecture)
+    torch.save(state_of(network), tmp_path / "net.pth")
+    file = checkpoint.read(tmp_path / "net.pth")
+    assert checkpoint.infer(file) == architecture
+    loaded = checkpoint.load(file, architecture)
+    assert torch.equal(logits(loaded, architecture.in_channels), logits(network, architecture.in_channels))
+
+
+def prefixed(prefix):
+    return lambda state: {prefix + name: tensor for name, tensor in state.items()}
+
+
+def wrapped(key):
+    return lambda state: {"epoch": 3, "arch": "resnet", "optimizer": {"lr": 0.1}, key: state}
+
+
+def renamed(old, new):
+    return lambda state: {name.replace(old, new): tensor for name, tensor in state.items()}
+
+
+VARIANTS = {
+    "bare": dict,
+    **{f"prefix {prefix}": prefixed(prefix) for prefix in ("module.", "model.", "backbone.", "encoder.")},
+    "two prefixes": prefixed("module.encoder."),
+    **{f"under {key}": wrapped(key) for key in ("state_dict", "model", "model_state_dict", "net")},
+    "wrapped and prefixed": lambda state: wrapped("state_dict")(prefixed("module.")(state)),
+    "head called linear": renamed("fc.", "linear."),
+    "head called classifier": renamed("fc.", "classifier."),
+    "projections called shortcut": renamed(".downsample.", ".shortcut."),
+    "everything at once": lambda state: wrapped("net")(
+        prefixed("module.")(renamed("fc.", "linear.")(renamed(".downsample.", ".shortcut.")(state)))
+    ),
+    "without counters": lambda state: {key: value for key, value in state.items() if "num_batches" not in key},
+    "parameters with gradients": lambda state: {
+        key: torch.nn.Parameter(value) if value.is_floating_point() else value for key, value in state.items()
+    },
+    "channels last": lambda state: {
+        key: value.contiguous(memory_format=torch.channels_last) if value.ndim == 4 else value
+        for key, value in state.items()
+    },
+    "double precision": lambda state: {key: value.double() for key, value in state.items()},
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS)
+@pytest.mark.parametrize("name", ["net.pt", "net.pth", "net.th", "NET.PTH"])
+def test_every_spelling_of_a_checkpoint_gives_the_same_network(variant, name, network, state, tmp_path):
+    torch.save(variant(state), tmp_path / name)
+    loaded = read_and_load(tmp_path / name)
+    assert torch.equal(logits(loaded), logits(network))
+
+
+@pytest.mark.parametrize("variant", ["bare", "two prefixes", "head called linear", "projections called shortcut"])
+def test_safetensors_take_the_same_spellings(variant, network, state, tmp_path):
+    save_file(VARIANTS[variant](state), tmp_path / "net.safetensors")
+    assert torch.equal(logits(read_and_load(tmp_path / "net.safetensors")), logits(network))
+
+
+def test_files_older_than_pytorch_1_6_are_read(network, state, tmp_path):
+    torch.save(state, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    assert not zipfile.is_zipfile(tmp_path / "old.pth")
+    assert torch.equal(logits(read_and_load(tmp_path / "old.pth")), logits(network))
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_half_precision_is_widened_to_fp32_exactly(kind, suffix, state, tmp_path):
+    half = {name: tensor.to(kind) for name, tensor in state.items() if tensor.is_floating_point()}
+    path = tmp_path / f"half{suffix}"
+    (save_file if suffix == ".safetensors" else torch.save)(half, path)
+    found = state_of(read_and_load(path))
+    for name, tensor in half.items():
+        assert found[name].dtype == torch.float32
+        assert torch.equal(found[name], tensor.float())
+
+
+def test_a_loaded_network_is_frozen_in_eval_mode_and_owns_its_memory(state):
+    file = checkpoint.Checkpoint(Path("net.pth"), state, {}, "")
+    network = checkpoint.load(file, BOTTLENECK)
+    assert not any(module.training for module in network.modules())
+    assert not any(parameter.requires_grad for parameter in network.parameters())
+    theirs = {tensor.data_ptr() for tensor in state.values()}
+    assert not theirs & {tensor.data_ptr() for tensor in network.state_dict().values()}
+
+
+def test_the_digest_is_the_files_sha256(state, tmp_path):
+    torch.save(state, tmp_path / "net.pth")
+    assert (
+        checkpoint.read(tmp_path / "net.pth").digest == hashlib.sha256((tmp_path / "net.pth").read_bytes()).hexdigest()
+    )
+
+
+# --- what is refused -------------------------------------------------------------------------------------------------
+
+
+class Hostile:
+    """Pickles as a call that leaves a file behind."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self):
+        return Path.touch, (self.trace,)
+
+
+@pytest.mark.parametrize("wrap", [lambda x: x, lambda x: {"state_dict": x}, lambda x: {"conv1.weight": x}])
+@pytest.mark.parametrize("writer", ["torch", "pickle"])
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".th"])
+def test_a_hostile_pickle_is_refused_and_not_executed(wrap, writer, suffix, tmp_path):
+    trace, path = tmp_path / "executed", tmp_path / f"evil{suffix}"
+    if writer == "torch":
+        torch.save(wrap(Hostile(trace)), path)
+    else:
+        path.write_bytes(pickle.dumps(wrap(Hostile(trace))))
+    with pytest.raises(WeightsError, match=r"evil.*Files that would run code are refused"):
+        checkpoint.read(path)
+    assert not trace.exists()
+    pickle.loads(pickle.dumps(Hostile(trace)))
+    assert trace.exists()  # the trap works
+
+
+def test_the_refusal_names_the_code_and_not_pytorchs_advice_to_run_it(tmp_path):
+    torch.save({"conv1.weight": Hostile(tmp_path / "trace")}, tmp_path / "evil.pt")
+    with pytest.raises(WeightsError) as caught:
+        checkpoint.read(tmp_path / "evil.pt")
+    assert re.search(r"it holds \S+, which is code", str(caught.value))
+    assert "weights_only" not in str(caught.value)
+
+
+def test_a_grey_network_may_be_called_by_the_name_of_its_colour_twin(tmp_path):
+    checkpoint.save(randomise(build(cifar(8, in_channels=1))), tmp_path / "grey.safetensors", {})
+    file = checkpoint.read(tmp_path / "grey.safetensors")
+    assert checkpoint.check(file, cifar(8)) == cifar(8, in_channels=1)
+
+
+def test_a_whole_pickled_network_is_refused(network, tmp_path):
+    torch.save(network, tmp_path / "whole.pth")
+    with pytest.raises(WeightsError, match=r"torch\.save\(model\.state_dict\(\), \.\.\.\)"):
+        checkpoint.read(tmp_path / "whole.pth")
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".pt", ".th", ".safetensors"])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\0", b"<html>404</html>", b"version https://git-lfs.github.com/spec/v1\n", b"PK\x03\x04" + 40 * b"\0"],
+    ids=["empty", "one byte", "web page", "LFS pointer", "half a zip"],
+)
+def test_files_that_are_no_weights_are_refused_by_name(suffix, data, tmp_path):
+    path = tmp_path / f"strange{suffix}"
+    path.write_bytes(data)
+    with pytest.raises(WeightsError, match=f"strange{suffix}"):
+        checkpoint.read(path)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.9, 0.999])
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_truncated_files_are_refused(share, suffix, state, tmp_path):
+    whole, cut = tmp_path / f"whole{suffix}", tmp_path / f"cut{suffix}"
+    (save_file if suffix == ".safetensors" else torch.save)(state, whole)
+    data = whole.read_bytes()
+    cut.write_bytes(data[: int(share * len(data))])
+    with pytest.raises(WeightsError, match="cut"):
+        checkpoint.read(cut)
+
+
+@pytest.mark.parametrize(("real", "said"), [(".pth", ".safetensors"), (".safetensors", ".pth")])
+def test_misnamed_files_are_refused(real, said, state, tmp_path):
+    (save_file if real == ".safetensors" else torch.save)(state, tmp_path / f"net{real}")
+    (tmp_path / f"net{real}").rename(tmp_path / f"net{said}")
+    with pytest.raises(WeightsError, match=f"net{said}"):
+        checkpoint.read(tmp_path / f"net{said}")
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ([1, 2], "holds a list"),
+        ("weights", "holds a str"),
+        (torch.zeros(3), "holds a Tensor"),
+        ({}, "holds an empty dict"),
+        ({"epoch": 3, "lr": 0.1}, "a dict with epoch, lr that are not tensors"),
+        ({"state_dict": {"epoch": 3}}, "state_dict that are not tensors"),
+        ({"conv1.weight": torch.zeros(3), "epoch": 1}, "epoch that are not tensors"),
+        ({f"key{number}": number for number in range(15)}, "key11 and 3 more"),
+    ],
+    ids=["list", "str", "tensor", "empty", "numbers", "nested", "mixed", "many"],
+)
+def test_contents_other_than_a_state_dict_are_named(content, text, tmp_path):
+    torch.save(content, tmp_path / "other.pth")
+    with pytest.raises(WeightsError, match=f"other.pth .*{text}"):
+        checkpoint.read(tmp_path / "other.pth")
+
+
+@pytest.mark.parametrize("name", ["net.onnx", "net.npz", "net", "net.pth.tar", "net.pkl"])
+def test_other_kinds_of_file_are_refused_with_the_wanted_endings(name, tmp_path):
+    (tmp_path / name).touch()
+    with pytest.raises(WeightsError, match=r"\.pt, \.pth, \.th, \.safetensors"):
+        checkpoint.read(tmp_path / name)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(WeightsError, match=r"There is no file .*/absent\.pth"):
+        checkpoint.read(tmp_path / "absent.pth")
+    with pytest.raises(WeightsError, match="There is no file"):
+        checkpoint.read(tmp_path)
+
+
+def test_two_tensors_of_one_name_are_refused(state, tmp_path):
+    torch.save({**state, "module.conv1.weight": state["conv1.weight"]}, tmp_path / "twice.pth")
+    with pytest.raises(WeightsError, match=r"two tensors for 'conv1\.weight'.*'module\.conv1\.weight'"):
+        checkpoint.read(tmp_path / "twice.pth")
+
+
+# --- what does not fit -----------------------------------------------------------------------------------------------
+
+
+def without(*names):
+    return lambda state: {name: tensor for name, tensor in state.items() if name not in names}
+
+
+def having(**tensors):
+    return lambda state: {**state, **{name.replace("__", "."): tensor for name, tensor in tensors.items()}}
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (without("bn1.weight"), "1 missing: bn1.weight"),
+        (without("bn1.running_mean", "bn1.bias"), "2 missing: bn1.bias, bn1.running_mean"),
+        (without("fc.bias"), "1 missing: fc.bias"),
+        (without("layer1.0.downsample.0.weight"), "1 missing: layer1.0.downsample.0.weight"),
+        (having(queue=torch.zeros(2), fc2__weight=torch.zeros(2)), "2 unexpected: fc2.weight, queue"),
+        (having(layer2__2__conv1__weight=torch.zeros(4, 4, 1, 1)), "1 unexpected: layer2.2.conv1.weight"),
+        (having(fc__bias=torch.zeros(7)), r"1 misshapen: fc.bias \(7,\), not \(5,\)"),
+        (having(bn1__weight=torch.zeros(9)), r"1 misshapen: bn1.weight \(9,\), not \(8,\)"),
+        (having(bn1__weight=torch.full((8,), torch.nan)), r"1 unusable: bn1.weight \(infinite or not a number\)"),
+        (having(bn1__bias=torch.full((8,), torch.inf)), r"1 unusable: bn1.bias \(infinite"),
+        (having(bn1__running_var=-torch.ones(8)), r"1 unusable: bn1.running_var \(a variance below zero"),
+        (having(bn1__bias=torch.full((8,), 1e300, dtype=torch.float64)), "1 unusable: bn1.bias"),
+        (having(bn1__bias=torch.ones(8, dtype=torch.int8)), r"1 unusable: bn1.bias \(int8"),
+        (having(bn1__bias=torch.ones(8, dtype=torch.complex64)), r"1 unusable: bn1.bias \(complex64"),
+        (having(bn1__bias=torch.ones(8).to_sparse()), r"1 unusable: bn1.bias \(float32, not dense"),
+        (having(bn1__bias=torch.ones(8, device="meta")), "1 unusable: bn1.bias"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_listed(change, text, state):
+    file = checkpoint.Checkpoint(Path("net.pth"), change(state), {}, "")
+    with pytest.raises(WeightsError, match=f"net.pth do not fit .*{text}"):
+        checkpoint.load(file, BOTTLENECK)
+
+
+def test_all_kinds_of_misfit_are_listed_at_once(state):
+    changed = having(bn1__bias=torch.zeros(9), bn1__weight=torch.full((8,), torch.nan), extra=torch.zeros(1))
+    file = checkpoint.Checkpoint(Path("net.pth"), changed(without("fc.bias")(state)), {}, "")
+    with pytest.raises(WeightsError, match=r"1 missing: .*1 unexpected: .*1 misshapen: .*1 unusable: "):
+        checkpoint.load(file, BOTTLENECK)
+
+
+def test_a_long_list_is_cut_with_the_number_of_the_rest(state):
+    file = checkpoint.Checkpoint(Path("net.pth"), {"conv1.weight": state["conv1.weight"]}, {}, "")
+    wanted = sum("num_batches_tracked" not in name for name in state)
+    with pytest.raises(WeightsError, match=f"{wanted - 1} missing: .* and {wanted - 1 - 12} more"):
+        checkpoint.load(file, BOTTLENECK)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda state: {"embeddings.weight": torch.zeros(3, 3)}, "does not look like a ResNet.*embeddings.weight"),
+        (without("conv1.weight"), "does not look like a ResNet"),
+        (without("layer1.0.conv1.weight"), "does not look like a ResNet"),
+        (having(conv1__weight=torch.zeros(3)), "does not look like a ResNet"),
+        (without("layer1.0.conv2.weight"), "layer1.0.conv2.weight"),
+        (without("layer2.0.conv3.weight"), "layer2.0.conv3.weight"),
+        (having(layer1__0__conv2__weight=torch.tensor(1.0)), "without whole first block"),
+        (having(layer1__0__conv2__weight=torch.zeros(4, 0, 3, 3)), "impossible widths"),
+        (having(layer1__0__conv2__weight=torch.zeros(4, 8, 3, 3)), "impossible widths"),
+        (having(layer2__0__conv2__weight=torch.zeros(7, 2, 3, 3)), "impossible widths"),
+        (having(conv1__weight=torch.zeros(0, 3, 7, 7)), "impossible widths"),
+        (having(fc__weight=torch.zeros(5, 32, 1, 1)), r"The head of net.pth has shape \(5, 32, 1, 1\)"),
+    ],
+)
+def test_tensors_that_describe_no_residual_network_are_refused(change, text, state):
+    with pytest.raises(WeightsError, match=text):
+        checkpoint.infer(checkpoint.Checkpoint(Path("net.pth"), change(state), {}, ""))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "wanted", "text"),
+    [
+        (cifar(8), cifar(14), r"blocks is \(1, 1, 1\), not \(2, 2, 2\)"),
+        (cifar(8), cifar(8, "projection"), "shortcut is padding, not projection"),
+        (cifar(8, "projection"), cifar(8, "none"), "shortcut is projection, not none"),
+        (cifar(8), TORCHVISION["resnet18"], "blocks is .*; inner is .*; stem is cifar, not imagenet"),
+        (BOTTLENECK, replace(BOTTLENECK, groups=1), "groups is 2, not 1"),
+    ],
+)
+def test_weights_of_another_network_than_the_named_one_are_refused_with_what_differs(architecture, wanted, text):
+    file = checkpoint.Checkpoint(Path("net.pth"), state_of(network_of(architecture)), {}, "")
+    with pytest.raises(WeightsError, match=f"net.pth is of another network: .*{text}"):
+        checkpoint.check(file, wanted)
+
+
+@pytest.mark.parametrize("classes", [3, None])
+def test_another_number_of_classes_than_the_named_networks_is_no_difference(classes):
+    file = checkpoint.Checkpoint(Path("net.pth"), state_of(network_of(cifar(8, classes=classes))), {}, "")
+    assert checkpoint.check(file, cifar(8)) == cifar(8, classes=classes)
+
+
+def test_a_plain_network_is_built_where_one_is_named_for_its_tensors_are_those_of_option_a():
+    plain = network_of(cifar(8, "none"))
+    file = checkpoint.Checkpoint(Path("net.pth"), state_of(plain), {}, "")
+    assert checkpoint.infer(file).shortcut == "padding"
+    loaded = checkpoint.load(file, checkpoint.check(file, cifar(8, "none")))
+    assert torch.equal(logits(loaded), logits(plain))
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("architecture", SMALL.values(), ids=SMALL)
+def test_what_is_saved_is_read_back(architecture, tmp_path):
+    network, path = network_of(architecture), tmp_path / "net.safetensors"
+    digest = checkpoint.save(network, path, {"name": "net", "note": "zwölf"})
+    file = checkpoint.read(path)
+    assert file.digest == digest == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert file.metadata == {"name": "net", "note": "zwölf"}
+    loaded = state_of(checkpoint.load(file, architecture))
+    for name, tensor in state_of(network).items():
+        if tensor.ndim > 1:
+            assert torch.equal(loaded[name], tensor.half().float())
+        elif tensor.is_floating_point():
+            assert torch.equal(loaded[name], tensor)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["net.safetensors"]
+
+
+def test_saving_a_read_network_again_writes_the_same_bytes(network, tmp_path):
+    first = checkpoint.save(network, tmp_path / "one.safetensors", {"a": "1"})
+    again = checkpoint.save(read_and_load(tmp_path / "one.safetensors"), tmp_path / "two.safetensors", {"a": "1"})
+    assert again == first
+
+
+def test_saved_names_are_torchvisions(network, state, tmp_path):
+    checkpoint.save(network, tmp_path / "net.safetensors", {})
+    saved = load_file(tmp_path / "net.safetensors")
+    assert saved.keys() == {name for name in state if "num_batches_tracked" not in name}
+    assert {"conv1.weight", "layer1.0.conv3.weight", "layer2.0.downsample.1.bias", "fc.bias"} <= saved.keys()
+
+
+def test_saving_changes_neither_the_network_nor_its_mode(tmp_path):
+    network = network_of().train()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    checkpoint.save(network, tmp_path / "net.safetensors", {})
+    assert network.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "net.safetensors"
+    path.write_bytes(b"old")
+
+    def full(self, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        files.write_whole(path, b"new")
+    assert path.read_bytes() == b"old"
+
+
+def test_numpy_scalars_in_a_training_checkpoint_are_refused_with_the_reason(state, tmp_path):
+    """Common in old training scripts: {'state_dict': ..., 'best_acc': np.float64(...)}."""
+    torch.save({"state_dict": state, "best_acc": np.float64(0.9)}, tmp_path / "net.pth")
+    with pytest.raises(WeightsError, match=r"net\.pth cannot be read as plain tensors.*Save it again"):
+        checkpoint.read(tmp_path / "net.pth")

@@ -1,0 +1,419 @@
+"""Every page, run as the app runs it, on the bundled network and sample."""
+
+import io
+import json
+import re
+import zipfile
+from contextlib import nullcontext
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from features import extract
+from features.datasets import labels, open_images
+from features.networks import catalogue, checkpoint, zoo
+from features.networks.architecture import cifar
+from features.networks.canonical import build
+from features.progress import finish
+from features.saliency import ClassTarget, Drawing, Explainer, Tap
+from tests.random_networks import randomise
+from viz import cache
+from viz.pages import embed
+from viz.pages.saliency import drawing
+from viz.pages.saliency.views import Tile
+
+SCRIPT = """
+from viz import sidebar
+from viz.pages import {page}
+
+sidebar.show()
+{page}.render()
+"""
+PATIENCE = 120
+
+
+@pytest.fixture(autouse=True)
+def _no_warm_up(monkeypatch):
+    monkeypatch.setattr(cache, "warm_up", lambda: SimpleNamespace(device="the CPU", waiting=nullcontext))
+
+
+def open_page(page: str, **query: str) -> AppTest:
+    """The page as a visitor with this URL sees it, once its long work is done."""
+    app = AppTest.from_string(SCRIPT.format(page=page), default_timeout=PATIENCE)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    return settle(app)
+
+
+def settle(app: AppTest) -> AppTest:
+    """Wait for the jobs that the page waits for, and run it again until it stands."""
+    for _ in range(5):
+        queues = (cache.jobs(), cache.previews(), cache.downloads())
+        waiting = [job for queue in queues for job in queue._jobs.values() if not job.ended]
+        if not waiting:
+            break
+        for job in waiting:
+            assert job.wait(PATIENCE)
+        app.run()
+    assert not app.exception
+    return app
+
+
+def errors(app: AppTest) -> str:
+    return " ".join(error.value for error in app.error)
+
+
+def shown(markdown: str) -> str:
+    """What a visitor reads of Markdown in which all signs are escaped."""
+    return re.sub(r"\\(.)", r"\1", markdown)
+
+
+@pytest.mark.parametrize("page", ["anatomy", "saliency", "embed", "residual"])
+def test_page_shows_the_bundled_network_without_a_click(page):
+    app = open_page(page)
+    assert not errors(app)
+    assert len(app.title) == 1
+    assert app.get("plotly_chart")
+
+
+def test_entry_point_opens_on_the_network_page():
+    app = AppTest.from_file("../app.py", default_timeout=PATIENCE).run()
+    assert not app.exception
+    assert app.title[0].value == "What this network is"
+
+
+def test_url_chooses_the_network():
+    app = open_page("anatomy", model="plain20-fashion")
+    assert "plain20" in app.markdown[0].value
+
+
+def test_unknown_network_in_the_url_falls_back_to_the_default():
+    app = open_page("anatomy", model="no-such-network")
+    assert app.selectbox(key="model").value == catalogue.DEFAULT
+
+
+def test_network_whose_weights_are_missing_is_an_error_that_says_where_to_put_them(monkeypatch, tmp_path):
+    from urllib.error import URLError
+
+    import torch
+
+    def no_network(*_args, **_kwargs):
+        raise URLError("no network")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", no_network)
+    app = open_page("saliency", model="resnet18-v1")
+    assert "resnet18" in errors(app)
+    assert str(tmp_path) in shown(errors(app))
+
+
+def test_what_a_network_is_can_be_seen_without_its_weights(monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    app = open_page("anatomy", model="resnet50-v2")
+    assert not errors(app)
+    assert {metric.label: metric.value for metric in app.metric}["Layers"] == "50"
+    assert any("not on this machine" in caption.value for caption in app.caption)
+
+
+def test_plain_network_has_no_ratio_and_says_why():
+    app = open_page("residual", model="plain20-fashion", limit="100 images")
+    assert not errors(app)
+    assert "plain network" in app.info[0].value
+    assert not app.get("plotly_chart")
+
+
+@pytest.mark.parametrize(
+    ("view", "charts"),
+    [("branches", 2), ("variance", 2), ("channels", 4), ("representation", 3), ("classes", 1), ("lesions", 2),
+     ("paths", 1), ("networks", 1)],
+)  # fmt: skip
+def test_every_view_of_the_residual_page_stands(view, charts):
+    app = open_page("residual", limit="100 images", **{"residual view": view})
+    assert not errors(app)
+    assert len(app.get("plotly_chart")) == charts
+
+
+@pytest.mark.parametrize("kind", ["scaled", "random", "swapped"])
+def test_every_kind_of_lesion_is_shown(kind):
+    app = open_page("residual", limit="100 images", lesion=kind, **{"residual view": "lesions"})
+    assert not errors(app)
+    assert len(app.get("plotly_chart")) == 1
+
+
+@pytest.mark.parametrize("view", ["variance", "channels", "representation", "lesions"])
+def test_a_plain_network_is_measured_too(view):
+    app = open_page("residual", model="plain20-fashion", limit="100 images", **{"residual view": view})
+    assert not errors(app)
+    assert app.get("plotly_chart")
+
+
+def test_blocks_are_switched_off_by_a_click_and_the_network_of_others_stays():
+    app = open_page("residual", limit="100 images", **{"residual view": "switch blocks off"})
+    before = {metric.label: metric.value for metric in app.metric}
+    assert "With the lesion" not in before
+    app.get("pills")[0].set_value(["layer1.0", "layer2.0"]).run()
+    assert not errors(app)
+    after = {metric.label: metric.value for metric in app.metric}
+    assert after["Accuracy intact"] == before["Accuracy intact"]
+    assert float(after["With the lesion"].rstrip("%")) < float(after["Accuracy intact"].rstrip("%")) - 10
+    assert any("without layer1.0, layer2.0" in shown(text.value) for text in app.markdown)
+
+
+def test_a_class_beside_itself_is_an_error_that_says_so():
+    app = open_page("residual", limit="100 images", **{"residual view": "classes", "class two": "Ankle boot"})
+    assert "Both classes are the same" in errors(app)
+
+
+def test_saliency_explains_the_class_that_is_chosen():
+    app = open_page("saliency")
+    classes = app.selectbox(key="class")
+    classes.set_value("Bag (8)").run()
+    assert any("Grad-CAM for Bag" in header.value for header in app.subheader)
+
+
+@pytest.mark.parametrize(
+    ("view", "charts"),
+    [("methods", 1), ("classes", 1), ("networks", 1), ("branch and shortcut", 1), ("logit ledger", 2),
+     ("block timeline", 2), ("randomised weights", 2)],
+)  # fmt: skip
+def test_saliency_shows_every_view(view, charts):
+    app = open_page("saliency", view=view, against="the runner-up")
+    assert not errors(app)
+    assert len(app.get("plotly_chart")) == charts
+    assert all("runner" not in header.value for header in app.subheader)
+
+
+@pytest.mark.parametrize(
+    ("target", "text"), [("length of features", "length of layer2"), ("likeness to another image", "likeness to")]
+)
+@pytest.mark.parametrize("view", ["stages", "methods", "branch and shortcut", "block timeline", "randomised weights"])
+def test_saliency_explains_what_a_stage_makes_of_the_image(target, text, view):
+    app = open_page("saliency", view=view, **{"class": target, "target stage": "layer2"})
+    assert not errors(app)
+    assert any(text in header.value for header in app.subheader)
+
+
+def test_the_ledger_is_of_classes_only():
+    assert "Explain a class" in errors(open_page("saliency", view="logit ledger", **{"class": "length of features"}))
+
+
+def test_the_files_of_several_networks_are_named_by_their_own_classes():
+    fashion, other = zoo.load("resnet20-fashion"), zoo.load("plain20-fashion")
+    other = replace(other, spec=replace(other.spec, class_names=tuple("abcdefghij")))
+    picture = open_images("sample").open(0)
+    pixels = fashion.spec.preprocessing.framed(picture)[None]
+    maps = [(model, Explainer(model).maps(pixels, [ClassTarget(3)])) for model in (fashion, other)]
+    data = drawing.archive({"one": picture}, maps, Drawing(), {})
+    with zipfile.ZipFile(io.BytesIO(data)) as file:
+        rows = json.loads(file.read("manifest.json"))["maps"]
+        assert {row["file"] for row in rows} <= set(file.namelist())
+    assert {row["file"].split("/")[0]: row["class_name"] for row in rows} == {
+        "0-resnet20-fashion": fashion.spec.class_names[3],
+        "1-plain20-fashion": "d",
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "signed", "text"),
+    [
+        (np.zeros((2, 2)), False, "zero everywhere"),
+        (-np.ones((2, 2)), False, "speaks against"),
+        (-np.ones((2, 2)), True, "The same everywhere"),
+        (np.ones((2, 2)), False, "The same everywhere"),
+        (np.eye(2), False, "raw 0 to 1"),
+    ],
+)
+def test_a_map_that_shows_nothing_says_why(values, signed, text):
+    assert text in drawing._describe(Tile("layer1", values.astype(np.float32), Tap("layer1")), signed)
+
+
+def test_a_class_is_not_set_against_itself():
+    app = open_page("saliency", **{"class": "Bag (8)", "against": "Bag (8)"})
+    assert "cannot be set against itself" in shown(errors(app))
+
+
+def test_a_network_without_a_head_is_asked_what_its_stages_make_of_the_image(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    checkpoint.save(randomise(build(cifar(8, classes=None))), tmp_path / "trunk.safetensors", {})
+    chosen = {"model": "a file of mine", "weights": str(tmp_path / "trunk.safetensors")}
+    for view in ("stages", "randomised weights", "gallery"):  # which it does not have
+        app = open_page("saliency", view=view, **chosen)
+        assert not errors(app)
+        assert any("length of layer3" in header.value for header in app.subheader)
+
+
+def test_a_network_with_one_class_has_none_to_set_it_against(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    checkpoint.save(randomise(build(cifar(8, classes=1))), tmp_path / "one.safetensors", {})
+    app = open_page(
+        "saliency", model="a file of mine", weights=str(tmp_path / "one.safetensors"), against="the runner-up"
+    )
+    assert "one class" in errors(app)
+
+
+def test_the_gallery_shows_errors_first():
+    app = open_page("saliency", view="gallery", limit="100 images")
+    assert not errors(app)
+    assert any("errors" in shown(caption.value) for caption in app.caption)
+
+
+def test_saliency_waits_for_a_method_that_takes_long():
+    app = open_page("saliency", method="Integrated Gradients")
+    assert not errors(app)
+    assert any("Integrated Gradients" in header.value for header in app.subheader)
+
+
+def test_upload_is_explained_and_a_damaged_one_is_named():
+    app = open_page("saliency", origin="upload")
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((40, 30, 3), 200, np.uint8)).save(buffer, "PNG")
+    app.get("file_uploader")[0].set_value(("ok.png", buffer.getvalue(), "image/png")).run()
+    assert not errors(app)
+    assert any("Grad-CAM" in header.value for header in app.subheader)
+    app.get("file_uploader")[0].set_value(("broken.png", buffer.getvalue()[:60], "image/png")).run()
+    assert "broken.png" in shown(errors(app))
+
+
+@pytest.mark.parametrize(
+    ("folder", "said"),
+    [("", "No images chosen"), ("/etc", "outside the folders"), ("~/no-such-folder", "nothing at")],
+    ids=["empty", "forbidden", "absent"],
+)
+def test_unusable_folder_is_an_error(folder, said):
+    app = open_page("embed", images="a folder or zip of mine", folder=folder)
+    assert said in errors(app)
+
+
+def test_folder_of_images_without_classes_can_be_embedded(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    generator = np.random.default_rng(0)
+    for index in range(30):
+        Image.fromarray(generator.integers(0, 255, (28, 28), np.uint8)).save(tmp_path / f"{index}.png")
+    (tmp_path / "broken.png").write_bytes(b"not an image")
+    app = open_page("embed", images="a folder or zip of mine", folder=str(tmp_path), method="PCA")
+    assert not errors(app)
+    assert "1 images could not be read" in app.warning[0].value
+
+
+def test_selection_brings_up_the_images_and_can_be_cleared():
+    from streamlit.elements.plotly_chart import PlotlyState
+
+    app = open_page("embed", limit="100 images", method="PCA")
+    app.session_state["embedding"] = PlotlyState({"selection": {"points": [], "point_indices": [3, 1, 2]}})
+    app.run()
+    assert "3 images selected" in [header.value for header in app.subheader]
+    assert sum(len(image.proto.imgs) for image in app.get("image")) == 3
+    assert json.loads(app.get("plotly_chart")[0].proto.spec)["data"][0]["selectedpoints"] == [1, 2, 3]
+    next(button for button in app.button if button.label == "Clear").click().run()
+    assert "Nothing selected yet" in [header.value for header in app.subheader]
+    app.run()
+    assert "Nothing selected yet" in [header.value for header in app.subheader]
+
+
+def test_a_class_has_one_name_and_one_colour_however_the_map_is_coloured():
+    def legend(colour: str) -> dict[str, str]:
+        app = open_page("embed", limit="100 images", method="PCA", colour=colour)
+        traces = json.loads(app.get("plotly_chart")[0].proto.spec)["data"][1:]
+        return {trace["name"]: trace["marker"]["color"] for trace in traces}
+
+    assert legend("label") == legend("prediction")
+    assert "T-shirt/top" in legend("label")
+
+
+def test_right_and_wrong_stay_with_their_images_when_some_cannot_be_read(tiny_model, tiny_folder, tiny_images):
+    (tiny_folder / "cat" / "0.png").write_bytes(b"torn")
+    model = replace(tiny_model, spec=replace(tiny_model.spec, class_names=("dog", "cat", "fox", *"abcdefg")))
+    features = finish(extract.features(model, tiny_images))
+    found = embed.Shown(model, tiny_images, features, labels.matched(model.spec, tiny_images))
+    assert found.targets is not None
+    assert found.targets.tolist() == [1] * 3 + [0] * 4 + [2] * 4
+    assert found.correct is not None
+    assert found.correct.tolist() == (features.predictions == found.targets).tolist()
+    without_labels = replace(tiny_images, labels=None, class_names=())
+    assert embed.Shown(model, without_labels, features, labels.matched(model.spec, without_labels)).correct is None
+
+
+def test_an_uploaded_picture_outlives_its_control():
+    app = open_page("saliency", origin="upload")
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((40, 30, 3), 200, np.uint8)).save(buffer, "PNG")
+    app.get("file_uploader")[0].set_value(("ok.png", buffer.getvalue(), "image/png")).run()
+    app.get("file_uploader")[0].set_value(None).run()
+    assert any("Grad-CAM" in header.value for header in app.subheader)
+
+
+def test_file_without_a_description_is_read_as_the_visitor_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    checkpoint.save(randomise(build(cifar(8))), tmp_path / "bare.safetensors", {})
+    chosen = {"model": "a file of mine", "weights": str(tmp_path / "bare.safetensors")}
+    guessed = open_page("anatomy", **chosen)
+    assert not errors(guessed)
+    assert any("plain network" in warning.value for warning in guessed.warning)
+    told = open_page("anatomy", **chosen, architecture="plain20-cifar")
+    assert "blocks is" in errors(told)  # 8 layers, not 20
+
+
+def test_names_of_files_are_not_read_as_markdown(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    app = open_page("embed", images="a folder or zip of mine", folder=f"{tmp_path}/![x](http-evil)")
+    assert "nothing at" in errors(app)
+    assert "![x](" not in errors(app)
+
+
+# --- Features ---------------------------------------------------------------------------------------------------------
+
+
+def press(app: AppTest, label: str) -> AppTest:
+    next(button for button in app.button if button.label == label).click().run()
+    return settle(app)
+
+
+def test_features_are_extracted_shown_and_offered(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    app = open_page("extract", limit="100 images", out=str(tmp_path / "mine"), format="npy")
+    assert not errors(app)
+    assert "layer1 16, layer2 32, layer3 64" in shown(app.markdown[0].value)
+    assert not app.metric
+    press(app, "Extract")
+    assert {metric.label: metric.value for metric in app.metric}["Rows"] == "100"
+    assert list(app.dataframe[0].value.columns) == [
+        "id",
+        "label",
+        "prediction",
+        "confidence",
+        "layer1",
+        "layer2",
+        "layer3",
+    ]
+    assert np.load(tmp_path / "mine" / "layer3.npy").shape == (100, 64)
+    again = open_page("extract", limit="100 images", out=str(tmp_path / "mine"), format="npy")
+    assert {metric.label: metric.value for metric in again.metric}["Rows"] == "100"  # found again, without a click
+    other = open_page("extract", limit="100 images", out=str(tmp_path / "mine"), format="npz")
+    press(other, "Extract")
+    assert 'format was "npy" and is "npz"' in shown(errors(other))
+
+
+def test_all_images_of_a_set_can_be_extracted_and_not_only_the_sample(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    app = open_page("extract", limit="100 images")
+    assert "All 1,000 images" in app.toggle[0].label
+    app.toggle[0].set_value(True).run()
+    assert "**1,000** images" in app.markdown[0].value
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ({"out": "/etc/features"}, "outside the folders"),
+        ({"format": "tensorboard", "pool": "none"}, "whole maps"),
+    ],
+)
+def test_what_cannot_be_extracted_is_said_before_it_is_tried(query, said):
+    app = open_page("extract", limit="100 images", **query)
+    assert said in errors(app)
+    assert not [button for button in app.button if button.label == "Extract"]
