@@ -13,7 +13,9 @@ from features.engine import Reading
 from features.errors import FeatureError
 from features.networks import zoo
 from features.store import Manifest
-from viz import analyses, cache, sidebar, theme, widgets
+from viz import sidebar, theme, widgets
+from viz.cached.extract import extract_job, preview_rows, zipped
+from viz.cached.server import uploads
 
 DOWNLOAD_BYTES = 500 * 2**20  # a download is held in the server's memory
 PRECISIONS = ("auto", *engine.PRECISIONS)
@@ -39,7 +41,7 @@ def render() -> None:
         need_outside(sidebar.source(), folder)
         _say(plan, reading, images, folder)
         if _asked(plan, folder):
-            job = analyses.extract_job(model, images, reading, folder, size, format)
+            job = extract_job(model, images, reading, folder, size, format)
             if job.ended and job.result is not None and not (folder / store.MANIFEST).exists():
                 job.queue.forget(job)  # somebody has taken the files away
                 st.rerun()
@@ -111,7 +113,7 @@ def _folder(plan: Manifest) -> Path:
     if kept.strip():
         return sidebar.new_folder(kept)
     name = hashlib.sha256(repr(plan.without_results()).encode()).hexdigest()[:16]
-    return cache.uploads() / f"features-{name}"
+    return uploads() / f"features-{name}"
 
 
 def _say(plan: Manifest, reading: Reading, images: ImageSet, folder: Path) -> None:
@@ -155,7 +157,7 @@ def _result(done: Manifest, folder: Path) -> None:
     if size <= DOWNLOAD_BYTES:
         st.download_button(
             "Download all files (zip)",
-            lambda: analyses.zipped(folder),
+            lambda: zipped(folder),
             file_name=f"features-{done.settings['model']}.zip",
             mime="application/zip",
             icon=":material/download:",
@@ -164,7 +166,7 @@ def _result(done: Manifest, folder: Path) -> None:
     else:
         st.caption(f"Too large to send through the browser. The files lie in `{folder}`.")
     st.subheader("The first rows")
-    preview = analyses.preview(str(folder), (folder / store.MANIFEST).stat().st_mtime)
+    preview = preview_rows(str(folder), (folder / store.MANIFEST).stat().st_mtime)
     st.dataframe(
         preview,
         hide_index=True,
