@@ -49,19 +49,46 @@ class BlockPlan:
 
 @dataclass(frozen=True)
 class Architecture:
-    """Everything that fixes the shapes of a residual network.
+    """Everything that fixes what a residual network computes, but for its weights.
+
+    The first ten fields fix the shapes of its tensors. The others leave no trace in them (but for `norm`, `bias`,
+    `head_layers` and `attention`): two networks that differ in these have tensors of the same names and shapes, and
+    compute different things. Their defaults are torchvision's.
 
     block:       'basic' (two 3x3 convolutions) or 'bottleneck' (1x1, 3x3, 1x1).
     blocks:      how many blocks each stage has.
     inner:       channels of the 3x3 convolutions, per stage.
     outputs:     channels that each stage puts out; equal to `inner` for basic blocks.
-    stem:        'imagenet' (7x7 stride 2, max-pool) or 'cifar' (3x3).
+    stem:        'imagenet' (7x7), 'cifar' (3x3) or 'deep' (three 3x3, the first with the stride: ResNet-C and -D).
     stem_width:  channels after the stem.
     shortcut:    where the shape changes: 'projection' (option B), 'padding' (option A);
                  'none' for a plain network, which has no shortcut anywhere.
     groups:      groups of the 3x3 convolutions (ResNeXt).
-    in_channels: 3 for RGB, 1 for grey.
+    in_channels: 3 for RGB, 1 for grey, up to 16 for other planes.
     classes:     width of the classifier, or None for a network without a head.
+
+    stem_widths: channels between the convolutions of a deep stem, () otherwise.
+    stem_stride: of the stem's first convolution; None for 2 ('imagenet', 'deep') or 1 ('cifar').
+    stem_padding: of the stem's first convolution in pixels; None for half its kernel.
+    stem_pool:   what follows the stem: 'max' (3x3, stride 2), 'max-ceil' (the same, with ceil mode), 'average' (2x2,
+                 stride 2) or 'none'; None for 'max' ('imagenet', 'deep') or 'none' ('cifar').
+    strides:     of each stage's first block; () for 1 in the first stage and 2 in the others.
+    dilations:   of each stage's 3x3 convolutions; () for 1 everywhere. As in torchvision, a stage's first block keeps the
+                 dilation of the stage before it.
+    stride_at:   which convolution of a bottleneck has the stride: 'middle' (the 3x3, torchvision's) or 'first' (the
+                 first 1x1: He et al. 2015 as Caffe has it, MSRA's weights, detectron2's).
+    shortcut_padding: where option A puts its zeros: 'both' sides of the old channels or the 'end'.
+    shortcut_pool: 'none', or 'average' where a projection follows an average pool that has its stride (ResNet-D).
+    antialias:   'none', or what takes over the stride behind the 3x3 convolution (in basic blocks the first): 'blur' (a
+                 3x3 binomial filter) or 'average' (2x2; Zhang 2019, arXiv:1904.11486). CLIP's ResNets have 'average'.
+    activation:  'relu', 'silu', 'leaky' ...: a name of canonical.ACTIVATIONS.
+    preactivation: whether norm and activation come before each convolution, the block's sum is not rectified, and a norm
+                 and an activation follow the last stage (He et al. 2016, arXiv:1603.05027).
+    norm:        'batch' (also where it is frozen) or 'group'; norm_groups: of 'group'.
+    bias:        whether convolutions have one, beside their norm.
+    attention:   'none', 'se' (Hu et al. 2018, arXiv:1709.01507) or 'eca' (Wang et al. 2020, arXiv:1910.03151) at the end
+                 of each branch.
+    epsilon:     of the norms.
     """
 
     block: str
@@ -74,6 +101,23 @@ class Architecture:
     groups: int = 1
     in_channels: int = 3
     classes: int | None = 1000
+    stem_widths: tuple[int, ...] = ()
+    stem_stride: int | None = None
+    stem_padding: int | None = None
+    stem_pool: str | None = None
+    strides: tuple[int, ...] = ()
+    dilations: tuple[int, ...] = ()
+    stride_at: str = "middle"
+    shortcut_padding: str = "both"
+    shortcut_pool: str = "none"
+    antialias: str = "none"
+    activation: str = "relu"
+    preactivation: bool = False
+    norm: str = "batch"
+    norm_groups: int = 32
+    bias: bool = False
+    attention: str = "none"
+    epsilon: float = 1e-5
 
     @property
     def depth(self) -> int:
