@@ -1,94 +1,67 @@
 """What a residual network looks like before it has weights: every layer's shape, without PyTorch."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
+from typing import Any
 
 from features.errors import FeatureError
-
-SHORTCUTS = ("projection", "padding", "none")
-
-
-@dataclass(frozen=True)
-class Conv:
-    """A square convolution without bias, padded by half its kernel, and the BatchNorm that follows it."""
-
-    inputs: int
-    outputs: int
-    kernel: int
-    stride: int = 1
-    groups: int = 1
-
-    @property
-    def weights(self) -> int:
-        return self.outputs * self.inputs // self.groups * self.kernel**2
-
-
-@dataclass(frozen=True)
-class BlockPlan:
-    """The layers of one block.
-
-    stage, index: 'layer1' and 0 for the first. branch: its convolutions in order.
-    shortcut: 'identity', 'projection' (option B), 'padding' (option A) or 'none' (a plain network).
-    """
-
-    stage: str
-    index: int
-    branch: tuple[Conv, ...]
-    shortcut: str
-
-    @property
-    def name(self) -> str:
-        return f"{self.stage}.{self.index}"
-
-    @property
-    def whole(self) -> Conv:
-        """What the block does to the shape, as the one convolution that a projection is."""
-        stride = max(conv.stride for conv in self.branch)
-        return Conv(self.branch[0].inputs, self.branch[-1].outputs, 1, stride)
+from features.networks import choices, plan
+from features.networks.bounds import check
+from features.networks.layout import BlockPlan, Layers
 
 
 @dataclass(frozen=True)
 class Architecture:
     """Everything that fixes what a residual network computes, but for its weights.
 
-    The first ten fields fix the shapes of its tensors. The others leave no trace in them (but for `norm`, `bias`,
-    `head_layers` and `attention`): two networks that differ in these have tensors of the same names and shapes, and
-    compute different things. Their defaults are torchvision's.
+    The first ten fields fix the shapes of its tensors. Of the others `stem_widths`, `stem_norm`, `last_norm`, `norm`,
+    `bias`, `attention` and `attention_widths` show in a file as well. What is left leaves no trace in tensors: two
+    networks that differ in it have tensors of the same names and shapes, and compute different things
+    (`choices.CHOICES`). All defaults are torchvision's. What is given as it would be by default counts as not given, so
+    that networks that compute the same are equal.
 
     block:       'basic' (two 3x3 convolutions) or 'bottleneck' (1x1, 3x3, 1x1).
     blocks:      how many blocks each stage has.
     inner:       channels of the 3x3 convolutions, per stage.
     outputs:     channels that each stage puts out; equal to `inner` for basic blocks.
-    stem:        'imagenet' (7x7), 'cifar' (3x3) or 'deep' (three 3x3, the first with the stride: ResNet-C and -D).
+    stem:        'imagenet' (7x7), 'cifar' (3x3) or 'deep' (several 3x3, the first with the stride: ResNet-C and -D).
     stem_width:  channels after the stem.
     shortcut:    where the shape changes: 'projection' (option B), 'padding' (option A);
                  'none' for a plain network, which has no shortcut anywhere.
-    groups:      groups of the 3x3 convolutions (ResNeXt).
+    groups:      groups of the 3x3 convolutions of bottlenecks (ResNeXt).
     in_channels: 3 for RGB, 1 for grey, up to 16 for other planes.
     classes:     width of the classifier, or None for a network without a head.
 
     stem_widths: channels between the convolutions of a deep stem, () otherwise.
     stem_stride: of the stem's first convolution; None for 2 ('imagenet', 'deep') or 1 ('cifar').
     stem_padding: of the stem's first convolution in pixels; None for half its kernel.
-    stem_pool:   what follows the stem: 'max' (3x3, stride 2), 'max-ceil' (the same, with ceil mode), 'average' (2x2,
-                 stride 2) or 'none'; None for 'max' ('imagenet', 'deep') or 'none' ('cifar').
+    stem_norm:   whether norm and activation follow the stem; None for yes, but in pre-activation networks.
+    stem_pool:   what follows the stem, a name of plan.STEM_POOLS; None for 'max' ('imagenet', 'deep') or 'none'
+                 ('cifar'), and with antialias for 'max-blur' or 'average' in the former's place.
     strides:     of each stage's first block; () for 1 in the first stage and 2 in the others.
-    dilations:   of each stage's 3x3 convolutions; () for 1 everywhere. As in torchvision, a stage's first block keeps the
-                 dilation of the stage before it.
+    dilations:   of each stage's 3x3 convolutions; () for 1 everywhere.
+    first_dilation: whether a stage's first block keeps the 'previous' stage's dilation, as in torchvision, or has its
+                 'own'.
     stride_at:   which convolution of a bottleneck has the stride: 'middle' (the 3x3, torchvision's) or 'first' (the
                  first 1x1: He et al. 2015 as Caffe has it, MSRA's weights, detectron2's).
     shortcut_padding: where option A puts its zeros: 'both' sides of the old channels or the 'end'.
     shortcut_pool: 'none', or 'average' where a projection follows an average pool that has its stride (ResNet-D).
-    antialias:   'none', or what takes over the stride behind the 3x3 convolution (in basic blocks the first): 'blur' (a
-                 3x3 binomial filter) or 'average' (2x2; Zhang 2019, arXiv:1904.11486). CLIP's ResNets have 'average'.
-    activation:  'relu', 'silu', 'leaky' ...: a name of canonical.ACTIVATIONS.
-    preactivation: whether norm and activation come before each convolution, the block's sum is not rectified, and a norm
-                 and an activation follow the last stage (He et al. 2016, arXiv:1603.05027).
-    norm:        'batch' (also where it is frozen) or 'group'; norm_groups: of 'group'.
+    shortcut_from: of pre-activation networks: whether projections see the 'activated' input, which the branch's first
+                 norm and activation have passed (He et al. 2016), or the 'input'.
+    antialias:   'none', or what takes over the stride before a branch's last convolution: 'blur' (a 3x3 binomial
+                 filter) or 'average' (2x2; Zhang 2019, arXiv:1904.11486). CLIP's ResNets have 'average'.
+    activation:  a name of layout.ACTIVATIONS.
+    preactivation: whether norm and activation come before each convolution, and the block's sum is not rectified (He
+                 et al. 2016, arXiv:1603.05027).
+    last_norm:   whether a norm and an activation follow the last stage; None for yes in pre-activation networks.
+    norm:        'batch' (also where it is frozen), 'group' or 'none'. norm_groups: of 'group'. epsilon: of the norms.
     bias:        whether convolutions have one, beside their norm.
-    attention:   'none', 'se' (Hu et al. 2018, arXiv:1709.01507) or 'eca' (Wang et al. 2020, arXiv:1910.03151) at the end
-                 of each branch.
-    epsilon:     of the norms.
+    standardised: whether convolutions standardise their weights, as BiT's do (Qiao et al. 2019, arXiv:1903.10520).
+    attention:   at the end of each branch: 'none', 'se' (Hu et al. 2018, arXiv:1709.01507) or 'eca' (Wang et al. 2020,
+                 arXiv:1910.03151).
+    attention_widths: per stage, hidden channels of 'se' or taps of 'eca'; () for the usual.
+    builder:     'timm:NAME' of a network that the other fields can only describe, '' otherwise: `canonical.build` has
+                 it built there.
     """
 
     block: str
@@ -104,31 +77,70 @@ class Architecture:
     stem_widths: tuple[int, ...] = ()
     stem_stride: int | None = None
     stem_padding: int | None = None
+    stem_norm: bool | None = None
     stem_pool: str | None = None
     strides: tuple[int, ...] = ()
     dilations: tuple[int, ...] = ()
+    first_dilation: str = "previous"
     stride_at: str = "middle"
     shortcut_padding: str = "both"
     shortcut_pool: str = "none"
+    shortcut_from: str = "activated"
     antialias: str = "none"
     activation: str = "relu"
     preactivation: bool = False
+    last_norm: bool | None = None
     norm: str = "batch"
     norm_groups: int = 32
-    bias: bool = False
-    attention: str = "none"
     epsilon: float = 1e-5
+    bias: bool = False
+    standardised: bool = False
+    attention: str = "none"
+    attention_widths: tuple[int, ...] = ()
+    builder: str = ""
+
+    def __post_init__(self) -> None:
+        """Raises FeatureError, naming the field, for what no network has."""
+        check(self)
+        for name, usual in self._usual().items():
+            if getattr(self, name) == usual:
+                object.__setattr__(self, name, _default(name))
+        if not self.dilations:
+            object.__setattr__(self, "first_dilation", _default("first_dilation"))
+
+    def _usual(self) -> dict[str, Any]:
+        """What is meant where a field is None or ()."""
+        large = self.stem != "cifar"
+        pools = {"none": "max", "blur": "max-blur", "average": "average"}
+        return {
+            "stem_stride": 2 if large else 1,
+            "stem_padding": 3 if self.stem == "imagenet" else 1,
+            "stem_norm": not self.preactivation,
+            "stem_pool": pools[self.antialias] if large else "none",
+            "strides": (1, *(2,) * (len(self.blocks) - 1)),
+            "dilations": (1,) * len(self.blocks),
+            "last_norm": self.preactivation,
+            "attention_widths": plan.attention_widths(self.attention, self.outputs),
+        }
+
+    def resolved(self, name: str) -> Any:
+        """What a field means: its value, or what it stands for where it is None or ()."""
+        value = getattr(self, name)
+        return self._usual().get(name, value) if value in (None, ()) else value
+
+    def settings(self) -> dict[str, Any]:
+        """The first ten fields, and of the others those that are not as by default: what a file keeps."""
+        first = [field.name for field in fields(self)[:10]]
+        return {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.name in first or getattr(self, field.name) != field.default
+        }
 
     @property
     def depth(self) -> int:
         """Weighted layers on the longest path, as in the networks' names: 18, 50, 20, ..."""
         return sum(self.blocks) * (2 if self.block == "basic" else 3) + 2
-
-    @property
-    def stem_conv(self) -> Conv:
-        """The first convolution; a 3x3 max-pool of stride 2 follows it in the 'imagenet' stem."""
-        kernel, stride = (7, 2) if self.stem == "imagenet" else (3, 1)
-        return Conv(self.in_channels, self.stem_width, kernel, stride)
 
     @property
     def features(self) -> int:
@@ -137,34 +149,34 @@ class Architecture:
 
     def plan(self) -> Iterator[BlockPlan]:
         """Every block in order."""
-        channels = self.stem_width
-        for number, n_blocks in enumerate(self.blocks):
-            for index in range(n_blocks):
-                stride = 2 if index == 0 and number > 0 else 1
-                yield self._block(number, index, channels, stride)
-                channels = self.outputs[number]
+        return plan.blocks(self)
 
-    def _block(self, number: int, index: int, channels: int, stride: int) -> BlockPlan:
-        inner, output = self.inner[number], self.outputs[number]
-        if self.block == "basic":
-            branch: tuple[Conv, ...] = (Conv(channels, inner, 3, stride), Conv(inner, output, 3))
-        else:
-            # The stride sits in the 3x3 convolution, as in torchvision ("ResNet v1.5").
-            branch = (Conv(channels, inner, 1), Conv(inner, inner, 3, stride, self.groups), Conv(inner, output, 1))
-        same_shape = stride == 1 and channels == output
-        shortcut = "identity" if same_shape and self.shortcut != "none" else self.shortcut
-        return BlockPlan(f"layer{number + 1}", index, branch, shortcut)
+    def stem_layers(self) -> Layers:
+        """The layers before the first stage."""
+        return plan.stem(self)
+
+    def neck_layers(self) -> Layers:
+        """The layers between the last stage and the pooling of the head; () but in pre-activation networks."""
+        return plan.neck(self)
 
     def describe(self) -> str:
-        """One line for people: 'basic blocks 2-2-2-2, 64-128-256-512 channels, ...'."""
+        """One line for people: 'basic blocks 2-2-2-2, 64-128-256-512 channels, ...'; every choice that is not usual."""
         join = "-".join
         groups = f", {self.groups} groups" if self.groups > 1 else ""
         classes = "no head" if self.classes is None else f"{self.classes} classes"
+        widths = "".join(f"->{width}" for width in (*self.stem_widths, self.stem_width))
+        unusual = "".join(f", {words}" for words in choices.unusual(self))
         return (
             f"{self.block} blocks {join(map(str, self.blocks))}, inner channels {join(map(str, self.inner))}, "
-            f"output channels {join(map(str, self.outputs))}{groups}, {self.stem} stem {self.in_channels}->"
-            f"{self.stem_width}, shortcut '{self.shortcut}', {classes}"
+            f"output channels {join(map(str, self.outputs))}{groups}, {self.stem} stem {self.in_channels}{widths}, "
+            f"shortcut '{self.shortcut}'{unusual}, {classes}"
         )
+
+
+def _default(name: str) -> Any:
+    (default,) = (field.default for field in fields(Architecture) if field.name == name)
+    assert default is not MISSING
+    return default
 
 
 def imagenet(

@@ -1,0 +1,255 @@
+"""Puts the parts of a residual network of another library together as the canonical network."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from features.errors import FeatureError
+from features.networks.adapters.layers import (
+    another,
+    holds_activation,
+    holds_norm,
+    is_activation,
+    is_conv,
+    is_filter,
+    is_norm,
+    is_pool,
+    plain,
+)
+from features.networks.modules import NoShortcut, PaddedShortcut
+from features.networks.structure import ResidualBlock, ResidualNetwork, make_head, nested
+
+SHORTCUTS = ("downsample", "shortcut", "convShortcut", "skip", "projection", "identity_downsample", "shortcut_conv")
+GATES = ("se", "eca", "attn", "attention", "se_module", "cbam")
+POOLINGS = ("torch.AdaptiveAvgPool2d", "torch.AvgPool2d", "timm.SelectAdaptivePool2d")
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """The children of a network in the order in which they run. stages: their blocks; head: what comes after them."""
+
+    stem: list[tuple[str, nn.Module]]
+    stages: list[list[nn.Module]]
+    head: list[tuple[str, nn.Module]]
+
+
+@dataclass(frozen=True)
+class Form:
+    """What children do not tell of how a network runs them.
+
+    preactivation, activated: as Architecture's preactivation and shortcut_from. filler: what stands where a block
+    changes the shape and has no shortcut: zeros on 'both' sides, at the 'end', or 'none'. plain: whether no block has a
+    shortcut. pools: whether a max-pool that is no child follows the stem.
+    """
+
+    preactivation: bool = False
+    activated: bool = True
+    filler: str = "both"
+    plain: bool = False
+    pools: bool = False
+
+
+def assembled(pieces: Pieces, form: Form) -> ResidualNetwork:
+    """The canonical network. Raises FeatureError for layers that have no place in it."""
+    stages = {
+        f"layer{number}": [_block(block, form) for block in blocks] for number, blocks in enumerate(pieces.stages, 1)
+    }
+    return ResidualNetwork(_stem(pieces.stem, form), stages, _head(pieces.head, form))
+
+
+def _stem(children: Sequence[tuple[str, nn.Module]], form: Form) -> nn.Sequential:
+    """Convolutions, each with its norm and the activation; then what pools, in the order in which it comes."""
+    layers = [layer for name, child in children for layer in plain(child, name)]
+    convs = [layer for layer in layers if is_conv(layer[1])]
+    pool_from = next((at for at, (name, layer) in enumerate(layers) if is_pool(layer) or "pool" in name), len(layers))
+    before, pools = layers[:pool_from], layers[pool_from:]
+    others = [name for name, layer in before if not (is_conv(layer) or is_norm(layer) or is_activation(layer))]
+    if not convs or others:
+        raise FeatureError(f"The stem has {_listed(before)}, where convolutions, norms and activations are read.")
+    activation = _activation(layer for _, layer in before)
+    own = [layer for _, layer in before if is_conv(layer)]
+    norms = [layer for _, layer in before if is_norm(layer)]
+    made: list[tuple[str, nn.Module]] = []
+    for number, conv in enumerate(own):
+        last = number == len(own) - 1
+        names = ("conv1", "bn1", "relu") if len(own) == 1 else tuple(f"conv1.{3 * number + n}" for n in range(3))
+        names = (names[0], "bn1", "relu") if last else names
+        made.append((names[0], conv))
+        if number < len(norms):
+            made.append((names[1], norms[number]))
+        held = number < len(norms) and holds_activation(norms[number])
+        if not held and (not last or norms[number:] or not form.preactivation):
+            made.append((names[2], activation()))
+    if form.pools and not pools:
+        pools = [("maxpool", nn.MaxPool2d(3, 2, 1))]
+    kept = [(f"maxpool.{at}" if len(pools) > 1 else "maxpool", layer) for at, (_, layer) in enumerate(pools)]
+    return nested([*made, *kept])
+
+
+def _block(source: nn.Module, form: Form) -> ResidualBlock:
+    parts = dict(source.named_children())
+    shortcut = next((parts.pop(name) for name in SHORTCUTS if name in parts), None)
+    gates = [("se", gate) for name in GATES if name in parts for gate in [_gate(parts.pop(name))] if gate is not None]
+    layers = [layer for name, child in parts.items() for layer in plain(child, name)]
+    convs, norms, filters = ([layer for _, layer in layers if what(layer)] for what in (is_conv, is_norm, is_filter))
+    others = [name for name, layer in layers if not any(
+        what(layer) for what in (is_conv, is_norm, is_filter, is_activation)
+    )]  # fmt: skip
+    needed = len(convs) - sum(map(holds_norm, convs))
+    if len(convs) not in (2, 3) or len(norms) not in (0, needed) or others or len(filters) > 1:
+        raise FeatureError(
+            f"A residual block needs conv1, bn1, conv2, bn2 (conv3, bn3) and at most a downsample, but "
+            f"{type(source).__name__} has {', '.join(dict(source.named_children())) or 'no parts'}. "
+            "This kind of block is not supported."
+        )
+    activation = _activation(layer for _, layer in layers)
+    branch = nested([*_branch(convs, norms, activation, filters, form.preactivation), *gates])
+    return ResidualBlock(
+        _shortcut(shortcut, branch, convs, form, type(source).__name__),
+        branch,
+        nn.Identity() if form.preactivation else activation(),
+    )
+
+
+def _gate(source: nn.Module) -> nn.Module | None:
+    """A module at the end of a branch, of whatever kind: all that is asked of it is that it changes no shape."""
+    try:
+        layers = plain(source)
+    except FeatureError:
+        return source
+    return layers[0][1] if layers else None
+
+
+def _branch(
+    convs: Sequence[nn.Module],
+    norms: Sequence[nn.Module],
+    activation: Callable[[], nn.Module],
+    filters: Sequence[nn.Module],
+    preactivation: bool,
+) -> Iterator[tuple[str, nn.Module]]:
+    """Layers in the order in which they run: a filter comes right before the last convolution."""
+    left = list(norms)
+    for number, conv in enumerate(convs, start=1):
+        last = number == len(convs)
+        own, before = (f"conv{number}", conv), [("aa", layer) for layer in filters if last]
+        if holds_norm(conv):
+            yield from (*before, own)
+            continue
+        norm = left.pop(0) if left else None
+        named = [] if norm is None else [(f"bn{number}", norm)]
+        acts = [] if norm is not None and holds_activation(norm) else [(f"relu{number}", activation())]
+        if preactivation:
+            yield from (*named, *acts, *before, own)
+        else:
+            yield from (*before, own, *named, *([] if last else acts))
+
+
+def _activation(layers: Iterator[nn.Module]) -> Callable[[], nn.Module]:
+    """Makes activations like those among layers, which are of one kind; ReLUs where code calls them as functions."""
+    found = [layer for layer in layers if is_activation(layer)]
+    if len({repr(layer) for layer in found}) > 1:
+        raise FeatureError(f"Activations differ: {', '.join(sorted({repr(layer) for layer in found}))}.")
+    return (lambda: another(found[0])) if found else nn.ReLU
+
+
+def _shortcut(
+    source: nn.Module | None, branch: nn.Sequential, convs: Sequence[Any], form: Form, block: str
+) -> nn.Module:
+    inputs, outputs = convs[0].in_channels, convs[-1].out_channels
+    stride = _stride(branch)
+    if form.plain:
+        return NoShortcut(outputs, stride)
+    filler = _filler(source, inputs, outputs, stride, block) if source is not None else None
+    if filler is not None:
+        return filler
+    layers = [] if source is None else [layer for _, layer in plain(source, "shortcut")]
+    if not layers:
+        if inputs == outputs and stride == 1:
+            return nn.Identity()
+        return NoShortcut(outputs, stride) if form.filler == "none" else PaddedShortcut(
+            inputs, outputs, stride, form.filler
+        )  # fmt: skip
+    named: OrderedDict[str, nn.Module] = OrderedDict()
+    if form.preactivation and form.activated:
+        first = next(name for name, layer in branch.named_children() if is_conv(layer))
+        for name, layer in branch.named_children():
+            if name == first:
+                break
+            named[name] = layer
+    named |= {_projection_name(layer, block): layer for layer in layers}
+    return nn.Sequential(named)
+
+
+def _projection_name(layer: nn.Module, block: str) -> str:
+    for name, what in (("0", is_conv), ("1", is_norm), ("pool", is_filter)):
+        if what(layer):
+            return name
+    raise FeatureError(f"The shortcut of {block} has {type(layer).__name__}, which is not known there.")
+
+
+def _stride(branch: nn.Sequential) -> int:
+    """What a branch divides a side by."""
+    stride = 1
+    for layer in branch.children():
+        inside = (
+            layer if not holds_norm(layer) else next(part for part in layer.modules() if isinstance(part, nn.Conv2d))
+        )
+        own: Any = getattr(inside, "stride", 1)
+        stride *= own[0] if isinstance(own, tuple) else own
+    return stride
+
+
+@torch.no_grad()
+def _filler(source: nn.Module, inputs: int, outputs: int, stride: int, block: str) -> nn.Module | None:
+    """The shortcut that does what one without parameters does; None for one with parameters or of known layers."""
+    if next(source.parameters(), None) is not None:
+        return None
+    try:
+        plain(source, "shortcut")
+        return None
+    except FeatureError:
+        x = torch.randn(2, inputs, 9, 8, generator=torch.Generator().manual_seed(0))
+    wanted = source(x)
+    for made in (*(PaddedShortcut(inputs, outputs, stride, at) for at in ("both", "end")), nn.Identity()):
+        found = made(x)
+        if found.shape == wanted.shape and torch.equal(found, wanted):
+            return made
+    raise FeatureError(f"The shortcut of {block} has no parameters and does not pad with zeros.")
+
+
+def _head(children: Sequence[tuple[str, nn.Module]], form: Form) -> nn.Sequential:
+    """Norm and activation of pre-activation networks, the mean over space, and at most one linear layer."""
+    layers: list[tuple[str, nn.Module]] = []
+    for name, child in children:
+        layers += _pooling(name, child) if _pools(child) else plain(child, name)
+    norms = [layer for _, layer in layers if is_norm(layer)]
+    linear = [layer for _, layer in layers if isinstance(layer, nn.Linear)]
+    known = (nn.Linear, nn.AdaptiveAvgPool2d, nn.AvgPool2d, nn.Flatten)
+    unknown = any(not (is_norm(layer) or is_activation(layer) or isinstance(layer, known)) for _, layer in layers)
+    if unknown or len(norms) > 1 or len(linear) > 1:
+        raise FeatureError(
+            f"The head has {_listed(layers)}, where a norm, the mean over space and one linear layer are read."
+        )
+    neck: list[tuple[str, nn.Module]] = [("norm", norm) for norm in norms]
+    if norms and not holds_activation(norms[0]):
+        neck.append(("relu", _activation(layer for _, layer in layers)()))
+    return make_head(linear[0] if linear else None, neck)
+
+
+def _pools(module: nn.Module) -> bool:
+    return type(module).__name__ in {name.split(".")[1] for name in POOLINGS}
+
+
+def _pooling(name: str, module: Any) -> list[tuple[str, nn.Module]]:
+    way, size = getattr(module, "pool_type", "avg"), getattr(module, "output_size", 1)
+    if way not in ("avg", "fast") or size not in (1, (1, 1)):
+        raise FeatureError(f"{name!r} is a pool of kind {way!r} to {size}, where one mean over space is read.")
+    return [(name, nn.AdaptiveAvgPool2d(1))]
+
+
+def _listed(layers: Sequence[tuple[str, nn.Module]]) -> str:
+    return ", ".join(f"{name} ({type(layer).__name__})" for name, layer in layers) or "nothing"

@@ -1,0 +1,219 @@
+"""What a network's tensors do not tell: every choice that leaves no trace in them, with its values and what they mean.
+
+The command line, the app, the documentation and the search for the choice that fits read this one table.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from features.errors import FeatureError
+from features.networks.layout import ACTIVATIONS
+
+if TYPE_CHECKING:
+    from features.networks.architecture import Architecture
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """One field of an architecture that tensors do not tell.
+
+    field: its name in Architecture. option: on the command line. title: for people. values: what it may be, as it is
+    written, and in words; {} where it is a number, or numbers separated by commas. meaning: what it changes, and who
+    has it how. likelihood: how often it is other than usual, in words. matters: whether it can differ in a network that
+    has the other fields of a given one.
+    """
+
+    field: str
+    option: str
+    title: str
+    values: Mapping[str, str]
+    meaning: str
+    likelihood: str
+    matters: Callable[["Architecture"], bool] = lambda network: True
+    parse: Callable[[str], Any] = str
+
+    def value(self, network: "Architecture") -> str:
+        """What a network has, as it is written."""
+        value = network.resolved(self.field)
+        if isinstance(value, tuple):
+            return ",".join(map(str, value))
+        return ("no", "yes")[value] if isinstance(value, bool) else str(value)
+
+    def chosen(self, network: "Architecture", text: str) -> "Architecture":
+        """The network with another value. Raises FeatureError if it is none, or if it does not matter here."""
+        if not self.matters(network):
+            raise FeatureError(f"{self.option} changes nothing in a network of {network.describe()}. Leave it away.")
+        try:
+            if self.values and text not in self.values:
+                raise ValueError
+            value = self.parse(text)
+        except ValueError:
+            wanted = f"one of {', '.join(self.values)}" if self.values else "whole numbers, as 1,2,2,1"
+            raise FeatureError(f"{self.option} is {text!r}. Wanted {wanted}.") from None
+        return replace(network, **{self.field: value})
+
+    def others(self, network: "Architecture") -> tuple["Architecture", ...]:
+        """Networks with the same tensors that differ in this choice alone; () where it has no list of values."""
+        if not self.matters(network):
+            return ()
+        found = []
+        for text in self.values:
+            try:
+                found.append(self.chosen(network, text))
+            except FeatureError:  # it does not go with another of the network's choices
+                continue
+        return tuple(other for other in found if other != network)
+
+    def words(self, network: "Architecture") -> str:
+        """What a network has, for people."""
+        value = self.value(network)
+        return self.values.get(value) or f"{self.title[0].lower()}{self.title[1:]} {value}"
+
+
+def _whole_numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
+
+
+def _is_switched(text: str) -> bool:
+    return text == "yes"
+
+
+CHOICES = (
+    Choice(
+        "stride_at", "--stride-at", "Stride of a bottleneck in its",
+        {"middle": "stride in the 3x3 convolution", "first": "stride in the first 1x1 convolution"},
+        "Which convolution of a bottleneck skips pixels. torchvision and timm: the 3x3 ('v1.5'); He et al. 2015, "
+        "Caffe, MSRA's weights, detectron2, Keras: the first 1x1.",
+        "likely in weights of before 2018 and of detectors",
+        lambda network: network.block == "bottleneck" and network.antialias == "none",
+    ),
+    Choice(
+        "stem_pool", "--stem-pool", "Pool after the stem",
+        {
+            "max": "max-pool after the stem",
+            "none": "no pool after the stem",
+            "average": "2x2 average pool after the stem",
+            "max-blur": "blurred max-pool after the stem",
+            "max-ceil": "max-pool in ceil mode after the stem",
+            "max-caffe": "unpadded max-pool in ceil mode after the stem",
+            "max-zeros": "zero-padded max-pool after the stem",
+        },
+        "What halves the sides after the first convolution. With a 7x7 stem nearly always 'max'; with a 3x3 stem "
+        "usually 'none', and 'max' where only a torchvision network's first convolution was replaced.",
+        "likely with a 3x3 stem",
+        lambda network: network.resolved("stem_pool") != "conv",
+    ),
+    Choice(
+        "stem_stride", "--stem-stride", "Stride of the first convolution",
+        {"1": "stem of stride 1", "2": "stem of stride 2"},
+        "Usually 2 with a 7x7 or deep stem and 1 with a 3x3 one.",
+        "rare", parse=int,
+    ),
+    Choice(
+        "stem_padding", "--stem-padding", "Padding of the first convolution",
+        {str(pixels): f"stem padded by {pixels} px" for pixels in range(5)},
+        "Pixels beyond the border. Usually half the kernel; code that follows SimCLR's for CIFAR pads a 3x3 by 2.",
+        "rare, but with a 3x3 stem of self-supervised learning", parse=int,
+    ),
+    Choice(
+        "strides", "--strides", "Strides of the stages", {},
+        "How far each stage's first block skips. Usually 1,2,2,2; networks for re-identification have 1,2,2,1.",
+        "likely in re-identification, retrieval and segmentation", parse=_whole_numbers,
+    ),
+    Choice(
+        "dilations", "--dilation", "Dilations of the stages", {},
+        "Gaps in each stage's 3x3 convolutions, as 1,1,2,4 with strides 1,2,1,1 in networks for segmentation.",
+        "likely in segmentation", parse=_whole_numbers,
+    ),
+    Choice(
+        "first_dilation", "--first-dilation", "Dilation of a stage's first block",
+        {"previous": "first blocks dilated as the stage before", "own": "first blocks dilated as their stage"},
+        "torchvision and timm: as the stage before; detectron2 and some of MMSegmentation's: as the stage itself.",
+        "likely where stages are dilated and code is not torchvision's",
+        lambda network: bool(network.dilations),
+    ),
+    Choice(
+        "shortcut", "--shortcut", "Shortcuts without parameters",
+        {"padding": "shortcuts padded with zeros (option A)", "none": "no shortcuts (a plain network)"},
+        "A network that changes its width without projections pads its shortcuts (option A), or has none at all.",
+        "plain networks are rare", lambda network: network.shortcut in ("padding", "none"),
+    ),
+    Choice(
+        "shortcut_padding", "--shortcut-padding", "Zeros of padded shortcuts at",
+        {"both": "zeros on both sides of the old channels", "end": "zeros after the old channels"},
+        "Where option A puts its zeros. akamaster's CIFAR networks: on both sides; He et al.'s and ResNeXt's: at the "
+        "end.",
+        "likely", lambda network: network.shortcut == "padding",
+    ),
+    Choice(
+        "shortcut_pool", "--shortcut-pool", "Pool before projections",
+        {"none": "projections that skip pixels", "average": "projections behind an average pool"},
+        "ResNet-D averages where others skip (He et al. 2019, arXiv:1812.01187).",
+        "likely with a deep stem",
+        lambda network: network.shortcut == "projection",
+    ),
+    Choice(
+        "shortcut_from", "--shortcut-from", "Projections of pre-activation networks see the",
+        {"activated": "projections of the activated input", "input": "projections of the input itself"},
+        "He et al. 2016, timm, kuangliu: what the branch's first norm and activation made; weiaicunzai: the input.",
+        "likely", lambda network: network.preactivation and network.shortcut == "projection",
+    ),
+    Choice(
+        "antialias", "--antialias", "Filter against aliasing",
+        {
+            "none": "strided convolutions",
+            "blur": "blur in the place of strides",
+            "average": "average pools in the place of strides",
+        },
+        "What skips pixels in a branch: the convolution, or a filter behind it (Zhang 2019). The stem's pool follows.",
+        "rare, but for timm's resnetblur and resnetaa and for CLIP's networks",
+        lambda network: network.stride_at == "middle",
+    ),
+    Choice(
+        "activation", "--activation", "Activation", ACTIVATIONS,
+        "The function between layers and of each block's sum.",
+        "rare",
+    ),
+    Choice(
+        "norm_groups", "--norm-groups", "Groups of group norms", {},
+        "How many groups of channels are normalised together, the same everywhere; usually 32.",
+        "likely with narrow networks", lambda network: network.norm == "group", int,
+    ),
+    Choice(
+        "standardised", "--standardised", "Weight standardisation",
+        {"no": "weights as they are", "yes": "standardised weights"},
+        "Whether each filter is standardised before it is used: BiT's networks and others with group norms.",
+        "likely with group norms", lambda network: network.norm == "group", _is_switched,
+    ),
+    Choice(
+        "epsilon", "--epsilon", "Epsilon of the norms", {},
+        "What is added to variances. 1e-5 with PyTorch; 1e-3 or 2e-5 in weights from TensorFlow and MXNet.",
+        "likely in weights from other frameworks", lambda network: network.norm != "none", float,
+    ),
+)  # fmt: skip
+BY_FIELD = {choice.field: choice for choice in CHOICES}
+# What a file does tell, but the names in `describe` do not.
+TOLD = {
+    "preactivation": lambda network: "pre-activation",
+    "stem_norm": lambda network: "norm after the stem" if network.stem_norm else "no norm after the stem",
+    "last_norm": lambda network: "norm after the last stage" if network.last_norm else "no norm after the last stage",
+    "norm": lambda network: {"group": f"{network.norm_groups} groups to a norm"}.get(network.norm, "no norms"),
+    "bias": lambda network: "convolutions with bias",
+    "attention": lambda network: {"se": "squeeze-and-excitation", "eca": "efficient channel attention"}[
+        network.attention
+    ],
+    "attention_widths": lambda network: f"attention of widths {'-'.join(map(str, network.attention_widths))}",
+    "builder": lambda network: f"built as {network.builder}",
+}
+
+
+def unusual(network: "Architecture") -> Iterator[str]:
+    """Every choice of a network that is not as usual, in words."""
+    kept = network.settings()
+    for name, words in TOLD.items():
+        if name in kept:
+            yield words(network)
+    for choice in CHOICES:
+        if choice.field in kept and choice.field not in ("shortcut", "norm_groups"):
+            yield choice.words(network)

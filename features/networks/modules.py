@@ -1,0 +1,116 @@
+"""Layers of residual networks that PyTorch does not have; none keeps anything beside its weights."""
+
+from typing import cast
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class PaddedShortcut(nn.Module):
+    """Option A of He et al. 2015, section 3.3: take every stride-th pixel, pad new channels with zeros.
+
+    Free of parameters. at: 'both', where new channels are split evenly before and after the old ones, as in the
+    CIFAR-10 code whose checkpoints are most widely used, or the 'end', where all come after them.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int, at: str = "both") -> None:
+        super().__init__()
+        self.stride = stride
+        self.before = (out_channels - in_channels) // 2 if at == "both" else 0
+        self.after = out_channels - in_channels - self.before
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x[:, :, :: self.stride, :: self.stride]  # (N, C, H/s, W/s)
+        return functional.pad(x, (0, 0, 0, 0, self.before, self.after))  # (N, C', H/s, W/s)
+
+    def extra_repr(self) -> str:
+        return f"stride={self.stride}, zeros=({self.before}, {self.after})"
+
+
+class NoShortcut(nn.Module):
+    """What a plain network has in the shortcut's place: zeros of the branch's shape."""
+
+    def __init__(self, out_channels: int, stride: int) -> None:
+        super().__init__()
+        self.out_channels = out_channels
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = (-(-side // self.stride) for side in x.shape[2:])
+        # Not len(x), which an exported network would keep as it is.
+        return x.new_zeros(x.shape[0], self.out_channels, height, width)  # (N, C', H/s, W/s)
+
+    def extra_repr(self) -> str:
+        return f"{self.out_channels}, stride={self.stride}"
+
+
+class BlurPool(nn.Module):
+    """A binomial 3x3 filter of the mirrored image, at every stride-th pixel (Zhang 2019, arXiv:1904.11486).
+
+    As two averages of 2x2, which give the same weights, 1 2 1 times 1 2 1, and need none to be kept.
+    """
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.pad(x, (1, 1, 1, 1), mode="reflect")  # (N, C, H+2, W+2)
+        return functional.avg_pool2d(functional.avg_pool2d(x, 2, 1), 2, self.stride)  # (N, C, H/s, W/s)
+
+    def extra_repr(self) -> str:
+        return f"stride={self.stride}"
+
+
+class SqueezeExcite(nn.Module):
+    """Every channel times a gate that two layers make of all channels' means (Hu et al. 2018, arXiv:1709.01507)."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Conv2d(channels, width, 1)
+        self.fc2 = nn.Conv2d(width, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        means = x.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
+        return x * self.fc2(functional.relu(self.fc1(means))).sigmoid()
+
+
+class ChannelAttention(nn.Module):
+    """Every channel times a gate made of its own and its neighbours' means (Wang et al. 2020, arXiv:1910.03151)."""
+
+    def __init__(self, taps: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(1, 1, taps, padding=taps // 2, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        means = x.mean((2, 3))[:, None]  # (N, 1, C)
+        return x * self.conv(means).sigmoid().movedim(1, 2)[..., None]  # times (N, C, 1, 1)
+
+
+class StandardisedConv(nn.Module):
+    """A convolution whose filters are standardised before they are used (Qiao et al. 2019, arXiv:1903.10520).
+
+    Not a Conv2d: whoever takes its weights for what it computes with would be wrong.
+    """
+
+    def __init__(self, conv: nn.Conv2d, epsilon: float = 1e-8) -> None:
+        super().__init__()
+        self.weight, self.bias = conv.weight, conv.bias
+        self.in_channels, self.out_channels, self.groups = conv.in_channels, conv.out_channels, conv.groups
+        self.kernel_size, self.stride, self.dilation = conv.kernel_size, conv.stride, conv.dilation
+        self.padding, self.epsilon = cast(tuple[int, ...], conv.padding), epsilon
+
+    def standardised(self) -> Tensor:
+        """The weights that it computes with, (O, I, H, W)."""
+        filters = self.weight.flatten(1)[
+            None
+        ]  # (1, O, I * H * W): channels of one batch, which a batch norm standardises
+        return functional.batch_norm(filters, None, None, training=True, eps=self.epsilon).reshape_as(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.conv2d(
+            x, self.standardised(), self.bias, self.stride, self.padding, self.dilation, self.groups
+        )
+
+    def extra_repr(self) -> str:
+        return f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"

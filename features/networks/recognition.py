@@ -1,0 +1,259 @@
+"""Reads the architecture off a network in memory: of which layers it is, and which choices make the same ones."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
+from typing import Any
+
+from torch import nn
+
+from features.errors import FeatureError
+from features.networks import plan
+from features.networks.architecture import Architecture
+from features.networks.building import MODULES
+from features.networks.layout import Activation, Attention, BlockPlan, Conv, Layer, Norm, Pool
+from features.networks.modules import BlurPool, ChannelAttention, PaddedShortcut, SqueezeExcite, StandardisedConv
+from features.networks.structure import ResidualBlock, ResidualNetwork
+
+CODE = "code"
+
+
+def architecture_of(network: ResidualNetwork, builder: str = CODE) -> Architecture:
+    """The architecture of a canonical network. builder: what it is built by, for one that an architecture only describes.
+
+    `canonical.build` of it has the same layers, or has it built by that name. What is 'code' cannot be built again.
+    """
+    described = _described(network)
+    try:
+        architecture = replace(described, **_choices(network, described))
+        candidates = [architecture]
+        if architecture.dilations:
+            candidates.append(replace(architecture, first_dilation="own"))
+    except FeatureError:  # choices that contradict each other: it is none of ours
+        candidates = []
+    for candidate in candidates:
+        if _same(network, candidate):
+            return candidate
+    return replace(described, builder=builder)
+
+
+def layer_of(module: nn.Module) -> Layer | None:
+    """The record of a module; None for one that none says all of."""
+    if isinstance(module, StandardisedConv | nn.Conv2d):
+        return _conv(module)
+    if type(module) in ACTIVATIONS:
+        name = ACTIVATIONS[type(module)]
+        return Activation(name) if repr(module) == repr(MODULES[name]()) else None
+    match module:
+        case nn.GroupNorm(affine=True):
+            return Norm(module.num_channels, "group", module.num_groups, module.eps)
+        case nn.BatchNorm2d(affine=True, track_running_stats=True):
+            return Norm(module.num_features, epsilon=module.eps)
+        case nn.MaxPool2d(dilation=1):
+            return _pool("max", module)
+        case nn.AvgPool2d(divisor_override=None):
+            return _pool("average", module)
+        case BlurPool():
+            return Pool("blur", 3, module.stride, 1)
+        case SqueezeExcite():
+            return Attention("se", module.fc1.in_channels, module.fc1.out_channels)
+        case ChannelAttention():
+            return Attention("eca", 0, module.conv.kernel_size[0])  # of any number of channels
+    if type(module).__name__ == "FrozenBatchNorm2d":
+        frozen: Any = module
+        return Norm(len(frozen.weight), epsilon=frozen.eps)
+    return None
+
+
+ACTIVATIONS = {type(make()): name for name, make in MODULES.items()}
+
+
+def _conv(module: Any) -> Conv | None:
+    sizes = (module.kernel_size, module.stride, module.dilation, module.padding)
+    known = not isinstance(module, nn.Conv2d) or (type(module) is nn.Conv2d and module.padding_mode == "zeros")
+    if not known or isinstance(module.padding, str) or any(len(set(size)) > 1 for size in sizes):
+        return None
+    kernel, stride, dilation, padding = (size[0] for size in sizes)
+    standardised = isinstance(module, StandardisedConv)
+    if standardised and module.epsilon != 1e-8:
+        return None
+    made = Conv(
+        module.in_channels, module.out_channels, kernel, stride, module.groups, dilation, None,
+        module.bias is not None, standardised,
+    )  # fmt: skip
+    return made if made.pad == padding else replace(made, padding=padding)
+
+
+def _pool(kind: str, module: Any) -> Pool | None:
+    sizes = [size if isinstance(size, tuple) else (size,) for size in (module.kernel_size, module.stride, module.padding)]
+    if any(len(set(size)) > 1 for size in sizes):
+        return None
+    return Pool(kind, *(size[0] for size in sizes), ceil=module.ceil_mode)
+
+
+def leaves(module: nn.Module) -> Iterator[nn.Module]:
+    """The layers of a part in order, out of any Sequentials; what does nothing is left out."""
+    if isinstance(module, nn.Sequential):
+        for child in module:
+            yield from leaves(child)
+    elif not isinstance(module, nn.Identity):
+        yield module
+
+
+def layers_of(module: nn.Module) -> list[Layer | None]:
+    """The records of a part's layers. A pad of zeros and the pool behind it are one."""
+    found: list[Layer | None] = []
+    pad = 0
+    for leaf in leaves(module):
+        if isinstance(leaf, nn.ConstantPad2d) and leaf.value == 0 and len(set(leaf.padding)) == 1:
+            pad = leaf.padding[0]
+            continue
+        layer = layer_of(leaf)
+        if pad:
+            zeros = isinstance(layer, Pool) and layer.kind == "max" and not layer.padding
+            layer = replace(layer, padding=pad, zeros=True) if zeros else None  # type: ignore[type-var]
+            pad = 0
+        found.append(layer)
+    return found
+
+
+def _same(network: ResidualNetwork, architecture: Architecture) -> bool:
+    """Whether an architecture's layers are those of a network."""
+
+    def equal(module: nn.Module, wanted: Iterable[Layer]) -> bool:
+        return layers_of(module) == [replace(each, channels=0) if _is_eca(each) else each for each in wanted]
+
+    blocks, plans = [block for _, block in network.blocks()], list(architecture.plan())
+    return (
+        equal(network.stem, (layer for _, layer in architecture.stem_layers()))
+        and equal(network.neck, (layer for _, layer in architecture.neck_layers()))
+        and tuple(len(list(stage)) for stage in network.stages.values()) == architecture.blocks  # type: ignore[arg-type]
+        and all(
+            equal(block.branch, (layer for _, layer in each.branch))
+            and equal(block.activation, [] if each.activation is None else [each.activation])
+            and _same_shortcut(block, each, architecture, equal)
+            for block, each in zip(blocks, plans, strict=True)
+        )
+    )
+
+
+def _is_eca(layer: Layer) -> bool:
+    return isinstance(layer, Attention) and layer.kind == "eca"
+
+
+def _same_shortcut(block: ResidualBlock, plan: BlockPlan, architecture: Architecture, equal: Any) -> bool:
+    if block.shortcut_kind != plan.shortcut:
+        return False
+    if isinstance(block.shortcut, PaddedShortcut):
+        wanted = PaddedShortcut(plan.inputs, plan.outputs, plan.stride, architecture.shortcut_padding)
+        return repr(block.shortcut) == repr(wanted)
+    if plan.shortcut != "projection":
+        return True
+    shared = [layer for name, layer in plan.branch if name in ("bn1", "relu1")] if plan.activated else []
+    return equal(block.shortcut, [*shared, *(layer for _, layer in plan.projection)])
+
+
+def _described(network: ResidualNetwork) -> Architecture:
+    """The fields that fix the shapes of most tensors."""
+    stages = [[_convs(block) for block in stage] for stage in network.stages.values()]  # type: ignore[attr-defined]
+    stem = [layer for layer in leaves(network.stem) if isinstance(layer, nn.Conv2d | StandardisedConv)]
+    kernel = stem[0].kernel_size[0]
+    before = list(_before_pool(network))
+    kinds = {block.shortcut_kind for _, block in network.blocks()} - {"identity"}
+    deep = len(before) > 1
+    classifier = network.classifier
+    return Architecture(
+        block="basic" if len(stages[0][0]) == 2 else "bottleneck",
+        blocks=tuple(map(len, stages)),
+        inner=tuple(stage[0][0 if len(stage[0]) == 2 else -2].out_channels for stage in stages),
+        outputs=tuple(stage[0][-1].out_channels for stage in stages),
+        stem="deep" if deep else "imagenet" if kernel == 7 else "cifar",
+        stem_width=before[-1].outputs,
+        shortcut=sorted(kinds)[-1] if kinds else "projection",
+        in_channels=stem[0].in_channels,
+        classes=None if classifier is None else classifier.out_features,
+        stem_widths=tuple(conv.outputs for conv in before[:-1]),
+    )
+
+
+def _convs(block: ResidualBlock) -> list[Any]:
+    """A block's convolutions, of whatever kind."""
+    return [layer for layer in leaves(block.branch) if hasattr(layer, "in_channels")]
+
+
+def _before_pool(network: ResidualNetwork) -> Iterator[Conv]:
+    for layer in layers_of(network.stem):
+        if isinstance(layer, Pool):
+            return
+        if isinstance(layer, Conv):
+            yield layer
+
+
+def _choices(network: ResidualNetwork, described: Architecture) -> dict[str, Any]:
+    """The other fields, as far as a network's first blocks tell them."""
+    stages = [list(stage) for stage in network.stages.values()]  # type: ignore[call-overload]
+    firsts: list[list[Layer | None]] = [layers_of(stage[0].branch) for stage in stages]
+    lasts = [[layer for layer in layers_of(stage[-1].branch) if isinstance(layer, Conv)] for stage in stages]
+    every = [layer for layer in chain(layers_of(network.stem), *firsts) if layer is not None]
+    norms = [layer for layer in every if isinstance(layer, Norm)]
+    convs = [layer for layer in firsts[0] if isinstance(layer, Conv)]
+    gates = [layer for layers in firsts for layer in layers if isinstance(layer, Attention)]
+    filters = [layer.kind for layers in firsts for layer in layers if isinstance(layer, Pool)]
+    middle = 1 if described.block == "bottleneck" else -1
+    preactivation = isinstance(stages[0][0].activation, nn.Identity)
+    made: dict[str, Any] = {
+        "groups": max((layer.groups for layer in convs), default=1),
+        "strides": tuple(_stride(layers) for layers in firsts),
+        "dilations": tuple(layers[middle].dilation for layers in lasts),
+        "stride_at": _stride_at(firsts) if described.block == "bottleneck" and not filters else "middle",
+        "antialias": filters[0] if filters else "none",
+        "activation": next((layer.kind for layer in every if isinstance(layer, Activation)), "relu"),
+        "preactivation": preactivation,
+        "norm": norms[0].kind if norms else "none",
+        "norm_groups": norms[0].groups if norms and norms[0].kind == "group" else 32,
+        "epsilon": norms[0].epsilon if norms else 1e-5,
+        "bias": any(layer.bias for layer in convs),
+        "standardised": any(layer.standardised for layer in convs),
+        "attention": gates[0].kind if gates else "none",
+        "attention_widths": tuple(gate.width for gate in gates),
+        "last_norm": len(network.neck) > 0,
+        **_shortcuts(network, preactivation),
+    }
+    return made | _stem(network, replace(described, **made))
+
+
+def _stride(layers: Sequence[Layer | None]) -> int:
+    stride = 1
+    for layer in layers:
+        stride *= layer.window[1] if layer else 1
+    return stride
+
+
+def _stride_at(firsts: Sequence[Sequence[Layer | None]]) -> str:
+    ones = [layer for layers in firsts for layer in layers if isinstance(layer, Conv) and layer.kernel == 1]
+    return "first" if any(layer.stride > 1 for layer in ones) else "middle"
+
+
+def _shortcuts(network: ResidualNetwork, preactivation: bool) -> dict[str, Any]:
+    projections = [block.shortcut for _, block in network.blocks() if block.shortcut_kind == "projection"]
+    padded = [block.shortcut for _, block in network.blocks() if isinstance(block.shortcut, PaddedShortcut)]
+    names = {name for shortcut in projections for name, _ in shortcut.named_children()}
+    averaged = any(isinstance(layer, Pool) for shortcut in projections for layer in layers_of(shortcut))
+    return {
+        "shortcut_pool": "average" if averaged else "none",
+        "shortcut_from": "input" if preactivation and projections and "bn1" not in names else "activated",
+        "shortcut_padding": "end" if padded and not any(shortcut.before for shortcut in padded) else "both",
+    }
+
+
+def _stem(network: ResidualNetwork, made: Architecture) -> dict[str, Any]:
+    """The choices of the stem: its first convolution's, and the pool that makes the layers behind the others."""
+    layers = layers_of(network.stem)
+    first = next(layer for layer in layers if isinstance(layer, Conv))
+    has_norm = any(isinstance(layer, Norm) for layer in layers[layers.index(list(_before_pool(network))[-1]) :])
+    found = {"stem_stride": first.stride, "stem_padding": first.pad, "stem_norm": has_norm}
+    for pool in plan.STEM_POOLS:
+        candidate = replace(made, **found, stem_pool=pool)
+        if [layer for _, layer in candidate.stem_layers()] == layers:
+            return {**found, "stem_pool": pool}
+    return found

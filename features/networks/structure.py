@@ -1,0 +1,148 @@
+"""The canonical residual network's own classes: stem -> stages of activation(shortcut(x) + branch(x)) -> head."""
+
+import copy
+import re
+from collections import OrderedDict
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from typing import Any, TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from features.networks.modules import NoShortcut, PaddedShortcut
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+class ResidualBlock(nn.Module):
+    """activation(shortcut(x) + branch(x)), with both terms in reach of whoever wants to look."""
+
+    def __init__(self, shortcut: nn.Module, branch: nn.Sequential, activation: nn.Module) -> None:
+        super().__init__()
+        self.shortcut = shortcut
+        self.branch = branch
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut, branch = self.parts(x)
+        return self.activation(shortcut + branch)
+
+    def parts(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """shortcut(x) and branch(x), each (N, C, H, W); their sum is the block's pre-activation."""
+        return self.shortcut(x), self.branch(x)
+
+    @property
+    def shortcut_kind(self) -> str:
+        """'identity', 'projection' (option B), 'padding' (option A) or 'none' (a plain network)."""
+        kinds = {nn.Identity: "identity", PaddedShortcut: "padding", NoShortcut: "none"}
+        return kinds.get(type(self.shortcut), "projection")
+
+
+class ResidualNetwork(nn.Module):
+    """A residual network as three parts that are walked in order.
+
+    stem:   images (N, C, H, W) -> the first stage's input.
+    stages: name -> the stage's blocks, in order.
+    head:   the last stage's output -> logits (N, K), or pooled features (N, D) when there is no classifier. What comes
+            before its pooling is the `neck`: norm and activation of pre-activation networks, nothing in others.
+    """
+
+    def __init__(self, stem: nn.Sequential, stages: Mapping[str, list[ResidualBlock]], head: nn.Sequential) -> None:
+        super().__init__()
+        self.stem = stem
+        self.stages = nn.ModuleDict({name: nn.Sequential(*blocks) for name, blocks in stages.items()})
+        self.head = head
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for stage in self.stages.values():
+            x = stage(x)
+        return self.head(x)
+
+    def walk(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """What each part puts out, in order: 'stem', every stage by its name, 'logits'."""
+        x = yield from self.trunk(x)
+        yield "logits", self.head(x)
+
+    def trunk(self, x: Tensor) -> Generator[tuple[str, Tensor], None, Tensor]:
+        """As `walk`, without the head; returns the last stage's output."""
+        x = self.stem(x)
+        yield "stem", x
+        for name, stage in self.stages.items():
+            x = stage(x)
+            yield name, x
+        return x
+
+    @property
+    def stage_names(self) -> tuple[str, ...]:
+        return tuple(self.stages)
+
+    def blocks(self) -> Iterator[tuple[str, ResidualBlock]]:
+        """Every block in order with its name, 'layer1.0' first."""
+        for stage_name, stage in self.stages.items():
+            for index, block in enumerate(cast(nn.Sequential, stage)):
+                yield f"{stage_name}.{index}", cast(ResidualBlock, block)
+
+    @property
+    def neck(self) -> nn.Sequential:
+        """What the head does to the last stage's output before it pools; it is linear from there on. Often empty."""
+        names = [name for name, _ in self.head.named_children()]
+        return self.head[: names.index("avgpool")]
+
+    @property
+    def classifier(self) -> nn.Linear | None:
+        """The linear layer that makes the logits, or None for a network without a head."""
+        fc = self.head.fc
+        return fc if isinstance(fc, nn.Linear) else None
+
+
+def make_head(fc: nn.Module | None, neck: Iterable[tuple[str, nn.Module]] = ()) -> nn.Sequential:
+    """Global average pooling, then the classifier if there is one. neck: named layers before the pooling."""
+    pooling = [("avgpool", nn.AdaptiveAvgPool2d(1)), ("flatten", nn.Flatten(1))]
+    return nn.Sequential(OrderedDict([*neck, *pooling, ("fc", fc or nn.Identity())]))
+
+
+def make_branch(layers: list[tuple[nn.Module, nn.Module]]) -> nn.Sequential:
+    """Convolution and normalisation pairs, rectified between pairs but not after the last."""
+    branch: OrderedDict[str, nn.Module] = OrderedDict()
+    for index, (conv, norm) in enumerate(layers, start=1):
+        branch[f"conv{index}"] = conv
+        branch[f"bn{index}"] = norm
+        if index < len(layers):
+            branch[f"relu{index}"] = nn.ReLU()
+    return nn.Sequential(branch)
+
+
+def nested(layers: Iterable[tuple[str, nn.Module]]) -> nn.Sequential:
+    """Named layers in one Sequential, those whose names have a part before a dot in one of their own."""
+    outer: OrderedDict[str, nn.Module] = OrderedDict()
+    for name, layer in layers:
+        first, _, rest = name.partition(".")
+        if not rest:
+            outer[first] = layer
+        else:
+            cast(nn.Sequential, outer.setdefault(first, nn.Sequential())).add_module(rest, layer)
+    return nn.Sequential(outer)
+
+
+def published_name(name: str) -> str:
+    """The name that a tensor of the canonical network has in files: torchvision's, or timm's where it has none.
+
+    A norm that a branch shares with its projection (pre-activation) has two names in a network and one in files.
+    """
+    name = re.sub(r"^(stem|stages|head)\.", "", name)
+    name = re.sub(r"\.shortcut\.(bn\d)\.", r".\1.", name)
+    return name.replace(".branch.", ".").replace(".shortcut.", ".downsample.")
+
+
+def copy_of(module: Module, device: torch.device | str | None = None) -> Module:
+    """A copy of a module that wants no gradients and has no hooks, on a device (None: where it lies)."""
+    with torch.inference_mode(False), torch.no_grad():  # tensors made in inference mode enter no graph later
+        tensors = [*module.parameters(), *module.buffers()]
+        copied: dict[int, Any] = {id(each): each.detach().to(device or each.device, copy=True) for each in tensors}
+        for each in module.parameters():
+            copied[id(each)] = nn.Parameter(copied[id(each)], requires_grad=False)
+        for part in module.modules():
+            hooks = (value for name, value in vars(part).items() if "hooks" in name and isinstance(value, dict))
+            copied |= {id(value): type(value)() for value in hooks}  # which may hold what cannot be copied
+        return copy.deepcopy(module, copied)
