@@ -1,6 +1,7 @@
 """The catalogue: what every network that can be named is called, is, sees and says, without its weights.
 
-Nothing here imports PyTorch before torchvision's entries are asked for, so that the first page need not wait for it.
+Nothing here imports PyTorch before torchvision's or timm's entries are asked for, so that the first page need not wait
+for it.
 """
 
 import re
@@ -34,6 +35,7 @@ TORCHVISION = {
     "wide_resnet101_2": imagenet("bottleneck", (3, 4, 23, 3), width_per_group=128),
 }
 V1_ONLY = ("resnet18", "resnet34", "resnext101_64x4d")  # of the others torchvision has two sets of weights
+TIMM = "timm:"
 CIFAR_DEPTHS = (20, 32, 44, 56, 110)
 CIFAR_NAME = re.compile(r"(resnet|plain)(\d+)-cifar(-b)?")
 CIFAR_SHORTCUTS = {("resnet", None): "padding", ("resnet", "-b"): "projection", ("plain", None): "none"}
@@ -50,6 +52,13 @@ def names() -> tuple[str, ...]:
         *(entry.name for entry in _bundled()),
         *(f"{name}-v{version}" for name in TORCHVISION for version in _versions(name)),
     )
+
+
+def timm_names() -> tuple[str, ...]:
+    """The names of timm's ResNet family with weights; timm is imported for them."""
+    from features.networks import timm_catalogue
+
+    return timm_catalogue.names()
 
 
 def here() -> tuple[str, ...]:
@@ -70,11 +79,16 @@ def spec(name: str) -> ModelSpec:
     """The catalogue's entry for a name.
 
     'resnet50' stands for torchvision's best weights of it; 'resnet50-v1' and '-v2' for one set. Any depth 6n+2
-    is known: 'resnet20-cifar' (option A shortcuts), 'resnet20-cifar-b' (option B), 'plain20-cifar' (none).
+    is known: 'resnet20-cifar' (option A shortcuts), 'resnet20-cifar-b' (option B), 'plain20-cifar' (none). 'timm:NAME'
+    and 'timm:NAME.TAG' are of timm's ResNet family.
     Raises FeatureError for unknown names.
     """
     if CIFAR_NAME.fullmatch(name):
         return _cifar_spec(name)
+    if name.startswith(TIMM):
+        from features.networks import timm_catalogue
+
+        return timm_catalogue.spec(name)
     if name in TORCHVISION:
         name = f"{name}-v{_versions(name)[-1]}"
     for entry in chain(_bundled(), _torchvision()):  # torchvision's are made, slowly, only if it comes to them

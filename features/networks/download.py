@@ -2,17 +2,21 @@
 
 import math
 import re
-import threading
 from pathlib import Path
 
 from features.errors import WeightsError
-from features.progress import Progress, Task
-
-POLL_SECONDS = 0.2
+from features.networks import hub as face
+from features.networks.transfer import watched
+from features.progress import Task
 
 
 def cached(url: str) -> Path:
-    """Where torch.hub keeps what lies at `url`: $TORCH_HOME/hub/checkpoints and the file's own name."""
+    """Where torch.hub keeps what lies at `url`: $TORCH_HOME/hub/checkpoints and the file's own name.
+
+    What lies on the Hugging Face Hub is in its client's cache.
+    """
+    if face.is_hub(url):
+        return face.cached(url)
     from torch import hub
 
     return Path(hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
@@ -22,43 +26,34 @@ def fetch(url: str, megabytes: float) -> Task[Path]:
     """Fetch a file whose name ends in the first digits of its SHA-256, check it, and return where it lies.
 
     megabytes: its size as published, in MiB. Closing the task stops the waiting, not the transfer, which torch.hub
-    cannot be asked to leave: the file is in the cache once it is through.
+    cannot be asked to leave: the file is in the cache once it is through. What lies on the Hugging Face Hub is fetched
+    by its own client.
     Raises WeightsError if the file cannot be fetched or is another one, with the address and the place for it.
     """
+    if face.is_hub(url):
+        return (yield from face.fetch(url, megabytes))
     from torch import hub
 
     target = cached(url)
-    failed: list[BaseException] = []
 
     def work() -> None:
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            hub.download_url_to_file(url, str(target), _checksum(url), progress=False)
-        except BaseException as error:
-            failed.append(error)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        hub.download_url_to_file(url, str(target), _checksum(url), progress=False)
 
-    thread = threading.Thread(target=work, daemon=True, name=f"fetch {target.name}")
-    thread.start()
-    total = math.ceil(megabytes)
-    while thread.is_alive():
-        yield Progress(min(total, _arrived(target)), total, "MB", target.name)
-        thread.join(POLL_SECONDS)
-    for error in failed:
-        if not isinstance(error, OSError | RuntimeError):  # URLError is an OSError; a wrong hash is a RuntimeError
-            raise error
+    failed = yield from watched(work, lambda: _arrived(target), math.ceil(megabytes), target.name)
+    if failed is not None:
+        if not isinstance(failed, OSError | RuntimeError):  # URLError is an OSError; a wrong hash is a RuntimeError
+            raise failed
         raise WeightsError(
-            f"{target.name} could not be fetched: {error}. "
+            f"{target.name} could not be fetched: {failed}. "
             f"Fetch {url} on a machine with a network and put it at {target}."
-        ) from error
+        ) from failed
     return target
 
 
 def _arrived(target: Path) -> int:
     """MiB of the file that are here; torch.hub writes to NAME.<random>.partial first."""
-    try:
-        return max((part.stat().st_size for part in target.parent.glob(f"{target.name}.*.partial")), default=0) >> 20
-    except OSError:  # it was moved to its own name in between
-        return 0
+    return max((part.stat().st_size for part in target.parent.glob(f"{target.name}.*.partial")), default=0) >> 20
 
 
 def _checksum(url: str) -> str:

@@ -182,11 +182,10 @@ def _convs(block: ResidualBlock) -> list[Any]:
 
 
 def _before_pool(network: ResidualNetwork) -> Iterator[Conv]:
-    for layer in layers_of(network.stem):
-        if isinstance(layer, Pool):
+    for name, child in network.stem.named_children():
+        if name == "maxpool":
             return
-        if isinstance(layer, Conv):
-            yield layer
+        yield from (layer for layer in layers_of(child) if isinstance(layer, Conv))
 
 
 def _choices(network: ResidualNetwork, described: Architecture) -> dict[str, Any]:

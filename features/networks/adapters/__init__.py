@@ -7,7 +7,7 @@ from functools import partial
 from torch import nn
 
 from features.networks.adapters.layers import kind
-from features.networks.adapters.layouts import forms, hugging_face, in_order, is_torchvision, timm_v2
+from features.networks.adapters.layouts import forms, hugging_face, in_order, is_torchvision, timm_v2, timm_v2_forms
 from features.networks.adapters.reading import Form, Pieces, assembled
 from features.networks.adapters.verification import Reader, verified
 from features.networks.structure import ResidualNetwork
@@ -59,7 +59,7 @@ ADAPTERS = (
         hugging_face, _usual,
     ),
     Adapter("timm", "timm's ResNet family", _is("timm.ResNet"), in_order, _usual),
-    Adapter("timm-v2", "timm's ResNet v2", _is("timm.ResNetV2"), timm_v2),
+    Adapter("timm-v2", "timm's ResNet v2", _is("timm.ResNetV2"), timm_v2, timm_v2_forms),
     Adapter("code", "networks from code", lambda source: True, in_order),
 )  # fmt: skip
 

@@ -108,9 +108,12 @@ def _blur(source: Any) -> Named:
     return [("", BlurPool(source.stride) if usual else source)]
 
 
+SIGMOIDS = ("torch.Sigmoid", "timm.Sigmoid")
+
+
 def _squeeze(source: Any) -> Named:
     parts = [kind(part) for part in (source.bn, source.act, source.gate)]
-    if parts != ["torch.Identity", "torch.ReLU", "torch.Sigmoid"] or source.add_maxpool or source.fc1.bias is None:
+    if parts[:2] != ["torch.Identity", "torch.ReLU"] or parts[2] not in SIGMOIDS or source.add_maxpool or source.fc1.bias is None:
         return [("", source)]
     made = SqueezeExcite(1, 1)
     made.fc1, made.fc2 = source.fc1, source.fc2
@@ -118,7 +121,7 @@ def _squeeze(source: Any) -> Named:
 
 
 def _efficient(source: Any) -> Named:
-    if source.conv2 is not None or kind(source.gate) != "torch.Sigmoid":
+    if source.conv2 is not None or kind(source.gate) not in SIGMOIDS:
         return [("", source)]
     made = ChannelAttention(1)
     made.conv = source.conv

@@ -9,7 +9,7 @@ from torch import nn
 
 from features.errors import FeatureError
 from features.networks.adapters.layers import is_norm, is_pool, kind, plain
-from features.networks.adapters.reading import Form, Pieces, assembled
+from features.networks.adapters.reading import SHORTCUTS, Form, Pieces, assembled
 
 
 def in_order(source: nn.Module) -> Pieces:
@@ -78,7 +78,8 @@ def _linear(conv: nn.Conv2d) -> nn.Linear:
 
 def forms(pieces: Pieces) -> Iterator[Form]:
     """The ways in which a network may run its children, the likeliest first."""
-    layers = [layer for _, child in pieces.stages[0][0].named_children() for _, layer in _known(child)]
+    children = [child for name, child in pieces.stages[0][0].named_children() if name not in SHORTCUTS]
+    layers = [layer for child in children for _, layer in _known(child)]
     before = bool(layers) and is_norm(layers[0])
     pooled = any(is_pool(part) for _, child in pieces.stem for part in child.modules())
     for preactivation in (before, not before):
@@ -94,6 +95,11 @@ def forms(pieces: Pieces) -> Iterator[Form]:
             (False,) if pooled else (False, True), plains, fillers, inputs
         ):
             yield Form(preactivation, activated, filler, is_plain, pools)
+
+
+def timm_v2_forms(pieces: Pieces) -> Iterator[Form]:
+    """timm's ResNetV2 has blocks of before and after the activation."""
+    yield Form(preactivation=type(pieces.stages[0][0]).__name__.startswith("PreAct"))
 
 
 def _known(child: nn.Module) -> list[tuple[str, nn.Module]]:

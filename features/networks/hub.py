@@ -1,0 +1,59 @@
+"""Weights on the Hugging Face Hub, fetched with its own client into its own cache."""
+
+import math
+import re
+from pathlib import Path
+
+from features.errors import WeightsError
+from features.networks.transfer import watched
+from features.progress import Task
+
+ADDRESS = re.compile(r"https://huggingface\.co/(?P<repository>[^/]+/[^/]+)/resolve/main/(?P<file>.+)")
+
+
+def is_hub(url: str) -> bool:
+    return ADDRESS.fullmatch(url) is not None
+
+
+def cached(url: str) -> Path:
+    """Where a file lies in the Hub's cache, or in torch.hub's under the repository's name; the latter if nowhere."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(*_parts(url))
+    return Path(found) if isinstance(found, str) else by_hand(url)
+
+
+def by_hand(url: str) -> Path:
+    """Where a file can be put that was fetched on another machine: $TORCH_HOME/hub/checkpoints and its network's name."""
+    from torch import hub
+
+    repository, file = _parts(url)
+    return Path(hub.get_dir()) / "checkpoints" / f"{repository.split('/')[1]}{Path(file).suffix}"
+
+
+def fetch(url: str, megabytes: float) -> Task[Path]:
+    """Fetch a file and return where it lies. Raises WeightsError, with the address and a place for it, if that fails."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    repository, file = _parts(url)
+    blobs = Path(HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}" / "blobs"
+    found: list[str] = []
+    failed = yield from watched(
+        lambda: found.append(hf_hub_download(repository, file)),
+        lambda: max((part.stat().st_size for part in blobs.glob("*.incomplete")), default=0) >> 20,
+        math.ceil(megabytes),
+        file,
+    )
+    if failed is not None:
+        raise WeightsError(
+            f"{repository} could not be fetched: {str(failed)[:200]}. Fetch {url} on a machine with a network and put "
+            f"it at {by_hand(url)}."
+        ) from failed
+    return Path(found[0])
+
+
+def _parts(url: str) -> tuple[str, str]:
+    match = ADDRESS.fullmatch(url)
+    assert match is not None, url
+    return match["repository"], match["file"]
