@@ -1,9 +1,10 @@
 """Tells what a network is made of: shapes, layers, parameters, operations and receptive fields."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
-from features.networks.architecture import Architecture, BlockPlan, Conv
+from features.networks.architecture import Architecture
+from features.networks.layout import BlockPlan, Conv, Layer, Layers
 
 
 @dataclass(frozen=True)
@@ -57,18 +58,26 @@ class Anatomy:
 
 @cache
 def anatomy(architecture: Architecture, side: int) -> Anatomy:
-    """Walk an architecture with an image of `side` pixels; needs neither weights nor PyTorch."""
-    walk = _Walk(architecture.in_channels, side)
-    parts = [walk.stem(architecture)]
+    """Walk an architecture with an image of `side` pixels; needs neither weights nor PyTorch.
+
+    Only a network that another library builds is built, without its weights, and measured.
+    """
+    if architecture.builder:
+        from features.networks.measured import built
+
+        return built(architecture, side)
+    walk = Walk(architecture.in_channels, side)
+    parts = [walk.part("stem", "", "stem", architecture.stem_layers())]
     parts += [walk.block(plan, architecture.block) for plan in architecture.plan()]
-    parts.append(walk.head(architecture.classes))
+    parts.append(walk.head(architecture.neck_layers(), architecture.classes))
     return Anatomy(tuple(parts), side)
 
 
-class _Walk:
+class Walk:
     """What one part hands to the next: the shape, and how far a position of it sees.
 
-    Receptive field and stride grow layer by layer (Araujo et al. 2019, doi:10.23915/distill.00021).
+    Receptive field and stride grow layer by layer (Araujo et al. 2019, doi:10.23915/distill.00021). The gates of channel
+    attention, which are made of the whole image, are left out of account.
     """
 
     def __init__(self, channels: int, side: int) -> None:
@@ -79,65 +88,43 @@ class _Walk:
     def shape(self) -> tuple[int, int, int]:
         return self.channels, self.side, self.side
 
-    def stem(self, architecture: Architecture) -> Part:
-        inputs, conv = self.shape, architecture.stem_conv
-        macs = self._convolve(conv)
-        layers = [_describe(conv), "batch norm", "ReLU"]
-        if architecture.stem == "imagenet":
-            self._slide(3, 2)
-            layers.append("max-pool 3x3, stride 2")
+    def part(self, name: str, stage: str, kind: str, layers: Layers, shortcut: str = "", beside: int = 0) -> Part:
+        """Go through the layers of a part. beside: parameters that are not in these."""
+        inputs = self.shape
+        macs = sum(self._pass(layer) for _, layer in layers)
+        parameters = sum(layer.parameters for _, layer in layers) + beside
+        words = tuple(layer.describe() for _, layer in layers)
         return Part(
-            "stem", "", "stem", inputs, self.shape, tuple(layers), "", _parameters(conv), macs, self.field, self.stride
+            name, stage, kind, inputs, self.shape, words, shortcut, parameters, macs, self.field, self.stride
         )
 
     def block(self, plan: BlockPlan, kind: str) -> Part:
-        inputs = self.shape
-        macs = sum(self._convolve(conv) for conv in plan.branch)
-        parameters = sum(map(_parameters, plan.branch))
-        if plan.shortcut == "projection":
-            macs += plan.whole.weights * self.side**2
-            parameters += _parameters(plan.whole)
-        layers = [text for conv in plan.branch for text in (_describe(conv), "batch norm", "ReLU")][:-1]
-        return Part(
-            plan.name,
-            plan.stage,
-            kind,
-            inputs,
-            self.shape,
-            tuple(layers),
-            plan.shortcut,
-            parameters,
-            macs,
-            self.field,
-            self.stride,
-        )
+        macs, beside, side = 0, 0, self.side
+        for _, layer in plan.projection:
+            side = layer.side(side)
+            macs, beside = macs + layer.macs(side), beside + layer.parameters
+        made = self.part(plan.name, plan.stage, kind, plan.branch, plan.shortcut, beside)
+        return replace(made, macs=made.macs + macs)
 
-    def head(self, classes: int | None) -> Part:
-        if classes is None:
-            return Part("head", "", "head", self.shape, (self.channels,), ("global average pool",), "", 0, 0, 0, 0)
-        weights = self.channels * classes
-        layers = ("global average pool", f"fully connected, {self.channels}->{classes}")
-        return Part("head", "", "head", self.shape, (classes,), layers, "", weights + classes, weights, 0, 0)
+    def head(self, neck: Layers, classes: int | None) -> Part:
+        inputs, words = self.shape, [*(layer.describe() for _, layer in neck), "global average pool"]
+        parameters, weights = sum(layer.parameters for _, layer in neck), 0
+        if classes is not None:
+            weights = self.channels * classes
+            parameters += weights + classes
+            words.append(f"fully connected, {self.channels}->{classes}")
+        outputs = (self.channels if classes is None else classes,)
+        return Part("head", "", "head", inputs, outputs, tuple(words), "", parameters, weights, 0, 0)
 
-    def _convolve(self, conv: Conv) -> int:
-        """Go through a convolution; its multiply-adds."""
-        self._slide(conv.kernel, conv.stride)
-        self.channels = conv.outputs
-        return conv.weights * self.side**2
+    def _pass(self, layer: Layer) -> int:
+        """Go through a layer; its multiply-adds."""
+        self.see(*layer.window)
+        self.side = layer.side(self.side)
+        if isinstance(layer, Conv):
+            self.channels = layer.outputs
+        return layer.macs(self.side)
 
-    def _slide(self, kernel: int, stride: int) -> None:
-        """Go through a window that is padded by half its side."""
-        self.side = (self.side - 1) // stride + 1
-        self.field += (kernel - 1) * self.stride
+    def see(self, window: int, stride: int) -> None:
+        """Go through squares of `window` pixels, `stride` from one to the next."""
+        self.field += (window - 1) * self.stride
         self.stride *= stride
-
-
-def _parameters(conv: Conv) -> int:
-    """A convolution's weights, and scale and shift of the BatchNorm after it."""
-    return conv.weights + 2 * conv.outputs
-
-
-def _describe(conv: Conv) -> str:
-    stride = f", stride {conv.stride}" if conv.stride > 1 else ""
-    groups = f", {conv.groups} groups" if conv.groups > 1 else ""
-    return f"conv {conv.kernel}x{conv.kernel}, {conv.inputs}->{conv.outputs}{stride}{groups}"

@@ -59,7 +59,7 @@ def spec(name: str) -> ModelSpec:
         preprocessing=preprocessing_of(config.to_dict()),
         class_names=_classes(config.num_classes),
         source=f"timm {own}.{config.tag}" if config.has_weights else "none: give --weights or train it",
-        licence=f"{config.license or 'unknown licence'} (timm){trained}",
+        licence=f"{config.license or 'unknown licence'} (timm){trained}" if config.has_weights else "",
         file=file if file is not None and file.is_file() else None,
         url=url,
         megabytes=builders.megabytes(architecture) if url else 0.0,
