@@ -13,8 +13,8 @@ ORDER = [
     ["files", "progress", "devices"],
     ["networks"],
     ["datasets"],
-    ["predictions", "rasters"],
-    ["results", "store", "engine"],
+    ["predictions", "results", "rasters"],
+    ["store", "engine"],
     ["extract"],
 ]
 ANALYSES = ["saliency", "faithfulness", "residual", "embed", "evaluate", "train"]

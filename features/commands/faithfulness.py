@@ -85,7 +85,7 @@ def _faithfulness(options: argparse.Namespace) -> None:
     content = {
         "trials": [
             {name: None if value != value else value for name, value in trial.summary().items()}  # JSON has no NaN
-            | {"ids": trial.ids, "provenance": trial.provenance}
+            | {"ids": trial.ids, "provenance": trial.provenance.as_dict()}
             for trial in trials
         ],
         "left_out": left_out(trials[0].rejected),

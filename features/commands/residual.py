@@ -88,7 +88,7 @@ def _print(
     shown += [name for name in ("class_mean_accuracy", "head_accuracy") if table[name].notna().any()]
     without = "accuracy_without" if sweep is not None and sweep.judged else "agreement_without"
     shown += [without] if without in table else []
-    how = statistics.provenance["labels_matched"]
+    how = statistics.labels_matched
     if statistics.labels is not None and how != "by name":
         print(f"The labels are the network's classes {how}, since no names agree.", file=sys.stderr)
     print_numbers(shown, table[shown].to_numpy().tolist(), 3)

@@ -65,6 +65,7 @@ def _saliency(options: argparse.Namespace) -> None:
     from features import rasters, saliency
     from features.datasets import need_outside, open_files
     from features.datasets.decoding import batch_size, batches
+    from features.results import Provenance
 
     drawing = saliency.Drawing(options.colours, options.opacity, options.one_scale)
     colours = (*rasters.RECTIFIED, *rasters.SIGNED)
@@ -84,7 +85,7 @@ def _saliency(options: argparse.Namespace) -> None:
         taps = tuple(tap for tap in taps if explainer.place(tap) <= explainer.top([target]))
     size = max(1, batch_size(model.spec.preprocessing) // 4)  # what gradients need is kept as well
     rows: list[dict[str, Any]] = []
-    provenance: dict[str, Any] = {}
+    provenance = Provenance()
     rejected: list[dict[str, str]] = []
     with saliency.replacing(options.out) as making:
         with closing(batches(images, model.spec.preprocessing, size)) as stream:
@@ -111,7 +112,7 @@ def _saliency(options: argparse.Namespace) -> None:
             "smooth": options.smooth,
             "seed": options.seed,
             "left_out": rejected,
-            "provenance": provenance,
+            "provenance": provenance.as_dict(),
         }
         (making / "manifest.json").write_bytes(saliency.manifest(rows, settings))
     for row in rows:

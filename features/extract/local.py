@@ -12,14 +12,14 @@ import numpy as np
 import torch
 
 from features import engine, store
-from features.datasets import ImageSet
+from features.datasets import ImageSet, labels
 from features.datasets.decoding import Batch, batch_size, batches, need_images, need_some, run_through
 from features.devices import device_of
 from features.engine import Engine, Reading
 from features.errors import DatasetError, FeatureError
 from features.networks.anatomy import anatomy
 from features.networks.zoo import Model
-from features.predictions import softmax
+from features.predictions import Predictions
 from features.progress import Result, Task
 from features.results import finite, provenance
 from features.store import Claim, FeatureSet, Manifest, Writer
@@ -123,24 +123,17 @@ def plan(model: Model, images: ImageSet, reading: Reading, size: int, format: st
     shapes = shapes_of(model, reading)
     dtype = "float16" if reading.pool == "none" else "float32"
     store.need_format(format, dtype)
-    classes = range(model.spec.architecture.classes or 0)
+    made = provenance(model, images, reading.precision, torch.device(reading.device).type).with_settings(
+        stages=list(reading.stages),
+        pool=reading.pool,
+        batch_size=size,  # convolutions of another batch differ in the last digits
+    )
     return Manifest(
-        settings={
-            **model.provenance(),
-            "images": images.name,
-            "images_digest": images.digest,
-            "stages": list(reading.stages),
-            "pool": reading.pool,
-            "precision": reading.precision,
-            "device": torch.device(reading.device).type,
-            "engine": reading.engine,
-            "versions": _versions(reading),
-            "batch_size": size,  # convolutions of another batch differ in the last digits
-        },
+        settings=replace(made, engine=reading.engine, versions=_versions(reading)).as_dict(),
         shapes=shapes,
         dtype=dtype,
         class_names=store.unique_names(images.class_names),
-        prediction_names=store.unique_names(tuple(map(model.spec.class_name, classes))),
+        prediction_names=store.unique_names(model.spec.classes),
         labelled=images.labels is not None,
         n_images=len(images),
         part_images=store.part_images(shapes, dtype),
@@ -199,10 +192,10 @@ def _read(
     rows, rejected = yield from run_through(stream, len(part), work)
     for read in begun:
         keep(read())
-    predictions = confidences = None
+    predictions = None
     if logits is not None:
-        probabilities = softmax(logits[:done])  # (N, K)
-        predictions, confidences = probabilities.argmax(1), probabilities.max(1)  # (N,)
+        names = labels.class_names(model.spec, images)
+        predictions = Predictions.of(logits[:done], names, model.spec.outputs)
     return FeatureSet(
         stages={name: values[:done] for name, values in stages.items()},
         rows=rows - part.start,
@@ -211,8 +204,6 @@ def _read(
         labels=None if images.labels is None else images.labels[rows],
         class_names=images.class_names,
         predictions=predictions,
-        prediction_names=tuple(map(model.spec.class_name, range(classes or 0))),
-        confidences=confidences,
         rejected=rejected,
         provenance=provenance(model, images),
     )

@@ -51,7 +51,7 @@ class Judge:
             infidelity=None,
             sensitivity=None,
             randomised={},
-            provenance={**found.provenance, "steps": steps},
+            provenance=found.provenance.with_settings(steps=steps),
         )
 
     def probability(self, pixels: Tensor) -> Tensor:

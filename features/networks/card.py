@@ -3,6 +3,8 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,18 @@ from features.networks.preprocessing import Preprocessing
 METADATA = {"name", "family", "architecture", "preprocessing", "classes", "source", "licence"}
 
 
+class Outputs(StrEnum):
+    """What a network's logits say of an image.
+
+    MULTICLASS: K logits of classes of which exactly one holds (softmax). BINARY: one logit, of the second of two
+    classes (sigmoid). MULTILABEL: K logits of labels of which any number holds (a sigmoid each).
+    """
+
+    MULTICLASS = "multiclass"
+    BINARY = "binary"
+    MULTILABEL = "multilabel"
+
+
 @dataclass(frozen=True)
 class ModelSpec:
     """What a network is called, is, sees and says.
@@ -21,6 +35,7 @@ class ModelSpec:
     class_names: one per logit, or () when unknown. source: whose weights, in words. licence: theirs.
     file: the weights on this machine, or None. url: where torchvision would fetch them, or None; megabytes: how
     large they are there, in MiB. assumed: what the weights' file does not tell and was taken for granted, in words.
+    multilabel: whether any number of classes may hold at once.
     """
 
     name: str
@@ -34,10 +49,27 @@ class ModelSpec:
     url: str | None = None
     megabytes: float = 0.0
     assumed: tuple[str, ...] = ()
+    multilabel: bool = False
+
+    @property
+    def outputs(self) -> Outputs:
+        """What its logits say. One logit is of two classes: its softmax would be 1 whatever the image."""
+        if self.multilabel:
+            return Outputs.MULTILABEL
+        return Outputs.BINARY if self.architecture.classes == 1 else Outputs.MULTICLASS
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """(K,) what can be predicted, by name or, where names are unknown, by number; () without a head."""
+        if self.outputs is not Outputs.BINARY:
+            return self.class_names or tuple(map(str, range(self.architecture.classes or 0)))
+        if len(self.class_names) == 1:
+            return f"not {self.class_names[0]}", self.class_names[0]
+        return self.class_names or ("0", "1")
 
     def class_name(self, index: int) -> str:
         """The name of class `index`, or its number."""
-        return self.class_names[index] if self.class_names else str(index)
+        return self.classes[index]
 
 
 def read_card(entry: ModelSpec) -> dict[str, Any] | None:

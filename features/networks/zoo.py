@@ -5,9 +5,6 @@ import json
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import torch
 
 from features.errors import FeatureError, WeightsError
 from features.networks import card, catalogue, checkpoint, download
@@ -35,18 +32,8 @@ class Model:
         """What its results depend on, as hexadecimal SHA-256: one file can be read as several networks."""
         spec = self.spec
         how = [asdict(spec.architecture), asdict(spec.preprocessing), spec.class_names, self.variant]
+        how += [spec.outputs] if spec.multilabel else []
         return hashlib.sha256(json.dumps([self.digest, *how]).encode()).hexdigest()
-
-    def provenance(self) -> dict[str, Any]:
-        """What a result must say of the network that made it."""
-        return {
-            "model": self.spec.name,
-            "weights_sha256": self.digest,
-            "weights": self.spec.source,
-            **({"variant": self.variant} if self.variant else {}),
-            "preprocessing": asdict(self.spec.preprocessing),
-            "torch": torch.__version__,
-        }
 
     def need_classifier(self) -> None:
         """Raise FeatureError for a network that makes features but no logits."""

@@ -169,7 +169,7 @@ def write(
         "intact": None if sweep is None else sweep.intact(),
         "paths": None if paths is None else {"n_images": paths.n_images, **paths.settings},
         "files": {name: len(table) for name, table in tables.items()},
-        "provenance": statistics.provenance,
+        "provenance": statistics.provenance.as_dict(),
     }
     files.write_whole(folder / MANIFEST, (json.dumps(content, indent=1) + "\n").encode())
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from features.devices import device_of
 from features.engine import FastNetwork
 from features.errors import FeatureError
 from features.networks.zoo import Model
+from features.predictions import class_logits
 from features.progress import Task
 from features.residual.block_tally import BlockTally
 from features.residual.image_numbers import ImageNumbers, digest, smallest
@@ -26,7 +27,7 @@ from features.residual.statistics import (
     SPARSITY,
     BlockStatistics,
 )
-from features.results import provenance
+from features.results import Provenance, provenance
 
 SAMPLE = 1000  # images whose features are kept, for the nearest class mean
 
@@ -64,8 +65,7 @@ class Tally:
     def __init__(self, model: Model, images: ImageSet) -> None:
         self.model, self.images = model, images
         self.class_names = images.class_names if images.labels is not None else ()
-        matched = labels.matched(model.spec, images)
-        self._classes = None if matched is None else matched.classes
+        self._matched = labels.matched(model.spec, images)
         device, n_classes = device_of(model.network), len(self.class_names)
         n_blocks = sum(1 for _ in model.network.blocks())
         self.blocks = {name: BlockTally(block, n_classes, n_blocks, device) for name, block in model.network.blocks()}
@@ -74,7 +74,7 @@ class Tally:
         self.right = np.zeros(len(self.blocks))  # images that the head classifies rightly, NaN where it does not fit
         self.sample = _Sample()
         self.rejected: tuple[Rejected, ...] = ()
-        self.sources = [provenance(model, images) | {"labels_matched": labels.how(matched)}]
+        self.sources = [provenance(model, images).with_settings(labels_matched=self._matched.how)]
 
     def add(self, network: FastNetwork, pixels: Tensor, rows: np.ndarray) -> None:
         """Read some of the images. network: the model's; pixels: (N, C, S, S) uint8; rows: (N,) their places."""
@@ -92,7 +92,7 @@ class Tally:
         last_stage = network.stage_names[-1]
         kept = self.sample.chosen(ids) if given is not None else []
         features, numbers, right = [], [], []
-        targets = None if self._classes is None else self._classes[rows]
+        targets = self._matched.at(rows)
         for (name, block), tally in zip(network.blocks(), self.blocks.values(), strict=True):
             head = network.classifier if name.startswith(f"{last_stage}.") else None
             x, found, told = tally.add(block, x, found, given, self.model)
@@ -175,20 +175,21 @@ class Tally:
             ]
         )
 
-    def _provenance(self) -> dict[str, Any]:
+    def _provenance(self) -> Provenance:
         """Of one set its own; of several their names, and one digest of their digests."""
         first = self.sources[0]
         if len(self.sources) == 1:
             return first
-        digest = hashlib.sha256("".join(source["images_digest"] for source in self.sources).encode()).hexdigest()
-        return {**first, "images": " + ".join(source["images"] for source in self.sources), "images_digest": digest}
+        digest = hashlib.sha256("".join(str(source.images_digest) for source in self.sources).encode()).hexdigest()
+        return replace(first, images=" + ".join(str(source.images) for source in self.sources), images_digest=digest)
 
 
 def _right(head: nn.Linear | None, features: Tensor, targets: np.ndarray | None) -> float:
     """How many of N images a head classifies rightly by their features (N, C); NaN without a head or their classes."""
     if head is None or targets is None:
         return float("nan")
-    return float((head(features.float()).argmax(1).cpu().numpy() == targets).sum())
+    predicted = class_logits(head(features.float())).argmax(1)  # (N,)
+    return float((predicted.cpu().numpy() == targets).sum())
 
 
 def nearest_class_mean(features: np.ndarray, own: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> float:

@@ -38,12 +38,11 @@ def write_npy(found: FeatureSet, manifest: Manifest, folder: Path) -> Iterator[i
 
 def write_npz(found: FeatureSet, manifest: Manifest, folder: Path) -> Iterator[int]:
     """features.npz, uncompressed. Yields how many bytes it wrote."""
-    described: dict[str, np.ndarray] = {"id": np.array(found.ids)}
-    if found.labels is not None:
-        described["label"] = np.array(found.class_names)[found.labels]
-    if found.predictions is not None and found.confidences is not None:
-        described["pred"] = np.array(found.prediction_names)[found.predictions]
-        described["confidence"] = found.confidences
+    table = found.table().dropna(axis="columns")  # without what nothing is known of
+    words = {"id": found.ids, "label": found.class_names}
+    words |= {} if found.predictions is None else {"pred": found.predictions.class_names}
+    # Texts as wide as the longest name, whether it occurs or not, so that parts of a set have one type.
+    described = {name: table[name].to_numpy(np.array(words[name]).dtype if name in words else None) for name in table}
     with zipfile.ZipFile(folder / ARCHIVE, "w", zipfile.ZIP_STORED) as archive:
         for stage in manifest.shapes:
             with archive.open(f"{stage}.npy", "w", force_zip64=True) as member:

@@ -150,17 +150,13 @@ def _to_parts(found: FeatureSet, manifest: Manifest, old: Manifest, folder: Path
 def _slice(
     found: FeatureSet, stages: dict[str, np.ndarray], first_image: int, rows: slice, rejected: tuple[Rejected, ...]
 ) -> FeatureSet:
-    def part(values: np.ndarray | None) -> np.ndarray | None:
-        return None if values is None else values[rows]
-
     return replace(
         found,
         stages=stages,
         rows=found.rows[rows] - first_image,
         ids=found.ids[rows],
         uris=found.uris[rows],
-        labels=part(found.labels),
-        predictions=part(found.predictions),
-        confidences=part(found.confidences),
+        labels=None if found.labels is None else found.labels[rows],
+        predictions=None if found.predictions is None else found.predictions.take(rows),
         rejected=rejected,
     )

@@ -64,13 +64,12 @@ def _embedding(stage: str, side: int | None) -> str:
 
 def _write_metadata(found: FeatureSet, path: Path, rows: np.ndarray) -> None:
     with path.open("w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
-        file.write("id\tlabel\tpred\tconfidence\n")
-        for row in rows:
-            label = "" if found.labels is None else found.class_names[found.labels[row]]
-            pred = "" if found.predictions is None else found.prediction_names[found.predictions[row]]
-            confidence = "" if found.confidences is None else f"{found.confidences[row]:.4f}"
+        table = found.table().iloc[rows]
+        file.write("\t".join(table) + "\n")
+        for *words, confidence in table.itertuples(index=False):
+            number = "" if np.isnan(confidence) else f"{confidence:.4f}"
             # A table of tabs and lines has no way to write either of them.
-            cells = (" ".join(cell.split()) for cell in (found.ids[row], label, pred, confidence))
+            cells = (" ".join((cell or "").split()) for cell in (*words, number))
             file.write("\t".join(cells) + "\n")
 
 

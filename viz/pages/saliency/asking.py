@@ -117,7 +117,7 @@ def _choose_other(model: zoo.Model, chosen: Chosen, stage: str) -> Asked:
 
 
 def class_names(model: zoo.Model) -> list[str]:
-    return [model.spec.class_name(index) for index in range(model.spec.architecture.classes or 0)]
+    return list(model.spec.classes)
 
 
 def numbered_classes(model: zoo.Model) -> list[str]:

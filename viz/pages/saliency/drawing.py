@@ -170,16 +170,16 @@ def archive(
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
         for number, (model, found) in enumerate(maps):
             # A folder each where there are several, since their files may have the same names.
-            network = found.provenance.get("variant", model.spec.name).replace(" ", "-")
+            network = (found.provenance.variant or model.spec.name).replace(" ", "-")
             folder = f"{number}-{network}/" if len(maps) > 1 else ""
             visible = {name: model.spec.preprocessing.visible(picture) for name, picture in chosen.items()}
             beside = [other for _, other in maps if other is not found]
-            made_of = {name: found.provenance.get(name, "") for name in ("weights_sha256", "variant")}
+            made_of = {name: getattr(found.provenance, name) or "" for name in ("weights_sha256", "variant")}
             for name, content, row in saliency.exported(found, model, visible, drawing, beside):
                 if (place := folder + name) not in written:
                     written.add(place)
                     file.writestr(place, content)
                 rows += [row | {"file": place} | made_of] if row else []
-        made = {**settings, "drawing": asdict(drawing), "provenance": [found.provenance for _, found in maps]}
+        made = {**settings, "drawing": asdict(drawing), "provenance": [found.provenance.as_dict() for _, found in maps]}
         file.writestr("manifest.json", saliency.manifest(rows, made))
     return buffer.getvalue()
