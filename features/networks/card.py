@@ -32,9 +32,10 @@ class Outputs(StrEnum):
 class ModelSpec:
     """What a network is called, is, sees and says.
 
-    class_names: one per logit, or () when unknown. source: whose weights, in words. licence: theirs.
-    file: the weights on this machine, or None. url: where torchvision would fetch them, or None; megabytes: how
-    large they are there, in MiB. assumed: what the weights' file does not tell and was taken for granted, in words.
+    class_names: one per logit, or both of the two that one logit parts; () when unknown.
+    source: whose weights, in words. licence: theirs. file: the weights on this machine, or None. url: where torchvision
+    would fetch them, or None; megabytes: how large they are there, in MiB.
+    assumed: what the weights' file does not tell and was taken for granted, in words.
     multilabel: whether any number of classes may hold at once.
     """
 
@@ -70,6 +71,11 @@ class ModelSpec:
     def class_name(self, index: int) -> str:
         """The name of class `index`, or its number."""
         return self.classes[index]
+
+
+def names_fit(n_names: int, n_logits: int | None) -> bool:
+    """Whether so many names can be those of a network's classes: one a logit, or both of two that one logit parts."""
+    return n_names == n_logits or (n_names, n_logits) == (2, 1)
 
 
 def read_card(entry: ModelSpec) -> dict[str, Any] | None:
@@ -120,7 +126,7 @@ def described(metadata: Mapping[str, str]) -> ModelSpec:
         metadata["source"],
         metadata["licence"],
     )
-    if entry.class_names and len(entry.class_names) != entry.architecture.classes:
+    if entry.class_names and not names_fit(len(entry.class_names), entry.architecture.classes):
         raise WeightsError(f"{len(entry.class_names)} class names for {entry.architecture.classes} classes")
     if entry.preprocessing.channels != entry.architecture.in_channels:
         raise WeightsError(f"{entry.preprocessing.channels} means for {entry.architecture.in_channels} channels")

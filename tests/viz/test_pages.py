@@ -333,10 +333,10 @@ def test_right_and_wrong_stay_with_their_images_when_some_cannot_be_read(tiny_mo
     model = replace(tiny_model, spec=replace(tiny_model.spec, class_names=("dog", "cat", "fox", *"abcdefg")))
     features = finish(extract.features(model, tiny_images))
     found = embed.Shown(model, tiny_images, features, labels.matched(model.spec, tiny_images))
-    assert found.targets is not None
-    assert found.targets.tolist() == [1] * 3 + [0] * 4 + [2] * 4
+    assert found.truth is not None
+    assert found.truth.tolist() == [1] * 3 + [0] * 4 + [2] * 4
     assert found.correct is not None
-    assert found.correct.tolist() == (features.predictions == found.targets).tolist()
+    assert found.correct.tolist() == (features.predictions.predicted == found.truth).tolist()
     without_labels = replace(tiny_images, labels=None, class_names=())
     assert embed.Shown(model, without_labels, features, labels.matched(model.spec, without_labels)).correct is None
 

@@ -7,6 +7,7 @@ import pytest
 
 from features import residual
 from features.residual import Paths, Sweep
+from features.results import Provenance
 from tests.viz.figures.test_residual import BLOCKS, STATISTICS
 from viz import theme
 from viz.figures import lesions
@@ -15,7 +16,7 @@ from viz.figures import lesions
 def swept(made, accuracy, intact=0.9):
     values = np.array(accuracy, dtype=float)
     half = np.full(len(values), 0.5)
-    return Sweep(tuple(made), values, half, values / 2, half, intact, 0.8, 21, (), {})
+    return Sweep(tuple(made), values, half, values / 2, half, intact, 0.8, 21, (), Provenance())
 
 
 WITHOUT = swept(map(residual.without, BLOCKS), [0.1, 0.5, 0.6, 0.7, 0.8])
@@ -94,7 +95,16 @@ def test_paths_show_their_number_one_and_all():
     error = np.array([0.0, 0.5, 0.5, 0.0])
     followed = np.array([1, 2, 3, 1])
     found = Paths(
-        lengths, share, single, error, followed, np.array([1.0, 1.0, 2.0, 0.0]), 8, (), {"draws": 2, "seed": 0}, {}
+        lengths,
+        share,
+        single,
+        error,
+        followed,
+        np.array([1.0, 1.0, 2.0, 0.0]),
+        8,
+        (),
+        {"draws": 2, "seed": 0},
+        Provenance(),
     )
     number, one, every, exact = lesions.paths(found).data
     np.testing.assert_allclose(number.y, share)

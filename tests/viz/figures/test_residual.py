@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from features.residual import BRANCH, OUTPUT, PARTS, SHORTCUT, SUM, BlockStatistics, Channels, Contrast
+from features.results import Provenance
 from viz import theme
 from viz.figures import residual
 
@@ -91,7 +92,7 @@ STATISTICS = BlockStatistics(
     class_mean_accuracy=np.array([0.1, 0.3, 0.5, 0.7, 0.9]),
     head_accuracy=np.array([np.nan, np.nan, np.nan, np.nan, 0.95]),
     rejected=(),
-    provenance={},
+    provenance=Provenance(),
 )
 
 
