@@ -61,20 +61,19 @@ class Analysis:
 
 def correctness(report: Report, scale: Scale) -> None:
     sample = datasets.open_images("sample")
-    for name in scale.bundled:
+    first, *others = scale.bundled
+    for name in (first, scale.large, *others):
         with report.guarded(name):
-            model = zoo.load(name)
-            images = sample.sample(8 * scale.images)
-            compare_all(report, model, name, images, scale, small=True)
-    with report.guarded(scale.large):
-        model = model_of(drawn(scale.large, scale.side), scale.large, scale.side)
-        images = image_set(scale.images, scale.side, model.spec.class_names)
-        compare_all(report, model, scale.large, images, scale, small=False)
+            if name == scale.large:
+                model = model_of(drawn(name, scale.side), name, scale.side)
+                images = image_set(scale.images, scale.side, model.spec.class_names)
+            else:
+                model = zoo.load(name)
+                images = sample.sample(8 * scale.images)
+            compare_all(report, model, name, images, scale, small=name != scale.large)
 
 
-def compare_all(
-    report: Report, model: zoo.Model, name: str, images: ImageSet, scale: Scale, small: bool
-) -> None:
+def compare_all(report: Report, model: zoo.Model, name: str, images: ImageSet, scale: Scale, small: bool) -> None:
     pixels = torch.cat([batch.pixels for batch in batches(images, model.spec.preprocessing, 32)])
     there = on(model, scale.device)
     for analysis in analyses(model, images, pixels, scale, small):
@@ -141,7 +140,9 @@ def analyses(model: zoo.Model, images: ImageSet, pixels: Tensor, scale: Scale, s
     if not obstacle(scale.device):
         found.append(Analysis("features with CUDA graphs", FEATURES, partial(graphed, pixels=pixels), lower))
     for kind in (STAGES, BLOCKS, BRANCHES):
-        found.append(Analysis(f"Grad-CAM of {kind}", MAPS, partial(maps, pixels=few, targets=classes, kind=kind), lower))
+        found.append(
+            Analysis(f"Grad-CAM of {kind}", MAPS, partial(maps, pixels=few, targets=classes, kind=kind), lower)
+        )
     for method in BY_PLACE:
         found.append(
             Analysis(f"{method} of stages", PLACES, partial(maps, pixels=few, targets=classes, method=method), lower)
@@ -245,7 +246,9 @@ def statistics(model: zoo.Model, precision: str, images: ImageSet) -> Arrays:
 
 def lesions(model: zoo.Model, precision: str, images: ImageSet, shares: bool = False) -> Arrays:
     found = finish(residual.sweep(model, images, residual.each(model.network)))
-    return {name: getattr(found, name) for name in (("accuracy", "agreement") if shares else ("true_probability", "cosine"))}
+    return {
+        name: getattr(found, name) for name in (("accuracy", "agreement") if shares else ("true_probability", "cosine"))
+    }
 
 
 def paths(model: zoo.Model, precision: str, images: ImageSet) -> Arrays:

@@ -195,7 +195,9 @@ def compiled(report: Report, scale: Scale) -> None:
             wanted, got = inference(outputs, there)(), found()
             wait(scale.device)
             seconds = time.perf_counter() - began
-            error = max(float((one - other).abs().max() / other.abs().max()) for one, other in zip(got, wanted, strict=True))
+            error = max(
+                float((one - other).abs().max() / other.abs().max()) for one, other in zip(got, wanted, strict=True)
+            )
             times = timed({"eager": forward(eager, pixels), title: found}, scale)
             report.judge(
                 title,
@@ -336,9 +338,7 @@ def saliency(report: Report, scale: Scale) -> None:
                 saliency_race(report, source, model, batch, scale, "TF32" if allowed else "fp32")
 
 
-def saliency_race(
-    report: Report, source: nn.Module, model: zoo.Model, batch: int, scale: Scale, products: str
-) -> None:
+def saliency_race(report: Report, source: nn.Module, model: zoo.Model, batch: int, scale: Scale, products: str) -> None:
     pixels = pixels_of(batch, scale.side)
     targets = [ClassTarget(index % 1000) for index in range(batch)]
     found: dict[str, Contestant] = {BASE: torchvision_forward(source, batch, "fp32", scale)}

@@ -41,7 +41,7 @@ class Scale:
     jpegs: int = 2000
     images: int = 8  # of the analyses that are compared
     rounds: int = 5
-    turn: float = 0.15  # seconds of a contestant's turn
+    turn: float = 0.1  # seconds of a contestant's turn
     bundled: tuple[str, ...] = ("resnet20-fashion", "resnet56-fashion", "plain20-fashion")
     small: str = "resnet56-fashion"  # whose kernels are shorter than their starts
     small_batches: tuple[int, ...] = (1, 256)

@@ -72,6 +72,7 @@ class CudaGraphEngine(TorchEngine):
         self._pool = torch.cuda.graph_pool_handle()
         self._graphs: dict[tuple[int, ...], _Captured] = {}
         self._seen: Counter[tuple[int, ...]] = Counter()
+        self._not_captured: set[tuple[int, ...]] = set()  # sizes for whose graphs there was no memory
         self._lock = threading.Lock()
 
     @torch.inference_mode()
@@ -114,8 +115,12 @@ class CudaGraphEngine(TorchEngine):
     def _graph_for(self, shape: tuple[int, ...]) -> _Captured | None:
         """The graph to run a batch (N, C, S, S) with: of its size, or of the next larger one below twice its size."""
         self._seen[shape] += 1
-        if shape not in self._graphs and self._seen[shape] > 1 and len(self._graphs) < MAX_GRAPHS:
-            self._graphs[shape] = self._capture(shape)
+        known = shape in self._graphs or shape in self._not_captured
+        if not known and self._seen[shape] > 1 and len(self._graphs) < MAX_GRAPHS:
+            try:
+                self._graphs[shape] = self._capture(shape)
+            except RuntimeError:  # a graph holds its memory for good; eagerly the size has fitted before
+                self._not_captured.add(shape)
         fits = [size for size in self._graphs if size[1:] == shape[1:] and shape[0] <= size[0] < 2 * shape[0]]
         return self._graphs[min(fits)] if fits else None
 
@@ -125,9 +130,7 @@ class CudaGraphEngine(TorchEngine):
         with _CAPTURING:
             for _ in range(WARM_UPS):  # what is compiled, chosen and allocated at first does not belong in a graph
                 self._run(pixels)
-            with torch.cuda.graph(
-                graph, pool=self._pool, stream=self._computing, capture_error_mode="thread_local"
-            ):
+            with torch.cuda.graph(graph, pool=self._pool, stream=self._computing, capture_error_mode="thread_local"):
                 outputs = self._run(pixels)
         return _Captured(graph, pixels, outputs)
 
