@@ -292,18 +292,6 @@ def test_a_single_image_that_does_not_fit_is_an_error_that_says_what_to_do(monke
         runner(pixels(4))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
-@pytest.mark.parametrize("pool", ["mean", "none"])
-def test_batches_that_are_begun_ahead_on_a_gpu_are_those_of_the_cpu(pool):
-    net = network()
-    runner = on_torch(net, device="cuda", pool=pool)
-    batches = [pixels(40).roll(shift, 0) for shift in range(8)]
-    for begun, batch in zip([runner.begin(batch) for batch in batches], batches, strict=True):
-        found, wanted = begun(), read(net, batch, pool=pool)
-        for name in wanted:
-            assert differs(found[name].astype(np.float64), wanted[name]) < 2e-3  # TF32
-
-
 def test_other_errors_than_that_of_memory_are_not_taken_for_one(monkeypatch):
     runner = on_torch(network())
 
