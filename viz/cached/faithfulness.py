@@ -18,5 +18,5 @@ def faithfulness_job(model: zoo.Model, digest: str, image: Image.Image, maps: Se
     ]
     return analysis_queue().get(
         f"faithfulness {model.key} {digest} {made_of}",
-        lambda: faithfulness.judge_all(explainer_of(model.key, model), framed_picture(model, image)[None], maps),
+        lambda: faithfulness.measure_maps(explainer_of(model.key, model), framed_picture(model, image)[None], maps),
     )
