@@ -39,7 +39,7 @@ class Registry(Mapping[str, Entry]):
     def need(self, name: str) -> Entry:
         """The entry of a name that a person gave. Raises FeatureError with all names if there is none."""
         if name not in self._entries:
-            raise FeatureError(f"There is no {self.family} called {name!r}. Choose one of {', '.join(self)}.")
+            raise FeatureError(f"There is no {self.family} called {name!r}. Choose one of {', '.join(spelled(self))}.")
         return self._entries[name]
 
     def __getitem__(self, name: str) -> Entry:
@@ -50,3 +50,8 @@ class Registry(Mapping[str, Entry]):
 
     def __len__(self) -> int:
         return len(self._entries)
+
+
+def spelled(names: Iterable[str]) -> list[str]:
+    """Names as they stand in a list: in quotation marks where one holds a comma itself."""
+    return [repr(name) if "," in name else name for name in names]

@@ -18,13 +18,14 @@ from features.saliency.maps import (
     SaliencyMaps,
     Tap,
 )
-from features.saliency.methods import LEDGER, METHODS, Method, Need, Speed, Taps, by_formula
+from features.saliency.methods import CAM, LEDGER, METHODS, Method, Need, Speed, Taps, by_formula
 from features.saliency.targets import ClassTarget, StageTarget, Target, parse
 
 __all__ = [
     "BLOCKS",
     "BRANCH",
     "BRANCHES",
+    "CAM",
     "INPUT",
     "KINDS",
     "LEDGER",

@@ -11,6 +11,7 @@ from features.registry import Registry
 OUTPUT, SUM, BRANCH, SHORTCUT = "output", "sum", "branch", "shortcut"
 STAGES, BLOCKS, BRANCHES = "stages", "blocks", "branches"
 
+
 @dataclass(frozen=True)
 class TapKind:
     """A choice of taps. name: on the command line; title: for people."""
