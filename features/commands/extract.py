@@ -34,18 +34,25 @@ def add(commands: Commands) -> None:
     extract.add_argument(
         "--stages", type=names, metavar="A,B", help="of stem, layer1, ..., pool, logits (default: every layer)"
     )
-    extract.add_argument(
-        "--pool", default="mean", metavar="HOW", help="mean, max, gem, or none for whole maps (default: %(default)s)"
+    extract.add_choice(
+        "--pool", "features.engine:POOLINGS", "{names}; none keeps whole maps", default="mean", metavar="HOW"
     )
-    extract.add_argument(
+    extract.add_choice(
         "--precision",
+        "features.engine:PRECISIONS",
+        "{names}; auto (default) takes bf16 where it is fast",
         default="auto",
         metavar="X",
-        help="fp32, bf16, fp16 or auto: bf16 where it is fast",
     )
-    extract.add_argument("--format", default="parquet", metavar="X", help=FORMAT_HELP)
+    extract.add_choice("--format", "features.store:FORMATS", FORMAT_HELP, default="parquet", metavar="X")
     extract.add_argument("--device", default="auto", metavar="X", help="cpu, cuda or auto (default: %(default)s)")
-    extract.add_argument("--engine", default="auto", metavar="X", help="torch, openvino or auto: the fastest installed")
+    extract.add_choice(
+        "--engine",
+        "features.engine:ENGINES",
+        "{names}; auto (default) takes the fastest installed",
+        default="auto",
+        metavar="X",
+    )
     extract.add_argument(
         "--batch-size", type=positive_or_auto, metavar="N", help="images at a time, or auto: by their size (default)"
     )
@@ -58,7 +65,7 @@ def add(commands: Commands) -> None:
         commands, "convert", _convert, "Write a folder of features anew in another format; its values stay the same."
     )
     convert.add_argument("folder", type=place, metavar="DIR", help="what `extract` wrote")
-    convert.add_argument("--format", required=True, metavar="X", help=FORMAT_HELP)
+    convert.add_choice("--format", "features.store:FORMATS", FORMAT_HELP, required=True, metavar="X")
     convert.add_argument("--out", type=place, required=True, metavar="DIR", help="where the copy goes")
 
     info = command(commands, "info", _info, "Tell what a folder of features is.")

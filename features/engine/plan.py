@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from features.devices import best_device
 from features.errors import FeatureError
 from features.networks.canonical import ResidualNetwork
+from features.registry import Registry
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-POOLS = ("mean", "max", "gem", "none")
 GEM_POWER, GEM_FLOOR = 3.0, 1e-6
 POOLED, LOGITS = "pool", "logits"
 TORCH, OPENVINO = "torch", "openvino"
@@ -25,12 +25,56 @@ NARROW = 256
 
 
 @dataclass(frozen=True)
+class Pooling:
+    """How a stage's maps become a vector. name: on the command line; title: for people; paper: its source, '' for none.
+
+    function: (N, C, H, W) -> (N, C) float32, summed in float32; or the maps as they are, in float16.
+    """
+
+    name: str
+    title: str
+    function: Callable[[Tensor], Tensor]
+    paper: str = ""
+
+
+def _mean(values: Tensor) -> Tensor:
+    return values.mean((2, 3), dtype=torch.float32)  # (N, C)
+
+
+def _max(values: Tensor) -> Tensor:
+    return values.amax((2, 3)).float()  # (N, C)
+
+
+def _generalised_mean(values: Tensor) -> Tensor:
+    return values.float().clamp_min(GEM_FLOOR).pow(GEM_POWER).mean((2, 3)).pow(1 / GEM_POWER)  # (N, C)
+
+
+def _whole(values: Tensor) -> Tensor:
+    return values.to(torch.float16).contiguous()  # (N, C, H, W)
+
+
+POOLINGS = Registry(
+    "pooling",
+    (
+        Pooling("mean", "mean over space", _mean),
+        Pooling("max", "maximum over space", _max),
+        Pooling("gem", "generalised mean with power 3", _generalised_mean, "Radenovic et al. 2018, arXiv:1711.02512"),
+        Pooling("none", "the whole map, in half precision", _whole),
+    ),
+)
+
+
+def pooled(values: Tensor, how: str) -> Tensor:
+    """(N, C, H, W) -> what a pooling of POOLINGS makes of it."""
+    return POOLINGS.need(how).function(values)
+
+
+@dataclass(frozen=True)
 class Reading:
     """What is read off a network, and how.
 
     stages: any of 'stem', the network's stages ('layer1', ...), 'pool' (what the classifier sees) and 'logits'.
-    pool: how a stage's (C, H, W) becomes a vector: 'mean', 'max', 'gem' (generalised mean with power 3,
-        Radenovic et al. 2018, arXiv:1711.02512; values below 1e-6 count as 1e-6), or 'none' for the whole map.
+    pool: of POOLINGS, how a stage's (C, H, W) becomes a vector ('gem' counts values below 1e-6 as 1e-6).
     precision: 'fp32', 'bf16' or 'fp16'. device: 'cpu' or 'cuda', as torch writes them.
     engine: 'torch' or 'openvino'; why: the reason for it, in words.
     """
@@ -62,8 +106,7 @@ def choose(
         raise FeatureError(f"No stage is named. Choose of {', '.join(known)}.")
     if unknown:
         raise FeatureError(f"There is no stage {', '.join(unknown)}. This network has {', '.join(known)}.")
-    if pool not in POOLS:
-        raise FeatureError(f"The pooling is {pool!r}. Wanted one of {', '.join(POOLS)}.")
+    POOLINGS.need(pool)
     try:
         place = best_device() if device == "auto" else torch.device(device)
     except RuntimeError:
@@ -146,16 +189,3 @@ class Engine(Protocol):
     def __call__(self, pixels: Tensor) -> dict[str, np.ndarray]: ...
 
     def begin(self, pixels: Tensor) -> Callable[[], dict[str, np.ndarray]]: ...
-
-
-def pooled(values: Tensor, how: str) -> Tensor:
-    """(N, C, H, W) -> (N, C) float32, summed in float32; or float16 maps as they are for 'none'."""
-    match how:
-        case "mean":
-            return values.mean((2, 3), dtype=torch.float32)
-        case "max":
-            return values.amax((2, 3)).float()
-        case "gem":
-            return values.float().clamp_min(GEM_FLOOR).pow(GEM_POWER).mean((2, 3)).pow(1 / GEM_POWER)
-        case _:
-            return values.to(torch.float16).contiguous()

@@ -10,10 +10,8 @@ from torch import Tensor
 
 from features.saliency.explainer import Explainer
 from features.saliency.maps import BRANCH, SHORTCUT, SaliencyMaps, Tap
-from features.saliency.methods import combined
+from features.saliency.methods import LEDGER, combined
 from features.saliency.targets import ClassTarget
-
-LEDGER = "ledger"
 
 
 @dataclass(frozen=True, eq=False)

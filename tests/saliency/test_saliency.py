@@ -41,6 +41,7 @@ from tests.random_networks import randomise
 
 LAST = Tap("layer3")
 FORMULAS = [name for name, method in METHODS.items() if method.weights is not None]
+PIXEL_METHODS = [name for name, method in METHODS.items() if method.taps is saliency.Taps.INPUT]
 
 
 def pixels(n_images=3, height=32, width=32, seed=0):
@@ -447,7 +448,7 @@ def everything_of(net):
 
 
 @pytest.mark.parametrize("trainable", [False, True], ids=["frozen", "trainable"])
-@pytest.mark.parametrize("method", [*METHODS, *saliency.ATTRIBUTIONS])
+@pytest.mark.parametrize("method", METHODS)
 def test_the_network_is_left_as_it_was(tiny_model, method, trainable):
     tiny_model.network.requires_grad_(trainable)
     before = everything_of(tiny_model.network)
@@ -474,7 +475,7 @@ def test_the_callers_images_are_left_as_they_were(explainer):
         ("gradcam", "stages"),
         ("scorecam", "stages"),
         (saliency.LEDGER, None),
-        *((name, None) for name in saliency.ATTRIBUTIONS),
+        *((name, None) for name in PIXEL_METHODS),
     ],
 )
 def test_threads_that_share_an_explainer_get_the_maps_they_would_get_alone(method, taps, explainer):
@@ -742,7 +743,7 @@ def test_maps_on_one_scale_share_it_with_those_of_other_results(explainer, tiny_
         assert overlay.max() < 20 if one_scale else overlay.max() > 200
 
 
-@pytest.mark.parametrize("method", saliency.ATTRIBUTIONS)
+@pytest.mark.parametrize("method", PIXEL_METHODS)
 def test_pixel_maps_are_the_same_whatever_the_networks_mode_and_hooks(method, tiny_model):
     wanted = finish(saliency.explain(Explainer(tiny_model), pixels(1), [ClassTarget(0)], method)).maps[INPUT]
     network = deepcopy(tiny_model.network).train().requires_grad_(True)

@@ -65,7 +65,7 @@ def _settings(model: zoo.Model) -> tuple[Reading, str]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         pool = st.segmented_control(
             "Pooling",
-            engine.POOLS,
+            tuple(engine.POOLINGS),
             default="mean",
             key="pool",
             bind="query-params",
