@@ -23,7 +23,7 @@ from features.residual.lesions import (
 from features.residual.statistics import BRANCH, KEPT, OUTPUT, PARTS, SHORTCUT, SUM, BlockStatistics, Channels
 from features.residual.sweep import Effect, Sweep, effect, sweep
 from features.residual.tables import blocks, channels, classes, clear, earlier, write
-from features.residual.tally import Tally, measure, nearest_class_mean, statistics
+from features.residual.tally import Reader, Tally, measure, nearest_class_mean, statistics
 
 __all__ = [
     "BRANCH",
@@ -47,6 +47,7 @@ __all__ = [
     "Effect",
     "Lesion",
     "Paths",
+    "Reader",
     "Sweep",
     "Tally",
     "at_random",

@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from features import datasets, engine, extract
+from features.cluster import Cluster, Source
 from features.errors import FeatureError
 from features.extract import cluster
 from features.files import place
@@ -19,7 +20,7 @@ from tests.store.test_store import break_image
 
 ray = pytest.importorskip("ray", reason="an extra: requirements-ray.txt")
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(400)]
-CLUSTER = cluster.Cluster(workers=2)
+CLUSTER = Cluster(workers=2)
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +54,7 @@ def test_a_killed_worker_takes_nothing_with_it(tmp_path):
     model = zoo.load("resnet20-fashion")
     how = reading(model)
     finish(extract.to_folder(model, datasets.open_images("sample"), how, tmp_path / "here", 50))
-    task = cluster.to_folder(model, "sample", how, tmp_path / "cluster", CLUSTER, 50)
+    task = cluster.to_folder(model, Source("sample"), how, tmp_path / "cluster", CLUSTER, 50)
     killed = []
     try:
         while True:
@@ -83,7 +84,7 @@ def test_addresses_of_fsspec_are_read_and_written(tiny_model, tiny_folder, tiny_
     """Through fsspec, as with s3:// and its kind, on a file system that is at hand."""
     break_image(tiny_folder, "dog/1.png")
     how = reading(tiny_model)
-    source, out = f"local://{tiny_folder}", place(f"local://{tmp_path}/out")
+    source, out = Source(f"local://{tiny_folder}"), place(f"local://{tmp_path}/out")
     done = finish(cluster.to_folder(tiny_model, source, how, out, CLUSTER, 4))
     assert (done.n_rows, done.n_rejected) == (11, 1)
     found = FeatureSet.open(f"local://{tmp_path}/out")
@@ -103,19 +104,14 @@ def test_what_a_worker_says_reaches_the_user(tiny_model, tiny_folder, tmp_path, 
     monkeypatch.setattr(datasets, "open_images", lambda *_: opened)  # here only: workers open what is there
     break_image(tiny_folder, "dog/1.png")
     with pytest.raises(FeatureError, match="holds other images"):
-        finish(cluster.to_folder(tiny_model, str(tiny_folder), reading(tiny_model), tmp_path / "out", CLUSTER, 4))
-
-
-def test_a_cluster_that_does_not_answer_is_told_at_once():
-    with pytest.raises(FeatureError, match=r"No Ray cluster answers at 127.0.0.1:1: .*ray start --head"):
-        cluster.need_answer("127.0.0.1:1")
-    for address in (None, "auto", "local"):
-        cluster.need_answer(address)
+        finish(
+            cluster.to_folder(tiny_model, Source(str(tiny_folder)), reading(tiny_model), tmp_path / "out", CLUSTER, 4)
+        )
 
 
 def test_what_is_fast_is_decided_where_it_will_run(tiny_model):
     """A GPU that Ray was told of and that is not there: a worker that has it finds none, and says so."""
-    joined = cluster.Cluster("auto")
+    joined = Cluster("auto")
     assert cluster.choose(tiny_model, joined) == engine.choose(tiny_model.network)
     assert cluster.choose(tiny_model, joined, ["pool"], "max", "fp32", "cpu", "torch") == reading(
         tiny_model, stages=["pool"], pool="max"
@@ -127,4 +123,6 @@ def test_what_is_fast_is_decided_where_it_will_run(tiny_model):
 def test_without_ray_it_says_what_to_install(tiny_model, tiny_folder, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(FeatureError, match=r"requirements-ray\.txt"):
-        finish(cluster.to_folder(tiny_model, str(tiny_folder), reading(tiny_model), tmp_path / "out", CLUSTER, 4))
+        finish(
+            cluster.to_folder(tiny_model, Source(str(tiny_folder)), reading(tiny_model), tmp_path / "out", CLUSTER, 4)
+        )
