@@ -5,7 +5,6 @@ import signal
 from dataclasses import replace
 
 import numpy as np
-import psutil
 import pytest
 
 from features import datasets, engine, extract
@@ -18,22 +17,18 @@ from features.progress import finish
 from features.store import FeatureSet, manifest
 from tests.store.test_store import break_image
 
-ray = pytest.importorskip("ray", reason="an extra: requirements-ray.txt")
-pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(400)]
+pytestmark = [
+    pytest.mark.usefixtures("ray_workers"),
+    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.timeout(400),
+    pytest.mark.xdist_group("ray"),
+]
 CLUSTER = Cluster(workers=2)
 
 
 @pytest.fixture(autouse=True)
 def _small_parts(monkeypatch):
     monkeypatch.setattr(manifest, "PART_IMAGES", 100)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_ray():
-    """One local cluster for all tests, since starting one takes seconds."""
-    ray.init(num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
 
 
 def reading(model, **choices):
@@ -50,7 +45,7 @@ def close(one: FeatureSet, other: FeatureSet) -> None:
         np.testing.assert_allclose(values, other.stages[name], rtol=1e-5, atol=1e-5)
 
 
-def test_a_killed_worker_takes_nothing_with_it(tmp_path):
+def test_a_killed_worker_takes_nothing_with_it(tmp_path, ray_workers):
     model = zoo.load("resnet20-fashion")
     how = reading(model)
     finish(extract.to_folder(model, datasets.open_images("sample"), how, tmp_path / "here", 50))
@@ -61,23 +56,15 @@ def test_a_killed_worker_takes_nothing_with_it(tmp_path):
             progress = next(task)
             if progress.done and not killed:
                 # A part on which two workers are busy is underway while this one is reported.
-                killed = [worker for worker in workers() if worker.is_running()][:1]
-                os.kill(killed[0].pid, signal.SIGKILL)
+                killed = ray_workers()[:1]
+                os.kill(killed[0], signal.SIGKILL)
     except StopIteration as end:
         done = end.value
     assert killed
-    assert not killed[0].is_running() or killed[0].status() == psutil.STATUS_ZOMBIE
+    assert killed[0] not in ray_workers()
     assert done.n_rows == 1000
     assert done.made_with["cluster"] == "ray"
     close(FeatureSet.open(tmp_path / "cluster"), FeatureSet.open(tmp_path / "here"))
-
-
-def workers() -> list[psutil.Process]:
-    """The processes of Ray on this machine that hold a network."""
-    names = [
-        (process, " ".join(process.cmdline())) for process in psutil.process_iter() if process.status() != "zombie"
-    ]
-    return [process for process, name in names if name.startswith("ray::") and "_Worker" in name]
 
 
 def test_addresses_of_fsspec_are_read_and_written(tiny_model, tiny_folder, tiny_images, tmp_path):
