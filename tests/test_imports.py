@@ -13,7 +13,7 @@ ORDER = [
     ["files", "progress", "devices", "registry"],
     ["networks"],
     ["datasets"],
-    ["predictions", "rasters"],
+    ["cluster", "predictions", "rasters"],
     ["results", "store", "engine"],
     ["extract"],
 ]

@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from features.networks import catalogue
 from features.networks.card import ModelSpec
 from viz import widgets
 from viz.cached import warm_up
-from viz.cached.images import open_set, set_stamp
+from viz.cached.images import look_again, open_set, set_stamp
 from viz.cached.server import uploads
 
 if TYPE_CHECKING:
@@ -82,6 +83,13 @@ def _images() -> None:
             help="Flat, or one folder per class, on the machine that runs the app.",
         )
         _keep_upload("or upload images or a zip", ["zip", *(e[1:] for e in EXTENSIONS)], "folder", multiple=True)
+        st.button(
+            "Look again",
+            icon=":material/refresh:",
+            type="tertiary",
+            on_click=_look_again,
+            help="Changed files are noticed within seconds, in very large folders within minutes. This looks at once.",
+        )
     st.select_slider(
         "At most",
         IMAGE_LIMITS,
@@ -91,6 +99,11 @@ def _images() -> None:
         bind="query-params",
         help="A balanced sample is taken from larger sets.",
     )
+
+
+def _look_again() -> None:
+    with suppress(FeatureError):  # which the page shows
+        look_again(str(_inside_roots(st.session_state.get("folder") or "", "images", DatasetError)))
 
 
 def _device() -> None:

@@ -13,6 +13,7 @@ from features.progress import Progress, Result, Task, finish
 from features.registry import spelled
 
 if TYPE_CHECKING:
+    from features.cluster import Cluster
     from features.datasets import ImageSet, Rejected
     from features.networks.zoo import Model
 
@@ -79,6 +80,23 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 def add_limit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=positive, metavar="N", help="use a balanced sample of N images")
+
+
+def add_cluster(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--cluster", default="none", choices=("none", "ray"), help="more machines than one, with Ray")
+    parser.add_argument("--ray-address", metavar="X", help="of a cluster (default: one on this machine)")
+    parser.add_argument("--workers", type=positive, metavar="N", help="networks at a time on the cluster")
+
+
+def cluster_of(options: argparse.Namespace) -> "Cluster | None":
+    """The cluster of a command with `add_cluster`, None for this machine alone."""
+    if options.cluster == "none":
+        if options.ray_address or options.workers:
+            raise FeatureError("--ray-address and --workers belong to --cluster ray. Add it, or leave them away.")
+        return None
+    from features.cluster import Cluster
+
+    return Cluster(options.ray_address, options.workers)
 
 
 def names(text: str) -> list[str]:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from features.commands.common import (
     FORMAT_HELP,
     Commands,
+    add_cluster,
     add_model,
     add_source,
+    cluster_of,
     command,
     load,
     names,
     place,
-    positive,
     positive_or_auto,
     print_table,
     show,
@@ -56,9 +57,7 @@ def add(commands: Commands) -> None:
     extract.add_argument(
         "--batch-size", type=positive_or_auto, metavar="N", help="images at a time, or auto: by their size (default)"
     )
-    extract.add_argument("--cluster", default="none", choices=("none", "ray"), help="more machines than one, with Ray")
-    extract.add_argument("--ray-address", metavar="X", help="of a cluster (default: one on this machine)")
-    extract.add_argument("--workers", type=positive, metavar="N", help="networks at a time on the cluster")
+    add_cluster(extract)
     extract.add_argument("--strict", action="store_true", help="fail if an image could not be read")
 
     convert = command(
@@ -79,17 +78,15 @@ def _extract(options: argparse.Namespace) -> None:
     from features.datasets.decoding import batch_size
 
     need_outside(options.source, options.out)
-    if options.cluster == "none" and (options.ray_address or options.workers):
-        raise FeatureError("--ray-address and --workers belong to --cluster ray. Add it, or leave them away.")
-    if options.cluster != "none" and options.format != store.PARQUET:
+    joined = cluster_of(options)
+    if joined and options.format != store.PARQUET:
         raise FeatureError("A cluster writes Parquet. Leave --format away, and convert what comes out.")
     model = load(options)
     images = open_images(options.source, options.data_root, options.download)
     choices = (options.stages, options.pool, options.precision, options.device, options.engine)
-    if options.cluster != "none":
+    if joined:
         from features.extract import cluster
 
-        joined = cluster.Cluster(options.ray_address, options.workers)
         reading = cluster.choose(model, joined, *choices)
     else:
         reading = engine.choose(model.network, *choices)
@@ -102,10 +99,13 @@ def _extract(options: argparse.Namespace) -> None:
         f"about {plan.bytes_in_all / 2**20:,.1f} MiB in {options.out}",
         file=sys.stderr,
     )
-    if options.cluster == "none":
-        done = show(extract.to_folder(model, images, reading, options.out, size, options.format))
+    if joined:
+        from features.cluster import Source
+
+        source = Source(options.source, options.data_root)
+        done = show(cluster.to_folder(model, source, reading, options.out, joined, size))
     else:
-        done = show(cluster.to_folder(model, options.source, reading, options.out, joined, size, options.data_root))
+        done = show(extract.to_folder(model, images, reading, options.out, size, options.format))
     print(f"{options.out}: {_rows(done)}, {_rate(done)}")
     if options.strict and done.n_rejected:
         raise FeatureError(f"{done.n_rejected} images could not be read; {options.out / 'rejected.parquet'} has them.")

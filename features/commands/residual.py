@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from features.commands.common import (
     Commands,
+    add_cluster,
     add_limit,
     add_model,
     add_source,
+    cluster_of,
     command,
     left_out,
     load,
@@ -22,6 +24,9 @@ from features.commands.common import (
 
 if TYPE_CHECKING:
     from features import residual
+    from features.cluster import Cluster
+    from features.networks.zoo import Model
+    from features.progress import Task
 
 
 def add(commands: Commands) -> None:
@@ -41,6 +46,7 @@ def add(commands: Commands) -> None:
     )
     residual.add_argument("--seed", type=whole, default=0, metavar="N", help="of what is drawn (default: %(default)s)")
     add_limit(residual)
+    add_cluster(residual)
 
 
 def _residual(options: argparse.Namespace) -> None:
@@ -50,6 +56,9 @@ def _residual(options: argparse.Namespace) -> None:
     kinds = (options.kinds or [residual.WITHOUT]) if options.lesions or options.kinds else []
     for kind in kinds:
         residual.KINDS.need(kind)
+    cluster = cluster_of(options)
+    if cluster and (kinds or options.paths):
+        raise FeatureError("A cluster measures branches only. Leave --lesions, --kinds and --paths out, or --cluster.")
     if options.out:
         need_outside(options.source, options.out)
         residual.earlier(options.out)
@@ -59,7 +68,7 @@ def _residual(options: argparse.Namespace) -> None:
     if options.paths:
         residual.need_paths(model)
     images = source_of(options)
-    statistics = show(residual.statistics(model, images))
+    statistics = show(residual.statistics(model, images) if cluster is None else _on_cluster(options, model, cluster))
     left_out(statistics.rejected)
     sweep = paths = None
     if kinds:
@@ -73,6 +82,13 @@ def _residual(options: argparse.Namespace) -> None:
         residual.clear(options.out)  # not before something can take the place of what is there
         residual.write(options.out, statistics, sweep, paths)
     _print(model.spec.name, images.name, statistics, sweep, options.out)
+
+
+def _on_cluster(options: argparse.Namespace, model: "Model", cluster: "Cluster") -> "Task[residual.BlockStatistics]":
+    from features.cluster import Source
+    from features.residual import cluster as on_cluster
+
+    return on_cluster.statistics(model, Source(options.source, options.data_root, options.limit), cluster)
 
 
 def _print(

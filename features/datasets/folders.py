@@ -17,6 +17,8 @@ from features.datasets import images
 from features.datasets.image_set import ImageSet, from_store, labelled, set_digest, spelled, with_labels
 from features.errors import DatasetError, ImageError
 
+LIST_SUFFIX = ".txt"
+
 
 def open_folder(root: Path, found: list[Path]) -> ImageSet:
     """found: what `image_files` found there."""
@@ -32,15 +34,9 @@ def open_named(names: list[str], places: list[Path]) -> ImageSet:
 
 def open_list(path: Path) -> ImageSet:
     """The images whose paths stand in a text file, one a line, from that file's folder on; a label may follow a tab."""
-    root = path.resolve().parent
-    try:
-        lines = path.read_bytes().decode("utf-8", "surrogateescape").replace("\r\n", "\n").split("\n")
-    except OSError as error:
-        raise DatasetError(f"{path} cannot be read: {error.strerror}. Allow it.") from error
-    cells = [line.split("\t") for line in lines if line.strip()]
+    cells = _cells(path)
     names = [line[0] for line in cells]
-    places = [files.place(name) if "://" in name else root / name for name in names]
-    found = _of_files(path.stem, str(path), places, names)
+    found = _of_files(path.stem, str(path), _listed(path, names), names)
     if len(set(names)) < len(names):
         twice = next(name for name, count in Counter(names).items() if count > 1)
         raise DatasetError(f"{path} names {twice} more than once. Take the repetitions out.")
@@ -51,6 +47,25 @@ def open_list(path: Path) -> ImageSet:
         return found
     said = set_digest([found.digest, *labels], ["", *found.ids])  # other labels are another set
     return replace(with_labels(found, labels), digest=said)
+
+
+def listed(path: Path) -> list[Path]:
+    """Where the images lie that a text file names."""
+    return _listed(path, [line[0] for line in _cells(path)])
+
+
+def _listed(path: Path, names: list[str]) -> list[Path]:
+    root = path.resolve().parent
+    return [files.place(name) if "://" in name else root / name for name in names]
+
+
+def _cells(path: Path) -> list[list[str]]:
+    """The lines of a list that are not empty, split at tabs."""
+    try:
+        lines = path.read_bytes().decode("utf-8", "surrogateescape").replace("\r\n", "\n").split("\n")
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror}. Allow it.") from error
+    return [line.split("\t") for line in lines if line.strip()]
 
 
 def _of_files(name: str, where: str, places: list[Path], ids: list[str]) -> ImageSet:

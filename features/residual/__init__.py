@@ -24,7 +24,7 @@ from features.residual.lesions import (
 from features.residual.statistics import BRANCH, KEPT, OUTPUT, PARTS, SHORTCUT, SUM, BlockStatistics, Channels
 from features.residual.sweep import Effect, Sweep, effect, sweep
 from features.residual.tables import blocks, channels, classes, clear, earlier, write
-from features.residual.tally import Tally, measure, nearest_class_mean, statistics
+from features.residual.tally import Reader, Tally, measure, nearest_class_mean, statistics
 
 __all__ = [
     "BRANCH",
@@ -49,6 +49,7 @@ __all__ = [
     "Lesion",
     "LesionKind",
     "Paths",
+    "Reader",
     "Sweep",
     "Tally",
     "at_random",
