@@ -1,5 +1,5 @@
-"""One run of under five minutes on a machine with a GPU: whether every analysis says there what it says on a CPU, how fast
-features and maps are made beside torchvision's bare forward, from 2,000 JPEG files too, and what memory they take.
+"""One run of under five minutes on a machine with a GPU: whether every analysis says there what it says on a CPU, how
+fast features and maps are made beside torchvision's bare forward, from 2,000 JPEG files too, and what memory it takes.
 
     python benchmarks/gpu.py --out gpu.json [--seconds 270]
     python benchmarks/gpu.py --device cpu --tiny          # tries the script itself

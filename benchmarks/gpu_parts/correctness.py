@@ -9,7 +9,7 @@ from importlib.util import find_spec
 import numpy as np
 import torch
 from gpu_parts.report import SKIP, Report
-from gpu_parts.subjects import Scale, drawn, explainer_of, image_set, model_of, on, pixels_of, tf32
+from gpu_parts.subjects import Scale, drawn, explainer_of, image_set, model_of, on, tf32
 from torch import Tensor
 
 from features import datasets, engine, faithfulness, residual

@@ -44,13 +44,14 @@ def add(commands: Commands) -> None:
         "{names}; auto (default) takes bf16 where it is fast",
         default="auto",
         metavar="X",
+        help="fp32, bf16, fp16 or auto: fp32 or bf16, whichever a short timing finds faster (default)",
     )
     extract.add_choice("--format", "features.store:FORMATS", FORMAT_HELP, default="parquet", metavar="X")
     extract.add_argument("--device", default="auto", metavar="X", help="cpu, cuda or auto (default: %(default)s)")
     extract.add_choice(
         "--engine",
         "features.engine:ENGINES",
-        "{names}; auto (default) takes the fastest installed",
+        "{names}; auto (default) takes the fastest that is measured here",
         default="auto",
         metavar="X",
     )
@@ -87,25 +88,29 @@ def _extract(options: argparse.Namespace) -> None:
     if joined:
         from features.extract import cluster
 
-        reading = cluster.choose(model, joined, *choices)
+        plan = cluster.choose(model, joined, *choices)
+        plan = cluster.decide(model, plan, options.out, joined, options.batch_size)
     else:
-        reading = engine.choose(model.network, *choices)
-    size = options.batch_size or batch_size(model.spec.preprocessing, reading.device)
-    plan = extract.plan(model, images, reading, size, options.format)
-    widths = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in plan.shapes.items())
+        plan = engine.choose(model.network, *choices)
+        if plan.is_open:
+            print("finding the fastest precision and engine, once for each kind of network", file=sys.stderr)
+        plan = extract.decide(model, plan, options.out, options.batch_size)
+    size = options.batch_size or batch_size(model.spec.preprocessing, plan.device)
+    planned = extract.planned_manifest(model, images, plan, size, options.format)
+    widths = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in planned.shapes.items())
     print(
-        f"{model.spec.name} on {len(images):,} images of {images.name}: {widths}; {reading.precision} on "
-        f"{reading.device} with {reading.engine} ({reading.why}); "
-        f"about {plan.bytes_in_all / 2**20:,.1f} MiB in {options.out}",
+        f"{model.spec.name} on {len(images):,} images of {images.name}: {widths}; {plan.precision} on "
+        f"{plan.device} with {plan.engine} ({plan.why}); "
+        f"about {planned.bytes_in_all / 2**20:,.1f} MiB in {options.out}",
         file=sys.stderr,
     )
     if joined:
         from features.cluster import Source
 
         source = Source(options.source, options.data_root)
-        done = show(cluster.to_folder(model, source, reading, options.out, joined, size))
+        done = show(cluster.to_folder(model, source, plan, options.out, joined, size))
     else:
-        done = show(extract.to_folder(model, images, reading, options.out, size, options.format))
+        done = show(extract.to_folder(model, images, plan, options.out, size, options.format))
     print(f"{options.out}: {_rows(done)}, {_rate(done)}")
     if options.strict and done.n_rejected:
         raise FeatureError(f"{done.n_rejected} images could not be read; {options.out / 'rejected.parquet'} has them.")

@@ -21,6 +21,7 @@ from features.commands.common import (
     source_of,
     whole,
 )
+from features.errors import FeatureError
 
 if TYPE_CHECKING:
     from features import residual

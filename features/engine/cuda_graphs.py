@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from features.engine.fast_network import FastNetwork
-from features.engine.plan import LOGITS, POOLED, Reading, pooled
+from features.engine.plan import LOGITS, POOLED, Plan, pooled
 from features.engine.torch_engine import TorchEngine
 from features.errors import FeatureError
 from features.networks.canonical import ResidualNetwork
@@ -50,17 +50,17 @@ class CudaGraphEngine(TorchEngine):
     """
 
     def __init__(
-        self, network: ResidualNetwork, preprocessing: Preprocessing, reading: Reading, compiled: bool = False
+        self, network: ResidualNetwork, preprocessing: Preprocessing, plan: Plan, compiled: bool = False
     ) -> None:
         """compiled: whether `torch.compile` takes the network first: seconds to minutes for every size of batch.
 
         Raises FeatureError where there is no CUDA device.
         """
-        if why := obstacle(reading.device):
+        if why := obstacle(plan.device):
             raise FeatureError(f"{why}. Leave the engine at 'auto', or choose 'torch'.")
-        super().__init__(network, preprocessing, reading)
+        super().__init__(network, preprocessing, plan)
         self.name = f"torch {torch.__version__}, CUDA graphs{', compiled' if compiled else ''}"
-        outputs = Outputs(self.network, reading.stages, reading.pool)
+        outputs = Outputs(self.network, plan.stages, plan.pool)
         self.output_names = outputs.names
         self._run: Callable[[Tensor], tuple[Tensor, ...]] = (
             torch.compile(outputs, dynamic=False) if compiled else outputs
