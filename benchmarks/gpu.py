@@ -5,7 +5,7 @@ fast features and maps are made beside torchvision's bare forward, from 2,000 JP
     python benchmarks/gpu.py --device cpu --tiny          # tries the script itself
 
 Weights are drawn or bundled and pictures are made: nothing is fetched. Every section has a share of the time, and what
-goes wrong in one is told and does not end the run. Progress goes to stderr, the table to stdout, all figures to the file.
+goes wrong in one is told and does not end the run. Progress goes to stderr, the table to stdout, figures to the file.
 """
 
 import argparse

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from features.networks.canonical import ResidualNetwork
 from features.registry import Registry
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
