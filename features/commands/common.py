@@ -46,6 +46,16 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--classes", type=Path, metavar="FILE", help="class names, one a line")
 
 
+def add_out(
+    parser: argparse.ArgumentParser, text: str, kind: Callable[[str], Path] = Path, required: bool = True
+) -> None:
+    """The folder that a command writes to."""
+    parser.add_argument("--out", type=kind, required=required, metavar="DIR", help=text)
+    parser.add_argument(
+        "--replace", action="store_true", help="replace what an earlier run with other settings left there"
+    )
+
+
 def add_limit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=positive, metavar="N", help="use a balanced sample of N images")
 

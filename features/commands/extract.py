@@ -9,6 +9,7 @@ from features.commands.common import (
     FORMAT_HELP,
     Commands,
     add_model,
+    add_out,
     add_source,
     command,
     load,
@@ -30,7 +31,7 @@ def add(commands: Commands) -> None:
     extract = command(commands, "extract", _extract, "Write the features of images to a folder; run it again to go on.")
     add_source(extract)
     add_model(extract)
-    extract.add_argument("--out", type=place, required=True, metavar="DIR", help="where the features go")
+    add_out(extract, "where the features go", place)
     extract.add_argument(
         "--stages", type=names, metavar="A,B", help="of stem, layer1, ..., pool, logits (default: every layer)"
     )
@@ -59,7 +60,7 @@ def add(commands: Commands) -> None:
     )
     convert.add_argument("folder", type=place, metavar="DIR", help="what `extract` wrote")
     convert.add_argument("--format", required=True, metavar="X", help=FORMAT_HELP)
-    convert.add_argument("--out", type=place, required=True, metavar="DIR", help="where the copy goes")
+    add_out(convert, "where the copy goes", place)
 
     info = command(commands, "info", _info, "Tell what a folder of features is.")
     info.add_argument("folder", type=place, metavar="DIR", help="what `extract` wrote")
@@ -96,9 +97,10 @@ def _extract(options: argparse.Namespace) -> None:
         file=sys.stderr,
     )
     if options.cluster == "none":
-        done = show(extract.to_folder(model, images, reading, options.out, size, options.format))
+        done = show(extract.to_folder(model, images, reading, options.out, size, options.format, options.replace))
     else:
-        done = show(cluster.to_folder(model, options.source, reading, options.out, joined, size, options.data_root))
+        where = (options.out, joined, size, options.data_root, options.replace)
+        done = show(cluster.to_folder(model, options.source, reading, *where))
     print(f"{options.out}: {_rows(done)}, {_rate(done)}")
     if options.strict and done.n_rejected:
         raise FeatureError(f"{done.n_rejected} images could not be read; {options.out / 'rejected.parquet'} has them.")
@@ -107,7 +109,7 @@ def _extract(options: argparse.Namespace) -> None:
 def _convert(options: argparse.Namespace) -> None:
     from features import store
 
-    done = show(store.convert(options.folder, options.out, options.format))
+    done = show(store.convert(options.folder, options.out, options.format, options.replace))
     print(f"{options.out}: {_rows(done)} as {done.format}")
     if done.format == store.TENSORBOARD and not (options.out / store.SPRITE).exists():
         print("The images are not where they were, so there is no sprite with their pictures.", file=sys.stderr)

@@ -4,7 +4,6 @@ An extra (requirements-openvino.txt): imported only when it is asked for.
 """
 
 import hashlib
-import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from features import files
 from features.engine.folding import folded, pixel_stem, rounded
 from features.engine.plan import GEM_FLOOR, GEM_POWER, LOGITS, POOLED, PRECISIONS, Reading, pooled
 from features.errors import FeatureError
@@ -110,16 +110,11 @@ def _identity(width: int) -> nn.Linear:
     return linear
 
 
-def cache_folder() -> Path:
-    """Where converted networks lie; deleting it costs no more than converting them again."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "resnet-explorer" / "openvino"
-
-
 def _converted(outputs: _Outputs, name: str | None) -> Any:
     """OpenVINO's form of a network, from disk if it lies there by this name."""
     import openvino
 
-    folder = cache_folder() / (name or "")
+    folder = files.cache_folder("openvino") / (name or "")
     file = folder / "network.xml"
     if name and file.exists():
         try:

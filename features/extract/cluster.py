@@ -4,12 +4,13 @@ An extra (requirements-ray.txt). The parts are the same as on one machine, so a 
 on the other, and a worker that dies takes nothing with it but the part that it had begun, which another reads again.
 """
 
+import dataclasses
 import logging
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from features.errors import DatasetError, FeatureError
 from features.networks.canonical import own_copy
 from features.networks.zoo import Model
 from features.progress import Progress, Task, finish
-from features.store import Manifest, Writer
+from features.store import Manifest, Parts, Writer
 
 PATIENCE = 10.0  # seconds
 
@@ -69,6 +70,7 @@ def to_folder(
     cluster: Cluster,
     size: int | None = None,
     data_root: str | None = None,
+    replace: bool = False,
 ) -> Task[Manifest]:
     """Read a source of images into a folder of Parquet parts, as `extract.to_folder` does, on all workers of a cluster.
 
@@ -77,27 +79,33 @@ def to_folder(
     """
     images = datasets.open_images(source, data_root)
     planned = extract.plan(model, images, reading, size or batch_size(model.spec.preprocessing, reading.device))
-    with closing(Writer(folder, planned)) as writer:
-        missing = writer.missing
-        if writer.finished:
-            extract.need_rows(writer.finished, folder)
-            return writer.finished
-        before = done = len(images) - sum(len(planned.parts[number]) for number in missing)
-        began, made_with = time.monotonic(), {"device": reading.device}
-        yield Progress(done, len(images), "image", "starting Ray", before)
-        reading = replace(reading, device=torch.device(reading.device).type)  # a worker sees no GPU but its own
-        shared = replace(model, network=own_copy(model.network, "cpu"))  # workers may have no GPU
-        work = _Work(shared, source, data_root, images.digest, reading, planned, folder)
-        for row in _run(missing, work, cluster) if missing else ():
-            if row["error"]:
-                raise FeatureError(row["error"])
-            done += len(planned.parts[row["part"]])
-            made_with = {"runs_on": row["runs_on"], "device": row["device"]}
-            yield Progress(done, len(images), "image", before=before)
-        rate = (done - before) / max(time.monotonic() - began, 1e-9) if missing else None
-        manifest = writer.finish(rate, made_with | {"cluster": "ray"})
+    with store.claimed(folder, planned, replace) as claim:
+        writer = Writer(claim, planned)
+        manifest = writer.finished or writer.collected()
+        if manifest is None:
+            reading = dataclasses.replace(
+                reading, device=torch.device(reading.device).type
+            )  # one GPU, its own, a worker
+            shared = dataclasses.replace(model, network=own_copy(model.network, "cpu"))  # workers may have no GPU
+            work = _Work(shared, source, data_root, images.digest, reading, writer.parts)
+            manifest = yield from _to_parts(work, writer, cluster)
     extract.need_rows(manifest, folder)
     return manifest
+
+
+def _to_parts(work: "_Work", writer: Writer, cluster: Cluster) -> Task[Manifest]:
+    missing, planned = writer.missing, writer.manifest
+    before = done = planned.n_images - sum(len(planned.parts[number]) for number in missing)
+    began, made_with = time.monotonic(), {"device": work.reading.device}
+    yield Progress(done, planned.n_images, "image", "starting Ray", before)
+    for row in _run(missing, work, cluster) if missing else ():
+        if row["error"]:
+            raise FeatureError(row["error"])
+        done += len(planned.parts[row["part"]])
+        made_with = {"runs_on": row["runs_on"], "device": row["device"]}
+        yield Progress(done, planned.n_images, "image", before=before)
+    rate = (done - before) / max(time.monotonic() - began, 1e-9) if missing else None
+    return writer.finish(rate, made_with | {"cluster": "ray"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +117,7 @@ class _Work:
     data_root: str | None
     images_digest: str
     reading: Reading
-    planned: Manifest
-    folder: Path
+    parts: Parts
 
 
 def _run(parts: list[int], work: _Work, cluster: Cluster) -> Iterator[dict[str, Any]]:
@@ -203,7 +210,9 @@ class _Worker:
         torch.set_num_threads(threads)
         self.error, self.reader = "", None
         try:
-            self.reader = extract.PartReader(self.work.model, self._images(), self.work.reading, self.work.planned)
+            self.reader = extract.PartReader(
+                self.work.model, self._images(), self.work.reading, self.work.parts.manifest
+            )
         except (FeatureError, ImportError, RuntimeError) as error:  # for others Ray starts one worker after another
             self.error = str(error)
 
@@ -224,7 +233,7 @@ class _Worker:
         if self.reader is not None:
             try:
                 for part, task in self.reader.tasks([number]):
-                    store.write_part(self.work.folder, self.work.planned, part, finish(task))
+                    self.work.parts.write(part, finish(task))
                 report |= self.reader.made_with
             except FeatureError as error:
                 report["error"] = str(error)
