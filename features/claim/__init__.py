@@ -13,7 +13,7 @@ kind), a claim is on that name.
 """
 
 from features.claim.claim import Claim
-from features.claim.kind import MANIFEST, Held, Kind, need_kind, unfinished
-from features.claim.staging import read_json
+from features.claim.kind import MANIFEST, Held, Kind, need_kind, present_in, unfinished
+from features.claim.staging import inner_name, read_json
 
-__all__ = ["MANIFEST", "Claim", "Held", "Kind", "need_kind", "read_json", "unfinished"]
+__all__ = ["MANIFEST", "Claim", "Held", "Kind", "inner_name", "need_kind", "present_in", "read_json", "unfinished"]

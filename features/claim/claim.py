@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from features import files
-from features.claim.kind import Held, Kind, differences, held_in, manifest_name, need_kind, same
+from features.claim.kind import WRITTEN, Held, Kind, differences, held_in, manifest_name, need_kind, same
 from features.claim.staging import KEPT, MADE_BY, NEW, Busy, Staging, inner_name
 
 
@@ -133,11 +133,12 @@ class Claim:
         if self._closed:
             return
         self._closed = True
-        with suppress(OSError):  # a disk that fails must not hide why this run ends
-            if self._staging.owner() in ({}, self._owner) and (self.finished or not self._staging.worth_keeping):
-                self._staging.clear()
-        with suppress(OSError):
-            self._staging.leave()
+        with suppress(OSError), files.reached(self.folder):  # a disk that fails must not hide why this run ends
+            try:
+                if self._staging.owner() in ({}, self._owner) and (self.finished or not self._staging.worth_keeping):
+                    self._staging.clear()
+            finally:
+                self._staging.leave()
             if self._created:
                 files.remove_empty(self.folder)
 
@@ -208,5 +209,5 @@ class Claim:
                 )
 
     def _as_manifest(self, content: Mapping[str, Any], names: list[str]) -> bytes:
-        told = {"settings": self.settings, **content, "made_by": MADE_BY, "kind": self.kind.name, "files": names}
+        told = {"settings": self.settings, **content, "made_by": MADE_BY, "kind": self.kind.name, WRITTEN: names}
         return (json.dumps(told, indent=1) + "\n").encode()

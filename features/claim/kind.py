@@ -14,6 +14,7 @@ from features.claim.staging import MADE_BY, Staging, inner_name, read_json
 from features.errors import FeatureError
 
 MANIFEST = "manifest.json"
+WRITTEN = "written"  # in a manifest: the names of all files of the result
 DIGEST = re.compile(r'"[0-9a-f]{64}"')
 REMEDIES = {
     errno.ENOSPC: "Make room, and run the same command again",
@@ -108,6 +109,12 @@ def unfinished(folder: Path) -> bool:
     return bool(Staging(folder).owner())
 
 
+def present_in(folder: Path, name: str = "") -> dict[str, Path]:
+    """What a folder holds, by names, but for the hidden folder of a run under way."""
+    hidden = Staging(folder, name).folder.name
+    return {entry.name: entry for entry in files.entries(folder) if entry.name != hidden}
+
+
 def held_in(folder: Path, kind: Kind, name: str) -> Held | None:
     """The result that lies in a folder. Raises the kind's error if something else does."""
     manifest = manifest_name(name)
@@ -118,13 +125,13 @@ def held_in(folder: Path, kind: Kind, name: str) -> Held | None:
         raise _of_others(folder, kind, f"a result of the kind {content.get('kind')!r}")
     try:
         if content.get("made_by") == MADE_BY:
-            names = frozenset(map(inner_name, content["files"]))
+            names = frozenset(map(inner_name, content[WRITTEN]))
             held: Held | None = Held(kind.settings(content), names, kind.complete(content), content)
         else:
             held = kind.earlier(folder, name)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _of_others(folder, kind, f"{manifest} is damaged") from error
-    present = {entry.name for entry in files.entries(folder)} - {Staging(folder, name).folder.name}
+    present = set(present_in(folder, name))
     if name:
         present &= {manifest, *(f"{name}{ending}" for ending in kind.endings)}
         present -= held.names | {manifest} if held else set()

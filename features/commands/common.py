@@ -109,6 +109,23 @@ def source_of(options: argparse.Namespace) -> "ImageSet":
     return images.sample(options.limit) if options.limit else images
 
 
+def made_of(model: "Model", images: "ImageSet") -> dict[str, Any]:
+    """What every result of a network and an image set depends on: settings of the claim on its folder."""
+    import torch
+
+    from features.devices import device_of
+
+    return {
+        "model": model.spec.name,
+        "weights_sha256": model.digest,
+        "network": model.key,
+        "device": device_of(model.network).type,
+        "torch": torch.__version__,
+        "images": images.name,
+        "images_digest": images.digest,
+    }
+
+
 def show(task: Task[Result]) -> Result:
     """Run a task with a progress bar on standard error."""
     from tqdm import tqdm

@@ -3,7 +3,7 @@
 from features.saliency.attributions import ATTRIBUTIONS, INPUT
 from features.saliency.explain import explain
 from features.saliency.explainer import Explainer
-from features.saliency.export import Drawing, blank, earlier, exported, limit_of, manifest, replacing
+from features.saliency.export import MAPS, Drawing, blank, exported, limit_of, manifest, write
 from features.saliency.ledger import LEDGER, Ledger, ledger
 from features.saliency.maps import BLOCKS, BRANCH, BRANCHES, KINDS, OUTPUT, SHORTCUT, STAGES, SUM, SaliencyMaps, Tap
 from features.saliency.methods import METHODS
@@ -17,6 +17,7 @@ __all__ = [
     "INPUT",
     "KINDS",
     "LEDGER",
+    "MAPS",
     "METHODS",
     "OUTPUT",
     "SHORTCUT",
@@ -31,12 +32,11 @@ __all__ = [
     "Tap",
     "Target",
     "blank",
-    "earlier",
     "explain",
     "exported",
     "ledger",
     "limit_of",
     "manifest",
     "parse",
-    "replacing",
+    "write",
 ]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from features import files
-from features.claim import MANIFEST, Claim, Held, Kind, read_json
+from features.claim import MANIFEST, Claim, Held, Kind, present_in, read_json
 from features.store.formats import FORMATS, PARQUET, names_of
 from features.store.manifest import EARLIER_PARTS, Manifest, StoreError, manifest_of
 
@@ -38,7 +38,7 @@ def _complete(content: Mapping[str, Any]) -> bool:
 
 def _earlier(folder: Path, name: str) -> Held | None:
     """What an earlier version left: features, or a run that was stopped."""
-    present = {entry.name: entry for entry in files.entries(folder)}
+    present = present_in(folder)
     # It made its marks empty, and only where it had found an empty folder.
     marks = {name for name in EARLIER_MARKS if name in present and _is_empty_file(present[name])}
     marks |= {name for name in present if EARLIER_HALVES.fullmatch(name)}
@@ -54,7 +54,7 @@ def _earlier(folder: Path, name: str) -> Held | None:
         return Held(manifest.differing(), names, manifest.complete, manifest.content(), leftovers=left)
     if parts is None:
         # Killed before it wrote anything; its lock, which may be anyone's, stays where it is.
-        return Held({}, frozenset(), False, {}, partial=True) if present.keys() == {".lock"} & marks else None
+        return Held({}, frozenset(), False, {}, partial=True) if set(present) == {".lock"} == marks else None
     written = set(present) - marks - {EARLIER_PARTS}
     known = set().union(*(names_of(parts, name) for name in FORMATS))
     if written and (".making" not in marks or written - known):

@@ -172,8 +172,8 @@ def _result(done: Manifest, folder: Path) -> None:
     )  # fmt: skip
     with st.expander("Read it in Python"):
         st.code(
-            f"from features.store import open_features\n\nfeatures = open_features({str(folder)!r})\n"
-            f"features.ids, features.labels, features.predictions\nfeatures.stages[{next(iter(done.shapes))!r}]  # (N, ...)",
+            f"from features.store import open_features\n\nopened = open_features({str(folder)!r})\n"
+            f"opened.ids, opened.labels, opened.predictions\nopened.stages[{next(iter(done.shapes))!r}]  # (N, ...)",
             language="python",
         )
     with st.expander("What made it"):
