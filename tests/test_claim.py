@@ -17,16 +17,20 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
 
 from features.__main__ import main
 from features.claim import Claim
+from features.files import digest_of
 from features.networks import card, catalogue, checkpoint
 from features.networks.architecture import cifar
 from features.networks.canonical import build
 from features.networks.card import ModelSpec
 from tests.random_networks import randomise
 
-EXTRACT = "extract {images} --weights {net} --out {out} --stages layer3,logits --precision fp32 --device cpu --engine torch"
+EXTRACT = (
+    "extract {images} --weights {net} --out {out} --stages layer3,logits --precision fp32 --device cpu --engine torch"
+)
 # A line each: what is run, what another run of the command has besides, and the kind of its result.
 COMMANDS = {
     "extract": (EXTRACT, "--pool max", "features"),
@@ -36,7 +40,11 @@ COMMANDS = {
     "extract tensorboard": (f"{EXTRACT} --format tensorboard", "--pool max", "features"),
     "convert": ("convert {features} --out {out} --format npz", "--format tensorboard", "features"),
     "convert back": ("convert {arrays} --out {out} --format parquet", "--format npy", "features"),
-    "saliency": ("saliency {images} --weights {net} --out {out} --taps stages", "--method cam --target cat", "saliency"),
+    "saliency": (
+        "saliency {images} --weights {net} --out {out} --taps stages",
+        "--method hirescam --target cat",
+        "saliency",
+    ),
     "residual": ("residual {images} --weights {net} --out {out}", "--lesions", "residual"),
     "faithfulness": (
         "faithfulness {images} --weights {net} --out {out} --methods gradcam,random --steps 2 --quick",
@@ -53,7 +61,7 @@ TIMES = ("images_per_second", "seconds")
 every_command = pytest.mark.parametrize("command", COMMANDS)
 
 
-# --- a small world, and what commands make of it -----------------------------------------------------------------------
+# --- a small world, and what commands make of it --------------------------------------------------------------------
 
 
 class World:
@@ -105,13 +113,25 @@ def content(folder: Path) -> dict[str, Any]:
     return {path.relative_to(folder).as_posix(): _comparable(path) for path in sorted(folder.rglob("*"))}
 
 
+def shown(folder: Path) -> dict[str, Any]:
+    """The same but for the hidden folder of a run under way."""
+    return {name: told for name, told in content(folder).items() if "resnet-explorer" not in name}
+
+
 def _comparable(path: Path) -> Any:
     if path.is_dir():
         return "folder"
     if path.suffix == ".json":
-        return _timeless(json.loads(path.read_text()))
+        told = _timeless(json.loads(path.read_text()))
+        weights = path.with_suffix(".safetensors")
+        if weights.exists():  # the card of a training
+            assert told.pop("weights_sha256") == told["test"]["provenance"].pop("weights_sha256") == digest_of(weights)
+        return told
     if path.name.endswith(".state.pt"):
         return _timeless(torch.load(path, weights_only=True))
+    if path.suffix == ".safetensors" and path.with_suffix(".json").exists():  # of a training; its header has no order
+        with safe_open(path, framework="numpy") as file:
+            return file.metadata(), {name: file.get_tensor(name).tobytes() for name in sorted(file.keys())}
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -137,7 +157,7 @@ def one_sentence(errors: str, command: str) -> str:
     return said
 
 
-# --- a disk that can be told to fail -----------------------------------------------------------------------------------
+# --- a disk that can be told to fail --------------------------------------------------------------------------------
 
 
 class Killed(BaseException):
@@ -163,7 +183,9 @@ class Disk:
         if not path.is_relative_to(self.root):
             return
         self.writes.append((event, path))
-        freeing = isinstance(self.error, OSError) and self.error.errno == errno.ENOSPC and event in ("os.remove", "os.rmdir")
+        freeing = (
+            isinstance(self.error, OSError) and self.error.errno == errno.ENOSPC and event in ("os.remove", "os.rmdir")
+        )
         if 0 <= self.fails_at < len(self.writes) and not freeing:
             raise self.error
 
@@ -201,7 +223,7 @@ def killed(world: World, command: str, out: Path, more: str, number: int) -> boo
     return True
 
 
-# --- killed ------------------------------------------------------------------------------------------------------------
+# --- killed ---------------------------------------------------------------------------------------------------------
 
 
 def check_kills(world: World, command: str, replacing: bool, tmp_path: Path, first: int, step: int) -> None:
@@ -218,9 +240,8 @@ def check_kills(world: World, command: str, replacing: bool, tmp_path: Path, fir
             assert number > first
             return
         told = f"killed at write {number}: {DISK.writes[number]}"
-        shown = {name: value for name, value in content(out).items() if "resnet-explorer" not in name} if out.exists() else {}
         if replacing and not list(out.glob(".*resnet-explorer/journal.json")):
-            assert shown in (before, wanted), told
+            assert shown(out) in (before, wanted), told
         status, errors = world.run(command, out, more)
         assert status == 0, f"{told}: {errors}"
         assert content(out) == wanted, told
@@ -233,3 +254,230 @@ def check_kills(world: World, command: str, replacing: bool, tmp_path: Path, fir
 @every_command
 def test_killed_at_any_write_and_run_again_it_ends_as_if_undisturbed(command, replacing, world, tmp_path):
     check_kills(world, command, replacing, tmp_path, 0, 1)
+
+
+@pytest.mark.parametrize("replacing", [False, True], ids=["fresh", "over an earlier result"])
+@pytest.mark.parametrize("command", ["extract npy", "saliency", "train"])
+def test_killed_at_some_writes_and_run_again_it_ends_as_if_undisturbed(command, replacing, world, tmp_path):
+    check_kills(world, command, replacing, tmp_path, 3, 9)
+
+
+# --- run twice ------------------------------------------------------------------------------------------------------
+
+
+@every_command
+def test_a_second_run_is_refused_while_the_first_one_writes(command, world, tmp_path, monkeypatch):
+    out, second = tmp_path / "out", []
+
+    def meanwhile(write):
+        def wrapped(*arguments, **options):
+            if not second:
+                before = untouched(out)
+                second.append(world.run(command, out))
+                second.append(world.run(command, out, f"{COMMANDS[command][1]} --replace"))
+                assert untouched(out) == before
+            return write(*arguments, **options)
+
+        return wrapped
+
+    monkeypatch.setattr(Claim, "commit", meanwhile(Claim.commit))
+    monkeypatch.setattr(Claim, "publish", meanwhile(Claim.publish))
+    assert world.run(command, out)[0] == 0
+    assert [status for status, _ in second] == [2, 2]
+    for _, errors in second:
+        assert "Another run is writing to" in one_sentence(errors, command)
+    assert content(out) == content(world.result(command))
+
+
+@every_command
+def test_a_finished_run_is_answered_and_nothing_is_written(command, world, tmp_path):
+    out = world.copied(command, tmp_path / "out")
+    before = untouched(out)
+    for more in ("", "--replace"):
+        assert world.run(command, out, more)[0] == 0
+        # The lock came and went, which the folder's own time tells.
+        assert {path: told for path, told in untouched(out).items() if path != str(out)} == {
+            path: told for path, told in before.items() if path != str(out)
+        }
+
+
+@every_command
+def test_other_settings_are_refused_with_what_differs_and_replace_as_the_way(command, world, tmp_path):
+    out, other = world.copied(command, tmp_path / "out", COMMANDS[command][1]), COMMANDS[command][1]
+    before = untouched(out)
+    status, errors = world.run(command, out)
+    assert status == 2
+    said = one_sentence(errors, command)
+    assert "of another run: " in said
+    assert "--replace" in said
+    option = other.split()[0].removeprefix("--").replace("-", "_")
+    assert f"{'kinds' if option == 'lesions' else option} was " in said
+    assert untouched(out) == before
+    assert world.run(command, out, "--replace")[0] == 0
+    assert content(out) == content(world.result(command))
+
+
+def test_two_trainings_write_to_one_folder_under_different_names(world, tmp_path):
+    out = world.copied("train", tmp_path / "out")
+    assert world.run("train", out, "--name other --epochs 1")[0] == 0
+    assert {path.name for path in out.iterdir()} == {
+        f"{name}{ending}" for name in ("net", "other") for ending in (".json", ".safetensors", ".state.pt")
+    }
+
+
+# --- folders of others ----------------------------------------------------------------------------------------------
+
+
+@every_command
+def test_a_folder_of_another_kind_is_refused_and_stays_as_it_is(command, world, tmp_path):
+    kind = COMMANDS[command][2]
+    others = {made: other for made, (_, _, other) in COMMANDS.items() if other != kind}
+    for made in {other: made for made, other in others.items()}.values():  # one a kind
+        out = world.copied(made, tmp_path / made.replace(" ", "_"))
+        before = untouched(out)
+        for more in ("", "--replace"):
+            status, errors = world.run(command, out, f"--name mine {more}" if command == "train" else more)
+            if (command, made) == ("train", "train"):
+                continue
+            assert status == 2, made
+            assert "holds other things than" in one_sentence(errors, command)
+            assert untouched(out) == before
+
+
+PERSONAL = (
+    "manifest.json",
+    "faithfulness.csv",
+    "curves.npz",
+    ".making",
+    "notes.txt",
+    "net.json",
+    "net.safetensors",
+    ".lock",
+)
+FOREIGN = [
+    '{"name": "my app", "version": 1, "files": {"notes.txt": 3}}',
+    '{"maps": [{"file": "notes.txt"}]}',
+    "{}",
+    "[1]",
+    "no JSON",
+]
+
+
+@pytest.mark.parametrize("names", [PERSONAL, *((name,) for name in PERSONAL if name != ".lock")], ids=" ".join)
+@every_command
+def test_a_persons_own_files_are_refused_and_stay_as_they_are(command, names, world, tmp_path):
+    if command == "train" and not {"net.json", "net.safetensors", "manifest.json"} & {*names}:
+        pytest.skip("it takes NAME.* alone")
+    out = tmp_path / "mine"
+    out.mkdir()
+    for number, text in enumerate(FOREIGN if "manifest.json" in names else FOREIGN[:1]):
+        for name in names:
+            (out / name).write_text(text)
+        before = untouched(out)
+        for more in ("", "--replace"):
+            status, errors = world.run(command, out, more)
+            assert status == 2, number
+            assert "holds other things than" in one_sentence(errors, command)
+            assert "elete" not in errors
+            assert untouched(out) == before
+
+
+@every_command
+def test_files_that_a_person_put_beside_a_result_stay(command, world, tmp_path):
+    out, other = tmp_path / "out", COMMANDS[command][1]
+    world.copied(command, out, other)
+    (out / "notes.txt").write_text("precious")
+    (out / "inner").mkdir()
+    assert world.run(command, out, "--replace")[0] == 0
+    found = content(out)
+    assert (out / "notes.txt").read_text() == "precious"
+    assert found.pop("inner") == "folder"
+    del found["notes.txt"]
+    assert found == content(world.result(command))
+
+
+@pytest.mark.parametrize(
+    ("command", "more", "name"),
+    [
+        ("residual", "--lesions", "lesions.parquet"),
+        ("extract", "--format npz", "features.npz"),
+        ("convert", "--format tensorboard", "layer3.tsv"),
+        ("saliency", "--method hirescam", "{image}/hirescam-layer3.npy"),
+    ],
+)
+def test_a_file_of_others_where_a_new_one_is_to_be_stops_a_replacement(command, more, name, world, tmp_path):
+    out = world.copied(command, tmp_path / "out")
+    (inner,) = [path.name for path in out.iterdir() if path.is_dir()][:1] or [""]
+    strange = out / name.format(image=inner)
+    strange.write_text("precious")
+    before = untouched(strange), shown(out)
+    status, errors = world.run(command, out, f"{more} --replace")
+    assert status == 2
+    assert f"{strange} was not written by the run that this one would replace" in one_sentence(errors, command)
+    assert (untouched(strange), shown(out)) == before
+    strange.unlink()
+    assert world.run(command, out, f"{more} --replace")[0] == 0
+
+
+def test_a_manifest_that_names_files_outside_its_folder_is_not_obeyed(world, tmp_path):
+    out = world.copied("residual", tmp_path / "out")
+    told = json.loads((out / "manifest.json").read_text())
+    (tmp_path / "precious.txt").write_text("precious")
+    for name in ("../precious.txt", str(tmp_path / "precious.txt")):
+        (out / "manifest.json").write_text(json.dumps(told | {"written": [*told["written"], name]}))
+        status, errors = world.run("residual", out, "--lesions --replace")
+        assert status == 2
+        assert "leads out of its folder" in one_sentence(errors, "residual")
+    (out / "link").symlink_to(tmp_path)
+    (out / "manifest.json").write_text(json.dumps(told | {"written": [*told["written"], "link/precious.txt"]}))
+    assert world.run("residual", out, "--lesions --replace")[0] == 2
+    assert (tmp_path / "precious.txt").read_text() == "precious"
+
+
+# --- disks ----------------------------------------------------------------------------------------------------------
+
+FAULTS = {
+    "full": (errno.ENOSPC, "No space left on device. Make room, and run the same command again."),
+    "broken": (errno.EIO, "Input/output error. Mend this, and run the same command again."),
+    "read-only": (errno.EROFS, "Read-only file system. Choose a folder that can be written to."),
+    "locked": (errno.EACCES, "Permission denied. Choose a folder that you may write to."),
+}
+
+
+def check_fault(world: World, command: str, fault: str, number: int, tmp_path: Path) -> bool:
+    """Whether the run met the fault."""
+    other, (code, said) = COMMANDS[command][1], FAULTS[fault]
+    out = world.copied(command, tmp_path / f"{fault}{number}", other)
+    before = content(out)
+    with DISK.failing(out, number, OSError(code, os.strerror(code))):
+        status, errors = world.run(command, out, "--replace")
+    if status == 0:
+        return len(DISK.writes) > number  # in what is swept up in the end
+    assert one_sentence(errors, command).endswith(f" cannot be written to {out}: {said}")
+    wanted = content(world.result(command))
+    assert list(out.glob(".*resnet-explorer/journal.json")) or shown(out) in (before, wanted)
+    assert world.run(command, out, "--replace")[0] == 0
+    assert content(out) == wanted
+    return True
+
+
+@every_command
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_disk_that_fails_from_the_first_write_leaves_the_earlier_result(command, fault, world, tmp_path):
+    assert check_fault(world, command, fault, 0, tmp_path)
+
+
+@pytest.mark.slow
+@every_command
+@pytest.mark.parametrize("fault", ["full", "broken"])
+def test_a_disk_that_fails_at_any_write_leaves_the_earlier_result_or_is_gone_on_with(command, fault, world, tmp_path):
+    number = 0
+    while check_fault(world, command, fault, number, tmp_path):
+        number += 1
+    assert number > 5
+
+
+def test_a_disk_that_cannot_be_written_to_is_left_as_it_was(world, tmp_path):
+    with DISK.failing(tmp_path, 0, OSError(errno.EACCES, "Permission denied")):
+        assert world.run("saliency", tmp_path / "out")[0] == 2
+    assert not list(tmp_path.iterdir())
