@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 ORDER = [
     ["errors"],
     ["files", "progress", "devices"],
-    ["networks"],
+    ["claim", "networks"],
     ["datasets"],
     ["predictions", "rasters"],
     ["results", "store", "engine"],

@@ -66,7 +66,12 @@ def _earlier(folder: Path, name: str) -> Held | None:
 def _earlier_parts(folder: Path) -> Manifest | None:
     """What the parts are of from which an earlier version was to make another format."""
     inner = folder / EARLIER_PARTS
-    return _manifest_in(inner) if files.is_local(folder) and inner.is_dir() and not inner.is_symlink() else None
+    if not files.is_local(folder) or not inner.is_dir() or inner.is_symlink():
+        return None
+    manifest = _manifest_in(inner)
+    known = set(EARLIER_MARKS) if manifest is None else names_of(manifest).union(EARLIER_MARKS)
+    strange = [name for name in files.tree(inner) if name not in known and not EARLIER_HALVES.fullmatch(name)]
+    return None if strange else manifest
 
 
 def _manifest_in(folder: Path) -> Manifest | None:
