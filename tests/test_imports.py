@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 ORDER = [
     ["errors"],
     ["files", "progress", "devices", "registry"],
-    ["networks"],
+    ["claim", "networks"],
     ["datasets"],
     ["cluster", "predictions", "rasters"],
     ["results", "store", "engine"],

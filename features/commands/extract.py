@@ -10,6 +10,7 @@ from features.commands.common import (
     Commands,
     add_cluster,
     add_model,
+    add_out,
     add_source,
     cluster_of,
     command,
@@ -31,7 +32,7 @@ def add(commands: Commands) -> None:
     extract = command(commands, "extract", _extract, "Write the features of images to a folder; run it again to go on.")
     add_source(extract)
     add_model(extract)
-    extract.add_argument("--out", type=place, required=True, metavar="DIR", help="where the features go")
+    add_out(extract, "where the features go", place)
     extract.add_argument(
         "--stages", type=names, metavar="A,B", help="of stem, layer1, ..., pool, logits (default: every layer)"
     )
@@ -66,7 +67,7 @@ def add(commands: Commands) -> None:
     )
     convert.add_argument("folder", type=place, metavar="DIR", help="what `extract` wrote")
     convert.add_choice("--format", "features.store:FORMATS", FORMAT_HELP, required=True, metavar="X")
-    convert.add_argument("--out", type=place, required=True, metavar="DIR", help="where the copy goes")
+    add_out(convert, "where the copy goes", place)
 
     info = command(commands, "info", _info, "Tell what a folder of features is.")
     info.add_argument("folder", type=place, metavar="DIR", help="what `extract` wrote")
@@ -108,9 +109,9 @@ def _extract(options: argparse.Namespace) -> None:
         from features.cluster import Source
 
         source = Source(options.source, options.data_root)
-        done = show(cluster.to_folder(model, source, plan, options.out, joined, size))
+        done = show(cluster.to_folder(model, source, plan, options.out, joined, size, options.replace))
     else:
-        done = show(extract.to_folder(model, images, plan, options.out, size, options.format))
+        done = show(extract.to_folder(model, images, plan, options.out, size, options.format, options.replace))
     print(f"{options.out}: {_rows(done)}, {_rate(done)}")
     if options.strict and done.n_rejected:
         raise FeatureError(f"{done.n_rejected} images could not be read; {options.out / 'rejected.parquet'} has them.")
@@ -119,7 +120,7 @@ def _extract(options: argparse.Namespace) -> None:
 def _convert(options: argparse.Namespace) -> None:
     from features import store
 
-    done = show(store.convert(options.folder, options.out, options.format))
+    done = show(store.convert(options.folder, options.out, options.format, options.replace))
     print(f"{options.out}: {_rows(done)} as {done.format}")
     if done.format == store.TENSORBOARD and not (options.out / store.SPRITE).exists():
         print("The images are not where they were, so there is no sprite with their pictures.", file=sys.stderr)

@@ -11,10 +11,10 @@ import torch
 
 from features.devices import best_device, processor_name
 from features.engine import timing
-from features.engine.cache import cache_folder
 from features.engine.plan import AUTO, OPENVINO, POOLINGS, PRECISIONS, TORCH, Plan, Runner, stages_of
 from features.engine.registry import ENGINES, has_fast_bf16
 from features.errors import FeatureError
+from features.files import cache_folder
 from features.networks.canonical import ResidualNetwork
 from features.networks.preprocessing import Preprocessing
 

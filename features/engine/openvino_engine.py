@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from features.engine.cache import cache_folder
+from features import files
 from features.engine.folding import folded, pixel_stem, rounded
 from features.engine.plan import GEM_FLOOR, GEM_POWER, LOGITS, OPENVINO, POOLED, PRECISIONS, Plan, pooled
 from features.errors import FeatureError
@@ -114,7 +114,7 @@ def _converted(outputs: _Outputs, name: str | None) -> Any:
     """OpenVINO's form of a network, from disk if it lies there by this name."""
     import openvino
 
-    folder = cache_folder(OPENVINO) / (name or "")
+    folder = files.cache_folder(OPENVINO) / (name or "")
     file = folder / "network.xml"
     if name and file.exists():
         try:

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import torch
 
-from features import engine
+from features import claim, engine
 from features.datasets.decoding import batch_size
 from features.engine import AUTO, ENGINES, PRECISIONS, Plan
 from features.errors import FeatureError
 from features.networks.zoo import Model
-from features.store import PARTS, Manifest, read_manifest
+from features.store import read_manifest
+from features.store.manifest import EARLIER_PARTS
 
 
 def decide(model: Model, plan: Plan, folder: Path, size: int | None = None) -> Plan:
@@ -44,10 +45,12 @@ def begun_with(plan: Plan, folder: Path) -> Plan | None:
 
 
 def _settings(folder: Path) -> dict[str, object]:
-    for where in (folder, folder / PARTS):  # where a run in another format than Parquet lies until it is whole
+    """Of the features that lie in a folder, or of a run that was stopped there."""
+    if settings := claim.begun_with(folder):
+        return settings
+    for where in (folder, folder / EARLIER_PARTS):  # where an earlier version kept what it made other formats of
         try:
-            manifest: Manifest = read_manifest(where)
+            return read_manifest(where).settings
         except FeatureError:
             continue
-        return manifest.settings
     return {}

@@ -3,10 +3,10 @@
 The parts are the same as on one machine, so a run can be begun on one and gone on with on the other.
 """
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from features.engine import Plan
 from features.networks.canonical import own_copy
 from features.networks.zoo import Model
 from features.progress import Progress, Task, finish
-from features.store import Manifest, Writer
+from features.store import Manifest, Parts, Writer
 
 
 def choose(
@@ -74,6 +74,7 @@ def to_folder(
     folder: Path,
     cluster: Cluster,
     size: int | None = None,
+    replace: bool = False,
 ) -> Task[Manifest]:
     """Read a source of images into a folder of Parquet parts, as `extract.to_folder` does, on all workers of a cluster.
 
@@ -85,25 +86,29 @@ def to_folder(
     plan = decide(model, plan, folder, cluster, size)
     size = size or batch_size(model.spec.preprocessing, plan.device)
     planned = extract.planned_manifest(model, images, plan, size)
-    with closing(Writer(folder, planned)) as writer:
-        missing = writer.missing
-        if writer.finished:
-            extract.need_rows(writer.finished, folder)
-            return writer.finished
-        before = done = len(images) - sum(len(planned.parts[number]) for number in missing)
-        began, made_with = time.monotonic(), {"device": plan.device}
-        yield Progress(done, len(images), "image", "starting Ray", before)
-        plan = replace(plan, device=torch.device(plan.device).type)  # a worker sees no GPU but its own
-        shared = replace(model, network=own_copy(model.network, "cpu"))  # workers may have no GPU
-        work = _Work(shared, source, images.digest, plan, planned, folder)
-        for number, ran in clusters.run(work, missing, cluster):
-            done += len(planned.parts[number])
-            made_with = ran
-            yield Progress(done, len(images), "image", before=before)
-        rate = (done - before) / max(time.monotonic() - began, 1e-9) if missing else None
-        manifest = writer.finish(rate, made_with | {"cluster": "ray"})
+    with store.claimed(folder, planned, replace) as claim:
+        writer = Writer(claim, planned)
+        manifest = writer.finished or writer.collected()
+        if manifest is None:
+            plan = dataclasses.replace(plan, device=torch.device(plan.device).type)  # one GPU, its own, a worker
+            shared = dataclasses.replace(model, network=own_copy(model.network, "cpu"))  # workers may have no GPU
+            work = _Work(shared, source, images.digest, plan, writer.parts)
+            manifest = yield from _to_parts(work, writer, cluster)
     extract.need_rows(manifest, folder)
     return manifest
+
+
+def _to_parts(work: "_Work", writer: Writer, cluster: Cluster) -> Task[Manifest]:
+    missing, planned = writer.missing, writer.manifest
+    before = done = planned.n_images - sum(len(planned.parts[number]) for number in missing)
+    began, made_with = time.monotonic(), {"device": work.plan.device}
+    yield Progress(done, planned.n_images, "image", "starting Ray", before)
+    for number, ran in clusters.run(work, missing, cluster):
+        done += len(planned.parts[number])
+        made_with = ran
+        yield Progress(done, planned.n_images, "image", before=before)
+    rate = (done - before) / max(time.monotonic() - began, 1e-9) if missing else None
+    return writer.finish(rate, made_with | {"cluster": "ray"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,8 +119,7 @@ class _Work:
     source: Source
     images_digest: str
     plan: Plan
-    planned: Manifest
-    folder: Path
+    parts: Parts
 
     @property
     def on_gpu(self) -> bool:
@@ -124,11 +128,11 @@ class _Work:
     def begin(self) -> Callable[[int], dict[str, str]]:
         """What reads a part, writes it and says what ran it, and where."""
         images = self.source.open_same(self.images_digest)
-        reader = extract.PartReader(self.model, images, self.plan, self.planned)
+        reader = extract.PartReader(self.model, images, self.plan, self.parts.manifest)
 
         def read(number: int) -> dict[str, str]:
             for part, task in reader.tasks([number]):
-                store.write_part(self.folder, self.planned, part, finish(task))
+                self.parts.write(part, finish(task))
             return reader.made_with
 
         return read

@@ -1,10 +1,9 @@
 """Runs a network over an image set: features of every stage, in memory or into a folder."""
 
-import shutil
+import dataclasses
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from features.networks.zoo import Model
 from features.predictions import softmax
 from features.progress import Progress, Result, Task
 from features.results import finite, provenance
-from features.store import Claim, FeatureSet, Manifest, Writer
+from features.store import FeatureSet, Manifest, Writer
 
 
 def features(model: Model, images: ImageSet) -> Task[FeatureSet]:
@@ -48,13 +47,15 @@ def to_folder(
     folder: Path,
     size: int | None = None,
     format: str = store.PARQUET,
+    replace: bool = False,
 ) -> Task[Manifest]:
     """Read an image set into a folder of features, part by part, going on where an earlier run ended.
 
     plan: one that is open is decided first, as the folder's run was begun or by a short timing (`extract.decide`).
     size: images per batch; None is a default for the images' size. format: one of store.FORMATS; all but Parquet are
-    made of Parquet parts, which lie inside the folder until all is read. Only the present part is held in memory.
-    Raises StoreError as `store.Claim` does, DatasetError if no image can be read, FeatureError as `features` does.
+    made of Parquet parts, which are kept out of sight until all is read. replace: whether features of another run may
+    be replaced; they stay until the new ones are whole. Only the present part is held in memory.
+    Raises StoreError as `Claim` does, DatasetError if no image can be read, FeatureError as `features` does.
     """
     need_images(images)
     size = size or batch_size(model.spec.preprocessing, plan.device)
@@ -62,44 +63,27 @@ def to_folder(
         yield Progress(0, len(images), "image", "timing what is fastest here")
         plan = decide(model, plan, folder, size)
     planned = planned_manifest(model, images, plan, size, format)
-    if format == store.PARQUET:
-        manifest = yield from _to_parts(model, images, plan, folder, planned)
-    else:
-        manifest = yield from _through_parts(model, images, plan, folder, planned)
+    store.need_local(format, folder)
+    with store.claimed(folder, planned, replace) as claim:
+        writer = Writer(claim, planned)
+        manifest = writer.finished or writer.collected() or (yield from _to_parts(model, images, plan, writer))
+        if format != store.PARQUET and writer.finished is None:
+            manifest = yield from store.write_as(writer, images.open)
     need_rows(manifest, folder)
     return manifest
 
 
-def _through_parts(model: Model, images: ImageSet, plan: Plan, folder: Path, planned: Manifest) -> Task[Manifest]:
-    """As `to_folder`, in another format than Parquet: by way of Parquet parts."""
-    store.need_local(planned.format, folder)
-    with Claim(folder, planned) as claim:
-        if claim.finished:
-            shutil.rmtree(folder / store.PARTS, ignore_errors=True)  # left by a run that was killed at its very end
-            return claim.finished
-        parts = replace(planned, format=store.PARQUET)
-        there = sum(path.stat().st_size for path in (folder / store.PARTS).glob("part-*"))
-        claim.need_room(planned.bytes_in_all + max(0, parts.bytes_in_all - there))
-        yield from _to_parts(model, images, plan, folder / store.PARTS, parts)
-        manifest = yield from store.write_as(folder / store.PARTS, claim, images.open)
-        shutil.rmtree(folder / store.PARTS)
-        return manifest
-
-
-def _to_parts(model: Model, images: ImageSet, plan: Plan, folder: Path, planned: Manifest) -> Task[Manifest]:
-    with closing(Writer(folder, planned)) as writer:
-        parts, missing = planned.parts, writer.missing
-        if writer.finished:
-            return writer.finished
-        reader = PartReader(model, images, plan, planned)
-        before = done = len(images) - sum(len(parts[number]) for number in missing)
-        began = time.monotonic()
-        with closing(reader.tasks(missing)) as tasks:
-            for number, task in tasks:
-                writer.write(number, (yield from _shifted(task, done, len(images), before)))
-                done += len(parts[number])
-        rate = (done - before) / max(time.monotonic() - began, 1e-9) if missing else None
-        return writer.finish(rate, reader.made_with)
+def _to_parts(model: Model, images: ImageSet, plan: Plan, writer: Writer) -> Task[Manifest]:
+    parts, missing = writer.manifest.parts, writer.missing
+    reader = PartReader(model, images, plan, writer.manifest)
+    before = done = len(images) - sum(len(parts[number]) for number in missing)
+    began = time.monotonic()
+    with closing(reader.tasks(missing)) as tasks:
+        for number, task in tasks:
+            writer.parts.write(number, (yield from _shifted(task, done, len(images), before)))
+            done += len(parts[number])
+    rate = (done - before) / max(time.monotonic() - began, 1e-9) if missing else None
+    return writer.finish(rate, reader.made_with)
 
 
 def need_rows(manifest: Manifest, folder: Path) -> None:
@@ -234,7 +218,7 @@ def _shifted(task: Task[Result], done: int, total: int, before: int) -> Task[Res
             progress = next(task)
         except StopIteration as end:
             return end.value
-        yield replace(progress, done=done + progress.done, total=total, before=before)
+        yield dataclasses.replace(progress, done=done + progress.done, total=total, before=before)
 
 
 def _need_finite(found: dict[str, np.ndarray], model: Model) -> None:

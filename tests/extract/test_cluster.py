@@ -14,7 +14,7 @@ from features.extract import cluster
 from features.files import place
 from features.networks import zoo
 from features.progress import finish
-from features.store import FeatureSet, manifest
+from features.store import FeatureSet, manifest, open_features
 from tests.store.test_store import break_image
 
 pytestmark = [
@@ -64,7 +64,7 @@ def test_a_killed_worker_takes_nothing_with_it(tmp_path, ray_workers):
     assert killed[0] not in ray_workers()
     assert done.n_rows == 1000
     assert done.made_with["cluster"] == "ray"
-    close(FeatureSet.open(tmp_path / "cluster"), FeatureSet.open(tmp_path / "here"))
+    close(open_features(tmp_path / "cluster"), open_features(tmp_path / "here"))
 
 
 def test_addresses_of_fsspec_are_read_and_written(tiny_model, tiny_folder, tiny_images, tmp_path):
@@ -74,9 +74,9 @@ def test_addresses_of_fsspec_are_read_and_written(tiny_model, tiny_folder, tiny_
     source, out = Source(f"local://{tiny_folder}"), place(f"local://{tmp_path}/out")
     done = finish(cluster.to_folder(tiny_model, source, how, out, CLUSTER, 4))
     assert (done.n_rows, done.n_rejected) == (11, 1)
-    found = FeatureSet.open(f"local://{tmp_path}/out")
+    found = open_features(f"local://{tmp_path}/out")
     finish(extract.to_folder(tiny_model, tiny_images, how, tmp_path / "here", 4))
-    wanted = FeatureSet.open(tmp_path / "here")
+    wanted = open_features(tmp_path / "here")
     assert found.ids == wanted.ids
     for name, values in wanted.stages.items():
         np.testing.assert_allclose(found.stages[name], values, rtol=1e-5, atol=1e-5)

@@ -14,7 +14,7 @@ from features.datasets import open_images, open_uri
 from features.errors import DatasetError, FeatureError
 from features.files import place
 from features.progress import finish
-from features.store import FeatureSet, StoreError, manifest
+from features.store import FeatureSet, StoreError, manifest, open_features
 
 s3fs = pytest.importorskip("s3fs")
 moto_server = pytest.importorskip("moto.server")
@@ -78,9 +78,9 @@ def test_a_folder_there_gives_what_it_gives_here(photos, bucket, tiny_model, tin
     done = finish(extract.to_folder(tiny_model, there, plan_of(tiny_model), place(f"{bucket}/features"), 4))
     assert done.n_rows == 12
     finish(extract.to_folder(tiny_model, tiny_images, plan_of(tiny_model), tmp_path / "here", 4))
-    same(FeatureSet.open(f"{bucket}/features"), FeatureSet.open(tmp_path / "here"))
+    same(open_features(f"{bucket}/features"), open_features(tmp_path / "here"))
     finish(store.convert(place(f"{bucket}/features"), tmp_path / "arrays", "npy"))
-    same(FeatureSet.open(tmp_path / "arrays"), FeatureSet.open(tmp_path / "here"))
+    same(open_features(tmp_path / "arrays"), open_features(tmp_path / "here"))
 
 
 def test_a_run_that_was_stopped_goes_on_there(photos, bucket, tiny_model, tiny_images, tmp_path, monkeypatch):
@@ -93,7 +93,7 @@ def test_a_run_that_was_stopped_goes_on_there(photos, bucket, tiny_model, tiny_i
     assert [path.name for path in out.glob("part-*")] == ["part-00000.parquet"]
     finish(extract.to_folder(tiny_model, images, plan_of(tiny_model), out, 4))
     finish(extract.to_folder(tiny_model, tiny_images, plan_of(tiny_model), tmp_path / "here", 4))
-    same(FeatureSet.open(f"{bucket}/features"), FeatureSet.open(tmp_path / "here"))
+    same(open_features(f"{bucket}/features"), open_features(tmp_path / "here"))
     with pytest.raises(StoreError, match="batch_size was 4 and is 5"):
         finish(extract.to_folder(tiny_model, images, plan_of(tiny_model), out, 5))
 

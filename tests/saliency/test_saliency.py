@@ -698,7 +698,9 @@ def test_every_image_of_a_large_set_has_its_own_bias_in_the_ledger(tmp_path, mon
 def test_a_second_run_leaves_no_file_of_the_first_behind_and_touches_no_others(tiny_folder, tmp_path, capsys):
     image, out = str(tiny_folder / "cat" / "0.png"), tmp_path / "out"
     assert main(["saliency", image, "--taps", "branches", "--out", str(out)]) == 0
-    assert main(["saliency", image, "--out", str(out)]) == 0
+    assert main(["saliency", image, "--out", str(out)]) == 2
+    assert 'taps was "branches" and is null' in capsys.readouterr().err
+    assert main(["saliency", image, "--out", str(out), "--replace"]) == 0
     rows = json.loads((out / "manifest.json").read_text())["maps"]
     assert {str(path.relative_to(out)) for path in out.rglob("*.npy")} == {row["file"] for row in rows}
     (tmp_path / "mine").mkdir()
@@ -727,7 +729,7 @@ def test_a_run_that_fails_leaves_what_was_there(tiny_folder, tmp_path, monkeypat
         return explain(*arguments)
 
     monkeypatch.setattr(saliency, "explain", fails)
-    assert main(["saliency", str(tiny_folder), "--out", str(out)]) == 130
+    assert main(["saliency", str(tiny_folder), "--out", str(out), "--replace"]) == 130
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == before
 
 

@@ -11,7 +11,7 @@ from features import extract
 from features.datasets import ImageSet
 from features.engine import Plan
 from features.networks import zoo
-from features.store import FeatureSet
+from features.store import open_features
 from viz.cached.server import analysis_queue
 from viz.jobs import Job
 
@@ -34,7 +34,7 @@ def extract_job(model: zoo.Model, images: ImageSet, plan: Plan, folder: Path, si
 @st.cache_data(max_entries=16, show_spinner=False)
 def preview_rows(folder: str, stamp: float) -> pd.DataFrame:
     """The first rows of a folder of features, each stage as a list of its first values. stamp: the manifest's time."""
-    found = FeatureSet.open(folder)
+    found = open_features(folder)
     rows = range(min(PREVIEW_ROWS, len(found)))
     table: dict[str, list] = {"id": list(found.ids[: len(rows)])}
     if found.labels is not None:

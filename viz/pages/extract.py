@@ -19,13 +19,7 @@ from viz.cached.server import uploads
 
 DOWNLOAD_BYTES = 500 * 2**20  # a download is held in the server's memory
 PRECISIONS = ("auto", *engine.PRECISIONS)
-FORMAT_HELP = """
-- **parquet**: for DuckDB, pandas, Polars, Hugging Face datasets and Ray
-- **npy**: a memory-mappable array per stage
-- **npz**: one archive for NumPy
-- **safetensors**: one file of tensors
-- **tensorboard**: for the Embedding Projector
-"""
+FORMAT_HELP = "\n".join(f"- **{entry.name}**: {entry.title}" for entry in store.FORMATS.values())
 
 
 def render() -> None:
@@ -76,7 +70,7 @@ def _settings(model: zoo.Model) -> tuple[Plan, str]:
             help="How a stage's map becomes a vector; none keeps the whole map, in half precision.",
         )
         format = st.segmented_control(
-            "Format", store.FORMATS, default=store.PARQUET, key="format", bind="query-params", required=True,
+            "Format", list(store.FORMATS), default=store.PARQUET, key="format", bind="query-params", required=True,
             help=FORMAT_HELP, wrap=True,
         )  # fmt: skip
         with st.popover("Settings", icon=":material/tune:"):
@@ -192,8 +186,8 @@ def _result(done: Manifest, folder: Path) -> None:
     )  # fmt: skip
     with st.expander("Read it in Python"):
         st.code(
-            f"from features.store import FeatureSet\n\nfound = FeatureSet.open({str(folder)!r})\n"
-            f"found.ids, found.labels, found.predictions\nfound.stages[{next(iter(done.shapes))!r}]  # (N, ...)",
+            f"from features.store import open_features\n\nopened = open_features({str(folder)!r})\n"
+            f"opened.ids, opened.labels, opened.predictions\nopened.stages[{next(iter(done.shapes))!r}]  # (N, ...)",
             language="python",
         )
     with st.expander("What made it"):
