@@ -14,8 +14,8 @@ from features.errors import FeatureError
 from features.networks import zoo
 from features.store import Manifest
 from viz import sidebar, theme, widgets
-from viz.cached.extract import extract_job, preview_rows, zipped
-from viz.cached.server import uploads
+from viz.cached.extract import extract_work, preview_rows, zipped
+from viz.cached.server import ask, uploads
 
 DOWNLOAD_BYTES = 500 * 2**20  # a download is held in the server's memory
 PRECISIONS = ("auto", *engine.PRECISIONS)
@@ -34,18 +34,23 @@ def render() -> None:
     with widgets.show_errors():
         model, images = sidebar.model(), sidebar.images()
         reading, format = _settings(model)
-        images = _all_or_sample(images)
+        whole = _whole(images)
+        images = sidebar.images(whole)
         size = batch_size(model.spec.preprocessing, reading.device)
         plan = extract.plan(model, images, reading, size, format)
         folder = _folder(plan)
         need_outside(sidebar.source(), folder)
         _say(plan, reading, images, folder)
-        if _asked(plan, folder):
-            job = extract_job(model, images, reading, folder, size, format)
-            if job.ended and job.result is not None and not (folder / store.MANIFEST).exists():
-                job.queue.forget(job)  # somebody has taken the files away
+        finished = _finished(plan, folder)
+        work = extract_work(model, images, sidebar.origins(whole), reading, folder, size, format)
+        if finished is None and widgets.start(work, "Extract"):
+            job = ask(work)
+            if job.run is not None and job.run.result is not None:
+                job.forget()  # somebody has taken the files away
                 st.rerun()
-            _result(widgets.result(job, f"Reading {len(images):,} images"), folder)
+            finished = widgets.result(job, f"Reading {len(images):,} images")
+        if finished is not None:
+            _result(finished, folder)
 
 
 def _settings(model: zoo.Model) -> tuple[Reading, str]:
@@ -93,12 +98,13 @@ def _settings(model: zoo.Model) -> tuple[Reading, str]:
     return engine.choose(model.network, ordered, pool, precision, device, runner), format
 
 
-def _all_or_sample(images: ImageSet) -> ImageSet:
+def _whole(images: ImageSet) -> bool:
+    """Whether all images of the set are wanted, and not only the sidebar's sample."""
     whole = sidebar.images(whole=True)
     if len(whole) == len(images):
-        return images
+        return False
     label = f"All {len(whole):,} images of the set, not only the sample of {len(images):,}"
-    return whole if st.toggle(label, key="whole", bind="query-params") else images
+    return st.toggle(label, key="whole", bind="query-params")
 
 
 def _folder(plan: Manifest) -> Path:
@@ -125,23 +131,13 @@ def _say(plan: Manifest, reading: Reading, images: ImageSet, folder: Path) -> No
     st.caption(f"In {reading.precision} on {reading.device} with {reading.engine}: {widgets.escape(reading.why)}.")
 
 
-def _asked(plan: Manifest, folder: Path) -> bool:
-    """Whether this very run was asked for in this session, or is finished already."""
-    key = f"{folder} {plan.without_results()}"
-    if st.session_state.get("extract_asked") != key and not _finished(plan, folder):
-        if not st.button("Extract", type="primary", icon=":material/play_arrow:"):
-            return False
-        st.session_state["extract_asked"] = key
-        st.rerun()
-    return True
-
-
-def _finished(plan: Manifest, folder: Path) -> bool:
+def _finished(plan: Manifest, folder: Path) -> Manifest | None:
+    """What a run of this plan wrote, if it came to its end."""
     try:
-        found = store.read_manifest(folder)
+        written = store.read_manifest(folder)
     except FeatureError:
-        return False
-    return found.complete and found.without_results() == plan.without_results()
+        return None
+    return written if written.complete and written.without_results() == plan.without_results() else None
 
 
 def _result(done: Manifest, folder: Path) -> None:
