@@ -8,8 +8,8 @@ from features.networks import zoo
 from features.networks.anatomy import anatomy
 from viz.jobs import kind_of
 
-# Multiply-adds per second: a core takes some 6 images of a ResNet-50 (4.1e9 each), a GPU at least 1,000. The right order
-# of magnitude is enough to choose a queue.
+# Multiply-adds per second: a core takes some 6 images of a ResNet-50 (4.1e9 each), a GPU at least 1,000. The order of
+# magnitude is enough to choose a queue.
 PER_CORE, PER_GPU = 25e9, 4e12
 DECODING_SECONDS = 0.004  # of one core for a photograph
 

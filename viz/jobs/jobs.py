@@ -66,9 +66,7 @@ class Jobs:
     def __init__(
         self, present: Callable[[str], bool] = lambda visitor: True, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.queues = {
-            kind: JobQueue(kind, nice, self._tidy_at_times, self._ended) for kind, nice in NICENESS.items()
-        }
+        self.queues = {kind: JobQueue(kind, nice, self._tidy_at_times, self._ended) for kind, nice in NICENESS.items()}
         self._present, self._clock = present, clock
         self._lock = threading.RLock()
         self._waits: dict[tuple[str, str], Run] = {}  # of (visitor, key), until the result is there or an error is told

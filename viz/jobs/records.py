@@ -35,9 +35,9 @@ class Order:
 class State:
     """How far a process is.
 
-    status: 'running', 'done', 'failed' or 'stopped'. pid, began: of the process; began is None where the system does not
-    tell when a process began. result: of the task, as JSON has it. error: a sentence; foreseen: whether it is for the
-    visitor, and not for the log.
+    status: 'running', 'done', 'failed' or 'stopped'. pid, began: of the process (see `began`). result: of the task, as
+    JSON has it. error: a sentence for visitors, or the kind of an error that was not foreseen, of which the log says
+    more.
     """
 
     status: str

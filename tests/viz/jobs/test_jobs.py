@@ -304,9 +304,7 @@ class Visitor(threading.Thread):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_of_twenty_visitors_nobody_sees_a_cancel_of_others_and_every_wait_ends_with_the_right_result(
-    monkeypatch, seed
-):
+def test_of_twenty_visitors_nobody_sees_a_cancel_of_others_and_every_wait_ends_with_the_right_result(monkeypatch, seed):
     monkeypatch.setattr("viz.jobs.queues.KEPT", 1)  # so that work is done again and again
     jobs, Visitor.begun = Jobs(), []
     visitors = [Visitor(jobs, f"visitor {number}", 100 * seed + number) for number in range(20)]
