@@ -14,8 +14,8 @@ from features.errors import FeatureError
 from features.networks import zoo
 from features.store import Manifest
 from viz import sidebar, theme, widgets
-from viz.cached.extract import extract_job, preview_rows, zipped
-from viz.cached.server import uploads
+from viz.cached.extract import extract_work, preview_rows, zipped
+from viz.cached.server import ask, uploads
 
 DOWNLOAD_BYTES = 500 * 2**20  # a download is held in the server's memory
 PRECISIONS = ("auto", *engine.PRECISIONS)
@@ -28,7 +28,8 @@ def render() -> None:
     with widgets.show_errors():
         model, images = sidebar.model(), sidebar.images()
         plan, format = _settings(model)
-        images = _all_or_sample(images)
+        whole = _whole(images)
+        images = sidebar.images(whole)
         size = batch_size(model.spec.preprocessing, plan.device)
         # What is asked for names the folder and the job; what is chosen may only be known once it runs.
         asked_for = extract.planned_manifest(model, images, plan, size, format)
@@ -37,12 +38,16 @@ def render() -> None:
         decided = _decided(model, plan, folder, size)
         planned = extract.planned_manifest(model, images, decided, size, format)
         _say(planned, decided, images, folder)
-        if _asked(asked_for, planned, folder):
-            job = extract_job(model, images, plan, folder, size, format)
-            if job.ended and job.result is not None and not (folder / store.MANIFEST).exists():
-                job.queue.forget(job)  # somebody has taken the files away
+        finished = _finished(planned, folder)
+        work = extract_work(model, images, sidebar.origins(whole), plan, folder, size, format)
+        if finished is None and widgets.start(work, "Extract"):
+            job = ask(work)
+            if job.run is not None and job.run.result is not None:
+                job.forget()  # somebody has taken the files away
                 st.rerun()
-            _result(widgets.result(job, f"Reading {len(images):,} images"), folder)
+            finished = widgets.result(job, f"Reading {len(images):,} images")
+        if finished is not None:
+            _result(finished, folder)
 
 
 def _settings(model: zoo.Model) -> tuple[Plan, str]:
@@ -90,12 +95,13 @@ def _settings(model: zoo.Model) -> tuple[Plan, str]:
     return engine.choose(model.network, ordered, pool, precision, device, runner), format
 
 
-def _all_or_sample(images: ImageSet) -> ImageSet:
+def _whole(images: ImageSet) -> bool:
+    """Whether all images of the set are wanted, and not only the sidebar's sample."""
     whole = sidebar.images(whole=True)
     if len(whole) == len(images):
-        return images
+        return False
     label = f"All {len(whole):,} images of the set, not only the sample of {len(images):,}"
-    return whole if st.toggle(label, key="whole", bind="query-params") else images
+    return st.toggle(label, key="whole", bind="query-params")
 
 
 def _decided(model: zoo.Model, plan: Plan, folder: Path, size: int) -> Plan:
@@ -133,23 +139,13 @@ def _say(planned: Manifest, plan: Plan, images: ImageSet, folder: Path) -> None:
         st.caption(f"In {plan.precision} on {plan.device} with {plan.engine}: {widgets.escape(plan.why)}.")
 
 
-def _asked(asked_for: Manifest, planned: Manifest, folder: Path) -> bool:
-    """Whether this very run was asked for in this session, or is finished already."""
-    key = f"{folder} {asked_for.without_results()}"
-    if st.session_state.get("extract_asked") != key and not _finished(planned, folder):
-        if not st.button("Extract", type="primary", icon=":material/play_arrow:"):
-            return False
-        st.session_state["extract_asked"] = key
-        st.rerun()
-    return True
-
-
-def _finished(planned: Manifest, folder: Path) -> bool:
+def _finished(planned: Manifest, folder: Path) -> Manifest | None:
+    """What a run of this plan wrote, if it came to its end."""
     try:
-        there = store.read_manifest(folder)
+        written = store.read_manifest(folder)
     except FeatureError:
-        return False
-    return there.complete and there.without_results() == planned.without_results()
+        return None
+    return written if written.complete and written.without_results() == planned.without_results() else None
 
 
 def _result(done: Manifest, folder: Path) -> None:
