@@ -73,7 +73,7 @@ def run(work: Work, parts: Sequence[int], cluster: Cluster) -> Iterator[tuple[in
     if not parts:
         return
     with connected(cluster) as ray:
-        threads = 1 if work.on_gpu else _threads(cluster)
+        threads = 1 if work.on_gpu else threads_of(cluster)
         ray.data.DataContext.get_current().enable_progress_bars = False  # there is one of ours
         logging.getLogger("ray.data").setLevel(logging.WARNING)
         rows = ray.data.from_items([{"part": number} for number in parts], override_num_blocks=len(parts))
@@ -147,7 +147,7 @@ def need_answer(address: str | None) -> None:
         ) from error
 
 
-def _threads(cluster: Cluster) -> int:
+def threads_of(cluster: Cluster) -> int:
     """Cores of each worker: a machine's, divided among the workers that were asked for."""
     import ray
 

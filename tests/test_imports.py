@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ORDER = [
     ["errors"],
-    ["files", "progress", "devices"],
+    ["files", "progress", "devices", "registry"],
     ["networks"],
     ["datasets"],
     ["cluster", "predictions", "rasters"],
@@ -26,6 +26,7 @@ MAY_IMPORT_STREAMLIT = (
     "viz/widgets.py",
     "viz/sidebar.py",
     "viz/choosing.py",
+    "viz/picking/",
     "viz/components/",
 )
 
@@ -89,6 +90,7 @@ VIZ = [
     ["widgets"],
     ["sidebar"],
     ["choosing"],
+    ["picking"],
     ["pages"],
 ]
 

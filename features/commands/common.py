@@ -4,18 +4,20 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from features import files
 from features.errors import FeatureError
 from features.progress import Progress, Result, Task, finish
+from features.registry import spelled
 
 if TYPE_CHECKING:
     from features.cluster import Cluster
     from features.datasets import ImageSet, Rejected
     from features.networks.zoo import Model
 
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+    Commands = argparse._SubParsersAction["Parser"]
 else:
     Commands = Any
 
@@ -23,12 +25,41 @@ SOURCE_HELP = (
     "'sample', a folder, a .zip, Parquet files with image bytes, a .txt file with a path a line, or "
     "torchvision:NAME[:SPLIT]"
 )
-FORMAT_HELP = "parquet, npy, npz, safetensors, or tensorboard for the Embedding Projector"
+FORMAT_HELP = "{names}; tensorboard is for the Embedding Projector"
 
 
-def command(
-    commands: Commands, name: str, run: Callable[[argparse.Namespace], None], text: str
-) -> argparse.ArgumentParser:
+class Parser(argparse.ArgumentParser):
+    """A parser whose options may take a name of a family of choices, which its help lists."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._choices: list[tuple[argparse.Action, str, str]] = []
+
+    def add_choice(self, flag: str, family: str, text: str, **settings: Any) -> None:
+        """Add an option that takes a name of a family.
+
+        family: where its registry lies, or what makes one, as 'features.saliency:METHODS'. It is imported when somebody
+        asks for this help, because most families bring PyTorch, which takes seconds; names are checked when the
+        command runs, by the registry itself. text: the help, in which '{names}' becomes the family's names.
+        """
+        action = self.add_argument(flag, help=text, **settings)
+        self._choices.append((action, text, family))
+
+    def format_help(self) -> str:
+        for action, text, family in self._choices:
+            registry = resolve_name(family)
+            known = registry() if callable(registry) else registry
+            names = [f"{name} (default)" if name == action.default else name for name in spelled(known)]
+            action.help = text.replace("{names}", _either(names).replace("%", "%%"))
+        return super().format_help()
+
+
+def _either(names: Sequence[str]) -> str:
+    """'a, b or c'."""
+    return f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else "".join(names)
+
+
+def command(commands: Commands, name: str, run: Callable[[argparse.Namespace], None], text: str) -> Parser:
     """A new subcommand, to add arguments to."""
     parser = commands.add_parser(name, help=text, description=text)
     parser.set_defaults(run=run)

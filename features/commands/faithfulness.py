@@ -29,12 +29,13 @@ def add(commands: Commands) -> None:
     add_source(faithfulness)
     add_model(faithfulness)
     faithfulness.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the table and curves go")
-    faithfulness.add_argument(
+    faithfulness.add_choice(
         "--methods",
+        "features.faithfulness:measurable",
+        "of {names}; random knows nothing of the network (default: %(default)s)",
         type=names,
         default="gradcam,hirescam,gradcam++,layercam,eigencam,random",
         metavar="A,B",
-        help="as `saliency --method`, or random for maps that know nothing (default: %(default)s)",
     )
     faithfulness.add_argument("--tap", metavar="NAME", help="a stage or block (default: the last stage)")
     faithfulness.add_argument(

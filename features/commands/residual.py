@@ -39,10 +39,9 @@ def add(commands: Commands) -> None:
         "--out", type=Path, metavar="DIR", help="where the tables go (default: they are only printed)"
     )
     residual.add_argument("--lesions", action="store_true", help="also measure what is lost without every block")
-    residual.add_argument(
-        "--kinds", type=names, metavar="A,B",
-        help="of lesions: without (default), scaled, random, swapped",
-    )  # fmt: skip
+    residual.add_choice(
+        "--kinds", "features.residual:KINDS", "of lesions: {names} (default: without)", type=names, metavar="A,B"
+    )
     residual.add_argument(
         "--paths", action="store_true", help="also measure the gradient along paths of every length (32 images)"
     )
@@ -56,8 +55,8 @@ def _residual(options: argparse.Namespace) -> None:
     from features.datasets import need_outside
 
     kinds = (options.kinds or [residual.WITHOUT]) if options.lesions or options.kinds else []
-    if unknown := sorted(set(kinds) - set(residual.KINDS)):
-        raise FeatureError(f"There are no lesions {', '.join(unknown)}. Choose of {', '.join(residual.KINDS)}.")
+    for kind in kinds:
+        residual.KINDS.need(kind)
     cluster = cluster_of(options)
     if cluster and (kinds or options.paths):
         raise FeatureError("A cluster measures branches only. Leave --lesions, --kinds and --paths out, or --cluster.")

@@ -26,14 +26,7 @@ def add(commands: Commands) -> None:
     saliency.add_argument("images", nargs="+", metavar="IMAGE", help="image files, or one SOURCE: " + SOURCE_HELP)
     add_model(saliency)
     saliency.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the files go")
-    saliency.add_argument(
-        "--method",
-        default="gradcam",
-        metavar="X",
-        help="how: gradcam (default), hirescam, gradcam++, xgradcam, layercam, cam, scorecam, eigencam, ledger, "
-        "integrated-gradients, "
-        "guided-gradcam or occlusion",
-    )
+    saliency.add_choice("--method", "features.saliency:METHODS", "how: {names}", default="gradcam", metavar="X")
     saliency.add_argument(
         "--target",
         default="predicted",
@@ -41,14 +34,17 @@ def add(commands: Commands) -> None:
         help="what is explained: predicted (default), a class by name or number, A-vs-B, norm:STAGE, or "
         "alike:STAGE:FILE for the likeness to another image",
     )
-    saliency.add_argument(
-        "--taps", choices=("stages", "blocks", "branches"), help="where maps are taken (default: by method)"
+    saliency.add_choice(
+        "--taps", "features.saliency:KINDS", "where maps are taken: {names} (default: by method)", metavar="X"
     )
-    saliency.add_argument(
-        "--precision", default="fp32", metavar="X", help="of gradients: fp32, bf16 or fp16 (default: fp32)"
+    saliency.add_choice(
+        "--precision", "features.engine:PRECISIONS", "of gradients: {names}", default="fp32", metavar="X"
     )
-    saliency.add_argument(
-        "--colours", metavar="NAME", help="of the overlays (default: Inferno, of branches Blue, black, orange)"
+    saliency.add_choice(
+        "--colours",
+        "features.rasters:COLOURS",
+        "of the overlays: {names} (default: Inferno, of branches Blue, black, orange)",
+        metavar="NAME",
     )
     saliency.add_argument("--opacity", type=float, default=0.5, metavar="X", help="0 is the image, 1 the heat map")
     saliency.add_argument("--one-scale", action="store_true", help="scale all maps of an image alike")
@@ -67,9 +63,11 @@ def _saliency(options: argparse.Namespace) -> None:
     from features.datasets.decoding import batch_size, batches
 
     drawing = saliency.Drawing(options.colours, options.opacity, options.one_scale)
-    colours = (*rasters.RECTIFIED, *rasters.SIGNED)
-    if options.colours not in (None, *colours):
-        raise FeatureError(f"The colours are {options.colours!r}. Wanted one of {', '.join(colours)}.")
+    saliency.METHODS.need(options.method)
+    if options.taps is not None:
+        saliency.KINDS.need(options.taps)
+    if options.colours is not None:
+        rasters.COLOURS.need(options.colours)
     if not 0 <= options.opacity <= 1:
         raise FeatureError(f"The opacity is {options.opacity}. Wanted a number from 0 (the image) to 1 (the heat map).")
     for source in options.images:
@@ -81,7 +79,7 @@ def _saliency(options: argparse.Namespace) -> None:
     explainer = saliency.Explainer(model, options.precision)
     taps = explainer.taps(options.taps) if options.taps else None
     if taps and isinstance(target, saliency.StageTarget):
-        taps = tuple(tap for tap in taps if explainer.place(tap) <= explainer.top([target]))
+        taps = tuple(tap for tap in taps if explainer.block_index(tap) <= explainer.top([target]))
     size = max(1, batch_size(model.spec.preprocessing) // 4)  # what gradients need is kept as well
     rows: list[dict[str, Any]] = []
     provenance: dict[str, Any] = {}

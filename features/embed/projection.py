@@ -12,8 +12,8 @@ from features.embed.neighbours import Neighbours, nearest
 from features.embed.trust import trust
 from features.errors import FeatureError
 from features.progress import Progress, Stopped, Task, threaded
+from features.registry import Registry
 
-METHODS = ("umap", "pca")
 REPORT_SECONDS = 0.2
 
 
@@ -47,13 +47,11 @@ def project(
 ) -> Task[Projection]:
     """Lay (N, D) features out on a plane.
 
-    method: 'umap' (McInnes et al. 2018, arXiv:1802.03426; on the exact neighbour graph) or 'pca'. The same
-    seed gives the same picture on the same machine and versions.
+    method: of METHODS. The same seed gives the same picture on the same machine and versions.
     Raises FeatureError for unknown methods and settings, too few images (at least 4) or values that are not
     finite.
     """
-    if method not in METHODS:
-        raise FeatureError(f"The method is one of {', '.join(METHODS)}, but got {method!r}.")
+    chosen = METHODS.need(method)
     if n_neighbors < 2 or not 0 <= min_dist <= 1:
         raise FeatureError(
             f"A map needs at least 2 neighbours and a min_dist from 0 to 1, but got {n_neighbors} and {min_dist}."
@@ -64,10 +62,7 @@ def project(
     yield Progress(0, 3, "step", "neighbours")
     graph = nearest(features, k)
     yield Progress(1, 3, "step", "layout")
-    if method == "pca":
-        points = _pca(features)
-    else:
-        points = yield from _umap(features, graph, min_dist, seed)
+    points = yield from chosen.layout(features, graph, min_dist, seed)
     yield Progress(2, 3, "step", "trust scores")
     trustworthiness, kept = trust(features, points, k, seed)
     return Projection(points, method, k, min_dist, seed, trustworthiness, kept, provenance or {})
@@ -105,9 +100,10 @@ def moved(before: np.ndarray, after: np.ndarray) -> Moved:
     return Moved(plane.transform(before), plane.transform(after), explained)
 
 
-def _pca(features: np.ndarray) -> np.ndarray:
+def _pca(features: np.ndarray, graph: Neighbours, min_dist: float, seed: int) -> Task[np.ndarray]:
     from sklearn.decomposition import PCA
 
+    yield from ()  # too short to report
     if _all_alike(features):
         return np.zeros((len(features), 2), dtype=np.float32)  # PCA would divide by the variance, which is 0
     return PCA(2, svd_solver="full").fit_transform(features.astype(np.float64)).astype(np.float32)  # (N, 2)
@@ -188,6 +184,27 @@ class _Interval(float):
             raise Stopped
         return super().__le__(seconds)
 
+
+@dataclass(frozen=True)
+class Method:
+    """A way to lay features out. name: in files and links; title: for people; paper: its source.
+
+    layout: (features (N, D), the graph of their neighbours, min_dist, seed) -> a task that returns points (N, 2).
+    """
+
+    name: str
+    title: str
+    paper: str
+    layout: Callable[[np.ndarray, Neighbours, float, int], Task[np.ndarray]]
+
+
+METHODS = Registry(
+    "projection method",
+    (
+        Method("umap", "UMAP", "McInnes et al. 2018, arXiv:1802.03426, on the exact neighbour graph", _umap),
+        Method("pca", "PCA", "Pearson 1901, doi:10.1080/14786440109462720", _pca),
+    ),
+)
 
 # One fit at a time: numba's threads and the filters of `warnings` are shared by the whole process.
 _ONE_FIT = threading.Lock()

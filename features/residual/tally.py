@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from features.datasets import ImageSet, Rejected, labels
 from features.datasets.decoding import Batch, batch_size, batches, need_images, need_some, run_through
 from features.devices import device_of
-from features.engine import FastNetwork
+from features.engine import FastNetwork, forward
 from features.errors import FeatureError
 from features.networks.zoo import Model
 from features.progress import Task
 from features.residual.block_tally import BlockTally
 from features.residual.image_numbers import ImageNumbers, digest, smallest
-from features.residual.moments import Comoments, by_place, linear_cka, readings
+from features.residual.moments import Comoments, by_place, linear_cka, map_moments
 from features.residual.statistics import (
     COSINE,
     KEPT,
@@ -128,23 +128,25 @@ class Tally:
 
     def _add(self, model: Model, network: FastNetwork, pixels: Tensor, known: Known) -> None:
         ids, given = known.ids, known.labels
-        x = network.stem(pixels.to(device_of(network), memory_format=torch.channels_last))
-        found = readings(by_place(x))
+        x = network.stem(pixels.to(device_of(network), memory_format=torch.channels_last))  # (N, C, H, W)
+        moments = map_moments(by_place(x))
         if self.stem is None:
             self.stem = Comoments(x.shape[1], x.shape[1], x.device)
-        self.stem.add(found.mean, found.mean)
+        self.stem.add(moments.mean, moments.mean)
         last_stage = network.stage_names[-1]
         kept = self.sample.chosen(ids) if given is not None else []
         features, numbers, right = [], [], []
-        for (name, block), tally in zip(network.blocks(), self.blocks.values(), strict=True):
-            head = network.classifier if name.startswith(f"{last_stage}.") else None
-            x, found, told = tally.add(block, x, found, given, model)
+        for step in forward.steps(network.blocks(), x, lambda index: forward.PARTS):
+            moments, told = self.blocks[step.name].add(step, x, moments, given, model)
+            head = network.classifier if step.name.startswith(f"{last_stage}.") else None
             numbers.append(told)
-            right.append(_right(head, found.mean, known.targets))
+            right.append(_right(head, moments.mean, known.targets))
             if kept:
-                features.append(found.mean[kept].float().cpu().numpy())
+                features.append(moments.mean[kept].float().cpu().numpy())
+            x = step.output
+            del step  # its parts are large, and the next block needs room for its own
         if given is not None and kept:
-            self.sample.add([ids[place] for place in kept], given[kept], features)
+            self.sample.add([ids[row] for row in kept], given[kept], features)
         self.right = self.right + right
         self.numbers.add(ids, given, {name: np.stack([told[name] for told in numbers], 1) for name in numbers[0]})
 
@@ -155,7 +157,7 @@ class Tally:
         """
         if (self.key, self.class_names) != (other.key, other.class_names):
             raise FeatureError(
-                f"Only one network's readings of images of the same classes can be merged, but got {self.name} with "
+                f"Only one network's statistics of images of the same classes can be merged, but got {self.name} with "
                 f"{len(self.class_names)} classes and {other.name} with {len(other.class_names)}."
             )
         self.rejected += other.rejected
@@ -260,11 +262,11 @@ class _Sample:
         self._kept: dict[str, tuple[int, list[np.ndarray]]] = {}  # id -> its label, and (C,) per block
 
     def chosen(self, ids: Sequence[str]) -> list[int]:
-        """Places of those that could be among them, as far as is known."""
+        """Rows of those that could be among them, as far as is known."""
         if len(self._kept) < SAMPLE:
             return list(range(len(ids)))
         limit = max(map(digest, self._kept))
-        return [place for place, name in enumerate(ids) if digest(name) < limit]
+        return [row for row, name in enumerate(ids) if digest(name) < limit]
 
     def add(self, ids: Sequence[str], labels: np.ndarray, features: Sequence[np.ndarray]) -> None:
         """labels: (N,); features: per block (N, C)."""

@@ -30,6 +30,7 @@ from features.networks.card import ModelSpec
 from features.networks.preprocessing import Preprocessing
 from features.progress import Progress, Task
 from features.train import augment
+from features.train.optimizers import OPTIMIZERS
 from features.train.recipe import Recipe
 
 TEST_BATCH = 500
@@ -118,7 +119,7 @@ class _Run:
             torch.default_generator.manual_seed(recipe.seed)  # torch.manual_seed would reseed GPUs as well
             network = build(architecture)
         self.network = network.to(self.device).to(memory_format=torch.channels_last)
-        self.optimizer = _make_optimizer(self.network, recipe)
+        self.optimizer = OPTIMIZERS.need(recipe.optimizer).make(self.network, recipe)
         full, rest = divmod(len(images), recipe.batch_size)
         steps = full + (rest > 1)  # as many as augment.loader gives
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -225,18 +226,6 @@ def _readable(loader: DataLoader) -> Iterator[tuple[Tensor, Tensor]]:
     except ImageError as error:
         reason = str(error).strip().splitlines()[-1].removeprefix("features.errors.ImageError: ")
         raise ImageError(f"{reason} Mend it or take it out, and run the same command again.") from error
-
-
-def _make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
-    return torch.optim.SGD(
-        network.parameters(),
-        lr=recipe.learning_rate,
-        momentum=recipe.momentum,
-        weight_decay=recipe.weight_decay,
-        nesterov=recipe.momentum > 0,
-    )
 
 
 def learning_rate_share(step: int, steps_per_epoch: int, recipe: Recipe) -> float:

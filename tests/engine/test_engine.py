@@ -36,8 +36,8 @@ def activations(net, batch) -> dict[str, np.ndarray]:
 
 
 def on_torch(net, **choices) -> engine.TorchEngine:
-    reading = engine.choose(net, **{"precision": "fp32", "device": "cpu", **choices})
-    return engine.TorchEngine(net, preprocessing(), reading)
+    plan = engine.choose(net, **{"precision": "fp32", "device": "cpu", "engine": "torch", **choices})
+    return engine.TorchEngine(net, preprocessing(), plan)
 
 
 def read(net, batch, **choices) -> dict[str, np.ndarray]:
@@ -96,8 +96,8 @@ def test_bf16_loses_nothing_of_edges_on_bright_images(engine_name):
     if engine_name == engine.OPENVINO:
         pytest.importorskip("openvino", reason="an extra: requirements-openvino.txt")
     net, bright = edge_detector(), 250 + pixels(4) % 4
-    reading = engine.choose(net, ["stem"], precision="bf16", device="cpu", engine=engine_name)
-    low = engine.start(net, preprocessing(), reading)(bright)["stem"]
+    plan = engine.choose(net, ["stem"], precision="bf16", device="cpu", engine=engine_name)
+    low = engine.start(net, preprocessing(), plan)(bright)["stem"]
     high = read(net, bright, stages=["stem"])["stem"]
     # Scaled pixels rounded to bf16 would hardly differ, and these features would be wrong by a tenth.
     assert differs(low - low.mean(), high - high.mean()) < 0.02
@@ -206,8 +206,8 @@ def test_what_is_not_a_number_is_not_hidden_by_a_layer():
 def test_a_cpu_takes_as_many_images_at_a_time_as_its_memory_is_used_again_for(count, pieces, monkeypatch):
     net = network()
     monkeypatch.setattr(torch_engine, "REUSED", 4 * 16 * 4 * 32 * 32)
-    reading = engine.choose(net, precision="fp32", device="cpu", engine="torch")
-    runner = engine.start(net, preprocessing(), reading)
+    plan = engine.choose(net, precision="fp32", device="cpu", engine="torch")
+    runner = engine.start(net, preprocessing(), plan)
     whole = runner(pixels(count))
     seen = []
     begin = runner._begin
@@ -292,18 +292,6 @@ def test_a_single_image_that_does_not_fit_is_an_error_that_says_what_to_do(monke
         runner(pixels(4))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
-@pytest.mark.parametrize("pool", ["mean", "none"])
-def test_batches_that_are_begun_ahead_on_a_gpu_are_those_of_the_cpu(pool):
-    net = network()
-    runner = on_torch(net, device="cuda", pool=pool)
-    batches = [pixels(40).roll(shift, 0) for shift in range(8)]
-    for begun, batch in zip([runner.begin(batch) for batch in batches], batches, strict=True):
-        found, wanted = begun(), read(net, batch, pool=pool)
-        for name in wanted:
-            assert differs(found[name].astype(np.float64), wanted[name]) < 2e-3  # TF32
-
-
 def test_other_errors_than_that_of_memory_are_not_taken_for_one(monkeypatch):
     runner = on_torch(network())
 
@@ -340,8 +328,8 @@ def openvino(tmp_path, monkeypatch):
 
 
 def started(net, key: str = "", side: int = 32, **choices):
-    reading = engine.choose(net, **{"precision": "fp32", "device": "cpu", "engine": "openvino", **choices})
-    return engine.start(net, preprocessing(side), reading, key)
+    plan = engine.choose(net, **{"precision": "fp32", "device": "cpu", "engine": "openvino", **choices})
+    return engine.start(net, preprocessing(side), plan, key)
 
 
 @pytest.mark.usefixtures("openvino")

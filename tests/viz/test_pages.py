@@ -25,8 +25,8 @@ from tests.random_networks import randomise
 from viz.cached import warm_up
 from viz.cached.server import analysis_queue, download_queue, preview_queue
 from viz.pages import embed
-from viz.pages.saliency import drawing
-from viz.pages.saliency.views import Tile
+from viz.pages.saliency import overlays
+from viz.pages.saliency.overlays import Tile
 
 SCRIPT = """
 from viz import sidebar
@@ -211,7 +211,7 @@ def test_the_files_of_several_networks_are_named_by_their_own_classes():
     picture = open_images("sample").open(0)
     pixels = fashion.spec.preprocessing.framed(picture)[None]
     maps = [(model, Explainer(model).maps(pixels, [ClassTarget(3)])) for model in (fashion, other)]
-    data = drawing.archive({"one": picture}, maps, Drawing(), {})
+    data = overlays.archive({"one": picture}, maps, Drawing(), {})
     with zipfile.ZipFile(io.BytesIO(data)) as file:
         rows = json.loads(file.read("manifest.json"))["maps"]
         assert {row["file"] for row in rows} <= set(file.namelist())
@@ -232,7 +232,7 @@ def test_the_files_of_several_networks_are_named_by_their_own_classes():
     ],
 )
 def test_a_map_that_shows_nothing_says_why(values, signed, text):
-    assert text in drawing._describe(Tile("layer1", values.astype(np.float32), Tap("layer1")), signed)
+    assert text in overlays._describe(Tile("layer1", values.astype(np.float32), Tap("layer1")), signed)
 
 
 def test_a_class_is_not_set_against_itself():

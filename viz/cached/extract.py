@@ -9,7 +9,7 @@ import streamlit as st
 
 from features import extract
 from features.datasets import ImageSet
-from features.engine import Reading
+from features.engine import Plan
 from features.networks import zoo
 from features.store import FeatureSet
 from viz.cached.server import analysis_queue
@@ -23,11 +23,11 @@ def features_job(model: zoo.Model, images: ImageSet) -> Job:
     return analysis_queue().get(f"features {model.key} {images.digest}", lambda: extract.features(model, images))
 
 
-def extract_job(model: zoo.Model, images: ImageSet, reading: Reading, folder: Path, size: int, format: str) -> Job:
+def extract_job(model: zoo.Model, images: ImageSet, plan: Plan, folder: Path, size: int, format: str) -> Job:
     """Features written to a folder."""
     return analysis_queue().get(
-        f"extract {model.key} {images.digest} {reading} {folder} {size} {format}",
-        lambda: extract.to_folder(model, images, reading, folder, size, format),
+        f"extract {model.key} {images.digest} {plan} {folder} {size} {format}",
+        lambda: extract.to_folder(model, images, plan, folder, size, format),
     )
 
 

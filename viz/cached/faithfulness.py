@@ -13,10 +13,8 @@ from viz.jobs import Job
 
 def faithfulness_job(model: zoo.Model, digest: str, image: Image.Image, maps: Sequence[saliency.SaliencyMaps]) -> Job:
     """How far to trust maps of one picture."""
-    made_of = [
-        (found.method, found.class_ids.tolist(), found.against_ids.tolist(), tuple(found.maps)) for found in maps
-    ]
+    made_of = [(each.method, each.class_ids.tolist(), each.against_ids.tolist(), tuple(each.maps)) for each in maps]
     return analysis_queue().get(
         f"faithfulness {model.key} {digest} {made_of}",
-        lambda: faithfulness.judge_all(explainer_of(model.key, model), framed_picture(model, image)[None], maps),
+        lambda: faithfulness.measure_maps(explainer_of(model.key, model), framed_picture(model, image)[None], maps),
     )

@@ -1,12 +1,13 @@
 """Draws what lesions do to a network, and how gradients flow through its paths."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import compress
 
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from features import residual
 from features.residual import BlockStatistics, Paths, Sweep
 from viz import theme
 from viz.figures.residual import along_depth
@@ -49,6 +50,17 @@ def without(statistics: BlockStatistics, sweep: Sweep) -> go.Figure:
     figure.update_yaxes(title=f"{name} without", tickformat=".0%", range=[0, 1.05], row=1, col=1)
     along_depth(figure, statistics.blocks, statistics.stages, 160 + 200 * panels, "xaxis2" if panels == 2 else "xaxis")
     return _gridded(figure)
+
+
+def of_kind(kind: str, sweep: Sweep, statistics: BlockStatistics) -> go.Figure:
+    """All lesions of a kind: in the figure that suits it, else one bar a lesion."""
+    own = {
+        residual.WITHOUT: lambda: without(statistics, sweep),
+        residual.SCALED: lambda: scaled(sweep, statistics),
+        residual.RANDOM: lambda: random(sweep),
+        residual.SWAPPED: lambda: swapped(sweep),
+    }
+    return own[kind]() if kind in own else bars(sweep, [lesion.name for lesion in sweep.lesions], "lesions")
 
 
 def twins(sweeps: Mapping[str, Sweep]) -> go.Figure:
@@ -125,14 +137,18 @@ def scaled(sweep: Sweep, statistics: BlockStatistics) -> go.Figure:
 
 def swapped(sweep: Sweep) -> go.Figure:
     """Accuracy with two neighbours in each other's place, as bars."""
+    return bars(sweep, [" ↔ ".join(lesion.swaps[0]) for lesion in sweep.lesions], "blocks swapped")
+
+
+def bars(sweep: Sweep, labels: Sequence[str], title: str) -> go.Figure:
+    """Accuracy with each lesion, one bar each. title: of the axis along which the labels stand."""
     values, intact, name = _judged(sweep)
-    pairs = [" ↔ ".join(lesion.swaps[0]) for lesion in sweep.lesions]
     figure = go.Figure(
-        go.Bar(x=pairs, y=values, marker_color=theme.BLUE, hovertemplate="%{x}: %{y:.1%}<extra></extra>")
+        go.Bar(x=list(labels), y=values, marker_color=theme.BLUE, hovertemplate="%{x}: %{y:.1%}<extra></extra>")
     )
     figure.add_hline(y=intact, line={"color": theme.GREY, "dash": "dot"}, annotation_text=f"intact {intact:.1%}")
     theme.style(figure, 400)
-    figure.update_xaxes(title="blocks swapped", tickangle=-60, automargin=True, showgrid=False)
+    figure.update_xaxes(title=title, tickangle=-60, automargin=True, showgrid=False)
     figure.update_yaxes(title=name, tickformat=".0%", range=[max(0.0, float(values.min()) - 0.1), 1.05])
     return figure
 

@@ -1,5 +1,7 @@
 """What happens when blocks are left out, scaled or swapped, and how gradients flow through paths of each length."""
 
+import re
+
 import streamlit as st
 
 from features import residual
@@ -19,52 +21,30 @@ VEIT = "[Veit et al. 2016](https://arxiv.org/abs/1605.06431)"
 
 def lesions(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> None:
     """Sweeps over all blocks, and the plain network beside its residual twin."""
-    kind = st.segmented_control(
-        "What is done", residual.KINDS, default=residual.WITHOUT, key="lesion", bind="query-params", required=True
+    name = st.segmented_control(
+        "What is done",
+        tuple(residual.KINDS),
+        default=residual.WITHOUT,
+        key="lesion",
+        bind="query-params",
+        required=True,
     )
-    n_lesions = len(residual.lesions_of(model.network, kind))
+    kind = residual.KINDS.need(name)
+    n_lesions = len(kind.lesions(model.network, 0))
     if not n_lesions:
-        st.info("No two neighbours of this network have the same shape, so none can be swapped.")
+        st.info(kind.absent)
         return
-    if not _asked(model, images, f"{kind} {images.digest}", n_lesions, f"{n_lesions} lesions"):
+    if not _asked(model, images, f"{name} {images.digest}", n_lesions, f"{n_lesions} lesions"):
         return
-    sweep = _swept(model, images, kind)
-    what = "Accuracy" if sweep.judged else "Predictions that stay"
-    if kind == residual.WITHOUT:
-        widgets.exhibit(
-            f"{what} without each block",
-            figures.without(statistics, sweep),
-            "Every block in turn hands on its input as it is: in a plain network, a single path, that ruins nearly all."
-            if is_plain(statistics)
-            else "Every block in turn hands on its shortcut alone; below it, how large its branch is beside the "
-            "shortcut. A network that is a bundle of many paths loses little with one block; first blocks of a stage "
-            "matter most.",
-            VEIT,
-        )
+    sweep = _swept(model, images, name)
+    widgets.exhibit(
+        f"{'Accuracy' if sweep.judged else 'Predictions that stay'} {kind.title}",
+        figures.of_kind(name, sweep, statistics),
+        kind.shows_plain if kind.shows_plain and is_plain(statistics) else kind.shows,
+        _linked(kind.paper),
+    )
+    if name == residual.WITHOUT:
         _twins(model, images, sweep)
-    elif kind == residual.RANDOM:
-        widgets.exhibit(
-            f"{what} with several blocks left out at random",
-            figures.random(sweep),
-            "Five draws for every number of blocks. A smooth fall says that paths share the work; a cliff at one block "
-            "says that each is needed.",
-            VEIT,
-        )
-    elif kind == residual.SCALED:
-        widgets.exhibit(
-            f"{what} with each branch made larger, smaller or turned round",
-            figures.scaled(sweep, statistics),
-            "One column a block, one row a factor of its branch. Where 0.5 and 2 hurt little, what matters is the "
-            "branch's direction rather than its size.",
-            f"in the manner of {VEIT}",
-        )
-    else:
-        widgets.exhibit(
-            f"{what} with two neighbours swapped",
-            figures.swapped(sweep),
-            "Neighbours of one shape in each other's place: a network whose blocks refine one representation bears it.",
-            VEIT,
-        )
     table = sweep.table()
     st.dataframe(table.dropna(axis=1, how="all"), hide_index=True)
     widgets.downloads(table, f"lesions-{model.spec.name}")
@@ -81,6 +61,11 @@ def _asked(model: zoo.Model, images: ImageSet, what: str, passes: int, name: str
         return False
     st.session_state["lesions asked"] = key
     st.rerun()
+
+
+def _linked(paper: str) -> str:
+    """A paper on arXiv as a Markdown link."""
+    return re.sub(r"(\w+ et al\. \d{4}), arXiv:([\d.]+)", r"[\1](https://arxiv.org/abs/\2)", paper)
 
 
 def _swept(model: zoo.Model, images: ImageSet, kind: str) -> Sweep:

@@ -1,4 +1,4 @@
-"""Judges maps that are there, by what the network makes of images without, or with only, what they point at."""
+"""Measures maps that are there, by what the network makes of images without, or with only, what they point at."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,19 +7,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from features.faithfulness.measures import STEPS, Curves, curves, enlarged, shown_through
+from features.faithfulness.baselines import random_like
+from features.faithfulness.metrics import STEPS, Curves, curves, enlarged, shown_through
 from features.faithfulness.trial import Trial
 from features.progress import Progress, Task, finish
 from features.saliency import METHODS, ClassTarget, Explainer, SaliencyMaps, Tap, explain
 
 AT_ONCE = 32
-RANDOM = "random"  # a map that knows nothing, to compare with
 NOISE, RADIUS, SAMPLES = 0.2, 0.02, 10  # of the scaled input
 
 
-class Judge:
-    """Measures maps of a batch of images, made for `explained`: by the probability of the class, also where it was
-    explained against another. pixels: (N, C, H, W) uint8.
+class MapMetrics:
+    """The metrics of maps of a batch of images, made for `explained`: by the probability of the class, also where it
+    was explained against another. pixels: (N, C, H, W) uint8.
     """
 
     def __init__(self, explainer: Explainer, pixels: Tensor, explained: SaliencyMaps) -> None:
@@ -37,28 +37,28 @@ class Judge:
         width = min(max(11, 11 * side // 224 // 2 * 2 + 1), 2 * side - 1)
         self.blurred = gaussian_blur(self.pixels, [width, width], [5 * width / 11] * 2)
 
-    def trial(self, found: SaliencyMaps, tap: Tap, steps: int) -> Trial:
+    def trial(self, maps: SaliencyMaps, tap: Tap, steps: int) -> Trial:
         """Curves and what is seen through maps of these images."""
-        maps = found.maps[tap]
+        values = maps.maps[tap]
         return Trial(
             model=self.explainer.model.spec.name,
-            method=found.method,
+            method=maps.method,
             tap=tap.name,
             ids=tuple(map(str, range(len(self.pixels)))),
-            curves=self.curves(maps, steps),
+            curves=self.curves(values, steps),
             full=self.probability(self.pixels).numpy(),
-            seen=self.seen(maps),
+            seen=self.seen(values),
             infidelity=None,
             sensitivity=None,
             randomised={},
-            provenance={**found.provenance, "steps": steps},
+            provenance={**maps.provenance, "steps": steps},
         )
 
     def probability(self, pixels: Tensor) -> Tensor:
         """(N,) of each image's class, or (N k,) of k versions of each image in a row."""
         classes = self.classes.repeat_interleave(len(pixels) // max(1, len(self.classes)))
-        found = [self.explainer.logits(piece).cpu() for piece in pixels.split(AT_ONCE)]
-        return torch.cat(found).softmax(1).gather(1, classes[:, None])[:, 0]
+        logits = [self.explainer.logits(piece).cpu() for piece in pixels.split(AT_ONCE)]
+        return torch.cat(logits).softmax(1).gather(1, classes[:, None])[:, 0]
 
     def curves(self, maps: np.ndarray, steps: int) -> Curves:
         large = enlarged(maps, self.pixels.shape[2:])
@@ -84,8 +84,7 @@ class Judge:
         x = self._scaled()
         large = enlarged(maps, x.shape[2:])[:, None].expand_as(x).contiguous()
         with torch.no_grad():
-            found = infidelity(score, disturb, x, large, n_perturb_samples=SAMPLES, normalize=True)
-        return found.numpy()
+            return infidelity(score, disturb, x, large, n_perturb_samples=SAMPLES, normalize=True).numpy()
 
     def sensitivity(self, method: str, taps: Sequence[Tap] | None, seed: int) -> np.ndarray:
         """(N,) the largest relative change of a map when the scaled input moves by at most RADIUS."""
@@ -100,8 +99,8 @@ class Judge:
             x = inputs[0] if isinstance(inputs, tuple) else inputs  # captum passes now one, now the other
             each = len(x) // len(self.targets)
             targets = [target for target in self.targets for _ in range(each)]
-            found = finish(explain(self.explainer, self._levels(x), targets, method, taps))
-            return (torch.from_numpy(next(iter(found.maps.values()))),)
+            again = finish(explain(self.explainer, self._levels(x), targets, method, taps))
+            return (torch.from_numpy(next(iter(again.maps.values()))),)
 
         with torch.no_grad():
             return sensitivity_max(maps, self._scaled(), disturb, n_perturb_samples=SAMPLES).numpy()
@@ -115,34 +114,27 @@ class Judge:
         return (x * std + mean) * 255
 
 
-def judge(explainer: Explainer, pixels: Tensor, found: SaliencyMaps, tap: Tap, steps: int = STEPS) -> Trial:
+def trial_of(explainer: Explainer, pixels: Tensor, maps: SaliencyMaps, tap: Tap, steps: int = STEPS) -> Trial:
     """Curves and what is seen through maps that were made of these pixels (N, C, H, W) uint8, for their classes."""
-    return Judge(explainer, pixels, found).trial(found, tap, steps)
+    return MapMetrics(explainer, pixels, maps).trial(maps, tap, steps)
 
 
-def judge_all(
+def measure_maps(
     explainer: Explainer, pixels: Tensor, maps: Sequence[SaliencyMaps], steps: int = STEPS, seed: int = 0
 ) -> Task[tuple[Trial, ...]]:
-    """`judge` of every map that was made of these pixels, and of a random one of the last map's resolution.
+    """`trial_of` every map that was made of these pixels, and of a random one of the last map's resolution.
 
     With infidelity, and with sensitivity where the method is a formula, so that its maps are quickly made again.
     """
-    wanted = [(found, tap) for found in maps for tap in found.maps]
+    wanted = [(each, tap) for each in maps for tap in each.maps]
     last, tap = wanted[-1]
     wanted.append((random_like(replace(last, maps={tap: last.maps[tap]}), seed), tap))
     trials = []
-    for done, (found, tap) in enumerate(wanted):
+    for done, (each, tap) in enumerate(wanted):
         yield Progress(done, len(wanted), "map", tap.name)
-        judging = Judge(explainer, pixels, found)
-        trial = replace(judging.trial(found, tap, steps), infidelity=judging.infidelity(found.maps[tap], seed))
-        if found.method in METHODS and METHODS[found.method].weights is not None:
-            trial = replace(trial, sensitivity=judging.sensitivity(found.method, [tap], seed))
+        metrics = MapMetrics(explainer, pixels, each)
+        trial = replace(metrics.trial(each, tap, steps), infidelity=metrics.infidelity(each.maps[tap], seed))
+        if each.method in METHODS and METHODS[each.method].weights is not None:
+            trial = replace(trial, sensitivity=metrics.sensitivity(each.method, [tap], seed))
         trials.append(trial)
     return tuple(trials)
-
-
-def random_like(found: SaliencyMaps, seed: int) -> SaliencyMaps:
-    """Maps of the same shapes that know nothing."""
-    random = np.random.default_rng(seed)
-    noise = {tap: random.random(values.shape, np.float32) for tap, values in found.maps.items()}
-    return replace(found, maps=noise, method=RANDOM)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from features.faithfulness.measures import rank_correlations
+from features.faithfulness.metrics import rank_correlations
 from features.networks.canonical import ResidualNetwork, own_copy
 from features.progress import Progress, Result, Task
 from features.saliency import ClassTarget, Explainer, SaliencyMaps, StageTarget, Tap, Target, explain
@@ -30,7 +30,7 @@ class Randomised:
     def correlations(self, tap: Tap) -> np.ndarray:
         """(P, N) Spearman's correlation of each part's maps at a tap with the network's own; NaN of constant maps."""
         own = self.intact.maps[tap]
-        return np.stack([rank_correlations(own, found.maps[tap]) for found in self.redrawn.values()])
+        return np.stack([rank_correlations(own, drawn.maps[tap]) for drawn in self.redrawn.values()])
 
 
 def randomised(

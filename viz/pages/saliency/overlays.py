@@ -12,14 +12,50 @@ from PIL import Image
 
 from features import rasters, saliency
 from features.networks import zoo
-from features.saliency import SaliencyMaps
+from features.saliency import SaliencyMaps, Tap
 from viz import widgets
 from viz.choosing import Chosen
 from viz.components import Overlay, overlays
-from viz.pages.saliency.asking import Asked
-from viz.pages.saliency.views import Shown, Tile, title
+from viz.picking.target import Explained
 
 SIDE, SMALL_SIDE, OPACITY = 448, 160, 0.55
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """A map (H, W) with what stands above and below it; tiles of one row share their scale.
+
+    tap: where it was taken. model: the network that it is of, None for the chosen one.
+    """
+
+    title: str
+    values: np.ndarray
+    tap: Tap
+    note: str = ""
+    row: str = ""
+    model: zoo.Model | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What a view shows: tiles, the maps that they are of (to download) with their networks, and what they mean.
+
+    one_scale: whether the tiles are worth comparing in size. signed: whether what speaks against is half of the story.
+    """
+
+    tiles: list[Tile]
+    maps: list[tuple[zoo.Model, SaliencyMaps]]
+    meaning: str
+    one_scale: bool = False
+    signed: bool = False
+    columns: int = 0
+    small: bool = False
+
+    @property
+    def target(self) -> str:
+        """What all its maps explain; '' if they explain different things."""
+        names = {maps.targets[0] for _, maps in self.maps}
+        return names.pop() if len(names) == 1 else ""
 
 
 @dataclass(frozen=True)
@@ -31,12 +67,12 @@ class _Look:
     one_scale: bool
 
 
-def draw(asked: Asked, target: str, view: str, shown: Shown) -> None:
+def draw(explained: Explained, view: str, title: str, shown: Shown) -> None:
     """The tiles of a view with the controls of their colours, what they mean, and their files to take away."""
-    model, chosen = asked.model, asked.chosen
-    st.subheader(title(view, shown, widgets.escape(target)))
+    model, chosen = explained.model, explained.chosen
+    st.subheader(title)
     look = _choose_look(view, shown)
-    tiles = _tiles(model, chosen, target, shown, look)
+    tiles = _tiles(model, chosen, shown, look)
     if shown.columns:  # long: what it says comes first
         st.caption(_meaning(shown, look))
     _scale(look)
@@ -62,14 +98,14 @@ def _choose_look(view: str, shown: Shown) -> _Look:
             "what speaks for it", key=f"sign {view}", required=True,
         ) == "for and against"  # fmt: skip
     with middle:
-        options = tuple(rasters.SIGNED if signed else rasters.RECTIFIED)
+        options = rasters.SIGNED if signed else rasters.RECTIFIED
         colours = st.selectbox("Colours", options, key="signed colours" if signed else "colours", bind="query-params")
     with right:
         one_scale = st.toggle("One colour scale for all", value=shown.one_scale, key=f"scale {view}")
     return _Look(signed, colours, one_scale)
 
 
-def _tiles(model: zoo.Model, chosen: Chosen, target: str, shown: Shown, look: _Look) -> list[Overlay]:
+def _tiles(model: zoo.Model, chosen: Chosen, shown: Shown, look: _Look) -> list[Overlay]:
     seen = {one.key: _seen(one, chosen, shown.small) for one in (model, *(tile.model or model for tile in shown.tiles))}
     note = f"{model.spec.preprocessing.crop} px, as the network gets it"
     tiles = [] if shown.columns else [Overlay("network input", note, seen[model.key].file, "", chosen.name)]
@@ -81,7 +117,7 @@ def _tiles(model: zoo.Model, chosen: Chosen, target: str, shown: Shown, look: _L
         base = seen[(tile.model or model).key]
         heat = rasters.heat_map(tile.values, base.pixels.shape[1::-1], look.colours, limit)
         file = rasters.jpeg(heat, 90) if shown.small else rasters.png(heat)
-        alt = f"{tile.title} for {target} over {chosen.name}"
+        alt = f"{tile.title}{f' for {shown.target}' if shown.target else ''} over {chosen.name}"
         tiles.append(Overlay(tile.title, _describe(tile, look.signed), base.file, rasters.data_uri(file), alt))
     return tiles
 
@@ -89,14 +125,14 @@ def _tiles(model: zoo.Model, chosen: Chosen, target: str, shown: Shown, look: _L
 def _meaning(shown: Shown, look: _Look) -> str:
     """What the view shows, what its colours say and what they are scaled to."""
     how = "Bright: raising this there raises the score; zero and below is dark."
-    if look.signed:
-        against, for_it = rasters.SIGNED_ENDS[look.colours]
+    if ends := rasters.COLOURS[look.colours].ends:
+        against, for_it = ends
         how = f"{for_it.capitalize()} speaks for the target, {against} against it, the middle is zero."
     if any(tile.tap == saliency.INPUT for tile in shown.tiles):
         how += " Of pixel maps the strongest half per cent is cut off, which would hide all else."
     each = "row" if any(tile.row for tile in shown.tiles) else "map"
     scale = "All maps share one scale" if look.one_scale else f"Each {each} is scaled to its own extreme"
-    return widgets.escape(f"{shown.reading} {how} {scale}; the raw range stands under each.")
+    return widgets.escape(f"{shown.meaning} {how} {scale}; the raw range stands under each.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,10 +172,10 @@ def _opacity() -> float:
     """The opacity chosen last, or in the URL; browser parts cannot be bound to it as Streamlit's own controls are."""
     if "opacity" not in st.session_state:
         try:
-            asked = float(st.query_params.get("opacity", OPACITY))
+            given = float(st.query_params.get("opacity", OPACITY))
         except ValueError:
-            asked = OPACITY
-        st.session_state["opacity"] = min(1.0, max(0.0, asked))
+            given = OPACITY
+        st.session_state["opacity"] = min(1.0, max(0.0, given))
     return st.session_state["opacity"]
 
 
@@ -168,18 +204,18 @@ def archive(
     buffer, rows = io.BytesIO(), []
     written = set()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
-        for number, (model, found) in enumerate(maps):
+        for number, (model, each) in enumerate(maps):
             # A folder each where there are several, since their files may have the same names.
-            network = found.provenance.get("variant", model.spec.name).replace(" ", "-")
+            network = each.provenance.get("variant", model.spec.name).replace(" ", "-")
             folder = f"{number}-{network}/" if len(maps) > 1 else ""
             visible = {name: model.spec.preprocessing.visible(picture) for name, picture in chosen.items()}
-            beside = [other for _, other in maps if other is not found]
-            made_of = {name: found.provenance.get(name, "") for name in ("weights_sha256", "variant")}
-            for name, content, row in saliency.exported(found, model, visible, drawing, beside):
-                if (place := folder + name) not in written:
-                    written.add(place)
-                    file.writestr(place, content)
-                rows += [row | {"file": place} | made_of] if row else []
-        made = {**settings, "drawing": asdict(drawing), "provenance": [found.provenance for _, found in maps]}
+            beside = [other for _, other in maps if other is not each]
+            made_of = {name: each.provenance.get(name, "") for name in ("weights_sha256", "variant")}
+            for name, content, row in saliency.exported(each, model, visible, drawing, beside):
+                if (path := folder + name) not in written:
+                    written.add(path)
+                    file.writestr(path, content)
+                rows += [row | {"file": path} | made_of] if row else []
+        made = {**settings, "drawing": asdict(drawing), "provenance": [each.provenance for _, each in maps]}
         file.writestr("manifest.json", saliency.manifest(rows, made))
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""Measures of maps that need nothing but a score of images: curves, what is seen through a map, ranks."""
+"""Metrics of maps that need nothing but a score of images: curves, what is seen through a map, ranks."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What is explained of which picture."""
+"""What is explained of which picture: the controls that choose it, and the maps that explain it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from features import saliency
 from features.errors import FeatureError
 from features.networks import zoo
 from features.progress import Task
-from features.saliency import METHODS, ClassTarget, SaliencyMaps, StageTarget, Tap
+from features.saliency import METHODS, ClassTarget, SaliencyMaps, Speed, StageTarget, Tap
 from viz import sidebar, widgets
 from viz.cached.saliency import framed_picture, saliency_job, saliency_maps
 from viz.choosing import Chosen, from_set, show_image
@@ -19,14 +19,11 @@ from viz.jobs import Job
 
 PREDICTED, NOTHING, RUNNER_UP = "the predicted class", "nothing", "the runner-up"
 LENGTH, LIKENESS = "length of features", "likeness to another image"
-QUICK = tuple(name for name, method in METHODS.items() if method.weights is not None)
-SLOW = ("scorecam", *saliency.ATTRIBUTIONS)
-ABOUT = METHODS | saliency.ATTRIBUTIONS
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
-    """What is explained of which picture. key: what tells the target from others."""
+class Explained:
+    """A target of a picture, for one network. key: what tells the target from others."""
 
     model: zoo.Model
     chosen: Chosen
@@ -35,16 +32,16 @@ class Asked:
 
     def maps(self, method: str, taps: Sequence[Tap] | None = None) -> SaliencyMaps:
         """The maps by any method; the page waits here for one that takes long."""
-        if method in SLOW:
-            return widgets.result(self.job(saliency.explain, method), ABOUT[method].title)
+        if METHODS[method].speed is not Speed.MOMENT:
+            return widgets.result(self.job(saliency.explain, method), METHODS[method].title)
         digest, picture = self.chosen.digest, self.chosen.picture
         given = None if taps is None else tuple(taps)
         return saliency_maps(self.model.key, digest, self.key, method, given, self.target, self.model, picture)
 
-    def job(self, ask: Callable[..., Task[Any]], method: str) -> Job:
-        """As `analyses.saliency_job`, of this picture and target."""
+    def job(self, task: Callable[..., Task[Any]], method: str) -> Job:
+        """As `saliency_job`, of this picture and target."""
         chosen = self.chosen
-        return saliency_job(ask, self.model, chosen.digest, chosen.picture, self.target, self.key, method)
+        return saliency_job(task, self.model, chosen.digest, chosen.picture, self.target, self.key, method)
 
     @property
     def stages(self) -> list[str]:
@@ -58,16 +55,24 @@ class Asked:
         return [name for name, _ in self.model.network.blocks() if name.split(".")[0] in self.stages]
 
 
-def of_class(model: zoo.Model, chosen: Chosen, index: int | None = None, against: int | None = None) -> Asked:
-    return Asked(model, chosen, ClassTarget(index, against), f"class {index} {against}")
+def of_class(model: zoo.Model, chosen: Chosen, index: int | None = None, against: int | None = None) -> Explained:
+    """A class's logit, None for the predicted class, alone or against another's."""
+    return Explained(model, chosen, ClassTarget(index, against), f"class {index} {against}")
 
 
-def choose_target(model: zoo.Model, chosen: Chosen, predicted: SaliencyMaps | None) -> Asked:
-    """predicted: maps for the predicted class, None if the network has no classes."""
+def logits_of(model: zoo.Model, chosen: Chosen) -> np.ndarray:
+    """(K,) what a network says of a picture, by a forward pass of its own, kept with its maps."""
+    logits = of_class(model, chosen).maps(saliency.CAM).logits
+    assert logits is not None  # of a class target
+    return logits[0]
+
+
+def choose_target(model: zoo.Model, chosen: Chosen) -> Explained:
+    """Choose a class, one against another, or what a stage makes of the picture."""
     numbered = numbered_classes(model)
     left, right = st.columns(2)
     with left:
-        classes = [] if predicted is None else [PREDICTED, *numbered]
+        classes = [] if model.network.classifier is None else [PREDICTED, *numbered]
         picked = st.selectbox(
             "Explain", [*classes, LENGTH, LIKENESS], key="class", bind="query-params",
             help="Type to search. The bars show the five likeliest classes. The last two ask what a stage makes of the "
@@ -84,24 +89,32 @@ def choose_target(model: zoo.Model, chosen: Chosen, predicted: SaliencyMaps | No
                 "one.",
             )  # fmt: skip
     if picked == LENGTH:
-        return Asked(model, chosen, StageTarget(stage), f"length {stage}")
+        return Explained(model, chosen, StageTarget(stage), f"length {stage}")
     if picked == LIKENESS:
         return _choose_other(model, chosen, stage)
-    assert predicted is not None  # without classes one of these two was picked
-    class_id = None if picked == PREDICTED else numbered.index(picked)
-    against = numbered.index(other) if other in numbered else None
-    if other == RUNNER_UP and predicted.logits is not None:
-        explained = int(predicted.class_ids[0]) if class_id is None else class_id
-        against = next((int(index) for index in np.argsort(-predicted.logits[0]) if index != explained), None)
-        if against is None:
-            raise FeatureError("This network has one class, so there is none to set it against. Choose nothing.")
-    explained = int(predicted.class_ids[0]) if class_id is None else class_id
-    if against == explained:
-        raise FeatureError(f"{numbered[explained]} cannot be set against itself. Choose another class.")
-    return of_class(model, chosen, class_id, against)
+    index = None if picked == PREDICTED else numbered.index(picked)
+    return of_class(model, chosen, index, _against(model, chosen, index, other))
 
 
-def _choose_other(model: zoo.Model, chosen: Chosen, stage: str) -> Asked:
+def _against(model: zoo.Model, chosen: Chosen, index: int | None, other: str) -> int | None:
+    """The class that `index` (None: the predicted one) is set against; None for no other."""
+    numbered = numbered_classes(model)
+    if other == NOTHING:
+        return None
+    against = None if other == RUNNER_UP else numbered.index(other)
+    if index is None or against is None:
+        order = np.argsort(-logits_of(model, chosen), kind="stable")  # (K,), the likeliest first
+        index = int(order[0]) if index is None else index
+        if other == RUNNER_UP:
+            against = next((int(each) for each in order if each != index), None)
+    if against is None:
+        raise FeatureError("This network has one class, so there is none to set it against. Choose nothing.")
+    if against == index:
+        raise FeatureError(f"{numbered[index]} cannot be set against itself. Choose another class.")
+    return against
+
+
+def _choose_other(model: zoo.Model, chosen: Chosen, stage: str) -> Explained:
     images = sidebar.images()
     if "other" not in st.session_state and "other" not in st.query_params:
         st.session_state["other"] = min(1, len(images) - 1)  # the first is the one that is explained at first
@@ -113,10 +126,11 @@ def _choose_other(model: zoo.Model, chosen: Chosen, stage: str) -> Asked:
     if other.digest == chosen.digest:
         st.info("This is the image itself: nothing could make it more alike, so that its maps are zero everywhere.")
     target = StageTarget(stage, framed_picture(model, other.picture), other.name)
-    return Asked(model, chosen, target, f"likeness {stage} {other.digest}")
+    return Explained(model, chosen, target, f"likeness {stage} {other.digest}")
 
 
 def class_names(model: zoo.Model) -> list[str]:
+    """What its classes are called, K names."""
     return [model.spec.class_name(index) for index in range(model.spec.architecture.classes or 0)]
 
 

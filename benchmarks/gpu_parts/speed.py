@@ -1,0 +1,366 @@
+"""How fast features and maps are made, beside torchvision's bare forward pass."""
+
+import copy
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from statistics import median
+
+import torch
+from gpu_parts.report import SKIP, Report
+from gpu_parts.subjects import Scale, decoded, drawn, explainer_of, model_of, on, pixels_of, ratio, tf32, timed, wait
+from torch import Tensor, nn
+
+from features import datasets, engine, extract
+from features.datasets.decoding import batches
+from features.engine.convolution import Convolution
+from features.engine.cuda_graphs import CudaGraphEngine, Outputs, obstacle
+from features.networks import catalogue, zoo
+from features.networks.canonical import ResidualBlock
+from features.progress import finish
+from features.saliency import BRANCHES, ClassTarget, Tap
+
+BASE = "torchvision's bare forward"
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+AHEAD = 2  # batches that an engine holds
+SHARE, MAPS_RATIO, BRANCHES_RATIO = 0.9, 1.5, 2.0  # aimed at
+
+Contestant = Callable[[], object]
+
+
+# --- the network alone ------------------------------------------------------------------------------------------------
+
+
+def extraction(report: Report, scale: Scale) -> None:
+    """Features from pixels on the host or on the device, beside torchvision's forward on scaled pixels there."""
+    source = drawn(scale.large, scale.side)
+    model = model_of(source, scale.large, scale.side)
+    for precision in DTYPES:
+        for batch in scale.batches:
+            with report.guarded(f"batch {batch}, {precision}"):
+                race(report, contestants(source, model, batch, precision, scale), batch, precision, scale)
+    with report.guarded("TF32"), tf32(True):
+        batch = scale.batches[-1]
+        found = {BASE: torchvision_forward(source, batch, "fp32", scale)}
+        found["fast network's forward"] = forward(torch_engine(model, "fp32", scale), pixels_of(batch, scale.side))
+        race(report, found, batch, "TF32", scale)
+    small = zoo.load(scale.small)
+    for batch in scale.small_batches:
+        with report.guarded(f"{scale.small}, batch {batch}"):
+            pixels = torch.randint(0, 256, (batch, 1, 32, 32), dtype=torch.uint8)
+            found = {BASE: canonical_forward(small, pixels, scale)}
+            found |= engines(small, pixels, "fp32", scale)
+            race(report, found, batch, f"{scale.small}, fp32", scale)
+
+
+def race(report: Report, found: dict[str, Contestant], batch: int, title: str, scale: Scale) -> None:
+    times = timed(found, scale)
+    for name, spent in times.items():
+        report.add(
+            f"{title}, batch {batch}: {name}",
+            images_per_second=batch / median(spent),
+            ms=1000 * median(spent),
+            beside_torchvision=1 / ratio(times, name, BASE),
+        )
+
+
+def contestants(source: nn.Module, model: zoo.Model, batch: int, precision: str, scale: Scale) -> dict[str, Contestant]:
+    pixels = pixels_of(batch, scale.side)
+    found: dict[str, Contestant] = {BASE: torchvision_forward(source, batch, precision, scale)}
+    found |= engines(model, pixels, precision, scale)
+    if scale.is_gpu:
+        found["cuDNN's convolutions with ReLU (not ours)"] = fused_forward(model, pixels, precision, scale)
+    return found
+
+
+def engines(model: zoo.Model, pixels: Tensor, precision: str, scale: Scale) -> dict[str, Contestant]:
+    eager = torch_engine(model, precision, scale)
+    found = {"fast network's forward": forward(eager, pixels), "torch engine, from the host": ahead(eager, pixels)}
+    if not obstacle(scale.device):
+        graphs = graph_engine(model, precision, scale)
+        graphs(pixels), graphs(pixels)
+        captured = graphs._graphs[tuple(pixels.shape)]
+        found["CUDA graph's replay"] = captured.graph.replay
+        found["CUDA graphs, from the host"] = ahead(graphs, pixels)
+        found["CUDA graphs, one at a time"] = lambda: graphs(pixels)
+    found["torch engine, one at a time"] = lambda: eager(pixels)
+    return found
+
+
+def eager_plan(model: zoo.Model, precision: str, scale: Scale):
+    return engine.choose(model.network, precision=precision, device=scale.device, engine=engine.TORCH)
+
+
+@cache
+def graph_engine(model: zoo.Model, precision: str, scale: Scale) -> CudaGraphEngine:
+    return CudaGraphEngine(model.network, model.spec.preprocessing, eager_plan(model, precision, scale))
+
+
+@cache
+def torch_engine(model: zoo.Model, precision: str, scale: Scale) -> engine.TorchEngine:
+    return engine.TorchEngine(model.network, model.spec.preprocessing, eager_plan(model, precision, scale))
+
+
+def torchvision_forward(source: nn.Module, batch: int, precision: str, scale: Scale) -> Contestant:
+    """Eager, channels last, on scaled pixels of its precision that lie on the device."""
+    dtype = DTYPES[precision]
+    network = copy.deepcopy(source).to(scale.device, dtype).to(memory_format=torch.channels_last)
+    scaled = catalogue.IMAGENET_PREPROCESSING.scaled(pixels_of(batch, scale.side))
+    scaled = scaled.to(scale.device, dtype).to(memory_format=torch.channels_last)
+    return inference(network, scaled)
+
+
+def canonical_forward(model: zoo.Model, pixels: Tensor, scale: Scale) -> Contestant:
+    """The network as it was loaded, which is torchvision's but for its names."""
+    network = on(model, scale.device).network.to(memory_format=torch.channels_last)
+    scaled = model.spec.preprocessing.scaled(pixels).to(scale.device, memory_format=torch.channels_last)
+    return inference(network, scaled)
+
+
+def inference(network: Callable[[Tensor], object], x: Tensor) -> Contestant:
+    @torch.inference_mode()
+    def run() -> object:
+        return network(x)
+
+    return run
+
+
+def forward(runner: engine.TorchEngine, pixels: Tensor) -> Contestant:
+    """The engine's network on pixels that lie on its device; every stage's mean is taken."""
+    there = pixels.to(runner.device, memory_format=torch.channels_last)
+    return inference(Outputs(runner.network, runner.network.stage_names, "mean"), there)
+
+
+def ahead(runner: engine.TorchEngine, pixels: Tensor) -> Contestant:
+    """One more batch handed over, and one that was handed over before taken back: as extraction does."""
+    begun: list[Callable[[], object]] = []
+
+    def run() -> None:
+        begun.append(runner.begin(pixels))
+        if len(begun) >= AHEAD:
+            begun.pop(0)()
+
+    return run
+
+
+def fused_forward(model: zoo.Model, pixels: Tensor, precision: str, scale: Scale) -> Contestant:
+    """The fast network with cuDNN's convolutions that add biases, shortcuts and ReLUs themselves: what that gains."""
+    network = copy.deepcopy(torch_engine(model, precision, scale).network)
+    there = pixels.to(scale.device, memory_format=torch.channels_last)
+    dtype = DTYPES[precision]
+    for conv in network.modules():
+        if isinstance(conv, Convolution) and conv.bias is not None:
+            conv.bias.data = conv.bias.data.to(dtype)
+
+    def how(conv: Convolution) -> tuple:
+        padding, stride, dilation, groups = conv._how
+        return list(stride), list(padding), list(dilation), groups
+
+    def through(block: ResidualBlock, x: Tensor) -> Tensor:
+        shortcut = block.shortcut(x)
+        *others, last = (layer for layer in block.branch if isinstance(layer, Convolution))
+        for conv in others:
+            x = torch.cudnn_convolution_relu(x, conv.weight, conv.bias, *how(conv))
+        return torch.cudnn_convolution_add_relu(x, last.weight, shortcut, 1.0, last.bias, *how(last))
+
+    def run(x: Tensor) -> Tensor:
+        x = network.stem(x)
+        for _, block in network.blocks():
+            x = through(block, x)
+        return x.mean((2, 3), dtype=torch.float32)
+
+    return inference(run, there)
+
+
+# --- compiled ---------------------------------------------------------------------------------------------------------
+
+
+def compiled(report: Report, scale: Scale) -> None:
+    """`torch.compile` of the fast network in a graph of ours, and as it comes; the quick way first."""
+    model = model_of(drawn(scale.large, scale.side), scale.large, scale.side)
+    batch = scale.batches[-1]
+    pixels = pixels_of(batch, scale.side)
+    for precision, mode in (("bf16", "default"), ("fp32", "default"), ("bf16", "max-autotune-no-cudagraphs")):
+        title = f"{precision}, batch {batch}: compiled, {mode}"
+        with report.guarded(title):
+            eager = torch_engine(model, precision, scale)
+            there = pixels.to(scale.device, memory_format=torch.channels_last)
+            outputs = Outputs(eager.network, eager.network.stage_names, "mean")
+            began = time.perf_counter()
+            network = torch.compile(outputs, dynamic=False, mode=mode)
+            found = inference(network, there)
+            wanted, got = inference(outputs, there)(), found()
+            wait(scale.device)
+            seconds = time.perf_counter() - began
+            error = max(
+                float((one - other).abs().max() / other.abs().max()) for one, other in zip(got, wanted, strict=True)
+            )
+            times = timed({"eager": forward(eager, pixels), title: found}, scale)
+            report.judge(
+                title,
+                error <= (5e-2 if precision == "bf16" else 1e-3),
+                images_per_second=batch / median(times[title]),
+                beside_eager=1 / ratio(times, title, "eager"),
+                error=error,
+                compile_seconds=seconds,
+            )
+        if mode == "default" and not obstacle(scale.device):
+            with report.guarded(f"{title}, in the engine"):
+                compiled_engine(report, model, pixels, precision, scale)
+
+
+def compiled_engine(report: Report, model: zoo.Model, pixels: Tensor, precision: str, scale: Scale) -> None:
+    plan, batch = eager_plan(model, precision, scale), len(pixels)
+    graphs = CudaGraphEngine(model.network, model.spec.preprocessing, plan, compiled=True)
+    began = time.perf_counter()
+    graphs(pixels), graphs(pixels)
+    seconds = time.perf_counter() - began
+    (captured,) = graphs._graphs.values()
+    eager = torch_engine(model, precision, scale)
+    found = {
+        "eager": forward(eager, pixels),
+        "compiled, CUDA graph's replay": captured.graph.replay,
+        "compiled, CUDA graphs, from the host": ahead(graphs, pixels),
+    }
+    times = timed(found, scale)
+    for name, spent in times.items():
+        report.add(
+            f"{precision}, batch {batch}: {name}",
+            images_per_second=batch / median(spent),
+            beside_eager=1 / ratio(times, name, "eager"),
+            compile_seconds=seconds,
+        )
+
+
+# --- from files -------------------------------------------------------------------------------------------------------
+
+
+def from_files(report: Report, scale: Scale, folder: Path, forked_rate: float) -> None:
+    """JPEG files to finished rows, beside decoding alone, the way to the device alone and torchvision's forward."""
+    source = drawn(scale.large, scale.side)
+    model = model_of(source, scale.large, scale.side)
+    images = datasets.open_images(str(folder))
+    paths = sorted(folder.iterdir())
+    report.add("decoding by processes, one a core", images_per_second=forked_rate)
+    for threads in (1, 4, 16):
+        some = paths[: max(16, len(paths) * threads // 16)]
+        with ThreadPoolExecutor(threads) as pool:
+            began = time.perf_counter()
+            list(pool.map(decoded, [some[start::threads] for start in range(threads)]))
+            spent = time.perf_counter() - began
+        report.add(f"decoding by {threads} threads", images_per_second=len(some) / spent)
+    with report.guarded("transfer"):
+        transfer(report, scale)
+    decoding = []
+    for _ in range(2):
+        began = time.perf_counter()
+        for _ in batches(images, model.spec.preprocessing, 64):
+            pass
+        decoding.append(len(images) / (time.perf_counter() - began))
+    decode_rate = max(decoding)
+    report.add("decoding alone, as extraction does it", images_per_second=decode_rate)
+    for precision in DTYPES:
+        for batch in scale.batches:
+            with report.guarded(f"{precision}, batch {batch}"):
+                base = {BASE: torchvision_forward(source, batch, precision, scale)}
+                bare = batch / median(timed(base, scale)[BASE])
+                del base
+                whole(report, model, images, precision, batch, (bare, decode_rate), scale)
+
+
+def whole(
+    report: Report,
+    model: zoo.Model,
+    images: datasets.ImageSet,
+    precision: str,
+    batch: int,
+    rates: tuple[float, float],
+    scale: Scale,
+) -> None:
+    """rates: torchvision's bare forward and decoding alone, in images/s; the lower one is the most that is possible."""
+    bare, decode = rates
+    plan, done = eager_plan(model, precision, scale), []
+    for _ in range(2):  # the first one has kernels to load
+        with tempfile.TemporaryDirectory() as out:
+            manifest = finish(extract.to_folder(model, images, plan, Path(out) / "features", batch))
+        done.append(manifest.images_per_second or 0.0)
+    rate, ceiling = max(done), min(bare, decode)
+    bound = "decoding" if decode < bare else "the network"
+    report.judge(
+        f"{len(images)} JPEGs, {precision}, batch {batch}",
+        rate >= SHARE * ceiling,
+        f"bound by {bound}",
+        images_per_second=rate,
+        bare_forward=bare,
+        share_of_forward=rate / bare,
+        ceiling=ceiling,
+        share_of_ceiling=rate / ceiling,
+    )
+
+
+def transfer(report: Report, scale: Scale) -> None:
+    """Pixels to the device: from memory as it comes, with a copy to pinned memory first, and from pinned memory."""
+    if not scale.is_gpu:
+        report.add("transfer", SKIP, "no CUDA device")
+        return
+    batch = scale.batches[-1]
+    pixels = pixels_of(batch, scale.side)
+    pinned = pixels.pin_memory()
+    found: dict[str, Contestant] = {
+        "pageable": lambda: pixels.to(scale.device),
+        "pinned by a copy": lambda: pixels.pin_memory().to(scale.device, non_blocking=True),
+        "pinned by a copy, channels last": lambda: pixels.pin_memory().to(
+            scale.device, memory_format=torch.channels_last, non_blocking=True
+        ),
+        "from pinned memory": lambda: pinned.to(scale.device, non_blocking=True),
+        "the copy to pinned memory alone": lambda: pixels.pin_memory(),
+    }
+    for name, spent in timed(found, scale).items():
+        report.add(
+            f"transfer, {name}",
+            images_per_second=batch / median(spent),
+            gigabytes_per_second=pixels.nbytes / median(spent) / 1e9,
+        )
+
+
+# --- maps -------------------------------------------------------------------------------------------------------------
+
+
+def saliency(report: Report, scale: Scale) -> None:
+    source = drawn(scale.large, scale.side)
+    model = on(model_of(source, scale.large, scale.side), scale.device)
+    for allowed in (False, True):
+        for batch in (1, scale.batches[0]):
+            with report.guarded(f"batch {batch}"), tf32(allowed):
+                saliency_race(report, source, model, batch, scale, "TF32" if allowed else "fp32")
+
+
+def saliency_race(report: Report, source: nn.Module, model: zoo.Model, batch: int, scale: Scale, products: str) -> None:
+    pixels = pixels_of(batch, scale.side)
+    targets = [ClassTarget(index % 1000) for index in range(batch)]
+    found: dict[str, Contestant] = {BASE: torchvision_forward(source, batch, "fp32", scale)}
+    aims = {}
+    for precision in ("fp32", "bf16"):
+        explainer = explainer_of(model, precision)
+        last, branches = [Tap(model.network.stage_names[-1])], explainer.taps(BRANCHES)
+        found |= {
+            f"last stage, {precision}": lambda e=explainer, t=last: e.maps(pixels, targets, taps=t),
+            f"four stages, {precision}": lambda e=explainer: e.maps(pixels, targets),
+            f"branch, shortcut and sum of every block, {precision}": lambda e=explainer, t=branches: e.maps(
+                pixels, targets, taps=t
+            ),
+        }
+        aims |= {f"four stages, {precision}": MAPS_RATIO}
+        aims |= {f"branch, shortcut and sum of every block, {precision}": BRANCHES_RATIO}
+    times = timed(found, scale)
+    for name, spent in times.items():
+        beside = ratio(times, name, BASE)
+        numbers = {"ms": 1000 * median(spent), "images_per_second": batch / median(spent), "forwards": beside}
+        title = f"{products}, batch {batch}: {name}"
+        if name in aims and batch > 1 and products == "fp32":
+            report.judge(title, beside <= aims[name], f"wanted <= {aims[name]:g} forwards", **numbers)
+        else:
+            report.add(title, **numbers)
