@@ -1,11 +1,11 @@
-"""One run of under five minutes on a machine with a GPU: whether every analysis says there what it says on a CPU, how fast
-features and maps are made beside torchvision's bare forward, from 2,000 JPEG files too, and what memory they take.
+"""One run of under five minutes on a machine with a GPU: whether every analysis says there what it says on a CPU, how
+fast features and maps are made beside torchvision's bare forward, from 2,000 JPEG files too, and what memory they take.
 
     python benchmarks/gpu.py --out gpu.json [--seconds 270]
     python benchmarks/gpu.py --device cpu --tiny          # tries the script itself
 
 Weights are drawn or bundled and pictures are made: nothing is fetched. Every section has a share of the time, and what
-goes wrong in one is told and does not end the run. Progress goes to stderr, the table to stdout, all figures to the file.
+goes wrong in one is told and does not end the run. Progress goes to stderr, the table to stdout, figures to the file.
 """
 
 import argparse

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 import numpy as np
 import torch
 from gpu_parts.report import SKIP, Report
-from gpu_parts.subjects import Scale, drawn, explainer_of, image_set, model_of, on, pixels_of, tf32
+from gpu_parts.subjects import Scale, drawn, explainer_of, image_set, model_of, on, tf32
 from torch import Tensor
 
 from features import datasets, engine, faithfulness, residual
@@ -46,7 +46,7 @@ BOUNDS: dict[str, dict[str, tuple[float, float]]] = {
     NUMBERS: {FP32: (1e-3, 0.9999), TF32: (5e-2, 0.999)},
     SHARES: {FP32: (4e-2, 0.99), TF32: (1e-1, 0.97)},
 }
-AVERAGED, BY_PLACE = ("gradcam", "cam"), ("hirescam", "gradcam++", "layercam", "xgradcam")
+BY_PLACE = ("hirescam", "gradcam++", "layercam", "xgradcam")
 
 
 @dataclass(frozen=True)

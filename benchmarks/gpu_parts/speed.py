@@ -57,7 +57,13 @@ def extraction(report: Report, scale: Scale) -> None:
 
 
 def race(report: Report, found: dict[str, Contestant], batch: int, title: str, scale: Scale) -> None:
-    times = timed(found, scale)
+    running = {}
+    for name, run in found.items():
+        with report.guarded(f"{title}, batch {batch}: {name}"):
+            run()
+            wait(scale.device)
+            running[name] = run
+    times = timed(running, scale)
     for name, spent in times.items():
         report.add(
             f"{title}, batch {batch}: {name}",
