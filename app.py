@@ -7,7 +7,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from viz import cache, sidebar
+from viz import sidebar
+from viz.cached import warm_up
 
 ICON = Path(__file__).parent / "viz" / "icon.png"
 PAGES = {  # a module of viz/pages, which is also the page's place in the URL: its title and icon
@@ -29,7 +30,7 @@ def main() -> None:
             for name, (title, icon) in PAGES.items()
         ]
     )
-    with cache.warm_up().waiting():
+    with warm_up.started().waiting():
         sidebar.show()
         chosen.run()
 
@@ -39,7 +40,7 @@ def _renderer(name: str) -> Callable[[], None]:
         new = f"viz.pages.{name}" not in sys.modules
         page = import_module(f"viz.pages.{name}")  # when it is opened: all pages but the first need PyTorch
         if new:
-            cache.keep_libraries()
+            warm_up.keep_libraries()
         page.render()
 
     return render

@@ -1,5 +1,7 @@
 """What networks run on, and how float32 is computed there."""
 
+import platform
+
 import torch
 from torch import nn
 
@@ -17,6 +19,13 @@ def device_name() -> str:
     if best_device().type == "cuda":
         return f"the GPU ({torch.cuda.get_device_name()})"
     return f"the CPU ({torch.get_num_threads()} threads)"
+
+
+def processor_name(device: torch.device) -> str:
+    """What computes there, as its maker calls it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return str(torch.cpu.get_capabilities().get("cpu_name") or platform.processor() or platform.machine())
 
 
 def device_of(network: nn.Module) -> torch.device:

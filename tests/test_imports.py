@@ -22,12 +22,11 @@ ANALYSES_MAY_USE = {"train": {"evaluate"}, "faithfulness": {"saliency"}}
 MAY_IMPORT_STREAMLIT = (
     "app.py",
     "viz/pages/",
-    "viz/cache.py",
-    "viz/analyses.py",
+    "viz/cached/",
     "viz/widgets.py",
     "viz/sidebar.py",
     "viz/choosing.py",
-    "viz/components",
+    "viz/components/",
 )
 
 
@@ -86,8 +85,7 @@ def test_analyses_do_not_know_each_other(module):
 VIZ = [
     ["theme"],
     ["figures", "components", "jobs"],
-    ["cache"],
-    ["analyses"],
+    ["cached"],
     ["widgets"],
     ["sidebar"],
     ["choosing"],
@@ -95,7 +93,7 @@ VIZ = [
 ]
 
 
-@pytest.mark.parametrize("source", sources("viz/*.py", "viz/figures/*.py", "viz/pages/**/*.py"))
+@pytest.mark.parametrize("source", sources("viz/**/*.py"))
 def test_modules_that_show_know_only_what_lies_below_them(source):
     part = Path(source).relative_to("viz").parts[0].removesuffix(".py")
     used = {name.split(".")[1] for name in imported(source) if name.startswith("viz.")} - {part}
@@ -122,8 +120,8 @@ def test_the_first_page_and_the_sidebar_do_without_torch():
     code = """
 import sys
 from streamlit.testing.v1 import AppTest
-from viz import cache
-cache.PAGE_SECONDS = 600
+from viz.cached import warm_up
+warm_up.PAGE_SECONDS = 600
 app = AppTest.from_file("app.py", default_timeout=60).run()
 assert not app.exception and app.get("plotly_chart") and "20" in [metric.value for metric in app.metric]
 print(sorted({"torch", "torchvision", "umap"} & sys.modules.keys()))

@@ -11,7 +11,8 @@ from features import rasters
 from features.datasets import ImageSet
 from features.datasets import images as pictures
 from features.errors import ImageError
-from viz import analyses, sidebar, widgets
+from viz import sidebar, widgets
+from viz.cached.pictures import SHEET_COLUMNS, sheet_job, strip_rows
 from viz.components import picture_picker
 
 SAMPLE, UPLOAD, CAMERA = "from the set", "upload", "camera"
@@ -83,15 +84,15 @@ def chosen_of(picture: Image.Image, name: str, label: str | None) -> Chosen:
 
 
 def _strip(images: ImageSet, index: int, key: str) -> None:
-    rows = analyses.strip_rows(len(images))
-    sheet = widgets.result(analyses.sheet_job(images, rows), "Making small pictures")
+    rows = strip_rows(len(images))
+    sheet = widgets.result(sheet_job(images, rows), "Making small pictures")
 
     def pick(place: int) -> None:
         st.session_state[key] = rows[place]
 
     picture_picker(
         sheet,
-        analyses.SHEET_COLUMNS,
+        SHEET_COLUMNS,
         [images.label_name(row) or images.ids[row] for row in rows],
         rows.index(index) if index in rows else None,
         f"strip of {key}",

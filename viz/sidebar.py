@@ -15,7 +15,10 @@ from features.datasets.images import EXTENSIONS
 from features.errors import DatasetError, FeatureError, WeightsError
 from features.networks import catalogue
 from features.networks.card import ModelSpec
-from viz import cache, widgets
+from viz import widgets
+from viz.cached import warm_up
+from viz.cached.images import open_set, set_stamp
+from viz.cached.server import uploads
 
 if TYPE_CHECKING:
     from features.networks.zoo import Model
@@ -91,7 +94,7 @@ def _images() -> None:
 
 
 def _device() -> None:
-    device = cache.warm_up().device
+    device = warm_up.started().device
     if device:
         st.caption(f"Runs on {device}.")
     else:
@@ -100,7 +103,7 @@ def _device() -> None:
 
 @st.fragment(run_every=1)
 def _await_device() -> None:
-    if cache.warm_up().device:
+    if warm_up.started().device:
         st.rerun()
 
 
@@ -112,16 +115,16 @@ def spec() -> ModelSpec:
 
 def model() -> "Model":
     """The network chosen in the sidebar. Raises FeatureError if it cannot be loaded."""
-    from viz import analyses  # PyTorch with it: the first page is drawn without
+    from viz.cached.networks import fetch_job, load_model  # PyTorch with it: the first page is drawn without
 
     name = st.session_state["model"]
     if name != FILE:
         if catalogue.spec(name).file is None:
-            widgets.result(analyses.fetch_job(name), f"Fetching the weights of {name}")
-        return analyses.model(name, None, 0.0)
+            widgets.result(fetch_job(name), f"Fetching the weights of {name}")
+        return load_model(name, None, 0.0)
     path = _inside_roots(st.session_state.get("weights") or "", "weights", WeightsError)
     said = st.session_state.get("architecture", AS_READ)
-    return analyses.model(None if said == AS_READ else said, str(path), path.stat().st_mtime)
+    return load_model(None if said == AS_READ else said, str(path), path.stat().st_mtime)
 
 
 def images(whole: bool = False) -> ImageSet:
@@ -130,9 +133,9 @@ def images(whole: bool = False) -> ImageSet:
     """
     source, limit = st.session_state["images"], sys.maxsize if whole else st.session_state["limit"]
     if source == datasets.SAMPLE:
-        return cache.images(source, limit, "")
+        return open_set(source, limit, "")
     path = _inside_roots(st.session_state.get("folder") or "", "images", DatasetError)
-    return cache.images(str(path), limit, cache.stamp(str(path)))
+    return open_set(str(path), limit, set_stamp(str(path)))
 
 
 def source() -> str:
@@ -154,7 +157,7 @@ def _inside_roots(text: str, what: str, error: type[FeatureError], must_exist: b
     roots = roots or [Path.home().resolve(), Path(__file__).resolve().parents[1]]
     try:
         path = Path(text.strip()).expanduser().resolve()
-        inside = any(path.is_relative_to(root) for root in (*roots, cache.uploads()))
+        inside = any(path.is_relative_to(root) for root in (*roots, uploads()))
         there = inside and (path.exists() or not must_exist)
     except (OSError, RuntimeError, ValueError) as problem:  # nobody's home, links in a circle, too long, a NUL
         raise error(f"{text} cannot be followed: {problem}. Check the path.") from problem
@@ -193,7 +196,7 @@ def _write_uploads(chosen: list[Any]) -> Path:
         raise DatasetError("Upload one zip, or images; together they would be two sets. Take one of them away.")
     parts = [part for name, content in zip(names, contents, strict=True) for part in (name.encode(), content)]
     digest = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:16]
-    folder = cache.uploads() / digest
+    folder = uploads() / digest
     folder.mkdir(exist_ok=True)
     for number, (name, content) in enumerate(zip(names, contents, strict=True)):
         place = folder / (name if len(set(names)) == len(names) else f"{number}_{name}")

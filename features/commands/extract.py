@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from features.store import Manifest
 
 
+ENGINE_HELP = "torch, torch-plain, openvino or auto: the fastest of them, by a short timing (default)"
+
+
 def add(commands: Commands) -> None:
     """Add what this file does to the command line."""
     extract = command(commands, "extract", _extract, "Write the features of images to a folder; run it again to go on.")
@@ -41,11 +44,11 @@ def add(commands: Commands) -> None:
         "--precision",
         default="auto",
         metavar="X",
-        help="fp32, bf16, fp16 or auto: bf16 where it is fast",
+        help="fp32, bf16, fp16 or auto: fp32 or bf16, whichever a short timing finds faster (default)",
     )
     extract.add_argument("--format", default="parquet", metavar="X", help=FORMAT_HELP)
     extract.add_argument("--device", default="auto", metavar="X", help="cpu, cuda or auto (default: %(default)s)")
-    extract.add_argument("--engine", default="auto", metavar="X", help="torch, openvino or auto: the fastest installed")
+    extract.add_argument("--engine", default="auto", metavar="X", help=ENGINE_HELP)
     extract.add_argument(
         "--batch-size", type=positive_or_auto, metavar="N", help="images at a time, or auto: by their size (default)"
     )
@@ -83,22 +86,26 @@ def _extract(options: argparse.Namespace) -> None:
         from features.extract import cluster
 
         joined = cluster.Cluster(options.ray_address, options.workers)
-        reading = cluster.choose(model, joined, *choices)
+        plan = cluster.choose(model, joined, *choices)
+        plan = cluster.decide(model, plan, options.out, joined, options.batch_size)
     else:
-        reading = engine.choose(model.network, *choices)
-    size = options.batch_size or batch_size(model.spec.preprocessing, reading.device)
-    plan = extract.plan(model, images, reading, size, options.format)
-    widths = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in plan.shapes.items())
+        plan = engine.choose(model.network, *choices)
+        if plan.is_open:
+            print("finding the fastest precision and engine, once for each kind of network", file=sys.stderr)
+        plan = extract.decide(model, plan, options.out, options.batch_size)
+    size = options.batch_size or batch_size(model.spec.preprocessing, plan.device)
+    planned = extract.planned_manifest(model, images, plan, size, options.format)
+    widths = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in planned.shapes.items())
     print(
-        f"{model.spec.name} on {len(images):,} images of {images.name}: {widths}; {reading.precision} on "
-        f"{reading.device} with {reading.engine} ({reading.why}); "
-        f"about {plan.bytes_in_all / 2**20:,.1f} MiB in {options.out}",
+        f"{model.spec.name} on {len(images):,} images of {images.name}: {widths}; {plan.precision} on "
+        f"{plan.device} with {plan.engine} ({plan.why}); "
+        f"about {planned.bytes_in_all / 2**20:,.1f} MiB in {options.out}",
         file=sys.stderr,
     )
     if options.cluster == "none":
-        done = show(extract.to_folder(model, images, reading, options.out, size, options.format))
+        done = show(extract.to_folder(model, images, plan, options.out, size, options.format))
     else:
-        done = show(cluster.to_folder(model, options.source, reading, options.out, joined, size, options.data_root))
+        done = show(cluster.to_folder(model, options.source, plan, options.out, joined, size, options.data_root))
     print(f"{options.out}: {_rows(done)}, {_rate(done)}")
     if options.strict and done.n_rejected:
         raise FeatureError(f"{done.n_rejected} images could not be read; {options.out / 'rejected.parquet'} has them.")

@@ -81,7 +81,7 @@ def _saliency(options: argparse.Namespace) -> None:
     explainer = saliency.Explainer(model, options.precision)
     taps = explainer.taps(options.taps) if options.taps else None
     if taps and isinstance(target, saliency.StageTarget):
-        taps = tuple(tap for tap in taps if explainer.place(tap) <= explainer.top([target]))
+        taps = tuple(tap for tap in taps if explainer.block_index(tap) <= explainer.top([target]))
     size = max(1, batch_size(model.spec.preprocessing) // 4)  # what gradients need is kept as well
     rows: list[dict[str, Any]] = []
     provenance: dict[str, Any] = {}

@@ -20,7 +20,7 @@ from features import datasets, extract, store
 from features import engine as engines
 from features.datasets import ImageSet
 from features.datasets.decoding import batch_size
-from features.engine import Reading
+from features.engine import Plan
 from features.errors import DatasetError, FeatureError
 from features.networks.canonical import own_copy
 from features.networks.zoo import Model
@@ -46,11 +46,11 @@ def choose(
     precision: str = "auto",
     device: str = "auto",
     engine: str = "auto",
-) -> Reading:
+) -> Plan:
     """As `engine.choose`, on a worker of a cluster: one with a GPU, if there are any and 'cpu' is not asked for.
 
-    What is fast where a run is started says nothing of other machines. Raises FeatureError as `engine.choose` does, and
-    if the cluster does not answer.
+    What there is where a run is started says nothing of other machines. Raises FeatureError as `engine.choose` does,
+    and if the cluster does not answer.
     """
     network, choices = model.network, (stages, pool, precision, device, engine)
     if cluster.address is None:
@@ -61,10 +61,30 @@ def choose(
         return ray.get(chosen.remote(own_copy(network, "cpu"), *choices))
 
 
+def decide(model: Model, plan: Plan, folder: Path, cluster: Cluster, size: int | None = None) -> Plan:
+    """As `extract.decide`, timed on a worker: what it tells is what all workers keep to, and stands in the manifest."""
+    if not plan.is_open or cluster.address is None:
+        return extract.decide(model, plan, folder, size)
+    if (begun := extract.begun_with(plan, folder)) is not None:
+        return begun
+    preprocessing = model.spec.preprocessing
+    with _connected(cluster) as ray:
+        on_gpu = plan.device.startswith("cuda")
+        threads = 1 if on_gpu else _threads(cluster)
+        timed = ray.remote(num_cpus=threads, num_gpus=1 if on_gpu else 0, max_retries=0)(_decided_there)
+        network, size = own_copy(model.network, "cpu"), size or batch_size(preprocessing, plan.device)
+        return ray.get(timed.remote(threads, network, preprocessing, plan, size, model.key))
+
+
+def _decided_there(threads: int, *asked: Any) -> Plan:
+    torch.set_num_threads(threads)  # as many as it will run with
+    return engines.decide(*asked)
+
+
 def to_folder(
     model: Model,
     source: str,
-    reading: Reading,
+    plan: Plan,
     folder: Path,
     cluster: Cluster,
     size: int | None = None,
@@ -72,22 +92,25 @@ def to_folder(
 ) -> Task[Manifest]:
     """Read a source of images into a folder of Parquet parts, as `extract.to_folder` does, on all workers of a cluster.
 
-    source, folder: must be the same from every machine, on a shared file system or as fsspec's addresses ('s3://...').
+    plan: one that is open is decided first, as `decide`. source, folder: must be the same from every machine, on a
+    shared file system or as fsspec's addresses ('s3://...').
     Raises StoreError and DatasetError as `extract.to_folder` does, FeatureError if Ray is not there or a worker fails.
     """
     images = datasets.open_images(source, data_root)
-    planned = extract.plan(model, images, reading, size or batch_size(model.spec.preprocessing, reading.device))
+    plan = decide(model, plan, folder, cluster, size)
+    size = size or batch_size(model.spec.preprocessing, plan.device)
+    planned = extract.planned_manifest(model, images, plan, size)
     with closing(Writer(folder, planned)) as writer:
         missing = writer.missing
         if writer.finished:
             extract.need_rows(writer.finished, folder)
             return writer.finished
         before = done = len(images) - sum(len(planned.parts[number]) for number in missing)
-        began, made_with = time.monotonic(), {"device": reading.device}
+        began, made_with = time.monotonic(), {"device": plan.device}
         yield Progress(done, len(images), "image", "starting Ray", before)
-        reading = replace(reading, device=torch.device(reading.device).type)  # a worker sees no GPU but its own
+        plan = replace(plan, device=torch.device(plan.device).type)  # a worker sees no GPU but its own
         shared = replace(model, network=own_copy(model.network, "cpu"))  # workers may have no GPU
-        work = _Work(shared, source, data_root, images.digest, reading, planned, folder)
+        work = _Work(shared, source, data_root, images.digest, plan, planned, folder)
         for row in _run(missing, work, cluster) if missing else ():
             if row["error"]:
                 raise FeatureError(row["error"])
@@ -108,7 +131,7 @@ class _Work:
     source: str
     data_root: str | None
     images_digest: str
-    reading: Reading
+    plan: Plan
     planned: Manifest
     folder: Path
 
@@ -116,7 +139,7 @@ class _Work:
 def _run(parts: list[int], work: _Work, cluster: Cluster) -> Iterator[dict[str, Any]]:
     """Reports of the parts, in the order in which they are finished."""
     with _connected(cluster) as ray:
-        on_gpu = work.reading.device.startswith("cuda")
+        on_gpu = work.plan.device.startswith("cuda")
         threads = 1 if on_gpu else _threads(cluster)
         ray.data.DataContext.get_current().enable_progress_bars = False  # there is one of ours
         logging.getLogger("ray.data").setLevel(logging.WARNING)
@@ -203,7 +226,7 @@ class _Worker:
         torch.set_num_threads(threads)
         self.error, self.reader = "", None
         try:
-            self.reader = extract.PartReader(self.work.model, self._images(), self.work.reading, self.work.planned)
+            self.reader = extract.PartReader(self.work.model, self._images(), self.work.plan, self.work.planned)
         except (FeatureError, ImportError, RuntimeError) as error:  # for others Ray starts one worker after another
             self.error = str(error)
 

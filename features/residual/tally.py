@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from features.datasets import ImageSet, Rejected, labels
 from features.datasets.decoding import Batch, batch_size, through
 from features.devices import device_of
-from features.engine import FastNetwork
+from features.engine import FastNetwork, forward
 from features.errors import FeatureError
 from features.networks.zoo import Model
 from features.progress import Task
 from features.residual.block_tally import BlockTally
 from features.residual.image_numbers import ImageNumbers, digest, smallest
-from features.residual.moments import Comoments, by_place, linear_cka, readings
+from features.residual.moments import Comoments, by_place, linear_cka, map_moments
 from features.residual.statistics import (
     COSINE,
     KEPT,
@@ -84,24 +84,26 @@ class Tally:
     def _add(self, network: FastNetwork, pixels: Tensor, rows: np.ndarray) -> None:
         ids = [self.images.ids[row] for row in rows]
         given = None if self.images.labels is None else self.images.labels[rows]
-        x = network.stem(pixels.to(device_of(network), memory_format=torch.channels_last))
-        found = readings(by_place(x))
+        x = network.stem(pixels.to(device_of(network), memory_format=torch.channels_last))  # (N, C, H, W)
+        moments = map_moments(by_place(x))
         if self.stem is None:
             self.stem = Comoments(x.shape[1], x.shape[1], x.device)
-        self.stem.add(found.mean, found.mean)
+        self.stem.add(moments.mean, moments.mean)
         last_stage = network.stage_names[-1]
         kept = self.sample.chosen(ids) if given is not None else []
         features, numbers, right = [], [], []
         targets = None if self._classes is None else self._classes[rows]
-        for (name, block), tally in zip(network.blocks(), self.blocks.values(), strict=True):
-            head = network.classifier if name.startswith(f"{last_stage}.") else None
-            x, found, told = tally.add(block, x, found, given, self.model)
+        for step in forward.steps(network.blocks(), x, lambda index: forward.PARTS):
+            moments, told = self.blocks[step.name].add(step, x, moments, given, self.model)
+            head = network.classifier if step.name.startswith(f"{last_stage}.") else None
             numbers.append(told)
-            right.append(_right(head, found.mean, targets))
+            right.append(_right(head, moments.mean, targets))
             if kept:
-                features.append(found.mean[kept].float().cpu().numpy())
+                features.append(moments.mean[kept].float().cpu().numpy())
+            x = step.output
+            del step  # its parts are large, and the next block needs room for its own
         if given is not None and kept:
-            self.sample.add([ids[place] for place in kept], given[kept], features)
+            self.sample.add([ids[row] for row in kept], given[kept], features)
         self.right = self.right + right
         self.numbers.add(ids, given, {name: np.stack([told[name] for told in numbers], 1) for name in numbers[0]})
 
@@ -112,7 +114,7 @@ class Tally:
         """
         if (self.model.key, self.class_names) != (other.model.key, other.class_names):
             raise FeatureError(
-                f"Only one network's readings of images of the same classes can be merged, but got "
+                f"Only one network's statistics of images of the same classes can be merged, but got "
                 f"{self.model.spec.name} with {len(self.class_names)} classes and {other.model.spec.name} with "
                 f"{len(other.class_names)}."
             )
@@ -217,11 +219,11 @@ class _Sample:
         self._kept: dict[str, tuple[int, list[np.ndarray]]] = {}  # id -> its label, and (C,) per block
 
     def chosen(self, ids: Sequence[str]) -> list[int]:
-        """Places of those that could be among them, as far as is known."""
+        """Rows of those that could be among them, as far as is known."""
         if len(self._kept) < SAMPLE:
             return list(range(len(ids)))
         limit = max(map(digest, self._kept))
-        return [place for place, name in enumerate(ids) if digest(name) < limit]
+        return [row for row, name in enumerate(ids) if digest(name) < limit]
 
     def add(self, ids: Sequence[str], labels: np.ndarray, features: Sequence[np.ndarray]) -> None:
         """labels: (N,); features: per block (N, C)."""

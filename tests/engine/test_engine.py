@@ -36,8 +36,8 @@ def activations(net, batch) -> dict[str, np.ndarray]:
 
 
 def on_torch(net, **choices) -> engine.TorchEngine:
-    reading = engine.choose(net, **{"precision": "fp32", "device": "cpu", **choices})
-    return engine.TorchEngine(net, preprocessing(), reading)
+    plan = engine.choose(net, **{"precision": "fp32", "device": "cpu", "engine": "torch", **choices})
+    return engine.TorchEngine(net, preprocessing(), plan)
 
 
 def read(net, batch, **choices) -> dict[str, np.ndarray]:
@@ -96,8 +96,8 @@ def test_bf16_loses_nothing_of_edges_on_bright_images(engine_name):
     if engine_name == engine.OPENVINO:
         pytest.importorskip("openvino", reason="an extra: requirements-openvino.txt")
     net, bright = edge_detector(), 250 + pixels(4) % 4
-    reading = engine.choose(net, ["stem"], precision="bf16", device="cpu", engine=engine_name)
-    low = engine.start(net, preprocessing(), reading)(bright)["stem"]
+    plan = engine.choose(net, ["stem"], precision="bf16", device="cpu", engine=engine_name)
+    low = engine.start(net, preprocessing(), plan)(bright)["stem"]
     high = read(net, bright, stages=["stem"])["stem"]
     # Scaled pixels rounded to bf16 would hardly differ, and these features would be wrong by a tenth.
     assert differs(low - low.mean(), high - high.mean()) < 0.02
@@ -206,8 +206,8 @@ def test_what_is_not_a_number_is_not_hidden_by_a_layer():
 def test_a_cpu_takes_as_many_images_at_a_time_as_its_memory_is_used_again_for(count, pieces, monkeypatch):
     net = network()
     monkeypatch.setattr(torch_engine, "REUSED", 4 * 16 * 4 * 32 * 32)
-    reading = engine.choose(net, precision="fp32", device="cpu", engine="torch")
-    runner = engine.start(net, preprocessing(), reading)
+    plan = engine.choose(net, precision="fp32", device="cpu", engine="torch")
+    runner = engine.start(net, preprocessing(), plan)
     whole = runner(pixels(count))
     seen = []
     begin = runner._begin
@@ -328,8 +328,8 @@ def openvino(tmp_path, monkeypatch):
 
 
 def started(net, key: str = "", side: int = 32, **choices):
-    reading = engine.choose(net, **{"precision": "fp32", "device": "cpu", "engine": "openvino", **choices})
-    return engine.start(net, preprocessing(side), reading, key)
+    plan = engine.choose(net, **{"precision": "fp32", "device": "cpu", "engine": "openvino", **choices})
+    return engine.start(net, preprocessing(side), plan, key)
 
 
 @pytest.mark.usefixtures("openvino")

@@ -35,7 +35,7 @@ def _one_ray():
     ray.shutdown()
 
 
-def reading(model, **choices):
+def plan_of(model, **choices):
     return engine.choose(model.network, **{"precision": "fp32", "device": "cpu", "engine": "torch", **choices})
 
 
@@ -51,7 +51,7 @@ def close(one: FeatureSet, other: FeatureSet) -> None:
 
 def test_a_killed_worker_takes_nothing_with_it(tmp_path):
     model = zoo.load("resnet20-fashion")
-    how = reading(model)
+    how = plan_of(model)
     finish(extract.to_folder(model, datasets.open_images("sample"), how, tmp_path / "here", 50))
     task = cluster.to_folder(model, "sample", how, tmp_path / "cluster", CLUSTER, 50)
     killed = []
@@ -82,7 +82,7 @@ def workers() -> list[psutil.Process]:
 def test_addresses_of_fsspec_are_read_and_written(tiny_model, tiny_folder, tiny_images, tmp_path):
     """Through fsspec, as with s3:// and its kind, on a file system that is at hand."""
     break_image(tiny_folder, "dog/1.png")
-    how = reading(tiny_model)
+    how = plan_of(tiny_model)
     source, out = f"local://{tiny_folder}", place(f"local://{tmp_path}/out")
     done = finish(cluster.to_folder(tiny_model, source, how, out, CLUSTER, 4))
     assert (done.n_rows, done.n_rejected) == (11, 1)
@@ -103,7 +103,7 @@ def test_what_a_worker_says_reaches_the_user(tiny_model, tiny_folder, tmp_path, 
     monkeypatch.setattr(datasets, "open_images", lambda *_: opened)  # here only: workers open what is there
     break_image(tiny_folder, "dog/1.png")
     with pytest.raises(FeatureError, match="holds other images"):
-        finish(cluster.to_folder(tiny_model, str(tiny_folder), reading(tiny_model), tmp_path / "out", CLUSTER, 4))
+        finish(cluster.to_folder(tiny_model, str(tiny_folder), plan_of(tiny_model), tmp_path / "out", CLUSTER, 4))
 
 
 def test_a_cluster_that_does_not_answer_is_told_at_once():
@@ -117,7 +117,7 @@ def test_what_is_fast_is_decided_where_it_will_run(tiny_model):
     """A GPU that Ray was told of and that is not there: a worker that has it finds none, and says so."""
     joined = cluster.Cluster("auto")
     assert cluster.choose(tiny_model, joined) == engine.choose(tiny_model.network)
-    assert cluster.choose(tiny_model, joined, ["pool"], "max", "fp32", "cpu", "torch") == reading(
+    assert cluster.choose(tiny_model, joined, ["pool"], "max", "fp32", "cpu", "torch") == plan_of(
         tiny_model, stages=["pool"], pool="max"
     )
     with pytest.raises(FeatureError, match=r"There is no stage layer9\. This network has"):
@@ -127,4 +127,4 @@ def test_what_is_fast_is_decided_where_it_will_run(tiny_model):
 def test_without_ray_it_says_what_to_install(tiny_model, tiny_folder, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(FeatureError, match=r"requirements-ray\.txt"):
-        finish(cluster.to_folder(tiny_model, str(tiny_folder), reading(tiny_model), tmp_path / "out", CLUSTER, 4))
+        finish(cluster.to_folder(tiny_model, str(tiny_folder), plan_of(tiny_model), tmp_path / "out", CLUSTER, 4))

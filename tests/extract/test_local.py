@@ -95,8 +95,8 @@ def test_the_next_part_is_decoded_while_the_last_one_is_put_away(tiny_model, tin
         write(writer, number, part)
 
     monkeypatch.setattr(store.Writer, "write", slow)
-    reading = engine.choose(tiny_model.network, precision="fp32", device="cpu", engine="torch")
-    finish(extract.to_folder(tiny_model, replace(tiny_images, opener=opener), reading, tmp_path / "out", 4))
+    plan = engine.choose(tiny_model.network, precision="fp32", device="cpu", engine="torch")
+    finish(extract.to_folder(tiny_model, replace(tiny_images, opener=opener), plan, tmp_path / "out", 4))
     assert when_written == [(0, 12), (1, 12), (2, 12)]  # two batches of 4 ahead
     assert FeatureSet.open(tmp_path / "out").ids == tiny_images.ids
 
@@ -158,9 +158,9 @@ def test_broken_weights_are_an_error_and_no_prediction(tiny_model, tiny_images):
 def test_maps_beyond_float16_are_told_as_what_they_are(tiny_model, tiny_images, tmp_path):
     with torch.no_grad():
         tiny_model.network.stages["layer3"][-1].branch[-1].bias.fill_(1e5)
-    reading = engine.choose(tiny_model.network, pool="none", precision="fp32", device="cpu", engine="torch")
+    plan = engine.choose(tiny_model.network, pool="none", precision="fp32", device="cpu", engine="torch")
     with pytest.raises(FeatureError, match=r"layer3 that float16 cannot hold.*pool it"):
-        finish(extract.to_folder(tiny_model, tiny_images, reading, tmp_path / "out"))
+        finish(extract.to_folder(tiny_model, tiny_images, plan, tmp_path / "out"))
 
 
 @pytest.mark.usefixtures("small_batches")

@@ -298,7 +298,7 @@ def test_three_shards_give_what_the_whole_gives(tiny_model, tiny_images):
 def test_only_readings_of_one_network_and_the_same_classes_are_merged(tiny_model, tiny_images):
     tally = finish(residual.measure(tiny_model, tiny_images))
     other = replace(tiny_model, digest="1" * 64)
-    with pytest.raises(FeatureError, match="Only one network's readings"):
+    with pytest.raises(FeatureError, match="Only one network's statistics"):
         tally.merge(residual.Tally(other, tiny_images))
     with pytest.raises(FeatureError, match="classes"):
         tally.merge(residual.Tally(tiny_model, noise(2, 32)))

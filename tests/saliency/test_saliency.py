@@ -16,7 +16,7 @@ from PIL import Image
 from features import datasets, rasters, saliency
 from features.__main__ import main
 from features.datasets import decoding
-from features.engine import backward
+from features.engine import backward, forward
 from features.errors import FeatureError
 from features.faithfulness import rank_correlation
 from features.networks import architecture, canonical, catalogue, zoo
@@ -373,13 +373,13 @@ def test_a_gradient_taken_down_by_hand_is_autograds(kind):
     fast = Explainer(model_of(net, architecture.cifar(14, kind))).network
     x = torch.rand(2, 16, 17, 15, generator=torch.Generator().manual_seed(0))
     for _, block in fast.blocks():
-        found = backward.ascended(block.branch, x.clone())
+        found = forward.layer_inputs(block.branch, x.clone())
         shortcut = block.shortcut(x)
         output = torch.relu(shortcut + block.branch[-1](found[-1]))
         gradient = torch.randn(output.shape, generator=torch.Generator().manual_seed(1))
         source = x.clone().requires_grad_()
         (wanted,) = torch.autograd.grad(block(source), source, gradient)
-        close(backward.descended(block, found, backward.gate_(gradient.clone(), output)), wanted.numpy(), 1e-5)
+        close(backward.through_block(block, found, backward.gate_(gradient.clone(), output)), wanted.numpy(), 1e-5)
         x = output
 
 
@@ -408,7 +408,7 @@ def test_an_error_half_way_through_a_backward_pass_leaves_the_network_as_it_was(
         raise RuntimeError("no memory")
 
     with monkeypatch.context() as patched:
-        patched.setattr(saliency.explainer, "descended", broken)
+        patched.setattr(saliency.explainer, "through_block", broken)
         with pytest.raises(RuntimeError, match="no memory"):
             explainer.maps(pixels(), classes(1, 2, 3))
     with monkeypatch.context() as patched:

@@ -32,8 +32,8 @@ def source(tiny_model, tiny_folder, tiny_images, tmp_path, monkeypatch) -> Path:
 
 
 def extracted(model, images, folder: Path, format: str = "parquet", **choices) -> Path:
-    reading = engine.choose(model.network, **{"precision": "fp32", "device": "cpu", **choices})
-    finish(extract.to_folder(model, images, reading, folder, 4, format))
+    plan = engine.choose(model.network, **{"precision": "fp32", "device": "cpu", "engine": "torch", **choices})
+    finish(extract.to_folder(model, images, plan, folder, 4, format))
     return folder
 
 
@@ -203,9 +203,9 @@ def test_extraction_into_a_format_equals_extraction_and_conversion(format, tiny_
 
 
 def test_an_interrupted_extraction_into_a_format_goes_on(tiny_model, tiny_images, source, tmp_path):
-    reading = engine.choose(tiny_model.network, precision="fp32", device="cpu")
+    plan = engine.choose(tiny_model.network, precision="fp32", device="cpu", engine="torch")
     for stop in (6, 9, 1000):  # while reading, and then while writing
-        task = extract.to_folder(tiny_model, tiny_images, reading, tmp_path / "out", 4, "npy")
+        task = extract.to_folder(tiny_model, tiny_images, plan, tmp_path / "out", 4, "npy")
         for progress in task:
             if progress.done >= stop or progress.unit == "MB":
                 break
@@ -215,7 +215,7 @@ def test_an_interrupted_extraction_into_a_format_goes_on(tiny_model, tiny_images
     parts = sorted((tmp_path / "out" / ".parts").glob("part-*"))
     before = [part.stat().st_mtime_ns for part in parts]
     assert len(parts) == 3
-    task = extract.to_folder(tiny_model, tiny_images, reading, tmp_path / "out", 4, "npy")
+    task = extract.to_folder(tiny_model, tiny_images, plan, tmp_path / "out", 4, "npy")
     next(task)
     assert [part.stat().st_mtime_ns for part in parts] == before
     finish(task)
@@ -229,14 +229,14 @@ def test_another_format_into_the_same_folder_is_refused(tiny_model, tiny_images,
 
 
 def test_a_run_that_was_begun_in_another_format_is_not_gone_on_with_as_parquet(tiny_model, tiny_images, tmp_path):
-    reading = engine.choose(tiny_model.network, device="cpu", precision="fp32", engine="torch")
-    begun = extract.to_folder(tiny_model, tiny_images, reading, tmp_path / "npy", format="npy")
+    plan = engine.choose(tiny_model.network, device="cpu", precision="fp32", engine="torch")
+    begun = extract.to_folder(tiny_model, tiny_images, plan, tmp_path / "npy", format="npy")
     next(begun)
     begun.close()
     with pytest.raises(StoreError, match="not complete"):
         store.read_manifest(tmp_path / "npy")
     with pytest.raises(StoreError, match="another format"):
-        finish(extract.to_folder(tiny_model, tiny_images, reading, tmp_path / "npy"))
+        finish(extract.to_folder(tiny_model, tiny_images, plan, tmp_path / "npy"))
 
 
 def test_what_a_run_left_that_was_killed_at_its_very_end_is_taken_away(tiny_model, tiny_images, tmp_path):
@@ -251,8 +251,8 @@ def test_what_a_run_left_that_was_killed_at_its_very_end_is_taken_away(tiny_mode
 def test_room_that_finished_parts_take_is_not_asked_for_again(tiny_model, tiny_images, source, tmp_path, monkeypatch):
     shutil.copytree(source, tmp_path / "out" / ".parts")
     usage = namedtuple("usage", "total used free")
-    reading = engine.choose(tiny_model.network, precision="fp32", device="cpu")
-    needed = extract.plan(tiny_model, tiny_images, reading, 4, "npy").bytes_in_all  # and not twice that
+    plan = engine.choose(tiny_model.network, precision="fp32", device="cpu", engine="torch")
+    needed = extract.planned_manifest(tiny_model, tiny_images, plan, 4, "npy").bytes_in_all  # and not twice that
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage(0, 0, needed))
     same(FeatureSet.open(extracted(tiny_model, tiny_images, tmp_path / "out", "npy")), FeatureSet.open(source))
 

@@ -30,12 +30,12 @@ def small_parts(monkeypatch):
     monkeypatch.setattr(manifest, "PART_IMAGES", 5)
 
 
-def reading(model, **choices):
-    return engine.choose(model.network, **{"precision": "fp32", "device": "cpu", **choices})
+def plan_of(model, **choices):
+    return engine.choose(model.network, **{"precision": "fp32", "device": "cpu", "engine": "torch", **choices})
 
 
 def written(model, images, folder, **choices) -> FeatureSet:
-    finish(extract.to_folder(model, images, reading(model, **choices), folder, size=4))
+    finish(extract.to_folder(model, images, plan_of(model, **choices), folder, size=4))
     return FeatureSet.open(folder)
 
 
@@ -177,7 +177,7 @@ def test_names_that_are_no_text_do_not_stop_a_run(tiny_model, tiny_folder, tmp_p
 
 def test_a_run_that_stopped_goes_on_and_ends_as_if_it_had_not(tiny_model, tiny_images, tmp_path, small_parts):
     whole = written(tiny_model, tiny_images, tmp_path / "whole")
-    task = extract.to_folder(tiny_model, tiny_images, reading(tiny_model), tmp_path / "out", size=4)
+    task = extract.to_folder(tiny_model, tiny_images, plan_of(tiny_model), tmp_path / "out", size=4)
     for progress in task:
         if progress.done > 5:
             break
@@ -210,9 +210,9 @@ def write(self, number, part):
     written(self, number, part)
 store.Writer.write = write
 model = zoo.load()
-reading = engine.choose(model.network, precision="fp32", device="cpu")
+plan = engine.choose(model.network, precision="fp32", device="cpu", engine="torch")
 images = datasets.open_images("sample").sample(70)
-finish(extract.to_folder(model, images, reading, Path({out!r}), 10))
+finish(extract.to_folder(model, images, plan, Path({out!r}), 10))
 """
 
 
@@ -251,15 +251,15 @@ def test_other_settings_into_the_same_folder_are_refused_with_what_differs(tiny_
     written(tiny_model, tiny_images, tmp_path / "out")
     with pytest.raises(StoreError, match='pool was "mean" and is "max"'):
         written(tiny_model, tiny_images, tmp_path / "out", pool="max")
-    on_gpu = replace(reading(tiny_model), device="cuda:1")
+    on_gpu = replace(plan_of(tiny_model), device="cuda:1")
     with pytest.raises(StoreError, match='device was "cpu" and is "cuda"'):  # before anything is asked of a GPU
-        Claim(tmp_path / "out", extract.plan(tiny_model, tiny_images, on_gpu, 4))
+        Claim(tmp_path / "out", extract.planned_manifest(tiny_model, tiny_images, on_gpu, 4))
     with pytest.raises(StoreError, match="images_digest was"):
         written(tiny_model, tiny_images.take(range(6)), tmp_path / "out")
 
 
 def test_two_runs_do_not_write_one_folder(tiny_model, tiny_images, tmp_path):
-    task = extract.to_folder(tiny_model, tiny_images, reading(tiny_model), tmp_path / "out", size=4)
+    task = extract.to_folder(tiny_model, tiny_images, plan_of(tiny_model), tmp_path / "out", size=4)
     next(task)
     with pytest.raises(StoreError, match="Another run"):
         written(tiny_model, tiny_images, tmp_path / "out")

@@ -6,6 +6,7 @@ import re
 import zipfile
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -21,7 +22,8 @@ from features.networks.canonical import build
 from features.progress import finish
 from features.saliency import ClassTarget, Drawing, Explainer, Tap
 from tests.random_networks import randomise
-from viz import cache
+from viz.cached import warm_up
+from viz.cached.server import analysis_queue, download_queue, preview_queue
 from viz.pages import embed
 from viz.pages.saliency import drawing
 from viz.pages.saliency.views import Tile
@@ -33,12 +35,13 @@ from viz.pages import {page}
 sidebar.show()
 {page}.render()
 """
+ROOT = Path(__file__).parents[2]
 PATIENCE = 120
 
 
 @pytest.fixture(autouse=True)
 def _no_warm_up(monkeypatch):
-    monkeypatch.setattr(cache, "warm_up", lambda: SimpleNamespace(device="the CPU", waiting=nullcontext))
+    monkeypatch.setattr(warm_up, "started", lambda: SimpleNamespace(device="the CPU", waiting=nullcontext))
 
 
 def open_page(page: str, **query: str) -> AppTest:
@@ -53,7 +56,7 @@ def open_page(page: str, **query: str) -> AppTest:
 def settle(app: AppTest) -> AppTest:
     """Wait for the jobs that the page waits for, and run it again until it stands."""
     for _ in range(5):
-        queues = (cache.jobs(), cache.previews(), cache.downloads())
+        queues = (analysis_queue(), preview_queue(), download_queue())
         waiting = [job for queue in queues for job in queue._jobs.values() if not job.ended]
         if not waiting:
             break
@@ -82,7 +85,7 @@ def test_page_shows_the_bundled_network_without_a_click(page):
 
 
 def test_entry_point_opens_on_the_network_page():
-    app = AppTest.from_file("../app.py", default_timeout=PATIENCE).run()
+    app = AppTest.from_file(ROOT / "app.py", default_timeout=PATIENCE).run()
     assert not app.exception
     assert app.title[0].value == "What this network is"
 

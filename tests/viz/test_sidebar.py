@@ -22,7 +22,7 @@ def root(tmp_path, monkeypatch):
     (tmp_path / "root" / "pictures").mkdir(parents=True)
     (tmp_path / "outside").mkdir()
     monkeypatch.setenv(sidebar.ROOTS, str(tmp_path / "root"))
-    monkeypatch.setattr(sidebar.cache, "uploads", lambda: tmp_path / "uploads")
+    monkeypatch.setattr(sidebar, "uploads", lambda: tmp_path / "uploads")
     return tmp_path / "root"
 
 

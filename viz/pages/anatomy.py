@@ -6,7 +6,8 @@ import streamlit as st
 
 from features.networks.anatomy import Anatomy, anatomy
 from features.networks.card import ModelSpec
-from viz import cache, sidebar, theme, widgets
+from viz import sidebar, theme, widgets
+from viz.cached.card import card_of, file_digest
 from viz.figures import anatomy as figures
 
 STORY = """
@@ -27,7 +28,7 @@ def render() -> None:
     with widgets.show_errors():
         spec = sidebar.spec()
         built = anatomy(spec.architecture, spec.preprocessing.crop)
-        card = cache.card(spec, str(spec.file), spec.file.stat().st_mtime) if spec.file else None
+        card = card_of(spec, str(spec.file), spec.file.stat().st_mtime) if spec.file else None
         _headline(spec, built, card)
         widgets.chart(figures.network(built), "network")
         st.caption(
@@ -116,4 +117,4 @@ def _table(built: Anatomy) -> None:
 def _origin(spec: ModelSpec) -> str:
     if spec.file is None:
         return "The weights are not on this machine; they are fetched when another page needs them."
-    return f"Weights' SHA-256: {cache.digest(str(spec.file), spec.file.stat().st_mtime)[:16]}…"
+    return f"Weights' SHA-256: {file_digest(str(spec.file), spec.file.stat().st_mtime)[:16]}…"

@@ -14,7 +14,10 @@ from features.datasets.decoding import pictures
 from features.embed.projection import Projection
 from features.networks import zoo
 from features.store import FeatureSet
-from viz import analyses, sidebar, widgets
+from viz import sidebar, widgets
+from viz.cached.embed import embed_job
+from viz.cached.extract import features_job
+from viz.cached.pictures import SHEET_COLUMNS, sheet_job
 from viz.components import hover_pictures
 from viz.figures import embed as figures
 
@@ -69,10 +72,10 @@ def render() -> None:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             stage, method, neighbours, min_dist, seed = _settings(model)
             colour = _colour_by(model, images)
-        analyses.sheet_job(images)  # made while the features are read, so that the map need not wait for it
-        features = widgets.result(analyses.features_job(model, images), f"Reading {len(images):,} images")
+        sheet_job(images)  # made while the features are read, so that the map need not wait for it
+        features = widgets.result(features_job(model, images), f"Reading {len(images):,} images")
         shown = Shown(model, images, features, labels.matched(model.spec, images))
-        job = analyses.embed_job(model, features, stage, method, neighbours, min_dist, seed)
+        job = embed_job(model, features, stage, method, neighbours, min_dist, seed)
         projection = widgets.result(job, f"Laying out {len(features):,} points")
         widgets.rejected(features.rejected)
         left, right = st.columns([2, 1], gap="medium")
@@ -137,9 +140,9 @@ def _draw(shown: Shown, projection: Projection, colour: str | None) -> list[int]
     texts = [_text(shown, row) for row in range(len(features))]
     rows = _chosen_rows(shown)
     figure = figures.scatter(projection, groups, names, texts, features.rows, rows)
-    sheet = widgets.result(analyses.sheet_job(shown.images), "Making small pictures")
+    sheet = widgets.result(sheet_job(shown.images), "Making small pictures")
     widgets.chart(figure, _chart_key(), on_select="rerun", selection_mode=("lasso", "box"))
-    hover_pictures(_chart_key(), sheet, analyses.SHEET_COLUMNS)
+    hover_pictures(_chart_key(), sheet, SHEET_COLUMNS)
     st.caption(
         "Every point is an image: its stage's output averaged over space, laid out so that similar ones lie "
         "close. Distances between far "

@@ -9,11 +9,13 @@ from features import engine, extract, store
 from features.datasets import ImageSet, need_outside
 from features.datasets.decoding import batch_size
 from features.devices import device_of
-from features.engine import Reading
+from features.engine import Plan
 from features.errors import FeatureError
 from features.networks import zoo
 from features.store import Manifest
-from viz import analyses, cache, sidebar, theme, widgets
+from viz import sidebar, theme, widgets
+from viz.cached.extract import extract_job, preview_rows, zipped
+from viz.cached.server import uploads
 
 DOWNLOAD_BYTES = 500 * 2**20  # a download is held in the server's memory
 PRECISIONS = ("auto", *engine.PRECISIONS)
@@ -31,22 +33,25 @@ def render() -> None:
     st.title("Take the features away")
     with widgets.show_errors():
         model, images = sidebar.model(), sidebar.images()
-        reading, format = _settings(model)
+        plan, format = _settings(model)
         images = _all_or_sample(images)
-        size = batch_size(model.spec.preprocessing, reading.device)
-        plan = extract.plan(model, images, reading, size, format)
-        folder = _folder(plan)
+        size = batch_size(model.spec.preprocessing, plan.device)
+        # What is asked for names the folder and the job; what is chosen may only be known once it runs.
+        asked_for = extract.planned_manifest(model, images, plan, size, format)
+        folder = _folder(asked_for)
         need_outside(sidebar.source(), folder)
-        _say(plan, reading, images, folder)
-        if _asked(plan, folder):
-            job = analyses.extract_job(model, images, reading, folder, size, format)
+        decided = _decided(model, plan, folder, size)
+        planned = extract.planned_manifest(model, images, decided, size, format)
+        _say(planned, decided, images, folder)
+        if _asked(asked_for, planned, folder):
+            job = extract_job(model, images, plan, folder, size, format)
             if job.ended and job.result is not None and not (folder / store.MANIFEST).exists():
                 job.queue.forget(job)  # somebody has taken the files away
                 st.rerun()
             _result(widgets.result(job, f"Reading {len(images):,} images"), folder)
 
 
-def _settings(model: zoo.Model) -> tuple[Reading, str]:
+def _settings(model: zoo.Model) -> tuple[Plan, str]:
     known = engine.stages_of(model.network)
     chosen = st.session_state.get("stages")
     if chosen and not set(chosen) <= set(known):
@@ -77,12 +82,12 @@ def _settings(model: zoo.Model) -> tuple[Reading, str]:
         with st.popover("Settings", icon=":material/tune:"):
             precision = st.segmented_control(
                 "Precision", PRECISIONS, default="auto", key="precision", bind="query-params", required=True,
-                help="auto takes bf16 where the hardware is fast at it. Of a trained ResNet-18 the cosine with fp32 "
-                "was then at least 0.9999 at layer1 to layer4 of 200 photographs.",
+                help="auto takes fp32 or bf16, whichever a short timing finds faster here. In bf16 the cosine with "
+                "fp32 of a trained ResNet-18 was at least 0.9999 at layer1 to layer4 of 200 photographs.",
             )  # fmt: skip
             runner = st.segmented_control(
                 "Engine", ("auto", *engine.ENGINES), default="auto", key="engine", bind="query-params", required=True,
-                help="OpenVINO is the fastest on CPUs, where it is installed.",
+                help="auto takes the fastest that is installed, by the same timing.",
             )  # fmt: skip
     if not stages:
         raise FeatureError("No stage is chosen. Choose at least one.")
@@ -99,7 +104,15 @@ def _all_or_sample(images: ImageSet) -> ImageSet:
     return whole if st.toggle(label, key="whole", bind="query-params") else images
 
 
-def _folder(plan: Manifest) -> Path:
+def _decided(model: zoo.Model, plan: Plan, folder: Path, size: int) -> Plan:
+    """The plan with the choices of the folder's run, or of an earlier timing; as it is where there is neither."""
+    if not plan.is_open:
+        return plan
+    begun = extract.begun_with(plan, folder)
+    return begun or engine.recall(model.network, model.spec.preprocessing, plan, size) or plan
+
+
+def _folder(asked_for: Manifest) -> Path:
     kept = st.text_input(
         "Folder",
         key="out",
@@ -110,23 +123,26 @@ def _folder(plan: Manifest) -> Path:
     )
     if kept.strip():
         return sidebar.new_folder(kept)
-    name = hashlib.sha256(repr(plan.without_results()).encode()).hexdigest()[:16]
-    return cache.uploads() / f"features-{name}"
+    name = hashlib.sha256(repr(asked_for.without_results()).encode()).hexdigest()[:16]
+    return uploads() / f"features-{name}"
 
 
-def _say(plan: Manifest, reading: Reading, images: ImageSet, folder: Path) -> None:
-    widths = ", ".join(f"{name} {theme.shape(shape)}" for name, shape in plan.shapes.items())
+def _say(planned: Manifest, plan: Plan, images: ImageSet, folder: Path) -> None:
+    widths = ", ".join(f"{name} {theme.shape(shape)}" for name, shape in planned.shapes.items())
     st.markdown(
         f"**{len(images):,}** images of {widgets.escape(images.name)}: {widgets.escape(widths)}. "
-        f"About **{theme.size(plan.bytes_in_all)}** in `{folder}`."
+        f"About **{theme.size(planned.bytes_in_all)}** in `{folder}`."
     )
-    st.caption(f"In {reading.precision} on {reading.device} with {reading.engine}: {widgets.escape(reading.why)}.")
+    if plan.is_open:
+        st.caption(f"On {plan.device}, in the precision and with the engine that a short timing finds fastest.")
+    else:
+        st.caption(f"In {plan.precision} on {plan.device} with {plan.engine}: {widgets.escape(plan.why)}.")
 
 
-def _asked(plan: Manifest, folder: Path) -> bool:
+def _asked(asked_for: Manifest, planned: Manifest, folder: Path) -> bool:
     """Whether this very run was asked for in this session, or is finished already."""
-    key = f"{folder} {plan.without_results()}"
-    if st.session_state.get("extract_asked") != key and not _finished(plan, folder):
+    key = f"{folder} {asked_for.without_results()}"
+    if st.session_state.get("extract_asked") != key and not _finished(planned, folder):
         if not st.button("Extract", type="primary", icon=":material/play_arrow:"):
             return False
         st.session_state["extract_asked"] = key
@@ -134,12 +150,12 @@ def _asked(plan: Manifest, folder: Path) -> bool:
     return True
 
 
-def _finished(plan: Manifest, folder: Path) -> bool:
+def _finished(planned: Manifest, folder: Path) -> bool:
     try:
-        found = store.read_manifest(folder)
+        there = store.read_manifest(folder)
     except FeatureError:
         return False
-    return found.complete and found.without_results() == plan.without_results()
+    return there.complete and there.without_results() == planned.without_results()
 
 
 def _result(done: Manifest, folder: Path) -> None:
@@ -155,7 +171,7 @@ def _result(done: Manifest, folder: Path) -> None:
     if size <= DOWNLOAD_BYTES:
         st.download_button(
             "Download all files (zip)",
-            lambda: analyses.zipped(folder),
+            lambda: zipped(folder),
             file_name=f"features-{done.settings['model']}.zip",
             mime="application/zip",
             icon=":material/download:",
@@ -164,7 +180,7 @@ def _result(done: Manifest, folder: Path) -> None:
     else:
         st.caption(f"Too large to send through the browser. The files lie in `{folder}`.")
     st.subheader("The first rows")
-    preview = analyses.preview(str(folder), (folder / store.MANIFEST).stat().st_mtime)
+    preview = preview_rows(str(folder), (folder / store.MANIFEST).stat().st_mtime)
     st.dataframe(
         preview,
         hide_index=True,

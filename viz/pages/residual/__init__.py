@@ -6,7 +6,8 @@ from features import residual
 from features.datasets import ImageSet
 from features.networks import zoo
 from features.residual import BlockStatistics
-from viz import analyses, sidebar, widgets
+from viz import sidebar, widgets
+from viz.cached.residual import residual_job
 from viz.pages.residual import bench, lesions, views
 
 BRANCHES, VARIANCE, CHANNELS, DEPTH, CLASSES, LESIONS, PATHS, NETWORKS, BENCH = (
@@ -31,7 +32,7 @@ def render() -> None:
     st.title("What every branch adds")
     with widgets.show_errors():
         model, images = sidebar.model(), sidebar.images()
-        job = analyses.residual_job(model, images)
+        job = residual_job(model, images)
         statistics = widgets.result(job, f"Measuring {len(images):,} images")
         _say(model, images, statistics)
         widgets.rejected(statistics.rejected)

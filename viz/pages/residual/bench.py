@@ -9,7 +9,9 @@ from features.datasets import ImageSet, labels
 from features.networks import zoo
 from features.residual import BlockStatistics
 from features.saliency import SaliencyMaps, Tap
-from viz import analyses, widgets
+from viz import widgets
+from viz.cached.embed import moved_features
+from viz.cached.extract import features_job
 from viz.choosing import Chosen, choose_image, show_image
 from viz.components import Overlay, overlays
 from viz.figures import embed as maps
@@ -103,10 +105,10 @@ def _maps(here: Bench, chosen: Chosen, explained: int) -> None:
 def _whole_set(here: Bench, images: ImageSet) -> None:
     part = images.sample(BENCH_IMAGES)
     st.subheader(f"{len(part):,} images of the set")
-    before = widgets.result(analyses.features_job(here.intact, part), f"Reading {len(part):,} images")
+    before = widgets.result(features_job(here.intact, part), f"Reading {len(part):,} images")
     after = before
     if here.lesion:
-        after = widgets.result(analyses.features_job(here.changed, part), f"Reading {len(part):,} images without")
+        after = widgets.result(features_job(here.changed, part), f"Reading {len(part):,} images without")
     matched = labels.matched(here.intact.spec, part)
     effect = residual.effect(before, after, None if matched is None else matched.classes)
     with st.container(horizontal=True):
@@ -121,7 +123,7 @@ def _whole_set(here: Bench, images: ImageSet) -> None:
     if not here.lesion:
         return
     stage = here.intact.network.stage_names[-1]
-    moved = analyses.moved(before, after, stage)
+    moved = moved_features(before, after, stage)
     groups = before.labels if before.labels is not None else before.predictions
     names = before.class_names if before.labels is not None else before.prediction_names
     widgets.exhibit(

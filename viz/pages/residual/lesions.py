@@ -7,7 +7,9 @@ from features.datasets import ImageSet
 from features.errors import FeatureError
 from features.networks import catalogue, zoo
 from features.residual import BlockStatistics, Sweep
-from viz import analyses, widgets
+from viz import widgets
+from viz.cached.networks import load_model
+from viz.cached.residual import paths_job, sweep_job
 from viz.figures import lesions as figures
 from viz.pages.residual.views import is_plain
 
@@ -82,7 +84,7 @@ def _asked(model: zoo.Model, images: ImageSet, what: str, passes: int, name: str
 
 
 def _swept(model: zoo.Model, images: ImageSet, kind: str) -> Sweep:
-    job = analyses.sweep_job(model, images, kind)
+    job = sweep_job(model, images, kind)
     return widgets.result(job, f"Taking {model.spec.name} apart on {len(images):,} images")
 
 
@@ -103,7 +105,7 @@ def _twins(model: zoo.Model, images: ImageSet, sweep: Sweep) -> None:
         return
     sweeps = {model.spec.name: sweep}
     for name in chosen:
-        sweeps[name] = _swept(analyses.model(name, None, 0.0), images, residual.WITHOUT)
+        sweeps[name] = _swept(load_model(name, None, 0.0), images, residual.WITHOUT)
     widgets.exhibit(
         "One block less: with shortcuts and without",
         figures.twins(sweeps),
@@ -120,7 +122,7 @@ def paths(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> No
     n_blocks, part = len(statistics.blocks), images.sample(residual.PATH_IMAGES)
     if not _asked(model, part, f"paths {images.digest}", n_blocks**2, f"The paths through {n_blocks} blocks"):
         return
-    found = widgets.result(analyses.paths_job(model, part), f"Following paths on {len(part):,} images")
+    found = widgets.result(paths_job(model, part), f"Following paths on {len(part):,} images")
     followed = "all" if not found.error.any() else "drawn"
     widgets.exhibit(
         "Paths through the network",

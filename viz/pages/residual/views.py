@@ -8,7 +8,9 @@ from features.datasets import ImageSet
 from features.errors import FeatureError
 from features.networks import catalogue, zoo
 from features.residual import BlockStatistics
-from viz import analyses, widgets
+from viz import widgets
+from viz.cached.networks import load_model
+from viz.cached.residual import residual_job
 from viz.figures import residual as figures
 
 
@@ -166,7 +168,7 @@ def networks(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) ->
         )
     found = {model.spec.name: statistics}
     for name in chosen:
-        job = analyses.residual_job(analyses.model(name, None, 0.0), images)
+        job = residual_job(load_model(name, None, 0.0), images)
         found[name] = widgets.result(job, f"Measuring {len(images):,} images with {name}")
     widgets.exhibit(
         "Networks side by side",

@@ -12,7 +12,8 @@ from features.errors import FeatureError
 from features.networks import zoo
 from features.progress import Task
 from features.saliency import METHODS, ClassTarget, SaliencyMaps, StageTarget, Tap
-from viz import analyses, sidebar, widgets
+from viz import sidebar, widgets
+from viz.cached.saliency import framed_picture, saliency_job, saliency_maps
 from viz.choosing import Chosen, from_set, show_image
 from viz.jobs import Job
 
@@ -38,12 +39,12 @@ class Asked:
             return widgets.result(self.job(saliency.explain, method), ABOUT[method].title)
         digest, picture = self.chosen.digest, self.chosen.picture
         given = None if taps is None else tuple(taps)
-        return analyses.saliency_maps(self.model.key, digest, self.key, method, given, self.target, self.model, picture)
+        return saliency_maps(self.model.key, digest, self.key, method, given, self.target, self.model, picture)
 
     def job(self, ask: Callable[..., Task[Any]], method: str) -> Job:
         """As `analyses.saliency_job`, of this picture and target."""
         chosen = self.chosen
-        return analyses.saliency_job(ask, self.model, chosen.digest, chosen.picture, self.target, self.key, method)
+        return saliency_job(ask, self.model, chosen.digest, chosen.picture, self.target, self.key, method)
 
     @property
     def stages(self) -> list[str]:
@@ -111,7 +112,7 @@ def _choose_other(model: zoo.Model, chosen: Chosen, stage: str) -> Asked:
         show_image(other)
     if other.digest == chosen.digest:
         st.info("This is the image itself: nothing could make it more alike, so that its maps are zero everywhere.")
-    target = StageTarget(stage, analyses.framed(model, other.picture), other.name)
+    target = StageTarget(stage, framed_picture(model, other.picture), other.name)
     return Asked(model, chosen, target, f"likeness {stage} {other.digest}")
 
 

@@ -8,7 +8,9 @@ from features.datasets import labels
 from features.datasets.decoding import pictures
 from features.networks import zoo
 from features.store import FeatureSet
-from viz import analyses, sidebar, widgets
+from viz import sidebar, widgets
+from viz.cached.extract import features_job
+from viz.cached.saliency import gallery_maps
 from viz.choosing import SAMPLE
 from viz.components import Overlay
 from viz.pages.saliency.asking import class_names, numbered_classes
@@ -20,7 +22,7 @@ GALLERY_SIZE = 25
 
 def gallery(model: zoo.Model) -> None:
     images = sidebar.images()
-    features = widgets.result(analyses.features_job(model, images), f"Reading {len(images):,} images")
+    features = widgets.result(features_job(model, images), f"Reading {len(images):,} images")
     matched = labels.matched(model.spec, images)
     truth = None if matched is None else matched.classes[features.rows]  # (N,)
     wrong = np.zeros(len(features), bool) if truth is None else features.predictions != truth
@@ -36,7 +38,7 @@ def gallery(model: zoo.Model) -> None:
     page = st.number_input("Page", 1, pages, key=f"gallery page {pages}") if pages > 1 else 1
     chosen = order[(int(page) - 1) * GALLERY_SIZE : int(page) * GALLERY_SIZE]
     places = tuple(int(features.rows[row]) for row in chosen)
-    maps, seen = analyses.gallery_maps(model.key, images.digest, places, model, images)
+    maps, seen = gallery_maps(model.key, images.digest, places, model, images)
     (values,) = maps.maps.values()
     tiles = [
         _tile(

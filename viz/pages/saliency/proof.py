@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import streamlit as st
 
 from features.saliency import SaliencyMaps
-from viz import analyses, widgets
+from viz import widgets
+from viz.cached.faithfulness import faithfulness_job
 from viz.figures import saliency as figures
 from viz.pages.saliency.asking import ABOUT, Asked
 
@@ -13,7 +14,7 @@ from viz.pages.saliency.asking import ABOUT, Asked
 def prove(asked: Asked, maps: Sequence[SaliencyMaps]) -> None:
     if not st.toggle("Measure how far to trust these maps", key="proof", bind="query-params"):
         return
-    job = analyses.faithfulness_job(asked.model, asked.chosen.digest, asked.chosen.picture, maps)
+    job = faithfulness_job(asked.model, asked.chosen.digest, asked.chosen.picture, maps)
     trials = widgets.result(job, "Taking pixels away and giving them back")
     rows = [
         {

@@ -9,7 +9,9 @@ from features import faithfulness, saliency
 from features.errors import FeatureError
 from features.networks import catalogue, zoo
 from features.saliency import BRANCH, INPUT, SHORTCUT, SUM, ClassTarget, SaliencyMaps, Tap
-from viz import analyses, widgets
+from viz import widgets
+from viz.cached.networks import load_model
+from viz.cached.saliency import saliency_ledger
 from viz.figures import saliency as figures
 from viz.pages.saliency.asking import ABOUT, QUICK, SLOW, Asked, numbered_classes, of_class
 
@@ -152,7 +154,7 @@ def _networks(asked: Asked) -> Shown:
     with right:
         depth = st.selectbox("Stage, from the end", ("last", "last but one", "last but two"), key="depth")
     place = -1 - ("last", "last but one", "last but two").index(depth)
-    models = [asked.model, *(analyses.model(name, None, 0.0) for name in names if name != asked.model.spec.name)]
+    models = [asked.model, *(load_model(name, None, 0.0) for name in names if name != asked.model.spec.name)]
     tiles, maps = [], []
     for model in models:
         stages = model.network.stage_names
@@ -195,7 +197,7 @@ def _branches(asked: Asked) -> Shown:
 def _ledger(asked: Asked) -> Shown:
     if not isinstance(asked.target, ClassTarget):
         raise FeatureError("The ledger splits a logit. Explain a class.")
-    found = analyses.saliency_ledger(
+    found = saliency_ledger(
         asked.model.key, asked.chosen.digest, asked.target, asked.key, asked.model, asked.chosen.picture
     )
     bias, logit = float(found.biases[0]), float(found.logits[0])

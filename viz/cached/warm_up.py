@@ -1,75 +1,19 @@
-"""What the server keeps between reruns and needs no network for, keyed by names and digests, never by arrays."""
+"""What the server does ahead of need, while nobody waits."""
 
-import atexit
 import gc
 import logging
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
-from features import datasets, files
-from features.datasets import ImageSet
-from features.networks.card import ModelSpec, read_card
+from viz.cached.server import analysis_queue
 from viz.jobs import Jobs
 
 PAGE_SECONDS = 4  # for which the browser still draws, often on the same cores
 LOG = logging.getLogger(__name__)
-
-
-@st.cache_resource(show_spinner=False)
-def jobs() -> Jobs:
-    """The one queue of long tasks of this server."""
-    return Jobs()
-
-
-@st.cache_resource(show_spinner=False)
-def downloads() -> Jobs:
-    """A queue of its own for what waits for the network, so that no analysis waits for it."""
-    return Jobs()
-
-
-@st.cache_resource(show_spinner=False)
-def previews() -> Jobs:
-    """A queue of its own for small pictures, which wait for the disk."""
-    return Jobs()
-
-
-@st.cache_resource(max_entries=8, show_spinner="Opening the images")
-def images(source: str, limit: int, stamp: str) -> ImageSet:
-    """An image set, cut to a balanced sample of `limit`. stamp: what changes when the source does."""
-    return datasets.open_images(source).sample(limit)
-
-
-@st.cache_data(ttl=3, show_spinner=False)
-def stamp(path: str) -> str:
-    """What changes when the images at a path do; looked at anew every few seconds at most."""
-    return datasets.stamp(Path(path))
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def digest(path: str, stamp: float) -> str:
-    """Hexadecimal SHA-256 of a file. stamp: its time, so that a new file is read again."""
-    return files.digest_of(Path(path))
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def card(_spec: ModelSpec, path: str, stamp: float) -> dict[str, Any] | None:
-    """What stands beside a weights file about its training. stamp: the file's time."""
-    return read_card(_spec)
-
-
-@st.cache_resource(show_spinner=False)
-def uploads() -> Path:
-    """Where uploads lie while the server runs."""
-    folder = tempfile.TemporaryDirectory(prefix="resnet-explorer-")
-    atexit.register(folder.cleanup)
-    return Path(folder.name).resolve()
 
 
 def keep_libraries() -> None:
@@ -132,8 +76,8 @@ class WarmUp(threading.Thread):
 
 
 @st.cache_resource(show_spinner=False)
-def warm_up() -> WarmUp:
+def started() -> WarmUp:
     """The server's warm-up, started when it is asked for first."""
-    thread = WarmUp(jobs())
+    thread = WarmUp(analysis_queue())
     thread.start()
     return thread
