@@ -56,6 +56,8 @@ class TorchEngine:
 
         def read() -> dict[str, np.ndarray]:
             pieces = [end() for end in begun]
+            if len(pieces) == 1:
+                return pieces[0]
             return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
 
         return read
