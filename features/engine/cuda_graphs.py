@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from features.engine import cudnn
 from features.engine.fast_network import FastNetwork
-from features.engine.plan import LOGITS, POOLED, Reading, pooled
+from features.engine.plan import LOGITS, POOLED, Plan, pooled
 from features.engine.torch_engine import TorchEngine
 from features.errors import FeatureError
 from features.networks.canonical import ResidualNetwork
@@ -25,7 +26,7 @@ from features.networks.preprocessing import Preprocessing
 MAX_GRAPHS = 4  # sizes of batches with a graph of their own
 WARM_UPS = 3
 # Before a capture the whole device is synchronised, which another engine's capture would not survive.
-_CAPTURING = threading.Lock()
+_CAPTURING = thplan.Lock()
 
 
 def obstacle(device: str) -> str:
@@ -50,17 +51,19 @@ class CudaGraphEngine(TorchEngine):
     """
 
     def __init__(
-        self, network: ResidualNetwork, preprocessing: Preprocessing, reading: Reading, compiled: bool = False
+        self, network: ResidualNetwork, preprocessing: Preprocessing, plan: Plan, compiled: bool = False
     ) -> None:
         """compiled: whether `torch.compile` takes the network first: seconds to minutes for every size of batch.
 
         Raises FeatureError where there is no CUDA device.
         """
-        if why := obstacle(reading.device):
+        if why := obstacle(plan.device):
             raise FeatureError(f"{why}. Leave the engine at 'auto', or choose 'torch'.")
-        super().__init__(network, preprocessing, reading)
+        super().__init__(network, preprocessing, plan)
+        if compiled:  # which merges what cuDNN's fused operations merge, and does not follow them
+            cudnn.unfuse(self.network)
         self.name = f"torch {torch.__version__}, CUDA graphs{', compiled' if compiled else ''}"
-        outputs = Outputs(self.network, reading.stages, reading.pool)
+        outputs = Outputs(self.network, plan.stages, plan.pool)
         self.output_names = outputs.names
         self._run: Callable[[Tensor], tuple[Tensor, ...]] = (
             torch.compile(outputs, dynamic=False) if compiled else outputs
@@ -73,7 +76,7 @@ class CudaGraphEngine(TorchEngine):
         self._graphs: dict[tuple[int, ...], _Captured] = {}
         self._seen: Counter[tuple[int, ...]] = Counter()
         self._not_captured: set[tuple[int, ...]] = set()  # sizes for whose graphs there was no memory
-        self._lock = threading.Lock()
+        self._lock = thplan.Lock()
 
     @torch.inference_mode()
     def _begin(self, pixels: Tensor) -> Callable[[], dict[str, np.ndarray]]:
