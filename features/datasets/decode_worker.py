@@ -1,7 +1,7 @@
 """A process that decodes and frames images for another one: file after file comes in, pixels go out.
 
-Started by `decode_processes` as `python -m features.datasets.decode_worker`. It imports no PyTorch, so that it is there
-in a fraction of a second, and ends when the process that started it closes the pipe or is gone, however that came about.
+Started by `decode_processes` as `python -m features.datasets.decode_worker`. It imports no PyTorch, so that it is
+there in a fraction of a second, and ends when whoever started it closes the pipe or is gone, however that came about.
 """
 
 import json

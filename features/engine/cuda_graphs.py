@@ -26,7 +26,7 @@ from features.networks.preprocessing import Preprocessing
 MAX_GRAPHS = 4  # sizes of batches with a graph of their own
 WARM_UPS = 3
 # Before a capture the whole device is synchronised, which another engine's capture would not survive.
-_CAPTURING = thplan.Lock()
+_CAPTURING = threading.Lock()
 
 
 def obstacle(device: str) -> str:
@@ -76,7 +76,7 @@ class CudaGraphEngine(TorchEngine):
         self._graphs: dict[tuple[int, ...], _Captured] = {}
         self._seen: Counter[tuple[int, ...]] = Counter()
         self._not_captured: set[tuple[int, ...]] = set()  # sizes for whose graphs there was no memory
-        self._lock = thplan.Lock()
+        self._lock = threading.Lock()
 
     @torch.inference_mode()
     def _begin(self, pixels: Tensor) -> Callable[[], dict[str, np.ndarray]]:

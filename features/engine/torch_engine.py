@@ -25,12 +25,13 @@ class TorchEngine:
         self.plan, ordinary = plan, plan.engine == TORCH_PLAIN
         self.name = f"torch {torch.__version__}" + (", ordinary convolutions" if ordinary else "")
         self.device = torch.device(plan.device)
-        dtype = PRECISIONS[plan.precision]
+        dtype, self.fusion = PRECISIONS[plan.precision], ""  # how fused convolutions add biases
         try:
             self.network = FastNetwork(network, preprocessing, dtype, self.device, ordinary)
             if self.device.type == "cuda" and not ordinary:
                 pixels = example_pixels(preprocessing, cudnn.EXAMPLES)
-                cudnn.fuse(self.network, pixels.to(self.device, memory_format=torch.channels_last), dtype)
+                pixels = pixels.to(self.device, memory_format=torch.channels_last)
+                self.fusion = cudnn.fuse(self.network, pixels, dtype)
         except RuntimeError as error:
             if not _is_out_of_memory(error):
                 raise

@@ -1,4 +1,4 @@
-"""cuDNN's fused operations, here by stand-ins that say what cuDNN says: what is made of them, and when they are used."""
+"""cuDNN's fused operations, by stand-ins that say what cuDNN says: what is made of them, and when they are used."""
 
 from dataclasses import replace
 
@@ -119,7 +119,9 @@ def test_a_block_that_is_refused_later_runs_as_ever(model, stand_in):
     assert all(block.fused.refused for _, block in network.blocks())
 
 
-@pytest.mark.parametrize(("shows_nan", "dtype", "fused"), [(False, torch.float16, ""), (True, torch.float16, "float32")])
+@pytest.mark.parametrize(
+    ("shows_nan", "dtype", "fused"), [(False, torch.float16, ""), (True, torch.float16, "float32")]
+)
 def test_what_may_overflow_is_fused_only_where_nan_is_seen(model, stand_in, shows_nan, dtype, fused):
     stand_in(shows_nan=shows_nan)
     assert cudnn.tried(dtype, torch.float32, CPU) == (True, shows_nan)
