@@ -35,10 +35,10 @@ from features.saliency import (
 Arrays = dict[str, np.ndarray]
 FP32, TF32, BF16, FP16 = "fp32", "tf32", "bf16", "fp16"
 FEATURES, WHOLE, MAPS, PLACES, NUMBERS, SHARES = "features", "whole maps", "maps", "places", "numbers", "shares"
-# Three to five times what trained networks showed on an H100 (November 2026). The largest allowed error, relative to the
-# largest number of its kind, and the smallest allowed cosine of an image. Of maps in bf16 and fp16 only the gradient is;
-# activations are in fp32. In TF32 each ReLU that rounding opens or closes is felt by maps. Shares are numbers of images
-# that are right: one of few may be on the edge. Whole maps are float16.
+# Three to five times what trained networks showed on an H100 (November 2026). The largest allowed error, relative to
+# the largest number of its kind, and the smallest allowed cosine of an image. Of maps in bf16 and fp16 only the
+# gradient is; activations are in fp32. In TF32 maps feel each ReLU that rounding opens or closes. Shares are numbers of
+# images that are right: one of few may be on the edge. Whole maps are float16.
 BOUNDS: dict[str, dict[str, tuple[float, float]]] = {
     FEATURES: {FP32: (2e-5, 0.99999), TF32: (1e-2, 0.9999), BF16: (5e-2, 0.999), FP16: (4e-3, 0.99999)},
     WHOLE: {FP32: (1e-3, 0.99999), TF32: (4e-3, 0.99999), BF16: (4e-2, 0.9998), FP16: (6e-3, 0.99999)},
