@@ -30,7 +30,7 @@ from gpu_parts.speed import compiled, extraction, from_files, saliency
 from gpu_parts.subjects import Scale, decoded, jpegs, machine
 
 # Of 270 seconds; what a section leaves goes to those that follow.
-LIMITS = {"extraction": 70, "from files": 55, "saliency": 35, "memory": 40, "correctness": 110, "compiled": 120}
+LIMITS = {"correctness": 75, "extraction": 70, "from files": 60, "saliency": 30, "memory": 25, "compiled": 120}
 
 
 def main() -> None:

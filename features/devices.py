@@ -7,6 +7,7 @@ from torch import nn
 
 # PyTorch lets cuDNN round the factors of float32 convolutions to 10 bits. Here fp32 is float32: what is fast is bf16.
 torch.backends.cudnn.allow_tf32 = False
+torch.backends.cuda.matmul.allow_tf32 = False  # as it comes; whoever runs this may have set it
 
 
 def best_device() -> torch.device:

@@ -34,19 +34,20 @@ from features.saliency import (
 
 Arrays = dict[str, np.ndarray]
 FP32, TF32, BF16, FP16 = "fp32", "tf32", "bf16", "fp16"
-FEATURES, MAPS, PLACES, NUMBERS, SHARES = "features", "maps", "places", "numbers", "shares"
-# The largest allowed error, relative to the largest number of its kind, and the smallest allowed cosine of an image.
-# Of maps in bf16 and fp16 only the gradient is; activations are in fp32. Maps that weigh every place by its own
-# gradient feel each ReLU that rounding opens or closes, which those of mean gradients hardly do. Shares are numbers of
-# images that are right: one of few may be on the edge.
+FEATURES, WHOLE, MAPS, PLACES, NUMBERS, SHARES = "features", "whole maps", "maps", "places", "numbers", "shares"
+# Three to five times what trained networks showed on an H100 (November 2026). The largest allowed error, relative to
+# the largest number of its kind, and the smallest allowed cosine of an image. Of maps in bf16 and fp16 only the
+# gradient is; activations are in fp32. In TF32 maps feel each ReLU that rounding opens or closes. Shares are numbers of
+# images that are right: one of few may be on the edge. Whole maps are float16.
 BOUNDS: dict[str, dict[str, tuple[float, float]]] = {
-    FEATURES: {FP32: (1e-4, 0.99999), TF32: (1e-2, 0.9999), BF16: (5e-2, 0.999), FP16: (1e-2, 0.9999)},
-    MAPS: {FP32: (1e-3, 0.9999), TF32: (1e-1, 0.99), BF16: (5e-2, 0.999), FP16: (2e-2, 0.9999)},
-    PLACES: {FP32: (2e-2, 0.9999), TF32: (3e-1, 0.97), BF16: (1e-1, 0.999), FP16: (5e-2, 0.999)},
-    NUMBERS: {FP32: (1e-3, 0.9999), TF32: (5e-2, 0.999)},
+    FEATURES: {FP32: (2e-5, 0.99999), TF32: (1e-2, 0.9999), BF16: (5e-2, 0.999), FP16: (4e-3, 0.99999)},
+    WHOLE: {FP32: (1e-3, 0.99999), TF32: (4e-3, 0.99999), BF16: (4e-2, 0.9998), FP16: (6e-3, 0.99999)},
+    MAPS: {FP32: (3e-5, 0.99999), TF32: (3e-1, 0.96), BF16: (5e-2, 0.999), FP16: (7e-3, 0.9999)},
+    PLACES: {FP32: (2e-5, 0.99999), TF32: (3e-1, 0.99), BF16: (3e-2, 0.9997), FP16: (4e-3, 0.99999)},
+    NUMBERS: {FP32: (2e-3, 0.9999), TF32: (1e-2, 0.9999)},
     SHARES: {FP32: (4e-2, 0.99), TF32: (1e-1, 0.97)},
 }
-AVERAGED, BY_PLACE = ("gradcam", "cam"), ("hirescam", "gradcam++", "layercam", "xgradcam")
+BY_PLACE = ("hirescam", "gradcam++", "layercam", "xgradcam")
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def analyses(model: zoo.Model, images: ImageSet, pixels: Tensor, scale: Scale, s
     lower = (BF16, FP16)
     found = [
         Analysis("features of every stage", FEATURES, partial(features, pixels=pixels), lower),
-        Analysis("whole maps", FEATURES, partial(features, pixels=few[:4], pool="none"), lower),
+        Analysis("whole maps", WHOLE, partial(features, pixels=few[:4], pool="none"), lower),
         Analysis("gem and logits", FEATURES, partial(features, pixels=few, pool="gem"), lower),
     ]
     if not obstacle(scale.device):
@@ -187,15 +188,16 @@ def graphed(model: zoo.Model, precision: str, pixels: Tensor) -> Arrays:
     """Of the second batch, which is captured, and of fewer images in the same graph; on a CPU as ever."""
     if device_of(model.network).type == "cpu":
         return features(model, precision, pixels)
-    reading = read(model, precision, "mean")
-    graphs = CudaGraphEngine(model.network, model.spec.preprocessing, reading)
+    plan = read(model, precision, "mean")
+    graphs = CudaGraphEngine(model.network, model.spec.preprocessing, plan)
     graphs(pixels), graphs(pixels.flip(0))
     first = graphs(pixels)
     fewer = graphs(pixels[: len(pixels) * 3 // 4])
     rest = graphs(pixels[len(pixels) * 3 // 4 :])
     again = {name: np.concatenate([values, rest[name]]) for name, values in fewer.items()}
     error, _ = differences(again, first)
-    bound, _ = BOUNDS[FEATURES][precision]
+    rounded = precision == FP32 and torch.backends.cudnn.allow_tf32
+    bound, _ = BOUNDS[FEATURES][TF32 if rounded else precision]  # another size may have other kernels
     if error > bound:
         raise AssertionError(f"a batch in two pieces differs from the whole one by {error:.1e}")
     return first

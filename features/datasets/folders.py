@@ -14,7 +14,7 @@ from PIL import Image
 
 from features import files
 from features.datasets import images
-from features.datasets.image_set import ImageSet, from_store, labelled, set_digest, spelled, with_labels
+from features.datasets.image_set import FileOpener, ImageSet, from_store, labelled, set_digest, spelled, with_labels
 from features.errors import DatasetError, ImageError
 
 LIST_SUFFIX = ".txt"
@@ -69,25 +69,31 @@ def _cells(path: Path) -> list[list[str]]:
 
 
 def _of_files(name: str, where: str, places: list[Path], ids: list[str]) -> ImageSet:
-    def opener(index: int) -> Image.Image:
-        return open_file(places[index], spelled(ids[index]))
+    def read(index: int) -> tuple[bytes, str]:
+        name = spelled(ids[index])
+        return read_file(places[index], name), name
 
-    found = labelled(name, where, ids, [mark(file) for file in places], opener)
+    found = labelled(name, where, ids, [mark(file) for file in places], FileOpener(read))
     return replace(found, locate=lambda index: spelled(str(places[index])))
 
 
 def open_file(file: Path, name: str) -> Image.Image:
+    """The image in a file. name: what to call it in an error."""
+    return images.decode(read_file(file, name), name)
+
+
+def read_file(file: Path, name: str) -> bytes:
+    """The bytes of an image file. Raises ImageError if it is too large, or cannot be read."""
     try:
         with from_store(file, name):
             status = file.stat()
             if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
                 raise ImageError(f"{name} is not a file that can be read as an image. Take it out.")
             images.need_size(status.st_size, name)  # before it is held in memory
-            data = file.read_bytes()
+            return file.read_bytes()
     except OSError as error:
         reason = error.strerror or "it is not there"
         raise ImageError(f"{name} cannot be read: {reason}. Is it still there?") from error
-    return images.decode(data, name)
 
 
 def mark(file: Path) -> str:
@@ -135,16 +141,15 @@ def open_zip(path: Path) -> ImageSet:
     entries = _image_entries(path)
     place = path.resolve()
 
-    def opener(index: int) -> Image.Image:
+    def read(index: int) -> tuple[bytes, str]:
         with lock, from_store(path, entries[index].filename):
             process = os.getpid()
             if process not in handles:
                 handles[process] = _opened_zip(path, entries[index].filename)
-            data = _unpacked(handles[process], entries[index], path)
-        return images.decode(data, entries[index].filename)
+            return _unpacked(handles[process], entries[index], path), entries[index].filename
 
     ids = [entry.filename for entry in entries]
-    found = labelled(path.stem, str(path), ids, [f"{e.file_size} {e.CRC}" for e in entries], opener)
+    found = labelled(path.stem, str(path), ids, [f"{e.file_size} {e.CRC}" for e in entries], FileOpener(read))
     return replace(found, locate=lambda index: f"zip://{ids[index]}::{place}")
 
 

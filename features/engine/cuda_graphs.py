@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from features.engine import cudnn
 from features.engine.fast_network import FastNetwork
 from features.engine.plan import LOGITS, POOLED, Plan, pooled
 from features.engine.torch_engine import TorchEngine
@@ -59,6 +60,8 @@ class CudaGraphEngine(TorchEngine):
         if why := obstacle(plan.device):
             raise FeatureError(f"{why}. Leave the engine at 'auto', or choose 'torch'.")
         super().__init__(network, preprocessing, plan)
+        if compiled:  # which merges what cuDNN's fused operations merge, and does not follow them
+            cudnn.unfuse(self.network)
         self.name = f"torch {torch.__version__}, CUDA graphs{', compiled' if compiled else ''}"
         outputs = Outputs(self.network, plan.stages, plan.pool)
         self.output_names = outputs.names

@@ -1,6 +1,6 @@
 """A network's function in the form that PyTorch runs fastest."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import cast
 
 import torch
@@ -59,9 +59,10 @@ class _FastBlock(ResidualBlock):
     def __init__(self, block: ResidualBlock, dtype: torch.dtype, device: torch.device) -> None:
         shortcut, branch = (prepared(part, dtype, device) for part in (block.shortcut, block.branch))
         super().__init__(shortcut, cast(nn.Sequential, branch), nn.ReLU(inplace=True))
+        self.fused: Callable[[Tensor], Tensor | None] | None = None  # set by `cudnn.fuse`
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.activation(forward.pre_activation(self, x))
+        return forward.output(self, x)
 
 
 def pooled_in_pieces(values: Tensor, how: str) -> Tensor:

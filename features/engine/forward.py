@@ -70,8 +70,18 @@ def steps(
 def through(blocks: Iterable[ResidualBlock], x: Tensor) -> Tensor:
     """What comes out of the last of some blocks, (N, C', H', W'), given the first one's input (N, C, H, W)."""
     for block in blocks:
-        x = block.activation(pre_activation(block, x))
+        x = output(block, x)
     return x
+
+
+def output(block: ResidualBlock, x: Tensor) -> Tensor:
+    """What comes out of a block, (N, C', H', W'), by fused operations where it has them (`cudnn`)."""
+    fused = getattr(block, "fused", None)
+    if fused is not None and not (x.requires_grad and torch.is_grad_enabled()):
+        values = fused(x)
+        if values is not None:
+            return values
+    return block.activation(pre_activation(block, x))
 
 
 def pre_activation(block: ResidualBlock, x: Tensor) -> Tensor:
@@ -94,6 +104,8 @@ def _last_input(branch: nn.Sequential, x: Tensor) -> Tensor:
 
 
 def _passed(block: ResidualBlock, x: Tensor, keep: Keep) -> tuple[Tensor, Parts | None, Sequence[Tensor]]:
+    if keep == OUTPUT:
+        return output(block, x), None, ()
     inputs = layer_inputs(block.branch, x) if keep.inputs else ()
     below = inputs[-1] if inputs else _last_input(block.branch, x)
     if not keep.parts:

@@ -7,8 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from features.engine import cudnn
 from features.engine.fast_network import FastNetwork, pooled_in_pieces
 from features.engine.plan import LOGITS, POOLED, PRECISIONS, TORCH_PLAIN, Plan
+from features.engine.timing import example_pixels
 from features.errors import FeatureError
 from features.networks.canonical import ResidualNetwork
 from features.networks.preprocessing import Preprocessing
@@ -23,8 +25,13 @@ class TorchEngine:
         self.plan, ordinary = plan, plan.engine == TORCH_PLAIN
         self.name = f"torch {torch.__version__}" + (", ordinary convolutions" if ordinary else "")
         self.device = torch.device(plan.device)
+        dtype, self.fusion = PRECISIONS[plan.precision], ""  # how fused convolutions add biases
         try:
-            self.network = FastNetwork(network, preprocessing, PRECISIONS[plan.precision], self.device, ordinary)
+            self.network = FastNetwork(network, preprocessing, dtype, self.device, ordinary)
+            if self.device.type == "cuda" and not ordinary:
+                pixels = example_pixels(preprocessing, cudnn.EXAMPLES)
+                pixels = pixels.to(self.device, memory_format=torch.channels_last)
+                self.fusion = cudnn.fuse(self.network, pixels, dtype)
         except RuntimeError as error:
             if not _is_out_of_memory(error):
                 raise
@@ -56,6 +63,8 @@ class TorchEngine:
 
         def read() -> dict[str, np.ndarray]:
             pieces = [end() for end in begun]
+            if len(pieces) == 1:
+                return pieces[0]
             return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
 
         return read

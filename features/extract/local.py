@@ -12,7 +12,7 @@ import torch
 
 from features import engine, store
 from features.datasets import ImageSet
-from features.datasets.decoding import Batch, batch_size, batches, need_images, need_some, run_through
+from features.datasets.decoding import Batch, batch_size, batches, need_images, need_some, processes_for, run_through
 from features.devices import device_of
 from features.engine import Plan, Runner
 from features.errors import DatasetError, FeatureError
@@ -34,7 +34,8 @@ def features(model: Model, images: ImageSet) -> Task[FeatureSet]:
     plan = engine.choose(model.network, device=str(device_of(model.network)), precision="fp32", engine=engine.TORCH)
     runner = engine.TorchEngine(model.network, model.spec.preprocessing, plan)
     size = batch_size(model.spec.preprocessing, plan.device)
-    with closing(batches(images, model.spec.preprocessing, size)) as stream:
+    processes = processes_for(plan.device)
+    with closing(batches(images, model.spec.preprocessing, size, processes=processes)) as stream:
         found = yield from _read(model, images, range(len(images)), stream, runner, plan)
     need_some(found, images, found.rejected)
     return found
@@ -103,7 +104,8 @@ class PartReader:
     def tasks(self, numbers: Sequence[int]) -> Generator[tuple[int, Task[FeatureSet]], None, None]:
         """The tasks that read some parts, each to be finished before the next is asked for."""
         parts, preprocessing = [self.planned.parts[number] for number in numbers], self.model.spec.preprocessing
-        with closing(batches(self.images, preprocessing, self.planned.settings["batch_size"], parts)) as stream:
+        size, processes = self.planned.settings["batch_size"], processes_for(self.plan.device)
+        with closing(batches(self.images, preprocessing, size, parts, processes)) as stream:
             for number, part in zip(numbers, parts, strict=True):
                 yield number, _read(self.model, self.images, part, stream, self.runner, self.plan)
 
