@@ -139,11 +139,11 @@ class _Worker:
         (size,) = REPLY.unpack(self._read(bytearray(REPLY.size)))
         if size:
             return self._read(bytearray(size)).decode("utf-8", "surrogatepass")
-        self._read(memoryview(place).cast("B"))
+        self._read(memoryview(place).cast("B"))  # type: ignore
         return ""
 
     def _read(self, into: Buffer) -> Buffer:
-        if self.replies.readinto(into) < len(into):
+        if self.replies.readinto(into) < len(into):  # type: ignore
             raise EOFError("a process that decodes images has ended")
         return into
 
