@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features.embed.neighbours import Neighbours, nearest, need_finite
+from features.embed.neighbours import nearest, need_finite
 from features.embed.trust import trust
 from features.errors import FeatureError
 from features.progress import Progress, Stopped, Task, threaded
+from features.registry import Registry
 from features.results import Provenance
 
 if TYPE_CHECKING:
     from sklearn.decomposition import PCA
 
-METHODS = ("umap", "pca")
 REPORT_SECONDS = 0.2
 SMALL = 512  # a side of a matrix whose whole decomposition takes a moment
 
@@ -52,13 +52,11 @@ def project(
 ) -> Task[Projection]:
     """Lay (N, D) features out on a plane.
 
-    method: 'umap' (McInnes et al. 2018, arXiv:1802.03426; on the exact neighbour graph) or 'pca'. The same
-    seed gives the same picture on the same machine and versions.
+    method: of METHODS. The same seed gives the same picture on the same machine and versions.
     Raises FeatureError for unknown methods and settings, too few images (at least 4) or values that are not
     finite.
     """
-    if method not in METHODS:
-        raise FeatureError(f"The method is one of {', '.join(METHODS)}, but got {method!r}.")
+    chosen = METHODS.need(method)
     if n_neighbors < 2 or not 0 <= min_dist <= 1:
         raise FeatureError(
             f"A map needs at least 2 neighbours and a min_dist from 0 to 1, but got {n_neighbors} and {min_dist}."
@@ -67,14 +65,7 @@ def project(
         raise FeatureError(f"A map needs at least 4 images, but got {len(features)}. Choose a larger set.")
     need_finite(features)
     k = min(n_neighbors, len(features) - 1)
-    if method == "pca":
-        yield Progress(1, 3, "step", "layout")
-        points = _pca(features)
-    else:
-        yield Progress(0, 3, "step", "neighbours")
-        graph = nearest(features, k)
-        yield Progress(1, 3, "step", "layout")
-        points = yield from _umap(features, graph, min_dist, seed)
+    points = yield from chosen.layout(features, k, min_dist, seed)
     yield Progress(2, 3, "step", "trust scores")
     trustworthiness, kept = trust(features, points, k, seed)
     return Projection(points, method, k, min_dist, seed, trustworthiness, kept, provenance or Provenance())
@@ -110,7 +101,8 @@ def moved(before: np.ndarray, after: np.ndarray) -> Moved:
     return Moved(laid_out, moved_to, float(plane.explained_variance_ratio_.sum()))
 
 
-def _pca(features: np.ndarray) -> np.ndarray:
+def _pca(features: np.ndarray, k: int, min_dist: float, seed: int) -> Task[np.ndarray]:
+    yield Progress(1, 3, "step", "layout")
     if _all_alike(features):
         return np.zeros((len(features), 2), dtype=np.float32)  # PCA would divide by the variance, which is 0
     return _plane(features).transform(features).astype(np.float32)  # (N, 2)
@@ -142,7 +134,11 @@ def _start(features: np.ndarray) -> str:
     return "random" if _all_alike(features) else "pca"
 
 
-def _umap(features: np.ndarray, graph: Neighbours, min_dist: float, seed: int) -> Task[np.ndarray]:
+def _umap(features: np.ndarray, k: int, min_dist: float, seed: int) -> Task[np.ndarray]:
+    yield Progress(0, 3, "step", "neighbours")
+    graph = nearest(features, k)
+    yield Progress(1, 3, "step", "layout")
+
     def fit(report: Callable[[Progress], None], stopped: threading.Event) -> np.ndarray:
         import umap  # seconds to import, so only here
 
@@ -152,7 +148,7 @@ def _umap(features: np.ndarray, graph: Neighbours, min_dist: float, seed: int) -
             # UMAP warns that a given graph cannot place new points, and of duplicates that stand apart.
             warnings.simplefilter("ignore")
             reducer = umap.UMAP(
-                n_neighbors=graph.indices.shape[1],
+                n_neighbors=k,
                 min_dist=min_dist,
                 random_state=seed,
                 precomputed_knn=(graph.indices, graph.distances),
@@ -206,6 +202,28 @@ class _Interval(float):
             raise Stopped
         return super().__le__(seconds)
 
+
+@dataclass(frozen=True)
+class Method:
+    """A way to lay features out. name: in files and links; title: for people; paper: its source.
+
+    layout: (features (N, D), how many neighbours of each to look at if it does, min_dist, seed) -> a task that returns
+        points (N, 2).
+    """
+
+    name: str
+    title: str
+    paper: str
+    layout: Callable[[np.ndarray, int, float, int], Task[np.ndarray]]
+
+
+METHODS = Registry(
+    "projection method",
+    (
+        Method("umap", "UMAP", "McInnes et al. 2018, arXiv:1802.03426, on the exact neighbour graph", _umap),
+        Method("pca", "PCA", "Pearson 1901, doi:10.1080/14786440109462720", _pca),
+    ),
+)
 
 # One fit at a time: numba's threads and the filters of `warnings` are shared by the whole process.
 _ONE_FIT = threading.Lock()

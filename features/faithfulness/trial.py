@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from features.datasets import Rejected
-from features.faithfulness.measures import Curves
+from features.faithfulness.metrics import Curves
 from features.results import Provenance
 
 

@@ -7,11 +7,29 @@ import numpy as np
 
 from features.networks.card import Outputs
 from features.predictions import probabilities
+from features.registry import Registry
 from features.results import Provenance
 
 OUTPUT, SUM, BRANCH, SHORTCUT = "output", "sum", "branch", "shortcut"
 STAGES, BLOCKS, BRANCHES = "stages", "blocks", "branches"
-KINDS = (STAGES, BLOCKS, BRANCHES)
+
+
+@dataclass(frozen=True)
+class TapKind:
+    """A choice of taps. name: on the command line; title: for people."""
+
+    name: str
+    title: str
+
+
+KINDS = Registry(
+    "kind of taps",
+    (
+        TapKind(STAGES, "the output of every stage"),
+        TapKind(BLOCKS, "the output of every block"),
+        TapKind(BRANCHES, "the branch, the shortcut and the sum of every block"),
+    ),
+)
 
 
 class Tap(NamedTuple):
@@ -25,6 +43,21 @@ class Tap(NamedTuple):
     part: str = OUTPUT
 
 
+INPUT = Tap("input")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How maps are made, beyond what they are of.
+
+    smooth: noisy copies of the image to average over (Smilkov et al. 2017, arXiv:1706.03825), 0 for none. seed: of all
+    that is drawn.
+    """
+
+    smooth: int = 0
+    seed: int = 0
+
+
 @dataclass(frozen=True, eq=False)
 class SaliencyMaps:
     """Maps of N images at several taps.
@@ -34,7 +67,7 @@ class SaliencyMaps:
     class_ids, against_ids: (N,) int64, the explained class and the one it is compared with, -1 for none.
     logits: (N, K) float32, of each class, as `predictions.class_logits` gives them; None if the network has no
         classifier or the explained number needs none.
-    method: a name of METHODS or of attributions.ATTRIBUTIONS.
+    method: a name of METHODS.
     biases: (N,) float32, what of each score belongs to no place, where maps sum to the rest (the ledger); else None.
     outputs: what the logits say.
     """

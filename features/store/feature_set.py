@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features import files, predictions
+from features import predictions
 from features.datasets import Rejected
 from features.errors import FeatureError
 from features.predictions import Predictions, named
@@ -61,15 +61,6 @@ class FeatureSet:
         labels = None if self.labels is None else named(self.labels[rows], self.class_names)
         said = None if self.predictions is None else self.predictions.take(rows)
         return predictions.table(self.ids[rows], labels, said, None if truth is None else truth[rows], top)
-
-    @staticmethod
-    def open(folder: Path | str) -> "FeatureSet":
-        """A set that was written to a folder, in whatever format; Parquet also from an address such as 's3://...'.
-        Raises StoreError if there is none, or not a whole one.
-        """
-        from features.store.formats import opened
-
-        return opened(files.place(folder))
 
 
 class Stages(Mapping[str, np.ndarray], ABC):

@@ -88,7 +88,7 @@ def test_a_map_that_shows_all_loses_nothing(tiny_model):
     explainer = Explainer(tiny_model)
     found = explainer.maps(pixels(), [ClassTarget()] * 2)
     found.maps[Tap("layer3")][:] = 1
-    trial = faithfulness.judge(explainer, pixels(), found, Tap("layer3"), steps=4)
+    trial = faithfulness.trial_of(explainer, pixels(), found, Tap("layer3"), steps=4)
     np.testing.assert_allclose(trial.seen, trial.full, rtol=1e-5)
     assert trial.drop.max() < 1e-5
     np.testing.assert_allclose(trial.full, found.probabilities.max(1), rtol=1e-4)
@@ -216,7 +216,7 @@ def test_a_map_without_ranks_is_left_out_of_the_mean_and_none_is_not_hidden():
 def test_a_map_of_one_class_against_another_is_made_again_as_that(tiny_model):
     explainer = Explainer(tiny_model)
     alone, against = (
-        finish(faithfulness.judge_all(explainer, pixels(1), [explainer.maps(pixels(1), [target])]))[0].sensitivity
+        finish(faithfulness.measure_maps(explainer, pixels(1), [explainer.maps(pixels(1), [target])]))[0].sensitivity
         for target in (ClassTarget(0), ClassTarget(0, 1))
     )
     assert alone != against

@@ -195,7 +195,7 @@ def test_no_lesion_and_no_classifier_are_errors(tiny_model, tiny_images):
     headless = model_of(canonical.freeze(canonical.build(shape)), shape, 32)
     with pytest.raises(FeatureError, match="no classifier"):
         finish(residual.sweep(headless, tiny_images, residual.each(headless.network)))
-    with pytest.raises(FeatureError, match="Choose of without"):
+    with pytest.raises(FeatureError, match="Choose one of without"):
         residual.lesions_of(tiny_model.network, "burnt")
 
 

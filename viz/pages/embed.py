@@ -10,7 +10,7 @@ import streamlit as st
 from features import rasters
 from features.datasets import ImageSet, labels
 from features.datasets.decoding import pictures
-from features.embed.projection import Projection
+from features.embed.projection import METHODS, Projection
 from features.networks import zoo
 from features.store import FeatureSet
 from viz import sidebar, widgets
@@ -91,9 +91,9 @@ def _settings(model: zoo.Model) -> tuple[str, str, int, float, int]:
     stage = st.segmented_control("Stage", stages, default=stages[-1], key="stage", bind="query-params", required=True)
     method = st.segmented_control(
         "Method",
-        ("umap", "pca"),
+        tuple(METHODS),
         default="umap",
-        format_func=str.upper,
+        format_func=lambda name: METHODS[name].title,
         key="method",
         bind="query-params",
         required=True,

@@ -13,9 +13,9 @@ from viz.cached.extract import features_job
 from viz.cached.saliency import gallery_maps
 from viz.choosing import SAMPLE
 from viz.components import Overlay
-from viz.pages.saliency.asking import class_names, numbered_classes
-from viz.pages.saliency.drawing import SMALL_SIDE, archive, lay_over
-from viz.pages.saliency.views import STAGE
+from viz.pages.saliency.overlays import SMALL_SIDE, archive, lay_over
+from viz.pages.saliency.views import STAGES
+from viz.picking.target import class_names, numbered_classes
 
 GALLERY_SIZE = 25
 
@@ -38,22 +38,22 @@ def gallery(model: zoo.Model) -> None:
     pages = -(-len(order) // GALLERY_SIZE)
     page = st.number_input("Page", 1, pages, key=f"gallery page {pages}") if pages > 1 else 1
     chosen = order[(int(page) - 1) * GALLERY_SIZE : int(page) * GALLERY_SIZE]
-    places = tuple(int(features.rows[row]) for row in chosen)
-    maps, seen = gallery_maps(model.key, images.digest, places, model, images)
+    numbers = tuple(int(features.rows[row]) for row in chosen)
+    maps, seen = gallery_maps(model.key, images.digest, numbers, model, images)
     (values,) = maps.maps.values()
     tiles = [
         _tile(
             heat,
             picture,
             f"{'✗ ' if wrong[row] else ''}{names[said.predicted[row]]} {said.confidence[row]:.0%}",
-            f"number {place}" + (f", label {names[truth[row]]}" if truth is not None else ""),
-            images.ids[place],
+            f"number {number}" + (f", label {names[truth[row]]}" if truth is not None else ""),
+            images.ids[number],
         )
-        for row, place, heat, picture in zip(chosen, places, values, seen, strict=True)
+        for row, number, heat, picture in zip(chosen, numbers, values, seen, strict=True)
     ]
 
-    def look_closely(place: int) -> None:
-        st.session_state.update({"image": places[place], "view": STAGE})
+    def look_closely(tile: int) -> None:
+        st.session_state.update({"image": numbers[tile], "view": STAGES})
         if st.session_state.get("origin") != SAMPLE:
             st.session_state["origin"] = SAMPLE
 
@@ -61,7 +61,7 @@ def gallery(model: zoo.Model) -> None:
     st.download_button(
         "Download these overlays, raw maps and manifest",
         lambda: archive(
-            dict(zip((images.ids[place] for place in places), pictures(images, places), strict=True)),
+            dict(zip((images.ids[number] for number in numbers), pictures(images, numbers), strict=True)),
             [(model, maps)], saliency.Drawing(), {"images": images.name, "images_digest": images.digest},
         ),
         file_name=f"saliency-{model.spec.name}-gallery.zip", mime="application/zip", icon=":material/download:",
