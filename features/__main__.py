@@ -5,6 +5,7 @@ import os
 import sys
 
 from features.commands import evaluate, extract, faithfulness, models, residual, saliency, train
+from features.commands.common import Parser
 from features.errors import FeatureError
 
 COMMANDS = (models, evaluate, extract, saliency, faithfulness, residual, train)
@@ -35,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m features", description="Look into residual networks.")
+    parser = Parser(prog="python -m features", description="Look into residual networks.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for module in COMMANDS:
         module.add(commands)

@@ -3,32 +3,62 @@
 import base64
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from PIL import Image
 
-# Equally spaced colours, dark to bright: matplotlib's Inferno, Viridis and Cividis (CC0), Google's Turbo (Apache-2.0).
-RECTIFIED = {
-    "Inferno": "000004 1b0c41 4a0c6b 781c6d a52c60 cf4446 ed6925 fb9b06 f7d13d fcffa4",
-    "Viridis": "440154 482878 3e4989 31688e 26828e 1f9e89 35b779 6ece58 b5de2b fde725",
-    "Cividis": "00224e 123570 3b496c 575d6d 707173 8a8678 a59c74 c3b369 e1cc55 fee838",
-    "Turbo": "30123b 4145ab 4675ed 39a2fc 1bcfd4 24eca6 61fc6c a4fc3b d1e834 f3c63a fe9b2d f36315 d93806 b11901 7a0402",
-    "Gray": "000000 ffffff",
-}
-# From what speaks against to what speaks for, with nothing in the middle: ColorBrewer's RdBu turned round (Apache-2.0),
-# and one with a dark middle, as the maps above have it for zero.
-SIGNED = {
-    "Blue, black, orange": "a6dcff 56b4e9 1f6f9f 0c3a56 000004 57340c 9f5f10 e69f00 ffd98c",
-    "Blue to red": "053061 2166ac 4393c3 92c5de d1e5f0 f7f7f7 fddbc7 f4a582 d6604d b2182b 67001f",
-}
-SIGNED_ENDS = {"Blue, black, orange": ("blue", "orange"), "Blue to red": ("blue", "red")}
+from features.registry import Registry
+
+
+@dataclass(frozen=True)
+class ColourScale:
+    """Colours of a map.
+
+    name: for people and in files. anchors: equally spaced colours 'rrggbb', from the low to the high end. ends: what
+    the low and the high end look like, of a scale whose middle is zero; None of one that begins at zero.
+    """
+
+    name: str
+    anchors: str
+    ends: tuple[str, str] | None = None
+
+
+# Dark to bright: matplotlib's Inferno, Viridis and Cividis (CC0), Google's Turbo (Apache-2.0). From what speaks against
+# to what speaks for, with nothing in the middle: ColorBrewer's RdBu turned round (Apache-2.0), and one with a dark
+# middle, as the maps above have it for zero.
+COLOURS = Registry(
+    "colour scale",
+    (
+        ColourScale("Inferno", "000004 1b0c41 4a0c6b 781c6d a52c60 cf4446 ed6925 fb9b06 f7d13d fcffa4"),
+        ColourScale("Viridis", "440154 482878 3e4989 31688e 26828e 1f9e89 35b779 6ece58 b5de2b fde725"),
+        ColourScale("Cividis", "00224e 123570 3b496c 575d6d 707173 8a8678 a59c74 c3b369 e1cc55 fee838"),
+        ColourScale(
+            "Turbo",
+            "30123b 4145ab 4675ed 39a2fc 1bcfd4 24eca6 61fc6c a4fc3b d1e834 f3c63a fe9b2d f36315 d93806 b11901 7a0402",
+        ),
+        ColourScale("Gray", "000000 ffffff"),
+        ColourScale(
+            "Blue, black, orange",
+            "a6dcff 56b4e9 1f6f9f 0c3a56 000004 57340c 9f5f10 e69f00 ffd98c",
+            ("blue", "orange"),
+        ),
+        ColourScale(
+            "Blue to red",
+            "053061 2166ac 4393c3 92c5de d1e5f0 f7f7f7 fddbc7 f4a582 d6604d b2182b 67001f",
+            ("blue", "red"),
+        ),
+    ),
+)
+RECTIFIED = tuple(name for name, scale in COLOURS.items() if scale.ends is None)  # show what is above 0
+SIGNED = tuple(name for name, scale in COLOURS.items() if scale.ends is not None)
 
 
 @cache
 def colour_table(name: str) -> np.ndarray:
     """(256, 3) uint8 of a colour scale."""
-    anchors = np.array([list(bytes.fromhex(colour)) for colour in (RECTIFIED | SIGNED)[name].split()])  # (A, 3)
+    anchors = np.array([list(bytes.fromhex(colour)) for colour in COLOURS.need(name).anchors.split()])  # (A, 3)
     places = np.linspace(0, len(anchors) - 1, 256)
     return np.stack([np.rint(np.interp(places, range(len(anchors)), channel)) for channel in anchors.T], 1).astype(
         np.uint8

@@ -10,11 +10,11 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ORDER = [
     ["errors"],
-    ["files", "progress", "devices"],
-    ["networks"],
+    ["files", "progress", "devices", "registry"],
+    ["claim", "networks"],
     ["datasets"],
-    ["predictions", "rasters"],
-    ["results", "store", "engine"],
+    ["cluster", "predictions", "results", "rasters"],
+    ["store", "engine"],
     ["extract"],
 ]
 ANALYSES = ["saliency", "faithfulness", "residual", "embed", "evaluate", "train"]
@@ -26,6 +26,7 @@ MAY_IMPORT_STREAMLIT = (
     "viz/widgets.py",
     "viz/sidebar.py",
     "viz/choosing.py",
+    "viz/picking/",
     "viz/components/",
 )
 
@@ -89,6 +90,7 @@ VIZ = [
     ["widgets"],
     ["sidebar"],
     ["choosing"],
+    ["picking"],
     ["pages"],
 ]
 

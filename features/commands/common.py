@@ -4,17 +4,20 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from features import files
 from features.errors import FeatureError
 from features.progress import Progress, Result, Task, finish
+from features.registry import spelled
 
 if TYPE_CHECKING:
+    from features.cluster import Cluster
     from features.datasets import ImageSet, Rejected
     from features.networks.zoo import Model
 
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+    Commands = argparse._SubParsersAction["Parser"]
 else:
     Commands = Any
 
@@ -22,12 +25,41 @@ SOURCE_HELP = (
     "'sample', a folder, a .zip, Parquet files with image bytes, a .txt file with a path a line, or "
     "torchvision:NAME[:SPLIT]"
 )
-FORMAT_HELP = "parquet, npy, npz, safetensors, or tensorboard for the Embedding Projector"
+FORMAT_HELP = "{names}; tensorboard is for the Embedding Projector"
 
 
-def command(
-    commands: Commands, name: str, run: Callable[[argparse.Namespace], None], text: str
-) -> argparse.ArgumentParser:
+class Parser(argparse.ArgumentParser):
+    """A parser whose options may take a name of a family of choices, which its help lists."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._choices: list[tuple[argparse.Action, str, str]] = []
+
+    def add_choice(self, flag: str, family: str, text: str, **settings: Any) -> None:
+        """Add an option that takes a name of a family.
+
+        family: where its registry lies, or what makes one, as 'features.saliency:METHODS'. It is imported when somebody
+        asks for this help, because most families bring PyTorch, which takes seconds; names are checked when the
+        command runs, by the registry itself. text: the help, in which '{names}' becomes the family's names.
+        """
+        action = self.add_argument(flag, help=text, **settings)
+        self._choices.append((action, text, family))
+
+    def format_help(self) -> str:
+        for action, text, family in self._choices:
+            registry = resolve_name(family)
+            known = registry() if callable(registry) else registry
+            names = [f"{name} (default)" if name == action.default else name for name in spelled(known)]
+            action.help = text.replace("{names}", _either(names).replace("%", "%%"))
+        return super().format_help()
+
+
+def _either(names: Sequence[str]) -> str:
+    """'a, b or c'."""
+    return f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else "".join(names)
+
+
+def command(commands: Commands, name: str, run: Callable[[argparse.Namespace], None], text: str) -> Parser:
     """A new subcommand, to add arguments to."""
     parser = commands.add_parser(name, help=text, description=text)
     parser.set_defaults(run=run)
@@ -46,8 +78,35 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--classes", type=Path, metavar="FILE", help="class names, one a line")
 
 
+def add_out(
+    parser: argparse.ArgumentParser, text: str, kind: Callable[[str], Path] = Path, required: bool = True
+) -> None:
+    """The folder that a command writes to."""
+    parser.add_argument("--out", type=kind, required=required, metavar="DIR", help=text)
+    parser.add_argument(
+        "--replace", action="store_true", help="replace what an earlier run with other settings left there"
+    )
+
+
 def add_limit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=positive, metavar="N", help="use a balanced sample of N images")
+
+
+def add_cluster(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--cluster", default="none", choices=("none", "ray"), help="more machines than one, with Ray")
+    parser.add_argument("--ray-address", metavar="X", help="of a cluster (default: one on this machine)")
+    parser.add_argument("--workers", type=positive, metavar="N", help="networks at a time on the cluster")
+
+
+def cluster_of(options: argparse.Namespace) -> "Cluster | None":
+    """The cluster of a command with `add_cluster`, None for this machine alone."""
+    if options.cluster == "none":
+        if options.ray_address or options.workers:
+            raise FeatureError("--ray-address and --workers belong to --cluster ray. Add it, or leave them away.")
+        return None
+    from features.cluster import Cluster
+
+    return Cluster(options.ray_address, options.workers)
 
 
 def names(text: str) -> list[str]:
@@ -97,6 +156,23 @@ def source_of(options: argparse.Namespace) -> "ImageSet":
 
     images = open_images(options.source, options.data_root, options.download)
     return images.sample(options.limit) if options.limit else images
+
+
+def made_of(model: "Model", images: "ImageSet") -> dict[str, Any]:
+    """What every result of a network and an image set depends on: settings of the claim on its folder."""
+    import torch
+
+    from features.devices import device_of
+
+    return {
+        "model": model.spec.name,
+        "weights_sha256": model.digest,
+        "network": model.key,
+        "device": device_of(model.network).type,
+        "torch": torch.__version__,
+        "images": images.name,
+        "images_digest": images.digest,
+    }
 
 
 def show(task: Task[Result]) -> Result:

@@ -1,6 +1,6 @@
 """Measures methods over image sets."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,12 +11,13 @@ from torch import Tensor
 from features.datasets import ImageSet, Rejected
 from features.datasets.decoding import batches
 from features.errors import DatasetError, FeatureError
-from features.faithfulness.judging import NOISE, RADIUS, RANDOM, SAMPLES, Judge, random_like
-from features.faithfulness.measures import STEPS, Curves, rank_correlations
-from features.faithfulness.randomised import drawn_anew
+from features.faithfulness.baselines import BASELINES, measurable
+from features.faithfulness.metrics import STEPS, Curves, rank_correlations
+from features.faithfulness.of_maps import NOISE, RADIUS, SAMPLES, MapMetrics
+from features.faithfulness.randomisation import drawn_anew
 from features.faithfulness.trial import Trial
 from features.progress import Progress, Task, finish
-from features.saliency import ATTRIBUTIONS, METHODS, ClassTarget, Explainer, SaliencyMaps, Tap, explain
+from features.saliency import ClassTarget, Explainer, Options, SaliencyMaps, Tap, Taps
 
 
 def measure(
@@ -30,22 +31,19 @@ def measure(
 ) -> Task[tuple[Trial, ...]]:
     """One trial a method, over an image set, for the class that is predicted for each image.
 
-    methods: of saliency.METHODS and ATTRIBUTIONS, or 'random' for maps that know nothing. tap: a stage or block, None
-    for the last stage; pixel methods are of the input. thorough: whether to measure infidelity, sensitivity and the
-    randomisation check, which take most of the time.
+    methods: of `measurable`. tap: a stage or block, None for the last stage; pixel methods are of the input. thorough:
+    whether to measure infidelity, sensitivity and the randomisation check, which take most of the time.
     Raises DatasetError if no image can be read, FeatureError as `saliency.explain`.
     """
     explainer.model.need_classifier()
     if not methods:
         raise FeatureError("No method is named. Name at least one.")
-    known = (*METHODS, *ATTRIBUTIONS, RANDOM)
-    if unknown := [method for method in methods if method not in known]:
-        raise FeatureError(f"{unknown[0]!r} cannot be measured. Choose of {', '.join(known)}.")
-    methods = tuple(dict.fromkeys(methods))
-    found: dict[str, list[Trial]] = {method: [] for method in methods}
+    known = measurable()
+    methods = tuple(dict.fromkeys(known.need(method).name for method in methods))
+    trials_of: dict[str, list[Trial]] = {method: [] for method in methods}
     size = max(1, min(16, len(images)))
     rejected: list[Rejected] = []
-    done = 0
+    done, total = 0, len(images) * len(methods)
     with closing(batches(images, explainer.model.spec.preprocessing, size)) as stream:
         for batch in stream:
             rejected += batch.rejected
@@ -55,22 +53,19 @@ def measure(
             ids = tuple(images.ids[row] for row in batch.rows)
             # The same draws for every method, so that none depends on which others are measured.
             draw = _Draw(batch.pixels, tap, seed + int(batch.rows[0]))
-            here: list[tuple[Trial, SaliencyMaps]] = []
+            measured: list[tuple[Trial, SaliencyMaps]] = []
             for method in methods:
                 trial, maps = _trial(explainer, draw, method, steps, thorough)
-                here.append((replace(trial, ids=ids), maps))
+                measured.append((replace(trial, ids=ids), maps))
+                trials_of[method].append(measured[-1][0])
                 done += batch.seen
-                yield Progress(done, len(images) * len(methods), "image", method)
-            # One such network at a time: they are as large as the intact one.
-            for part, other in drawn_anew(explainer, seed) if thorough else ():
-                yield Progress(done, len(images) * len(methods), "image", f"{part} drawn anew")
-                for trial, maps in here:
-                    trial.randomised[part] = _correlations(maps, other, draw, len(trial.randomised) + 1)
-            for trial, _ in here:
-                found[trial.method].append(trial)
-    if not found[methods[0]]:
+                yield Progress(done, total, "image", method)
+            if thorough:
+                for part in _randomise(explainer, draw, measured, seed):
+                    yield Progress(done, total, "image", f"{part} drawn anew")
+    if not trials_of[methods[0]]:
         raise DatasetError(f"None of the {len(images)} images could be read; the first: {rejected[0].reason}")
-    return tuple(replace(_joined(trials, images), rejected=tuple(rejected)) for trials in found.values())
+    return tuple(replace(_joined(trials, images), rejected=tuple(rejected)) for trials in trials_of.values())
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,36 +81,45 @@ class _Draw:
     ) -> tuple[SaliencyMaps, Sequence[Tap] | None]:
         """Maps for given classes or the predicted ones, and the taps to ask for again. number: of draws before."""
         targets = [ClassTarget(None if class_ids is None else int(class_ids[row])) for row in range(len(self.pixels))]
-        last = explainer.network.stage_names[-1]
-        taps = [Tap(self.tap or last)] if method in METHODS or method == RANDOM else None
-        if method != RANDOM:
-            return finish(explain(explainer, self.pixels, targets, method, taps)), taps
-        return random_like(explainer.maps(self.pixels, targets, "gradcam", taps), self.seed + number), taps
+        chosen = measurable().need(method)
+        taps = None if chosen.taps is Taps.INPUT else [Tap(self.tap or explainer.network.stage_names[-1])]
+        return finish(chosen.run(explainer, self.pixels, targets, taps, Options(seed=self.seed + number))), taps
 
 
 def _trial(explainer: Explainer, draw: _Draw, method: str, steps: int, thorough: bool) -> tuple[Trial, SaliencyMaps]:
     """What is measured of a method's maps with the intact network, and these."""
-    found, taps = draw.maps(explainer, method)
-    (place, maps) = next(iter(found.maps.items()))
-    judging = Judge(explainer, draw.pixels, found)
-    trial = judging.trial(found, place, steps)
+    maps, taps = draw.maps(explainer, method)
+    ((tap, values),) = maps.maps.items()
+    metrics = MapMetrics(explainer, draw.pixels, maps)
+    trial = metrics.trial(maps, tap, steps)
     if not thorough:
-        return trial, found
+        return trial, maps
     settings = {"seed": draw.seed, "samples": SAMPLES, "noise": NOISE, "radius": RADIUS}
     measured = replace(
         trial,
-        infidelity=judging.infidelity(maps, draw.seed),
-        sensitivity=None if method == RANDOM else judging.sensitivity(method, taps, draw.seed),
-        provenance={**trial.provenance, **settings},
+        infidelity=metrics.infidelity(values, draw.seed),
+        sensitivity=None if method in BASELINES else metrics.sensitivity(method, taps, draw.seed),
+        provenance=trial.provenance.with_settings(**settings),
     )
-    return measured, found
+    return measured, maps
+
+
+def _randomise(
+    explainer: Explainer, draw: _Draw, measured: Sequence[tuple[Trial, SaliencyMaps]], seed: int
+) -> Iterator[str]:
+    """Add the randomisation check to trials, given with their maps; each part is named before it is measured."""
+    # One such network at a time: they are as large as the intact one.
+    for part, other in drawn_anew(explainer, seed):
+        yield part
+        for trial, maps in measured:
+            trial.randomised[part] = _correlations(maps, other, draw, len(trial.randomised) + 1)
 
 
 def _correlations(own: SaliencyMaps, other: Explainer, draw: _Draw, number: int) -> np.ndarray:
     """(N,) of maps with those of another network, for the classes that the first one predicts."""
     drawn, _ = draw.maps(other, own.method, own.class_ids, number)
-    ((place, maps),) = own.maps.items()
-    return rank_correlations(maps, drawn.maps[place])
+    ((tap, values),) = own.maps.items()
+    return rank_correlations(values, drawn.maps[tap])
 
 
 def _joined(trials: Sequence[Trial], images: ImageSet) -> Trial:
@@ -134,5 +138,5 @@ def _joined(trials: Sequence[Trial], images: ImageSet) -> Trial:
         infidelity=None if first.infidelity is None else joined(lambda t: t.infidelity),
         sensitivity=None if first.sensitivity is None else joined(lambda t: t.sensitivity),
         randomised={part: np.concatenate([trial.randomised[part] for trial in trials]) for part in first.randomised},
-        provenance={**first.provenance, "images": images.name, "images_digest": images.digest},
+        provenance=replace(first.provenance, images=images.name, images_digest=images.digest),
     )

@@ -6,6 +6,7 @@ from torch import nn
 from features.networks.building import build
 from features.networks.modules import NoShortcut, PaddedShortcut
 from features.networks.structure import (
+    Module,
     ResidualBlock,
     ResidualNetwork,
     copy_of,
@@ -48,14 +49,14 @@ def canonical(source: nn.Module) -> ResidualNetwork:
     return adapters.convert(source)
 
 
-def freeze(network: ResidualNetwork) -> ResidualNetwork:
-    """The same network in eval mode with frozen parameters: what every analysis is given."""
+def freeze(network: Module) -> Module:
+    """The same network, or part of one, in eval mode with frozen parameters: what every analysis is given."""
     return network.eval().requires_grad_(False)
 
 
-def own_copy(network: ResidualNetwork, device: torch.device | str | None = None) -> ResidualNetwork:
-    """A frozen copy in eval mode, without the hooks of whoever made the network, on a device (None: where it lies).
+def own_copy(network: Module, device: torch.device | str | None = None) -> Module:
+    """A frozen copy of a network or a part, in eval mode, on a device (None: where it lies).
 
-    Nothing is copied on a GPU for a copy that is made elsewhere.
+    Without the hooks of whoever made it. Nothing is copied on a GPU for a copy that is made elsewhere.
     """
     return freeze(copy_of(network, device))

@@ -1,13 +1,19 @@
-"""Fetches weights with torch.hub's own downloader, into its own cache, as a task that reports megabytes."""
+"""Fetches weights into torch.hub's own cache, as a task that reports megabytes."""
 
+import hashlib
 import math
 import re
+from http.client import HTTPException
 from pathlib import Path
+from urllib.request import Request, urlopen
 
+from features import files
 from features.errors import WeightsError
-from features.networks import hub as face
-from features.networks.transfer import watched
-from features.progress import Task
+from features.networks import hub as hugging_face
+from features.progress import Progress, Task
+
+CHUNK_BYTES = 2**17
+SILENCE = 60.0  # seconds without a byte, after which a server is given up
 
 
 def cached(url: str) -> Path:
@@ -15,8 +21,8 @@ def cached(url: str) -> Path:
 
     What lies on the Hugging Face Hub is in its client's cache.
     """
-    if face.is_hub(url):
-        return face.cached(url)
+    if hugging_face.is_hub(url):
+        return hugging_face.cached(url)
     from torch import hub
 
     return Path(hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
@@ -25,35 +31,33 @@ def cached(url: str) -> Path:
 def fetch(url: str, megabytes: float) -> Task[Path]:
     """Fetch a file whose name ends in the first digits of its SHA-256, check it, and return where it lies.
 
-    megabytes: its size as published, in MiB. Closing the task stops the waiting, not the transfer, which torch.hub
-    cannot be asked to leave: the file is in the cache once it is through. What lies on the Hugging Face Hub is fetched
-    by its own client.
+    megabytes: its size as published, in MiB. Closing the task ends the transfer and leaves nothing behind. What lies on
+    the Hugging Face Hub is fetched by its own client.
     Raises WeightsError if the file cannot be fetched or is another one, with the address and the place for it.
     """
-    if face.is_hub(url):
-        return (yield from face.fetch(url, megabytes))
-    from torch import hub
-
-    target = cached(url)
-
-    def work() -> None:
+    if hugging_face.is_hub(url):
+        return (yield from hugging_face.fetch(url, megabytes))
+    target, checksum, total = cached(url), _checksum(url), math.ceil(megabytes)
+    yield Progress(0, total, "MB", target.name)
+    try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        hub.download_url_to_file(url, str(target), _checksum(url), progress=False)
-
-    failed = yield from watched(work, lambda: _arrived(target), math.ceil(megabytes), target.name)
-    if failed is not None:
-        if not isinstance(failed, OSError | RuntimeError):  # URLError is an OSError; a wrong hash is a RuntimeError
-            raise failed
+        # Not torch.hub's download_url_to_file, which tells nobody how far it is and cannot be asked to leave.
+        request = Request(url, headers={"User-Agent": "torch.hub"})
+        with urlopen(request, timeout=SILENCE) as response, files.written_whole(target) as file:
+            digest, arrived = hashlib.sha256(), 0
+            while chunk := response.read(CHUNK_BYTES):
+                file.write(chunk)
+                digest.update(chunk)
+                arrived += len(chunk)
+                yield Progress(min(total, arrived >> 20), total, "MB", target.name)
+            if not digest.hexdigest().startswith(checksum):
+                raise OSError(f"invalid hash value (expected {checksum}, got {digest.hexdigest()})")
+    except (OSError, HTTPException) as error:
         raise WeightsError(
-            f"{target.name} could not be fetched: {failed}. "
+            f"{target.name} could not be fetched: {error}. "
             f"Fetch {url} on a machine with a network and put it at {target}."
-        ) from failed
+        ) from error
     return target
-
-
-def _arrived(target: Path) -> int:
-    """MiB of the file that are here; torch.hub writes to NAME.<random>.partial first."""
-    return max((part.stat().st_size for part in target.parent.glob(f"{target.name}.*.partial")), default=0) >> 20
 
 
 def _checksum(url: str) -> str:

@@ -2,12 +2,14 @@
 
 import math
 import re
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from features.errors import WeightsError
-from features.networks.transfer import watched
-from features.progress import Task
+from features.progress import Progress, Task
 
+POLL_SECONDS = 0.2
 ADDRESS = re.compile(r"https://huggingface\.co/(?P<repository>[^/]+/[^/]+)/resolve/main/(?P<file>.+)")
 
 
@@ -39,7 +41,7 @@ def fetch(url: str, megabytes: float) -> Task[Path]:
     repository, file = _parts(url)
     blobs = Path(HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}" / "blobs"
     found: list[str] = []
-    failed = yield from watched(
+    failed = yield from _watched(
         lambda: found.append(hf_hub_download(repository, file)),
         lambda: max((part.stat().st_size for part in blobs.glob("*.incomplete")), default=0) >> 20,
         math.ceil(megabytes),
@@ -57,3 +59,35 @@ def _parts(url: str) -> tuple[str, str]:
     match = ADDRESS.fullmatch(url)
     assert match is not None, url
     return match["repository"], match["file"]
+
+
+def _watched(work: Callable[[], object], arrived: Callable[[], int], total: int, name: str) -> Task[Exception | None]:
+    """Run `work` in a thread; returns what it raised, or None.
+
+    arrived: MiB that are here. total: MiB in all. Closing the task stops the waiting, not the transfer.
+    """
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run, daemon=True, name=f"fetch {name}")
+    thread.start()
+    while thread.is_alive():
+        yield Progress(min(total, _now(arrived)), total, "MB", name)
+        thread.join(POLL_SECONDS)
+    for error in failed:
+        if not isinstance(error, Exception):
+            raise error
+        return error
+    return None
+
+
+def _now(arrived: Callable[[], int]) -> int:
+    try:
+        return arrived()
+    except OSError:  # a part was moved to its own name in between
+        return 0

@@ -3,7 +3,7 @@
 Veit, Wilber & Belongie 2016, arXiv:1605.06431.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import comb
@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from features.errors import FeatureError
 from features.networks.canonical import NoShortcut, PaddedShortcut, ResidualBlock, ResidualNetwork, freeze
 from features.networks.zoo import Model
+from features.registry import Registry
 
 WITHOUT, SCALED, RANDOM, SWAPPED = "without", "scaled", "random", "swapped"
-KINDS = (WITHOUT, SCALED, RANDOM, SWAPPED)
 FACTORS = (-1.0, -0.5, 0.0, 0.5, 1.5, 2.0)
 DRAWS = 5
 
@@ -103,24 +103,81 @@ def neighbours(network: ResidualNetwork) -> tuple[Lesion, ...]:
     )
 
 
+def powers_at_random(network: ResidualNetwork, seed: int = 0) -> tuple[Lesion, ...]:
+    """1, 2, 4, ... blocks left out at random, each number DRAWS times with seeds from `seed` on."""
+    n_blocks = len(list(network.blocks()))
+    counts = [2**power for power in range(n_blocks.bit_length()) if 2**power <= n_blocks]
+    return at_random(network, counts, range(seed, seed + DRAWS))
+
+
+@dataclass(frozen=True)
+class LesionKind:
+    """A family of lesions that are measured together.
+
+    name: on the command line and in tables; title: what is done, for people; paper: its source.
+    shows: what to read off a measurement of all of them; shows_plain: the same of a network without shortcuts, where
+    that is another. absent: why a network may have none.
+    lesions: (network, seed) -> all of them.
+    """
+
+    name: str
+    title: str
+    shows: str
+    paper: str
+    lesions: Callable[[ResidualNetwork, int], tuple[Lesion, ...]]
+    shows_plain: str = ""
+    absent: str = ""
+
+
+KINDS = Registry(
+    "kind of lesion",
+    (
+        LesionKind(
+            name=WITHOUT,
+            title="without each block",
+            shows="Every block in turn hands on its shortcut alone; below it, how large its branch is beside the "
+            "shortcut. A network that is a bundle of many paths loses little with one block; first blocks of a stage "
+            "matter most.",
+            shows_plain="Every block in turn hands on its input as it is: in a plain network, a single path, that "
+            "ruins nearly all.",
+            paper="Veit et al. 2016, arXiv:1605.06431",
+            lesions=lambda network, seed: each(network),
+        ),
+        LesionKind(
+            name=SCALED,
+            title="with each branch made larger, smaller or turned round",
+            shows="One column a block, one row a factor of its branch. Where 0.5 and 2 hurt little, what matters is "
+            "the branch's direction rather than its size.",
+            paper="in the manner of Veit et al. 2016, arXiv:1605.06431",
+            lesions=lambda network, seed: scalings(network),
+        ),
+        LesionKind(
+            name=RANDOM,
+            title="with several blocks left out at random",
+            shows="Five draws for every number of blocks. A smooth fall says that paths share the work; a cliff at one "
+            "block says that each is needed.",
+            paper="Veit et al. 2016, arXiv:1605.06431",
+            lesions=powers_at_random,
+        ),
+        LesionKind(
+            name=SWAPPED,
+            title="with two neighbours swapped",
+            shows="Neighbours of one shape in each other's place: a network whose blocks refine one representation "
+            "bears it.",
+            paper="Veit et al. 2016, arXiv:1605.06431",
+            lesions=lambda network, seed: neighbours(network),
+            absent="No two neighbours of this network have the same shape, so none can be swapped.",
+        ),
+    ),
+)
+
+
 def lesions_of(network: ResidualNetwork, kind: str, seed: int = 0) -> tuple[Lesion, ...]:
-    """All lesions of a kind; random ones of 1, 2, 4, ... blocks, five times each with seeds from `seed` on.
+    """All lesions of a kind of KINDS; seed: of what is drawn.
 
     Raises FeatureError for a kind that does not exist.
     """
-    match kind:
-        case "without":
-            return each(network)
-        case "scaled":
-            return scalings(network)
-        case "random":
-            n_blocks = len(list(network.blocks()))
-            counts = [2**power for power in range(n_blocks.bit_length()) if 2**power <= n_blocks]
-            return at_random(network, counts, range(seed, seed + DRAWS))
-        case "swapped":
-            return neighbours(network)
-        case _:
-            raise FeatureError(f"There are no lesions {kind!r}. Choose of {', '.join(KINDS)}.")
+    return KINDS.need(kind).lesions(network, seed)
 
 
 def lesioned(model: Model, lesion: Lesion) -> Model:

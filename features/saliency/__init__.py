@@ -1,22 +1,35 @@
 """Shows where a network looks: class activation maps of every stage, block, branch and shortcut, and exact ledgers."""
 
-from features.saliency.attributions import ATTRIBUTIONS, INPUT
 from features.saliency.explain import explain
 from features.saliency.explainer import Explainer
-from features.saliency.export import Drawing, blank, earlier, exported, limit_of, manifest, replacing
-from features.saliency.ledger import LEDGER, Ledger, ledger
-from features.saliency.maps import BLOCKS, BRANCH, BRANCHES, KINDS, OUTPUT, SHORTCUT, STAGES, SUM, SaliencyMaps, Tap
-from features.saliency.methods import METHODS
+from features.saliency.export import MAPS, Drawing, blank, exported, limit_of, manifest, write
+from features.saliency.ledger import Ledger, ledger
+from features.saliency.maps import (
+    BLOCKS,
+    BRANCH,
+    BRANCHES,
+    INPUT,
+    KINDS,
+    OUTPUT,
+    SHORTCUT,
+    STAGES,
+    SUM,
+    Options,
+    SaliencyMaps,
+    Tap,
+)
+from features.saliency.methods import CAM, LEDGER, METHODS, Method, Need, Speed, Taps, by_formula
 from features.saliency.targets import ClassTarget, StageTarget, Target, parse
 
 __all__ = [
-    "ATTRIBUTIONS",
     "BLOCKS",
     "BRANCH",
     "BRANCHES",
+    "CAM",
     "INPUT",
     "KINDS",
     "LEDGER",
+    "MAPS",
     "METHODS",
     "OUTPUT",
     "SHORTCUT",
@@ -26,17 +39,22 @@ __all__ = [
     "Drawing",
     "Explainer",
     "Ledger",
+    "Method",
+    "Need",
+    "Options",
     "SaliencyMaps",
+    "Speed",
     "StageTarget",
     "Tap",
+    "Taps",
     "Target",
     "blank",
-    "earlier",
+    "by_formula",
     "explain",
     "exported",
     "ledger",
     "limit_of",
     "manifest",
     "parse",
-    "replacing",
+    "write",
 ]

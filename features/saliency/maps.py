@@ -1,15 +1,35 @@
 """What a network's maps are of, and what they come in."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from features.predictions import softmax
+from features.networks.card import Outputs
+from features.predictions import probabilities
+from features.registry import Registry
+from features.results import Provenance
 
 OUTPUT, SUM, BRANCH, SHORTCUT = "output", "sum", "branch", "shortcut"
 STAGES, BLOCKS, BRANCHES = "stages", "blocks", "branches"
-KINDS = (STAGES, BLOCKS, BRANCHES)
+
+
+@dataclass(frozen=True)
+class TapKind:
+    """A choice of taps. name: on the command line; title: for people."""
+
+    name: str
+    title: str
+
+
+KINDS = Registry(
+    "kind of taps",
+    (
+        TapKind(STAGES, "the output of every stage"),
+        TapKind(BLOCKS, "the output of every block"),
+        TapKind(BRANCHES, "the branch, the shortcut and the sum of every block"),
+    ),
+)
 
 
 class Tap(NamedTuple):
@@ -23,6 +43,21 @@ class Tap(NamedTuple):
     part: str = OUTPUT
 
 
+INPUT = Tap("input")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How maps are made, beyond what they are of.
+
+    smooth: noisy copies of the image to average over (Smilkov et al. 2017, arXiv:1706.03825), 0 for none. seed: of all
+    that is drawn.
+    """
+
+    smooth: int = 0
+    seed: int = 0
+
+
 @dataclass(frozen=True, eq=False)
 class SaliencyMaps:
     """Maps of N images at several taps.
@@ -30,9 +65,11 @@ class SaliencyMaps:
     maps: tap -> (N, H, W) float32 at the tap's own resolution, signed: positive speaks for the target.
     targets: (N,) what is explained, in words. scores: (N,) float32, the explained numbers.
     class_ids, against_ids: (N,) int64, the explained class and the one it is compared with, -1 for none.
-    logits: (N, K) float32, None if the network has no classifier or the explained number needs none.
-    method: a name of METHODS or of attributions.ATTRIBUTIONS.
+    logits: (N, K) float32, of each class, as `predictions.class_logits` gives them; None if the network has no
+        classifier or the explained number needs none.
+    method: a name of METHODS.
     biases: (N,) float32, what of each score belongs to no place, where maps sum to the rest (the ledger); else None.
+    outputs: what the logits say.
     """
 
     maps: dict[Tap, np.ndarray]
@@ -42,10 +79,11 @@ class SaliencyMaps:
     against_ids: np.ndarray
     logits: np.ndarray | None
     method: str
-    provenance: dict[str, Any]
+    provenance: Provenance
     biases: np.ndarray | None = None
+    outputs: Outputs = Outputs.MULTICLASS
 
     @property
     def probabilities(self) -> np.ndarray | None:
-        """(N, K) softmax of the logits."""
-        return None if self.logits is None else softmax(self.logits)
+        """(N, K) float32 of every class."""
+        return None if self.logits is None else probabilities(self.logits, self.outputs)

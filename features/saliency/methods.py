@@ -1,156 +1,302 @@
-"""Class activation maps as formulas: what each channel is worth at each place, from activations and gradients."""
+"""The one list of saliency methods: what each is called, shows, needs and takes, and the function that makes its maps.
 
-from collections.abc import Callable
+The command line, the pages, the README, the faithfulness checks and the tests read it; a new method is one entry.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from features.errors import FeatureError
+from features.progress import Task
+from features.registry import Registry
+from features.saliency import attributions
+from features.saliency.formulas import (
+    Weights,
+    eigencam,
+    gradcam,
+    gradcam_plus_plus,
+    hirescam,
+    layercam,
+    xgradcam,
+)
+from features.saliency.maps import Options, SaliencyMaps, Tap
+from features.saliency.targets import ClassTarget, Target
 
-Weights = Callable[[Tensor, Tensor], Tensor]
+if TYPE_CHECKING:
+    from features.saliency.explainer import Explainer  # which looks its formulas up here
+
+Run = Callable[["Explainer", Tensor, Sequence[Target], Sequence[Tap] | None, Options], Task[SaliencyMaps]]
+
+
+class Need(StrEnum):
+    """What a method makes its maps of."""
+
+    ACTIVATION = "activation"
+    GRADIENT = "gradient"
+    PIXELS = "pixels"
+    PASSES = "many forward passes"
+    CLASS = "a class"
+    LINEAR_HEAD = "a linear head"
+
+
+class Taps(StrEnum):
+    """What a method makes maps of."""
+
+    ANY = "stages, blocks, branches"
+    OUTPUTS = "stages, blocks"
+    EXPLAINED = "the explained stage"
+    TERMS = "the terms of the last stage"  # they sum to the score, so that they do not stand beside other maps
+    INPUT = "the input"
+
+
+class Speed(StrEnum):
+    """How long a map takes: of a 224-pixel picture and a ResNet-50 on a CPU."""
+
+    MOMENT = "a moment"  # one pass up, at most one down: a page waits for it
+    SECONDS = "seconds"
+    MINUTES = "minutes"
 
 
 @dataclass(frozen=True)
 class Method:
-    """A way to weigh the channels of an activation A (N, C, H, W), given its gradient G of the same shape.
+    """A way to show what in an image a score owes to what.
 
-    A map is the sum over channels of weights times A: (N, H, W), signed. It is linear in A once the weights are there,
-    so that the maps of a shortcut and of a branch sum to the map of their sum.
-    name: on the command line; title: for people; reading: one sentence on what it shows; source: the paper.
-    weights: (A, G) -> (N, C, 1, 1) or (N, C, H, W), None where more than A and G is needed.
+    name: on the command line and in files; title: for people; shows: one sentence on what its maps say; note: what
+    else to know when reading them, '' for nothing; paper: its source.
+    run: (explainer, pixels (N, C, H, W), targets, taps, options) -> a task that returns the maps; taps None are all
+    that suit it.
+    signed: whether half of what its maps say lies below zero. smooths: whether it can be averaged over noisy copies.
+    weights: its formula, (A, G) -> (N, C, 1, 1) or (N, C, H, W); None where it is more than a formula.
     """
 
     name: str
     title: str
-    reading: str
-    source: str
+    shows: str
+    paper: str
+    run: Run
+    needs: tuple[Need, ...]
+    taps: Taps = Taps.ANY
+    speed: Speed = Speed.MOMENT
+    signed: bool = False
+    smooths: bool = False
+    note: str = ""
     weights: Weights | None = None
+
+    @property
+    def comparable(self) -> bool:
+        """Whether its maps can stand beside another method's: one a tap, rather than the terms of a sum."""
+        return self.taps is not Taps.TERMS
 
 
 def combined(weights: Tensor, values: Tensor) -> Tensor:
-    """The sum over channels of weights (N, C, 1, 1) or (N, C, H, W) times values (N, C, H, W): (N, H, W)."""
+    """The sum over channels of weights (N, C, 1, 1) or (N, C, H, W) times values (N, C, H, W): (N, H, W), signed.
+
+    It is linear in the values once the weights are there, so that the maps of a shortcut and of a branch sum to the
+    map of their sum.
+    """
     if weights.shape[2:] == (1, 1):
         return torch.einsum("nc,nchw->nhw", weights[:, :, 0, 0], values)
     return (weights * values).sum(1)
 
 
-def gradcam(a: Tensor, g: Tensor) -> Tensor:
-    """The mean of the gradient over space."""
-    return g.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
+def by_formula(name: str) -> Run:
+    """Runs a method of METHODS that is a formula: one pass up, and down as far as its taps lie."""
+
+    def run(
+        explainer: "Explainer",
+        pixels: Tensor,
+        targets: Sequence[Target],
+        taps: Sequence[Tap] | None,
+        options: Options,
+    ) -> Task[SaliencyMaps]:
+        return explainer.maps(pixels, targets, name, taps)
+        yield  # a task that is too short to report
+
+    return run
 
 
-def hirescam(a: Tensor, g: Tensor) -> Tensor:
-    """The gradient itself."""
-    return g
+def by_captum(name: str, algorithm: attributions.Algorithm) -> Run:
+    """Runs a method of Captum's, pixel by pixel."""
+
+    def run(
+        explainer: "Explainer",
+        pixels: Tensor,
+        targets: Sequence[Target],
+        taps: Sequence[Tap] | None,
+        options: Options,
+    ) -> Task[SaliencyMaps]:
+        return attributions.attribute(explainer, pixels, targets, name, algorithm, options)
+
+    return run
 
 
-def gradcam_plus_plus(a: Tensor, g: Tensor) -> Tensor:
-    """Equation 19 of Chattopadhay et al. 2018 for the logit's exponential, with its common factors cancelled.
+def _score_cam(
+    explainer: "Explainer", pixels: Tensor, targets: Sequence[Target], taps: Sequence[Tap] | None, options: Options
+) -> Task[SaliencyMaps]:
+    from features.saliency.scorecam import score_maps  # which stands on this module
 
-    alpha = g^2 / (2 g^2 + g^3 sum(A)) = 1 / (2 + g sum(A)), and 0 where g or the denominator is 0, as in the paper;
-    weights = sum over space of alpha relu(g). Cancelled, nothing is squared that could underflow, and no epsilon is
-    needed that would swamp small gradients. Being of exp(logit), the formula is not homogeneous in g: logits times a
-    constant give another map, as exact as the first (tested from 1e-4 to 1e4).
-    """
-    denominator = 2 + g * a.sum((2, 3), keepdim=True)  # (N, C, H, W)
-    alpha = torch.where((g != 0) & (denominator != 0), 1 / denominator, torch.zeros_like(g))
-    return (alpha * g.relu()).sum((2, 3), keepdim=True)  # (N, C, 1, 1)
+    return score_maps(explainer, pixels, targets, taps)
 
 
-def xgradcam(a: Tensor, g: Tensor) -> Tensor:
-    """The gradient averaged over space with the activation as weights; 0 where a channel sums to 0.
+def _ledger(
+    explainer: "Explainer", pixels: Tensor, targets: Sequence[Target], taps: Sequence[Tap] | None, options: Options
+) -> Task[SaliencyMaps]:
+    from features.saliency.ledger import ledger  # which stands on this module
 
-    Ill-conditioned where that sum is nearly 0, as it may be before a ReLU: in float32 such maps are good to 1 %.
-    """
-    total = a.sum((2, 3), keepdim=True)  # (N, C, 1, 1)
-    return torch.where(total != 0, (g * a).sum((2, 3), keepdim=True) / total, torch.zeros_like(total))
-
-
-def layercam(a: Tensor, g: Tensor) -> Tensor:
-    """The positive part of the gradient, place by place."""
-    return g.relu()
+    classes = [target for target in targets if isinstance(target, ClassTarget)]
+    if taps is not None or len(classes) < len(targets):
+        raise FeatureError("The ledger splits logits over the last stage. Explain classes, and leave the taps away.")
+    return ledger(explainer, pixels, classes).as_maps()
+    yield  # a task that is too short to report
 
 
-def eigencam(a: Tensor, g: Tensor) -> Tensor:
-    """The first right singular vector of A as a matrix of places times channels; the gradient is not used.
-
-    Not centred, as in the paper. A singular vector has no sign of its own: here its map sums to a positive number.
-    """
-    places = a.flatten(2).transpose(1, 2)  # (N, H W, C)
-    vector = torch.linalg.svd(places, full_matrices=False).Vh[:, 0]  # (N, C)
-    total = torch.einsum("nc,npc->n", vector, places)
-    return torch.where(total < 0, -1.0, 1.0)[:, None, None, None] * vector[:, :, None, None]  # (N, C, 1, 1)
-
-
-CAM, SCORECAM = "cam", "scorecam"
-METHODS = {
-    method.name: method
-    for method in (
+CAM, SCORECAM, LEDGER = "cam", "scorecam", "ledger"
+ALIKE = (
+    "At the last stage Grad-CAM, HiResCAM and XGrad-CAM are the same map, because global average pooling makes the "
+    "gradient equal at every place."
+)
+METHODS = Registry(
+    "method",
+    (
         Method(
-            "gradcam",
-            "Grad-CAM",
-            "Channels weighted by the mean of their gradient.",
-            "Selvaraju et al. 2017, arXiv:1610.02391",
-            gradcam,
+            name="gradcam",
+            title="Grad-CAM",
+            shows="Channels weighted by the mean of their gradient.",
+            paper="Selvaraju et al. 2017, arXiv:1610.02391",
+            run=by_formula("gradcam"),
+            needs=(Need.ACTIVATION, Need.GRADIENT),
+            note=ALIKE,
+            weights=gradcam,
         ),
         Method(
-            "hirescam",
-            "HiResCAM",
-            "Every place weighted by its own gradient: to first order the map sums to what the score owes to it.",
-            "Draelos and Carin 2020, arXiv:2011.08891",
-            hirescam,
+            name="hirescam",
+            title="HiResCAM",
+            shows="Every place weighted by its own gradient: to first order the map sums to what the score owes to it.",
+            paper="Draelos and Carin 2020, arXiv:2011.08891",
+            run=by_formula("hirescam"),
+            needs=(Need.ACTIVATION, Need.GRADIENT),
+            note=ALIKE,
+            weights=hirescam,
         ),
         Method(
-            "gradcam++",
-            "Grad-CAM++",
-            "Positive gradients only, weighted so that a small object counts as much as a large one.",
-            "Chattopadhay et al. 2018, arXiv:1710.11063",
-            gradcam_plus_plus,
+            name="gradcam++",
+            title="Grad-CAM++",
+            shows="Positive gradients only, weighted so that a small object counts as much as a large one.",
+            paper="Chattopadhay et al. 2018, arXiv:1710.11063",
+            run=by_formula("gradcam++"),
+            needs=(Need.ACTIVATION, Need.GRADIENT),
+            weights=gradcam_plus_plus,
         ),
         Method(
-            "xgradcam",
-            "XGrad-CAM",
-            "Channels weighted by their gradient where they are active.",
-            "Fu et al. 2020, arXiv:2008.02312",
-            xgradcam,
+            name="xgradcam",
+            title="XGrad-CAM",
+            shows="Channels weighted by their gradient where they are active.",
+            paper="Fu et al. 2020, arXiv:2008.02312",
+            run=by_formula("xgradcam"),
+            needs=(Need.ACTIVATION, Need.GRADIENT),
+            note=ALIKE,
+            weights=xgradcam,
         ),
         Method(
-            "layercam",
-            "LayerCAM",
-            "Every place weighted by its own positive gradient, which keeps early layers sharp.",
-            "Jiang et al. 2021, doi:10.1109/TIP.2021.3089943",
-            layercam,
+            name="layercam",
+            title="LayerCAM",
+            shows="Every place weighted by its own positive gradient, which keeps early layers sharp.",
+            paper="Jiang et al. 2021, doi:10.1109/TIP.2021.3089943",
+            run=by_formula("layercam"),
+            needs=(Need.ACTIVATION, Need.GRADIENT),
+            weights=layercam,
         ),
         Method(
-            CAM,
-            "CAM",
-            "The classifier's weights at every place of the last stage, without a gradient.",
-            "Zhou et al. 2016, arXiv:1512.04150",
-            hirescam,
+            name=CAM,
+            title="CAM",
+            shows="The classifier's weights at every place of the last stage, without a gradient.",
+            paper="Zhou et al. 2016, arXiv:1512.04150",
+            run=by_formula(CAM),
+            needs=(Need.ACTIVATION, Need.LINEAR_HEAD),
+            taps=Taps.EXPLAINED,
+            note=ALIKE,
+            weights=hirescam,
         ),
         Method(
-            "eigencam",
-            "Eigen-CAM",
-            "The strongest pattern of the layer, whatever the class.",
-            "Muhammad and Yeasin 2020, arXiv:2008.00299",
-            eigencam,
+            name="eigencam",
+            title="Eigen-CAM",
+            shows="The strongest pattern of the layer, whatever the class.",
+            paper="Muhammad and Yeasin 2020, arXiv:2008.00299",
+            run=by_formula("eigencam"),
+            needs=(Need.ACTIVATION,),
+            weights=eigencam,
         ),
         Method(
-            SCORECAM,
-            "Score-CAM",
-            "Channels weighted by what the network says when it sees only what lies under them.",
-            "Wang et al. 2020, arXiv:1910.01279",
+            name=SCORECAM,
+            title="Score-CAM",
+            shows="Channels weighted by what the network says when it sees only what lies under them.",
+            paper="Wang et al. 2020, arXiv:1910.01279",
+            run=_score_cam,
+            needs=(Need.ACTIVATION, Need.PIXELS, Need.PASSES),
+            taps=Taps.OUTPUTS,
+            speed=Speed.MINUTES,
         ),
-    )
-}
+        Method(
+            name=LEDGER,
+            title="Logit ledger",
+            shows="The exact split of a logit over the last stage's shortcut and branches.",
+            paper="exact arithmetic",
+            run=_ledger,
+            needs=(Need.ACTIVATION, Need.CLASS, Need.LINEAR_HEAD),
+            taps=Taps.TERMS,
+            signed=True,
+        ),
+        Method(
+            name="integrated-gradients",
+            title="Integrated Gradients",
+            shows="What every pixel adds on the straight way from the mean colour to the image; the map sums to the "
+            "difference between the two scores.",
+            paper="Sundararajan et al. 2017, arXiv:1703.01365",
+            run=by_captum("integrated-gradients", attributions.integrated_gradients),
+            needs=(Need.PIXELS, Need.GRADIENT, Need.PASSES),
+            taps=Taps.INPUT,
+            speed=Speed.SECONDS,
+            signed=True,
+            smooths=True,
+        ),
+        Method(
+            name="guided-gradcam",
+            title="Guided Grad-CAM",
+            shows="Pixels that excite the network, where Grad-CAM of the explained stage is positive. It changes "
+            "little when weights are drawn anew (Adebayo et al. 2018): do not read it as a proof.",
+            paper="Selvaraju et al. 2017, arXiv:1610.02391",
+            run=by_captum("guided-gradcam", attributions.guided_gradcam),
+            needs=(Need.PIXELS, Need.ACTIVATION, Need.GRADIENT),
+            taps=Taps.INPUT,
+            speed=Speed.SECONDS,
+            signed=True,
+            smooths=True,
+        ),
+        Method(
+            name="occlusion",
+            title="Occlusion",
+            shows="How far the score falls when a square is covered with the mean colour.",
+            paper="Zeiler and Fergus 2014, arXiv:1311.2901",
+            run=by_captum("occlusion", attributions.occlusion),
+            needs=(Need.PIXELS, Need.PASSES),
+            taps=Taps.INPUT,
+            speed=Speed.SECONDS,
+            smooths=True,
+        ),
+    ),
+)
 
 
 def need_weights(method: str) -> Weights:
     """The formula of a method. Raises FeatureError if it is not known, or is more than a formula."""
-    if method not in METHODS:
-        raise FeatureError(f"There is no method {method!r}. Choose one of {', '.join(METHODS)}.")
-    weights = METHODS[method].weights
-    if weights is None:
-        raise FeatureError(f"{METHODS[method].title} takes long: run it as a task, saliency.explain.")
-    return weights
+    known = METHODS.need(method)
+    if known.weights is None:
+        raise FeatureError(
+            f"{known.title} is more than a formula of activation and gradient: run it as a task, saliency.explain."
+        )
+    return known.weights

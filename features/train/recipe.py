@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from features.errors import FeatureError
+from features.train.optimizers import OPTIMIZERS
 
 
 def _setting(default: Any, text: str) -> Any:
@@ -20,7 +21,7 @@ class Recipe:
 
     epochs: int = _setting(25, "passes over the training images")
     batch_size: int = _setting(128, "images per step")
-    optimizer: str = _setting("sgd", "sgd (Nesterov momentum) or adamw")
+    optimizer: str = _setting("sgd", " or ".join(known.title for known in OPTIMIZERS.values()))
     learning_rate: float = _setting(0.1, "the peak, lowered along half a cosine to zero")
     momentum: float = _setting(0.9, "of sgd")
     weight_decay: float = _setting(5e-4, "on every weight, in both optimizers")
@@ -38,7 +39,7 @@ class Recipe:
         rules = {  # written so that NaN, which fails every comparison, breaks them
             "epochs": (1 <= self.epochs < math.inf, "1 or more"),
             "batch_size": (2 <= self.batch_size < math.inf, "2 or more images"),
-            "optimizer": (self.optimizer in ("sgd", "adamw"), "'sgd' or 'adamw'"),
+            "optimizer": (self.optimizer in OPTIMIZERS, " or ".join(map(repr, OPTIMIZERS))),
             "learning_rate": (0 < self.learning_rate < math.inf, "above 0"),
             "momentum": (0 <= self.momentum < 1, "0 or more and below 1"),
             "weight_decay": (0 <= self.weight_decay < math.inf, "0 or more"),

@@ -10,14 +10,14 @@ import torch
 import torchvision
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from features import engine, extract, predictions, store
+from features import engine, extract, store
 from features.errors import DatasetError, FeatureError
 from features.extract import local
 from features.networks import architecture, canonical, catalogue, zoo
 from features.networks.card import ModelSpec
 from features.networks.preprocessing import Preprocessing
 from features.progress import finish
-from features.store import FeatureSet, manifest
+from features.store import manifest, open_features
 
 
 @pytest.fixture
@@ -42,8 +42,8 @@ def test_features_equal_torchvisions_feature_extractor_averaged_over_space(rando
         pooled = expected[stage].mean((2, 3)).numpy()
         np.testing.assert_allclose(found.stages[stage], pooled, rtol=1e-4, atol=1e-5, err_msg=stage)
     probabilities = expected["fc"].softmax(1)
-    assert found.predictions.tolist() == probabilities.argmax(1).tolist()
-    np.testing.assert_allclose(found.confidences, probabilities.max(1).values, rtol=1e-4)
+    assert found.predictions.predicted.tolist() == probabilities.argmax(1).tolist()
+    np.testing.assert_allclose(found.predictions.confidence, probabilities.max(1).values, rtol=1e-4)
 
 
 @pytest.mark.usefixtures("small_batches")
@@ -89,16 +89,16 @@ def test_the_next_part_is_decoded_while_the_last_one_is_put_away(tiny_model, tin
         opened.append(index)
         return tiny_images.open(index)
 
-    def slow(writer, number, part, write=store.Writer.write):
+    def slow(writer, number, part, write=store.Parts.write):
         time.sleep(0.3)
         when_written.append((number, len(opened)))
         write(writer, number, part)
 
-    monkeypatch.setattr(store.Writer, "write", slow)
-    reading = engine.choose(tiny_model.network, precision="fp32", device="cpu", engine="torch")
-    finish(extract.to_folder(tiny_model, replace(tiny_images, opener=opener), reading, tmp_path / "out", 4))
+    monkeypatch.setattr(store.Parts, "write", slow)
+    plan = engine.choose(tiny_model.network, precision="fp32", device="cpu", engine="torch")
+    finish(extract.to_folder(tiny_model, replace(tiny_images, opener=opener), plan, tmp_path / "out", 4))
     assert when_written == [(0, 12), (1, 12), (2, 12)]  # two batches of 4 ahead
-    assert FeatureSet.open(tmp_path / "out").ids == tiny_images.ids
+    assert open_features(tmp_path / "out").ids == tiny_images.ids
 
 
 @pytest.mark.usefixtures("small_batches")
@@ -145,7 +145,6 @@ def test_a_network_without_a_head_gives_features_and_no_predictions(tiny_images)
     found = finish(extract.features(model, tiny_images))
     assert found.stages["layer3"].shape == (12, 64)
     assert found.predictions is None
-    assert found.confidences is None
 
 
 def test_broken_weights_are_an_error_and_no_prediction(tiny_model, tiny_images):
@@ -158,9 +157,9 @@ def test_broken_weights_are_an_error_and_no_prediction(tiny_model, tiny_images):
 def test_maps_beyond_float16_are_told_as_what_they_are(tiny_model, tiny_images, tmp_path):
     with torch.no_grad():
         tiny_model.network.stages["layer3"][-1].branch[-1].bias.fill_(1e5)
-    reading = engine.choose(tiny_model.network, pool="none", precision="fp32", device="cpu", engine="torch")
+    plan = engine.choose(tiny_model.network, pool="none", precision="fp32", device="cpu", engine="torch")
     with pytest.raises(FeatureError, match=r"layer3 that float16 cannot hold.*pool it"):
-        finish(extract.to_folder(tiny_model, tiny_images, reading, tmp_path / "out"))
+        finish(extract.to_folder(tiny_model, tiny_images, plan, tmp_path / "out"))
 
 
 @pytest.mark.usefixtures("small_batches")
@@ -187,13 +186,7 @@ def test_an_error_of_ours_while_decoding_reaches_the_caller(tiny_model, tiny_ima
 
 def test_results_say_which_weights_and_images_made_them(tiny_model, tiny_images):
     told = finish(extract.features(tiny_model, tiny_images)).provenance
-    assert told["weights_sha256"] == tiny_model.digest
-    assert told["images_digest"] == tiny_images.digest
-    assert told["preprocessing"]["crop"] == 32
-    assert told["precision"] == "fp32"
-
-
-def test_softmax_does_not_overflow_and_adds_up_to_one():
-    logits = np.array([[1e4, 0, -1e4], [-1e30, -1e30, -1e30], [0, np.log(2), np.log(5)]], dtype=np.float32)
-    expected = [[1, 0, 0], [1 / 3, 1 / 3, 1 / 3], [1 / 8, 2 / 8, 5 / 8]]
-    np.testing.assert_allclose(predictions.softmax(logits), expected, rtol=1e-6)
+    assert told.weights_sha256 == tiny_model.digest
+    assert told.images_digest == tiny_images.digest
+    assert told.preprocessing == tiny_model.spec.preprocessing
+    assert told.precision == "fp32"

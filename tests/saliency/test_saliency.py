@@ -16,7 +16,7 @@ from PIL import Image
 from features import datasets, rasters, saliency
 from features.__main__ import main
 from features.datasets import decoding
-from features.engine import backward
+from features.engine import backward, forward
 from features.errors import FeatureError
 from features.faithfulness import rank_correlation
 from features.networks import architecture, canonical, catalogue, zoo
@@ -41,6 +41,7 @@ from tests.random_networks import randomise
 
 LAST = Tap("layer3")
 FORMULAS = [name for name, method in METHODS.items() if method.weights is not None]
+PIXEL_METHODS = [name for name, method in METHODS.items() if method.taps is saliency.Taps.INPUT]
 
 
 def pixels(n_images=3, height=32, width=32, seed=0):
@@ -373,13 +374,13 @@ def test_a_gradient_taken_down_by_hand_is_autograds(kind):
     fast = Explainer(model_of(net, architecture.cifar(14, kind))).network
     x = torch.rand(2, 16, 17, 15, generator=torch.Generator().manual_seed(0))
     for _, block in fast.blocks():
-        found = backward.ascended(block.branch, x.clone())
+        found = forward.layer_inputs(block.branch, x.clone())
         shortcut = block.shortcut(x)
         output = torch.relu(shortcut + block.branch[-1](found[-1]))
         gradient = torch.randn(output.shape, generator=torch.Generator().manual_seed(1))
         source = x.clone().requires_grad_()
         (wanted,) = torch.autograd.grad(block(source), source, gradient)
-        close(backward.descended(block, found, backward.gate_(gradient.clone(), output)), wanted.numpy(), 1e-5)
+        close(backward.through_block(block, found, backward.gate_(gradient.clone(), output)), wanted.numpy(), 1e-5)
         x = output
 
 
@@ -408,7 +409,7 @@ def test_an_error_half_way_through_a_backward_pass_leaves_the_network_as_it_was(
         raise RuntimeError("no memory")
 
     with monkeypatch.context() as patched:
-        patched.setattr(saliency.explainer, "descended", broken)
+        patched.setattr(saliency.explainer, "through_block", broken)
         with pytest.raises(RuntimeError, match="no memory"):
             explainer.maps(pixels(), classes(1, 2, 3))
     with monkeypatch.context() as patched:
@@ -447,7 +448,7 @@ def everything_of(net):
 
 
 @pytest.mark.parametrize("trainable", [False, True], ids=["frozen", "trainable"])
-@pytest.mark.parametrize("method", [*METHODS, *saliency.ATTRIBUTIONS])
+@pytest.mark.parametrize("method", METHODS)
 def test_the_network_is_left_as_it_was(tiny_model, method, trainable):
     tiny_model.network.requires_grad_(trainable)
     before = everything_of(tiny_model.network)
@@ -474,7 +475,7 @@ def test_the_callers_images_are_left_as_they_were(explainer):
         ("gradcam", "stages"),
         ("scorecam", "stages"),
         (saliency.LEDGER, None),
-        *((name, None) for name in saliency.ATTRIBUTIONS),
+        *((name, None) for name in PIXEL_METHODS),
     ],
 )
 def test_threads_that_share_an_explainer_get_the_maps_they_would_get_alone(method, taps, explainer):
@@ -697,7 +698,9 @@ def test_every_image_of_a_large_set_has_its_own_bias_in_the_ledger(tmp_path, mon
 def test_a_second_run_leaves_no_file_of_the_first_behind_and_touches_no_others(tiny_folder, tmp_path, capsys):
     image, out = str(tiny_folder / "cat" / "0.png"), tmp_path / "out"
     assert main(["saliency", image, "--taps", "branches", "--out", str(out)]) == 0
-    assert main(["saliency", image, "--out", str(out)]) == 0
+    assert main(["saliency", image, "--out", str(out)]) == 2
+    assert 'taps was "branches" and is null' in capsys.readouterr().err
+    assert main(["saliency", image, "--out", str(out), "--replace"]) == 0
     rows = json.loads((out / "manifest.json").read_text())["maps"]
     assert {str(path.relative_to(out)) for path in out.rglob("*.npy")} == {row["file"] for row in rows}
     (tmp_path / "mine").mkdir()
@@ -726,7 +729,7 @@ def test_a_run_that_fails_leaves_what_was_there(tiny_folder, tmp_path, monkeypat
         return explain(*arguments)
 
     monkeypatch.setattr(saliency, "explain", fails)
-    assert main(["saliency", str(tiny_folder), "--out", str(out)]) == 130
+    assert main(["saliency", str(tiny_folder), "--out", str(out), "--replace"]) == 130
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == before
 
 
@@ -742,7 +745,7 @@ def test_maps_on_one_scale_share_it_with_those_of_other_results(explainer, tiny_
         assert overlay.max() < 20 if one_scale else overlay.max() > 200
 
 
-@pytest.mark.parametrize("method", saliency.ATTRIBUTIONS)
+@pytest.mark.parametrize("method", PIXEL_METHODS)
 def test_pixel_maps_are_the_same_whatever_the_networks_mode_and_hooks(method, tiny_model):
     wanted = finish(saliency.explain(Explainer(tiny_model), pixels(1), [ClassTarget(0)], method)).maps[INPUT]
     network = deepcopy(tiny_model.network).train().requires_grad_(True)

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 import zipfile
 from contextlib import nullcontext
 from dataclasses import replace
@@ -23,10 +24,10 @@ from features.progress import finish
 from features.saliency import ClassTarget, Drawing, Explainer, Tap
 from tests.random_networks import randomise
 from viz.cached import warm_up
-from viz.cached.server import analysis_queue, download_queue, preview_queue
+from viz.cached.server import jobs
 from viz.pages import embed
-from viz.pages.saliency import drawing
-from viz.pages.saliency.views import Tile
+from viz.pages.saliency import overlays
+from viz.pages.saliency.overlays import Tile
 
 SCRIPT = """
 from viz import sidebar
@@ -56,12 +57,11 @@ def open_page(page: str, **query: str) -> AppTest:
 def settle(app: AppTest) -> AppTest:
     """Wait for the jobs that the page waits for, and run it again until it stands."""
     for _ in range(5):
-        queues = (analysis_queue(), preview_queue(), download_queue())
-        waiting = [job for queue in queues for job in queue._jobs.values() if not job.ended]
+        waiting = jobs().unfinished()
         if not waiting:
             break
-        for job in waiting:
-            assert job.wait(PATIENCE)
+        for run in waiting:
+            assert run.wait(PATIENCE)
         app.run()
     assert not app.exception
     return app
@@ -211,7 +211,7 @@ def test_the_files_of_several_networks_are_named_by_their_own_classes():
     picture = open_images("sample").open(0)
     pixels = fashion.spec.preprocessing.framed(picture)[None]
     maps = [(model, Explainer(model).maps(pixels, [ClassTarget(3)])) for model in (fashion, other)]
-    data = drawing.archive({"one": picture}, maps, Drawing(), {})
+    data = overlays.archive({"one": picture}, maps, Drawing(), {})
     with zipfile.ZipFile(io.BytesIO(data)) as file:
         rows = json.loads(file.read("manifest.json"))["maps"]
         assert {row["file"] for row in rows} <= set(file.namelist())
@@ -232,7 +232,7 @@ def test_the_files_of_several_networks_are_named_by_their_own_classes():
     ],
 )
 def test_a_map_that_shows_nothing_says_why(values, signed, text):
-    assert text in drawing._describe(Tile("layer1", values.astype(np.float32), Tap("layer1")), signed)
+    assert text in overlays._describe(Tile("layer1", values.astype(np.float32), Tap("layer1")), signed)
 
 
 def test_a_class_is_not_set_against_itself():
@@ -250,13 +250,16 @@ def test_a_network_without_a_head_is_asked_what_its_stages_make_of_the_image(tmp
         assert any("length of layer3" in header.value for header in app.subheader)
 
 
-def test_a_network_with_one_class_has_none_to_set_it_against(tmp_path, monkeypatch):
+@pytest.mark.parametrize("view", ["stages", "classes", "logit ledger", "gallery"])
+def test_a_network_with_one_logit_has_two_classes_to_set_against_each_other(view, tmp_path, monkeypatch):
     monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
     checkpoint.save(randomise(build(cifar(8, classes=1))), tmp_path / "one.safetensors", {})
-    app = open_page(
-        "saliency", model="a file of mine", weights=str(tmp_path / "one.safetensors"), against="the runner-up"
-    )
-    assert "one class" in errors(app)
+    chosen = {"model": "a file of mine", "weights": str(tmp_path / "one.safetensors"), "limit": "100 images"}
+    app = open_page("saliency", **chosen, view=view, against="the runner-up")
+    assert not errors(app)
+    bars = json.loads(app.get("plotly_chart")[0].proto.spec)["data"][0]
+    assert sum(float(share.rstrip("%")) for share in bars["text"]) == pytest.approx(100, abs=0.2)
+    assert sorted(bars["hovertext"]) == ["0", "1"]
 
 
 def test_the_gallery_shows_errors_first():
@@ -333,10 +336,10 @@ def test_right_and_wrong_stay_with_their_images_when_some_cannot_be_read(tiny_mo
     model = replace(tiny_model, spec=replace(tiny_model.spec, class_names=("dog", "cat", "fox", *"abcdefg")))
     features = finish(extract.features(model, tiny_images))
     found = embed.Shown(model, tiny_images, features, labels.matched(model.spec, tiny_images))
-    assert found.targets is not None
-    assert found.targets.tolist() == [1] * 3 + [0] * 4 + [2] * 4
+    assert found.truth is not None
+    assert found.truth.tolist() == [1] * 3 + [0] * 4 + [2] * 4
     assert found.correct is not None
-    assert found.correct.tolist() == (features.predictions == found.targets).tolist()
+    assert found.correct.tolist() == (features.predictions.predicted == found.truth).tolist()
     without_labels = replace(tiny_images, labels=None, class_names=())
     assert embed.Shown(model, without_labels, features, labels.matched(model.spec, without_labels)).correct is None
 
@@ -399,6 +402,15 @@ def test_features_are_extracted_shown_and_offered(tmp_path, monkeypatch):
     other = open_page("extract", limit="100 images", out=str(tmp_path / "mine"), format="npz")
     press(other, "Extract")
     assert 'format was "npy" and is "npz"' in shown(errors(other))
+
+
+def test_features_whose_folder_somebody_took_away_are_made_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    app = press(open_page("extract", limit="100 images", out=str(tmp_path / "mine")), "Extract")
+    shutil.rmtree(tmp_path / "mine")
+    settle(app.run())
+    assert not errors(app)
+    assert {metric.label: metric.value for metric in app.metric}["Rows"] == "100"
 
 
 def test_all_images_of_a_set_can_be_extracted_and_not_only_the_sample(tmp_path, monkeypatch):

@@ -3,8 +3,8 @@
 from features import embed
 from features.networks import zoo
 from features.store import FeatureSet
-from viz.cached.server import analysis_queue
-from viz.jobs import Job
+from viz.cached.server import ask
+from viz.jobs import Job, Work
 
 
 def moved_features(before: FeatureSet, after: FeatureSet, stage: str) -> embed.Moved:
@@ -16,10 +16,17 @@ def embed_job(
     model: zoo.Model, features: FeatureSet, stage: str, method: str, neighbours: int, min_dist: float, seed: int
 ) -> Job:
     """A map of one stage's features."""
-    made_of = f"{model.key} {features.provenance['images_digest']}"
-    return analysis_queue().get(
-        f"embed {made_of} {stage} {method} {neighbours} {min_dist} {seed}",
-        lambda: embed.project(
-            features.stages[stage], method, neighbours, min_dist, seed, {**features.provenance, "stage": stage}
-        ),
+    made_of = f"{model.key} {features.provenance.images_digest}"
+    return ask(
+        Work(
+            f"embed {made_of} {stage} {method} {neighbours} {min_dist} {seed}",
+            lambda: embed.project(
+                features.stages[stage],
+                method,
+                neighbours,
+                min_dist,
+                seed,
+                features.provenance.with_settings(stage=stage),
+            ),
+        )
     )

@@ -12,9 +12,9 @@ from features import saliency
 from features.datasets import ImageSet
 from features.datasets.decoding import pictures
 from features.networks import zoo
-from features.progress import Task
-from viz.cached.server import analysis_queue
-from viz.jobs import Job
+from features.progress import Task, finish
+from viz.cached.server import ask
+from viz.jobs import Job, Work
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -35,7 +35,7 @@ def saliency_maps(
     _image: Image.Image,
 ) -> saliency.SaliencyMaps:
     """The maps of one picture by a method that takes a moment. target_key: what tells the target from others."""
-    return explainer_of(model_key, _model).maps(_pixels(_model, _image), [_target], method, taps)
+    return finish(saliency.explain(explainer_of(model_key, _model), _pixels(_model, _image), [_target], method, taps))
 
 
 @st.cache_data(max_entries=64, show_spinner="Looking at the image")
@@ -47,7 +47,7 @@ def saliency_ledger(
 
 
 def saliency_job(
-    ask: Callable[..., Task[Any]],
+    task: Callable[..., Task[Any]],
     model: zoo.Model,
     digest: str,
     image: Image.Image,
@@ -55,10 +55,12 @@ def saliency_job(
     target_key: str,
     method: str,
 ) -> Job:
-    """What takes long to ask of one picture. ask: saliency.explain or faithfulness.randomised."""
-    return analysis_queue().get(
-        f"{ask.__name__} {model.key} {digest} {target_key} {method}",
-        lambda: ask(explainer_of(model.key, model), _pixels(model, image), [target], method),
+    """What takes long to say of one picture. task: saliency.explain or faithfulness.randomised."""
+    return ask(
+        Work(
+            f"{task.__name__} {model.key} {digest} {target_key} {method}",
+            lambda: task(explainer_of(model.key, model), _pixels(model, image), [target], method),
+        )
     )
 
 
@@ -72,8 +74,8 @@ def gallery_maps(model_key: str, images_digest: str, rows: tuple[int, ...], _mod
     """The last stage's maps of some images of a set for their predicted classes, and what the network saw of them."""
     framed = [_model.spec.preprocessing.framed(picture) for picture in pictures(_images, rows)]
     pixels = torch.stack(framed)  # (N, C, S, S)
-    found = explainer_of(model_key, _model).maps(pixels, [saliency.ClassTarget()] * len(rows), "cam")
-    return found, pixels.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()  # (N, S, S, 3)
+    maps = explainer_of(model_key, _model).maps(pixels, [saliency.ClassTarget()] * len(rows), saliency.CAM)
+    return maps, pixels.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()  # (N, S, S, 3)
 
 
 def _pixels(model: zoo.Model, image: Image.Image) -> Tensor:

@@ -8,7 +8,7 @@ from features.networks import zoo
 from features.residual import BlockStatistics
 from viz import sidebar, widgets
 from viz.cached.residual import residual_job
-from viz.pages.residual import bench, lesions, views
+from viz.pages.residual import bench, gradient_paths, lesions, views
 
 BRANCHES, VARIANCE, CHANNELS, DEPTH, CLASSES, LESIONS, PATHS, NETWORKS, BENCH = (
     "branches", "variance", "channels", "representation", "classes", "lesions", "paths", "networks",
@@ -21,7 +21,7 @@ VIEWS = {
     DEPTH: views.representation,
     CLASSES: views.classes,
     LESIONS: lesions.lesions,
-    PATHS: lesions.paths,
+    PATHS: gradient_paths.paths,
     NETWORKS: views.networks,
     BENCH: bench.bench,
 }
@@ -36,7 +36,7 @@ def render() -> None:
         statistics = widgets.result(job, f"Measuring {len(images):,} images")
         _say(model, images, statistics)
         widgets.rejected(statistics.rejected)
-        how = statistics.provenance["labels_matched"]
+        how = statistics.labels_matched
         if statistics.labels is not None and how != "by name":
             st.warning(
                 "No name of a label is a class of this network; they were matched in order, which may be wrong."

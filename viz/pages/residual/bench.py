@@ -1,5 +1,6 @@
 """A bench on which blocks are switched off, and what becomes of one image and of the whole set."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import streamlit as st
@@ -8,15 +9,15 @@ from features import rasters, residual
 from features.datasets import ImageSet, labels
 from features.networks import zoo
 from features.residual import BlockStatistics
-from features.saliency import SaliencyMaps, Tap
+from features.saliency import SaliencyMaps
 from viz import widgets
 from viz.cached.embed import moved_features
 from viz.cached.extract import features_job
 from viz.choosing import Chosen, choose_image, show_image
 from viz.components import Overlay, overlays
-from viz.figures import embed as maps
+from viz.figures import embed as embed_figures
 from viz.figures import saliency as figures
-from viz.pages.saliency.asking import class_names, of_class
+from viz.picking.target import class_names, of_class
 
 SIDE, BENCH_IMAGES = 320, 300
 
@@ -56,9 +57,9 @@ def _one_image(here: Bench) -> None:
     with left:
         chosen = choose_image()
         show_image(chosen)
-    before = of_class(here.intact, chosen).maps("cam")
-    after = of_class(here.changed, chosen).maps("cam")
+    before = of_class(here.intact, chosen).maps("gradcam")
     explained = int(before.class_ids[0])
+    after = of_class(here.changed, chosen, explained).maps("gradcam") if here.lesion else before
     assert before.probabilities is not None  # of a class target
     assert after.probabilities is not None
     shown = figures.likeliest(before.probabilities[0])
@@ -72,30 +73,28 @@ def _one_image(here: Bench) -> None:
                 _predictions(here, here.lesion.name, after, explained, shown)
             else:
                 st.info("Click on blocks above: what the network then says stands here.")
-        _maps(here, chosen, explained)
+        _maps(here, chosen, {"intact": before} | ({"with the lesion": after} if here.lesion else {}))
 
 
-def _predictions(here: Bench, title: str, found: SaliencyMaps, explained: int, shown: list[int]) -> None:
-    assert found.probabilities is not None  # of a class target
+def _predictions(here: Bench, title: str, maps: SaliencyMaps, explained: int, shown: list[int]) -> None:
+    assert maps.probabilities is not None  # of a class target
     st.markdown(f"**{widgets.escape(title)}**")
     widgets.chart(
-        figures.top_classes(found.probabilities[0], class_names(here.intact), explained, shown), f"top of {title}"
+        figures.top_classes(maps.probabilities[0], class_names(here.intact), explained, shown), f"top of {title}"
     )
 
 
-def _maps(here: Bench, chosen: Chosen, explained: int) -> None:
+def _maps(here: Bench, chosen: Chosen, networks: Mapping[str, SaliencyMaps]) -> None:
+    """The maps of each network as tiles, a row each."""
     visible = rasters.magnify(here.intact.spec.preprocessing.visible(chosen.picture), SIDE)
     base = rasters.data_uri(rasters.png(visible))
-    taps = [Tap(name) for name in here.intact.network.stage_names]
     tiles = []
-    networks = {"intact": here.intact} | ({"with the lesion": here.changed} if here.lesion else {})
-    for title, model in networks.items():
-        found = of_class(model, chosen, explained).maps("gradcam", taps)
-        for tap, values in found.maps.items():
+    for title, maps in networks.items():
+        for tap, values in maps.maps.items():
             heat = rasters.data_uri(rasters.png(rasters.heat_map(values[0], visible.shape[1::-1])))
-            note = f"for {found.targets[0]}, logit {found.scores[0]:.3g}"
+            note = f"for {maps.targets[0]}, logit {maps.scores[0]:.3g}"
             tiles.append(Overlay(f"{tap.name}, {title}", note, base, heat, f"{tap.name} {title} of {chosen.name}"))
-    overlays(tiles, 0.55, "bench", len(taps))
+    overlays(tiles, 0.55, "bench", len(here.intact.network.stage_names))
     st.caption(
         "Grad-CAM of every stage for the class that the intact network predicts, above of the intact network and below "
         "of the one with the lesion. Each map is scaled to its own extreme."
@@ -110,12 +109,12 @@ def _whole_set(here: Bench, images: ImageSet) -> None:
     if here.lesion:
         after = widgets.result(features_job(here.changed, part), f"Reading {len(part):,} images without")
     matched = labels.matched(here.intact.spec, part)
-    effect = residual.effect(before, after, None if matched is None else matched.classes)
+    effect = residual.effect(before, after, matched)
     with st.container(horizontal=True):
-        if matched is not None:
+        if matched.classes is not None:
             st.metric("Accuracy intact", f"{effect.intact_accuracy:.1%}", width="content")
         if here.lesion:
-            if matched is not None:
+            if matched.classes is not None:
                 lost = 100 * (effect.accuracy - effect.intact_accuracy)
                 st.metric("With the lesion", f"{effect.accuracy:.1%}", f"{lost:+.1f} points", width="content")
             st.metric("Same prediction", f"{effect.agreement:.1%}", width="content")
@@ -124,11 +123,12 @@ def _whole_set(here: Bench, images: ImageSet) -> None:
         return
     stage = here.intact.network.stage_names[-1]
     moved = moved_features(before, after, stage)
-    groups = before.labels if before.labels is not None else before.predictions
-    names = before.class_names if before.labels is not None else before.prediction_names
+    groups, names = before.labels, before.class_names
+    if groups is None and before.predictions is not None:
+        groups, names = before.predictions.predicted, before.predictions.class_names
     widgets.exhibit(
         "Where the images lie",
-        maps.moved(moved, groups, names, before.ids, here.lesion.name),
+        embed_figures.moved(moved, groups, names, before.ids, here.lesion.name),
         f"Features of {stage}: both pictures show them on the two directions in which the intact network's vary most "
         f"({moved.explained:.0%} of the variance), so that what moves has moved. Colours are classes.",
         "principal component analysis",

@@ -1,86 +1,57 @@
-"""What happens when blocks are left out, scaled or swapped, and how gradients flow through paths of each length."""
+"""What happens when blocks are left out, scaled or swapped."""
+
+import re
 
 import streamlit as st
 
 from features import residual
 from features.datasets import ImageSet
-from features.errors import FeatureError
 from features.networks import catalogue, zoo
 from features.residual import BlockStatistics, Sweep
 from viz import widgets
 from viz.cached.networks import load_model
-from viz.cached.residual import paths_job, sweep_job
-from viz.figures import lesions as figures
+from viz.cached.residual import sweep_job
+from viz.figures.residual import lesions as figures
+from viz.pages.residual.long import is_wanted
 from viz.pages.residual.views import is_plain
 
-MANY = 20_000  # passes of images of 32 px
 VEIT = "[Veit et al. 2016](https://arxiv.org/abs/1605.06431)"
 
 
 def lesions(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> None:
     """Sweeps over all blocks, and the plain network beside its residual twin."""
-    kind = st.segmented_control(
-        "What is done", residual.KINDS, default=residual.WITHOUT, key="lesion", bind="query-params", required=True
+    name = st.segmented_control(
+        "What is done",
+        tuple(residual.KINDS),
+        default=residual.WITHOUT,
+        key="lesion",
+        bind="query-params",
+        required=True,
     )
-    n_lesions = len(residual.lesions_of(model.network, kind))
+    kind = residual.KINDS.need(name)
+    n_lesions = len(kind.lesions(model.network, 0))
     if not n_lesions:
-        st.info("No two neighbours of this network have the same shape, so none can be swapped.")
+        st.info(kind.absent)
         return
-    if not _asked(model, images, f"{kind} {images.digest}", n_lesions, f"{n_lesions} lesions"):
+    if not is_wanted(model, images, f"{name} {images.digest}", n_lesions, f"{n_lesions} lesions"):
         return
-    sweep = _swept(model, images, kind)
-    what = "Accuracy" if sweep.judged else "Predictions that stay"
-    if kind == residual.WITHOUT:
-        widgets.exhibit(
-            f"{what} without each block",
-            figures.without(statistics, sweep),
-            "Every block in turn hands on its input as it is: in a plain network, a single path, that ruins nearly all."
-            if is_plain(statistics)
-            else "Every block in turn hands on its shortcut alone; below it, how large its branch is beside the "
-            "shortcut. A network that is a bundle of many paths loses little with one block; first blocks of a stage "
-            "matter most.",
-            VEIT,
-        )
+    sweep = _swept(model, images, name)
+    widgets.exhibit(
+        f"{'Accuracy' if sweep.judged else 'Predictions that stay'} {kind.title}",
+        figures.of_kind(name, sweep, statistics),
+        kind.shows_plain if kind.shows_plain and is_plain(statistics) else kind.shows,
+        _linked(kind.paper),
+    )
+    if name == residual.WITHOUT:
         _twins(model, images, sweep)
-    elif kind == residual.RANDOM:
-        widgets.exhibit(
-            f"{what} with several blocks left out at random",
-            figures.random(sweep),
-            "Five draws for every number of blocks. A smooth fall says that paths share the work; a cliff at one block "
-            "says that each is needed.",
-            VEIT,
-        )
-    elif kind == residual.SCALED:
-        widgets.exhibit(
-            f"{what} with each branch made larger, smaller or turned round",
-            figures.scaled(sweep, statistics),
-            "One column a block, one row a factor of its branch. Where 0.5 and 2 hurt little, what matters is the "
-            "branch's direction rather than its size.",
-            f"in the manner of {VEIT}",
-        )
-    else:
-        widgets.exhibit(
-            f"{what} with two neighbours swapped",
-            figures.swapped(sweep),
-            "Neighbours of one shape in each other's place: a network whose blocks refine one representation bears it.",
-            VEIT,
-        )
     table = sweep.table()
     st.dataframe(table.dropna(axis=1, how="all"), hide_index=True)
     widgets.downloads(table, f"lesions-{model.spec.name}")
 
 
-def _asked(model: zoo.Model, images: ImageSet, what: str, passes: int, name: str) -> bool:
-    """Whether long work was asked for in this session; work that takes a moment need not be."""
-    work = passes * len(images) * (model.spec.preprocessing.crop / 32) ** 2
-    key = f"{what} {model.key}"
-    if work <= MANY or st.session_state.get("lesions asked") == key:
-        return True
-    st.caption(f"{name} on {len(images):,} images: this takes minutes on a CPU.")
-    if not st.button("Measure", type="primary", icon=":material/play_arrow:"):
-        return False
-    st.session_state["lesions asked"] = key
-    st.rerun()
+def _linked(paper: str) -> str:
+    """A paper on arXiv as a Markdown link."""
+    return re.sub(r"(\w+ et al\. \d{4}), arXiv:([\d.]+)", r"[\1](https://arxiv.org/abs/\2)", paper)
 
 
 def _swept(model: zoo.Model, images: ImageSet, kind: str) -> Sweep:
@@ -113,27 +84,3 @@ def _twins(model: zoo.Model, images: ImageSet, sweep: Sweep) -> None:
         "half of its paths do not pass the block that is left out.",
         VEIT,
     )
-
-
-def paths(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> None:
-    """The gradient through paths of each length."""
-    if is_plain(statistics):
-        raise FeatureError("This is a plain network: a single path leads through it. Choose one with shortcuts.")
-    n_blocks, part = len(statistics.blocks), images.sample(residual.PATH_IMAGES)
-    if not _asked(model, part, f"paths {images.digest}", n_blocks**2, f"The paths through {n_blocks} blocks"):
-        return
-    found = widgets.result(paths_job(model, part), f"Following paths on {len(part):,} images")
-    followed = "all" if not found.error.any() else "drawn"
-    widgets.exhibit(
-        "Paths through the network",
-        figures.paths(found),
-        f"A network of {n_blocks} blocks is a bundle of 2^{n_blocks} paths. Most have about half of the branches on "
-        "them (left); the gradient of the loss at the first block's input along one depends on its length (middle: "
-        f"{followed} paths on {found.n_images} images, with standard errors). Both together say which lengths the "
-        "training signal takes (right). The green line is exact: it sums all paths of a length with their signs before "
-        "it takes the norm.",
-        f"{VEIT}, figure 6",
-    )
-    table = found.table()
-    st.dataframe(table.dropna(axis=1, how="all"), hide_index=True)
-    widgets.downloads(table, f"paths-{model.spec.name}")

@@ -2,19 +2,18 @@
 
 import streamlit as st
 
+from features.predictions import probabilities
 from features.saliency import ClassTarget
 from viz import sidebar, widgets
 from viz.choosing import choose_image, show_image
 from viz.figures import saliency as figures
-from viz.pages.saliency.asking import choose_target, class_names, of_class
-from viz.pages.saliency.drawing import draw
+from viz.pages.faithfulness import measured
 from viz.pages.saliency.gallery import gallery
-from viz.pages.saliency.proof import prove
-from viz.pages.saliency.views import BLOCK, CLASS, LEDGER, METHOD, NETWORK, RANDOMISED, STAGE, TIMELINE, show
+from viz.pages.saliency.overlays import Shown, draw
+from viz.pages.saliency.views import STAGES, VIEWS
+from viz.picking.target import Explained, choose_target, class_names, logits_of
 
 GALLERY = "gallery"
-VIEWS = (STAGE, METHOD, CLASS, NETWORK, BLOCK, LEDGER, TIMELINE, RANDOMISED, GALLERY)
-WITHOUT_CLASSES = (STAGE, METHOD, BLOCK, TIMELINE, RANDOMISED)  # what a network without a head can be asked
 
 
 def render() -> None:
@@ -27,24 +26,43 @@ def render() -> None:
             chosen = choose_image()
         with middle:
             show_image(chosen)
-        predicted = of_class(model, chosen).maps("cam") if model.network.classifier is not None else None
         with right:
-            asked = choose_target(model, chosen, predicted)
-            explained = asked.maps("cam")
-            if predicted is not None and predicted.probabilities is not None:
-                of_classes = predicted.probabilities[0]
-                bars = figures.top_classes(of_classes, class_names(model), int(explained.class_ids[0]))
-                widgets.chart(bars, "top")
-        views = VIEWS if predicted is not None else WITHOUT_CLASSES
-        if st.session_state.get("view", STAGE) not in views:
-            st.session_state["view"] = STAGE
-        view = st.segmented_control(
-            "Side by side", views, default=STAGE, key="view", bind="query-params", required=True
-        )
-        if view == GALLERY:
+            explained = choose_target(model, chosen)
+            likeliest = st.container()
+        name = _choose_view(with_classes=model.network.classifier is not None)
+        shown = None
+        try:
+            if name != GALLERY:
+                shown = VIEWS[name].show(explained)
+        finally:  # not before: the maps bring the probabilities; but also while a view waits or says what is wrong
+            with likeliest:
+                _probabilities(explained, shown)
+        if shown is None:
             gallery(model)
             return
-        shown = show(view, asked, predicted)
-        draw(asked, explained.targets[0], view, shown)
-        if view in (STAGE, METHOD, CLASS) and isinstance(asked.target, ClassTarget):
-            prove(asked, [found for _, found in shown.maps])
+        draw(explained, name, VIEWS[name].title(shown), shown)
+        if VIEWS[name].measured and isinstance(explained.target, ClassTarget):
+            measured(explained, [maps for _, maps in shown.maps])
+
+
+def _choose_view(with_classes: bool) -> str:
+    names = [name for name, view in VIEWS.items() if with_classes or not view.of_classes]
+    names += [GALLERY] if with_classes else []
+    if st.session_state.get("view", STAGES) not in names:
+        st.session_state["view"] = STAGES
+    return st.segmented_control("Side by side", names, default=STAGES, key="view", bind="query-params", required=True)
+
+
+def _probabilities(explained: Explained, shown: Shown | None) -> None:
+    """The likeliest classes as bars, from the forward pass that made the maps, or one of their own without them."""
+    model, target = explained.model, explained.target
+    if model.network.classifier is None:
+        return
+    maps = [] if shown is None else [each for network, each in shown.maps if network is model]
+    logits = next((each.logits[0] for each in maps if each.logits is not None), None)
+    logits = logits_of(model, explained.chosen) if logits is None else logits  # (K,)
+    index = -1
+    if isinstance(target, ClassTarget):
+        index = int(logits.argmax()) if target.index is None else target.index
+    (chances,) = probabilities(logits[None], model.spec.outputs)  # (K,)
+    widgets.chart(figures.top_classes(chances, class_names(model), index), "top")

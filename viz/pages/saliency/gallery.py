@@ -7,15 +7,15 @@ from features import rasters, saliency
 from features.datasets import labels
 from features.datasets.decoding import pictures
 from features.networks import zoo
-from features.store import FeatureSet
+from features.predictions import Predictions
 from viz import sidebar, widgets
 from viz.cached.extract import features_job
 from viz.cached.saliency import gallery_maps
 from viz.choosing import SAMPLE
 from viz.components import Overlay
-from viz.pages.saliency.asking import class_names, numbered_classes
-from viz.pages.saliency.drawing import SMALL_SIDE, archive, lay_over
-from viz.pages.saliency.views import STAGE
+from viz.pages.saliency.overlays import SMALL_SIDE, archive, lay_over
+from viz.pages.saliency.views import STAGES
+from viz.picking.target import class_names, numbered_classes
 
 GALLERY_SIZE = 25
 
@@ -23,11 +23,12 @@ GALLERY_SIZE = 25
 def gallery(model: zoo.Model) -> None:
     images = sidebar.images()
     features = widgets.result(features_job(model, images), f"Reading {len(images):,} images")
-    matched = labels.matched(model.spec, images)
-    truth = None if matched is None else matched.classes[features.rows]  # (N,)
-    wrong = np.zeros(len(features), bool) if truth is None else features.predictions != truth
+    said = features.predictions
+    assert said is not None  # the view needs classes
+    truth = labels.matched(model.spec, images).at(features.rows)  # (N,)
+    wrong = np.zeros(len(said), bool) if truth is None else ~said.correct(truth)
     names = class_names(model)
-    order = _choose_rows(model, features, truth, wrong)
+    order = _choose_rows(model, said, truth, wrong)
     errors = "their labels are not the network's classes, so errors cannot be told"
     if truth is not None:
         errors = f"{int(wrong[order].sum()):,} of them errors"
@@ -37,22 +38,22 @@ def gallery(model: zoo.Model) -> None:
     pages = -(-len(order) // GALLERY_SIZE)
     page = st.number_input("Page", 1, pages, key=f"gallery page {pages}") if pages > 1 else 1
     chosen = order[(int(page) - 1) * GALLERY_SIZE : int(page) * GALLERY_SIZE]
-    places = tuple(int(features.rows[row]) for row in chosen)
-    maps, seen = gallery_maps(model.key, images.digest, places, model, images)
+    numbers = tuple(int(features.rows[row]) for row in chosen)
+    maps, seen = gallery_maps(model.key, images.digest, numbers, model, images)
     (values,) = maps.maps.values()
     tiles = [
         _tile(
             heat,
             picture,
-            f"{'✗ ' if wrong[row] else ''}{names[features.predictions[row]]} {features.confidences[row]:.0%}",
-            f"number {place}" + (f", label {names[truth[row]]}" if truth is not None else ""),
-            images.ids[place],
+            f"{'✗ ' if wrong[row] else ''}{names[said.predicted[row]]} {said.confidence[row]:.0%}",
+            f"number {number}" + (f", label {names[truth[row]]}" if truth is not None else ""),
+            images.ids[number],
         )
-        for row, place, heat, picture in zip(chosen, places, values, seen, strict=True)
+        for row, number, heat, picture in zip(chosen, numbers, values, seen, strict=True)
     ]
 
-    def look_closely(place: int) -> None:
-        st.session_state.update({"image": places[place], "view": STAGE})
+    def look_closely(tile: int) -> None:
+        st.session_state.update({"image": numbers[tile], "view": STAGES})
         if st.session_state.get("origin") != SAMPLE:
             st.session_state["origin"] = SAMPLE
 
@@ -60,7 +61,7 @@ def gallery(model: zoo.Model) -> None:
     st.download_button(
         "Download these overlays, raw maps and manifest",
         lambda: archive(
-            dict(zip((images.ids[place] for place in places), pictures(images, places), strict=True)),
+            dict(zip((images.ids[number] for number in numbers), pictures(images, numbers), strict=True)),
             [(model, maps)], saliency.Drawing(), {"images": images.name, "images_digest": images.digest},
         ),
         file_name=f"saliency-{model.spec.name}-gallery.zip", mime="application/zip", icon=":material/download:",
@@ -72,10 +73,8 @@ def gallery(model: zoo.Model) -> None:
     )
 
 
-def _choose_rows(model: zoo.Model, features: FeatureSet, truth: np.ndarray | None, wrong: np.ndarray) -> np.ndarray:
-    """The rows of the features that are chosen, in the order in which they are shown."""
-    assert features.predictions is not None  # the view needs classes
-    assert features.confidences is not None
+def _choose_rows(model: zoo.Model, said: Predictions, truth: np.ndarray | None, wrong: np.ndarray) -> np.ndarray:
+    """The rows that are chosen, in the order in which they are shown."""
     left, middle, right = st.columns([1.2, 1.2, 1])
     with left:
         numbered = numbered_classes(model)
@@ -84,15 +83,15 @@ def _choose_rows(model: zoo.Model, features: FeatureSet, truth: np.ndarray | Non
         low, high = st.slider("Confidence", 0.0, 1.0, (0.0, 1.0), 0.01, key="confidence")
     with right:
         only = st.toggle("Errors only", key="errors", bind="query-params", disabled=truth is None) and truth is not None
-    keep = (features.confidences >= low) & (features.confidences <= high)
+    keep = (said.confidence >= low) & (said.confidence <= high)
     if kind != "all":
         index = numbered.index(kind)
-        keep &= (features.predictions == index) | (np.zeros(len(keep), bool) if truth is None else truth == index)
+        keep &= (said.predicted == index) | (np.zeros(len(keep), bool) if truth is None else truth == index)
     if only:
         keep &= wrong
     order = np.flatnonzero(keep)
     # Errors first, the surest of them first.
-    return order[np.lexsort((-features.confidences[order], ~wrong[order]))]
+    return order[np.lexsort((-said.confidence[order], ~wrong[order]))]
 
 
 def _tile(heat: np.ndarray, picture: np.ndarray, title: str, caption: str, alt: str) -> Overlay:

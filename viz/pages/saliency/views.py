@@ -1,120 +1,84 @@
 """What can be seen side by side: stages, methods, classes, networks, the parts of a block, the ledger, all blocks."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
 
-from features import faithfulness, saliency
+from features import faithfulness
 from features.errors import FeatureError
-from features.networks import catalogue, zoo
-from features.saliency import BRANCH, INPUT, SHORTCUT, SUM, ClassTarget, SaliencyMaps, Tap
+from features.networks import catalogue
+from features.registry import Registry
+from features.saliency import (
+    BRANCH,
+    INPUT,
+    METHODS,
+    SHORTCUT,
+    SUM,
+    ClassTarget,
+    Method,
+    SaliencyMaps,
+    Speed,
+    Tap,
+    Taps,
+)
 from viz import widgets
 from viz.cached.networks import load_model
 from viz.cached.saliency import saliency_ledger
+from viz.figures import faithfulness as curves
 from viz.figures import saliency as figures
-from viz.pages.saliency.asking import ABOUT, QUICK, SLOW, Asked, numbered_classes, of_class
+from viz.pages.saliency.overlays import Shown, Tile
+from viz.picking.target import Explained, logits_of, numbered_classes, of_class
 
-STAGE, METHOD, CLASS, NETWORK, BLOCK, LEDGER, TIMELINE, RANDOMISED = (
-    "stages", "methods", "classes", "networks", "branch and shortcut", "logit ledger", "block timeline",
-    "randomised weights",
-)  # fmt: skip
-
-
-SIGNED_METHODS = ("integrated-gradients", "guided-gradcam")  # half of what they say is below zero
+DEPTHS = ("last", "last but one", "last but two")
+DEFAULT_METHODS = ("gradcam", "gradcam++", "layercam", "eigencam")
+PARTS = (BRANCH, SHORTCUT, SUM)
 
 
-@dataclass(frozen=True, eq=False)
-class Tile:
-    """A map (H, W) with what stands above and below it; tiles of one row share their scale.
-
-    tap: where it was taken. model: the network that it is of, None for the chosen one.
-    """
-
-    title: str
-    values: np.ndarray
-    tap: Tap
-    note: str = ""
-    row: str = ""
-    model: zoo.Model | None = None
+def _offered() -> tuple[str, ...]:
+    """The methods to choose from; the ledger has a view of its own."""
+    return tuple(name for name, method in METHODS.items() if method.comparable)
 
 
-@dataclass(frozen=True, eq=False)
-class Shown:
-    """What a view shows: tiles, the maps that they are of (to download) with their networks, and how to read them.
-
-    one_scale: whether the tiles are worth comparing in size. signed: whether what speaks against is half of the story.
-    """
-
-    tiles: list[Tile]
-    maps: list[tuple[zoo.Model, SaliencyMaps]]
-    reading: str
-    one_scale: bool = False
-    signed: bool = False
-    columns: int = 0
-    small: bool = False
+def _title(method: str) -> str:
+    return METHODS[method].title
 
 
-def show(view: str, asked: Asked, predicted: SaliencyMaps | None) -> Shown:
-    if view == CLASS and predicted is not None:
-        return _classes(asked, predicted)
-    views = {
-        METHOD: _methods,
-        NETWORK: _networks,
-        BLOCK: _branches,
-        LEDGER: _ledger,
-        TIMELINE: _timeline,
-        RANDOMISED: _randomised,
-    }
-    return views.get(view, _stages)(asked)
+def _choose_method() -> Method:
+    name = st.selectbox("Method", _offered(), format_func=_title, key="method", bind="query-params", width=240)
+    return METHODS.need(name)
 
 
-def _choose_method() -> str:
-    return st.selectbox(
-        "Method",
-        (*QUICK, *SLOW),
-        format_func=lambda name: ABOUT[name].title,
-        key="method",
-        bind="query-params",
-        width=240,
-    )
-
-
-def _stages(asked: Asked) -> Shown:
+def _stages(explained: Explained) -> Shown:
     method = _choose_method()
-    found = asked.maps(method)
-    about = ABOUT[method]
-    same = (
-        "At the last stage Grad-CAM, HiResCAM and XGrad-CAM are the same map, because global average pooling makes the "
-        "gradient equal at every place. " if method in ("gradcam", "hirescam", "xgradcam", "cam") else ""
-    )  # fmt: skip
-    tiles = [Tile(tap.name, values[0], tap) for tap, values in found.maps.items()]
-    early = "Early stages have fine resolution and mix evidence for many classes. " if len(tiles) > 1 else ""
-    reading = f"{about.title}: {about.reading} {same}{early}Source: {about.source}."
-    return Shown(tiles, [(asked.model, found)], reading, signed=method in SIGNED_METHODS)
+    maps = explained.maps(method.name)
+    tiles = [Tile(tap.name, values[0], tap) for tap, values in maps.maps.items()]
+    early = "Early stages have fine resolution and mix evidence for many classes." if len(tiles) > 1 else ""
+    said = (f"{method.title}: {method.shows}", method.note, early, f"Source: {method.paper}.")
+    return Shown(tiles, [(explained.model, maps)], " ".join(filter(None, said)), signed=method.signed)
 
 
-def _methods(asked: Asked) -> Shown:
+def _methods(explained: Explained) -> Shown:
     left, right = st.columns([2, 1])
     with left:
-        methods = st.multiselect(
-            "Methods", (*QUICK, *SLOW), default=["gradcam", "gradcam++", "layercam", "eigencam"],
-            format_func=lambda name: ABOUT[name].title, key="methods", bind="query-params",
-        )  # fmt: skip
-    names = asked.stages
+        chosen = st.multiselect(
+            "Methods", _offered(), default=DEFAULT_METHODS, format_func=_title, key="methods", bind="query-params"
+        )
+    names = explained.stages
     with right:
         stage = st.selectbox("Stage", names, index=len(names) - 1, key="stage", bind="query-params")
-    if not methods:
+    if not chosen:
         raise FeatureError("No method is chosen. Choose at least one.")
     tiles, maps = [], []
-    for method in methods:
-        whole = method in SLOW or method == "cam"
-        if whole and method not in saliency.ATTRIBUTIONS and stage != names[-1]:
-            st.info(f"{ABOUT[method].title} is shown of {names[-1]}.")
-        found = asked.maps(method, None if whole else [Tap(stage)])
-        tap, values = list(found.maps.items())[-1]
-        tiles.append(Tile(ABOUT[method].title, values[0], tap, "of the input" if tap == INPUT else f"of {tap.name}"))
-        maps.append((asked.model, found))
+    for method in map(METHODS.need, chosen):
+        any_tap = method.taps is Taps.ANY and method.speed is Speed.MOMENT
+        if not any_tap and method.taps is not Taps.INPUT and stage != names[-1]:
+            st.info(f"{method.title} is shown of {names[-1]}.")
+        each = explained.maps(method.name, [Tap(stage)] if any_tap else None)
+        tap, values = list(each.maps.items())[-1]
+        tiles.append(Tile(method.title, values[0], tap, "of the input" if tap == INPUT else f"of {tap.name}"))
+        maps.append((explained.model, each))
     return Shown(
         tiles,
         maps,
@@ -124,46 +88,45 @@ def _methods(asked: Asked) -> Shown:
     )
 
 
-def _classes(asked: Asked, predicted: SaliencyMaps) -> Shown:
-    numbered = numbered_classes(asked.model)
-    assert predicted.logits is not None  # of a class target
-    likeliest = np.argsort(-predicted.logits[0], kind="stable")[:3]
-    names = list(asked.model.network.stage_names)
+def _classes(explained: Explained) -> Shown:
+    model, chosen = explained.model, explained.chosen
+    numbered = numbered_classes(model)
+    names = list(model.network.stage_names)
     left, right = st.columns([2, 1])
     with left:
         picked = st.multiselect(
-            "Classes", numbered, default=[numbered[index] for index in likeliest],
-            key=f"classes {asked.chosen.digest[:8]} {asked.model.key[:8]}",
+            "Classes", numbered, default=[numbered[index] for index in figures.likeliest(logits_of(model, chosen))[:3]],
+            key=f"classes {chosen.digest[:8]} {model.key[:8]}",
         )  # fmt: skip
     with right:
         stage = st.selectbox("Stage", names, index=len(names) - 1, key="stage", bind="query-params")
     if not picked:
         raise FeatureError("No class is chosen. Choose at least one.")
-    maps = [of_class(asked.model, asked.chosen, numbered.index(name)).maps("gradcam", [Tap(stage)]) for name in picked]
     tap = Tap(stage)
-    tiles = [Tile(found.targets[0], found.maps[tap][0], tap, f"logit {found.scores[0]:.3g}") for found in maps]
-    reading = f"Grad-CAM of {stage} for each class, on one scale: brighter is more."
-    return Shown(tiles, [(asked.model, found) for found in maps], reading, one_scale=True)
+    maps = [of_class(model, chosen, numbered.index(name)).maps("gradcam", [tap]) for name in picked]
+    tiles = [Tile(each.targets[0], each.maps[tap][0], tap, f"logit {each.scores[0]:.3g}") for each in maps]
+    meaning = f"Grad-CAM of {stage} for each class, on one scale: brighter is more."
+    return Shown(tiles, [(model, each) for each in maps], meaning, one_scale=True)
 
 
-def _networks(asked: Asked) -> Shown:
+def _networks(explained: Explained) -> Shown:
     here = catalogue.here()
     left, right = st.columns([2, 1])
     with left:
         names = st.multiselect("Networks beside the chosen one", here, default=here[:3], key="networks")
     with right:
-        depth = st.selectbox("Stage, from the end", ("last", "last but one", "last but two"), key="depth")
-    place = -1 - ("last", "last but one", "last but two").index(depth)
-    models = [asked.model, *(load_model(name, None, 0.0) for name in names if name != asked.model.spec.name)]
+        depth = st.selectbox("Stage, from the end", DEPTHS, key="depth")
+    from_end = 1 + DEPTHS.index(depth)
+    models = [explained.model, *(load_model(name, None, 0.0) for name in names if name != explained.model.spec.name)]
     tiles, maps = [], []
     for model in models:
         stages = model.network.stage_names
-        tap = Tap(stages[max(place, -len(stages))])
-        # Classes of different networks need not be the same: each is asked for what it predicts itself.
-        found = of_class(model, asked.chosen).maps("gradcam", [tap])
-        note = f"{tap.name} for {found.targets[0]}"
-        tiles.append(Tile(model.spec.name, found.maps[tap][0], tap, note, model=model))
-        maps.append((model, found))
+        tap = Tap(stages[-min(from_end, len(stages))])
+        # Classes of different networks need not be the same: each explains what it predicts itself.
+        each = of_class(model, explained.chosen).maps("gradcam", [tap])
+        note = f"{tap.name} for {each.targets[0]}"
+        tiles.append(Tile(model.spec.name, each.maps[tap][0], tap, note, model=model))
+        maps.append((model, each))
     return Shown(
         tiles,
         maps,
@@ -172,19 +135,16 @@ def _networks(asked: Asked) -> Shown:
     )
 
 
-def _branches(asked: Asked) -> Shown:
-    blocks = asked.blocks
+def _branches(explained: Explained) -> Shown:
+    blocks = explained.blocks
     block = st.selectbox("Block", blocks, index=len(blocks) - 1, key="block", bind="query-params", width=240)
-    found = asked.maps("hirescam", [Tap(block, part) for part in (SUM, BRANCH, SHORTCUT)])
-    values = {part: found.maps[Tap(block, part)][0] for part in (SUM, BRANCH, SHORTCUT)}
+    maps = explained.maps("hirescam", [Tap(block, part) for part in (SUM, BRANCH, SHORTCUT)])
+    values = {part: maps.maps[Tap(block, part)][0] for part in PARTS}
     size = {part: float(np.abs(values[part]).sum()) for part in (BRANCH, SHORTCUT)}
     share = size[BRANCH] / (size[BRANCH] + size[SHORTCUT]) if any(size.values()) else 0.0
-    tiles = [
-        Tile(part, values[part], Tap(block, part), f"sum {values[part].sum():+.3g}") for part in (BRANCH, SHORTCUT, SUM)
-    ]
     return Shown(
-        tiles,
-        [(asked.model, found)],
+        [Tile(part, values[part], Tap(block, part), f"sum {values[part].sum():+.3g}") for part in PARTS],
+        [(explained.model, maps)],
         f"HiResCAM of what {block} adds (branch), of what it is handed (shortcut) and of both before the ReLU, with "
         f"one gradient and one colour scale: branch + shortcut = sum everywhere. Of all absolute values {share:.0%} "
         "are the branch's. Shares of different blocks do not add up to anything: only those of the last stage do, in "
@@ -194,24 +154,22 @@ def _branches(asked: Asked) -> Shown:
     )
 
 
-def _ledger(asked: Asked) -> Shown:
-    if not isinstance(asked.target, ClassTarget):
+def _ledger(explained: Explained) -> Shown:
+    model, chosen, target = explained.model, explained.chosen, explained.target
+    if not isinstance(target, ClassTarget):
         raise FeatureError("The ledger splits a logit. Explain a class.")
-    found = saliency_ledger(
-        asked.model.key, asked.chosen.digest, asked.target, asked.key, asked.model, asked.chosen.picture
-    )
-    bias, logit = float(found.biases[0]), float(found.logits[0])
-    total = "logit" if asked.target.against is None else "difference of logits"
-    widgets.chart(figures.ledger(found.terms, found.values[0], bias, logit, found.targets[0], total), "ledger")
+    ledger = saliency_ledger(model.key, chosen.digest, target, explained.key, model, chosen.picture)
+    bias, logit = float(ledger.biases[0]), float(ledger.logits[0])
+    total = "logit" if target.against is None else "difference of logits"
+    widgets.chart(figures.ledger(ledger.terms, ledger.values[0], bias, logit, ledger.targets[0], total), "ledger")
+    maps = ledger.as_maps()
     tiles = [
-        Tile(
-            term if term == SHORTCUT else f"branch {term}", found.maps[0, place], tap, f"{found.values[0, place]:+.3g}"
-        )
-        for place, (term, tap) in enumerate(zip(found.terms, found.as_maps().maps, strict=True))
+        Tile(term if term == SHORTCUT else f"branch {term}", maps.maps[tap][0], tap, f"{value:+.3g}")
+        for term, value, tap in zip(ledger.terms, ledger.values[0], maps.maps, strict=True)
     ]
     return Shown(
         tiles,
-        [(asked.model, found.as_maps())],
+        [(model, maps)],
         "After the last stage only pooling and a linear layer follow, and its shortcuts hand on what lies below. So "
         "the logit without its bias is exactly the sum of the stage's shortcut and of every branch, each after the "
         "ReLUs above it as they are for this image. The maps sum to the numbers. No gradient is used.",
@@ -220,20 +178,20 @@ def _ledger(asked: Asked) -> Shown:
     )
 
 
-def _timeline(asked: Asked) -> Shown:
-    blocks = asked.blocks
-    found = asked.maps("hirescam", [Tap(name, part) for name in blocks for part in (SUM, BRANCH, SHORTCUT)])
-    sizes = {part: np.array([np.abs(found.maps[Tap(name, part)][0]).sum() for name in blocks], dtype=np.float64)
+def _timeline(explained: Explained) -> Shown:
+    blocks = explained.blocks
+    maps = explained.maps("hirescam", [Tap(name, part) for name in blocks for part in (SUM, BRANCH, SHORTCUT)])
+    sizes = {part: np.array([np.abs(maps.maps[Tap(name, part)][0]).sum() for name in blocks], dtype=np.float64)
              for part in (BRANCH, SHORTCUT)}  # fmt: skip
     widgets.chart(figures.shares(blocks, sizes[BRANCH], sizes[SHORTCUT]), "timeline")
     tiles = [
-        Tile(f"{name} {part}", found.maps[Tap(name, part)][0], Tap(name, part), row=name)
+        Tile(f"{name} {part}", maps.maps[Tap(name, part)][0], Tap(name, part), row=name)
         for name in blocks
-        for part in (BRANCH, SHORTCUT, SUM)
+        for part in PARTS
     ]
     return Shown(
         tiles,
-        [(asked.model, found)],
+        [(explained.model, maps)],
         "One row a block, from the image to the logit: HiResCAM of the branch, of the shortcut and of their sum. "
         "Within a row branch + shortcut = sum. Rows are not stacked or summed, because a later block sees what earlier "
         "ones made: across blocks only the last stage is additive, which the ledger shows.",
@@ -243,37 +201,65 @@ def _timeline(asked: Asked) -> Shown:
     )
 
 
-def _randomised(asked: Asked) -> Shown:
+def _randomised(explained: Explained) -> Shown:
     method = _choose_method()
-    found = widgets.result(asked.job(faithfulness.randomised, method), "Drawing the weights anew")
-    taps = list(found.intact.maps)
-    correlations = {tap: found.correlations(tap)[:, 0] for tap in taps}  # (P,) each
+    check = widgets.result(explained.job(faithfulness.randomised, method.name), "Drawing the weights anew")
+    taps = list(check.intact.maps)
+    correlations = {tap: check.correlations(tap)[:, 0] for tap in taps}  # (P,) each
     lines = {tap.name: values for tap, values in correlations.items()}
-    widgets.chart(figures.randomised(list(found.redrawn), lines), "randomised")
-    tiles = [Tile(f"{tap.name}, as trained", found.intact.maps[tap][0], tap) for tap in taps]
-    for place, (part, drawn) in enumerate(found.redrawn.items()):
+    widgets.chart(curves.randomised(list(check.redrawn), lines), "randomised")
+    tiles = [Tile(f"{tap.name}, as trained", check.intact.maps[tap][0], tap) for tap in taps]
+    for number, (part, drawn) in enumerate(check.redrawn.items()):
         for tap in taps:
-            value = correlations[tap][place]
+            value = correlations[tap][number]
             note = "no rank correlation" if np.isnan(value) else f"rank correlation {value:.2f}"
             tiles.append(Tile(f"{tap.name}, drawn down to {part}", drawn.maps[tap][0], tap, note))
-    maps = [(asked.model, one) for one in (found.intact, *found.redrawn.values())]
+    maps: list[SaliencyMaps] = [check.intact, *check.redrawn.values()]
     return Shown(
         tiles,
-        maps,
+        [(explained.model, each) for each in maps],
         "The same maps while the network forgets: first the head's weights are drawn anew, then the last stage's too, "
         "down to the stem. A map that hardly changes shows the picture's edges, not what was learnt. "
         "One draw of normal weights with each parameter's own mean and spread; Spearman's rank correlation of signed "
         "maps. Source: Adebayo et al. 2018, arXiv:1810.03292.",
-        signed=method in SIGNED_METHODS,
-        columns=len(taps) if len(taps) > 1 else len(found.redrawn) + 1,
+        signed=method.signed,
+        columns=len(taps) if len(taps) > 1 else len(check.redrawn) + 1,
         small=True,
     )
 
 
-def title(view: str, shown: Shown, target: str) -> str:
-    """What stands above a view. target: what is explained, which some views choose for themselves."""
-    if view in (CLASS, NETWORK):
-        return f"Grad-CAM by {'class' if view == CLASS else 'network'}"
-    if view in (STAGE, RANDOMISED):
-        return f"{ABOUT[shown.maps[0][1].method].title} for {target}"
-    return f"{view.capitalize()} for {target}"
+@dataclass(frozen=True)
+class View:
+    """A way to look at one picture.
+
+    name: in the row of views and in links. show: its controls and what it shows. heading: what stands above it, in
+    which {method} and {target} are filled in. of_classes: whether a network needs classes for it. measured: whether
+    its maps can be measured on the spot.
+    """
+
+    name: str
+    show: Callable[[Explained], Shown]
+    heading: str
+    of_classes: bool = False
+    measured: bool = False
+
+    def title(self, shown: Shown) -> str:
+        """What stands above it, as Markdown."""
+        _, maps = shown.maps[0]
+        return self.heading.format(method=_title(maps.method), target=widgets.escape(maps.targets[0]))
+
+
+STAGES = "stages"
+VIEWS = Registry(
+    "view",
+    (
+        View(STAGES, _stages, "{method} for {target}", measured=True),
+        View("methods", _methods, "Methods for {target}", measured=True),
+        View("classes", _classes, "Grad-CAM by class", of_classes=True, measured=True),
+        View("networks", _networks, "Grad-CAM by network", of_classes=True),
+        View("branch and shortcut", _branches, "Branch and shortcut for {target}"),
+        View("logit ledger", _ledger, "Logit ledger for {target}", of_classes=True),
+        View("block timeline", _timeline, "Block timeline for {target}"),
+        View("randomised weights", _randomised, "{method} for {target}"),
+    ),
+)

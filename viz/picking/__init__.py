@@ -1,0 +1,1 @@
+"""Controls to choose something, shared by several pages."""
