@@ -10,8 +10,8 @@ from features.networks.anatomy import Anatomy, Part, Walk
 from features.networks.architecture import Architecture
 from features.networks.building import build
 from features.networks.layout import Layer
-from features.networks.recognition import layer_of, layers_of, leaves
-from features.networks.structure import ResidualNetwork, copy_of
+from features.networks.recognition import layer_of, layers_of
+from features.networks.structure import ResidualNetwork, copy_of, leaves
 
 
 def measured(network: ResidualNetwork, side: int) -> Anatomy:

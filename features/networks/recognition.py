@@ -13,7 +13,7 @@ from features.networks.architecture import Architecture
 from features.networks.building import MODULES
 from features.networks.layout import Activation, Attention, BlockPlan, Conv, Layer, Norm, Pool
 from features.networks.modules import BlurPool, ChannelAttention, PaddedShortcut, SqueezeExcite, StandardisedConv
-from features.networks.structure import ResidualBlock, ResidualNetwork
+from features.networks.structure import ResidualBlock, ResidualNetwork, leaves
 
 CODE = "code"
 
@@ -89,15 +89,6 @@ def _pool(kind: str, module: Any) -> Pool | None:
     if any(len(set(size)) > 1 for size in sizes):
         return None
     return Pool(kind, *(size[0] for size in sizes), ceil=module.ceil_mode)
-
-
-def leaves(module: nn.Module) -> Iterator[nn.Module]:
-    """The layers of a part in order, out of any Sequentials; what does nothing is left out."""
-    if isinstance(module, nn.Sequential):
-        for child in module:
-            yield from leaves(child)
-    elif not isinstance(module, nn.Identity):
-        yield module
 
 
 def layers_of(module: nn.Module) -> list[Layer | None]:

@@ -4,6 +4,7 @@ import copy
 import re
 from collections import OrderedDict
 from collections.abc import Generator, Iterable, Iterator, Mapping
+from math import prod
 from typing import Any, TypeVar, cast
 
 import torch
@@ -30,6 +31,14 @@ class ResidualBlock(nn.Module):
     def parts(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """shortcut(x) and branch(x), each (N, C, H, W); their sum is the block's pre-activation."""
         return self.shortcut(x), self.branch(x)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels in, channels out, and what a side is divided by, as the branch's layers tell; (0, 0, 1) without any."""
+        convs: list[Any] = [layer for layer in leaves(self.branch) if hasattr(layer, "in_channels")]
+        if not convs:
+            return 0, 0, 1
+        return convs[0].in_channels, convs[-1].out_channels, prod(map(stride_of, leaves(self.branch)))
 
     @property
     def shortcut_kind(self) -> str:
@@ -89,6 +98,11 @@ class ResidualNetwork(nn.Module):
         names = [name for name, _ in self.head.named_children()]
         return self.head[: names.index("avgpool")]
 
+    def pooled(self, x: Tensor) -> Tensor:
+        """The features that the classifier sees, (N, D), of the last stage's output (N, C, H, W)."""
+        neck = self.neck
+        return (neck(x.float()) if len(neck) else x).mean((2, 3))
+
     @property
     def classifier(self) -> nn.Linear | None:
         """The linear layer that makes the logits, or None for a network without a head."""
@@ -133,6 +147,24 @@ def published_name(name: str) -> str:
     name = re.sub(r"^(stem|stages|head)\.", "", name)
     name = re.sub(r"\.shortcut\.(bn\d)\.", r".\1.", name)
     return name.replace(".branch.", ".").replace(".shortcut.", ".downsample.")
+
+
+def leaves(module: nn.Module) -> Iterator[nn.Module]:
+    """The layers of a part in order, out of any Sequentials; what does nothing is left out."""
+    if isinstance(module, nn.Sequential):
+        for child in module:
+            yield from leaves(child)
+    elif not isinstance(module, nn.Identity):
+        yield module
+
+
+def stride_of(layer: nn.Module) -> int:
+    """What a layer divides a side by; of one with convolutions inside, its first one's."""
+    if not hasattr(layer, "stride"):
+        inside = [part for part in layer.modules() if isinstance(part, nn.Conv2d)] if hasattr(layer, "paths") else []
+        return stride_of(inside[0]) if inside else 1
+    stride: Any = layer.stride
+    return stride[0] if isinstance(stride, tuple) else stride
 
 
 def copy_of(module: Module, device: torch.device | str | None = None) -> Module:

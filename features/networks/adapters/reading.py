@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ from features.networks.adapters.layers import (
     plain,
 )
 from features.networks.modules import NoShortcut, PaddedShortcut
-from features.networks.structure import ResidualBlock, ResidualNetwork, make_head, nested
+from features.networks.structure import ResidualBlock, ResidualNetwork, leaves, make_head, nested, stride_of
 
 SHORTCUTS = ("downsample", "shortcut", "convShortcut", "skip", "projection", "identity_downsample", "shortcut_conv")
 GATES = ("se", "eca", "attn", "attention", "se_module", "cbam")
@@ -160,7 +161,7 @@ def _shortcut(
     source: nn.Module | None, branch: nn.Sequential, convs: Sequence[Any], form: Form, block: str
 ) -> nn.Module:
     inputs, outputs = convs[0].in_channels, convs[-1].out_channels
-    stride = _stride(branch)
+    stride = prod(map(stride_of, leaves(branch)))
     if form.plain:
         return NoShortcut(outputs, stride)
     filler = _filler(source, inputs, outputs, stride, block) if source is not None else None
@@ -189,18 +190,6 @@ def _projection_name(layer: nn.Module, block: str) -> str:
         if what(layer):
             return name
     raise FeatureError(f"The shortcut of {block} has {type(layer).__name__}, which is not known there.")
-
-
-def _stride(branch: nn.Sequential) -> int:
-    """What a branch divides a side by."""
-    stride = 1
-    for layer in branch.children():
-        inside = (
-            layer if not holds_norm(layer) else next(part for part in layer.modules() if isinstance(part, nn.Conv2d))
-        )
-        own: Any = getattr(inside, "stride", 1)
-        stride *= own[0] if isinstance(own, tuple) else own
-    return stride
 
 
 @torch.no_grad()
