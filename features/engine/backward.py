@@ -1,6 +1,6 @@
 """Takes a gradient backward through a block: from that of its output to that of its input.
 
-A block is a few linear layers and ReLUs, and what its ReLUs do is known from the forward walk. So no graph is needed,
+Most blocks are a few linear layers and ReLUs, and what ReLUs do is known from the forward walk. So no graph is needed,
 and the gradient may be of a lower precision than the activations were. That matters: rounding activations opens and
 closes ReLUs, which no sum over channels makes good, while rounding the gradient leaves every ReLU as it is.
 """
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from features.engine.convolution import Convolution
+from features.engine.forward import Step
 from features.networks.canonical import NoShortcut, PaddedShortcut, ResidualBlock
 
 
@@ -33,6 +34,14 @@ def gate_(gradient: Tensor, output: Tensor) -> Tensor:
     return gradient.mul_(output > 0)
 
 
+def through_activation(step: Step, gradient: Tensor) -> Tensor:
+    """The gradient of a block's pre-activation, made of that of its output, which is overwritten where it can be."""
+    if isinstance(step.block.activation, nn.ReLU):
+        return gate_(gradient, step.output)
+    assert step.total is not None  # the walk kept it
+    return back(step.block.activation, step.total, gradient)
+
+
 def through_branch(block: ResidualBlock, inputs: Sequence[Tensor], gradient: Tensor) -> Tensor:
     """The part of the gradient of a block's input that comes through its branch. gradient: of the pre-activation."""
     below = gradient
@@ -40,21 +49,21 @@ def through_branch(block: ResidualBlock, inputs: Sequence[Tensor], gradient: Ten
         if isinstance(layer, nn.ReLU):
             below = gate_(below if below is not gradient else gradient.clone(), given)
         else:
-            below = _back(layer, given, below)
+            below = back(layer, given, below)
     return below
 
 
 def through_shortcut(block: ResidualBlock, inputs: Sequence[Tensor], gradient: Tensor) -> Tensor:
     """The part that comes through the shortcut."""
-    return _back(block.shortcut, inputs[0], gradient)
+    return back(block.shortcut, inputs[0], gradient)
 
 
-def _back(layer: nn.Module, x: Tensor, gradient: Tensor) -> Tensor:
-    """The gradient of a linear layer's input, which depends on the input's shape alone."""
+def back(layer: nn.Module, x: Tensor, gradient: Tensor) -> Tensor:
+    """The gradient of a layer's input x from that of its output. Of a linear layer it depends on the shape of x alone."""
     if isinstance(layer, nn.Identity):
         return gradient
     if isinstance(layer, nn.Sequential) and len(layer) == 1:
-        return _back(layer[0], x, gradient)
+        return back(layer[0], x, gradient)
     if isinstance(layer, Convolution):
         return layer.back(gradient, x.shape)
     if isinstance(layer, PaddedShortcut | NoShortcut):
@@ -63,9 +72,9 @@ def _back(layer: nn.Module, x: Tensor, gradient: Tensor) -> Tensor:
             old = gradient[:, layer.before : gradient.shape[1] - layer.after]  # the channels that are not padding
             below[:, :, :: layer.stride, :: layer.stride] = old
         return below
-    # A layer of another kind, which a lesion may have put there: PyTorch's own graph, of this layer alone.
+    # Norms that are not folded, attention, what a lesion put there: PyTorch's own graph, of this layer alone.
     with torch.inference_mode(False), torch.enable_grad():
-        start = torch.zeros(x.shape, dtype=gradient.dtype, device=x.device, requires_grad=True)
+        start = x.clone().to(gradient.dtype).requires_grad_()  # a clone, since x may have been made in inference mode
         end = layer(start)
         if not end.requires_grad:  # it puts out the same whatever comes in
             return torch.zeros_like(start)

@@ -49,7 +49,7 @@ class FastNetwork(ResidualNetwork):
     def walk(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
         """As ResidualNetwork.walk, with the pooled features before the logits, both in float32."""
         x = yield from self.trunk(x)
-        features = pooled_in_pieces(x, "mean")  # (N, D)
+        features = self.pooled(x) if len(self.neck) else pooled_in_pieces(x, "mean")  # (N, D)
         yield POOLED, features
         if self.classifier is not None:
             yield LOGITS, self.classifier(features)  # (N, K)
@@ -58,7 +58,8 @@ class FastNetwork(ResidualNetwork):
 class _FastBlock(ResidualBlock):
     def __init__(self, block: ResidualBlock, dtype: torch.dtype, device: torch.device) -> None:
         shortcut, branch = (prepared(part, dtype, device) for part in (block.shortcut, block.branch))
-        super().__init__(shortcut, cast(nn.Sequential, branch), nn.ReLU(inplace=True))
+        activation = nn.ReLU(inplace=True) if type(block.activation) is nn.ReLU else own_copy(block.activation, device)
+        super().__init__(shortcut, cast(nn.Sequential, branch), activation)
         self.fused: Callable[[Tensor], Tensor | None] | None = None  # set by `cudnn.fuse`
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,5 +1,8 @@
 """A network's layers without BatchNorm, in a precision that may be lower than float32.
 
+Only a BatchNorm right behind a convolution can be folded into it. Norms before convolutions, group norms, attention and
+filters against aliasing stay the layers that they are.
+
 What bf16 loses on trained networks it loses in three places, all of which are kept here at no cost in time:
 
 - The first filters take differences of neighbouring pixels, which are small beside the rounding of scaled pixels. Here
@@ -10,7 +13,7 @@ What bf16 loses on trained networks it loses in three places, all of which are k
 """
 
 import copy
-from typing import cast
+from typing import Any, NamedTuple, cast
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import torch
@@ -19,7 +22,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from features.engine.convolution import Convolution
 from features.networks.canonical import own_copy
+from features.networks.modules import StandardisedConv
 from features.networks.preprocessing import Preprocessing
+from features.networks.structure import leaves
 
 # Convolution -> what it was folded to, by precision, device and the state of its weights: kept while somebody uses it.
 _FOLDED: WeakKeyDictionary[nn.Conv2d, WeakValueDictionary[object, nn.Conv2d]] = WeakKeyDictionary()
@@ -29,30 +34,70 @@ def folded(layers: nn.Module) -> nn.Module:
     """A copy on the CPU with the same function in eval mode, every BatchNorm folded into the convolution before it."""
     if not isinstance(layers, nn.Sequential):
         return own_copy(layers, "cpu")
-    return nn.Sequential(*(_folded_pair(conv, norm, "cpu") for conv, norm in _pairs(layers)))
+    return nn.Sequential(*(_folded_pair(pair, "cpu") for pair in _pairs(layers)))
 
 
-def _pairs(layers: nn.Sequential) -> list[tuple[nn.Module, nn.BatchNorm2d | None]]:
-    """Each layer with the BatchNorm that follows it."""
-    pairs: list[tuple[nn.Module, nn.BatchNorm2d | None]] = []
-    for layer in layers:
-        if isinstance(layer, nn.BatchNorm2d):
-            pairs[-1] = pairs[-1][0], layer
+class _Pair(NamedTuple):
+    """A layer and the BatchNorm that follows it. in_place: whether a ReLU may overwrite what it is given."""
+
+    layer: nn.Module
+    norm: Any = None
+    in_place: bool = True
+
+
+def _pairs(layers: nn.Sequential) -> list[_Pair]:
+    """Each layer, out of any Sequentials, with the BatchNorm that follows it, where that can be folded into it.
+
+    A norm of another kind, and one that follows no convolution, is a layer of its own. The first layer of a part is
+    given what others need as well.
+    """
+    pairs: list[_Pair] = []
+    for layer in leaves(layers):
+        if pairs and is_foldable(layer) and is_plain(pairs[-1].layer) and pairs[-1].norm is None:
+            pairs[-1] = pairs[-1]._replace(norm=layer)
         else:
-            pairs.append((layer, None))
+            pairs.append(_Pair(layer, in_place=bool(pairs)))
     return pairs
 
 
-def _folded_pair(layer: nn.Module, norm: nn.BatchNorm2d | None, device: torch.device | str) -> nn.Module:
+def is_plain(layer: nn.Module) -> bool:
+    """Whether it is a convolution that computes with its weights as they are, and pads with zeros."""
+    if isinstance(layer, StandardisedConv):
+        return True  # once its weights are standardised
+    plain = isinstance(layer, nn.Conv2d) and type(layer).forward is nn.Conv2d.forward
+    return plain and layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
+
+
+def is_foldable(norm: nn.Module) -> bool:
+    """Whether it is a BatchNorm with statistics, trained or frozen."""
+    frozen = type(norm).__name__ == "FrozenBatchNorm2d"
+    return frozen or (type(norm) is nn.BatchNorm2d and norm.running_mean is not None)
+
+
+def _as_plain(conv: nn.Module) -> nn.Module:
+    """A convolution of standardised weights as an ordinary one."""
+    if not isinstance(conv, StandardisedConv):
+        return conv
+    kernel, stride, padding, dilation = cast(
+        tuple[tuple[int, int], ...], (conv.kernel_size, conv.stride, conv.padding, conv.dilation)
+    )
+    made = nn.Conv2d(
+        conv.in_channels, conv.out_channels, kernel, stride, padding, dilation, conv.groups, conv.bias is not None,
+        device="meta",
+    )  # fmt: skip
+    made.weight, made.bias = nn.Parameter(conv.standardised()), conv.bias
+    return made
+
+
+def _folded_pair(pair: _Pair, device: torch.device | str) -> nn.Module:
+    layer, norm, in_place = pair
     if isinstance(layer, nn.ReLU):
-        return nn.ReLU(inplace=True)
-    layer = own_copy(layer, device)
+        return nn.ReLU(inplace=in_place)
+    layer = _as_plain(own_copy(layer, device))
     if norm is None:
         return layer
     norm = own_copy(norm, device)
     conv = cast(nn.Conv2d, layer)
-    assert norm.running_mean is not None  # eval mode has nothing else to go by
-    assert norm.running_var is not None
     conv.weight, conv.bias = fuse_conv_bn_weights(
         conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
     )
@@ -91,20 +136,26 @@ def prepared(layers: nn.Module, dtype: torch.dtype, device: torch.device) -> nn.
         return own_copy(layers, device)
     return nn.Sequential(
         *(
-            Convolution(_folded_once(layer, norm, dtype, device), dtype)
-            if isinstance(layer, nn.Conv2d)
-            else _folded_pair(layer, norm, device).to(dtype)
-            for layer, norm in _pairs(layers)
+            Convolution(_folded_once(pair, dtype, device), dtype)
+            if is_plain(pair.layer)
+            else _in_precision(_folded_pair(pair, device), dtype)
+            for pair in _pairs(layers)
         )
     )
 
 
-def _folded_once(conv: nn.Conv2d, norm: nn.BatchNorm2d | None, dtype: torch.dtype, device: torch.device) -> nn.Conv2d:
+def _in_precision(layer: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """A layer for maps of a precision. Statistics of a BatchNorm that is not folded stay in float32, as biases do."""
+    return layer if isinstance(layer, nn.BatchNorm2d) else layer.to(dtype)
+
+
+def _folded_once(pair: _Pair, dtype: torch.dtype, device: torch.device) -> nn.Conv2d:
     """A convolution with its BatchNorm folded in, weights of a precision and bias in float32: made once, then shared.
 
     So networks that have layers in common, as those with a lesion have with the intact one, fold and hold them once.
     Only what is frozen is shared, and only as long as none of its tensors has been written to.
     """
+    conv, norm = cast(nn.Conv2d, pair.layer), pair.norm
     sources = [*conv.parameters(), *conv.buffers()]
     sources += [] if norm is None else [*norm.parameters(), *norm.buffers()]
     kept: WeakValueDictionary[object, nn.Conv2d] = WeakValueDictionary()
@@ -116,7 +167,7 @@ def _folded_once(conv: nn.Conv2d, norm: nn.BatchNorm2d | None, dtype: torch.dtyp
         key = (state, None if norm is None else norm.eps, dtype, device)
     if (known := kept.get(key)) is not None:
         return known
-    made = cast(nn.Conv2d, rounded(_folded_pair(conv, norm, "cpu"), dtype))  # on the CPU, the same on every device
+    made = cast(nn.Conv2d, rounded(_folded_pair(pair, "cpu"), dtype))  # on the CPU, the same on every device
     made.weight.data = made.weight.data.to(dtype).to(device, memory_format=torch.channels_last)
     if made.bias is not None:
         made.bias.data = made.bias.data.to(device)
@@ -128,8 +179,8 @@ def _folded_once(conv: nn.Conv2d, norm: nn.BatchNorm2d | None, dtype: torch.dtyp
 def pixel_stem(stem: nn.Sequential, preprocessing: Preprocessing, dtype: torch.dtype) -> nn.Sequential:
     """A folded stem that takes pixels as they are, (N, C, S, S) uint8, with weights `rounded` to a lower precision."""
     first, *others = cast(nn.Sequential, folded(stem))
-    if dtype == torch.float32:
-        return nn.Sequential(Scale(preprocessing), first, *others)
+    if dtype == torch.float32 or not is_plain(first):
+        return nn.Sequential(Scale(preprocessing, dtype), first, *others)
     centre = Centre(preprocessing)
     whole = centre.absorbed(cast(nn.Conv2d, first), preprocessing)
     return nn.Sequential(centre, rounded(whole, dtype), *others)
@@ -141,13 +192,14 @@ class Scale(nn.Module):
     mean: Tensor  # (C, 1, 1)
     std: Tensor
 
-    def __init__(self, preprocessing: Preprocessing) -> None:
+    def __init__(self, preprocessing: Preprocessing, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
+        self.dtype = dtype
         self.register_buffer("mean", torch.tensor(preprocessing.mean)[:, None, None])
         self.register_buffer("std", torch.tensor(preprocessing.std)[:, None, None])
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return pixels.to(torch.float32).div(255).sub_(self.mean).div_(self.std)
+        return pixels.to(torch.float32).div(255).sub_(self.mean).div_(self.std).to(self.dtype)
 
 
 class Centre(nn.Module):

@@ -41,6 +41,8 @@ class Step:
 
     index: its number on the walk. output: (N, C, H, W). parts: None where they were not asked for.
     inputs: what each layer of its branch was given, the block's own input first; () where they were not asked for.
+    total: the pre-activation, where a gradient needs it: with an activation that is no ReLU, of which the output tells
+    all.
     """
 
     index: int
@@ -49,6 +51,7 @@ class Step:
     output: Tensor
     parts: Parts | None
     inputs: Sequence[Tensor]
+    total: Tensor | None = None
 
 
 def steps(
@@ -61,10 +64,10 @@ def steps(
     it, so `del` it at the end of a loop's body where it is large.
     """
     for index, (name, block) in enumerate(blocks):
-        output, parts, inputs = _passed(block, x, keep(index))
+        output, parts, inputs, total = _passed(block, x, keep(index))
         x = output
-        yield Step(index, name, block, output, parts, inputs)
-        del output, parts, inputs  # not to be held while the next block computes
+        yield Step(index, name, block, output, parts, inputs, total)
+        del output, parts, inputs, total  # not to be held while the next block computes
 
 
 def through(blocks: Iterable[ResidualBlock], x: Tensor) -> Tensor:
@@ -90,7 +93,8 @@ def pre_activation(block: ResidualBlock, x: Tensor) -> Tensor:
 
 
 def layer_inputs(branch: nn.Sequential, x: Tensor) -> list[Tensor]:
-    """What each layer of a branch is given: x first. ReLUs work in place: what one was given is its output too."""
+    """What each layer of a branch is given: x first. ReLUs work in place: what one was given is its output too, or, of
+    the first layer alone, positive where that is."""
     inputs = [x]
     for layer in list(branch)[:-1]:
         inputs.append(layer(inputs[-1]))
@@ -103,16 +107,23 @@ def _last_input(branch: nn.Sequential, x: Tensor) -> Tensor:
     return x
 
 
-def _passed(block: ResidualBlock, x: Tensor, keep: Keep) -> tuple[Tensor, Parts | None, Sequence[Tensor]]:
+def _passed(
+    block: ResidualBlock, x: Tensor, keep: Keep
+) -> tuple[Tensor, Parts | None, Sequence[Tensor], Tensor | None]:
     if keep == OUTPUT:
-        return output(block, x), None, ()
+        return output(block, x), None, (), None
+    rectified = isinstance(block.activation, nn.ReLU)
     inputs = layer_inputs(block.branch, x) if keep.inputs else ()
     below = inputs[-1] if inputs else _last_input(block.branch, x)
     if not keep.parts:
-        return block.activation(_total(block, x, below)), None, inputs
+        total = _total(block, x, below)
+        return block.activation(total), None, inputs, None if rectified else total
     branch, shortcut = block.branch[-1](below), block.shortcut(x)
     parts = Parts(shortcut, branch, shortcut + branch)
-    return torch.relu(parts.total), parts, inputs  # not in place, since the pre-activation is kept
+    total = parts.total
+    if rectified:  # not in place, since the pre-activation is kept
+        return torch.relu(total), parts, inputs, None
+    return block.activation(total), parts, inputs, total
 
 
 def _total(block: ResidualBlock, x: Tensor, below: Tensor) -> Tensor:

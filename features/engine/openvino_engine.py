@@ -98,7 +98,7 @@ class _Outputs(nn.Module):
     def _walk(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
         for name, x in self.network.trunk(x):  # noqa: B020
             yield name, x if self.pool == "none" else pooled(x, self.pool)
-        features = x.mean((2, 3))  # (N, D)
+        features = self.network.pooled(x)  # (N, D)
         yield POOLED, features
         if self.network.classifier is not None:
             yield LOGITS, self.network.classifier(features)
