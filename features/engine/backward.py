@@ -59,7 +59,7 @@ def through_shortcut(block: ResidualBlock, inputs: Sequence[Tensor], gradient: T
 
 
 def back(layer: nn.Module, x: Tensor, gradient: Tensor) -> Tensor:
-    """The gradient of a layer's input x from that of its output. Of a linear layer it depends on the shape of x alone."""
+    """The gradient of a layer's input x from that of its output; of a linear layer, whatever the numbers in x are."""
     if isinstance(layer, nn.Identity):
         return gradient
     if isinstance(layer, nn.Sequential) and len(layer) == 1:

@@ -17,7 +17,7 @@ from features.devices import device_of
 from features.engine import Plan, Runner
 from features.errors import DatasetError, FeatureError
 from features.extract.choice import decide
-from features.networks.anatomy import anatomy
+from features.networks.measured import anatomy_of
 from features.networks.zoo import Model
 from features.predictions import Predictions
 from features.progress import Progress, Result, Task
@@ -144,7 +144,7 @@ def _versions(plan: Plan) -> dict[str, str]:
 
 def shapes_of(model: Model, plan: Plan) -> dict[str, tuple[int, ...]]:
     """The shape of one image's values at every stage of a plan: (D,), or (C, H, W) for unpooled maps."""
-    built = anatomy(model.spec.architecture, model.spec.preprocessing.crop)
+    built = anatomy_of(model.network, model.spec.architecture, model.spec.preprocessing.crop)
     outputs = {part.stage or part.name: part.outputs for part in built.parts}  # of a stage its last block's
     outputs |= {engine.LOGITS: outputs["head"], engine.POOLED: (model.spec.architecture.features,)}
     return {name: outputs[name] if plan.pool == "none" else outputs[name][:1] for name in plan.stages}

@@ -76,8 +76,8 @@ def anatomy(architecture: Architecture, side: int) -> Anatomy:
 class Walk:
     """What one part hands to the next: the shape, and how far a position of it sees.
 
-    Receptive field and stride grow layer by layer (Araujo et al. 2019, doi:10.23915/distill.00021). The gates of channel
-    attention, which are made of the whole image, are left out of account.
+    Receptive field and stride grow layer by layer (Araujo et al. 2019, doi:10.23915/distill.00021). The gates of
+    channel attention, which are made of the whole image, are left out of account.
     """
 
     def __init__(self, channels: int, side: int) -> None:
@@ -94,9 +94,7 @@ class Walk:
         macs = sum(self._pass(layer) for _, layer in layers)
         parameters = sum(layer.parameters for _, layer in layers) + beside
         words = tuple(layer.describe() for _, layer in layers)
-        return Part(
-            name, stage, kind, inputs, self.shape, words, shortcut, parameters, macs, self.field, self.stride
-        )
+        return Part(name, stage, kind, inputs, self.shape, words, shortcut, parameters, macs, self.field, self.stride)
 
     def block(self, plan: BlockPlan, kind: str) -> Part:
         macs, beside, side = 0, 0, self.side

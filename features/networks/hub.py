@@ -26,7 +26,7 @@ def cached(url: str) -> Path:
 
 
 def by_hand(url: str) -> Path:
-    """Where a file can be put that was fetched on another machine: $TORCH_HOME/hub/checkpoints and its network's name."""
+    """Where to put a file that was fetched on another machine: $TORCH_HOME/hub/checkpoints and its network's name."""
     from torch import hub
 
     repository, file = _parts(url)
@@ -34,7 +34,7 @@ def by_hand(url: str) -> Path:
 
 
 def fetch(url: str, megabytes: float) -> Task[Path]:
-    """Fetch a file and return where it lies. Raises WeightsError, with the address and a place for it, if that fails."""
+    """Fetch a file and return where it lies. Raises WeightsError, with address and place for it, if that fails."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.constants import HF_HUB_CACHE
 

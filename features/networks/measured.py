@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from features.networks.anatomy import Anatomy, Part, Walk
+from features.networks.anatomy import Anatomy, Part, Walk, anatomy
 from features.networks.architecture import Architecture
 from features.networks.building import build
 from features.networks.layout import Layer
-from features.networks.recognition import layer_of, layers_of
+from features.networks.recognition import CODE, layer_of, layers_of
 from features.networks.structure import ResidualNetwork, copy_of, leaves
 
 
@@ -20,6 +20,11 @@ def measured(network: ResidualNetwork, side: int) -> Anatomy:
     It is run on the meta device, in a copy without numbers.
     """
     return _measured(copy_of(network, "meta").eval(), side)
+
+
+def anatomy_of(network: ResidualNetwork, architecture: Architecture, side: int) -> Anatomy:
+    """The anatomy of a network that is loaded: of its architecture, or, where that cannot be built, of itself."""
+    return measured(network, side) if architecture.builder == CODE else anatomy(architecture, side)
 
 
 def built(architecture: Architecture, side: int) -> Anatomy:
@@ -48,7 +53,14 @@ def _measured(network: ResidualNetwork, side: int) -> Anatomy:
 
 
 def _part(
-    name: str, stage: str, kind: str, module: nn.Module, layers: list[nn.Module], x: Tensor, walk: Walk, shortcut: str = ""
+    name: str,
+    stage: str,
+    kind: str,
+    module: nn.Module,
+    layers: list[nn.Module],
+    x: Tensor,
+    walk: Walk,
+    shortcut: str = "",
 ) -> tuple[Tensor, Part]:
     """Run a part. layers: those on its longest path."""
     with FlopCounterMode(display=False) as counter:
@@ -70,7 +82,7 @@ def _learned(module: nn.Module) -> list[Tensor]:
 
 
 def _window(module: nn.Module) -> tuple[int, int]:
-    """What one position of a layer sees along a side, and the step from one to the next; of other modules, the widest."""
+    """What one position of a layer sees along a side, and the step to the next; of a module with layers, the widest."""
     layer = layer_of(module)
     if layer is not None:
         return layer.window

@@ -19,7 +19,7 @@ CODE = "code"
 
 
 def architecture_of(network: ResidualNetwork, builder: str = CODE) -> Architecture:
-    """The architecture of a canonical network. builder: what it is built by, for one that an architecture only describes.
+    """The architecture of a canonical network. builder: what builds it, where an architecture can only describe it.
 
     `canonical.build` of it has the same layers, or has it built by that name. What is 'code' cannot be built again.
     """
@@ -85,7 +85,9 @@ def _conv(module: Any) -> Conv | None:
 
 
 def _pool(kind: str, module: Any) -> Pool | None:
-    sizes = [size if isinstance(size, tuple) else (size,) for size in (module.kernel_size, module.stride, module.padding)]
+    sizes = [
+        size if isinstance(size, tuple) else (size,) for size in (module.kernel_size, module.stride, module.padding)
+    ]
     if any(len(set(size)) > 1 for size in sizes):
         return None
     return Pool(kind, *(size[0] for size in sizes), ceil=module.ceil_mode)

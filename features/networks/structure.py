@@ -34,7 +34,7 @@ class ResidualBlock(nn.Module):
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Channels in, channels out, and what a side is divided by, as the branch's layers tell; (0, 0, 1) without any."""
+        """Channels in, channels out, and what a side is divided by, of the branch's layers; (0, 0, 1) without any."""
         convs: list[Any] = [layer for layer in leaves(self.branch) if hasattr(layer, "in_channels")]
         if not convs:
             return 0, 0, 1

@@ -85,15 +85,19 @@ class BlockTally:
         numbers[KEPT] = torch.full_like(numbers[RATIO], torch.nan)
         if x.shape == output.shape:
             numbers[KEPT] = _cosine(by_place(x), maps[OUTPUT], before, moments[OUTPUT])
-        numbers[SPARSITY] = self._count(maps[SUM], maps[OUTPUT])
+        numbers[SPARSITY] = self._count(maps[SUM], maps[OUTPUT], isinstance(step.block.activation, nn.ReLU))
         return moments[OUTPUT], {name: values.float().cpu().numpy() for name, values in numbers.items()}
 
-    def _count(self, total: Tensor, output: Tensor) -> Tensor:
-        """Signs and extremes of (N, P, C); returns each image's share of zeros in the output, (N,)."""
+    def _count(self, total: Tensor, output: Tensor, rectified: bool) -> Tensor:
+        """Signs and extremes of (N, P, C); returns each image's share of zeros in the output, (N,).
+
+        rectified: whether no output is below 0.
+        """
         positive = []
         for sums, outputs in pieces(total, output):
             self.negative -= sums.clamp_max(0).sign_().sum((0, 1))
-            positive.append(outputs.sign().sum(1))  # (n, C)
+            signs = outputs.sign()
+            positive.append((signs if rectified else signs.abs_()).sum(1))  # (n, C)
             self.lowest = torch.minimum(self.lowest, outputs.amin((0, 1)))
             self.highest = torch.maximum(self.highest, outputs.amax((0, 1)))
         counts = torch.cat(positive).double()  # (N, C)

@@ -17,7 +17,7 @@ from features.datasets import ImageSet, Rejected, labels
 from features.datasets.decoding import Batch, batch_size, through
 from features.devices import device_of
 from features.engine import FastNetwork, forward
-from features.engine.backward import gate_, through_branch, through_shortcut
+from features.engine.backward import back, through_activation, through_branch, through_shortcut
 from features.errors import FeatureError
 from features.networks.zoo import Model
 from features.predictions import class_logits
@@ -182,12 +182,14 @@ class _Trip:
             x = self.steps[-1].output  # (N, C, H, W)
             classifier = network.classifier
             assert classifier is not None  # `need_paths` needed it
-            logits = class_logits(finite(classifier(x.mean((2, 3))), model)).double()  # (N, K)
+            logits = class_logits(finite(classifier(network.pooled(x)), model)).double()  # (N, K)
             true = logits.argmax(1) if targets is None else targets.to(device)
             slope = logits.softmax(1).scatter_add(1, true[:, None], torch.full_like(logits[:, :1], -1.0))
             slope = slope[:, -len(classifier.weight) :]  # one logit is that of the second class
             slope = (slope @ classifier.weight.double()).float() / (x.shape[2] * x.shape[3])
             self.start = slope[:, :, None, None].expand(x.shape)  # (N, C, H, W)
+            if len(network.neck):
+                self.start = back(network.neck, x, self.start)
 
     def along(self, routes: Sequence[Route]) -> Iterator[tuple[int, float]]:
         """Each route's number with the sum over images of the gradient's norm along it.
@@ -210,7 +212,7 @@ class _Trip:
         """The gradient below a block, counted from the last, on one side of it."""
         step = self.steps[-1 - depth]
         side = through_branch if takes_branch else through_shortcut
-        return side(step.block, step.inputs, gate_(gradient.clone(), step.output))
+        return side(step.block, step.inputs, through_activation(step, gradient.clone()))
 
     @torch.inference_mode()
     def together(self) -> np.ndarray:

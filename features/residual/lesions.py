@@ -201,18 +201,8 @@ def _stage(block: str) -> str:
     return block.split(".")[0]
 
 
-def _convolutions(block: ResidualBlock) -> list[nn.Conv2d]:
-    return [layer for layer in block.branch if isinstance(layer, nn.Conv2d)]
-
-
-def _shape(block: ResidualBlock) -> tuple[int, int, int]:
-    """Channels in, channels out, stride."""
-    layers = _convolutions(block)
-    return layers[0].in_channels, layers[-1].out_channels, max(layer.stride[0] for layer in layers)
-
-
 def _changes_no_shape(block: ResidualBlock) -> bool:
-    inputs, outputs, stride = _shape(block)
+    inputs, outputs, stride = block.shape
     return inputs == outputs and stride == 1
 
 
@@ -221,13 +211,13 @@ def changed_blocks(blocks: dict[str, ResidualBlock], lesion: Lesion) -> list[Res
     for name in lesion.touched:
         if name not in blocks:
             raise FeatureError(f"There is no block {name}. This network has {', '.join(blocks)}.")
-        if not _convolutions(blocks[name]):
+        if not blocks[name].shape[0]:
             raise FeatureError(f"{name} has been left out before. Name all that is done to a network in one lesion.")
     if len(set(lesion.touched)) < lesion.n_blocks:
         raise FeatureError(f"A block is named more than once in {lesion.name}. Name each once.")
     changed = dict(blocks)
     for one, other in lesion.swaps:
-        if _shape(blocks[one]) != _shape(blocks[other]):
+        if blocks[one].shape != blocks[other].shape:
             raise FeatureError(f"{one} and {other} differ in shape. Swap blocks that take and give the same.")
         changed[one], changed[other] = changed[other], changed[one]
     for name, factor in lesion.factors:
@@ -239,7 +229,7 @@ def _weakened(block: ResidualBlock, factor: float) -> ResidualBlock:
     """The block with its branch times a factor, on the same parameters."""
     if factor != 0:
         return ResidualBlock(block.shortcut, nn.Sequential(*block.branch, Times(factor)), block.activation)
-    inputs, outputs, stride = _shape(block)
+    inputs, outputs, stride = block.shape
     shortcut: nn.Module = block.shortcut
     if block.shortcut_kind == "none":  # without its only path nothing at all would come through
         same = inputs == outputs and stride == 1

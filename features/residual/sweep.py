@@ -160,9 +160,9 @@ def _runs(network: FastNetwork, pixels: Tensor, tails: dict[int, list[Tail]]) ->
     x = _stem(network, pixels)  # (N, C, H, W)
     for number, (_, block) in enumerate(network.blocks()):
         for index, blocks in tails.get(number, ()):
-            yield index, _through(blocks, x).mean((2, 3))
+            yield index, _pooled(network, _through(blocks, x))
         x = _through([block], x)
-    yield INTACT, x.mean((2, 3))
+    yield INTACT, _pooled(network, x)
 
 
 # Not around the loop above: a generator would leave inference mode with whoever it has handed something to.
@@ -174,6 +174,11 @@ def _stem(network: FastNetwork, pixels: Tensor) -> Tensor:
 @torch.inference_mode()
 def _through(blocks: Sequence[ResidualBlock], x: Tensor) -> Tensor:
     return forward.through(blocks, x)
+
+
+@torch.inference_mode()
+def _pooled(network: FastNetwork, x: Tensor) -> Tensor:
+    return network.pooled(x)  # (N, D)
 
 
 def _logits(network: ResidualNetwork, features: Tensor) -> Tensor:

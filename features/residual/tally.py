@@ -139,7 +139,8 @@ class Tally:
             moments, told = self.blocks[step.name].add(step, x, moments, given, model)
             head = network.classifier if step.name.startswith(f"{last_stage}.") else None
             numbers.append(told)
-            right.append(_right(head, moments.mean, known.targets))
+            pooled = moments.mean if head is None or not len(network.neck) else network.pooled(step.output)  # (N, C)
+            right.append(_right(head, pooled, known.targets))
             if kept:
                 features.append(moments.mean[kept].float().cpu().numpy())
             x = step.output

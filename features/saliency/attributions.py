@@ -15,7 +15,7 @@ from features.networks.canonical import own_copy
 from features.progress import Progress, Stopped, Task, threaded
 from features.results import finite
 from features.saliency.maps import INPUT, Options, SaliencyMaps
-from features.saliency.targets import Score, Target
+from features.saliency.targets import LogitScore, Score, Target
 
 if TYPE_CHECKING:
     from features.saliency.explainer import Explainer  # which stands on the list of methods, and so on this module
@@ -122,6 +122,7 @@ class ScoredNetwork(nn.Module):
         self.stem = network.stem
         names = explainer.network.stage_names
         self.stages = nn.Sequential(*(network.stages[name] for name in names[: names.index(stage) + 1]))
+        self.neck = network.neck
         self.passes = 0
 
     @property
@@ -134,7 +135,10 @@ class ScoredNetwork(nn.Module):
             raise Stopped
         self.passes += len(x)
         self.report(self.passes)
-        return self.score(self.stages(self.stem(x)).mean((2, 3)))  # (N,)
+        output = self.stages(self.stem(x))  # (N, C, H, W)
+        if isinstance(self.score, LogitScore):
+            output = self.neck(output)
+        return self.score(output.mean((2, 3)))  # (N,)
 
 
 def _smoothed(network: ScoredNetwork, x: Tensor, algorithm: Algorithm, smooth: int, seed: int) -> Tensor:

@@ -1,15 +1,15 @@
 """Maps of any stage, block, branch and shortcut, from one forward and one backward pass through what lies above."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from features.devices import device_of
 from features.engine import PRECISIONS, FastNetwork, forward
-from features.engine.backward import gate_, through_block
+from features.engine.backward import back, through_activation, through_block
 from features.engine.forward import Keep, Parts, Step
 from features.errors import FeatureError
 from features.networks.canonical import ResidualBlock
@@ -22,6 +22,7 @@ from features.saliency.targets import (
     ClassTarget,
     CosineScore,
     LengthScore,
+    LogitScore,
     Score,
     StageTarget,
     Target,
@@ -33,19 +34,35 @@ from features.saliency.targets import (
 class Walk:
     """A batch that was taken forward to the explained stage.
 
-    steps: the blocks of interest in order. score: of what came out of the last one.
+    steps: the blocks of interest in order. score: of what came out of the last one. neck: what lies between that and
+    the mean over space, of pre-activation networks whose class is explained.
     """
 
     steps: list[Step]
     features: Tensor  # (N, D) float32, the stage's mean over space
     logits: Tensor | None
     score: Score
+    neck: nn.Sequential = field(default_factory=nn.Sequential)
+
+    @property
+    def pooled(self) -> Tensor:
+        """What the mean over space is of: (N, D, H, W)."""
+        output = self.steps[-1].output
+        return self.neck(output.float()) if len(self.neck) else output
+
+    @property
+    def constant(self) -> Tensor:
+        """The score's gradient with respect to `pooled`, the same at every position: (N, D, 1, 1) float32."""
+        height, width = self.steps[-1].output.shape[2:]
+        return self.score.gradient(self.features)[:, :, None, None] / (height * width)
 
     @property
     def gradient(self) -> Tensor:
-        """Of the score with respect to the last step's output, the same at every position: (N, D, 1, 1) float32."""
-        height, width = self.steps[-1].output.shape[2:]
-        return self.score.gradient(self.features)[:, :, None, None] / (height * width)
+        """Of the score with respect to the last step's output: float32, (N, D, 1, 1) where it is constant."""
+        if not len(self.neck):
+            return self.constant
+        output = self.steps[-1].output.float()
+        return back(self.neck, output, self.constant.expand(output.shape))  # (N, D, H, W)
 
 
 class Explainer:
@@ -107,7 +124,10 @@ class Explainer:
         apart = {self.block_index(tap) for tap in chosen if tap.part != OUTPUT}
         with torch.inference_mode():
             walk = self.walk(pixels, targets, {self.block_index(tap): self.block_index(tap) in apart for tap in chosen})
-            maps = self._back(walk, chosen, weights)
+            if method == CAM and len(walk.neck):  # CAM is of what is pooled
+                maps = dict.fromkeys(chosen, finite(combined(walk.constant, walk.pooled), self.model))
+            else:
+                maps = self._back(walk, chosen, weights)
         return self.result(walk, {tap: self.to_host(maps[tap]) for tap in chosen}, method)
 
     def scores(self, pixels: Tensor, score: Score) -> Tensor:
@@ -115,6 +135,8 @@ class Explainer:
         with torch.inference_mode():
             blocks = [block for _, block in self.blocks[: self._index[score.stage] + 1]]
             x = forward.through(blocks, self.network.stem(self._on_device(pixels)))  # (N, C, H, W)
+            if isinstance(score, LogitScore):
+                x = self.network.neck(x)
             return score(x.mean((2, 3), dtype=torch.float32))
 
     def logits(self, pixels: Tensor) -> Tensor:
@@ -146,7 +168,7 @@ class Explainer:
         """The last stage's Grad-CAM (which is CAM) of every class at once: (N, K, H, W) float32."""
         with torch.inference_mode():
             walk = self.walk(pixels, [ClassTarget()] * len(pixels), {len(self.blocks) - 1: False}, down=False)
-            output = walk.steps[-1].output  # (N, C, H, W)
+            output = walk.pooled  # (N, C, H, W)
             classifier = self.network.classifier
             assert classifier is not None  # a class target needed it
             height, width = output.shape[2:]
@@ -206,10 +228,10 @@ class Explainer:
         del x
         steps = []
         for step in walked:
-            features = step.output
+            features = step.output  # (N, D, H, W)
             if step.index >= lowest:
                 steps.append(step)
-        return self._scored(steps, features.mean((2, 3)), targets)  # of (N, D)
+        return self._scored(steps, features, targets)
 
     def _on_device(self, pixels: Tensor) -> Tensor:
         need = self.model.spec.preprocessing.channels
@@ -220,14 +242,17 @@ class Explainer:
             )
         return pixels.to(self.device, memory_format=torch.channels_last)
 
-    def _scored(self, steps: list[Step], features: Tensor, targets: Sequence[Target]) -> Walk:
+    def _scored(self, steps: list[Step], output: Tensor, targets: Sequence[Target]) -> Walk:
         if not targets or isinstance(targets[0], ClassTarget):
+            features = self.network.pooled(output)  # (N, D)
             classifier = self.network.classifier
             assert classifier is not None  # `top` needed it
             logits = class_logits(finite(classifier(features), self.model))  # (N, K)
             classes = [target for target in targets if isinstance(target, ClassTarget)]
             stage = self.network.stage_names[-1]
-            return Walk(steps, features, logits, logit_score(self.model, stage, classifier, logits, classes))
+            score = logit_score(self.model, stage, classifier, logits, classes)
+            return Walk(steps, features, logits, score, self.network.neck)
+        features = output.mean((2, 3))  # (N, D)
         return Walk(steps, finite(features, self.model), None, self._stage_score(targets))
 
     def _stage_score(self, targets: Sequence[Target]) -> Score:
@@ -251,14 +276,15 @@ class Explainer:
     def _back(self, walk: Walk, taps: Sequence[Tap], weights: Weights) -> dict[Tap, Tensor]:
         """The maps, block by block from the last, each as its gradient arrives; what has been passed is freed."""
         dtype = PRECISIONS[self.precision]
-        size = walk.gradient.abs().amax((1, 2, 3), keepdim=True)  # (N, 1, 1, 1)
+        above = walk.gradient  # (N, D, 1, 1) or (N, D, H, W)
+        size = above.abs().amax((1, 2, 3), keepdim=True)  # (N, 1, 1, 1)
         size = torch.where(size > 0, size, torch.ones_like(size))
 
         def whole(gradient: Tensor) -> Tensor:
             return gradient if dtype == torch.float32 else gradient.float() * size
 
         # Gradients in half precision would underflow: they travel scaled to 1 and are scaled back for the maps.
-        start = walk.gradient if dtype == torch.float32 else walk.gradient / size
+        start = above if dtype == torch.float32 else above / size
         like = walk.steps[-1].output
         gradient = torch.empty_like(like, dtype=dtype).copy_(start.expand(like.shape))  # (N, C, H, W), channels last
         maps: dict[Tap, Tensor] = {}
@@ -270,7 +296,7 @@ class Explainer:
                 maps |= dict.fromkeys(outputs, values)
             if step.parts is None and not walk.steps:
                 break
-            gradient = gate_(gradient, step.output)
+            gradient = through_activation(step, gradient)
             if step.parts is not None:
                 of_parts = _maps_of(step.parts, whole(gradient), weights)
                 maps |= {tap: of_parts[tap.part] for tap in here if tap.part != OUTPUT}

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from features.errors import FeatureError
 from features.results import Provenance
 from features.saliency.explainer import Explainer
 from features.saliency.maps import BRANCH, SHORTCUT, SaliencyMaps, Tap
@@ -57,8 +58,14 @@ def ledger(explainer: Explainer, pixels: Tensor, targets: Sequence[ClassTarget])
     their branches, each times the gates of its own block and of all above it, and of the lowest shortcut times all
     gates. Pooling and classifier are linear, and so is everything that is left: no gradient is needed. Gates count as
     they are for this image; what it would take to change one is another question.
-    Raises FeatureError as `Explainer.maps`.
+    Raises FeatureError as `Explainer.maps`, and for networks with another activation, or a norm before the pooling.
     """
+    rectified = all(isinstance(block.activation, nn.ReLU) for _, block in explainer.blocks)
+    if len(explainer.network.neck) or not rectified:
+        raise FeatureError(
+            f"A logit of {explainer.model.spec.name} is no sum over blocks: their sums are not rectified by ReLUs, or "
+            "are normalised before they are pooled. Take Grad-CAM of branches instead."
+        )
     last = explainer.network.stage_names[-1]
     indices = [index for index, (name, _) in enumerate(explainer.blocks) if name.startswith(f"{last}.")]
     # Above the last shortcut that is more than the identity, outputs are sums of what the blocks below have put out.

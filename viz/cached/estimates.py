@@ -5,7 +5,7 @@ import torch
 from features.datasets import ImageSet
 from features.devices import device_of
 from features.networks import zoo
-from features.networks.anatomy import anatomy
+from features.networks.measured import anatomy_of
 from viz.jobs import kind_of
 
 # Multiply-adds per second: a core takes some 6 images of a ResNet-50 (4.1e9 each), a GPU at least 1,000. The order of
@@ -20,7 +20,7 @@ def queue_of(model: zoo.Model, images: ImageSet, passes: float = 1) -> str:
 
 
 def seconds(model: zoo.Model, images: ImageSet, passes: float) -> float:
-    macs = anatomy(model.spec.architecture, model.spec.preprocessing.crop).macs
+    macs = anatomy_of(model.network, model.spec.architecture, model.spec.preprocessing.crop).macs
     cores = torch.get_num_threads()
     pace = PER_GPU if device_of(model.network).type == "cuda" else PER_CORE * cores
     return len(images) * (macs * passes / pace + DECODING_SECONDS / cores)

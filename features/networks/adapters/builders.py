@@ -15,7 +15,7 @@ FAMILIES = ("resnet", "resnetv2", "sknet")  # modules of timm
 
 
 def built(architecture: Architecture) -> ResidualNetwork:
-    """The network, in canonical form, with new weights. Raises FeatureError if there is none by that name, or another."""
+    """The canonical network, with new weights. Raises FeatureError if there is none by that name, or another."""
     if architecture.builder == CODE:
         raise FeatureError("This network was made in code and cannot be built again. Convert the module in memory.")
     network = _converted(source(architecture))
@@ -61,7 +61,7 @@ def described(name: str, classes: int | None) -> Architecture:
 
 
 def names_in_timm(architecture: Architecture) -> dict[str, str]:
-    """What each tensor of a network that is built by name is called in timm's files, by its name in the canonical one."""
+    """Canonical name of each tensor of a network that is built by name -> its name in timm's files."""
     with torch.device("meta"):
         module = source(architecture)
         network = _converted(module)

@@ -113,7 +113,12 @@ SIGMOIDS = ("torch.Sigmoid", "timm.Sigmoid")
 
 def _squeeze(source: Any) -> Named:
     parts = [kind(part) for part in (source.bn, source.act, source.gate)]
-    if parts[:2] != ["torch.Identity", "torch.ReLU"] or parts[2] not in SIGMOIDS or source.add_maxpool or source.fc1.bias is None:
+    if (
+        parts[:2] != ["torch.Identity", "torch.ReLU"]
+        or parts[2] not in SIGMOIDS
+        or source.add_maxpool
+        or source.fc1.bias is None
+    ):
         return [("", source)]
     made = SqueezeExcite(1, 1)
     made.fc1, made.fc2 = source.fc1, source.fc2
