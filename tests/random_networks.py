@@ -17,6 +17,9 @@ def randomise(module: nn.Module, seed: int = 0) -> nn.Module:
                 part.weight.normal_(0, (2 / fan_in) ** 0.5, generator=generator)
                 if part.bias is not None:
                     part.bias.normal_(0, 0.1, generator=generator)
+            elif isinstance(part, nn.GroupNorm):
+                part.weight.uniform_(0.5, 1.5, generator=generator)
+                part.bias.normal_(0, 0.2, generator=generator)
             elif isinstance(part, nn.BatchNorm2d | FrozenBatchNorm2d):
                 part.weight.uniform_(0.5, 1.5, generator=generator)
                 part.bias.normal_(0, 0.2, generator=generator)

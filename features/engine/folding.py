@@ -178,12 +178,12 @@ def _folded_once(pair: _Pair, dtype: torch.dtype, device: torch.device) -> nn.Co
 
 def pixel_stem(stem: nn.Sequential, preprocessing: Preprocessing, dtype: torch.dtype) -> nn.Sequential:
     """A folded stem that takes pixels as they are, (N, C, S, S) uint8, with weights `rounded` to a lower precision."""
-    first, *others = cast(nn.Sequential, folded(stem))
-    if dtype == torch.float32 or not is_plain(first):
-        return nn.Sequential(Scale(preprocessing, dtype), first, *others)
+    layers = list(cast(nn.Sequential, folded(stem)))
+    if dtype == torch.float32 or not layers or not is_plain(layers[0]):
+        return nn.Sequential(Scale(preprocessing, dtype), *layers)
     centre = Centre(preprocessing)
-    whole = centre.absorbed(cast(nn.Conv2d, first), preprocessing)
-    return nn.Sequential(centre, rounded(whole, dtype), *others)
+    whole = centre.absorbed(cast(nn.Conv2d, layers[0]), preprocessing)
+    return nn.Sequential(centre, rounded(whole, dtype), *layers[1:])
 
 
 class Scale(nn.Module):

@@ -95,8 +95,8 @@ class ResidualNetwork(nn.Module):
     @property
     def neck(self) -> nn.Sequential:
         """What the head does to the last stage's output before it pools; it is linear from there on. Often empty."""
-        names = [name for name, _ in self.head.named_children()]
-        return self.head[: names.index("avgpool")]
+        kinds = [isinstance(layer, nn.AdaptiveAvgPool2d) for layer in self.head]
+        return self.head[: kinds.index(True)]
 
     def pooled(self, x: Tensor) -> Tensor:
         """The features that the classifier sees, (N, D), of the last stage's output (N, C, H, W)."""

@@ -1,3 +1,6 @@
+import json
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -6,9 +9,9 @@ from torchvision import models
 
 from features.errors import FeatureError
 from features.networks.architecture import Architecture, cifar, imagenet
-from features.networks.canonical import build
+from features.networks.canonical import build, published_name
 from features.networks.catalogue import TORCHVISION
-from features.networks.checkpoint import published_name
+from tests.networks.unusual import BASIC, UNUSUAL
 from tests.random_networks import randomise
 
 
@@ -167,3 +170,112 @@ def test_a_new_network_is_in_train_mode_and_the_seed_decides_its_weights():
 )
 def test_the_description_names_what_fixes_the_shapes(architecture, words):
     assert all(word in architecture.describe() for word in words)
+
+
+# --- what a network computes beside its shapes ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "architecture"), UNUSUAL.items())
+@torch.inference_mode()
+def test_every_form_runs_and_puts_out_a_logit_per_class(name, architecture):
+    network = randomise(build(architecture)).eval()
+    logits = network(torch.randn(2, architecture.in_channels, 18, 18, generator=torch.Generator().manual_seed(1)))
+    assert logits.shape == (2, 5), name
+    assert logits.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("field", "usual"),
+    [
+        ("strides", (1, 2)),
+        ("dilations", (1, 1)),
+        ("stem_stride", 1),
+        ("stem_padding", 1),
+        ("stem_pool", "none"),
+        ("stem_norm", True),
+        ("last_norm", False),
+    ],
+)
+def test_what_is_given_as_it_would_be_by_default_counts_as_not_given(field, usual):
+    given = replace(BASIC, **{field: usual})
+    assert given == BASIC
+    assert hash(given) == hash(BASIC)
+    assert given.settings() == BASIC.settings()
+    assert given.resolved(field) == usual
+
+
+def test_the_pool_of_the_stem_follows_the_filter_against_aliasing():
+    large = replace(BASIC, stem="imagenet")
+    pools = {kind: replace(large, antialias=kind).resolved("stem_pool") for kind in ("none", "blur", "average")}
+    assert pools == {"none": "max", "blur": "max-blur", "average": "average"}
+
+
+@pytest.mark.parametrize("architecture", [*UNUSUAL.values(), *TORCHVISION.values(), cifar(20, "none")])
+def test_an_architecture_is_made_again_of_its_settings(architecture):
+    content = json.loads(json.dumps(architecture.settings()))
+    settings = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
+    assert Architecture(**settings) == architecture
+
+
+@pytest.mark.parametrize("architecture", [TORCHVISION["resnext50_32x4d"], cifar(20, "padding", 1, 7)])
+def test_the_settings_of_a_usual_network_are_the_ten_of_its_shapes(architecture):
+    assert list(architecture.settings()) == [
+        "block", "blocks", "inner", "outputs", "stem", "stem_width", "shortcut", "groups", "in_channels", "classes",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"block": "triple"}, "block was triple. Wanted one of 'basic', 'bottleneck'"),
+        ({"blocks": ()}, "blocks was"),
+        ({"blocks": (1, True)}, "blocks was"),
+        ({"blocks": (1, 2.0)}, "blocks was"),
+        ({"blocks": [1, 2]}, "blocks was"),
+        ({"blocks": (1, 0)}, "blocks was"),
+        ({"blocks": (900, 101)}, "at most 1,000 blocks"),
+        ({"inner": (8,)}, "inner was"),
+        ({"inner": (8, -16)}, "inner was"),
+        ({"outputs": (8, 10**9)}, "outputs was"),
+        ({"stem": "patches"}, "stem was patches"),
+        ({"stem_width": True}, "stem_width was True"),
+        ({"stem_width": 10**10}, "stem_width was"),
+        ({"in_channels": 0}, "in_channels was 0. Wanted a whole number from 1 to 16"),
+        ({"in_channels": 17}, "in_channels was 17"),
+        ({"classes": 0}, "classes was 0"),
+        ({"classes": "10"}, "classes was 10"),
+        ({"groups": 2}, "groups are of bottlenecks"),
+        ({"stride_at": "first"}, "stride_at is of bottlenecks"),
+        ({"strides": (1, 2, 2)}, "strides was"),
+        ({"strides": (1, 0)}, "strides was"),
+        ({"dilations": (1, True)}, "dilations was"),
+        ({"stem_padding": -1}, "stem_padding was -1"),
+        ({"stem_pool": "min"}, "stem_pool was min"),
+        ({"stem_widths": (8,)}, "stem_widths are of a deep stem"),
+        ({"stem": "deep"}, "stem_widths are of a deep stem"),
+        ({"activation": "sine"}, "activation was sine"),
+        ({"preactivation": 1}, "preactivation was 1. Wanted true or false"),
+        ({"bias": "no"}, "bias was no"),
+        ({"norm": "group"}, "norm_groups do not divide"),
+        ({"norm_groups": 4}, "norm_groups are of group norms"),
+        ({"epsilon": float("nan")}, "epsilon was nan"),
+        ({"epsilon": -1e-5}, "epsilon was"),
+        ({"attention_widths": (4, 4)}, "attention_widths are of attention"),
+        ({"attention": "eca", "attention_widths": (3, 4)}, "taps of eca are odd"),
+        ({"shortcut_padding": "end"}, "shortcut_padding is of padded shortcuts"),
+        ({"shortcut": "none", "shortcut_pool": "average"}, "shortcut_pool is of projections"),
+        ({"shortcut_from": "input"}, "shortcut_from is of pre-activation"),
+        ({"builder": 3}, "builder was 3"),
+        ({"block": "x" * 10_000}, "xxx"),
+    ],
+)
+def test_what_no_network_has_is_refused_in_a_short_sentence_that_names_it(changes, words):
+    with pytest.raises(FeatureError, match=words) as caught:
+        replace(BASIC, **changes)
+    assert len(str(caught.value)) < 500
+
+
+def test_an_architecture_that_only_another_library_builds_is_not_built_from_a_strangers_name():
+    for builder in ("timm:hf-hub:someone/something", "timm:vit_base_patch16_224", "os:system", "code"):
+        with pytest.raises(FeatureError):
+            build(replace(BASIC, builder=builder))

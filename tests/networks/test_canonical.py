@@ -24,6 +24,7 @@ from features.networks.canonical import (
     make_head,
     own_copy,
 )
+from features.networks.recognition import architecture_of
 from tests.random_networks import drawn
 
 
@@ -125,6 +126,42 @@ def test_a_block_that_stands_twice_in_a_stage_is_walked_twice():
 
 
 @torch.inference_mode()
+@pytest.mark.parametrize("activation", [nn.SiLU, nn.GELU, nn.LeakyReLU])
+def test_a_network_with_other_activations_stays_exact(activation):
+    source = drawn(models.resnet18)
+    for module in source.modules():
+        if isinstance(module, nn.ReLU | BasicBlock) or module is source:
+            module.relu = activation()
+    assert torch.equal(canonical(source)(pictures()), source(pictures()))
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("replaced", [(False, False, True), (False, True, True), (True, True, True)])
+def test_dilation_in_the_place_of_strides_stays_exact(replaced):
+    source = drawn(models.resnet50, replace_stride_with_dilation=replaced)
+    network = canonical(source)
+    assert torch.equal(network(pictures()), source(pictures()))
+    dilations = architecture_of(network).dilations
+    assert dilations[-1] == 2 ** sum(replaced)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("backbone", ["resnet50", "resnet101"])
+def test_the_bodies_of_segmentation_networks_are_read(backbone):
+    source = drawn(getattr(models.segmentation, f"deeplabv3_{backbone}"), weights=None, weights_backbone=None).backbone
+    walked = dict(canonical(source).walk(pictures()))
+    assert torch.equal(walked["layer4"], source(pictures())["out"])
+
+
+@torch.inference_mode()
+def test_a_network_with_group_norms_stays_exact():
+    source = drawn(models.resnet18, norm_layer=lambda width: nn.GroupNorm(8, width))
+    network = canonical(source)
+    assert torch.equal(network(pictures()), source(pictures()))
+    assert architecture_of(network).norm_groups == 8
+
+
+@torch.inference_mode()
 def test_a_network_whose_max_pool_was_taken_out_stays_exact():
     source = drawn(models.resnet18)
     source.maxpool = nn.Identity()
@@ -161,15 +198,29 @@ def with_tied_convolutions() -> nn.Module:
         (models.densenet121, "DenseNet has"),
         (lambda: nn.ReLU(), "ReLU has no parts"),
         (lambda: changed(attention=nn.Conv2d(64, 64, 1)), "attention"),
-        (lambda: changed(layers=nn.Identity()), "layers"),
-        (lambda: changed(relu=nn.GELU()), "'relu' is GELU"),
+        (lambda: changed(layers=nn.Linear(512, 512)), "layers"),
+        (lambda: changed(relu=nn.PReLU()), "'relu' is PReLU"),
         (lambda: changed(avgpool=nn.AdaptiveMaxPool2d(1)), "'avgpool' is AdaptiveMaxPool2d"),
-        (lambda: with_block(relu=nn.SiLU()), "'relu' is SiLU"),
+        (lambda: with_block(relu=nn.PReLU()), "'relu' is PReLU"),
+        (lambda: changed(avgpool=nn.AdaptiveAvgPool2d(2)), "one mean over space"),
         (lambda: with_block(squeeze=nn.Conv2d(128, 128, 1)), "BasicBlock has .*squeeze"),
         (with_tied_convolutions, "This kind of block is not supported"),
         (lambda: changed(layer3=nn.Sequential(nn.Conv2d(128, 256, 3))), "Conv2d has "),
     ],
-    ids=["alexnet", "densenet", "no parts", "extra", "layers", "act", "pool", "block act", "SE", "tied", "conv stage"],
+    ids=[
+        "alexnet",
+        "densenet",
+        "no parts",
+        "extra",
+        "layers",
+        "act",
+        "pool",
+        "block act",
+        "pool size",
+        "SE",
+        "tied",
+        "conv stage",
+    ],  # fmt: skip
 )
 def test_other_layouts_are_refused_with_what_was_found(make, text):
     with torch.device("meta"):

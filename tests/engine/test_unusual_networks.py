@@ -1,0 +1,307 @@
+"""Every form of block through the fast engine and the analyses that stand on it, against plain PyTorch and autograd."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torchvision.ops import FrozenBatchNorm2d
+
+from features import residual, saliency
+from features.datasets import ImageSet
+from features.engine import FastNetwork, forward
+from features.engine.plan import LOGITS, POOLED
+from features.errors import FeatureError
+from features.networks import zoo
+from features.networks.architecture import Architecture
+from features.networks.canonical import ResidualNetwork, build, freeze
+from features.networks.card import ModelSpec
+from features.networks.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
+from features.progress import finish
+from features.residual import lesioned, lesions, without
+from features.saliency import BRANCH, SHORTCUT, SUM, ClassTarget, Explainer, StageTarget, Tap, ledger
+from tests.networks.unusual import BASIC, UNUSUAL
+from tests.random_networks import randomise
+
+SIDE = 24
+PIXELS = Preprocessing(SIDE, SIDE, IMAGENET_MEAN, IMAGENET_STD)
+RGB = {name: architecture for name, architecture in UNUSUAL.items() if architecture.in_channels == 3}
+CPU = torch.device("cpu")
+
+
+def network_of(architecture: Architecture) -> ResidualNetwork:
+    return freeze(randomise(build(architecture)))
+
+
+def model_of(architecture: Architecture, network: ResidualNetwork | None = None) -> zoo.Model:
+    spec = ModelSpec("drawn", "", architecture, PIXELS, (), "", "")
+    return zoo.Model(network or network_of(architecture), spec, "0" * 64)
+
+
+def frozen_norms(network: ResidualNetwork) -> ResidualNetwork:
+    """The same network with torchvision's frozen BatchNorms."""
+    for parent in list(network.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, nn.BatchNorm2d):
+                made = FrozenBatchNorm2d(child.num_features, child.eps)
+                made.load_state_dict({key: value for key, value in child.state_dict().items() if "num_" not in key})
+                setattr(parent, name, made)
+    return network
+
+
+def pixels(number: int = 2, side: int = SIDE) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (number, 3, side, side), dtype=torch.uint8, generator=generator)
+
+
+def images(number: int = 6) -> ImageSet:
+    values = np.random.default_rng(1).integers(0, 256, (number, SIDE, SIDE, 3), dtype=np.uint8)
+    ids = tuple(f"{index}.png" for index in range(number))
+    return ImageSet("noise", ids, None, (), "0" * 64, lambda index: Image.fromarray(values[index]))
+
+
+def plain(model: zoo.Model, batch: Tensor) -> dict[str, Tensor]:
+    with torch.inference_mode():
+        return dict(model.network.walk(PIXELS.scaled(batch)))
+
+
+def close(found: Tensor | np.ndarray, wanted: Tensor | np.ndarray, tolerance: float = 1e-4) -> None:
+    found, wanted = (np.asarray(values, np.float64) for values in (found, wanted))
+    np.testing.assert_allclose(found, wanted, rtol=tolerance, atol=tolerance * max(abs(wanted).max(), 1e-30))
+
+
+@pytest.fixture(params=RGB, ids=str)
+def model(request: pytest.FixtureRequest) -> zoo.Model:
+    return model_of(RGB[request.param])
+
+
+# --- forward ----------------------------------------------------------------------------------------------------------
+
+
+@torch.inference_mode()
+def test_stages_features_and_logits_are_those_of_the_network(model):
+    fast = FastNetwork(model.network, PIXELS, torch.float32, CPU)
+    found, wanted = dict(fast.walk(pixels().to(memory_format=torch.channels_last))), plain(model, pixels())
+    for name in ("stem", *model.network.stage_names, LOGITS):
+        close(found[name], wanted[name])
+    close(fast.classifier(found[POOLED]), wanted[LOGITS])
+
+
+@torch.inference_mode()
+def test_in_bf16_they_are_nearly_those(model):
+    fast = FastNetwork(model.network, PIXELS, torch.bfloat16, CPU)
+    found, wanted = dict(fast.walk(pixels().to(memory_format=torch.channels_last))), plain(model, pixels())
+    for name in (*model.network.stage_names, LOGITS):
+        one, other = found[name].float().flatten(1), wanted[name].flatten(1)
+        assert float(torch.cosine_similarity(one, other).min()) > 0.995, name
+
+
+@torch.inference_mode()
+def test_the_input_of_a_block_is_left_as_it_was(model):
+    fast = FastNetwork(model.network, PIXELS, torch.float32, CPU)
+    x = fast.stem(pixels().to(memory_format=torch.channels_last))
+    for _, block in fast.blocks():
+        before = x.clone()
+        output = forward.output(block, x)
+        assert torch.equal(x, before)
+        x = output
+
+
+@pytest.mark.parametrize("name", ["biases", "pre-activation", "squeeze-and-excitation"])
+@torch.inference_mode()
+def test_frozen_norms_are_folded_like_others(name):
+    architecture = RGB[name]
+    model = model_of(architecture, frozen_norms(network_of(architecture)))
+    fast = FastNetwork(model.network, PIXELS, torch.float32, CPU)
+    close(dict(fast.walk(pixels()))[LOGITS], plain(model, pixels())[LOGITS])
+    left = sum(isinstance(module, FrozenBatchNorm2d) for _, block in fast.blocks() for module in block.branch.modules())
+    assert left == (sum(architecture.blocks) if name == "pre-activation" else 0)  # those that come before all else
+
+
+def test_what_cannot_be_folded_is_not_folded():
+    fast = FastNetwork(network_of(RGB["group norms"]), PIXELS, torch.float32, CPU)
+    assert sum(isinstance(module, nn.GroupNorm) for module in fast.modules()) == 8  # stem, 3 blocks of 2, projection
+
+
+@pytest.mark.parametrize("name", ["pre-activation", "squeeze-and-excitation", "blurred basic blocks", "SiLU"])
+def test_openvino_reads_the_same(name):
+    pytest.importorskip("openvino")
+    from features import engine
+
+    model = model_of(RGB[name])
+    plan = engine.choose(model.network, precision="fp32", device="cpu", engine="openvino")
+    found, wanted = engine.start(model.network, PIXELS, plan)(pixels()), plain(model, pixels())
+    close(found[LOGITS], wanted[LOGITS], 1e-3)
+    close(found["layer2"], wanted["layer2"].mean((2, 3)), 1e-3)
+
+
+# --- gradients and maps -----------------------------------------------------------------------------------------------
+
+
+def with_gradients(model: zoo.Model, batch: Tensor, index: int) -> dict[Tap, tuple[Tensor, Tensor]]:
+    """Tap -> its values and the gradient of a class's logit with respect to them, by a graph of the plain network."""
+    x = model.network.stem(PIXELS.scaled(batch))
+    kept: dict[Tap, Tensor] = {}
+    parts: dict[str, tuple[Tensor, Tensor]] = {}
+    x = x.detach().requires_grad_()
+    for name, block in model.network.blocks():
+        shortcut, branch = block.parts(x)
+        parts[name] = shortcut.detach(), branch.detach()
+        total = shortcut + branch
+        x = block.activation(total) * 1  # a tensor of its own where the activation is the identity
+        total.retain_grad()
+        x.retain_grad()
+        kept |= {Tap(name, SUM): total, Tap(name): x}
+    model.network.head(x)[:, index].sum().backward()
+    found = {tap: (values.detach(), values.grad) for tap, values in kept.items()}
+    for name, (shortcut, branch) in parts.items():
+        gradient = found[Tap(name, SUM)][1]
+        found |= {Tap(name, SHORTCUT): (shortcut, gradient), Tap(name, BRANCH): (branch, gradient)}
+    return found
+
+
+def test_grad_cam_of_every_block_is_that_of_autograd(model):
+    explainer = Explainer(model)
+    taps = [Tap(name) for name, _ in model.network.blocks()]
+    found = explainer.maps(pixels(), [ClassTarget(1)] * 2, "gradcam", taps).maps
+    wanted = with_gradients(model, pixels(), 1)
+    for tap in taps:
+        values, gradient = wanted[tap]
+        close(found[tap], (values * gradient.mean((2, 3), keepdim=True)).sum(1))
+
+
+def test_maps_of_sums_branches_and_shortcuts_are_those_of_autograd(model):
+    explainer = Explainer(model)
+    taps = explainer.taps(saliency.BRANCHES)
+    found = explainer.maps(pixels(), [ClassTarget(2)] * 2, "hirescam", taps).maps
+    wanted = with_gradients(model, pixels(), 2)
+    for tap in taps:
+        values, gradient = wanted[tap]
+        close(found[tap], (values * gradient).sum(1))
+
+
+def test_maps_of_a_stages_features_are_those_of_autograd(model):
+    explainer = Explainer(model)
+    found = explainer.maps(pixels(), [StageTarget("layer2")] * 2, "hirescam", [Tap("layer1")]).maps[Tap("layer1")]
+    x = model.network.stem(PIXELS.scaled(pixels()))
+    x = model.network.stages["layer1"](x).detach().requires_grad_()
+    model.network.stages["layer2"](x).mean((2, 3)).norm(dim=1).sum().backward()
+    close(found, (x * x.grad).sum(1).detach())
+
+
+def test_in_bf16_gradients_are_nearly_those(model):
+    taps = [Tap("layer1")]
+    one, other = (
+        Explainer(model, precision).maps(pixels(), [ClassTarget(0)] * 2, "gradcam", taps).maps[taps[0]]
+        for precision in ("fp32", "bf16")
+    )
+    assert np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.99
+
+
+def test_cam_of_every_class_sums_to_its_logit_without_the_bias(model):
+    wanted = plain(model, pixels())[LOGITS] - model.network.classifier.bias
+    close(Explainer(model).every_class(pixels()).sum((2, 3)), wanted)
+    cam = Explainer(model).maps(pixels(), [ClassTarget(3)] * 2, "cam").maps[Tap("layer2")]
+    close(cam.sum((1, 2)), wanted[:, 3])
+
+
+def test_scores_of_other_pixels_are_logits(model):
+    explainer = Explainer(model)
+    walk = explainer.walk(pixels(), [ClassTarget(1)] * 2, {2: False}, down=False)
+    close(explainer.scores(pixels(), walk.score), plain(model, pixels())[LOGITS][:, 1])
+
+
+@pytest.mark.parametrize("name", ["pre-activation", "SiLU"])
+def test_a_ledger_that_would_not_be_exact_is_refused(name):
+    with pytest.raises(FeatureError, match="no sum over blocks"):
+        ledger(Explainer(model_of(RGB[name])), pixels(), [ClassTarget(0)] * 2)
+
+
+@pytest.mark.parametrize("name", ["group norms", "squeeze-and-excitation", "blurred", "stride in the first 1x1"])
+def test_the_ledger_of_other_blocks_sums_to_the_logit(name):
+    model = model_of(RGB[name])
+    found = ledger(Explainer(model), pixels(), [ClassTarget(0)] * 2)
+    close(found.values.sum(1) + found.biases, plain(model, pixels())[LOGITS][:, 0])
+
+
+@pytest.mark.parametrize("name", ["pre-activation", "squeeze-and-excitation"])
+def test_integrated_gradients_sum_to_the_difference_of_the_scores(name):
+    model = model_of(RGB[name])
+    explainer = Explainer(model)
+    found = finish(saliency.explain(explainer, pixels(1), [ClassTarget(0)], "integrated-gradients"))
+    ((_, values),) = found.maps.items()
+    grey = explainer.mean_colour.expand(1, 3, SIDE, SIDE)
+    logits = explainer.logits(torch.cat([pixels(1).float(), grey]))[:, 0]
+    assert float(values.sum()) == pytest.approx(float(logits[0] - logits[1]), rel=0.02, abs=0.02)
+
+
+# --- statistics, paths and lesions ------------------------------------------------------------------------------------
+
+
+def test_norms_and_sparsity_of_branches_are_those_of_a_plain_loop(model):
+    found = finish(residual.statistics(model, images()))
+    batch = torch.stack([PIXELS.framed(images().open(row)) for row in range(6)])
+    x = plain(model, batch)["stem"]
+    with torch.inference_mode():
+        for index, (_, block) in enumerate(model.network.blocks()):
+            shortcut, branch = block.parts(x)
+            x = block.activation(shortcut + branch)
+            parts = {residual.SHORTCUT: shortcut, residual.BRANCH: branch, residual.OUTPUT: x}
+            for part, values in parts.items():
+                close(found.norms[part][:, index], values.flatten(1).norm(dim=1), 1e-3)
+            close(found.sparsities[:, index], (x == 0).float().flatten(1).mean(1), 1e-3)
+
+
+def test_a_block_left_out_is_left_out_everywhere(model):
+    names = [name for name, _ in model.network.blocks()]
+    for name in names:
+        other = lesioned(model, without(name))
+        x = plain(model, pixels())["stem"]
+        with torch.inference_mode():
+            for own, block in model.network.blocks():
+                shortcut, branch = block.parts(x)
+                gone = branch * 0 if own == name else branch
+                kept = x if own == name and block.shortcut_kind == "none" and x.shape == branch.shape else shortcut
+                if own == name and block.shortcut_kind == "none" and x.shape != branch.shape:
+                    break  # a plain network's block that changes the shape hands on its input padded with zeros
+                x = block.activation(kept + gone)
+            else:
+                close(plain(other, pixels())[LOGITS], model.network.head(x))
+        fast = FastNetwork(other.network, PIXELS, torch.float32, CPU)
+        with torch.inference_mode():
+            close(dict(fast.walk(pixels()))[LOGITS], plain(other, pixels())[LOGITS])
+
+
+def test_a_sweep_agrees_with_networks_that_have_the_lesions(model):
+    wanted = lesions.each(model.network)
+    found = finish(residual.sweep(model, images(), wanted))
+    batch = torch.stack([PIXELS.framed(images().open(row)) for row in range(6)])
+    intact = plain(model, batch)[LOGITS].argmax(1)
+    for index, lesion in enumerate(wanted):
+        changed = plain(lesioned(model, lesion), batch)[LOGITS].argmax(1)
+        assert found.agreement[index] == pytest.approx(float((changed == intact).float().mean()))
+
+
+@pytest.mark.parametrize("name", ["pre-activation", "SiLU", "group norms", "squeeze-and-excitation", "averaged"])
+def test_gradients_along_all_paths_sum_to_the_whole(name):
+    model = model_of(RGB[name])
+    found = finish(residual.paths(model, images(3)))
+    assert np.isfinite(found.single).all()
+    x = plain(model, torch.stack([PIXELS.framed(images(3).open(row)) for row in range(3)]))["stem"]
+    x = x.clone().requires_grad_()
+    y = x
+    for _, block in model.network.blocks():  # the path of all shortcuts: branches as they are, but without gradients
+        shortcut, branch = block.parts(y)
+        y = block.activation(shortcut + branch.detach())
+    logits = model.network.head(y)
+    nn.functional.cross_entropy(logits, logits.argmax(1), reduction="sum").backward()
+    close(found.single[0], x.grad.flatten(1).norm(dim=1).mean(), 1e-3)
+    close(found.together[0], found.single[0], 1e-4)
+
+
+def test_grouped_blocks_of_one_shape_can_change_places():
+    model = model_of(replace(BASIC, blocks=(3, 2), antialias="blur"))
+    pairs = [lesion.swaps[0] for lesion in lesions.neighbours(model.network)]
+    assert pairs == [("layer1.0", "layer1.1"), ("layer1.1", "layer1.2")]

@@ -1,0 +1,50 @@
+"""Architectures that differ from torchvision's, one choice or block form each, small enough to be run many times."""
+
+from dataclasses import replace
+
+from features.networks.architecture import Architecture
+
+BASIC = Architecture("basic", (1, 2), (8, 16), (8, 16), "cifar", 8, classes=5)
+BOTTLENECK = Architecture("bottleneck", (2, 1), (8, 8), (32, 64), "cifar", 8, classes=5)
+PREACTIVATION = replace(BASIC, preactivation=True)
+
+UNUSUAL = {
+    "stride in the first 1x1": replace(BOTTLENECK, stride_at="first"),
+    "stride 1 in the last stage": replace(BOTTLENECK, strides=(1, 1)),
+    "dilated": replace(BOTTLENECK, strides=(1, 1), dilations=(1, 2)),
+    "dilated from its first block on": replace(BOTTLENECK, strides=(1, 1), dilations=(1, 2), first_dilation="own"),
+    "max-pool behind a 3x3 stem": replace(BASIC, stem_pool="max"),
+    "max-pool in ceil mode": replace(BASIC, stem_pool="max-ceil"),
+    "unpadded max-pool in ceil mode": replace(BASIC, stem_pool="max-caffe"),
+    "max-pool padded with zeros": replace(BASIC, stem_pool="max-zeros"),
+    "convolution in the pool's place": replace(BASIC, stem_pool="conv"),
+    "average pool": replace(BASIC, stem_pool="average"),
+    "wide padding": replace(BASIC, stem_padding=2),
+    "stem of stride 2": replace(BASIC, stem_stride=2),
+    "7x7 stem": replace(BASIC, stem="imagenet"),
+    "deep stem": replace(BASIC, stem="deep", stem_widths=(6, 4)),
+    "zeros at the end": replace(BASIC, shortcut="padding", shortcut_padding="end"),
+    "zeros on both sides": replace(BASIC, shortcut="padding"),
+    "plain": replace(BASIC, shortcut="none"),
+    "pooled shortcuts": replace(BOTTLENECK, shortcut_pool="average"),
+    "blurred": replace(BOTTLENECK, antialias="blur", stem="imagenet"),
+    "blurred basic blocks": replace(BASIC, antialias="blur"),
+    "averaged": replace(BASIC, antialias="average"),
+    "SiLU": replace(BASIC, activation="silu"),
+    "leaky ReLU": replace(BASIC, activation="leaky_relu"),
+    "pre-activation": PREACTIVATION,
+    "pre-activation bottlenecks": replace(BOTTLENECK, preactivation=True),
+    "pre-activation without a last norm": replace(PREACTIVATION, last_norm=False, stem_norm=True),
+    "pre-activation with raw projections": replace(PREACTIVATION, shortcut_from="input"),
+    "pre-activation with padded shortcuts": replace(PREACTIVATION, shortcut="padding"),
+    "group norms": replace(BASIC, norm="group", norm_groups=4),
+    "pre-activation with group norms and standardised weights": replace(
+        PREACTIVATION, norm="group", norm_groups=4, standardised=True
+    ),
+    "biases": replace(BASIC, bias=True),
+    "biases without norms": replace(BASIC, bias=True, norm="none"),
+    "squeeze-and-excitation": replace(BASIC, attention="se", attention_widths=(4, 4)),
+    "efficient channel attention": replace(BOTTLENECK, attention="eca"),
+    "groups": replace(BOTTLENECK, groups=4),
+    "five channels": replace(BASIC, in_channels=5),
+}
