@@ -15,12 +15,19 @@ def add(commands: Commands) -> None:
     """Add what this file does to the command line."""
     models = command(commands, "models", _models, "List the networks that can be named.")
     models.add_argument("--json", action="store_true", help="print JSON")
+    models.add_argument(
+        "--timm", action="store_true", help="list the names of timm's ResNet family instead, 'timm:NAME.WEIGHTS'"
+    )
 
 
 def _models(options: argparse.Namespace) -> None:
     from features.networks import catalogue
     from features.networks.anatomy import anatomy
 
+    if options.timm:
+        names = catalogue.timm_names()
+        print(json.dumps(names, indent=1) if options.json else "\n".join(names))
+        return
     rows: list[dict[str, Any]] = []
     for spec in catalogue.entries():
         built = anatomy(spec.architecture, spec.preprocessing.crop)

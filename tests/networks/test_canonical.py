@@ -220,7 +220,7 @@ def with_tied_convolutions() -> nn.Module:
         "SE",
         "tied",
         "conv stage",
-    ],  # fmt: skip
+    ],
 )
 def test_other_layouts_are_refused_with_what_was_found(make, text):
     with torch.device("meta"):
