@@ -99,7 +99,7 @@ def describe(entry: ModelSpec) -> dict[str, str]:
         "format": "pt",
         "name": entry.name,
         "family": entry.family,
-        "architecture": json.dumps(asdict(entry.architecture)),
+        "architecture": json.dumps(entry.architecture.settings()),
         "preprocessing": json.dumps(asdict(entry.preprocessing)),
         "classes": json.dumps(entry.class_names),
         "source": entry.source,

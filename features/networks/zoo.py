@@ -31,7 +31,7 @@ class Model:
     def key(self) -> str:
         """What its results depend on, as hexadecimal SHA-256: one file can be read as several networks."""
         spec = self.spec
-        how = [asdict(spec.architecture), asdict(spec.preprocessing), spec.class_names, self.variant]
+        how = [spec.architecture.settings(), asdict(spec.preprocessing), spec.class_names, self.variant]
         how += [spec.outputs] if spec.multilabel else []
         return hashlib.sha256(json.dumps([self.digest, *how]).encode()).hexdigest()
 

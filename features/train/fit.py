@@ -122,7 +122,7 @@ class _Run:
         self.curve: list[dict[str, float]] = []
         settings = {
             "recipe": asdict(recipe),
-            "architecture": asdict(architecture),
+            "architecture": architecture.settings(),
             "images": images.digest,
             "test_images": test_images.digest,
         }
