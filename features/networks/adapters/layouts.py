@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from features.errors import FeatureError
-from features.networks.adapters.layers import is_norm, is_pool, kind, plain
+from features.networks.adapters.layers import is_conv, is_norm, is_pool, kind, plain
 from features.networks.adapters.reading import SHORTCUTS, Form, Pieces, assembled
 
 
@@ -113,8 +113,12 @@ TORCHVISION = ("torchvision.ResNet", "torchvision.IntermediateLayerGetter")
 
 
 def is_torchvision(source: nn.Module) -> bool:
-    """Whether torchvision's own code runs the network and each of its blocks."""
-    stages = [child for name, child in source.named_children() if re.fullmatch(r"layer\d+", name)]
-    blocks = [block for stage in stages if isinstance(stage, nn.Sequential) for block in stage]
+    """Whether torchvision's own code runs the network and each of its blocks, and every layer is in its place."""
+    children = dict(source.named_children())
+    stages = {name: child for name, child in children.items() if re.fullmatch(r"layer\d+", name)}
+    blocks = [block for stage in stages.values() if isinstance(stage, nn.Sequential) for block in stage]
     own = {kind(block) for block in blocks} <= {"torchvision.BasicBlock", "torchvision.Bottleneck"}
-    return kind(source) in TORCHVISION and bool(blocks) and own
+    known = children.keys() <= {"conv1", "bn1", "relu", "maxpool", "avgpool", "fc", *stages}
+    places = {"conv1": is_conv, "bn1": is_norm, "avgpool": lambda layer: isinstance(layer, nn.AdaptiveAvgPool2d)}
+    fits = all(name not in children or fit(children[name]) for name, fit in places.items())
+    return kind(source) in TORCHVISION and bool(blocks) and own and known and fits

@@ -65,30 +65,32 @@ def assembled(pieces: Pieces, form: Form) -> ResidualNetwork:
 def _stem(children: Sequence[tuple[str, nn.Module]], form: Form) -> nn.Sequential:
     """Convolutions, each with its norm and the activation; then what pools, in the order in which it comes."""
     layers = [layer for name, child in children for layer in plain(child, name)]
-    convs = [layer for layer in layers if is_conv(layer[1])]
     pool_from = next((at for at, (name, layer) in enumerate(layers) if is_pool(layer) or "pool" in name), len(layers))
     before, pools = layers[:pool_from], layers[pool_from:]
+    convs, norms = ([layer for _, layer in before if what(layer)] for what in (is_conv, is_norm))
     others = [name for name, layer in before if not (is_conv(layer) or is_norm(layer) or is_activation(layer))]
     if not convs or others:
         raise FeatureError(f"The stem has {_listed(before)}, where convolutions, norms and activations are read.")
-    activation = _activation(layer for _, layer in before)
-    own = [layer for _, layer in before if is_conv(layer)]
-    norms = [layer for _, layer in before if is_norm(layer)]
-    made: list[tuple[str, nn.Module]] = []
-    for number, conv in enumerate(own):
-        last = number == len(own) - 1
-        names = ("conv1", "bn1", "relu") if len(own) == 1 else tuple(f"conv1.{3 * number + n}" for n in range(3))
-        names = (names[0], "bn1", "relu") if last else names
-        made.append((names[0], conv))
-        if number < len(norms):
-            made.append((names[1], norms[number]))
-        held = number < len(norms) and holds_activation(norms[number])
-        if not held and (not last or norms[number:] or not form.preactivation):
-            made.append((names[2], activation()))
     if form.pools and not pools:
         pools = [("maxpool", nn.MaxPool2d(3, 2, 1))]
-    kept = [(f"maxpool.{at}" if len(pools) > 1 else "maxpool", layer) for at, (_, layer) in enumerate(pools)]
-    return nested([*made, *kept])
+    named = [(f"maxpool.{at}" if len(pools) > 1 else "maxpool", layer) for at, (_, layer) in enumerate(pools)]
+    return nested([*_normed(convs, norms, _activation(layer for _, layer in before), form), *named])
+
+
+def _normed(
+    convs: Sequence[nn.Module], norms: Sequence[nn.Module], activation: Callable[[], nn.Module], form: Form
+) -> Iterator[tuple[str, nn.Module]]:
+    """A stem's convolutions, those before the last in one Sequential with it, as files number them."""
+    for number, conv in enumerate(convs):
+        last, norm = number == len(convs) - 1, norms[number] if number < len(norms) else None
+        names = [f"conv1.{3 * number + place}" for place in range(3)] if len(convs) > 1 else ["conv1"]
+        names[1:] = ["bn1", "relu"] if last else names[1:]
+        yield names[0], conv
+        if norm is not None:
+            yield names[1], norm
+        held = norm is not None and holds_activation(norm)
+        if not held and (not last or norm is not None or not form.preactivation):
+            yield names[2], activation()
 
 
 def _block(source: nn.Module, form: Form) -> ResidualBlock:
@@ -181,8 +183,12 @@ def _shortcut(
             if name == first:
                 break
             named[name] = layer
-    named |= {_projection_name(layer, block): layer for layer in layers}
-    return nn.Sequential(named)
+    projection = {_projection_name(layer, block): layer for layer in layers}
+    if len(projection) < len(layers):
+        raise FeatureError(
+            f"The shortcut of {block} has {len(layers)} layers, where a pool, one convolution and one norm are read."
+        )
+    return nn.Sequential(named | projection)
 
 
 def _projection_name(layer: nn.Module, block: str) -> str:
