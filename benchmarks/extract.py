@@ -132,8 +132,8 @@ def named(network: ResidualNetwork, values: tuple[Tensor, ...]) -> dict[str, Ten
 
 
 def started(network: ResidualNetwork, precision: str, name: str, device: str) -> engine.Engine:
-    reading = engine.choose(network, precision=precision, device=device, engine=name)
-    return engine.start(network, PREPROCESSING, reading)
+    plan = engine.choose(network, precision=precision, device=device, engine=name)
+    return engine.start(network, PREPROCESSING, plan)
 
 
 def ours(runner: engine.Engine, pixels: Tensor) -> Contestant:
@@ -141,7 +141,7 @@ def ours(runner: engine.Engine, pixels: Tensor) -> Contestant:
 
 
 def bare_torch(runner: engine.Engine, pixels: Tensor) -> Contestant:
-    """The same network on pixels that lie on its device, without reading anything off it."""
+    """The same network on pixels that lie on its device, without plan anything off it."""
     assert isinstance(runner, engine.TorchEngine)
     there = pixels.to(runner.device, memory_format=torch.channels_last)
 
@@ -260,8 +260,8 @@ def from_files(source: nn.Module, name: str, folder: str, batch: int, rounds: in
             pass
         decoding.append(len(images) / (time.perf_counter() - began))
         for precision, way in ways:
-            reading = engine.choose(model.network, precision=precision, device=device, engine=way)
-            runner = engine.start(model.network, spec.preprocessing, reading)
+            plan = engine.choose(model.network, precision=precision, device=device, engine=way)
+            runner = engine.start(model.network, spec.preprocessing, plan)
             runner(pixels)
             calls = max(3, len(images) // batch // 2)
             began = time.perf_counter()
@@ -269,7 +269,7 @@ def from_files(source: nn.Module, name: str, folder: str, batch: int, rounds: in
                 runner(pixels)
             bare = calls * batch / (time.perf_counter() - began)
             with tempfile.TemporaryDirectory() as out:
-                done = finish(extract.to_folder(model, images, reading, Path(out), batch))
+                done = finish(extract.to_folder(model, images, plan, Path(out), batch))
             shares[precision, way].append((bare, done.images_per_second or 0.0))
     print(f"decoding alone {statistics.median(decoding):.1f} images/s")
     for (precision, way), found in shares.items():

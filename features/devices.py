@@ -1,10 +1,13 @@
 """What networks run on, and how float32 is computed there."""
 
+import platform
+
 import torch
 from torch import nn
 
 # PyTorch lets cuDNN round the factors of float32 convolutions to 10 bits. Here fp32 is float32: what is fast is bf16.
 torch.backends.cudnn.allow_tf32 = False
+torch.backends.cuda.matmul.allow_tf32 = False  # as it comes; whoever runs this may have set it
 
 
 def best_device() -> torch.device:
@@ -17,6 +20,13 @@ def device_name() -> str:
     if best_device().type == "cuda":
         return f"the GPU ({torch.cuda.get_device_name()})"
     return f"the CPU ({torch.get_num_threads()} threads)"
+
+
+def processor_name(device: torch.device) -> str:
+    """What computes there, as its maker calls it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return str(torch.cpu.get_capabilities().get("cpu_name") or platform.processor() or platform.machine())
 
 
 def device_of(network: nn.Module) -> torch.device:

@@ -2,10 +2,11 @@
 
 import errno
 import hashlib
+import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 from features.errors import FeatureError
@@ -35,8 +36,17 @@ def place(text: str | Path) -> Path:
 
 def make_folder(path: Path) -> None:
     """Make a folder and those above it, but no bucket of an object store, where folders are only names."""
-    if is_local(path) or path.protocol not in OBJECT_STORES:  # type: ignore[attr-defined]
+    if _has_folders(path):
         path.mkdir(parents=True, exist_ok=True)
+
+
+def _has_folders(path: Path) -> bool:
+    return is_local(path) or path.protocol not in OBJECT_STORES  # type: ignore[attr-defined]
+
+
+def cache_folder(name: str) -> Path:
+    """Where what can be made again is kept, under the digest of what it was made of. name: what it is, 'openvino'."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "resnet-explorer" / name
 
 
 def is_local(path: Path) -> bool:
@@ -82,21 +92,69 @@ def readable(path: Path) -> Iterator[Any]:
             yield file
 
 
+def tree(folder: Path) -> list[str]:
+    """The names of all files below a folder, sorted, as 'inner/file'."""
+    names: list[str] = []
+    for entry in entries(folder):
+        is_folder = entry.is_dir() and not entry.is_symlink()
+        names += [f"{entry.name}/{name}" for name in tree(entry)] if is_folder else [entry.name]
+    return sorted(names)
+
+
+def remove(folder: Path, names: Iterable[str]) -> None:
+    """Take files out of a folder, and inner folders that are empty without them. What is gone already is no error."""
+    parents = set()
+    for name in names:
+        path = folder / name
+        path.unlink(missing_ok=True)
+        parents |= {folder / parent for parent in PurePosixPath(name).parents if parent.name}
+    for parent in sorted(parents, key=lambda path: len(path.parts), reverse=True):
+        remove_empty(parent)
+
+
+def remove_empty(folder: Path) -> None:
+    """Take a folder away if nothing lies in it."""
+    if _has_folders(folder) and folder.is_dir() and not entries(folder):
+        folder.rmdir()
+
+
+def remove_all(folder: Path) -> None:
+    """Take a folder away with all that lies in it."""
+    for entry in entries(folder):
+        if entry.is_dir() and not entry.is_symlink():
+            remove_all(entry)
+        else:
+            entry.unlink()
+    remove_empty(folder)
+
+
+def move(source: Path, target: Path) -> None:
+    """Give a file the name of another, which it takes the place of. In one step on this machine, not so elsewhere."""
+    source.replace(target) if is_local(target) else source.rename(target)
+
+
 @contextmanager
-def written_whole(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write to, which appears under its name when it is whole and not at all otherwise."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+def written_whole(path: Path, scratch: Path | None = None, durable: bool = False) -> Iterator[IO[bytes]]:
+    """A file to write to, which appears under its name when it is whole and not at all otherwise.
+
+    scratch: the folder to write it in until then, on the same file system; None for the file's own. durable: whether it
+    is on the disk, and not only on its way there, before it appears.
+    """
+    temporary = (scratch or path.parent) / f".{path.name}.{uuid.uuid4().hex}.tmp"
     try:
         with temporary.open("wb") as file:
             yield file
-        temporary.replace(path) if is_local(path) else temporary.rename(path)
+            if durable and is_local(path):
+                file.flush()
+                os.fsync(file.fileno())
+        move(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes, durable: bool = False) -> None:
     """Write a file so that a crash leaves the old one or the new one, never a part, whoever else writes it."""
-    with written_whole(path) as file:
+    with written_whole(path, durable=durable) as file:
         file.write(data)
 
 

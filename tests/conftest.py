@@ -67,3 +67,21 @@ def tiny_folder(tmp_path: Path) -> Path:
 def tiny_images(tiny_folder: Path) -> datasets.ImageSet:
     """The 12 images of `tiny_folder`, labelled by their folders, in the order cat, dog, fox."""
     return datasets.open_images(str(tiny_folder))
+
+
+@pytest.fixture(scope="session")
+def ray_workers() -> Iterator[Callable[[], list[int]]]:
+    """A Ray cluster of two cores on this machine, one for all tests, since starting it takes seconds.
+
+    It is told of a GPU that is not there. ray_workers(): the ids of its processes that work on parts.
+    """
+    ray = pytest.importorskip("ray", reason="an extra: requirements-ray.txt")
+    psutil = pytest.importorskip("psutil")
+    ray.init(num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
+
+    def workers() -> list[int]:
+        alive = [child for child in psutil.Process().children(recursive=True) if child.status() != "zombie"]
+        return [child.pid for child in alive if "_Worker" in " ".join(child.cmdline())]
+
+    yield workers
+    ray.shutdown()

@@ -11,9 +11,9 @@ ROOT = Path(__file__).parent.parent
 ORDER = [
     ["errors"],
     ["files", "progress", "devices", "registry"],
-    ["networks"],
+    ["claim", "networks"],
     ["datasets"],
-    ["predictions", "rasters"],
+    ["cluster", "predictions", "rasters"],
     ["results", "store", "engine"],
     ["extract"],
 ]

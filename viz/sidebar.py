@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +18,12 @@ from features.networks import catalogue
 from features.networks.card import ModelSpec
 from viz import widgets
 from viz.cached import warm_up
-from viz.cached.images import open_set, set_stamp
+from viz.cached.images import look_again, open_set, set_stamp
 from viz.cached.server import uploads
 
 if TYPE_CHECKING:
     from features.networks.zoo import Model
+    from viz.cached.extract import Origins
 
 FILE = "a file of mine"
 FOLDER = "a folder or zip of mine"
@@ -82,6 +84,13 @@ def _images() -> None:
             help="Flat, or one folder per class, on the machine that runs the app.",
         )
         _keep_upload("or upload images or a zip", ["zip", *(e[1:] for e in EXTENSIONS)], "folder", multiple=True)
+        st.button(
+            "Look again",
+            icon=":material/refresh:",
+            type="tertiary",
+            on_click=_look_again,
+            help="Changed files are noticed within seconds, in very large folders within minutes. This looks at once.",
+        )
     st.select_slider(
         "At most",
         IMAGE_LIMITS,
@@ -91,6 +100,11 @@ def _images() -> None:
         bind="query-params",
         help="A balanced sample is taken from larger sets.",
     )
+
+
+def _look_again() -> None:
+    with suppress(FeatureError):  # which the page shows
+        look_again(str(_inside_roots(st.session_state.get("folder") or "", "images", DatasetError)))
 
 
 def _device() -> None:
@@ -117,25 +131,47 @@ def model() -> "Model":
     """The network chosen in the sidebar. Raises FeatureError if it cannot be loaded."""
     from viz.cached.networks import fetch_job, load_model  # PyTorch with it: the first page is drawn without
 
+    name, weights = _name_and_weights()
+    if weights is not None:
+        return load_model(name, str(weights), weights.stat().st_mtime)
+    assert name is not None
+    if catalogue.spec(name).file is None:
+        widgets.result(fetch_job(name), f"Fetching the weights of {name}")
+    return load_model(name, None, 0.0)
+
+
+def _name_and_weights() -> tuple[str | None, Path | None]:
+    """As `zoo.load` takes them."""
     name = st.session_state["model"]
     if name != FILE:
-        if catalogue.spec(name).file is None:
-            widgets.result(fetch_job(name), f"Fetching the weights of {name}")
-        return load_model(name, None, 0.0)
-    path = _inside_roots(st.session_state.get("weights") or "", "weights", WeightsError)
+        return name, None
     said = st.session_state.get("architecture", AS_READ)
-    return load_model(None if said == AS_READ else said, str(path), path.stat().st_mtime)
+    path = _inside_roots(st.session_state.get("weights") or "", "weights", WeightsError)
+    return None if said == AS_READ else said, path
 
 
 def images(whole: bool = False) -> ImageSet:
     """The image set chosen in the sidebar, cut to the chosen number or whole. Raises FeatureError if it cannot be
     opened.
     """
+    source, limit = _source_and_limit(whole)
+    return open_set(source, limit, "" if source == datasets.SAMPLE else set_stamp(source))
+
+
+def _source_and_limit(whole: bool) -> tuple[str, int]:
+    """As `datasets.open_images` takes the source, and how many images to take of it."""
     source, limit = st.session_state["images"], sys.maxsize if whole else st.session_state["limit"]
     if source == datasets.SAMPLE:
-        return open_set(source, limit, "")
-    path = _inside_roots(st.session_state.get("folder") or "", "images", DatasetError)
-    return open_set(str(path), limit, set_stamp(str(path)))
+        return source, limit
+    return str(_inside_roots(st.session_state.get("folder") or "", "images", DatasetError)), limit
+
+
+def origins(whole: bool = False) -> "Origins":
+    """From where another process loads the network and the images that are chosen in the sidebar."""
+    from viz.cached.extract import Origins
+
+    name, weights = _name_and_weights()
+    return Origins(name, None if weights is None else str(weights), *_source_and_limit(whole))
 
 
 def source() -> str:

@@ -4,7 +4,8 @@ import html
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from copy import copy
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -14,10 +15,10 @@ import streamlit as st
 from features.datasets import Rejected
 from features.errors import FeatureError
 from viz import theme
-from viz.jobs import Job
+from viz.jobs import Interrupted, Job, State, Work, standing
 
 GRACE = 0.4
-CAMERA = "camera"
+CAMERA, STARTED = "camera", "started"
 
 
 def chart(figure: go.Figure, key: str, **options: Any) -> Any:
@@ -105,50 +106,106 @@ def result(job: Job, what: str) -> Any:
     """A job's result. While it is not there, the page shows how far it is, with a cancel button, and stops
     here.
     """
-    if not job.cancelled and not job.wait(GRACE):
-        _watch(job.key, job, what)
+    if job.run is None:
+        kept = " What it has written stays, and it goes on from there." if job.work.lasting else ""
+        _offer(job, f"{what}: cancelled by you.{kept}", "Go on" if job.work.lasting else "Start again")
+    run = job.run
+    if not run.wait(GRACE):
+        _watch(job.work.key, job, what)
         st.stop()
-    if job.cancelled:
-        st.info(f"{what}: cancelled.", icon=":material/cancel:")
-        _again(job, "Start again")
-        st.stop()
-    if isinstance(job.error, FeatureError):
-        job.queue.forget(job)
-        raise job.error
-    if job.error is not None:
+    if run.stopped:  # by others, in the moment before this visitor asked
+        st.rerun()
+    if isinstance(run.error, Interrupted):
+        _offer(job, f"{what}: {escape(str(run.error))} What is written stays.", "Go on", ":material/pause_circle:")
+    if isinstance(run.error, FeatureError):
+        job.again()
+        if st.session_state.get(STARTED) == job.work.key:
+            del st.session_state[STARTED]  # a long run is not to be tried again at every touch of the page
+        raise copy(run.error)  # other visitors are told by the same one, at the same time
+    if run.error is not None:
         st.error(
-            f"{what} failed in a way that was not foreseen ({type(job.error).__name__}). The log of the server has "
+            f"{what} failed in a way that was not foreseen ({type(run.error).__name__}). The log of the server has "
             "the details. Try again, or choose other images or another network.",
             icon=":material/error:",
         )
         _again(job, "Try again")
         st.stop()
-    return job.result
+    return run.result
+
+
+def start(work: Work, label: str) -> bool:
+    """Whether long work was asked for: in this session, or it runs already. Otherwise a button does so.
+
+    Where an earlier run ended before it was done, the page says how, and going on with it is offered.
+    """
+    if st.session_state.get(STARTED) == work.key:
+        return True
+    earlier = standing(work.key)
+    if earlier is not None and earlier.status == "running":
+        return True
+    if earlier is not None and earlier.status in ("stopped", "failed"):
+        st.warning(_ended(earlier), icon=":material/pause_circle:")
+        label = "Go on" if earlier.status == "stopped" else "Try again"
+    if st.button(label, type="primary", icon=":material/play_arrow:"):
+        st.session_state[STARTED] = work.key
+        st.rerun()
+    return False
+
+
+def _ended(state: State) -> str:
+    """How work ended that was not finished, in words."""
+    done = state.progress
+    how_far = f" after {done.done:,} of {done.total:,} {_plural(done.unit)}" if done is not None else ""
+    if state.status == "stopped":
+        return f"An earlier run of this was stopped{how_far}. It can be gone on with: what it has written stays."
+    reason = escape(state.error) if state.foreseen else f"in a way that was not foreseen ({state.error})."
+    return f"An earlier run of this failed{how_far}: {reason}"
+
+
+def _offer(job: Job, text: str, label: str, icon: str = ":material/cancel:") -> NoReturn:
+    st.info(text, icon=icon)
+    _again(job, label)
+    st.stop()
 
 
 def _again(job: Job, label: str) -> None:
-    if st.button(label, key=f"again {job.key}"):
-        job.queue.forget(job)
+    if st.button(label, key=f"again {job.work.key}"):
+        job.again()
         st.rerun()
 
 
 @st.fragment(run_every=1)
 def _watch(key: str, _job: Job, what: str) -> None:
-    if _job.ended or _job.cancelled:
+    job = _job.renewed()
+    run = job.run
+    if run is None or run.ended:
         st.rerun()
-    progress = _job.progress
+    done, text = _standing(job)
+    st.progress(done, f"{what}: {text}")
+    others = job.others
+    stays = f" {others} other visitors wait for the same, and for them it goes on." if others else ""
+    if st.button("Cancel", key=f"cancel {key}", icon=":material/cancel:", help=f"Ends your waiting.{stays}"):
+        job.cancel()
+        st.rerun()
+
+
+def _standing(job: Job) -> tuple[float, str]:
+    """How much of a job is done, from 0 to 1, and how far it is in words."""
+    run, place = job.run, job.place
+    assert run is not None
+    progress = run.progress
+    if place.number > 1:
+        text = f"place {place.number} of {place.length} in the queue"
+        if place.seconds is not None:
+            text += f", {'about' if place.exact else 'at least'} {theme.seconds(place.seconds)} until it starts"
+        return 0.0, text
     if progress is None:
-        ahead = _job.queue.ahead_of(_job)
-        st.progress(0.0, f"{what}: " + (f"waiting for {ahead} other" if ahead else "starting") + " …")
-    else:
-        left = _job.seconds_left
-        parts = [f"{progress.done:,} of {progress.total:,} {_plural(progress.unit)}"]
-        parts += [progress.note] if progress.note else []
-        if left is not None and _job.pace is not None:
-            parts += [f"{_job.pace:,.3g} {_plural(progress.unit)}/s", f"about {theme.seconds(left)} left"]
-        st.progress(min(1.0, progress.done / max(1, progress.total)), f"{what}: " + ", ".join(parts))
-    if st.button("Cancel", key=f"cancel {key}", icon=":material/cancel:"):
-        _job.cancel()
+        return 0.0, "starting …"
+    parts = [f"{progress.done:,} of {progress.total:,} {_plural(progress.unit)}"]
+    parts += [progress.note] if progress.note else []
+    if run.pace is not None and run.seconds_left is not None:
+        parts += [f"{run.pace:,.3g} {_plural(progress.unit)}/s", f"about {theme.seconds(run.seconds_left)} left"]
+    return min(1.0, progress.done / max(1, progress.total)), ", ".join(parts)
 
 
 def _plural(unit: str) -> str:

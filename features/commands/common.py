@@ -13,6 +13,7 @@ from features.progress import Progress, Result, Task, finish
 from features.registry import spelled
 
 if TYPE_CHECKING:
+    from features.cluster import Cluster
     from features.datasets import ImageSet, Rejected
     from features.networks.zoo import Model
 
@@ -77,8 +78,35 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--classes", type=Path, metavar="FILE", help="class names, one a line")
 
 
+def add_out(
+    parser: argparse.ArgumentParser, text: str, kind: Callable[[str], Path] = Path, required: bool = True
+) -> None:
+    """The folder that a command writes to."""
+    parser.add_argument("--out", type=kind, required=required, metavar="DIR", help=text)
+    parser.add_argument(
+        "--replace", action="store_true", help="replace what an earlier run with other settings left there"
+    )
+
+
 def add_limit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=positive, metavar="N", help="use a balanced sample of N images")
+
+
+def add_cluster(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--cluster", default="none", choices=("none", "ray"), help="more machines than one, with Ray")
+    parser.add_argument("--ray-address", metavar="X", help="of a cluster (default: one on this machine)")
+    parser.add_argument("--workers", type=positive, metavar="N", help="networks at a time on the cluster")
+
+
+def cluster_of(options: argparse.Namespace) -> "Cluster | None":
+    """The cluster of a command with `add_cluster`, None for this machine alone."""
+    if options.cluster == "none":
+        if options.ray_address or options.workers:
+            raise FeatureError("--ray-address and --workers belong to --cluster ray. Add it, or leave them away.")
+        return None
+    from features.cluster import Cluster
+
+    return Cluster(options.ray_address, options.workers)
 
 
 def names(text: str) -> list[str]:
@@ -128,6 +156,23 @@ def source_of(options: argparse.Namespace) -> "ImageSet":
 
     images = open_images(options.source, options.data_root, options.download)
     return images.sample(options.limit) if options.limit else images
+
+
+def made_of(model: "Model", images: "ImageSet") -> dict[str, Any]:
+    """What every result of a network and an image set depends on: settings of the claim on its folder."""
+    import torch
+
+    from features.devices import device_of
+
+    return {
+        "model": model.spec.name,
+        "weights_sha256": model.digest,
+        "network": model.key,
+        "device": device_of(model.network).type,
+        "torch": torch.__version__,
+        "images": images.name,
+        "images_digest": images.digest,
+    }
 
 
 def show(task: Task[Result]) -> Result:

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 from features.commands.common import (
     FORMAT_HELP,
     Commands,
+    add_cluster,
     add_model,
+    add_out,
     add_source,
+    cluster_of,
     command,
     load,
     names,
     place,
-    positive,
     positive_or_auto,
     print_table,
     show,
@@ -30,7 +32,7 @@ def add(commands: Commands) -> None:
     extract = command(commands, "extract", _extract, "Write the features of images to a folder; run it again to go on.")
     add_source(extract)
     add_model(extract)
-    extract.add_argument("--out", type=place, required=True, metavar="DIR", help="where the features go")
+    add_out(extract, "where the features go", place)
     extract.add_argument(
         "--stages", type=names, metavar="A,B", help="of stem, layer1, ..., pool, logits (default: every layer)"
     )
@@ -43,22 +45,21 @@ def add(commands: Commands) -> None:
         "{names}; auto (default) takes bf16 where it is fast",
         default="auto",
         metavar="X",
+        help="fp32, bf16, fp16 or auto: fp32 or bf16, whichever a short timing finds faster (default)",
     )
     extract.add_choice("--format", "features.store:FORMATS", FORMAT_HELP, default="parquet", metavar="X")
     extract.add_argument("--device", default="auto", metavar="X", help="cpu, cuda or auto (default: %(default)s)")
     extract.add_choice(
         "--engine",
         "features.engine:ENGINES",
-        "{names}; auto (default) takes the fastest installed",
+        "{names}; auto (default) takes the fastest that is measured here",
         default="auto",
         metavar="X",
     )
     extract.add_argument(
         "--batch-size", type=positive_or_auto, metavar="N", help="images at a time, or auto: by their size (default)"
     )
-    extract.add_argument("--cluster", default="none", choices=("none", "ray"), help="more machines than one, with Ray")
-    extract.add_argument("--ray-address", metavar="X", help="of a cluster (default: one on this machine)")
-    extract.add_argument("--workers", type=positive, metavar="N", help="networks at a time on the cluster")
+    add_cluster(extract)
     extract.add_argument("--strict", action="store_true", help="fail if an image could not be read")
 
     convert = command(
@@ -66,7 +67,7 @@ def add(commands: Commands) -> None:
     )
     convert.add_argument("folder", type=place, metavar="DIR", help="what `extract` wrote")
     convert.add_choice("--format", "features.store:FORMATS", FORMAT_HELP, required=True, metavar="X")
-    convert.add_argument("--out", type=place, required=True, metavar="DIR", help="where the copy goes")
+    add_out(convert, "where the copy goes", place)
 
     info = command(commands, "info", _info, "Tell what a folder of features is.")
     info.add_argument("folder", type=place, metavar="DIR", help="what `extract` wrote")
@@ -79,33 +80,38 @@ def _extract(options: argparse.Namespace) -> None:
     from features.datasets.decoding import batch_size
 
     need_outside(options.source, options.out)
-    if options.cluster == "none" and (options.ray_address or options.workers):
-        raise FeatureError("--ray-address and --workers belong to --cluster ray. Add it, or leave them away.")
-    if options.cluster != "none" and options.format != store.PARQUET:
+    joined = cluster_of(options)
+    if joined and options.format != store.PARQUET:
         raise FeatureError("A cluster writes Parquet. Leave --format away, and convert what comes out.")
     model = load(options)
     images = open_images(options.source, options.data_root, options.download)
     choices = (options.stages, options.pool, options.precision, options.device, options.engine)
-    if options.cluster != "none":
+    if joined:
         from features.extract import cluster
 
-        joined = cluster.Cluster(options.ray_address, options.workers)
-        reading = cluster.choose(model, joined, *choices)
+        plan = cluster.choose(model, joined, *choices)
+        plan = cluster.decide(model, plan, options.out, joined, options.batch_size)
     else:
-        reading = engine.choose(model.network, *choices)
-    size = options.batch_size or batch_size(model.spec.preprocessing, reading.device)
-    plan = extract.plan(model, images, reading, size, options.format)
-    widths = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in plan.shapes.items())
+        plan = engine.choose(model.network, *choices)
+        if plan.is_open:
+            print("finding the fastest precision and engine, once for each kind of network", file=sys.stderr)
+        plan = extract.decide(model, plan, options.out, options.batch_size)
+    size = options.batch_size or batch_size(model.spec.preprocessing, plan.device)
+    planned = extract.planned_manifest(model, images, plan, size, options.format)
+    widths = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in planned.shapes.items())
     print(
-        f"{model.spec.name} on {len(images):,} images of {images.name}: {widths}; {reading.precision} on "
-        f"{reading.device} with {reading.engine} ({reading.why}); "
-        f"about {plan.bytes_in_all / 2**20:,.1f} MiB in {options.out}",
+        f"{model.spec.name} on {len(images):,} images of {images.name}: {widths}; {plan.precision} on "
+        f"{plan.device} with {plan.engine} ({plan.why}); "
+        f"about {planned.bytes_in_all / 2**20:,.1f} MiB in {options.out}",
         file=sys.stderr,
     )
-    if options.cluster == "none":
-        done = show(extract.to_folder(model, images, reading, options.out, size, options.format))
+    if joined:
+        from features.cluster import Source
+
+        source = Source(options.source, options.data_root)
+        done = show(cluster.to_folder(model, source, plan, options.out, joined, size, options.replace))
     else:
-        done = show(cluster.to_folder(model, options.source, reading, options.out, joined, size, options.data_root))
+        done = show(extract.to_folder(model, images, plan, options.out, size, options.format, options.replace))
     print(f"{options.out}: {_rows(done)}, {_rate(done)}")
     if options.strict and done.n_rejected:
         raise FeatureError(f"{done.n_rejected} images could not be read; {options.out / 'rejected.parquet'} has them.")
@@ -114,7 +120,7 @@ def _extract(options: argparse.Namespace) -> None:
 def _convert(options: argparse.Namespace) -> None:
     from features import store
 
-    done = show(store.convert(options.folder, options.out, options.format))
+    done = show(store.convert(options.folder, options.out, options.format, options.replace))
     print(f"{options.out}: {_rows(done)} as {done.format}")
     if done.format == store.TENSORBOARD and not (options.out / store.SPRITE).exists():
         print("The images are not where they were, so there is no sprite with their pictures.", file=sys.stderr)

@@ -1,17 +1,17 @@
 """Measures how far maps can be trusted."""
 
 import argparse
-import json
-from pathlib import Path
 
 from features.commands.common import (
     Commands,
     add_limit,
     add_model,
+    add_out,
     add_source,
     command,
     left_out,
     load,
+    made_of,
     names,
     positive,
     print_numbers,
@@ -28,7 +28,7 @@ def add(commands: Commands) -> None:
     )
     add_source(faithfulness)
     add_model(faithfulness)
-    faithfulness.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the table and curves go")
+    add_out(faithfulness, "where the table and curves go")
     faithfulness.add_choice(
         "--methods",
         "features.faithfulness:measurable",
@@ -51,47 +51,39 @@ def add(commands: Commands) -> None:
 
 
 def _faithfulness(options: argparse.Namespace) -> None:
-    import numpy as np
-
-    from features import faithfulness, files, saliency
-    from features.datasets import need_outside
+    from features import faithfulness, saliency
+    from features.claim import Claim, need_kind
+    from features.datasets import Rejected, need_outside
     from features.networks import catalogue
 
     networks = names(options.model) if options.model else [None]
     if options.weights and len(networks) > 1:
         raise FeatureError("--weights are of one network. Name one with --model, or run the command again for others.")
     need_outside(options.source, options.out)
-    files.need_no_file(options.out)
+    need_kind(options.out, faithfulness.TRIALS)
     for name in networks if not options.weights else ():
         catalogue.spec(name or catalogue.DEFAULT)  # before the first one is measured
     images = source_of(options)
-    trials: list[faithfulness.Trial] = []
-    for name in networks:
-        explainer = saliency.Explainer(load(argparse.Namespace(**vars(options) | {"model": name})))
-        trials += show(
-            faithfulness.measure(
-                explainer, images, options.methods, options.tap, options.steps, options.seed, not options.quick
-            )
-        )
-    options.out.mkdir(parents=True, exist_ok=True)
-    table = faithfulness.table(trials)
-    files.write_whole(options.out / "faithfulness.csv", table.to_csv(index=False).encode())
-    arrays = {
-        f"{trial.model}/{trial.method}/{kind}": getattr(trial.curves, kind)
-        for trial in trials
-        for kind in ("shares", "deletion", "insertion")
+    models = [load(argparse.Namespace(**vars(options) | {"model": name})) for name in networks]
+    made = [made_of(model, images) for model in models]
+    settings = {name: [one[name] for one in made] for name in made[0]} | {
+        name: getattr(options, name) for name in ("methods", "tap", "steps", "seed", "quick")
     }
-    with files.written_whole(options.out / "curves.npz") as file:
-        np.savez(file, **arrays)
-    content = {
-        "trials": [
-            {name: None if value != value else value for name, value in trial.summary().items()}  # JSON has no NaN
-            | {"ids": trial.ids, "provenance": trial.provenance}
-            for trial in trials
-        ],
-        "left_out": left_out(trials[0].rejected),
-    }
-    files.write_whole(options.out / "manifest.json", (json.dumps(content, indent=1) + "\n").encode())
+    with Claim(options.out, faithfulness.TRIALS, settings, options.replace) as claim:
+        if claim.finished is None:
+            trials: list[faithfulness.Trial] = []
+            for model in models:
+                explainer = saliency.Explainer(model)
+                trials += show(
+                    faithfulness.measure(
+                        explainer, images, options.methods, options.tap, options.steps, options.seed, not options.quick
+                    )
+                )
+            left_out(trials[0].rejected)
+            faithfulness.write(claim, trials)
+        else:
+            left_out([Rejected(row["image"], row["reason"]) for row in claim.finished["left_out"]])
+    table = faithfulness.read(options.out)
     head = [name for name in table if not name.startswith("rank_correlation")]
     print_numbers(head, table[head].to_numpy().tolist(), 4)
     if not options.quick:

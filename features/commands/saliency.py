@@ -2,20 +2,28 @@
 
 import argparse
 import sys
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from contextlib import closing
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
 
 from features.commands.common import (
     SOURCE_HELP,
     Commands,
     add_model,
+    add_out,
     command,
     left_out,
     load,
+    made_of,
     show,
 )
 from features.errors import FeatureError
+
+if TYPE_CHECKING:
+    from features.claim import Claim
+    from features.datasets import ImageSet
+    from features.saliency import Explainer, Tap, Target
 
 
 def add(commands: Commands) -> None:
@@ -25,7 +33,7 @@ def add(commands: Commands) -> None:
     )
     saliency.add_argument("images", nargs="+", metavar="IMAGE", help="image files, or one SOURCE: " + SOURCE_HELP)
     add_model(saliency)
-    saliency.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the files go")
+    add_out(saliency, "where the files go")
     saliency.add_choice("--method", "features.saliency:METHODS", "how: {names}", default="gradcam", metavar="X")
     saliency.add_argument(
         "--target",
@@ -55,12 +63,11 @@ def add(commands: Commands) -> None:
 
 
 def _saliency(options: argparse.Namespace) -> None:
-    from contextlib import closing
     from dataclasses import asdict
 
     from features import rasters, saliency
-    from features.datasets import need_outside, open_files
-    from features.datasets.decoding import batch_size, batches
+    from features.claim import Claim, need_kind
+    from features.datasets import Rejected, need_outside, open_files
 
     drawing = saliency.Drawing(options.colours, options.opacity, options.one_scale)
     saliency.METHODS.need(options.method)
@@ -72,57 +79,70 @@ def _saliency(options: argparse.Namespace) -> None:
         raise FeatureError(f"The opacity is {options.opacity}. Wanted a number from 0 (the image) to 1 (the heat map).")
     for source in options.images:
         need_outside(source, options.out)
-    saliency.earlier(options.out)
+    need_kind(options.out, saliency.MAPS)
     model = load(options)
     images = open_files(options.images)
     target = saliency.parse(options.target, model)
     explainer = saliency.Explainer(model, options.precision)
     taps = explainer.taps(options.taps) if options.taps else None
     if taps and isinstance(target, saliency.StageTarget):
-        taps = tuple(tap for tap in taps if explainer.place(tap) <= explainer.top([target]))
-    size = max(1, batch_size(model.spec.preprocessing) // 4)  # what gradients need is kept as well
-    rows: list[dict[str, Any]] = []
-    provenance: dict[str, Any] = {}
-    rejected: list[dict[str, str]] = []
-    with saliency.replacing(options.out) as making:
-        with closing(batches(images, model.spec.preprocessing, size)) as stream:
-            for batch in stream:
-                rejected += left_out(batch.rejected)
-                if not len(batch.rows):
-                    continue
-                targets = [target] * len(batch.rows)
-                found = show(
-                    saliency.explain(
-                        explainer, batch.pixels, targets, options.method, taps, options.smooth, options.seed
-                    )
-                )
-                seen = batch.pixels.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()  # (N, H, W, 3)
-                pictures = {images.ids[row]: picture for row, picture in zip(batch.rows, seen, strict=True)}
-                rows += _written(saliency.exported(found, model, pictures, drawing), making)
-                provenance = found.provenance
-        if not rows:
-            raise FeatureError(f"None of the {len(images)} images could be read.")
-        settings = {
-            "target": options.target,
-            "taps": options.taps,
-            "drawing": asdict(drawing),
-            "smooth": options.smooth,
-            "seed": options.seed,
-            "left_out": rejected,
-            "provenance": provenance,
-        }
-        (making / "manifest.json").write_bytes(saliency.manifest(rows, settings))
+        taps = tuple(tap for tap in taps if explainer.block_index(tap) <= explainer.top([target]))
+    told = {
+        "target": options.target,
+        "taps": options.taps,
+        "drawing": asdict(drawing),
+        "smooth": options.smooth,
+        "seed": options.seed,
+    }
+    settings = made_of(model, images) | told | {"method": options.method, "precision": options.precision}
+    if isinstance(target, saliency.StageTarget) and target.other is not None:
+        settings["other_sha256"] = sha256(target.other.numpy().tobytes()).hexdigest()
+    with Claim(options.out, saliency.MAPS, settings, options.replace) as claim:
+        content = claim.finished
+        if content is None:
+            rows, rejected, provenance = _explained(explainer, images, target, taps, options, claim)
+            content = {"maps": rows, **told, "left_out": rejected, "provenance": provenance}
+            claim.commit(content)
+        else:
+            left_out([Rejected(row["image"], row["reason"]) for row in content["left_out"]])
+    rows = content["maps"]
     for row in rows:
         if row["blank"] and not (row["blank"] == "negative" and row["signed"]):
             print(f"{row['file']} shows nothing: it is {row['blank']} everywhere", file=sys.stderr)
     print(f"{options.out}: {len(rows):,} maps of {len({row['image'] for row in rows}):,} images")
 
 
-def _written(files: Iterable[tuple[str, bytes, dict[str, Any] | None]], folder: Path) -> list[dict[str, Any]]:
-    """Write exported maps, and give back the manifest's rows of them."""
-    rows = []
-    for name, content, row in files:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
-        rows += [row] if row else []
-    return rows
+def _explained(
+    explainer: "Explainer",
+    images: "ImageSet",
+    target: "Target",
+    taps: "Sequence[Tap] | None",
+    options: argparse.Namespace,
+    claim: "Claim",
+) -> tuple[list[dict[str, Any]], list[dict[str, str]], dict[str, Any]]:
+    """Write maps of all images; gives the manifest's rows of them, of the images left out, and what made them."""
+    from features import saliency
+    from features.datasets.decoding import batch_size, batches
+
+    model = explainer.model
+    drawing = saliency.Drawing(options.colours, options.opacity, options.one_scale)
+    size = max(1, batch_size(model.spec.preprocessing) // 4)  # what gradients need is kept as well
+    rows: list[dict[str, Any]] = []
+    provenance: dict[str, Any] = {}
+    rejected: list[dict[str, str]] = []
+    with closing(batches(images, model.spec.preprocessing, size)) as stream:
+        for batch in stream:
+            rejected += left_out(batch.rejected)
+            if not len(batch.rows):
+                continue
+            targets = [target] * len(batch.rows)
+            maps = show(
+                saliency.explain(explainer, batch.pixels, targets, options.method, taps, options.smooth, options.seed)
+            )
+            seen = batch.pixels.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()  # (N, H, W, 3)
+            pictures = {images.ids[row]: picture for row, picture in zip(batch.rows, seen, strict=True)}
+            rows += saliency.write(saliency.exported(maps, model, pictures, drawing), claim)
+            provenance = maps.provenance
+    if not rows:
+        raise FeatureError(f"None of the {len(images)} images could be read.")
+    return rows, rejected, provenance

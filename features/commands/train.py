@@ -6,6 +6,7 @@ from pathlib import Path
 
 from features.commands.common import (
     Commands,
+    add_out,
     add_source,
     command,
     show,
@@ -25,9 +26,8 @@ def add(commands: Commands) -> None:
         "--model", default="resnet20-cifar", metavar="NAME", help="the architecture (default: %(default)s)"
     )
     train.add_argument("--name", required=True, help="what to call the result: NAME.safetensors and NAME.json")
-    train.add_argument(
-        "--out", type=Path, default=Path("runs"), metavar="DIR", help="where it goes (default: %(default)s)"
-    )
+    add_out(train, "where it goes (default: %(default)s)", required=False)
+    train.set_defaults(out=Path("runs"))
     train.add_argument("--licence", default="unspecified", help="the licence of the weights, kept in the file")
     for field in fields(Recipe):
         train.add_argument(
@@ -40,24 +40,36 @@ def add(commands: Commands) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
+    from features.claim import Claim, need_kind
     from features.datasets import open_images
     from features.evaluate import evaluate
     from features.networks import catalogue, zoo
-    from features.train import fit
+    from features.train import export, fit
 
     if Path(options.name).name != options.name:
         raise FeatureError(f"The name is {options.name!r}. Give a name without folders; --out says where it goes.")
     source, test = _splits(options.source, options.test)
-    options.out.mkdir(parents=True, exist_ok=True)
+    need_kind(options.out, export.TRAINING, options.name)
     images = open_images(source, options.data_root, options.download)
     test_images = open_images(test, options.data_root, options.download)
     recipe = Recipe(**{field.name: getattr(options, field.name) for field in fields(Recipe)})
     entry = catalogue.spec(options.model)
-    training = show(fit.fit(entry.architecture, images, test_images, recipe, options.out / f"{options.name}.state.pt"))
-    weights = fit.publish(training, images, options.name, entry.family, options.licence, options.out)
-    result = show(evaluate(zoo.load(weights=weights), test_images))
-    card = fit.write_card(training, weights, result)
-    print(f"{weights}: test accuracy {result.accuracy:.2%} on {result.n_images} images. Everything else is in {card}.")
+    told = {"family": entry.family, "licence": options.licence}
+    settings = export.settings_of(entry.architecture, images, test_images, recipe, told)
+    with Claim(options.out, export.TRAINING, settings, options.replace, options.name) as claim:
+        content = claim.finished
+        if content is None:
+            state = export.state_file(claim)
+            training = show(fit.fit(entry.architecture, images, test_images, recipe, state))
+            with claim.errors():
+                staged = export.publish(training, images, options.name, entry.family, options.licence, claim.new)
+            content = export.card_of(training, staged, show(evaluate(zoo.load(weights=staged), test_images)))
+            claim.commit(content, {state.name: state.name})
+    weights, result = options.out / f"{options.name}{export.WEIGHTS}", content["test"]
+    print(
+        f"{weights}: test accuracy {result['accuracy']:.2%} on {result['n_images']} images. "
+        f"Everything else is in {weights.with_suffix('.json')}."
+    )
 
 
 def _splits(source: str, test: str | None) -> tuple[str, str]:

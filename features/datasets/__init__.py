@@ -9,7 +9,8 @@ from PIL import Image
 
 from features import files
 from features.datasets import folders, parquet, torchvision_sets
-from features.datasets.image_set import ImageSet, Rejected, set_digest
+from features.datasets.changes import stamp
+from features.datasets.image_set import ImageSet, Rejected
 from features.datasets.images import EXTENSIONS
 from features.errors import DatasetError, ImageError
 
@@ -28,7 +29,6 @@ __all__ = [
 SAMPLE = "sample"
 SAMPLE_FILE = Path(__file__).parents[1] / "bundled" / "fashion-mnist-sample.zip"
 TORCHVISION = "torchvision:"
-LIST_SUFFIX = ".txt"
 
 
 def open_images(source: str, data_root: str | None = None, download: bool = False) -> ImageSet:
@@ -58,7 +58,7 @@ def _opened(path: Path, source: str) -> ImageSet:
         return folders.open_zip(path)
     if path.is_file() and path.suffix == parquet.SUFFIX:
         return parquet.open_tables(path)
-    if path.is_file() and path.suffix == LIST_SUFFIX:
+    if path.is_file() and path.suffix == folders.LIST_SUFFIX:
         return folders.open_list(path)
     what = "is not a folder, a zip, a Parquet or a .txt file" if path.exists() else "does not exist"
     raise DatasetError(
@@ -90,13 +90,6 @@ def need_outside(source: str, folder: Path) -> None:
     root, out = files.place(source), folder
     if files.is_local(root) and files.is_local(out) and root.is_dir() and out.resolve().is_relative_to(root.resolve()):
         raise DatasetError(f"{folder} lies inside {source}, whose files are read. Choose a folder outside.")
-
-
-def stamp(path: Path) -> str:
-    """Hexadecimal SHA-256 that changes when the files at a path do: names, sizes and times, without opening them."""
-    root = path.resolve()
-    found = [*folders.image_files(root), *parquet.table_files(root)] if root.is_dir() else [root]
-    return set_digest([str(file) for file in found], [folders.mark(file) for file in found])
 
 
 def open_uri(uri: str) -> Image.Image:

@@ -5,7 +5,7 @@ import sys
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from itertools import islice
 
@@ -14,7 +14,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from features.datasets import ImageSet, Rejected
+from features.datasets import ImageSet, Rejected, decode_processes
+from features.datasets.image_set import FileOpener
 from features.devices import device_of
 from features.errors import DatasetError, ImageError
 from features.networks.preprocessing import Preprocessing
@@ -23,6 +24,7 @@ from features.progress import Progress, Task
 
 DECODERS = max(2, min(16, os.cpu_count() or 2))
 AHEAD = 2
+FEW = 500  # images for which no processes are started
 LOW_PRIORITY = 10
 GPU_FACTOR = 8
 
@@ -42,29 +44,38 @@ class Batch:
 
 
 def batches(
-    images: ImageSet, preprocessing: Preprocessing, size: int, parts: Sequence[range] | None = None
+    images: ImageSet,
+    preprocessing: Preprocessing,
+    size: int,
+    parts: Sequence[range] | None = None,
+    processes: int = 0,
 ) -> Generator[Batch, None, None]:
     """An image set as batches of at most `size`, in order, decoded ahead in threads.
 
+    processes: how many the threads have decode for them, where there are enough images and these lie in files.
     parts: the images to read, None for all. No batch has images of two parts, and the next part is decoded while
     somebody is busy with what came of the last. Images that cannot be read are left out of the pixels and listed in
     their batch; a batch can be empty.
     """
     shape = (preprocessing.channels, preprocessing.crop, preprocessing.crop)
+    parts = [range(len(images))] if parts is None else parts
+    spans = (part[start : start + size] for part in parts for start in range(0, len(part), size))
+    with ExitStack() as stack:
+        if processes and isinstance(images.opener, FileOpener) and sum(map(len, parts)) >= FEW:
+            shared = stack.enter_context(decode_processes.shared(preprocessing, processes))
+            # A few more, which read the next files meanwhile. Not lowered: they hardly compute, and all wait for them.
+            frame, threads = _framing_in(shared, images.opener), processes + max(2, processes // 4)
+            pool = stack.enter_context(ThreadPoolExecutor(threads))
+        else:
+            frame = _framing(images, preprocessing)
+            pool = stack.enter_context(ThreadPoolExecutor(DECODERS, initializer=_give_way))
 
-    def prepare(row: int, place: np.ndarray) -> Rejected | None:
-        try:
-            place[:] = preprocessing.framed(images.open(row)).numpy()
-            return None
-        except ImageError as error:
-            return Rejected(images.ids[row], str(error))
-
-    spans = (
-        part[start : start + size]
-        for part in ([range(len(images))] if parts is None else parts)
-        for start in range(0, len(part), size)
-    )
-    with ThreadPoolExecutor(DECODERS, initializer=_give_way) as pool:
+        def prepare(row: int, place: np.ndarray) -> Rejected | None:
+            try:
+                frame(row, place)
+                return None
+            except ImageError as error:
+                return Rejected(images.ids[row], str(error))
 
         def submit(rows: range) -> tuple[range, np.ndarray, list[Future[Rejected | None]]]:
             # Filled by decoders: stacking with torch would wake its threads, which then spin on the decoders' cores.
@@ -80,6 +91,25 @@ def batches(
                 yield _assemble(rows, pixels, results)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _framing(images: ImageSet, preprocessing: Preprocessing) -> Callable[[int, np.ndarray], None]:
+    def frame(row: int, place: np.ndarray) -> None:
+        place[:] = preprocessing.framed_array(images.open(row))
+
+    return frame
+
+
+def _framing_in(processes: decode_processes.Processes, opener: FileOpener) -> Callable[[int, np.ndarray], None]:
+    def frame(row: int, place: np.ndarray) -> None:
+        processes.frame(*opener.read(row), place)
+
+    return frame
+
+
+def processes_for(device: str) -> int:
+    """How many processes decode for a device: one a core for a GPU, none for a CPU, which needs its cores itself."""
+    return (os.cpu_count() or 1) if device.startswith("cuda") else 0
 
 
 def _give_way() -> None:
@@ -138,7 +168,9 @@ def through(
     """
     need_images(images)
     preprocessing = model.spec.preprocessing
-    with closing(batches(images, preprocessing, size or batch_size(preprocessing))) as stream:
+    processes = processes_for(str(device_of(model.network)))
+    size = size or batch_size(preprocessing)
+    with closing(batches(images, preprocessing, size, processes=processes)) as stream:
         rows, rejected = yield from run_through(stream, len(images), work)
     need_some(rows, images, rejected)
     return rows, rejected

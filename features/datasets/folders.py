@@ -14,8 +14,10 @@ from PIL import Image
 
 from features import files
 from features.datasets import images
-from features.datasets.image_set import ImageSet, from_store, labelled, set_digest, spelled, with_labels
+from features.datasets.image_set import FileOpener, ImageSet, from_store, labelled, set_digest, spelled, with_labels
 from features.errors import DatasetError, ImageError
+
+LIST_SUFFIX = ".txt"
 
 
 def open_folder(root: Path, found: list[Path]) -> ImageSet:
@@ -32,15 +34,9 @@ def open_named(names: list[str], places: list[Path]) -> ImageSet:
 
 def open_list(path: Path) -> ImageSet:
     """The images whose paths stand in a text file, one a line, from that file's folder on; a label may follow a tab."""
-    root = path.resolve().parent
-    try:
-        lines = path.read_bytes().decode("utf-8", "surrogateescape").replace("\r\n", "\n").split("\n")
-    except OSError as error:
-        raise DatasetError(f"{path} cannot be read: {error.strerror}. Allow it.") from error
-    cells = [line.split("\t") for line in lines if line.strip()]
+    cells = _cells(path)
     names = [line[0] for line in cells]
-    places = [files.place(name) if "://" in name else root / name for name in names]
-    found = _of_files(path.stem, str(path), places, names)
+    found = _of_files(path.stem, str(path), _listed(path, names), names)
     if len(set(names)) < len(names):
         twice = next(name for name, count in Counter(names).items() if count > 1)
         raise DatasetError(f"{path} names {twice} more than once. Take the repetitions out.")
@@ -53,26 +49,51 @@ def open_list(path: Path) -> ImageSet:
     return replace(with_labels(found, labels), digest=said)
 
 
-def _of_files(name: str, where: str, places: list[Path], ids: list[str]) -> ImageSet:
-    def opener(index: int) -> Image.Image:
-        return open_file(places[index], spelled(ids[index]))
+def listed(path: Path) -> list[Path]:
+    """Where the images lie that a text file names."""
+    return _listed(path, [line[0] for line in _cells(path)])
 
-    found = labelled(name, where, ids, [mark(file) for file in places], opener)
+
+def _listed(path: Path, names: list[str]) -> list[Path]:
+    root = path.resolve().parent
+    return [files.place(name) if "://" in name else root / name for name in names]
+
+
+def _cells(path: Path) -> list[list[str]]:
+    """The lines of a list that are not empty, split at tabs."""
+    try:
+        lines = path.read_bytes().decode("utf-8", "surrogateescape").replace("\r\n", "\n").split("\n")
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror}. Allow it.") from error
+    return [line.split("\t") for line in lines if line.strip()]
+
+
+def _of_files(name: str, where: str, places: list[Path], ids: list[str]) -> ImageSet:
+    def read(index: int) -> tuple[bytes, str]:
+        name = spelled(ids[index])
+        return read_file(places[index], name), name
+
+    found = labelled(name, where, ids, [mark(file) for file in places], FileOpener(read))
     return replace(found, locate=lambda index: spelled(str(places[index])))
 
 
 def open_file(file: Path, name: str) -> Image.Image:
+    """The image in a file. name: what to call it in an error."""
+    return images.decode(read_file(file, name), name)
+
+
+def read_file(file: Path, name: str) -> bytes:
+    """The bytes of an image file. Raises ImageError if it is too large, or cannot be read."""
     try:
         with from_store(file, name):
             status = file.stat()
             if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
                 raise ImageError(f"{name} is not a file that can be read as an image. Take it out.")
             images.need_size(status.st_size, name)  # before it is held in memory
-            data = file.read_bytes()
+            return file.read_bytes()
     except OSError as error:
         reason = error.strerror or "it is not there"
         raise ImageError(f"{name} cannot be read: {reason}. Is it still there?") from error
-    return images.decode(data, name)
 
 
 def mark(file: Path) -> str:
@@ -120,16 +141,15 @@ def open_zip(path: Path) -> ImageSet:
     entries = _image_entries(path)
     place = path.resolve()
 
-    def opener(index: int) -> Image.Image:
+    def read(index: int) -> tuple[bytes, str]:
         with lock, from_store(path, entries[index].filename):
             process = os.getpid()
             if process not in handles:
                 handles[process] = _opened_zip(path, entries[index].filename)
-            data = _unpacked(handles[process], entries[index], path)
-        return images.decode(data, entries[index].filename)
+            return _unpacked(handles[process], entries[index], path), entries[index].filename
 
     ids = [entry.filename for entry in entries]
-    found = labelled(path.stem, str(path), ids, [f"{e.file_size} {e.CRC}" for e in entries], opener)
+    found = labelled(path.stem, str(path), ids, [f"{e.file_size} {e.CRC}" for e in entries], FileOpener(read))
     return replace(found, locate=lambda index: f"zip://{ids[index]}::{place}")
 
 

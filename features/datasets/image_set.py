@@ -25,6 +25,19 @@ class Rejected:
 
 
 @dataclass(frozen=True, eq=False)
+class FileOpener:
+    """Opens images whose files are read first and decoded then, so that another process may do the decoding.
+
+    read: number of an image -> its file's bytes, and what to call it in an error. Raises ImageError as `open` does.
+    """
+
+    read: Callable[[int], tuple[bytes, str]]
+
+    def __call__(self, index: int) -> Image.Image:
+        return images.decode(*self.read(index))
+
+
+@dataclass(frozen=True, eq=False)
 class ImageSet:
     """An ordered set of images that are opened when they are asked for.
 
@@ -64,12 +77,17 @@ class ImageSet:
         """The images at `indices`, in that order."""
         chosen = [int(index) for index in indices]
         picked = hashlib.sha256(f"{self.digest}{chosen}".encode()).hexdigest()
+        opener = self.opener
         return replace(
             self,
             ids=tuple(self.ids[index] for index in chosen),
             labels=None if self.labels is None else self.labels[chosen],
             digest=picked,
-            opener=lambda index: self.opener(chosen[index]),
+            opener=(
+                FileOpener(lambda index: opener.read(chosen[index]))
+                if isinstance(opener, FileOpener)
+                else lambda index: opener(chosen[index])
+            ),
             locate=lambda index: self.uri(chosen[index]),
         )
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from features.datasets import images
-from features.datasets.image_set import ImageSet, from_store, set_digest, with_labels
+from features.datasets.image_set import FileOpener, ImageSet, from_store, set_digest, with_labels
 from features.errors import DatasetError, ImageError
 from features.files import readable
 
@@ -49,12 +49,12 @@ def open_tables(path: Path) -> ImageSet:
     column = _Column(files, str(path))
     ids = column.ids(path)
 
-    def opener(index: int) -> Image.Image:
-        return images.decode(column.read(index, ids[index]), ids[index])
+    def read(index: int) -> tuple[bytes, str]:
+        return column.read(index, ids[index]), ids[index]
 
     marks = [f"{file.name} {status.st_size} {status.st_mtime_ns}" for file in files for status in (file.stat(),)]
     digest = set_digest([*ids, column.name], ["", *[""] * (len(ids) - 1), " ".join(marks)])
-    found = ImageSet(path.stem, tuple(ids), None, (), digest, opener, column.uri)
+    found = ImageSet(path.stem, tuple(ids), None, (), digest, FileOpener(read), column.uri)
     labels = column.labels()
     if labels is None:
         return found

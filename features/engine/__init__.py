@@ -1,25 +1,25 @@
 """Runs a network fast, for its features."""
 
+from features.engine.choice import choose, decide, recall, start
 from features.engine.fast_network import FastNetwork
 from features.engine.plan import (
-    ENGINES,
+    AUTO,
     LOGITS,
     OPENVINO,
     POOLED,
     POOLINGS,
     PRECISIONS,
     TORCH,
-    Engine,
-    Reading,
-    choose,
-    has_fast_bf16,
+    TORCH_PLAIN,
+    Plan,
+    Runner,
     stages_of,
 )
+from features.engine.registry import ENGINES, Engine, has_fast_bf16, title_of
 from features.engine.torch_engine import TorchEngine
-from features.networks.canonical import ResidualNetwork
-from features.networks.preprocessing import Preprocessing
 
 __all__ = [
+    "AUTO",
     "ENGINES",
     "LOGITS",
     "OPENVINO",
@@ -27,21 +27,17 @@ __all__ = [
     "POOLINGS",
     "PRECISIONS",
     "TORCH",
+    "TORCH_PLAIN",
     "Engine",
     "FastNetwork",
-    "Reading",
+    "Plan",
+    "Runner",
     "TorchEngine",
     "choose",
+    "decide",
     "has_fast_bf16",
+    "recall",
     "stages_of",
     "start",
+    "title_of",
 ]
-
-
-def start(network: ResidualNetwork, preprocessing: Preprocessing, reading: Reading, key: str = "") -> Engine:
-    """The engine of a reading, ready to run. key: what the weights are known by, for what an engine keeps on disk."""
-    if reading.engine == OPENVINO:
-        from features.engine.openvino_engine import OpenVinoEngine
-
-        return OpenVinoEngine(network, preprocessing, reading, key)
-    return TorchEngine(network, preprocessing, reading)

@@ -1,8 +1,8 @@
-"""Takes a gradient down through a block: from that of its output to that of its input.
+"""Takes a gradient backward through a block: from that of its output to that of its input.
 
-A block is a few linear layers and ReLUs, and what its ReLUs do is known from the way up. So no graph is needed, and
-what travels down may be of a lower precision than what went up. That matters: rounding activations opens and closes
-ReLUs, which no sum over channels makes good, while rounding the gradient leaves every ReLU as it is.
+A block is a few linear layers and ReLUs, and what its ReLUs do is known from the forward walk. So no graph is needed,
+and the gradient may be of a lower precision than the activations were. That matters: rounding activations opens and
+closes ReLUs, which no sum over channels makes good, while rounding the gradient leaves every ReLU as it is.
 """
 
 from collections.abc import Sequence
@@ -14,21 +14,13 @@ from features.engine.convolution import Convolution
 from features.networks.canonical import NoShortcut, PaddedShortcut, ResidualBlock
 
 
-def ascended(branch: nn.Sequential, x: Tensor) -> list[Tensor]:
-    """What each layer of a branch is given: x first. ReLUs work in place: what one was given is its output too."""
-    found = [x]
-    for layer in list(branch)[:-1]:
-        found.append(layer(found[-1]))
-    return found
-
-
-def descended(block: ResidualBlock, found: Sequence[Tensor], gradient: Tensor) -> Tensor:
+def through_block(block: ResidualBlock, inputs: Sequence[Tensor], gradient: Tensor) -> Tensor:
     """The gradient of a block's input, (N, C, H, W), from that of its pre-activation.
 
-    block: with weights of the gradient's precision. found: as `ascended` gave it for the block's input.
+    block: with weights of the gradient's precision. inputs: as `forward.layer_inputs` gave them for the block's input.
     """
-    through, over = through_branch(block, found, gradient), through_shortcut(block, found, gradient)
-    return through + over if through is gradient else through.add_(over)
+    branch, shortcut = through_branch(block, inputs, gradient), through_shortcut(block, inputs, gradient)
+    return branch + shortcut if branch is gradient else branch.add_(shortcut)
 
 
 def gate_(gradient: Tensor, output: Tensor) -> Tensor:
@@ -41,20 +33,20 @@ def gate_(gradient: Tensor, output: Tensor) -> Tensor:
     return gradient.mul_(output > 0)
 
 
-def through_branch(block: ResidualBlock, found: Sequence[Tensor], gradient: Tensor) -> Tensor:
+def through_branch(block: ResidualBlock, inputs: Sequence[Tensor], gradient: Tensor) -> Tensor:
     """The part of the gradient of a block's input that comes through its branch. gradient: of the pre-activation."""
-    through = gradient
-    for layer, given in reversed(list(zip(block.branch, found, strict=True))):
+    below = gradient
+    for layer, given in reversed(list(zip(block.branch, inputs, strict=True))):
         if isinstance(layer, nn.ReLU):
-            through = gate_(through if through is not gradient else gradient.clone(), given)
+            below = gate_(below if below is not gradient else gradient.clone(), given)
         else:
-            through = _back(layer, given, through)
-    return through
+            below = _back(layer, given, below)
+    return below
 
 
-def through_shortcut(block: ResidualBlock, found: Sequence[Tensor], gradient: Tensor) -> Tensor:
+def through_shortcut(block: ResidualBlock, inputs: Sequence[Tensor], gradient: Tensor) -> Tensor:
     """The part that comes through the shortcut."""
-    return _back(block.shortcut, found[0], gradient)
+    return _back(block.shortcut, inputs[0], gradient)
 
 
 def _back(layer: nn.Module, x: Tensor, gradient: Tensor) -> Tensor:
@@ -66,11 +58,12 @@ def _back(layer: nn.Module, x: Tensor, gradient: Tensor) -> Tensor:
     if isinstance(layer, Convolution):
         return layer.back(gradient, x.shape)
     if isinstance(layer, PaddedShortcut | NoShortcut):
-        found = torch.zeros_like(x, dtype=gradient.dtype)
+        below = torch.zeros_like(x, dtype=gradient.dtype)  # (N, C, H, W)
         if isinstance(layer, PaddedShortcut):
-            taken = gradient[:, layer.before : gradient.shape[1] - layer.after]
-            found[:, :, :: layer.stride, :: layer.stride] = taken
-        return found
+            old = gradient[:, layer.before : gradient.shape[1] - layer.after]  # the channels that are not padding
+            below[:, :, :: layer.stride, :: layer.stride] = old
+        return below
+    # A layer of another kind, which a lesion may have put there: PyTorch's own graph, of this layer alone.
     with torch.inference_mode(False), torch.enable_grad():
         start = torch.zeros(x.shape, dtype=gradient.dtype, device=x.device, requires_grad=True)
         end = layer(start)

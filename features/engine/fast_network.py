@@ -1,13 +1,14 @@
 """A network's function in the form that PyTorch runs fastest."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from features.engine import forward
 from features.engine.convolution import Convolution
-from features.engine.folding import folded, pixel_stem, prepared
+from features.engine.folding import pixel_stem, prepared
 from features.engine.plan import LOGITS, POOLED, pooled
 from features.networks.canonical import ResidualBlock, ResidualNetwork, own_copy
 from features.networks.preprocessing import Preprocessing
@@ -20,19 +21,28 @@ class FastNetwork(ResidualNetwork):
 
     It takes pixels as they are, (N, C, H, W) from 0 to 255, uint8 or float32. The weights of its convolutions are of
     `dtype`, their biases and its head float32. Frozen and in eval mode; gradients flow through it to activations.
+    Networks that share layers, as those with a lesion do with the intact one, share their folded weights too.
     """
 
     def __init__(
-        self, network: ResidualNetwork, preprocessing: Preprocessing, dtype: torch.dtype, device: torch.device
+        self,
+        network: ResidualNetwork,
+        preprocessing: Preprocessing,
+        dtype: torch.dtype,
+        device: torch.device,
+        ordinary: bool = False,
     ) -> None:
+        """ordinary: whether its convolutions are those that PyTorch itself would run, for comparison."""
         # Tensors made in inference mode cannot enter a graph later; a copy on the CPU is prepared there whatever comes.
         with torch.inference_mode(False), torch.no_grad():
-            own = own_copy(network, "cpu")
             blocks: dict[str, list[ResidualBlock]] = {}
-            for name, block in own.blocks():
-                blocks.setdefault(name.split(".")[0], []).append(_FastBlock(block, dtype))
-            stem = prepared(pixel_stem(own.stem, preprocessing, dtype), dtype)
-            super().__init__(cast(nn.Sequential, stem), blocks, own.head)
+            for name, block in network.blocks():
+                blocks.setdefault(name.split(".")[0], []).append(_FastBlock(block, dtype, device))
+            stem = pixel_stem(own_copy(network.stem, "cpu"), preprocessing, dtype)
+            super().__init__(cast(nn.Sequential, prepared(stem, dtype, device)), blocks, own_copy(network.head, "cpu"))
+            for layer in self.modules():
+                if isinstance(layer, Convolution):
+                    layer.ordinary = ordinary
             self.to(device).to(memory_format=torch.channels_last)
             self.eval().requires_grad_(False)
 
@@ -42,25 +52,17 @@ class FastNetwork(ResidualNetwork):
         features = pooled_in_pieces(x, "mean")  # (N, D)
         yield POOLED, features
         if self.classifier is not None:
-            yield LOGITS, self.classifier(features)
+            yield LOGITS, self.classifier(features)  # (N, K)
 
 
 class _FastBlock(ResidualBlock):
-    def __init__(self, block: ResidualBlock, dtype: torch.dtype) -> None:
-        shortcut, branch = (prepared(folded(part), dtype) for part in (block.shortcut, block.branch))
+    def __init__(self, block: ResidualBlock, dtype: torch.dtype, device: torch.device) -> None:
+        shortcut, branch = (prepared(part, dtype, device) for part in (block.shortcut, block.branch))
         super().__init__(shortcut, cast(nn.Sequential, branch), nn.ReLU(inplace=True))
+        self.fused: Callable[[Tensor], Tensor | None] | None = None  # set by `cudnn.fuse`
 
     def forward(self, x: Tensor) -> Tensor:
-        shortcut = self.shortcut(x)
-        *others, last = self.branch
-        for layer in others:
-            x = layer(x)
-        return self.activation(total(last, x, shortcut))
-
-
-def total(last: nn.Module, x: Tensor, shortcut: Tensor) -> Tensor:
-    """A block's pre-activation, a tensor of its own: what the branch's last layer makes of x, and the shortcut."""
-    return last.plus(x, shortcut) if isinstance(last, Convolution) else last(x) + shortcut
+        return forward.output(self, x)
 
 
 def pooled_in_pieces(values: Tensor, how: str) -> Tensor:

@@ -11,28 +11,52 @@ What bf16 loses on trained networks it loses in three places, all of which are k
 
 import copy
 from typing import cast
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from features.engine.convolution import Convolution
+from features.networks.canonical import own_copy
 from features.networks.preprocessing import Preprocessing
+
+# Convolution -> what it was folded to, by precision, device and the state of its weights: kept while somebody uses it.
+_FOLDED: WeakKeyDictionary[nn.Conv2d, WeakValueDictionary[object, nn.Conv2d]] = WeakKeyDictionary()
 
 
 def folded(layers: nn.Module) -> nn.Module:
-    """A copy with the same function in eval mode, every BatchNorm folded into the convolution before it."""
+    """A copy on the CPU with the same function in eval mode, every BatchNorm folded into the convolution before it."""
     if not isinstance(layers, nn.Sequential):
-        return copy.deepcopy(layers)
-    found: list[nn.Module] = []
+        return own_copy(layers, "cpu")
+    return nn.Sequential(*(_folded_pair(conv, norm, "cpu") for conv, norm in _pairs(layers)))
+
+
+def _pairs(layers: nn.Sequential) -> list[tuple[nn.Module, nn.BatchNorm2d | None]]:
+    """Each layer with the BatchNorm that follows it."""
+    pairs: list[tuple[nn.Module, nn.BatchNorm2d | None]] = []
     for layer in layers:
         if isinstance(layer, nn.BatchNorm2d):
-            found[-1] = fuse_conv_bn_eval(cast(nn.Conv2d, found[-1]), layer)
-        elif isinstance(layer, nn.ReLU):
-            found.append(nn.ReLU(inplace=True))
+            pairs[-1] = pairs[-1][0], layer
         else:
-            found.append(copy.deepcopy(layer))
-    return nn.Sequential(*found)
+            pairs.append((layer, None))
+    return pairs
+
+
+def _folded_pair(layer: nn.Module, norm: nn.BatchNorm2d | None, device: torch.device | str) -> nn.Module:
+    if isinstance(layer, nn.ReLU):
+        return nn.ReLU(inplace=True)
+    layer = own_copy(layer, device)
+    if norm is None:
+        return layer
+    norm = own_copy(norm, device)
+    conv = cast(nn.Conv2d, layer)
+    assert norm.running_mean is not None  # eval mode has nothing else to go by
+    assert norm.running_var is not None
+    conv.weight, conv.bias = fuse_conv_bn_weights(
+        conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+    )
+    return conv
 
 
 def rounded(layers: nn.Module, dtype: torch.dtype) -> nn.Module:
@@ -48,6 +72,8 @@ def round_weight(weight: Tensor, dtype: torch.dtype) -> Tensor:
 
     Error diffusion: what rounding takes from one number is given to the next smaller one before it is rounded.
     """
+    if weight[0, 0].numel() == 1:
+        return weight.to(dtype).to(weight.dtype)  # there is no next number
     flat = weight.flatten(2)  # (O, I, H * W)
     order = flat.abs().argsort(-1, descending=True)
     values = flat.gather(-1, order)
@@ -59,16 +85,44 @@ def round_weight(weight: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.empty_like(flat).scatter(-1, order, values).reshape(weight.shape)
 
 
-def prepared(layers: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """The same layers, their convolutions ready to run in a precision, whose weights are `rounded` to it."""
+def prepared(layers: nn.Module, dtype: torch.dtype, device: torch.device) -> nn.Module:
+    """The same function on a device, BatchNorms folded, convolutions ready to run in a precision that they round to."""
     if not isinstance(layers, nn.Sequential):
-        return layers
+        return own_copy(layers, device)
     return nn.Sequential(
         *(
-            Convolution(layer, dtype) if isinstance(layer, nn.Conv2d) else layer.to(dtype)
-            for layer in cast(nn.Sequential, rounded(layers, dtype))
+            Convolution(_folded_once(layer, norm, dtype, device), dtype)
+            if isinstance(layer, nn.Conv2d)
+            else _folded_pair(layer, norm, device).to(dtype)
+            for layer, norm in _pairs(layers)
         )
     )
+
+
+def _folded_once(conv: nn.Conv2d, norm: nn.BatchNorm2d | None, dtype: torch.dtype, device: torch.device) -> nn.Conv2d:
+    """A convolution with its BatchNorm folded in, weights of a precision and bias in float32: made once, then shared.
+
+    So networks that have layers in common, as those with a lesion have with the intact one, fold and hold them once.
+    Only what is frozen is shared, and only as long as none of its tensors has been written to.
+    """
+    sources = [*conv.parameters(), *conv.buffers()]
+    sources += [] if norm is None else [*norm.parameters(), *norm.buffers()]
+    kept: WeakValueDictionary[object, nn.Conv2d] = WeakValueDictionary()
+    key: object = None
+    if not conv.training and not any(each.requires_grad or each.is_inference() for each in sources):
+        kept = _FOLDED.setdefault(conv, kept)
+        # A BatchNorm that is trained writes to its statistics unseen, but counts its batches in one of its buffers.
+        state = tuple((each.data_ptr(), each._version) for each in sources)
+        key = (state, None if norm is None else norm.eps, dtype, device)
+    if (known := kept.get(key)) is not None:
+        return known
+    made = cast(nn.Conv2d, rounded(_folded_pair(conv, norm, "cpu"), dtype))  # on the CPU, the same on every device
+    made.weight.data = made.weight.data.to(dtype).to(device, memory_format=torch.channels_last)
+    if made.bias is not None:
+        made.bias.data = made.bias.data.to(device)
+    made.__dict__["sources"] = [each.detach() for each in sources]  # whose memory must not become another tensor's
+    kept[key] = made
+    return made
 
 
 def pixel_stem(stem: nn.Sequential, preprocessing: Preprocessing, dtype: torch.dtype) -> nn.Sequential:

@@ -4,7 +4,6 @@ An extra (requirements-openvino.txt): imported only when it is asked for.
 """
 
 import hashlib
-import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from features import files
 from features.engine.folding import folded, pixel_stem, rounded
-from features.engine.plan import GEM_FLOOR, GEM_POWER, LOGITS, POOLED, PRECISIONS, Reading, pooled
+from features.engine.plan import GEM_FLOOR, GEM_POWER, LOGITS, OPENVINO, POOLED, PRECISIONS, Plan, pooled
 from features.errors import FeatureError
 from features.networks.canonical import ResidualNetwork, own_copy
 from features.networks.preprocessing import Preprocessing
@@ -28,21 +28,21 @@ REVISION = 3  # of what is written to the cache
 class OpenVinoEngine:
     """A network converted once, kept on disk, and compiled for this CPU."""
 
-    def __init__(self, network: ResidualNetwork, preprocessing: Preprocessing, reading: Reading, key: str) -> None:
+    def __init__(self, network: ResidualNetwork, preprocessing: Preprocessing, plan: Plan, key: str) -> None:
         """key: what the weights are known by; '' keeps nothing on disk."""
         import openvino
 
         self.name = f"openvino {openvino.__version__}"
-        self.reading = reading
-        outputs = _Outputs(network, preprocessing, reading)
+        self.plan = plan
+        outputs = _Outputs(network, preprocessing, plan)
         if not all(values.isfinite().all() for values in outputs.state_dict().values()):
             # OpenVINO's ReLU makes 0 of NaN, so that nothing would be seen of it in what comes out.
             raise FeatureError(
                 "The weights make NaN or infinite values, so they are broken. Load them again, or choose other ones."
             )
         self.outputs = outputs.names
-        settings = {"INFERENCE_PRECISION_HINT": HINTS[reading.precision], "PERFORMANCE_HINT": "LATENCY"}
-        read = f"{reading.pool} {GEM_POWER} {GEM_FLOOR} {reading.precision} {outputs.names}"
+        settings = {"INFERENCE_PRECISION_HINT": HINTS[plan.precision], "PERFORMANCE_HINT": "LATENCY"}
+        read = f"{plan.pool} {GEM_POWER} {GEM_FLOOR} {plan.precision} {outputs.names}"
         made_of = f"{REVISION} {openvino.__version__} {key} {preprocessing} {read} {outputs}"
         model = _converted(outputs, hashlib.sha256(made_of.encode()).hexdigest()[:24] if key else None)
         self._compiled = openvino.Core().compile_model(model, "CPU", settings)
@@ -50,40 +50,40 @@ class OpenVinoEngine:
 
     def begin(self, pixels: Tensor) -> Callable[[], dict[str, np.ndarray]]:
         """Read a batch at once: it is computed on the cores that would have to wait."""
-        found = self(pixels)
-        return lambda: found
+        features = self(pixels)
+        return lambda: features
 
     def __call__(self, pixels: Tensor) -> dict[str, np.ndarray]:
-        found = self._request.infer([np.ascontiguousarray(pixels.numpy())])
-        kind = np.float16 if self.reading.pool == "none" else np.float32
+        outputs = self._request.infer([np.ascontiguousarray(pixels.numpy())])
+        kind = np.float16 if self.plan.pool == "none" else np.float32
         return {
             # A copy, since the request uses its own again.
-            name: found[place].astype(np.float32 if name in (POOLED, LOGITS) else kind)
-            for place, name in enumerate(self.outputs)
+            name: outputs[index].astype(np.float32 if name in (POOLED, LOGITS) else kind)
+            for index, name in enumerate(self.outputs)
         }
 
 
 class _Outputs(nn.Module):
-    """A network that takes uint8 and puts out everything of a reading."""
+    """A network that takes uint8 and puts out everything of a plan."""
 
-    def __init__(self, network: ResidualNetwork, preprocessing: Preprocessing, reading: Reading) -> None:
+    def __init__(self, network: ResidualNetwork, preprocessing: Preprocessing, plan: Plan) -> None:
         super().__init__()
         self.network = own_copy(network, "cpu")
         side = preprocessing.crop
         self.example = torch.zeros(2, preprocessing.channels, side, side, dtype=torch.uint8)
-        dtype = PRECISIONS[reading.precision]
+        dtype = PRECISIONS[plan.precision]
         self.network.stem = pixel_stem(self.network.stem, preprocessing, dtype)
         for _, block in self.network.blocks():
             block.shortcut = rounded(folded(block.shortcut), dtype)
             block.branch = cast(nn.Sequential, rounded(folded(block.branch), dtype))
-        self.pool = reading.pool
-        self.names = [name for name in ("stem", *network.stage_names, POOLED) if name in reading.stages]
+        self.pool = plan.pool
+        self.names = [name for name in ("stem", *network.stage_names, POOLED) if name in plan.stages]
         self.names += [LOGITS] if network.classifier is not None else []
         # OpenVINO computes everything after an output's last matrix product in fp32, and that is half of every block
         # here. A product with the identity before the output keeps bf16 in the blocks: 51 images/s for 46 (ResNet-50,
         # OpenVINO 2026.4), at the price of one more rounding.
         self.last = nn.ModuleDict()
-        if reading.precision == "bf16" and self.pool != "none":
+        if plan.precision == "bf16" and self.pool != "none":
             with torch.inference_mode():
                 widths = {name: values.shape[1] for name, values in self._walk(self.example)}
             self.last.update({name: _identity(widths[name]) for name in self.names if name != LOGITS})
@@ -110,16 +110,11 @@ def _identity(width: int) -> nn.Linear:
     return linear
 
 
-def cache_folder() -> Path:
-    """Where converted networks lie; deleting it costs no more than converting them again."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "resnet-explorer" / "openvino"
-
-
 def _converted(outputs: _Outputs, name: str | None) -> Any:
     """OpenVINO's form of a network, from disk if it lies there by this name."""
     import openvino
 
-    folder = cache_folder() / (name or "")
+    folder = files.cache_folder(OPENVINO) / (name or "")
     file = folder / "network.xml"
     if name and file.exists():
         try:

@@ -7,8 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from features.engine import cudnn
 from features.engine.fast_network import FastNetwork, pooled_in_pieces
-from features.engine.plan import LOGITS, POOLED, PRECISIONS, Reading
+from features.engine.plan import LOGITS, POOLED, PRECISIONS, TORCH_PLAIN, Plan
+from features.engine.timing import example_pixels
 from features.errors import FeatureError
 from features.networks.canonical import ResidualNetwork
 from features.networks.preprocessing import Preprocessing
@@ -19,12 +21,17 @@ REUSED = 32 << 20  # bytes
 class TorchEngine:
     """PyTorch in eager mode on a private copy of the network."""
 
-    def __init__(self, network: ResidualNetwork, preprocessing: Preprocessing, reading: Reading) -> None:
-        self.name = f"torch {torch.__version__}"
-        self.reading = reading
-        self.device = torch.device(reading.device)
+    def __init__(self, network: ResidualNetwork, preprocessing: Preprocessing, plan: Plan) -> None:
+        self.plan, ordinary = plan, plan.engine == TORCH_PLAIN
+        self.name = f"torch {torch.__version__}" + (", ordinary convolutions" if ordinary else "")
+        self.device = torch.device(plan.device)
+        dtype, self.fusion = PRECISIONS[plan.precision], ""  # how fused convolutions add biases
         try:
-            self.network = FastNetwork(network, preprocessing, PRECISIONS[reading.precision], self.device)
+            self.network = FastNetwork(network, preprocessing, dtype, self.device, ordinary)
+            if self.device.type == "cuda" and not ordinary:
+                pixels = example_pixels(preprocessing, cudnn.EXAMPLES)
+                pixels = pixels.to(self.device, memory_format=torch.channels_last)
+                self.fusion = cudnn.fuse(self.network, pixels, dtype)
         except RuntimeError as error:
             if not _is_out_of_memory(error):
                 raise
@@ -32,7 +39,7 @@ class TorchEngine:
                 f"The network does not fit into the memory of {self.device}. Free some, or choose 'cpu'."
             ) from error
         # Images at a time: on a GPU, halved once that many do not fit.
-        self.limit = maps_at_once(preprocessing, reading.precision) if self.device.type == "cpu" else sys.maxsize
+        self.limit = maps_at_once(preprocessing, plan.precision) if self.device.type == "cpu" else sys.maxsize
         self._uploads = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
 
     def __call__(self, pixels: Tensor) -> dict[str, np.ndarray]:
@@ -56,6 +63,8 @@ class TorchEngine:
 
         def read() -> dict[str, np.ndarray]:
             pieces = [end() for end in begun]
+            if len(pieces) == 1:
+                return pieces[0]
             return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
 
         return read
@@ -68,8 +77,8 @@ class TorchEngine:
     def _begin(self, pixels: Tensor) -> Callable[[], dict[str, np.ndarray]]:
         if self._uploads is None:
             x = pixels.to(memory_format=torch.channels_last)
-            found = {name: values.numpy() for name, values in self._walk(x)}
-            return lambda: found
+            features = {name: values.numpy() for name, values in self._read(x)}
+            return lambda: features
         # A GPU gets its orders and works them off by itself: this batch's pixels arrive on a stream of their own while
         # the batch before is computed. Memory that is not pinned would make both copies wait.
         computing = torch.cuda.current_stream(self.device)
@@ -78,20 +87,20 @@ class TorchEngine:
         computing.wait_stream(self._uploads)
         x.record_stream(computing)
         # What `to` copies to is pinned.
-        there = {name: values.to("cpu", non_blocking=True) for name, values in self._walk(x)}
+        pinned = {name: values.to("cpu", non_blocking=True) for name, values in self._read(x)}
         finished = torch.cuda.Event(blocking=True)  # leaves its core to the decoders
         finished.record(computing)
 
         def end() -> dict[str, np.ndarray]:
             finished.synchronize()
-            return {name: values.numpy() for name, values in there.items()}
+            return {name: values.numpy() for name, values in pinned.items()}
 
         return end
 
-    def _walk(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
+    def _read(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
         for name, values in self.network.walk(x):
-            if name == LOGITS or name in self.reading.stages:
-                yield name, values if name in (POOLED, LOGITS) else pooled_in_pieces(values, self.reading.pool)
+            if name == LOGITS or name in self.plan.stages:
+                yield name, values if name in (POOLED, LOGITS) else pooled_in_pieces(values, self.plan.pool)
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

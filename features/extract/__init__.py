@@ -1,5 +1,15 @@
 """Runs a network over an image set: features of every stage, in memory or into a folder, on one machine or many."""
 
-from features.extract.local import PartReader, features, need_rows, plan, shapes_of, to_folder
+from features.extract.choice import begun_with, decide
+from features.extract.local import PartReader, features, need_rows, planned_manifest, shapes_of, to_folder
 
-__all__ = ["PartReader", "features", "need_rows", "plan", "shapes_of", "to_folder"]
+__all__ = [
+    "PartReader",
+    "begun_with",
+    "decide",
+    "features",
+    "need_rows",
+    "planned_manifest",
+    "shapes_of",
+    "to_folder",
+]

@@ -1,10 +1,9 @@
 """Runs a network over an image set: features of every stage, in memory or into a folder."""
 
-import shutil
+import dataclasses
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -13,16 +12,17 @@ import torch
 
 from features import engine, store
 from features.datasets import ImageSet
-from features.datasets.decoding import Batch, batch_size, batches, need_images, need_some, run_through
+from features.datasets.decoding import Batch, batch_size, batches, need_images, need_some, processes_for, run_through
 from features.devices import device_of
-from features.engine import Engine, Reading
+from features.engine import Plan, Runner
 from features.errors import DatasetError, FeatureError
+from features.extract.choice import decide
 from features.networks.anatomy import anatomy
 from features.networks.zoo import Model
 from features.predictions import softmax
-from features.progress import Result, Task
+from features.progress import Progress, Result, Task
 from features.results import finite, provenance
-from features.store import Claim, FeatureSet, Manifest, Writer
+from features.store import FeatureSet, Manifest, Writer
 
 
 def features(model: Model, images: ImageSet) -> Task[FeatureSet]:
@@ -31,11 +31,12 @@ def features(model: Model, images: ImageSet) -> Task[FeatureSet]:
     Raises DatasetError if no image can be read, FeatureError if the network puts out NaN or infinite values.
     """
     need_images(images)
-    reading = engine.choose(model.network, device=str(device_of(model.network)), precision="fp32", engine=engine.TORCH)
-    runner = engine.TorchEngine(model.network, model.spec.preprocessing, reading)
-    size = batch_size(model.spec.preprocessing, reading.device)
-    with closing(batches(images, model.spec.preprocessing, size)) as stream:
-        found = yield from _read(model, images, range(len(images)), stream, runner, reading)
+    plan = engine.choose(model.network, device=str(device_of(model.network)), precision="fp32", engine=engine.TORCH)
+    runner = engine.TorchEngine(model.network, model.spec.preprocessing, plan)
+    size = batch_size(model.spec.preprocessing, plan.device)
+    processes = processes_for(plan.device)
+    with closing(batches(images, model.spec.preprocessing, size, processes=processes)) as stream:
+        found = yield from _read(model, images, range(len(images)), stream, runner, plan)
     need_some(found, images, found.rejected)
     return found
 
@@ -43,57 +44,47 @@ def features(model: Model, images: ImageSet) -> Task[FeatureSet]:
 def to_folder(
     model: Model,
     images: ImageSet,
-    reading: Reading,
+    plan: Plan,
     folder: Path,
     size: int | None = None,
     format: str = store.PARQUET,
+    replace: bool = False,
 ) -> Task[Manifest]:
     """Read an image set into a folder of features, part by part, going on where an earlier run ended.
 
+    plan: one that is open is decided first, as the folder's run was begun or by a short timing (`extract.decide`).
     size: images per batch; None is a default for the images' size. format: one of store.FORMATS; all but Parquet are
-    made of Parquet parts, which lie inside the folder until all is read. Only the present part is held in memory.
-    Raises StoreError as `store.Claim` does, DatasetError if no image can be read, FeatureError as `features` does.
+    made of Parquet parts, which are kept out of sight until all is read. replace: whether features of another run may
+    be replaced; they stay until the new ones are whole. Only the present part is held in memory.
+    Raises StoreError as `Claim` does, DatasetError if no image can be read, FeatureError as `features` does.
     """
     need_images(images)
-    planned = plan(model, images, reading, size or batch_size(model.spec.preprocessing, reading.device), format)
-    if format == store.PARQUET:
-        manifest = yield from _to_parts(model, images, reading, folder, planned)
-    else:
-        manifest = yield from _through_parts(model, images, reading, folder, planned)
+    size = size or batch_size(model.spec.preprocessing, plan.device)
+    if plan.is_open:
+        yield Progress(0, len(images), "image", "timing what is fastest here")
+        plan = decide(model, plan, folder, size)
+    planned = planned_manifest(model, images, plan, size, format)
+    store.need_local(format, folder)
+    with store.claimed(folder, planned, replace) as claim:
+        writer = Writer(claim, planned)
+        manifest = writer.finished or writer.collected() or (yield from _to_parts(model, images, plan, writer))
+        if format != store.PARQUET and writer.finished is None:
+            manifest = yield from store.write_as(writer, images.open)
     need_rows(manifest, folder)
     return manifest
 
 
-def _through_parts(model: Model, images: ImageSet, reading: Reading, folder: Path, planned: Manifest) -> Task[Manifest]:
-    """As `to_folder`, in another format than Parquet: by way of Parquet parts."""
-    store.need_local(planned.format, folder)
-    with Claim(folder, planned) as claim:
-        if claim.finished:
-            shutil.rmtree(folder / store.PARTS, ignore_errors=True)  # left by a run that was killed at its very end
-            return claim.finished
-        parts = replace(planned, format=store.PARQUET)
-        there = sum(path.stat().st_size for path in (folder / store.PARTS).glob("part-*"))
-        claim.need_room(planned.bytes_in_all + max(0, parts.bytes_in_all - there))
-        yield from _to_parts(model, images, reading, folder / store.PARTS, parts)
-        manifest = yield from store.write_as(folder / store.PARTS, claim, images.open)
-        shutil.rmtree(folder / store.PARTS)
-        return manifest
-
-
-def _to_parts(model: Model, images: ImageSet, reading: Reading, folder: Path, planned: Manifest) -> Task[Manifest]:
-    with closing(Writer(folder, planned)) as writer:
-        parts, missing = planned.parts, writer.missing
-        if writer.finished:
-            return writer.finished
-        reader = PartReader(model, images, reading, planned)
-        before = done = len(images) - sum(len(parts[number]) for number in missing)
-        began = time.monotonic()
-        with closing(reader.tasks(missing)) as tasks:
-            for number, task in tasks:
-                writer.write(number, (yield from _shifted(task, done, len(images), before)))
-                done += len(parts[number])
-        rate = (done - before) / max(time.monotonic() - began, 1e-9) if missing else None
-        return writer.finish(rate, reader.made_with)
+def _to_parts(model: Model, images: ImageSet, plan: Plan, writer: Writer) -> Task[Manifest]:
+    parts, missing = writer.manifest.parts, writer.missing
+    reader = PartReader(model, images, plan, writer.manifest)
+    before = done = len(images) - sum(len(parts[number]) for number in missing)
+    began = time.monotonic()
+    with closing(reader.tasks(missing)) as tasks:
+        for number, task in tasks:
+            writer.parts.write(number, (yield from _shifted(task, done, len(images), before)))
+            done += len(parts[number])
+    rate = (done - before) / max(time.monotonic() - began, 1e-9) if missing else None
+    return writer.finish(rate, reader.made_with)
 
 
 def need_rows(manifest: Manifest, folder: Path) -> None:
@@ -105,23 +96,27 @@ def need_rows(manifest: Manifest, folder: Path) -> None:
 class PartReader:
     """Reads the parts of a plan. made_with: what runs the network, and where."""
 
-    def __init__(self, model: Model, images: ImageSet, reading: Reading, planned: Manifest) -> None:
-        self.model, self.images, self.reading, self.planned = model, images, reading, planned
-        self.runner = engine.start(model.network, model.spec.preprocessing, reading, model.key)
-        self.made_with = {"runs_on": self.runner.name, "device": reading.device}
+    def __init__(self, model: Model, images: ImageSet, plan: Plan, planned: Manifest) -> None:
+        self.model, self.images, self.plan, self.planned = model, images, plan, planned
+        self.runner = engine.start(model.network, model.spec.preprocessing, plan, model.key)
+        self.made_with = {"runs_on": self.runner.name, "device": plan.device}
 
     def tasks(self, numbers: Sequence[int]) -> Generator[tuple[int, Task[FeatureSet]], None, None]:
         """The tasks that read some parts, each to be finished before the next is asked for."""
         parts, preprocessing = [self.planned.parts[number] for number in numbers], self.model.spec.preprocessing
-        with closing(batches(self.images, preprocessing, self.planned.settings["batch_size"], parts)) as stream:
+        size, processes = self.planned.settings["batch_size"], processes_for(self.plan.device)
+        with closing(batches(self.images, preprocessing, size, parts, processes)) as stream:
             for number, part in zip(numbers, parts, strict=True):
-                yield number, _read(self.model, self.images, part, stream, self.runner, self.reading)
+                yield number, _read(self.model, self.images, part, stream, self.runner, self.plan)
 
 
-def plan(model: Model, images: ImageSet, reading: Reading, size: int, format: str = store.PARQUET) -> Manifest:
-    """What `to_folder` would write: shapes, numbers and sizes, before it starts. Raises StoreError if it cannot."""
-    shapes = shapes_of(model, reading)
-    dtype = "float16" if reading.pool == "none" else "float32"
+def planned_manifest(model: Model, images: ImageSet, plan: Plan, size: int, format: str = store.PARQUET) -> Manifest:
+    """What `to_folder` would write: shapes, numbers and sizes, before it starts. Raises StoreError if it cannot.
+
+    Of a plan that is still open precision and engine are 'auto'; nothing is written with such a manifest.
+    """
+    shapes = shapes_of(model, plan)
+    dtype = "float16" if plan.pool == "none" else "float32"
     store.need_format(format, dtype)
     classes = range(model.spec.architecture.classes or 0)
     return Manifest(
@@ -129,12 +124,12 @@ def plan(model: Model, images: ImageSet, reading: Reading, size: int, format: st
             **model.provenance(),
             "images": images.name,
             "images_digest": images.digest,
-            "stages": list(reading.stages),
-            "pool": reading.pool,
-            "precision": reading.precision,
-            "device": torch.device(reading.device).type,
-            "engine": reading.engine,
-            "versions": _versions(reading),
+            "stages": list(plan.stages),
+            "pool": plan.pool,
+            "precision": plan.precision,
+            "device": torch.device(plan.device).type,
+            "engine": plan.engine,
+            "versions": _versions(plan),
             "batch_size": size,  # convolutions of another batch differ in the last digits
         },
         shapes=shapes,
@@ -148,29 +143,29 @@ def plan(model: Model, images: ImageSet, reading: Reading, size: int, format: st
     )
 
 
-def _versions(reading: Reading) -> dict[str, str]:
+def _versions(plan: Plan) -> dict[str, str]:
     """Of the libraries that values depend on in their last digits, beside PyTorch's, which the model tells."""
-    names = ["pillow", *([engine.OPENVINO] if reading.engine == engine.OPENVINO else [])]
+    names = ["pillow", *([engine.OPENVINO] if plan.engine == engine.OPENVINO else [])]
     return {name: metadata.version(name) for name in names}
 
 
-def shapes_of(model: Model, reading: Reading) -> dict[str, tuple[int, ...]]:
-    """The shape of one image's values at every stage of a reading: (D,), or (C, H, W) for unpooled maps."""
+def shapes_of(model: Model, plan: Plan) -> dict[str, tuple[int, ...]]:
+    """The shape of one image's values at every stage of a plan: (D,), or (C, H, W) for unpooled maps."""
     built = anatomy(model.spec.architecture, model.spec.preprocessing.crop)
     outputs = {part.stage or part.name: part.outputs for part in built.parts}  # of a stage its last block's
     outputs |= {engine.LOGITS: outputs["head"], engine.POOLED: (model.spec.architecture.features,)}
-    return {name: outputs[name] if reading.pool == "none" else outputs[name][:1] for name in reading.stages}
+    return {name: outputs[name] if plan.pool == "none" else outputs[name][:1] for name in plan.stages}
 
 
 def _read(
-    model: Model, images: ImageSet, part: range, stream: Iterator[Batch], runner: Engine, reading: Reading
+    model: Model, images: ImageSet, part: range, stream: Iterator[Batch], runner: Runner, plan: Plan
 ) -> Task[FeatureSet]:
     """The features of a part of a set that fits into memory, whose batches come next in a stream.
 
     Its rows count from the part's first image. It has none if no image can be read.
     """
-    dtype = np.float16 if reading.pool == "none" else np.float32
-    stages = {name: np.empty((len(part), *shape), dtype) for name, shape in shapes_of(model, reading).items()}
+    dtype = np.float16 if plan.pool == "none" else np.float32
+    stages = {name: np.empty((len(part), *shape), dtype) for name, shape in shapes_of(model, plan).items()}
     classes = model.spec.architecture.classes
     logits = None if classes is None else np.empty((len(part), classes), np.float32)
     done = 0
@@ -225,7 +220,7 @@ def _shifted(task: Task[Result], done: int, total: int, before: int) -> Task[Res
             progress = next(task)
         except StopIteration as end:
             return end.value
-        yield replace(progress, done=done + progress.done, total=total, before=before)
+        yield dataclasses.replace(progress, done=done + progress.done, total=total, before=before)
 
 
 def _need_finite(found: dict[str, np.ndarray], model: Model) -> None:

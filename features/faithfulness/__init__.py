@@ -1,6 +1,7 @@
 """Says how far to trust maps: what becomes of the prediction without, or with only, what they point at."""
 
 from features.faithfulness.baselines import BASELINES, RANDOM, measurable
+from features.faithfulness.export import TRIALS, read, write
 from features.faithfulness.metrics import STEPS, Curves, curves, rank_correlation, shown_through
 from features.faithfulness.of_maps import measure_maps, trial_of
 from features.faithfulness.over_sets import measure
@@ -11,6 +12,7 @@ __all__ = [
     "BASELINES",
     "RANDOM",
     "STEPS",
+    "TRIALS",
     "Curves",
     "Randomised",
     "Trial",
@@ -21,7 +23,9 @@ __all__ = [
     "measure_maps",
     "randomised",
     "rank_correlation",
+    "read",
     "shown_through",
     "table",
     "trial_of",
+    "write",
 ]

@@ -4,13 +4,15 @@ import copy
 import re
 from collections import OrderedDict
 from collections.abc import Generator, Iterator, Mapping
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from features.errors import FeatureError
 from features.networks.architecture import Architecture, BlockPlan, Conv
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 class PaddedShortcut(nn.Module):
@@ -249,15 +251,15 @@ def _need_kind(parts: Mapping[str, nn.Module], name: str, kind: type[nn.Module])
         )
 
 
-def freeze(network: ResidualNetwork) -> ResidualNetwork:
-    """The same network in eval mode with frozen parameters: what every analysis is given."""
+def freeze(network: Module) -> Module:
+    """The same network, or part of one, in eval mode with frozen parameters: what every analysis is given."""
     return network.eval().requires_grad_(False)
 
 
-def own_copy(network: ResidualNetwork, device: torch.device | str | None = None) -> ResidualNetwork:
-    """A frozen copy in eval mode, without the hooks of whoever made the network, on a device (None: where it lies).
+def own_copy(network: Module, device: torch.device | str | None = None) -> Module:
+    """A frozen copy of a network or a part, in eval mode, on a device (None: where it lies).
 
-    Nothing is copied on a GPU for a copy that is made elsewhere.
+    Without the hooks of whoever made it. Nothing is copied on a GPU for a copy that is made elsewhere.
     """
     with torch.inference_mode(False), torch.no_grad():  # tensors made in inference mode enter no graph later
         tensors = [*network.parameters(), *network.buffers()]

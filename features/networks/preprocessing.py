@@ -68,6 +68,10 @@ class Preprocessing:
         """(C, S, S) uint8: scaled to size and cut, the part that takes time and is done image by image."""
         import torch
 
+        return torch.from_numpy(self.framed_array(image))
+
+    def framed_array(self, image: Image.Image) -> np.ndarray:
+        """As `framed`, for processes that do without PyTorch: (C, S, S) uint8."""
         picture = image if self.channels == 3 else image.convert("L")
         how = Image.Resampling[self.interpolation.upper()]
         width, height = (self.resize * side // min(picture.size) for side in picture.size)
@@ -80,7 +84,7 @@ class Preprocessing:
         else:  # it may turn round what is tall, and each step rounds
             picture = picture.resize((width, height), how).crop((left, top, right, bottom))
         values = np.array(picture, np.uint8).reshape(self.crop, self.crop, self.channels)
-        return torch.from_numpy(values.transpose(2, 0, 1).copy())
+        return values.transpose(2, 0, 1).copy()
 
     def _margin(self, side: int) -> int:
         """How much is cut off before a side's centre; less than 0 for black that is added."""

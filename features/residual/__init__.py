@@ -1,6 +1,7 @@
 """What every residual branch adds to its shortcut, measured over an image set, and what happens without it."""
 
 from features.residual.contrast import LEVEL, QUANTITIES, Contrast, contrast
+from features.residual.export import BLOCKS, CLASSES, LESIONS, TABLES, describe, read, tables_of, write
 from features.residual.gradient_paths import PATH_IMAGES, Paths, need_paths, paths
 from features.residual.lesions import (
     FACTORS,
@@ -23,14 +24,17 @@ from features.residual.lesions import (
 )
 from features.residual.statistics import BRANCH, KEPT, OUTPUT, PARTS, SHORTCUT, SUM, BlockStatistics, Channels
 from features.residual.sweep import Effect, Sweep, effect, sweep
-from features.residual.tables import blocks, channels, classes, clear, earlier, write
-from features.residual.tally import Tally, measure, nearest_class_mean, statistics
+from features.residual.tables import blocks, channels, classes
+from features.residual.tally import Reader, Tally, measure, nearest_class_mean, statistics
 
 __all__ = [
+    "BLOCKS",
     "BRANCH",
+    "CLASSES",
     "FACTORS",
     "KEPT",
     "KINDS",
+    "LESIONS",
     "LEVEL",
     "OUTPUT",
     "PARTS",
@@ -41,6 +45,7 @@ __all__ = [
     "SHORTCUT",
     "SUM",
     "SWAPPED",
+    "TABLES",
     "WITHOUT",
     "BlockStatistics",
     "Channels",
@@ -49,16 +54,16 @@ __all__ = [
     "Lesion",
     "LesionKind",
     "Paths",
+    "Reader",
     "Sweep",
     "Tally",
     "at_random",
     "blocks",
     "channels",
     "classes",
-    "clear",
     "contrast",
+    "describe",
     "each",
-    "earlier",
     "effect",
     "lesioned",
     "lesions_of",
@@ -67,11 +72,13 @@ __all__ = [
     "need_paths",
     "neighbours",
     "paths",
+    "read",
     "scaled",
     "scalings",
     "statistics",
     "swapped",
     "sweep",
+    "tables_of",
     "without",
     "write",
 ]

@@ -1,12 +1,13 @@
-"""What has been read of one block."""
+"""Sums over what one block did to a set of images."""
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from features.engine.forward import Step
 from features.networks.canonical import ResidualBlock
 from features.networks.zoo import Model
-from features.residual.moments import Comoments, Moments, Readings, by_place, pieces, readings
+from features.residual.moments import Comoments, MapMoments, Moments, by_place, map_moments, pieces
 from features.residual.statistics import (
     BRANCH,
     COSINE,
@@ -51,40 +52,41 @@ class BlockTally:
         self._empty = False
 
     def add(
-        self, block: ResidualBlock, x: Tensor, before: Readings, given: np.ndarray | None, model: Model
-    ) -> tuple[Tensor, Readings, dict[str, np.ndarray]]:
-        """Read a batch (N, C, H, W) of a block's input, whose readings are known.
+        self, step: Step, x: Tensor, before: MapMoments, given: np.ndarray | None, model: Model
+    ) -> tuple[MapMoments, dict[str, np.ndarray]]:
+        """Add what the block made of a batch. step: with its parts; x: its input, (N, C, H, W), with its moments.
 
-        Returns the block's output, its readings, and each image's numbers by name, (N,) float32.
+        given: (N,) the images' labels. Returns the moments of its output, and each image's numbers by name, (N,)
+        float32.
         """
-        shortcut, branch = block.parts(x)
-        total = shortcut + branch
-        output = torch.relu(total)
+        assert step.parts is not None  # the walk kept them
+        shortcut, branch, total = step.parts
+        output = step.output
         maps = {SHORTCUT: by_place(shortcut), BRANCH: by_place(branch), SUM: by_place(total), OUTPUT: by_place(output)}
-        found = {part: readings(values) for part, values in maps.items()}
+        moments = {part: map_moments(values) for part, values in maps.items()}
         # NaN stands for an absent shortcut in the result, so it must not come from elsewhere.
-        finite(found[SHORTCUT].norms + found[BRANCH].norms, model)
+        finite(moments[SHORTCUT].norms + moments[BRANCH].norms, model)
         if self._empty:
             self._begin(total.shape[1], x.shape[1])
-        for part, values in found.items():
+        for part, values in moments.items():
             self.moments[part].add(values)
-        pooled = found[OUTPUT].mean  # (N, C)
+        pooled = moments[OUTPUT].mean  # (N, C)
         self.features.add(pooled, pooled)
         self.step.add(before.mean, pooled)
         if given is not None:
             rows = torch.from_numpy(given).to(pooled.device)
             for part, sums in self.class_sums.items():
-                sums.index_add_(0, rows, found[part].mean)
+                sums.index_add_(0, rows, moments[part].mean)
             for squares, part in zip(self.class_squares, PARTS, strict=True):
-                squares.index_add_(0, rows, found[part].squares.mean(1) / found[part].places)
-        numbers = {part: values.norms for part, values in found.items()}
+                squares.index_add_(0, rows, moments[part].squares.mean(1) / moments[part].places)
+        numbers = {part: values.norms for part, values in moments.items()}
         numbers[RATIO] = torch.where(numbers[SHORTCUT] > 0, numbers[BRANCH] / numbers[SHORTCUT], torch.nan)
-        numbers[COSINE] = _cosine(maps[SHORTCUT], maps[BRANCH], found[SHORTCUT], found[BRANCH])
+        numbers[COSINE] = _cosine(maps[SHORTCUT], maps[BRANCH], moments[SHORTCUT], moments[BRANCH])
         numbers[KEPT] = torch.full_like(numbers[RATIO], torch.nan)
         if x.shape == output.shape:
-            numbers[KEPT] = _cosine(by_place(x), maps[OUTPUT], before, found[OUTPUT])
+            numbers[KEPT] = _cosine(by_place(x), maps[OUTPUT], before, moments[OUTPUT])
         numbers[SPARSITY] = self._count(maps[SUM], maps[OUTPUT])
-        return output, found[OUTPUT], {name: values.float().cpu().numpy() for name, values in numbers.items()}
+        return moments[OUTPUT], {name: values.float().cpu().numpy() for name, values in numbers.items()}
 
     def _count(self, total: Tensor, output: Tensor) -> Tensor:
         """Signs and extremes of (N, P, C); returns each image's share of zeros in the output, (N,)."""
@@ -134,7 +136,7 @@ class BlockTally:
         )
 
 
-def _cosine(x: Tensor, y: Tensor, of_x: Readings, of_y: Readings) -> Tensor:
+def _cosine(x: Tensor, y: Tensor, of_x: MapMoments, of_y: MapMoments) -> Tensor:
     """(N,) float64 in [-1, 1], of the angle between maps (N, P, C); NaN where either is zero."""
     products = torch.cat([(one * other).sum(1) for one, other in pieces(x, y)]).double().sum(1)  # (N,)
     sizes = of_x.norms * of_y.norms

@@ -17,11 +17,9 @@ from torch import Tensor
 from features.datasets import ImageSet, Rejected, labels
 from features.datasets.decoding import Batch, batch_size, through
 from features.devices import device_of
-from features.engine import FastNetwork
-from features.engine.backward import ascended, gate_, through_branch, through_shortcut
-from features.engine.fast_network import total
+from features.engine import FastNetwork, forward
+from features.engine.backward import gate_, through_branch, through_shortcut
 from features.errors import FeatureError
-from features.networks.canonical import ResidualBlock
 from features.networks.zoo import Model
 from features.progress import Task
 from features.results import finite, provenance
@@ -116,28 +114,28 @@ def paths(model: Model, images: ImageSet, draws: int = DRAWS, seed: int = 0) -> 
     if draws < 2:
         raise FeatureError(f"Got {draws} draws. Draw at least 2 paths of each length.")
     network = FastNetwork(model.network, model.spec.preprocessing, torch.float32, device_of(model.network))
-    blocks = [block for _, block in network.blocks()]
-    routes = _routes(len(blocks), draws, seed)
+    n_blocks = len(list(network.blocks()))
+    routes = _routes(n_blocks, draws, seed)
     lengths = np.array([sum(route) for route in routes])
     matched = labels.matched(model.spec, images)
-    norms, together = np.zeros(len(routes)), np.zeros(len(blocks) + 1)
+    norms, together = np.zeros(len(routes)), np.zeros(n_blocks + 1)
 
     def work(batch: Batch) -> Iterator[float]:
         targets = None if matched is None else torch.from_numpy(matched.classes[batch.rows])
-        trip = _Trip(network, blocks, batch.pixels, targets, model)
+        trip = _Trip(network, batch.pixels, targets, model)
         together[:] += trip.together()
         for done, (number, norm) in enumerate(trip.along(routes), start=1):
             norms[number] += norm
             yield done / len(routes)
 
-    size = max(1, batch_size(model.spec.preprocessing) // 8)  # all that went up is kept, and n + 1 gradients go down
+    size = max(1, batch_size(model.spec.preprocessing) // 8)  # every layer's input is kept, and n + 1 gradients go back
     rows, rejected = yield from through(model, images, work, size)
     norms /= len(rows)
-    every = np.arange(len(blocks) + 1)
+    every = np.arange(n_blocks + 1)
     of_length = [norms[lengths == length] for length in every]
     return Paths(
         lengths=every,
-        share=np.array([comb(len(blocks), length) / 2 ** len(blocks) for length in every.tolist()]),
+        share=np.array([comb(n_blocks, length) / 2**n_blocks for length in every.tolist()]),
         single=np.array([values.mean() for values in of_length]),
         spread=np.array([values.std(ddof=1) if len(values) > 1 else 0.0 for values in of_length]),
         followed=np.array([len(values) for values in of_length]),
@@ -161,18 +159,17 @@ def _routes(n_blocks: int, draws: int, seed: int) -> list[Route]:
     for length in range(n_blocks + 1):
         wanted = len(chosen) + min(draws, comb(n_blocks, length))
         while len(chosen) < wanted:
-            taken = set(random.choice(n_blocks, length, replace=False).tolist())
-            chosen.add(tuple(place in taken for place in range(n_blocks)))
+            branches = set(random.choice(n_blocks, length, replace=False).tolist())
+            chosen.add(tuple(block in branches for block in range(n_blocks)))
     return sorted(chosen)
 
 
 class _Trip:
-    """A batch's way up through a network, from which gradients go down on either side of every block."""
+    """A batch that was taken forward through a network, from which gradients go back on either side of every block."""
 
     def __init__(
         self,
         network: FastNetwork,
-        blocks: Sequence[ResidualBlock],
         pixels: Tensor,
         targets: Tensor | None,
         model: Model,
@@ -180,11 +177,8 @@ class _Trip:
         device = device_of(network)
         with torch.inference_mode():
             x = network.stem(pixels.to(device, memory_format=torch.channels_last))
-            self.steps: list[tuple[ResidualBlock, list[Tensor], Tensor]] = []  # block, what went up, its output
-            for block in blocks:
-                found = ascended(block.branch, x)
-                x = block.activation(total(block.branch[-1], found[-1], block.shortcut(x)))
-                self.steps.append((block, found, x))
+            self.steps = list(forward.steps(network.blocks(), x, lambda index: forward.INPUTS))
+            x = self.steps[-1].output  # (N, C, H, W)
             classifier = network.classifier
             assert classifier is not None  # `need_paths` needed it
             logits = finite(classifier(x.mean((2, 3))), model).double()  # (N, K)
@@ -204,25 +198,25 @@ class _Trip:
             common = next((at for at, (one, other) in enumerate(zip(route, before, strict=False)) if one != other), 0)
             del trail[common + 1 :]
             with torch.inference_mode():
-                for place in range(common, len(route)):
-                    trail.append(self._down(place, trail[-1], route[place]))
+                for depth in range(common, len(route)):
+                    trail.append(self._back(depth, trail[-1], route[depth]))
                 norm = _size(trail[-1])
             before = route
             yield number, norm
 
-    def _down(self, place: int, gradient: Tensor, takes_branch: bool) -> Tensor:
+    def _back(self, depth: int, gradient: Tensor, takes_branch: bool) -> Tensor:
         """The gradient below a block, counted from the last, on one side of it."""
-        block, found, output = self.steps[-1 - place]
+        step = self.steps[-1 - depth]
         side = through_branch if takes_branch else through_shortcut
-        return side(block, found, gate_(gradient.clone(), output))
+        return side(step.block, step.inputs, gate_(gradient.clone(), step.output))
 
     @torch.inference_mode()
     def together(self) -> np.ndarray:
         """(n + 1,) sums over images of the norms of the gradients summed over all paths of each length."""
         gradients = [self.start]  # by the number of branches passed so far
-        for place in range(len(self.steps)):
-            over = [self._down(place, gradient, False) for gradient in gradients]
-            passed = [self._down(place, gradient, True) for gradient in gradients]
+        for depth in range(len(self.steps)):
+            over = [self._back(depth, gradient, False) for gradient in gradients]
+            passed = [self._back(depth, gradient, True) for gradient in gradients]
             gradients = [over[0], *(one + other for one, other in zip(over[1:], passed[:-1], strict=True)), passed[-1]]
         return np.array([_size(gradient) for gradient in gradients])
 

@@ -15,8 +15,8 @@ from features.engine.fast_network import cached_at_once
 
 
 @dataclass(frozen=True, eq=False)
-class Readings:
-    """What the places of N maps of C channels hold: sums over the places of one map, (N, C) float64 each.
+class MapMoments:
+    """How the values of N maps of C channels are spread over their places, (N, C) float64 each.
 
     mean, m2: the mean and the sum of squares about it. places: H * W.
     """
@@ -48,14 +48,14 @@ def pieces(*maps: Tensor) -> Iterator[tuple[Tensor, ...]]:
     return zip(*(values.split(size) for values in maps), strict=True)
 
 
-def readings(values: Tensor) -> Readings:
-    """What (N, P, C) maps hold. Two passes: the mean first, so that squares are of what differs from it."""
+def map_moments(values: Tensor) -> MapMoments:
+    """The moments of (N, P, C) maps. Two passes: the mean first, so that squares are of what differs from it."""
     means, m2s = [], []
     for (piece,) in pieces(values):
         mean = piece.mean(1, keepdim=True)  # (n, 1, C)
-        means.append(mean[:, 0])
-        m2s.append((piece - mean).square_().sum(1))
-    return Readings(torch.cat(means).double(), torch.cat(m2s).double(), values.shape[1])
+        means.append(mean[:, 0])  # (n, C)
+        m2s.append((piece - mean).square_().sum(1))  # (n, C)
+    return MapMoments(torch.cat(means).double(), torch.cat(m2s).double(), values.shape[1])
 
 
 class Moments:
@@ -66,10 +66,10 @@ class Moments:
         self.mean = torch.zeros(channels, dtype=torch.float64, device=device)
         self.m2 = torch.zeros_like(self.mean)
 
-    def add(self, found: Readings) -> None:
-        mean = found.mean.mean(0)  # (C,)
-        m2 = found.m2.sum(0) + found.places * (found.mean - mean).square().sum(0)
-        self._merge(len(found.mean) * found.places, mean, m2)
+    def add(self, maps: MapMoments) -> None:
+        mean = maps.mean.mean(0)  # (C,)
+        m2 = maps.m2.sum(0) + maps.places * (maps.mean - mean).square().sum(0)  # (C,): within maps, and between them
+        self._merge(len(maps.mean) * maps.places, mean, m2)
 
     def merge(self, other: "Moments") -> None:
         self._merge(other.n, other.mean.to(self.mean.device), other.m2.to(self.mean.device))

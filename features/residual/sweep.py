@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from features.datasets import ImageSet, Rejected, labels
 from features.datasets.decoding import Batch, through
 from features.devices import device_of
-from features.engine import FastNetwork
+from features.engine import FastNetwork, forward
 from features.errors import FeatureError
 from features.networks.canonical import ResidualBlock, ResidualNetwork
 from features.networks.zoo import Model
@@ -22,7 +22,7 @@ from features.results import finite, provenance
 from features.store import FeatureSet
 
 INTACT = -1
-Plan = tuple[int, list[ResidualBlock]]  # a lesion's number, and the blocks that follow from the first that it touches
+Tail = tuple[int, list[ResidualBlock]]  # a lesion's number, and the blocks that follow from the first that it touches
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,11 +75,11 @@ class Sweep:
 
     def of_kind(self, kind: str) -> "Sweep":
         """The part of the sweep that has lesions of one kind."""
-        places = [place for place, lesion in enumerate(self.lesions) if lesion.kind == kind]
+        indices = [index for index, lesion in enumerate(self.lesions) if lesion.kind == kind]
         return replace(
             self,
-            lesions=tuple(self.lesions[place] for place in places),
-            **{name: getattr(self, name)[places] for name in ("accuracy", "true_probability", "agreement", "cosine")},
+            lesions=tuple(self.lesions[index] for index in indices),
+            **{name: getattr(self, name)[indices] for name in ("accuracy", "true_probability", "agreement", "cosine")},
         )
 
 
@@ -99,15 +99,15 @@ def effect(intact: FeatureSet, changed: FeatureSet, classes: np.ndarray | None) 
     classes: the network's class of every image of the set that was read, or None.
     """
     if intact.ids != changed.ids or intact.predictions is None or changed.predictions is None:
-        raise FeatureError("Two readings of the same images by networks with a classifier are compared.")
+        raise FeatureError("Two feature sets of the same images by networks with a classifier are compared.")
     *_, last = intact.stages
-    one, other = (np.asarray(found.stages[last], np.float64) for found in (intact, changed))  # (N, D)
+    one, other = (np.asarray(each.stages[last], np.float64) for each in (intact, changed))  # (N, D)
     sizes = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
     cosines = np.divide((one * other).sum(1), sizes, out=np.zeros(len(one)), where=sizes > 0)
     accuracies = [float("nan")] * 2
     if classes is not None:
         right = classes[intact.rows]
-        accuracies = [float((found.predictions == right).mean()) for found in (changed, intact)]
+        accuracies = [float((each.predictions == right).mean()) for each in (changed, intact)]
     agreement = float((intact.predictions == changed.predictions).mean())
     return Effect(accuracies[0], accuracies[1], agreement, float(cosines.mean()))
 
@@ -122,55 +122,61 @@ def sweep(model: Model, images: ImageSet, lesions: Sequence[Lesion]) -> Task[Swe
     if not lesions:
         raise FeatureError("There are no lesions to measure. Name at least one.")
     network = FastNetwork(model.network, model.spec.preprocessing, torch.float32, device_of(model.network))
-    plans = _plans(network, lesions)
+    tails = _tails(network, lesions)
     matched = labels.matched(model.spec, images)
     sums = _Sums(len(lesions))
 
     def work(batch: Batch) -> Iterator[float]:
         features: dict[int, Tensor] = {}
-        for number, found in _runs(network, batch.pixels, plans):
-            features[number] = found
+        for index, values in _runs(network, batch.pixels, tails):
+            features[index] = values
             yield len(features) / (len(lesions) + 1)
         intact = features.pop(INTACT)
         targets = None if matched is None else torch.from_numpy(matched.classes[batch.rows]).to(device_of(network))
         with torch.inference_mode():
             sums.begin(finite(_logits(network, intact), model), intact, targets)
-            for number, found in features.items():
-                sums.add(number, _logits(network, found), found)
+            for index, values in features.items():
+                sums.add(index, _logits(network, values), values)
 
     rows, rejected = yield from through(model, images, work)
     made = provenance(model, images) | {"labels_matched": labels.how(matched)}
     return sums.result(tuple(lesions), len(rows), rejected, made)
 
 
-def _plans(network: ResidualNetwork, lesions: Sequence[Lesion]) -> dict[int, list[Plan]]:
-    """Place of the first block that is touched -> the lesions that begin there."""
+def _tails(network: ResidualNetwork, lesions: Sequence[Lesion]) -> dict[int, list[Tail]]:
+    """Number of the first block that is touched -> the lesions that begin there."""
     blocks = dict(network.blocks())
-    places = {name: place for place, name in enumerate(blocks)}
-    plans: dict[int, list[Plan]] = {}
-    for number, lesion in enumerate(lesions):
+    numbers = {name: number for number, name in enumerate(blocks)}
+    tails: dict[int, list[Tail]] = {}
+    for index, lesion in enumerate(lesions):
         changed = changed_blocks(blocks, lesion)
-        first = min((places[name] for name in lesion.touched), default=len(blocks) - 1)
-        plans.setdefault(first, []).append((number, changed[first:]))
-    return plans
+        first = min((numbers[name] for name in lesion.touched), default=len(blocks) - 1)
+        tails.setdefault(first, []).append((index, changed[first:]))
+    return tails
 
 
-def _runs(network: FastNetwork, pixels: Tensor, plans: dict[int, list[Plan]]) -> Iterator[tuple[int, Tensor]]:
-    """Every lesion's number with the features (N, D) that it leads to; INTACT last."""
-    x = _applied([network.stem], pixels.to(device_of(network), memory_format=torch.channels_last))
-    for place, (_, block) in enumerate(network.blocks()):
-        for number, rest in plans.get(place, ()):
-            yield number, _applied(rest, x).mean((2, 3))
-        x = _applied([block], x)
+def _runs(network: FastNetwork, pixels: Tensor, tails: dict[int, list[Tail]]) -> Iterator[tuple[int, Tensor]]:
+    """Every lesion's index with the features (N, D) that it leads to; INTACT last.
+
+    The intact network is walked once, and every lesion leaves it at the first block that it touches.
+    """
+    x = _stem(network, pixels)  # (N, C, H, W)
+    for number, (_, block) in enumerate(network.blocks()):
+        for index, blocks in tails.get(number, ()):
+            yield index, _through(blocks, x).mean((2, 3))
+        x = _through([block], x)
     yield INTACT, x.mean((2, 3))
 
 
+# Not around the loop above: a generator would leave inference mode with whoever it has handed something to.
 @torch.inference_mode()
-def _applied(parts: Sequence[nn.Module], x: Tensor) -> Tensor:
-    # Not around the caller's loop: a generator would leave its mode with whoever it has handed something to.
-    for part in parts:
-        x = part(x)
-    return x
+def _stem(network: FastNetwork, pixels: Tensor) -> Tensor:
+    return network.stem(pixels.to(device_of(network), memory_format=torch.channels_last))
+
+
+@torch.inference_mode()
+def _through(blocks: Sequence[ResidualBlock], x: Tensor) -> Tensor:
+    return forward.through(blocks, x)
 
 
 def _logits(network: ResidualNetwork, features: Tensor) -> Tensor:
@@ -198,13 +204,14 @@ class _Sums:
         probabilities = logits.double().softmax(1).gather(1, self.targets[:, None])
         return np.array([int((logits.argmax(1) == self.targets).sum()), float(probabilities.sum())])
 
-    def add(self, place: int, logits: Tensor, features: Tensor) -> None:
+    def add(self, index: int, logits: Tensor, features: Tensor) -> None:
+        """What a lesion makes of the batch. logits: (N, K), features: (N, D)."""
         right, probability = self._right(logits)
-        self.right[place] += right
-        self.probability[place] += probability
-        self.same[place] += int((logits.argmax(1) == self.predicted).sum())
+        self.right[index] += right
+        self.probability[index] += probability
+        self.same[index] += int((logits.argmax(1) == self.predicted).sum())
         cosines = torch.cosine_similarity(features.double(), self.features.double(), dim=1)
-        self.cosine[place] += float(cosines.sum())
+        self.cosine[index] += float(cosines.sum())
 
     def result(
         self, lesions: tuple[Lesion, ...], n: int, rejected: tuple[Rejected, ...], made: dict[str, Any]

@@ -1,24 +1,14 @@
 """Branch statistics as tables: one row per block, per channel, and per class and block."""
 
-import json
-from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from features import files
-from features.errors import FeatureError
 from features.residual.statistics import COSINE, KEPT, PARTS, RATIO, SPARSITY, BlockStatistics
 
 if TYPE_CHECKING:
-    from features.residual.gradient_paths import Paths
     from features.residual.sweep import Sweep
-
-BLOCKS, CHANNELS, CLASSES = "blocks.parquet", "channels.parquet", "classes.parquet"
-LESIONS, PATHS, MANIFEST = "lesions.parquet", "paths.parquet", "manifest.json"
-OURS = {BLOCKS, CHANNELS, CLASSES, LESIONS, PATHS, MANIFEST}
 
 
 def blocks(statistics: BlockStatistics, sweep: "Sweep | None" = None) -> pd.DataFrame:
@@ -145,50 +135,6 @@ def classes(statistics: BlockStatistics) -> pd.DataFrame:
     names += ["ratio_mean", "ratio_p05", "ratio_median", "ratio_p95", "cosine_mean", "sparsity", "branch_share"]
     names += [f"{part}_{number}" for part in PARTS for number in ("variance", "squared_mean")] + ["output_means"]
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame({name: [] for name in names})
-
-
-def write(
-    folder: Path, statistics: BlockStatistics, sweep: "Sweep | None" = None, paths: "Paths | None" = None
-) -> None:
-    """blocks.parquet, channels.parquet, classes.parquet and manifest.json; of a sweep lesions.parquet, of paths
-    paths.parquet. Each file is whole or not there. Raises OSError if the folder cannot be written.
-    """
-    clear(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    tables = {BLOCKS: blocks(statistics, sweep), CHANNELS: channels(statistics), CLASSES: classes(statistics)}
-    if sweep is not None:
-        tables[LESIONS] = sweep.table()
-    if paths is not None:
-        tables[PATHS] = paths.table()
-    for name, table in tables.items():
-        with files.written_whole(folder / name) as file:
-            table.to_parquet(file, index=False)
-    content = {
-        "n_images": statistics.n_images,
-        "rejected": [asdict(entry) for entry in statistics.rejected],
-        "intact": None if sweep is None else sweep.intact(),
-        "paths": None if paths is None else {"n_images": paths.n_images, **paths.settings},
-        "files": {name: len(table) for name, table in tables.items()},
-        "provenance": statistics.provenance,
-    }
-    files.write_whole(folder / MANIFEST, (json.dumps(content, indent=1) + "\n").encode())
-
-
-def earlier(folder: Path) -> set[str]:
-    """The names of an earlier run's tables in a folder. Raises FeatureError if it holds other things."""
-    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if names - OURS or (names and MANIFEST not in names):
-        raise FeatureError(f"{folder} holds other things than these tables. Choose a new or an empty folder.")
-    return names
-
-
-def clear(folder: Path) -> None:
-    """Take the tables of an earlier run out of a folder, so that none is left beside those of another.
-
-    Raises FeatureError as `earlier`.
-    """
-    for name in earlier(folder):
-        (folder / name).unlink()
 
 
 def _class_variances(statistics: BlockStatistics, number: int) -> dict[str, np.ndarray]:

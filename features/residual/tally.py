@@ -2,6 +2,8 @@
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,15 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from features.datasets import ImageSet, Rejected, labels
-from features.datasets.decoding import Batch, batch_size, through
+from features.datasets.decoding import Batch, batch_size, batches, need_images, need_some, run_through
 from features.devices import device_of
-from features.engine import FastNetwork
+from features.engine import FastNetwork, forward
 from features.errors import FeatureError
 from features.networks.zoo import Model
 from features.progress import Task
 from features.residual.block_tally import BlockTally
 from features.residual.image_numbers import ImageNumbers, digest, smallest
-from features.residual.moments import Comoments, by_place, linear_cka, readings
+from features.residual.moments import Comoments, by_place, linear_cka, map_moments
 from features.residual.statistics import (
     COSINE,
     KEPT,
@@ -36,16 +38,9 @@ def measure(model: Model, images: ImageSet) -> Task["Tally"]:
 
     Raises DatasetError if no image can be read, FeatureError if the network makes NaN or infinite values.
     """
-    tally = Tally(model, images)
-    network = FastNetwork(model.network, model.spec.preprocessing, torch.float32, device_of(model.network))
-
-    def work(batch: Batch) -> tuple[()]:
-        tally.add(network, batch.pixels, batch.rows)
-        return ()
-
-    device = str(device_of(model.network))
-    size = max(1, batch_size(model.spec.preprocessing, device) // 2)  # several maps of each block are held at a time
-    _, tally.rejected = yield from through(model, images, work, size)
+    need_images(images)
+    tally = yield from Reader(model, images).measure(range(len(images)))
+    need_some(tally.numbers.ids, images, tally.rejected)
     return tally
 
 
@@ -54,54 +49,104 @@ def statistics(model: Model, images: ImageSet) -> Task[BlockStatistics]:
     return (yield from measure(model, images)).result()
 
 
+def images_at_once(model: Model, device: str) -> int:
+    """Images per batch, fewer than elsewhere: several maps of each block are held at a time."""
+    return max(1, batch_size(model.spec.preprocessing, device) // 2)
+
+
+class Reader:
+    """Reads parts of an image set with one network."""
+
+    def __init__(self, model: Model, images: ImageSet) -> None:
+        self.model, self.images = model, images
+        device = device_of(model.network)
+        self.network = FastNetwork(model.network, model.spec.preprocessing, torch.float32, device)
+        self.batch_size = images_at_once(model, str(device))
+        matched = labels.matched(model.spec, images)
+        self._targets = None if matched is None else matched.classes
+
+    def measure(self, part: range) -> Task["Tally"]:
+        """What the images of a part amount to, also where none of them can be read."""
+        tally = Tally(self.model, self.images)
+
+        def work(batch: Batch) -> tuple[()]:
+            tally.add(self.model, self.network, batch.pixels, self._known(batch.rows))
+            return ()
+
+        with closing(batches(self.images, self.model.spec.preprocessing, self.batch_size, [part])) as stream:
+            _, tally.rejected = yield from run_through(stream, len(part), work)
+        return tally
+
+    def _known(self, rows: np.ndarray) -> "Known":
+        return Known(
+            ids=[self.images.ids[row] for row in rows],
+            labels=None if self.images.labels is None else self.images.labels[rows],
+            targets=None if self._targets is None else self._targets[rows],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What is known of N images before they are read.
+
+    labels: (N,) int64, their classes in the set; targets: (N,) int64, the network's classes of them; None if unknown.
+    """
+
+    ids: Sequence[str]
+    labels: np.ndarray | None
+    targets: np.ndarray | None
+
+
 class Tally:
     """What has been read of some images: sums over them for every block, and a few numbers of each.
 
     Of at most 200,000 images the numbers of each are held, 32 bytes a block; all else depends on the network alone,
     above all on the products of its channels: about 0.3 GB for ResNet-50 and 0.8 GB for ResNet-152.
+    It holds neither the network nor the images, so that it can be sent from one machine to another.
     """
 
-    def __init__(self, model: Model, images: ImageSet) -> None:
-        self.model, self.images = model, images
+    def __init__(self, model: Model, images: ImageSet, device: torch.device | None = None) -> None:
+        """device: where its sums lie, None for the network's."""
+        self.key, self.name = model.key, model.spec.name
         self.class_names = images.class_names if images.labels is not None else ()
-        matched = labels.matched(model.spec, images)
-        self._classes = None if matched is None else matched.classes
-        device, n_classes = device_of(model.network), len(self.class_names)
-        n_blocks = sum(1 for _ in model.network.blocks())
-        self.blocks = {name: BlockTally(block, n_classes, n_blocks, device) for name, block in model.network.blocks()}
+        self.device = device or device_of(model.network)
+        n_classes = len(self.class_names)
+        blocks = dict(model.network.blocks())
+        self.blocks = {name: BlockTally(block, n_classes, len(blocks), self.device) for name, block in blocks.items()}
         self.stem: Comoments | None = None  # of the stem's output with itself
         self.numbers = ImageNumbers(len(self.class_names))
         self.right = np.zeros(len(self.blocks))  # images that the head classifies rightly, NaN where it does not fit
         self.sample = _Sample()
         self.rejected: tuple[Rejected, ...] = ()
-        self.sources = [provenance(model, images) | {"labels_matched": labels.how(matched)}]
+        how = labels.how(labels.matched(model.spec, images))
+        self.sources = [provenance(model, images) | {"labels_matched": how}]
 
-    def add(self, network: FastNetwork, pixels: Tensor, rows: np.ndarray) -> None:
-        """Read some of the images. network: the model's; pixels: (N, C, S, S) uint8; rows: (N,) their places."""
+    def add(self, model: Model, network: FastNetwork, pixels: Tensor, known: Known) -> None:
+        """Read some images. network: the model's; pixels: (N, C, S, S) uint8."""
         with torch.inference_mode(False), torch.no_grad():  # whose tensors could not be added to later
-            self._add(network, pixels, rows)
+            self._add(model, network, pixels, known)
 
-    def _add(self, network: FastNetwork, pixels: Tensor, rows: np.ndarray) -> None:
-        ids = [self.images.ids[row] for row in rows]
-        given = None if self.images.labels is None else self.images.labels[rows]
-        x = network.stem(pixels.to(device_of(network), memory_format=torch.channels_last))
-        found = readings(by_place(x))
+    def _add(self, model: Model, network: FastNetwork, pixels: Tensor, known: Known) -> None:
+        ids, given = known.ids, known.labels
+        x = network.stem(pixels.to(device_of(network), memory_format=torch.channels_last))  # (N, C, H, W)
+        moments = map_moments(by_place(x))
         if self.stem is None:
             self.stem = Comoments(x.shape[1], x.shape[1], x.device)
-        self.stem.add(found.mean, found.mean)
+        self.stem.add(moments.mean, moments.mean)
         last_stage = network.stage_names[-1]
         kept = self.sample.chosen(ids) if given is not None else []
         features, numbers, right = [], [], []
-        targets = None if self._classes is None else self._classes[rows]
-        for (name, block), tally in zip(network.blocks(), self.blocks.values(), strict=True):
-            head = network.classifier if name.startswith(f"{last_stage}.") else None
-            x, found, told = tally.add(block, x, found, given, self.model)
+        for step in forward.steps(network.blocks(), x, lambda index: forward.PARTS):
+            moments, told = self.blocks[step.name].add(step, x, moments, given, model)
+            head = network.classifier if step.name.startswith(f"{last_stage}.") else None
             numbers.append(told)
-            right.append(_right(head, found.mean, targets))
+            right.append(_right(head, moments.mean, known.targets))
             if kept:
-                features.append(found.mean[kept].float().cpu().numpy())
+                features.append(moments.mean[kept].float().cpu().numpy())
+            x = step.output
+            del step  # its parts are large, and the next block needs room for its own
         if given is not None and kept:
-            self.sample.add([ids[place] for place in kept], given[kept], features)
+            self.sample.add([ids[row] for row in kept], given[kept], features)
         self.right = self.right + right
         self.numbers.add(ids, given, {name: np.stack([told[name] for told in numbers], 1) for name in numbers[0]})
 
@@ -110,24 +155,24 @@ class Tally:
 
         Raises FeatureError if networks or classes differ.
         """
-        if (self.model.key, self.class_names) != (other.model.key, other.class_names):
+        if (self.key, self.class_names) != (other.key, other.class_names):
             raise FeatureError(
-                f"Only one network's readings of images of the same classes can be merged, but got "
-                f"{self.model.spec.name} with {len(self.class_names)} classes and {other.model.spec.name} with "
-                f"{len(other.class_names)}."
+                f"Only one network's statistics of images of the same classes can be merged, but got {self.name} with "
+                f"{len(self.class_names)} classes and {other.name} with {len(other.class_names)}."
             )
+        self.rejected += other.rejected
+        known = {source["images_digest"] for source in self.sources}  # parts of one set count as one
+        self.sources += [source for source in other.sources if source["images_digest"] not in known]
         if other.stem is None:
             return self
         if self.stem is None:
-            self.stem = Comoments(len(other.stem.mean), len(other.stem.mean), other.stem.mean.device)
+            self.stem = Comoments(len(other.stem.mean), len(other.stem.mean), self.device)
         self.stem.merge(other.stem)
         for mine, theirs in zip(self.blocks.values(), other.blocks.values(), strict=True):
             mine.merge(theirs)
         self.sample.merge(other.sample)
         self.numbers.merge(other.numbers)
         self.right = self.right + other.right
-        self.rejected += other.rejected
-        self.sources += other.sources
         return self
 
     def result(self) -> BlockStatistics:
@@ -217,11 +262,11 @@ class _Sample:
         self._kept: dict[str, tuple[int, list[np.ndarray]]] = {}  # id -> its label, and (C,) per block
 
     def chosen(self, ids: Sequence[str]) -> list[int]:
-        """Places of those that could be among them, as far as is known."""
+        """Rows of those that could be among them, as far as is known."""
         if len(self._kept) < SAMPLE:
             return list(range(len(ids)))
         limit = max(map(digest, self._kept))
-        return [place for place, name in enumerate(ids) if digest(name) < limit]
+        return [row for row, name in enumerate(ids) if digest(name) < limit]
 
     def add(self, ids: Sequence[str], labels: np.ndarray, features: Sequence[np.ndarray]) -> None:
         """labels: (N,); features: per block (N, C)."""

@@ -2,7 +2,7 @@
 
 from features.saliency.explain import explain
 from features.saliency.explainer import Explainer
-from features.saliency.export import Drawing, blank, earlier, exported, limit_of, manifest, replacing
+from features.saliency.export import MAPS, Drawing, blank, exported, limit_of, manifest, write
 from features.saliency.ledger import Ledger, ledger
 from features.saliency.maps import (
     BLOCKS,
@@ -29,6 +29,7 @@ __all__ = [
     "INPUT",
     "KINDS",
     "LEDGER",
+    "MAPS",
     "METHODS",
     "OUTPUT",
     "SHORTCUT",
@@ -49,12 +50,11 @@ __all__ = [
     "Target",
     "blank",
     "by_formula",
-    "earlier",
     "explain",
     "exported",
     "ledger",
     "limit_of",
     "manifest",
     "parse",
-    "replacing",
+    "write",
 ]

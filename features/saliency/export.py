@@ -3,23 +3,22 @@
 import hashlib
 import io
 import json
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 import numpy as np
 
-from features import files, rasters
-from features.errors import FeatureError
+from features import rasters
+from features.claim import MANIFEST, Claim, Held, Kind, inner_name, read_json
 from features.networks.zoo import Model
 from features.saliency.attributions import INPUT
 from features.saliency.ledger import LEDGER
 from features.saliency.maps import BRANCH, OUTPUT, SHORTCUT, SUM, SaliencyMaps, Tap
 
-MANIFEST, INPUT_PICTURE, MAKING = "manifest.json", "input.png", ".making"
+INPUT_PICTURE = "input.png"
+EARLIER_KEYS = {"image", "tap", "part", "method", "file", "blank"}  # of a map's row in a manifest without a kind
 PIXELS_SHOWN = 0.995
 
 
@@ -128,51 +127,31 @@ def blank(values: np.ndarray) -> str | None:
     return "constant" if values.size > 1 and values.min() == values.max() else None
 
 
-def earlier(folder: Path) -> list[Path]:
-    """The maps of an earlier run that lie in a folder. Raises FeatureError if it holds other things, or is a file."""
-    files.need_no_file(folder)
-    if not folder.is_dir() or {entry.name for entry in folder.iterdir()} <= {MAKING}:
-        return []
-    try:
-        names = [row["file"] for row in json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["maps"]]
-        return [
-            folder / name for name in names if not PurePath(name).is_absolute() and ".." not in PurePath(name).parts
-        ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FeatureError(f"{folder} holds other things than maps. Choose a new or an empty folder.") from error
+def write(files_of_maps: Iterable[tuple[str, bytes, dict[str, Any] | None]], claim: Claim) -> list[dict[str, Any]]:
+    """Write what `exported` gives to a folder that was claimed, and give back the manifest's rows of it."""
+    rows = []
+    for name, content, row in files_of_maps:
+        claim.write(name, content)
+        rows += [row] if row else []
+    return rows
 
 
-@contextmanager
-def replacing(folder: Path) -> Iterator[Path]:
-    """A place to make maps and their manifest in, which take the place of an earlier run's once all of them are made.
-
-    Files of the earlier run that the new manifest does not name go. Raises FeatureError as `earlier`.
-    """
-    earlier(folder)
-    making = folder / MAKING
-    shutil.rmtree(making, ignore_errors=True)  # left by a run that was killed
-    making.mkdir(parents=True)
-    try:
-        yield making
-        _clear(folder)
-        # The manifest first: whatever happens next, it says that the folder is one of maps.
-        for file in sorted(making.rglob("*"), key=lambda path: path.name != MANIFEST):
-            if file.is_file():
-                place = folder / file.relative_to(making)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                file.replace(place)
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
+def _earlier(folder: Path, name: str) -> Held | None:
+    """A folder of before manifests told their kind; what was computed in which precision stood nowhere as a setting."""
+    content = read_json(folder / MANIFEST) or {}
+    rows, made = content.get("maps"), content.get("provenance")
+    if not isinstance(rows, list) or not isinstance(made, dict) or "weights_sha256" not in made or not rows:
+        return None
+    names = {MANIFEST}
+    for row in rows:
+        if not isinstance(row, dict) or not row.keys() >= EARLIER_KEYS:
+            return None
+        path = PurePosixPath(row["file"])
+        names |= {str(path), str(path.with_suffix(".png")), str(path.parent / INPUT_PICTURE)}
+    return Held(None, frozenset(map(inner_name, names)), True, content)
 
 
-def _clear(folder: Path) -> None:
-    old = earlier(folder)
-    (folder / MANIFEST).unlink(missing_ok=True)
-    for file in old:
-        for left in (file, file.with_suffix(".png"), file.parent / INPUT_PICTURE):
-            left.unlink(missing_ok=True)
-        if file.parent != folder and file.parent.is_dir() and not any(file.parent.iterdir()):
-            file.parent.rmdir()
+MAPS = Kind("saliency", "maps", earlier=_earlier)
 
 
 def manifest(rows: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> bytes:

@@ -38,7 +38,7 @@ class Ledger:
         """The same terms as maps of the lowest block's shortcut and of every block's branch."""
         taps = (Tap(self.terms[1], SHORTCUT), *(Tap(name, BRANCH) for name in self.terms[1:]))
         return SaliencyMaps(
-            maps={tap: self.maps[:, place] for place, tap in enumerate(taps)},
+            maps={tap: self.maps[:, index] for index, tap in enumerate(taps)},
             targets=self.targets,
             scores=self.logits,
             class_ids=self.class_ids,
@@ -60,25 +60,26 @@ def ledger(explainer: Explainer, pixels: Tensor, targets: Sequence[ClassTarget])
     Raises FeatureError as `Explainer.maps`.
     """
     last = explainer.network.stage_names[-1]
-    places = [place for place, (name, _) in enumerate(explainer.blocks) if name.startswith(f"{last}.")]
+    indices = [index for index, (name, _) in enumerate(explainer.blocks) if name.startswith(f"{last}.")]
+    # Above the last shortcut that is more than the identity, outputs are sums of what the blocks below have put out.
     lowest = max(
-        (place for place in places if explainer.blocks[place][1].shortcut_kind != "identity"), default=places[0]
+        (index for index in indices if explainer.blocks[index][1].shortcut_kind != "identity"), default=indices[0]
     )
     with torch.inference_mode():
-        walk = explainer.walk(pixels, targets, dict.fromkeys(range(lowest, places[-1] + 1), True), down=False)
+        walk = explainer.walk(pixels, targets, dict.fromkeys(range(lowest, indices[-1] + 1), True), down=False)
         weights = walk.gradient  # (N, C, 1, 1)
         gate = torch.ones_like(walk.steps[-1].output, dtype=torch.float32)
         terms, maps = [], []
         for step in reversed(walk.steps):
             assert step.parts is not None  # the walk kept them
-            gate = gate * (step.output > 0)
+            gate = gate * (step.output > 0)  # (N, C, H, W)
             terms.append(step.name)
-            maps.append(combined(weights, gate * step.parts.branch))
+            maps.append(combined(weights, gate * step.parts.branch))  # (N, H, W)
         terms.append(SHORTCUT)
         first = walk.steps[0].parts
         assert first is not None
         maps.append(combined(weights, gate * first.shortcut))
-        found = explainer.result(walk, {}, LEDGER)
+        scored = explainer.result(walk, {}, LEDGER)
         stacked = np.stack([explainer.to_host(values) for values in reversed(maps)], axis=1)  # (N, T, H, W)
     features = walk.features.new_zeros(walk.features.shape)
     return Ledger(
@@ -86,9 +87,9 @@ def ledger(explainer: Explainer, pixels: Tensor, targets: Sequence[ClassTarget])
         maps=stacked,
         values=stacked.sum((2, 3), dtype=np.float64),
         biases=walk.score(features).cpu().numpy(),  # what is left of a logit when all features are 0
-        logits=found.scores,
-        targets=found.targets,
-        class_ids=found.class_ids,
-        against_ids=found.against_ids,
-        provenance=found.provenance,
+        logits=scored.scores,
+        targets=scored.targets,
+        class_ids=scored.class_ids,
+        against_ids=scored.against_ids,
+        provenance=scored.provenance,
     )

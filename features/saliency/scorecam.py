@@ -30,14 +30,14 @@ def score_maps(
     if any(tap.part != OUTPUT for tap in chosen):
         raise FeatureError("Score-CAM is of outputs, through which it shows the image. Take the taps stages or blocks.")
     with torch.inference_mode():
-        walk = explainer.walk(pixels, targets, {explainer.place(tap): False for tap in chosen}, down=False)
+        walk = explainer.walk(pixels, targets, {explainer.block_index(tap): False for tap in chosen}, down=False)
         outputs = {step.name: step.output for step in walk.steps}
-        activations = {tap: outputs[explainer.blocks[explainer.place(tap)][0]] for tap in chosen}
+        activations = {tap: outputs[explainer.blocks[explainer.block_index(tap)][0]] for tap in chosen}
     total = sum(len(pixels) * values.shape[1] for values in activations.values())
     done = 0
     maps: dict[Tap, Tensor] = {}
     for tap, values in activations.items():
-        found = []
+        rows = []
         for row, activation in enumerate(values):  # (C, h, w)
             scores = []
             for channels in activation.split(AT_ONCE):
@@ -45,8 +45,8 @@ def score_maps(
                 done += len(channels)
                 yield Progress(done, total, "channel", tap.name)
             weights = torch.cat(scores).softmax(0)[None, :, None, None]  # (1, C, 1, 1)
-            found.append(combined(weights, activation[None])[0])
-        maps[tap] = torch.stack(found) if found else values.sum(1)
+            rows.append(combined(weights, activation[None])[0])
+        maps[tap] = torch.stack(rows) if rows else values.sum(1)
     return explainer.result(walk, {tap: explainer.to_host(values) for tap, values in maps.items()}, SCORECAM)
 
 

@@ -17,44 +17,40 @@ and the rows, in the order of the images, in one of these formats:
 All but parquet have rows.parquet beside, with every row's id, uri, label, pred and confidence. A run writes Parquet,
 part by part: each part holds the images of a fixed range of the source in one row group and appears under its name only
 when it is whole. So a run that was killed goes on with the first part that is missing, and ends as if it had never
-stopped.
+stopped (`features.claim` has the rules for all folders of results).
 """
 
+from features.claim import MANIFEST
+from features.store.conversion import convert, write_as
 from features.store.feature_set import FeatureSet
-from features.store.formats import FORMATS, PARQUET, TENSORBOARD, convert, need_format, need_local, write_as
-from features.store.manifest import (
-    MANIFEST,
-    PARTS,
-    REJECTED,
-    Manifest,
-    StoreError,
-    part_images,
-    read_manifest,
-    unique_names,
-)
-from features.store.parquet import Writer, write_part
+from features.store.formats import FORMATS, PARQUET, TENSORBOARD, Format, need_format, need_local, open_features
+from features.store.kind import FEATURES, claimed
+from features.store.manifest import REJECTED, Manifest, StoreError, part_images, read_manifest, unique_names
+from features.store.parts import Parts
 from features.store.projector import SPRITE
-from features.store.taking import Claim
+from features.store.writer import Writer
 
 __all__ = [
+    "FEATURES",
     "FORMATS",
     "MANIFEST",
     "PARQUET",
-    "PARTS",
     "REJECTED",
     "SPRITE",
     "TENSORBOARD",
-    "Claim",
     "FeatureSet",
+    "Format",
     "Manifest",
+    "Parts",
     "StoreError",
     "Writer",
+    "claimed",
     "convert",
     "need_format",
     "need_local",
+    "open_features",
     "part_images",
     "read_manifest",
     "unique_names",
     "write_as",
-    "write_part",
 ]

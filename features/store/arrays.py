@@ -1,4 +1,8 @@
-"""The rows as plain arrays: NumPy files, a NumPy archive, safetensors. All are written block by block."""
+"""The rows as plain arrays: NumPy files, a NumPy archive, safetensors.
+
+All are written block by block, through files and not through memory maps: a full disk raises an OSError in the one
+and ends the process in the other.
+"""
 
 import json
 import zipfile
@@ -19,71 +23,77 @@ BLOCK_BYTES = 8 * 2**20
 ALIGNMENT = 8  # of the data of a safetensors file
 
 
-def blocks(found: FeatureSet, manifest: Manifest, stage: str) -> Iterator[np.ndarray]:
+def blocks(features: FeatureSet, manifest: Manifest, stage: str) -> Iterator[np.ndarray]:
     """A stage's rows in their order, in blocks of at most 8 MiB."""
     row_bytes = prod(manifest.shapes[stage]) * np.dtype(manifest.dtype).itemsize
     step = max(1, BLOCK_BYTES // row_bytes)
-    for start in range(0, len(found), step):
-        yield found.read(stage, start, min(start + step, len(found)))
+    for start in range(0, len(features), step):
+        yield features.read(stage, start, min(start + step, len(features)))
 
 
-def write_npy(found: FeatureSet, manifest: Manifest, folder: Path) -> Iterator[int]:
+def npy_names(manifest: Manifest) -> set[str]:
+    """The files of `write_npy`."""
+    return {IDS, *(f"{stage}.npy" for stage in manifest.shapes)}
+
+
+def write_npy(features: FeatureSet, manifest: Manifest, folder: Path) -> Iterator[int]:
     """STAGE.npy each, and ids.txt with one id a line. Yields how many bytes it wrote."""
-    lines = (image_id.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r") for image_id in found.ids)
+    lines = (image_id.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r") for image_id in features.ids)
     (folder / IDS).write_text("".join(f"{line}\n" for line in lines), "utf-8", "surrogateescape", newline="\n")
     for stage in manifest.shapes:
         with (folder / f"{stage}.npy").open("wb") as file:
-            yield from _write_stage(file, found, manifest, stage)
+            yield from _write_stage(file, features, manifest, stage)
 
 
-def write_npz(found: FeatureSet, manifest: Manifest, folder: Path) -> Iterator[int]:
+def write_npz(features: FeatureSet, manifest: Manifest, folder: Path) -> Iterator[int]:
     """features.npz, uncompressed. Yields how many bytes it wrote."""
-    described: dict[str, np.ndarray] = {"id": np.array(found.ids)}
-    if found.labels is not None:
-        described["label"] = np.array(found.class_names)[found.labels]
-    if found.predictions is not None and found.confidences is not None:
-        described["pred"] = np.array(found.prediction_names)[found.predictions]
-        described["confidence"] = found.confidences
+    described: dict[str, np.ndarray] = {"id": np.array(features.ids)}
+    if features.labels is not None:
+        described["label"] = np.array(features.class_names)[features.labels]
+    if features.predictions is not None and features.confidences is not None:
+        described["pred"] = np.array(features.prediction_names)[features.predictions]
+        described["confidence"] = features.confidences
     with zipfile.ZipFile(folder / ARCHIVE, "w", zipfile.ZIP_STORED) as archive:
         for stage in manifest.shapes:
             with archive.open(f"{stage}.npy", "w", force_zip64=True) as member:
-                yield from _write_stage(member, found, manifest, stage)
+                yield from _write_stage(member, features, manifest, stage)
         for name, values in described.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 npy.write_array(member, values, allow_pickle=False)
 
 
-def _write_stage(file: IO[bytes], found: FeatureSet, manifest: Manifest, stage: str) -> Iterator[int]:
-    kind = np.dtype(manifest.dtype)
-    header = {"descr": npy.dtype_to_descr(kind), "fortran_order": False, "shape": _shape(found, manifest, stage)}
+def _write_stage(file: IO[bytes], features: FeatureSet, manifest: Manifest, stage: str) -> Iterator[int]:
+    dtype = np.dtype(manifest.dtype)
+    header = {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": _shape(features, manifest, stage)}
     npy.write_array_header_1_0(file, header)
-    for block in blocks(found, manifest, stage):
+    for block in blocks(features, manifest, stage):
         yield file.write(np.ascontiguousarray(block).data)
 
 
-def _shape(found: FeatureSet, manifest: Manifest, stage: str) -> tuple[int, ...]:
-    return (len(found), *manifest.shapes[stage])
+def _shape(features: FeatureSet, manifest: Manifest, stage: str) -> tuple[int, ...]:
+    return (len(features), *manifest.shapes[stage])
 
 
-def write_safetensors(found: FeatureSet, manifest: Manifest, folder: Path) -> Iterator[int]:
+def write_safetensors(features: FeatureSet, manifest: Manifest, folder: Path) -> Iterator[int]:
     """features.safetensors. Yields how many bytes it wrote.
 
-    By hand, since the library wants all tensors in memory; the format is a length, a header in JSON and the values:
-    https://github.com/huggingface/safetensors#format.
+    The header is made here, since the library writes only what lies in memory as a whole, which the features of a
+    large set do not; it is a length and JSON, and the values follow: https://github.com/huggingface/safetensors#format.
+    The library reads it.
     """
-    kind = {"float32": "F32", "float16": "F16"}[manifest.dtype]
-    header: dict[str, object] = {"__metadata__": {"n_rows": str(len(found))}}
+    dtype = {"float32": "F32", "float16": "F16"}[manifest.dtype]
+    header: dict[str, object] = {"__metadata__": {"n_rows": str(len(features))}}
     end = 0
     for stage in manifest.shapes:
-        shape = _shape(found, manifest, stage)
+        shape = _shape(features, manifest, stage)
         start, end = end, end + prod(shape) * np.dtype(manifest.dtype).itemsize
-        header[stage] = {"dtype": kind, "shape": shape, "data_offsets": [start, end]}
+        header[stage] = {"dtype": dtype, "shape": shape, "data_offsets": [start, end]}
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % ALIGNMENT)
     with (folder / TENSORS).open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for stage in manifest.shapes:
-            for block in blocks(found, manifest, stage):
+            for block in blocks(features, manifest, stage):
                 yield file.write(np.ascontiguousarray(block).data)
 
 
@@ -99,15 +109,11 @@ class NpzStages(Stages):
 
     def _read(self, stage: str, start: int, stop: int) -> np.ndarray:
         path = self.folder / ARCHIVE
-        with zipfile.ZipFile(path) as archive, archive.open(f"{stage}.npy") as member:
-            npy.read_magic(member)
-            shape, _, kind = npy.read_array_header_1_0(member)
-            header_size = member.tell()
-            entry = archive.getinfo(f"{stage}.npy").header_offset
-        with path.open("rb") as file:
-            file.seek(entry + 26)  # where a member's own header, of 30 bytes, says how long its two texts are
-            texts = int.from_bytes(file.read(2), "little") + int.from_bytes(file.read(2), "little")
-        return np.memmap(path, kind, "r", entry + 30 + texts + header_size, shape)[start:stop]
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive, archive.open(f"{stage}.npy"):
+            # Opening a member leaves the file at its first byte; NumPy's magic string says so, or raises ValueError.
+            npy.read_magic(file)
+            shape, _, dtype = npy.read_array_header_1_0(file)
+            return np.memmap(path, dtype, "r", file.tell(), shape)[start:stop]
 
 
 class SafetensorsStages(Stages):

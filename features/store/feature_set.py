@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from features import files
 from features.datasets import Rejected
 from features.errors import FeatureError
 from features.store.manifest import Manifest
@@ -53,15 +52,6 @@ class FeatureSet:
         if isinstance(self.stages, Stages):
             return self.stages.read(stage, start, stop)
         return self.stages[stage][start:stop]
-
-    @staticmethod
-    def open(folder: Path | str) -> "FeatureSet":
-        """A set that was written to a folder, in whatever format; Parquet also from an address such as 's3://...'.
-        Raises StoreError if there is none, or not a whole one.
-        """
-        from features.store.formats import opened
-
-        return opened(files.place(folder))
 
 
 class Stages(Mapping[str, np.ndarray], ABC):

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from features import files
+from features.claim import MANIFEST, unfinished
 from features.errors import FeatureError
 
 VERSION = 1
-MANIFEST, REJECTED, PARTS = "manifest.json", "rejected.parquet", ".parts"
+REJECTED = "rejected.parquet"
+EARLIER_PARTS = ".parts"  # where an earlier version kept the parts that another format is made of
 PART_IMAGES = 25_000
 PART_BYTES = 32 * 2**20  # so that memory does not grow with the width of the stages
 HEADROOM = 1.02  # ids, names and the format's own words beside the values
@@ -82,24 +84,36 @@ class Manifest:
             del content[name]
         return content
 
+    def differing(self) -> dict[str, Any]:
+        """The same as `without_results` on one level, as it is compared and told."""
+        content = self.without_results()
+        return content | content.pop("settings")
+
+    def content(self) -> dict[str, Any]:
+        """What stands in manifest.json."""
+        return asdict(self) | {"complete": self.complete}
+
     def write(self, folder: Path) -> None:
-        content = asdict(self) | {"complete": self.complete}
-        files.write_whole(folder / MANIFEST, (json.dumps(content, indent=1) + "\n").encode())
+        files.write_whole(folder / MANIFEST, (json.dumps(self.content(), indent=1) + "\n").encode())
+
+
+def manifest_of(content: Mapping[str, Any]) -> Manifest:
+    """What manifest.json says. Raises KeyError, TypeError or ValueError if it is not that of features."""
+    if content["version"] != VERSION:
+        raise ValueError(f"format version {content['version']!r}, and this program reads {VERSION}")
+    told = {name: content[name] for name in Manifest.__dataclass_fields__}
+    shapes = {name: tuple(shape) for name, shape in content["shapes"].items()}
+    names = {name: tuple(content[name]) for name in ("class_names", "prediction_names")}
+    return Manifest(**told | names | {"shapes": shapes})
 
 
 def read_manifest(folder: Path) -> Manifest:
     """What a folder of features says of itself. Raises StoreError if it is no such folder, or of a later version."""
     try:
         with files.reached(folder):
-            content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        version = content.get("version")
-        if version == VERSION:
-            content["shapes"] = {name: tuple(shape) for name, shape in content["shapes"].items()}
-            for name in ("class_names", "prediction_names"):
-                content[name] = tuple(content[name])
-            return Manifest(**{name: content[name] for name in Manifest.__dataclass_fields__})
+            return manifest_of(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
     except FileNotFoundError as error:
-        if (folder / PARTS / MANIFEST).exists():
+        if unfinished(folder) or (folder / EARLIER_PARTS / MANIFEST).exists():
             raise StoreError(
                 f"{folder} is not complete. Run the command that began it again, and it goes on."
             ) from error
@@ -109,10 +123,10 @@ def read_manifest(folder: Path) -> Manifest:
     except OSError as error:
         raise StoreError(f"{folder / MANIFEST} cannot be read: {error}. Mend this, and try again.") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StoreError(f"{folder / MANIFEST} is damaged: {error}. Delete {folder} and make it again.") from error
-    raise StoreError(
-        f"{folder} has format version {version!r}; this program reads {VERSION}. Use the one that made it."
-    )
+        raise StoreError(
+            f"{folder / MANIFEST} is damaged, not of features or of another version: {error}. Name a folder that "
+            "`python -m features extract` made."
+        ) from error
 
 
 def part_images(shapes: Mapping[str, tuple[int, ...]], dtype: str) -> int:

@@ -1,8 +1,7 @@
 """The rows as Parquet: written and read part by part."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,81 +15,20 @@ from features import files
 from features.datasets import Rejected
 from features.store.feature_set import FeatureSet, Stages
 from features.store.manifest import REJECTED, Manifest, StoreError
-from features.store.taking import Claim, clear_errors
 
 FIXED = ("id", "uri", "label", "pred", "confidence")
 OURS = b"resnet_explorer"  # the key of what a part says of itself
 
 
-class Writer:
-    """Writes the parts of one feature set, in any order; parts that are there already stay.
-
-    missing: the numbers of the parts that were not there when this run began.
-    finished: the manifest of an earlier run that came to its end, or None.
-    """
-
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
-        """Begin a folder, or go on with one.
-
-        Raises StoreError as Claim does, and if the disk has too little room.
-        """
-        self.folder, self.manifest = folder, manifest
-        self._claim = Claim(folder, manifest)
-        try:
-            with clear_errors(folder):
-                self.missing = [n for n in range(len(manifest.parts)) if not _is_whole(self._path(n))]
-                self.finished = None if self.missing else self._claim.finished
-                left = sum(len(manifest.parts[number]) for number in self.missing)
-                self._claim.need_room(int(manifest.bytes_in_all * left / max(1, manifest.n_images)))
-                if self._claim.old is None:
-                    manifest.write(folder)
-        except BaseException:
-            self.close()
-            raise
-
-    def write(self, number: int, part: FeatureSet) -> None:
-        """Write one part: the readable images of `manifest.parts[number]`, with rows that count from the first."""
-        write_part(self.folder, self.manifest, number, part)
-
-    def finish(self, images_per_second: float | None, made_with: dict[str, Any]) -> Manifest:
-        """Collect what was rejected and close the manifest. Every part must be there."""
-        with clear_errors(self.folder):
-            about = [_about(self._path(number)) for number in range(len(self.manifest.parts))]
-            lost = [Rejected(*entry[1:]) for part in about for entry in part["rejected"]]
-            write_rejected(lost, self.folder)
-            done = replace(
-                self.manifest,
-                made_with=made_with,
-                n_rows=sum(part["rows"] for part in about),
-                n_rejected=len(lost),
-                images_per_second=images_per_second,
-            )
-            done.write(self.folder)
-            return done
-
-    def close(self) -> None:
-        """Let others write to the folder."""
-        self._claim.close()
-
-    def _path(self, number: int) -> Path:
-        return part_path(self.folder, self.manifest, number)
-
-
-def write_part(folder: Path, manifest: Manifest, number: int, part: FeatureSet) -> None:
-    """As `Writer.write`, for a process that works for the one that has the Writer."""
-    with clear_errors(folder):
-        write_table(_table(part, manifest), part_path(folder, manifest, number))
-
-
-def part_path(folder: Path, manifest: Manifest, number: int) -> Path:
+def part_name(manifest: Manifest, number: int) -> str:
     """Readers take parts in the order of their names, which is that of their numbers: all have as many digits."""
     digits = max(5, len(str(len(manifest.parts) - 1)))
-    return folder / f"part-{number:0{digits}d}.parquet"
+    return f"part-{number:0{digits}d}.parquet"
 
 
-def write_table(table: pa.Table, path: Path) -> None:
-    """Write a table as one row group, whole or not at all."""
-    with files.written_whole(path) as file:
+def write_table(table: pa.Table, path: Path, scratch: Path | None = None) -> None:
+    """Write a table as one row group, whole or not at all. scratch: as of `files.written_whole`."""
+    with files.written_whole(path, scratch) as file:
         # Features hardly ever repeat, so that looking for repetitions costs memory and time for nothing.
         pq.write_table(table, file, row_group_size=max(1, len(table)), use_dictionary=["label", "pred"])
 
@@ -100,9 +38,11 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
         return pq.read_table(file, columns=columns, use_threads=False, pre_buffer=False)
 
 
-def write_rejected(rejected: list[Rejected] | tuple[Rejected, ...], folder: Path) -> None:
+def write_rejected(rejected: Sequence[Rejected], folder: Path, scratch: Path | None = None) -> None:
     columns = {"id": [entry.id for entry in rejected], "reason": [entry.reason for entry in rejected]}
-    write_table(pa.table(columns, pa.schema([("id", pa.string()), ("reason", pa.string())])), folder / REJECTED)
+    write_table(
+        pa.table(columns, pa.schema([("id", pa.string()), ("reason", pa.string())])), folder / REJECTED, scratch
+    )
 
 
 def _schema(manifest: Manifest) -> pa.Schema:
@@ -112,14 +52,14 @@ def _schema(manifest: Manifest) -> pa.Schema:
     return pa.schema(columns)
 
 
-def _table(part: FeatureSet, manifest: Manifest) -> pa.Table:
+def table_of(part: FeatureSet, manifest: Manifest) -> pa.Table:
     columns = described(part, manifest)
     for name, shape in manifest.shapes.items():
         values = np.ascontiguousarray(part.stages[name], dtype=manifest.dtype).reshape(-1)
         columns[name] = pa.FixedSizeListArray.from_arrays(pa.array(values), int(np.prod(shape)))
     rejected = [[position, entry.id, entry.reason] for position, entry in _rejected(part)]
-    about = {"rows": len(part), "rejected": rejected}
-    return pa.table(columns, _schema(manifest)).replace_schema_metadata({OURS: json.dumps(about).encode()})
+    told = {"rows": len(part), "rejected": rejected}
+    return pa.table(columns, _schema(manifest)).replace_schema_metadata({OURS: json.dumps(told).encode()})
 
 
 def described(part: FeatureSet, manifest: Manifest) -> dict[str, pa.Array]:
@@ -147,20 +87,20 @@ def _names(indices: np.ndarray, names: tuple[str, ...]) -> pa.Array:
 
 def opened(folder: Path, manifest: Manifest) -> FeatureSet:
     """The set that lies in a folder of parts. Raises StoreError if parts are missing."""
-    paths = [part_path(folder, manifest, number) for number in range(len(manifest.parts))]
+    paths = [folder / part_name(manifest, number) for number in range(len(manifest.parts))]
     absent = [path.name for path in paths if not path.exists()]
     if absent or not manifest.complete:
         raise StoreError(
             f"{folder} is not complete: {len(paths) - len(absent)} of {len(paths)} parts are there. "
             "Run the command that began it again, and it goes on."
         )
-    about = [_about(path) for path in paths]
+    told = [about(path) for path in paths]
     rows = [
         np.setdiff1d(np.arange(len(images)), [entry[0] for entry in part["rejected"]]) + images.start
-        for images, part in zip(manifest.parts, about, strict=True)
+        for images, part in zip(manifest.parts, told, strict=True)
     ]
     table = pa.concat_tables([read_table(path, list(FIXED)).replace_schema_metadata() for path in paths])
-    rejected = tuple(Rejected(entry[1], entry[2]) for part in about for entry in part["rejected"])
+    rejected = tuple(Rejected(entry[1], entry[2]) for part in told for entry in part["rejected"])
     return as_set(table, np.concatenate(rows).astype(np.int64), ParquetStages(folder, manifest), rejected)
 
 
@@ -188,20 +128,21 @@ def read_rejected(folder: Path) -> tuple[Rejected, ...]:
     return tuple(map(Rejected, table["id"].to_pylist(), table["reason"].to_pylist()))
 
 
-def _about(path: Path) -> dict[str, Any]:
+def about(path: Path) -> dict[str, Any]:
+    """What a part says of itself: how many rows it has, and which images it lacks. Raises StoreError for another's."""
     with files.readable(path) as file:
         metadata = pq.read_schema(file).metadata or {}
     if OURS not in metadata:
-        raise StoreError(f"{path} was not written by this program. Delete it, and run the same command again.")
+        raise StoreError(f"{path} was not written by this program. Move it away, and run the same command again.")
     return json.loads(metadata[OURS])
 
 
-def _is_whole(path: Path) -> bool:
+def is_whole(path: Path) -> bool:
     """Whether a part is there and ends as it should; what a crash of the machine cut off is read again."""
     if not path.exists():
         return False
     try:
-        _about(path)
+        about(path)
         return True
     except pa.ArrowException:
         return False
@@ -217,15 +158,15 @@ class ParquetStages(Stages):
     @cached_property
     def _ends(self) -> np.ndarray:
         """(P,) the number of rows up to the end of each part."""
-        paths = (part_path(self.folder, self.manifest, number) for number in range(len(self.manifest.parts)))
-        return np.cumsum([_about(path)["rows"] for path in paths])
+        paths = (self.folder / part_name(self.manifest, number) for number in range(len(self.manifest.parts)))
+        return np.cumsum([about(path)["rows"] for path in paths])
 
     def _read(self, stage: str, start: int, stop: int) -> np.ndarray:
         shape = self.manifest.shapes[stage]
         found = np.empty((stop - start, *shape), self.manifest.dtype)
         first, end = np.searchsorted(self._ends, [start, stop], side="right")
         for number in range(first, min(end + 1, len(self._ends))):
-            column = read_table(part_path(self.folder, self.manifest, number), [stage])[stage].combine_chunks()
+            column = read_table(self.folder / part_name(self.manifest, number), [stage])[stage].combine_chunks()
             values = column.flatten().to_numpy().reshape(-1, *shape)
             begins = int(self._ends[number]) - len(values)
             here = values[max(0, start - begins) : max(0, stop - begins)]

@@ -1,14 +1,16 @@
 """The rows for TensorBoard's Embedding Projector: points as text, what they are, and their pictures."""
 
-from collections.abc import Callable, Iterator
+import csv
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from math import ceil, prod, sqrt
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 from PIL import Image, ImageOps
-from pyarrow import csv
+from pyarrow import csv as arrow_csv
 
 from features.errors import ImageError
 from features.store.arrays import blocks
@@ -20,34 +22,44 @@ MAX_ROWS = 100_000  # what the Projector still draws
 MAX_SIDE, MAX_TILE = 8192, 64  # pixels of the sheet of pictures, and of one of them
 
 
-def sample(found: FeatureSet, limit: int) -> np.ndarray:
+def names(manifest: Manifest) -> set[str]:
+    """The files of `write`; the sprite only where there were pictures."""
+    return {METADATA, SPRITE, CONFIG, *(f"{stage}.tsv" for stage in manifest.shapes)}
+
+
+def sample(features: FeatureSet, limit: int) -> np.ndarray:
     """At most `limit` rows, ascending, each class with the share that it has in the whole set."""
-    n_rows = len(found)
+    n_rows = len(features)
     if n_rows <= limit:
         return np.arange(n_rows)
-    strata = np.zeros(n_rows, np.int64) if found.labels is None else found.labels
+    strata = np.zeros(n_rows, np.int64) if features.labels is None else features.labels
     order = np.lexsort((np.random.default_rng(0).random(n_rows), strata))
     # Every so many of the rows in the order of their classes, from the middle of each stretch.
     return np.sort(order[(2 * np.arange(limit) + 1) * n_rows // (2 * limit)])
 
 
 def write(
-    found: FeatureSet, manifest: Manifest, folder: Path, rows: np.ndarray, picture: Callable[[int], Image.Image] | None
+    features: FeatureSet,
+    manifest: Manifest,
+    folder: Path,
+    rows: np.ndarray,
+    picture: Callable[[int], Image.Image] | None,
 ) -> Iterator[int]:
     """Points of the chosen rows for every stage, metadata.tsv, sprite.png if there are pictures, and the file that
     TensorBoard looks for. Yields how many bytes of features it went through.
 
     picture: opens the image at a position of the image set.
     """
-    _write_metadata(found, folder / METADATA, rows)
-    side = _write_sprite(found, folder / SPRITE, rows, picture) if picture else None
+    _write_metadata(features, folder / METADATA, rows)
+    side = _write_sprite(features, folder / SPRITE, rows, picture) if picture else None
     for stage, shape in manifest.shapes.items():
-        names = [str(number) for number in range(prod(shape))]
-        schema = pa.schema([(name, pa.float32()) for name in names])
-        options = csv.WriteOptions(include_header=False, delimiter="\t", quoting_style="none")
-        with csv.CSVWriter(folder / f"{stage}.tsv", schema, write_options=options) as file:
+        columns = map(str, range(prod(shape)))
+        schema = pa.schema([(name, pa.float32()) for name in columns])
+        options = arrow_csv.WriteOptions(include_header=False, delimiter="\t", quoting_style="none")
+        path = folder / f"{stage}.tsv"
+        with path.open("wb") as opened, arrow_csv.CSVWriter(opened, schema, write_options=options) as file:
             start = 0
-            for block in blocks(found, manifest, stage):
+            for block in blocks(features, manifest, stage):
                 here = rows[(rows >= start) & (rows < start + len(block))] - start
                 file.write_table(pa.table(list(block[here].T.copy()), schema=schema))
                 start += len(block)
@@ -62,29 +74,35 @@ def _embedding(stage: str, side: int | None) -> str:
     return "embeddings {\n" + "".join(f"  {line}\n" for line in lines) + "}\n"
 
 
-def _write_metadata(found: FeatureSet, path: Path, rows: np.ndarray) -> None:
+def _write_metadata(features: FeatureSet, path: Path, rows: np.ndarray) -> None:
+    def named(names: Sequence[str], indices: np.ndarray | None) -> np.ndarray:
+        """What stands in a column: (N,) text."""
+        return np.full(len(rows), "", object) if indices is None else np.array(names, object)[indices[rows]]
+
+    table = pd.DataFrame(
+        {
+            "id": named(features.ids, np.arange(len(features))),
+            "label": named(features.class_names, features.labels),
+            "pred": named(features.prediction_names, features.predictions),
+        },
+        dtype=object,
+    ).map(lambda cell: " ".join(cell.split()))  # a table of tabs and lines has no way to write either of them
+    table["confidence"] = "" if features.confidences is None else features.confidences[rows]
     with path.open("w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
-        file.write("id\tlabel\tpred\tconfidence\n")
-        for row in rows:
-            label = "" if found.labels is None else found.class_names[found.labels[row]]
-            pred = "" if found.predictions is None else found.prediction_names[found.predictions[row]]
-            confidence = "" if found.confidences is None else f"{found.confidences[row]:.4f}"
-            # A table of tabs and lines has no way to write either of them.
-            cells = (" ".join(cell.split()) for cell in (found.ids[row], label, pred, confidence))
-            file.write("\t".join(cells) + "\n")
+        table.to_csv(file, sep="\t", index=False, float_format="%.4f", quoting=csv.QUOTE_NONE, lineterminator="\n")
 
 
-def _write_sprite(found: FeatureSet, path: Path, rows: np.ndarray, picture: Callable[[int], Image.Image]) -> int:
+def _write_sprite(features: FeatureSet, path: Path, rows: np.ndarray, picture: Callable[[int], Image.Image]) -> int:
     """One sheet of square pictures, as many in a row as rows; returns a picture's side in pixels."""
     columns = ceil(sqrt(len(rows)))
     side = min(MAX_TILE, MAX_SIDE // columns)
     sheet = Image.new("RGB", (columns * side, ceil(len(rows) / columns) * side), "white")
-    for place, row in enumerate(rows):
+    for number, row in enumerate(rows):
         try:
-            tile = ImageOps.pad(picture(int(found.rows[row])), (side, side), color="white")
+            tile = ImageOps.pad(picture(int(features.rows[row])), (side, side), color="white")
         except ImageError:  # gone since its features were read
             tile = Image.new("RGB", (side, side), "grey")
-        sheet.paste(tile, (place % columns * side, place // columns * side))
+        sheet.paste(tile, (number % columns * side, number // columns * side))
     sheet.save(path)
     return side
 
@@ -100,11 +118,11 @@ class TsvStages(Stages):
         return self._whole(stage)[start:stop]
 
     def _table(self, stage: str) -> np.ndarray:
-        names = [str(number) for number in range(prod(self.manifest.shapes[stage]))]
-        table = csv.read_csv(
+        columns = [str(number) for number in range(prod(self.manifest.shapes[stage]))]
+        table = arrow_csv.read_csv(
             self.folder / f"{stage}.tsv",
-            csv.ReadOptions(column_names=names),
-            csv.ParseOptions(delimiter="\t"),
-            csv.ConvertOptions(column_types={name: pa.float32() for name in names}),
+            arrow_csv.ReadOptions(column_names=columns),
+            arrow_csv.ParseOptions(delimiter="\t"),
+            arrow_csv.ConvertOptions(column_types={name: pa.float32() for name in columns}),
         )
         return np.stack([column.to_numpy() for column in table.columns], axis=1)

@@ -1,9 +1,7 @@
 """Trains a residual network on an image set, reproducibly and resumably."""
 
-import io
 import json
 import math
-import platform
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,23 +11,19 @@ from typing import Any
 
 import numpy as np
 import torch
-import torchvision
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from features import files
 from features.datasets import ImageSet
 from features.datasets.decoding import batches
 from features.devices import best_device
 from features.errors import FeatureError, ImageError
-from features.evaluate import Evaluation
-from features.networks import card, checkpoint
 from features.networks.architecture import Architecture
 from features.networks.canonical import ResidualNetwork, build, freeze
-from features.networks.card import ModelSpec
 from features.networks.preprocessing import Preprocessing
 from features.progress import Progress, Task
 from features.train import augment
+from features.train.export import read_state, write_state
 from features.train.optimizers import OPTIMIZERS
 from features.train.recipe import Recipe
 
@@ -184,7 +178,7 @@ class _Run:
         """Go on from the state on disk if there is one."""
         if not self.path.exists():
             return
-        state = self._read()
+        state = read_state(self.path)
         old = json.loads(state["settings"])
         if old != self.settings:
             raise FeatureError(
@@ -196,15 +190,6 @@ class _Run:
         self.schedule.load_state_dict(state["schedule"])
         self.curve = state["curve"]
 
-    def _read(self) -> dict[str, Any]:
-        try:
-            state = torch.load(self.path, weights_only=True, map_location="cpu")
-        except Exception as error:  # a damaged file raises anything from KeyError to UnpicklingError
-            raise FeatureError(f"{self.path} is damaged: {error}. Delete it to start the run anew.") from error
-        if not isinstance(state, dict) or state.keys() != {"network", "optimizer", "schedule", "settings", "curve"}:
-            raise FeatureError(f"{self.path} is not the state of a training run. Choose another name or folder.")
-        return state
-
     def keep(self) -> None:
         """Write the state to disk, whole or not at all."""
         state = {
@@ -214,9 +199,7 @@ class _Run:
             "settings": json.dumps(self.settings),
             "curve": self.curve,
         }
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        files.write_whole(self.path, buffer.getvalue())
+        write_state(self.path, state)
 
 
 def _readable(loader: DataLoader) -> Iterator[tuple[Tensor, Tensor]]:
@@ -249,43 +232,3 @@ def _differences(old: dict[str, Any], new: dict[str, Any]) -> str:
     if old.get("test_images") != new["test_images"]:
         found.append("the test images are others, or were written again")
     return "; ".join(found)
-
-
-def publish(training: Training, images: ImageSet, name: str, family: str, licence: str, folder: Path) -> Path:
-    """Write a trained network as NAME.safetensors, which tells its own architecture, preprocessing and classes.
-
-    images: those it learned from. family: of the catalogue's entry whose architecture it has.
-    """
-    spec = ModelSpec(
-        name=name,
-        family=family,
-        architecture=training.architecture,
-        preprocessing=training.preprocessing,
-        class_names=images.class_names,
-        source=f"trained on {images.name} ({len(images):,} images) with this project",
-        licence=licence,
-    )
-    path = folder / f"{name}.safetensors"
-    checkpoint.save(training.network, path, card.describe(spec))
-    return path
-
-
-def write_card(training: Training, weights: Path, evaluation: Evaluation) -> Path:
-    """Write NAME.json beside the weights: every setting, the curve, and the scores of the file as it was written."""
-    card = {
-        "name": weights.stem,
-        "weights_sha256": files.digest_of(weights),
-        "architecture": asdict(training.architecture),
-        "preprocessing": asdict(training.preprocessing),
-        "recipe": asdict(training.recipe),
-        "curve": training.curve,
-        "test": evaluation.as_dict(),
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "torchvision": torchvision.__version__,
-        },
-    }
-    path = weights.with_suffix(".json")
-    files.write_whole(path, (json.dumps(card, indent=1) + "\n").encode())
-    return path

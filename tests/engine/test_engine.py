@@ -1,4 +1,4 @@
-"""The fast network against the exact one, and every pooling against its formula."""
+"""PyTorch's engine against the exact network, and every pooling against its formula."""
 
 import copy
 
@@ -7,45 +7,12 @@ import pytest
 import torch
 
 from features import engine
-from features.engine import convolution, folding, torch_engine
+from features.engine import torch_engine
 from features.errors import FeatureError
-from features.networks.architecture import Architecture, cifar
+from features.networks.architecture import cifar
 from features.networks.canonical import build, canonical, freeze
-from features.networks.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
+from tests.engine.cases import KINDS, activations, differs, network, on_torch, pixels, preprocessing, read
 from tests.random_networks import randomise
-
-KINDS = ("padding", "projection", "none")
-
-
-def network(kind: str = "padding"):
-    return freeze(randomise(build(cifar(14, kind))))
-
-
-def pixels(number: int = 3, side: int = 32) -> torch.Tensor:
-    random = torch.Generator().manual_seed(0)
-    return torch.randint(0, 256, (number, 3, side, side), dtype=torch.uint8, generator=random)
-
-
-def preprocessing(side: int = 32) -> Preprocessing:
-    return Preprocessing(side, side, IMAGENET_MEAN, IMAGENET_STD)
-
-
-def activations(net, batch) -> dict[str, np.ndarray]:
-    with torch.inference_mode():
-        return {name: values.double().numpy() for name, values in net.walk(preprocessing().scaled(batch))}
-
-
-def on_torch(net, **choices) -> engine.TorchEngine:
-    reading = engine.choose(net, **{"precision": "fp32", "device": "cpu", **choices})
-    return engine.TorchEngine(net, preprocessing(), reading)
-
-
-def read(net, batch, **choices) -> dict[str, np.ndarray]:
-    return on_torch(net, **choices)(batch)
-
-
-def differs(found: np.ndarray, wanted: np.ndarray) -> float:
-    return float(np.linalg.norm(found - wanted) / np.linalg.norm(wanted))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -96,102 +63,11 @@ def test_bf16_loses_nothing_of_edges_on_bright_images(engine_name):
     if engine_name == engine.OPENVINO:
         pytest.importorskip("openvino", reason="an extra: requirements-openvino.txt")
     net, bright = edge_detector(), 250 + pixels(4) % 4
-    reading = engine.choose(net, ["stem"], precision="bf16", device="cpu", engine=engine_name)
-    low = engine.start(net, preprocessing(), reading)(bright)["stem"]
+    plan = engine.choose(net, ["stem"], precision="bf16", device="cpu", engine=engine_name)
+    low = engine.start(net, preprocessing(), plan)(bright)["stem"]
     high = read(net, bright, stages=["stem"])["stem"]
     # Scaled pixels rounded to bf16 would hardly differ, and these features would be wrong by a tenth.
     assert differs(low - low.mean(), high - high.mean()) < 0.02
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-def test_a_stem_of_pixels_is_the_stem_of_scaled_pixels(dtype):
-    stem = network().stem
-    ours = folding.pixel_stem(stem, preprocessing(), dtype)
-    assert all(torch.equal(conv.weight, conv.weight.to(dtype).float()) for conv in ours if hasattr(conv, "weight"))
-    with torch.no_grad():
-        found, wanted = ours(pixels()), stem(preprocessing().scaled(pixels()))
-    inside = slice(1, -1)  # the padding is off by a part of a grey level
-    tolerance = {torch.float32: 1e-6, torch.float16: 1e-3, torch.bfloat16: 1e-2}[dtype]
-    assert differs(found[..., inside, inside].numpy(), wanted[..., inside, inside].numpy()) < tolerance
-    assert differs(found.numpy(), wanted.numpy()) < 1.5 * tolerance
-
-
-def test_pixels_are_scaled_as_everywhere():
-    assert torch.equal(folding.Scale(preprocessing())(pixels()), preprocessing().scaled(pixels()))
-
-
-@pytest.mark.parametrize("side", [1, 3, 7])
-def test_a_rounded_filter_keeps_its_sum(side):
-    weight = torch.randn(32, 16, side, side, generator=torch.Generator().manual_seed(0)) * 0.1
-    found = folding.round_weight(weight.clone(), torch.bfloat16)
-    assert torch.equal(found, found.bfloat16().float())
-    assert float(((found - weight).abs() / weight.abs().amax((2, 3), keepdim=True)).max()) < 2**-7
-    if side > 1:
-        plain = (weight.bfloat16().float() - weight).sum((2, 3)).abs().mean()
-        assert (found - weight).sum((2, 3)).abs().mean() < plain / 10
-    assert torch.equal(folding.round_weight(found.clone(), torch.bfloat16), found)
-
-
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("ready", [True, False])
-def test_the_bias_of_a_convolution_in_half_precision_stays_in_float32(dtype, ready, monkeypatch):
-    if not ready:
-        monkeypatch.setattr(convolution, "has_ready", lambda dtype: False)
-    conv = torch.nn.Conv2d(4, 16, 3, stride=2, padding=1)
-    torch.nn.init.constant_(conv.bias, 4.0077)  # 4.0 in bf16
-    x = torch.randn(2, 4, 64, 64, generator=torch.Generator().manual_seed(0)).to(dtype)
-    with torch.no_grad():
-        found = convolution.Convolution(conv, dtype)(x)
-        exact = torch.nn.functional.conv2d(x.float(), conv.weight.to(dtype).float(), conv.bias, stride=2, padding=1)
-    assert found.dtype == dtype
-    assert abs(float((found.float() - exact).mean())) < 0.003
-    assert float((found.float() - exact).abs().max()) <= float(exact.abs().max()) * 2**-8
-
-
-CONVOLUTIONS = {
-    "3x3": {"kernel_size": 3, "padding": 1},
-    "3x3, stride 2": {"kernel_size": 3, "padding": 1, "stride": 2},
-    "1x1, stride 2, no bias": {"kernel_size": 1, "stride": 2, "bias": False},
-    "7x7, stride 2": {"kernel_size": 7, "padding": 3, "stride": 2},
-    "dilated": {"kernel_size": 3, "padding": 2, "dilation": 2},
-    "grouped, stride 2": {"kernel_size": 3, "padding": 1, "stride": 2, "groups": 4},
-    "not square": {"kernel_size": (1, 3), "padding": (0, 1), "stride": (1, 2)},
-}
-
-
-@pytest.mark.parametrize("ready", [True, False])
-@pytest.mark.parametrize("settings", CONVOLUTIONS.values(), ids=CONVOLUTIONS)
-def test_a_convolution_with_ready_weights_is_the_plain_one(settings, ready, monkeypatch):
-    if not ready:
-        monkeypatch.setattr(convolution, "has_ready", lambda dtype: False)
-    plain = torch.nn.Conv2d(8, 16, **settings).requires_grad_(False)
-    ours = convolution.Convolution(plain, torch.float32)
-    random = torch.Generator().manual_seed(0)
-    for shape in ((2, 8, 17, 15), (1, 8, 16, 18), (0, 8, 16, 16), (2, 8, 17, 15)):
-        x = torch.randn(shape, generator=random).contiguous(memory_format=torch.channels_last).requires_grad_()
-        wanted = plain(x)
-        other, gradient = torch.randn((2, *wanted.shape), generator=random)
-        kept = other.clone()
-        (down,) = torch.autograd.grad(wanted, x, gradient)
-        with torch.no_grad():
-            torch.testing.assert_close(ours(x), wanted)
-            torch.testing.assert_close(ours.plus(x, other), wanted + other)
-            torch.testing.assert_close(ours.back(gradient, x.shape), down)
-        assert torch.equal(other, kept)
-        (through,) = torch.autograd.grad(ours(x), x, gradient)  # where a graph is made
-        torch.testing.assert_close(through, down)
-
-
-def test_a_convolution_that_has_run_can_be_copied():
-    ours = convolution.Convolution(torch.nn.Conv2d(3, 4, 3), torch.float32)
-    x = torch.randn(1, 3, 8, 8)
-    with torch.inference_mode():
-        wanted = ours(x)
-    other = copy.deepcopy(ours)
-    with torch.no_grad():
-        other.weight.mul_(2)
-        assert torch.equal(ours(x), wanted)
-        assert not torch.allclose(other(x), wanted)
 
 
 def test_what_is_not_a_number_is_not_hidden_by_a_layer():
@@ -206,8 +82,8 @@ def test_what_is_not_a_number_is_not_hidden_by_a_layer():
 def test_a_cpu_takes_as_many_images_at_a_time_as_its_memory_is_used_again_for(count, pieces, monkeypatch):
     net = network()
     monkeypatch.setattr(torch_engine, "REUSED", 4 * 16 * 4 * 32 * 32)
-    reading = engine.choose(net, precision="fp32", device="cpu", engine="torch")
-    runner = engine.start(net, preprocessing(), reading)
+    plan = engine.choose(net, precision="fp32", device="cpu", engine="torch")
+    runner = engine.start(net, preprocessing(), plan)
     whole = runner(pixels(count))
     seen = []
     begin = runner._begin
@@ -246,21 +122,6 @@ def test_a_network_without_a_head_has_stages_and_no_logits():
         engine.choose(net, stages=["logits"])
 
 
-@pytest.mark.parametrize(
-    ("choices", "text"),
-    [
-        ({"stages": ["layer9"]}, "layer9.*stem, layer1, layer2, layer3, pool, logits"),
-        ({"stages": []}, "[Nn]o stage"),
-        ({"pool": "median"}, "median.*mean, max, gem, none"),
-        ({"precision": "fp8"}, "fp8.*fp32, bf16, fp16"),
-        ({"device": "toaster"}, "toaster"),
-    ],
-)
-def test_what_does_not_exist_is_refused_with_what_does(choices, text):
-    with pytest.raises(FeatureError, match=text):
-        engine.choose(network(), **choices)
-
-
 def test_a_batch_that_does_not_fit_is_read_in_halves_and_no_row_is_lost(monkeypatch):
     net = network()
     runner = on_torch(net)
@@ -292,18 +153,6 @@ def test_a_single_image_that_does_not_fit_is_an_error_that_says_what_to_do(monke
         runner(pixels(4))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
-@pytest.mark.parametrize("pool", ["mean", "none"])
-def test_batches_that_are_begun_ahead_on_a_gpu_are_those_of_the_cpu(pool):
-    net = network()
-    runner = on_torch(net, device="cuda", pool=pool)
-    batches = [pixels(40).roll(shift, 0) for shift in range(8)]
-    for begun, batch in zip([runner.begin(batch) for batch in batches], batches, strict=True):
-        found, wanted = begun(), read(net, batch, pool=pool)
-        for name in wanted:
-            assert differs(found[name].astype(np.float64), wanted[name]) < 2e-3  # TF32
-
-
 def test_other_errors_than_that_of_memory_are_not_taken_for_one(monkeypatch):
     runner = on_torch(network())
 
@@ -324,106 +173,23 @@ def test_a_network_that_does_not_fit_is_an_error_that_says_what_to_do(monkeypatc
         on_torch(network())
 
 
-def test_a_device_that_is_not_there_is_told_by_its_number(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    with pytest.raises(FeatureError, match="'cuda:2', and this machine has 2"):
-        engine.choose(network(), device="cuda:2", precision="fp32")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_ordinary_convolutions_make_the_same_features(precision):
+    net = network("projection")
+    found = read(net, pixels(), precision=precision, engine=engine.TORCH_PLAIN)
+    for name, wanted in read(net, pixels(), precision=precision).items():
+        assert differs(found[name], wanted) < (1e-6 if precision == "fp32" else 1e-2)
 
 
-# --- OpenVINO ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def openvino(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    return pytest.importorskip("openvino", reason="an extra: requirements-openvino.txt")
-
-
-def started(net, key: str = "", side: int = 32, **choices):
-    reading = engine.choose(net, **{"precision": "fp32", "device": "cpu", "engine": "openvino", **choices})
-    return engine.start(net, preprocessing(side), reading, key)
-
-
-@pytest.mark.usefixtures("openvino")
-def test_openvino_does_not_hide_broken_weights():
-    net = network()
-    net.stages["layer2"][0].branch[1].running_var[3] = -1  # which makes NaN, of which its ReLU would make 0
-    with pytest.raises(FeatureError, match="NaN"):
-        started(net)
-
-
-@pytest.mark.usefixtures("openvino")
-@pytest.mark.parametrize(
-    ("kind", "pool"), [*((kind, "mean") for kind in KINDS), *(("padding", pool) for pool in ("max", "gem", "none"))]
-)
-def test_openvino_gives_what_torch_gives(kind, pool):
+@pytest.mark.parametrize("kind", KINDS)
+def test_in_bf16_as_on_a_xeon_features_point_where_those_in_fp32_do(kind, xeon):
     net = network(kind)
-    stages = ("stem", "layer1", "layer2", "layer3", "pool", "logits")
-    runner = started(net, stages=stages, pool=pool)
-    for number in (3, 1, 5):  # one compiled network for batches of any size
-        found, wanted = runner(pixels(number)), read(net, pixels(number), stages=stages, pool=pool)
-        assert list(found) == list(wanted)
-        for name in stages:
-            assert found[name].dtype == wanted[name].dtype
-            assert found[name].shape == wanted[name].shape
-            assert differs(found[name].astype(float), wanted[name].astype(float)) < (1e-3 if pool == "none" else 1e-5)
-
-
-@pytest.mark.usefixtures("openvino")
-def test_openvino_in_bf16_points_where_fp32_does():
-    net = freeze(randomise(build(cifar(20))))
-    found, wanted = started(net, precision="bf16")(pixels(4)), read(net, pixels(4))
-    for name, values in wanted.items():
-        cosine = (found[name] * values).sum(1) / np.linalg.norm(found[name], axis=1) / np.linalg.norm(values, axis=1)
-        assert cosine.min() > 0.999
-
-
-def test_openvino_keeps_the_converted_network_on_disk(openvino, tmp_path, monkeypatch):
-    net = network()
-    first = started(net, key="weights")(pixels())
-    assert len(list(tmp_path.rglob("network.bin"))) == 1
-    monkeypatch.setattr(openvino, "convert_model", None)
-    again = started(net, key="weights")(pixels())
-    for name, values in first.items():
-        np.testing.assert_array_equal(again[name], values)
-    with pytest.raises(TypeError):
-        started(net, key="other weights")
-    assert not list(tmp_path.rglob("*.tmp"))
-
-
-@pytest.mark.usefixtures("openvino")
-def test_what_openvino_keeps_of_one_pooling_is_not_taken_for_another():
-    net = network()
-    for pool in ("mean", "max", "none"):
-        found, wanted = started(net, key="weights", pool=pool)(pixels()), read(net, pixels(), pool=pool)
-        for name, values in wanted.items():
-            assert found[name].shape == values.shape
-            assert differs(found[name].astype(float), values.astype(float)) < 1e-3
-
-
-def test_openvino_makes_a_damaged_network_again(openvino, tmp_path):
-    net = network()
-    wanted = started(net, key="weights")(pixels())
-    for file in tmp_path.rglob("network.bin"):
-        file.write_bytes(b"")
-    found = started(net, key="weights")(pixels())
-    for name, values in wanted.items():
-        np.testing.assert_array_equal(found[name], values)
-
-
-def test_the_engine_is_chosen_with_a_reason(monkeypatch):
-    net = network()
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    found = engine.choose(net, precision="fp32", device="cpu")
-    assert (found.engine, found.why) == ("torch", "OpenVINO is not installed (requirements-openvino.txt)")
-    with pytest.raises(FeatureError, match="not installed"):
-        engine.choose(net, precision="fp32", device="cpu", engine="openvino")
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
-    assert engine.choose(net, precision="fp32", device="cpu").engine == "openvino"
-    assert engine.choose(net, precision="fp16", device="cpu").engine == "torch"
-    narrow = engine.choose(net, precision="bf16", device="cpu")
-    assert (narrow.engine, narrow.why) == ("torch", "OpenVINO rounds biases to bf16, which narrow networks do not bear")
-    wide = build(Architecture("basic", (1,), (256,), (256,), "cifar", 16))
-    assert engine.choose(wide, precision="bf16", device="cpu").engine == "openvino"
-    with pytest.raises(FeatureError, match="Wanted 'auto' or one of torch, openvino"):
-        engine.choose(net, device="cpu", engine="tpu")
+    wanted = activations(net, pixels())
+    runner = on_torch(net, precision="bf16")
+    runner(pixels())  # tries what there is
+    xeon.called.clear()
+    found = runner(pixels())
+    assert ("plus" in xeon.called) == (kind == "projection")  # identity: convolution, then addition
+    for name in net.stage_names:
+        exact = torch.from_numpy(wanted[name].mean((2, 3)))
+        assert torch.cosine_similarity(torch.from_numpy(found[name]).double(), exact).min() > 0.9999

@@ -17,7 +17,7 @@ from features.networks import architecture, canonical, catalogue, zoo
 from features.networks.card import ModelSpec
 from features.networks.preprocessing import Preprocessing
 from features.progress import finish
-from features.store import FeatureSet, manifest
+from features.store import manifest, open_features
 
 
 @pytest.fixture
@@ -89,16 +89,16 @@ def test_the_next_part_is_decoded_while_the_last_one_is_put_away(tiny_model, tin
         opened.append(index)
         return tiny_images.open(index)
 
-    def slow(writer, number, part, write=store.Writer.write):
+    def slow(writer, number, part, write=store.Parts.write):
         time.sleep(0.3)
         when_written.append((number, len(opened)))
         write(writer, number, part)
 
-    monkeypatch.setattr(store.Writer, "write", slow)
-    reading = engine.choose(tiny_model.network, precision="fp32", device="cpu", engine="torch")
-    finish(extract.to_folder(tiny_model, replace(tiny_images, opener=opener), reading, tmp_path / "out", 4))
+    monkeypatch.setattr(store.Parts, "write", slow)
+    plan = engine.choose(tiny_model.network, precision="fp32", device="cpu", engine="torch")
+    finish(extract.to_folder(tiny_model, replace(tiny_images, opener=opener), plan, tmp_path / "out", 4))
     assert when_written == [(0, 12), (1, 12), (2, 12)]  # two batches of 4 ahead
-    assert FeatureSet.open(tmp_path / "out").ids == tiny_images.ids
+    assert open_features(tmp_path / "out").ids == tiny_images.ids
 
 
 @pytest.mark.usefixtures("small_batches")
@@ -158,9 +158,9 @@ def test_broken_weights_are_an_error_and_no_prediction(tiny_model, tiny_images):
 def test_maps_beyond_float16_are_told_as_what_they_are(tiny_model, tiny_images, tmp_path):
     with torch.no_grad():
         tiny_model.network.stages["layer3"][-1].branch[-1].bias.fill_(1e5)
-    reading = engine.choose(tiny_model.network, pool="none", precision="fp32", device="cpu", engine="torch")
+    plan = engine.choose(tiny_model.network, pool="none", precision="fp32", device="cpu", engine="torch")
     with pytest.raises(FeatureError, match=r"layer3 that float16 cannot hold.*pool it"):
-        finish(extract.to_folder(tiny_model, tiny_images, reading, tmp_path / "out"))
+        finish(extract.to_folder(tiny_model, tiny_images, plan, tmp_path / "out"))
 
 
 @pytest.mark.usefixtures("small_batches")

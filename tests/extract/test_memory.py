@@ -37,8 +37,8 @@ class Drawn:  # values that no compression makes smaller, at no cost
         return lambda: found
 
 engine.start = lambda *arguments: Drawn()
-reading = engine.choose(model.network, precision="fp32", device="cpu", engine="torch")
-done = finish(extract.to_folder(model, images, reading, out, 64, format))
+plan = engine.choose(model.network, precision="fp32", device="cpu", engine="torch")
+done = finish(extract.to_folder(model, images, plan, out, 64, format))
 assert done.n_rows == n_images
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """

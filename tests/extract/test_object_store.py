@@ -14,7 +14,7 @@ from features.datasets import open_images, open_uri
 from features.errors import DatasetError, FeatureError
 from features.files import place
 from features.progress import finish
-from features.store import FeatureSet, StoreError, manifest
+from features.store import FeatureSet, StoreError, manifest, open_features
 
 s3fs = pytest.importorskip("s3fs")
 moto_server = pytest.importorskip("moto.server")
@@ -61,7 +61,7 @@ def photos(bucket, tiny_folder) -> str:
     return f"{bucket}/photos"
 
 
-def reading(model):
+def plan_of(model):
     return engine.choose(model.network, precision="fp32", device="cpu", engine="torch")
 
 
@@ -75,27 +75,27 @@ def same(one: FeatureSet, other: FeatureSet) -> None:
 def test_a_folder_there_gives_what_it_gives_here(photos, bucket, tiny_model, tiny_images, tmp_path):
     there = open_images(photos)
     assert there.labels.tolist() == tiny_images.labels.tolist()
-    done = finish(extract.to_folder(tiny_model, there, reading(tiny_model), place(f"{bucket}/features"), 4))
+    done = finish(extract.to_folder(tiny_model, there, plan_of(tiny_model), place(f"{bucket}/features"), 4))
     assert done.n_rows == 12
-    finish(extract.to_folder(tiny_model, tiny_images, reading(tiny_model), tmp_path / "here", 4))
-    same(FeatureSet.open(f"{bucket}/features"), FeatureSet.open(tmp_path / "here"))
+    finish(extract.to_folder(tiny_model, tiny_images, plan_of(tiny_model), tmp_path / "here", 4))
+    same(open_features(f"{bucket}/features"), open_features(tmp_path / "here"))
     finish(store.convert(place(f"{bucket}/features"), tmp_path / "arrays", "npy"))
-    same(FeatureSet.open(tmp_path / "arrays"), FeatureSet.open(tmp_path / "here"))
+    same(open_features(tmp_path / "arrays"), open_features(tmp_path / "here"))
 
 
 def test_a_run_that_was_stopped_goes_on_there(photos, bucket, tiny_model, tiny_images, tmp_path, monkeypatch):
     monkeypatch.setattr(manifest, "PART_IMAGES", 4)
     out, images = place(f"{bucket}/features"), open_images(photos)
-    task = extract.to_folder(tiny_model, images, reading(tiny_model), out, 4)
+    task = extract.to_folder(tiny_model, images, plan_of(tiny_model), out, 4)
     while next(task).done < 8:
         pass
     task.close()
     assert [path.name for path in out.glob("part-*")] == ["part-00000.parquet"]
-    finish(extract.to_folder(tiny_model, images, reading(tiny_model), out, 4))
-    finish(extract.to_folder(tiny_model, tiny_images, reading(tiny_model), tmp_path / "here", 4))
-    same(FeatureSet.open(f"{bucket}/features"), FeatureSet.open(tmp_path / "here"))
+    finish(extract.to_folder(tiny_model, images, plan_of(tiny_model), out, 4))
+    finish(extract.to_folder(tiny_model, tiny_images, plan_of(tiny_model), tmp_path / "here", 4))
+    same(open_features(f"{bucket}/features"), open_features(tmp_path / "here"))
     with pytest.raises(StoreError, match="batch_size was 4 and is 5"):
-        finish(extract.to_folder(tiny_model, images, reading(tiny_model), out, 5))
+        finish(extract.to_folder(tiny_model, images, plan_of(tiny_model), out, 5))
 
 
 def test_zips_tables_and_lists_lie_there_too(photos, bucket, tiny_folder, tiny_images):
@@ -118,9 +118,9 @@ def test_zips_tables_and_lists_lie_there_too(photos, bucket, tiny_folder, tiny_i
 
 def test_what_is_not_ours_or_not_reached_is_told(photos, bucket, tiny_model, tiny_images, monkeypatch, capsys):
     with pytest.raises(StoreError, match="holds other things than features"):
-        finish(extract.to_folder(tiny_model, tiny_images, reading(tiny_model), place(photos)))
+        finish(extract.to_folder(tiny_model, tiny_images, plan_of(tiny_model), place(photos)))
     with pytest.raises(FeatureError, match="takes only Parquet"):
-        finish(extract.to_folder(tiny_model, tiny_images, reading(tiny_model), place(f"{bucket}/x"), 4, "npy"))
+        finish(extract.to_folder(tiny_model, tiny_images, plan_of(tiny_model), place(f"{bucket}/x"), 4, "npy"))
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     s3fs.S3FileSystem.clear_instance_cache()
@@ -132,7 +132,7 @@ def test_what_is_not_ours_or_not_reached_is_told(photos, bucket, tiny_model, tin
 
 def test_no_bucket_is_made_for_a_wrong_name(bucket, tiny_model, tiny_images):
     with pytest.raises(StoreError, match="cannot be written"):
-        finish(extract.to_folder(tiny_model, tiny_images, reading(tiny_model), place(f"{bucket}-typo/x"), 4))
+        finish(extract.to_folder(tiny_model, tiny_images, plan_of(tiny_model), place(f"{bucket}-typo/x"), 4))
     assert not s3fs.S3FileSystem().exists(f"{bucket}-typo")
 
 

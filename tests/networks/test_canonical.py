@@ -191,7 +191,8 @@ def out_of_place(block: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, torch
     return shortcut, branch
 
 
-DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here"))]
+NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+DEVICES = ["cpu", pytest.param("cuda", marks=(pytest.mark.gpu, NO_GPU))]
 
 
 @torch.inference_mode()

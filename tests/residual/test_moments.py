@@ -19,7 +19,7 @@ def maps(n_images, channels=3, side=8, offset=0.0, seed=0):
 def together(*parts):
     found = Moments(3, CPU)
     for part in parts:
-        found.add(moments.readings(moments.by_place(part)))
+        found.add(moments.map_moments(moments.by_place(part)))
     return found
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from features import datasets, rasters, saliency
 from features.__main__ import main
 from features.datasets import decoding
-from features.engine import backward
+from features.engine import backward, forward
 from features.errors import FeatureError
 from features.faithfulness import rank_correlation
 from features.networks import architecture, canonical, catalogue, zoo
@@ -374,13 +374,13 @@ def test_a_gradient_taken_down_by_hand_is_autograds(kind):
     fast = Explainer(model_of(net, architecture.cifar(14, kind))).network
     x = torch.rand(2, 16, 17, 15, generator=torch.Generator().manual_seed(0))
     for _, block in fast.blocks():
-        found = backward.ascended(block.branch, x.clone())
+        found = forward.layer_inputs(block.branch, x.clone())
         shortcut = block.shortcut(x)
         output = torch.relu(shortcut + block.branch[-1](found[-1]))
         gradient = torch.randn(output.shape, generator=torch.Generator().manual_seed(1))
         source = x.clone().requires_grad_()
         (wanted,) = torch.autograd.grad(block(source), source, gradient)
-        close(backward.descended(block, found, backward.gate_(gradient.clone(), output)), wanted.numpy(), 1e-5)
+        close(backward.through_block(block, found, backward.gate_(gradient.clone(), output)), wanted.numpy(), 1e-5)
         x = output
 
 
@@ -409,7 +409,7 @@ def test_an_error_half_way_through_a_backward_pass_leaves_the_network_as_it_was(
         raise RuntimeError("no memory")
 
     with monkeypatch.context() as patched:
-        patched.setattr(saliency.explainer, "descended", broken)
+        patched.setattr(saliency.explainer, "through_block", broken)
         with pytest.raises(RuntimeError, match="no memory"):
             explainer.maps(pixels(), classes(1, 2, 3))
     with monkeypatch.context() as patched:
@@ -698,7 +698,9 @@ def test_every_image_of_a_large_set_has_its_own_bias_in_the_ledger(tmp_path, mon
 def test_a_second_run_leaves_no_file_of_the_first_behind_and_touches_no_others(tiny_folder, tmp_path, capsys):
     image, out = str(tiny_folder / "cat" / "0.png"), tmp_path / "out"
     assert main(["saliency", image, "--taps", "branches", "--out", str(out)]) == 0
-    assert main(["saliency", image, "--out", str(out)]) == 0
+    assert main(["saliency", image, "--out", str(out)]) == 2
+    assert 'taps was "branches" and is null' in capsys.readouterr().err
+    assert main(["saliency", image, "--out", str(out), "--replace"]) == 0
     rows = json.loads((out / "manifest.json").read_text())["maps"]
     assert {str(path.relative_to(out)) for path in out.rglob("*.npy")} == {row["file"] for row in rows}
     (tmp_path / "mine").mkdir()
@@ -727,7 +729,7 @@ def test_a_run_that_fails_leaves_what_was_there(tiny_folder, tmp_path, monkeypat
         return explain(*arguments)
 
     monkeypatch.setattr(saliency, "explain", fails)
-    assert main(["saliency", str(tiny_folder), "--out", str(out)]) == 130
+    assert main(["saliency", str(tiny_folder), "--out", str(out), "--replace"]) == 130
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == before
 
 

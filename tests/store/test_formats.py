@@ -18,7 +18,7 @@ from features import datasets, engine, extract, store
 from features.errors import DatasetError, FeatureError
 from features.files import place
 from features.progress import finish
-from features.store import FeatureSet, StoreError, arrays, formats, manifest, projector
+from features.store import FeatureSet, StoreError, arrays, formats, manifest, open_features, projector
 from tests.store.test_store import break_image, same
 
 
@@ -31,22 +31,25 @@ def source(tiny_model, tiny_folder, tiny_images, tmp_path, monkeypatch) -> Path:
     return extracted(tiny_model, tiny_images, tmp_path / "source")
 
 
+def plan_of(model, **choices):
+    return engine.choose(model.network, **{"precision": "fp32", "device": "cpu", **choices})
+
+
 def extracted(model, images, folder: Path, format: str = "parquet", **choices) -> Path:
-    reading = engine.choose(model.network, **{"precision": "fp32", "device": "cpu", **choices})
-    finish(extract.to_folder(model, images, reading, folder, 4, format))
+    finish(extract.to_folder(model, images, plan_of(model, **choices), folder, 4, format))
     return folder
 
 
 def converted(source: Path, out: Path, format: str) -> FeatureSet:
     finish(store.convert(source, out, format))
-    return FeatureSet.open(out)
+    return open_features(out)
 
 
 # --- what others read -------------------------------------------------------------------------------------------------
 
 
 def test_npy_is_a_memory_mappable_file_per_stage_and_the_ids(source, tmp_path):
-    wanted = FeatureSet.open(source)
+    wanted = open_features(source)
     converted(source, tmp_path / "out", "npy")
     values = np.load(tmp_path / "out" / "layer2.npy", mmap_mode="r")
     np.testing.assert_array_equal(values, wanted.stages["layer2"])
@@ -54,7 +57,7 @@ def test_npy_is_a_memory_mappable_file_per_stage_and_the_ids(source, tmp_path):
 
 
 def test_npz_is_read_by_numpy_alone(source, tmp_path):
-    wanted = FeatureSet.open(source)
+    wanted = open_features(source)
     converted(source, tmp_path / "out", "npz")
     with np.load(tmp_path / "out" / "features.npz") as found:
         assert sorted(found) == ["confidence", "id", "label", "layer1", "layer2", "layer3", "pred"]
@@ -66,7 +69,7 @@ def test_npz_is_read_by_numpy_alone(source, tmp_path):
 
 
 def test_safetensors_are_read_by_their_own_library(source, tmp_path):
-    wanted = FeatureSet.open(source)
+    wanted = open_features(source)
     converted(source, tmp_path / "out", "safetensors")
     found = load_file(tmp_path / "out" / "features.safetensors")
     assert sorted(found) == sorted(wanted.stages)
@@ -75,7 +78,7 @@ def test_safetensors_are_read_by_their_own_library(source, tmp_path):
 
 
 def test_tensorboard_gets_points_descriptions_and_pictures(source, tiny_images, tmp_path):
-    wanted = FeatureSet.open(source)
+    wanted = open_features(source)
     converted(source, tmp_path / "out", "tensorboard")
     points = pd.read_csv(tmp_path / "out" / "layer1.tsv", sep="\t", header=None, dtype=np.float32)
     np.testing.assert_array_equal(points.to_numpy(), wanted.stages["layer1"])
@@ -101,7 +104,7 @@ def test_a_sprite_is_left_out_when_the_images_are_gone(source, tiny_folder, tmp_
 
 
 def test_tabs_and_newlines_in_names_do_not_break_the_lines(source, tmp_path):
-    found = FeatureSet.open(source)
+    found = open_features(source)
     odd = replace(found, ids=("a\tb\nc", "back\\slash", *found.ids[2:]))
     (tmp_path / "odd").mkdir()
     list(arrays.write_npy(odd, found.stages.manifest, tmp_path / "odd"))
@@ -117,14 +120,14 @@ def test_tabs_and_newlines_in_names_do_not_break_the_lines(source, tmp_path):
 
 @pytest.mark.parametrize("format", store.FORMATS)
 def test_every_conversion_and_the_way_back_are_exact(format, source, tmp_path):
-    wanted = FeatureSet.open(source)
+    wanted = open_features(source)
     there = converted(source, tmp_path / "there", format)
     same(there, wanted)
     same(converted(tmp_path / "there", tmp_path / "back", "parquet"), wanted)
     assert store.read_manifest(tmp_path / "back") == store.read_manifest(source)
     names = {path.name for path in (tmp_path / "there").iterdir()}
     assert {"manifest.json", "rejected.parquet"} <= names
-    assert ".making" not in names
+    assert not any(name.startswith(".") for name in names)
 
 
 @pytest.mark.parametrize("format", ["npy", "npz", "safetensors"])
@@ -133,7 +136,7 @@ def test_extreme_values_and_maps_survive(format, tiny_model, tiny_images, tmp_pa
     found = converted(folder, tmp_path / "out", format)
     assert found.stages["layer3"].shape == (12, 64, 8, 8)
     assert found.stages["layer3"].dtype == np.float16
-    same(found, FeatureSet.open(folder))
+    same(found, open_features(folder))
 
 
 def test_float32_text_comes_back_exactly(tmp_path):
@@ -156,7 +159,7 @@ EMPTY = FeatureSet({}, np.arange(0), (), (), None, (), None, (), None, (), {})
 
 @pytest.mark.parametrize("format", ["npy", "npz", "safetensors", "tensorboard"])
 def test_a_part_of_a_stage_is_read_alone(format, source, tmp_path):
-    wanted = FeatureSet.open(source).stages
+    wanted = open_features(source).stages
     found = converted(source, tmp_path / "out", format).stages
     for start, stop in [(0, 11), (3, 4), (4, 9), (10, 11), (6, 6)]:
         np.testing.assert_array_equal(found.read("layer2", start, stop), wanted["layer2"][start:stop])
@@ -165,7 +168,7 @@ def test_a_part_of_a_stage_is_read_alone(format, source, tmp_path):
 
 @pytest.mark.parametrize("format", store.FORMATS)
 def test_rows_are_taken_as_a_slice_takes_them(format, source, tmp_path):
-    found = FeatureSet.open(source) if format == "parquet" else converted(source, tmp_path / "out", format)
+    found = open_features(source) if format == "parquet" else converted(source, tmp_path / "out", format)
     whole = np.asarray(found.stages["layer2"])
     for start, stop in [(-3, 20), (9, 400), (50, 60), (5, 2)]:
         np.testing.assert_array_equal(found.read("layer2", start, stop), whole[start:stop])
@@ -182,7 +185,7 @@ def test_a_set_none_of_whose_images_can_be_read_ends_with_what_was_rejected(
     for _ in range(2):  # also when it is asked for again
         with pytest.raises(DatasetError, match=rf"None of the 12 images could be read: see {tmp_path}/out/rejected"):
             extracted(tiny_model, tiny_images, tmp_path / "out", format)
-    found = FeatureSet.open(tmp_path / "out")
+    found = open_features(tmp_path / "out")
     assert (len(found), len(found.rejected)) == (0, 12)
     assert found.read("layer2", 0, 5).shape == (0, 32)
 
@@ -193,33 +196,30 @@ def test_a_set_none_of_whose_images_can_be_read_ends_with_what_was_rejected(
 @pytest.mark.parametrize("format", store.FORMATS)
 def test_extraction_into_a_format_equals_extraction_and_conversion(format, tiny_model, tiny_images, source, tmp_path):
     folder = extracted(tiny_model, tiny_images, tmp_path / "out", format)
-    same(FeatureSet.open(folder), FeatureSet.open(source))
-    assert not (folder / ".parts").exists()
+    same(open_features(folder), open_features(source))
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
     extracted(tiny_model, tiny_images, folder, format)  # it is there already
-    assert {
-        path: path.stat().st_mtime_ns for path in folder.iterdir() if path.name != ".lock"
-    }.items() <= before.items()
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
 
 
 def test_an_interrupted_extraction_into_a_format_goes_on(tiny_model, tiny_images, source, tmp_path):
-    reading = engine.choose(tiny_model.network, precision="fp32", device="cpu")
+    how = plan_of(tiny_model)
     for stop in (6, 9, 1000):  # while reading, and then while writing
-        task = extract.to_folder(tiny_model, tiny_images, reading, tmp_path / "out", 4, "npy")
+        task = extract.to_folder(tiny_model, tiny_images, how, tmp_path / "out", 4, "npy")
         for progress in task:
             if progress.done >= stop or progress.unit == "MB":
                 break
         task.close()
         with pytest.raises(StoreError, match="not complete"):
-            FeatureSet.open(tmp_path / "out")
-    parts = sorted((tmp_path / "out" / ".parts").glob("part-*"))
+            open_features(tmp_path / "out")
+    parts = sorted((tmp_path / "out" / ".resnet-explorer" / "kept" / "parts").glob("part-*"))
     before = [part.stat().st_mtime_ns for part in parts]
     assert len(parts) == 3
-    task = extract.to_folder(tiny_model, tiny_images, reading, tmp_path / "out", 4, "npy")
+    task = extract.to_folder(tiny_model, tiny_images, how, tmp_path / "out", 4, "npy")
     next(task)
     assert [part.stat().st_mtime_ns for part in parts] == before
     finish(task)
-    same(FeatureSet.open(tmp_path / "out"), FeatureSet.open(source))
+    same(open_features(tmp_path / "out"), open_features(source))
 
 
 def test_another_format_into_the_same_folder_is_refused(tiny_model, tiny_images, tmp_path):
@@ -229,38 +229,34 @@ def test_another_format_into_the_same_folder_is_refused(tiny_model, tiny_images,
 
 
 def test_a_run_that_was_begun_in_another_format_is_not_gone_on_with_as_parquet(tiny_model, tiny_images, tmp_path):
-    reading = engine.choose(tiny_model.network, device="cpu", precision="fp32", engine="torch")
-    begun = extract.to_folder(tiny_model, tiny_images, reading, tmp_path / "npy", format="npy")
-    next(begun)
+    how = plan_of(tiny_model, engine="torch")
+    begun = extract.to_folder(tiny_model, tiny_images, how, tmp_path / "npy", format="npy")
+    while next(begun).unit != "MB":
+        pass
     begun.close()
     with pytest.raises(StoreError, match="not complete"):
         store.read_manifest(tmp_path / "npy")
-    with pytest.raises(StoreError, match="another format"):
-        finish(extract.to_folder(tiny_model, tiny_images, reading, tmp_path / "npy"))
+    with pytest.raises(StoreError, match=r'unfinished work of another run: format was "npy" and is "parquet"'):
+        finish(extract.to_folder(tiny_model, tiny_images, how, tmp_path / "npy"))
 
 
-def test_what_a_run_left_that_was_killed_at_its_very_end_is_taken_away(tiny_model, tiny_images, tmp_path):
-    extracted(tiny_model, tiny_images, tmp_path / "out", "npy")
-    extracted(tiny_model, tiny_images, tmp_path / "out" / ".parts")
-    (tmp_path / "out" / ".making").touch()
-    extracted(tiny_model, tiny_images, tmp_path / "out", "npy")
-    assert not (tmp_path / "out" / ".parts").exists()
-    assert not (tmp_path / "out" / ".making").exists()
-
-
-def test_room_that_finished_parts_take_is_not_asked_for_again(tiny_model, tiny_images, source, tmp_path, monkeypatch):
-    shutil.copytree(source, tmp_path / "out" / ".parts")
+def test_room_that_finished_parts_take_is_not_asked_for_again(tiny_model, tiny_images, tmp_path, monkeypatch):
+    task = extract.to_folder(tiny_model, tiny_images, plan_of(tiny_model), tmp_path / "out", 4, "npy")
+    while next(task).unit != "MB":
+        pass
+    task.close()
     usage = namedtuple("usage", "total used free")
-    reading = engine.choose(tiny_model.network, precision="fp32", device="cpu")
-    needed = extract.plan(tiny_model, tiny_images, reading, 4, "npy").bytes_in_all  # and not twice that
+    needed = extract.planned_manifest(
+        tiny_model, tiny_images, plan_of(tiny_model), 4, "npy"
+    ).bytes_in_all  # and not twice that
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage(0, 0, needed))
-    same(FeatureSet.open(extracted(tiny_model, tiny_images, tmp_path / "out", "npy")), FeatureSet.open(source))
+    assert len(open_features(extracted(tiny_model, tiny_images, tmp_path / "out", "npy"))) == 12
 
 
 @pytest.mark.parametrize("format", store.FORMATS)
 def test_classes_of_one_name_stay_apart(format, tiny_model, tiny_images, tmp_path):
     twice = replace(tiny_images, class_names=("crane", "ant", "crane"))
-    found = FeatureSet.open(extracted(tiny_model, twice, tmp_path / "out", format))
+    found = open_features(extracted(tiny_model, twice, tmp_path / "out", format))
     assert found.labels.tolist() == tiny_images.labels.tolist()
     assert found.class_names == ("crane (0)", "ant", "crane (2)")
 
@@ -279,7 +275,7 @@ def test_addresses_take_parquet_only(tiny_model, tiny_images, source, tmp_path):
 def test_the_projector_gets_a_sample_with_every_class_at_its_share(source, tmp_path, monkeypatch):
     monkeypatch.setattr(projector, "MAX_ROWS", 6)
     found = converted(source, tmp_path / "out", "tensorboard")
-    wanted = FeatureSet.open(source)
+    wanted = open_features(source)
     assert len(found) == 6
     assert np.bincount(found.labels).tolist() == [2, 2, 2]  # of 4, 3 and 4
     places = np.searchsorted(wanted.rows, found.rows)
@@ -314,22 +310,22 @@ def test_nothing_of_others_is_overwritten(source, tmp_path):
     (tmp_path / "mine" / "layer1.npy").write_text("precious")
     with pytest.raises(StoreError, match="other things"):
         converted(source, tmp_path / "mine", "npy")
-    with pytest.raises(StoreError, match="another run"):
+    with pytest.raises(StoreError, match="is what would be converted"):
         converted(source, source, "npy")
     assert (tmp_path / "mine" / "layer1.npy").read_text() == "precious"
 
 
 def test_a_full_disk_is_said_and_the_conversion_can_be_done_again(source, tmp_path, monkeypatch):
-    def full(found, manifest, folder):
+    def full(features, manifest, folder, rows, picture):
         (folder / "layer1.npy").write_bytes(b"half")
         yield 1
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setitem(formats.ARRAYS, "npy", (full, arrays.NpyStages))
+    monkeypatch.setitem(formats.FORMATS, "npy", replace(formats.FORMATS["npy"], write=full))
     with pytest.raises(StoreError, match="No space left on device"):
         converted(source, tmp_path / "out", "npy")
     monkeypatch.undo()
-    same(converted(source, tmp_path / "out", "npy"), FeatureSet.open(source))
+    same(converted(source, tmp_path / "out", "npy"), open_features(source))
 
 
 def test_too_little_room_is_said_before_anything_is_written(source, tmp_path, monkeypatch):

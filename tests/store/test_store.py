@@ -20,7 +20,7 @@ import pytest
 from features import datasets, engine, extract, store
 from features.errors import DatasetError
 from features.progress import finish
-from features.store import Claim, FeatureSet, StoreError, manifest, parquet
+from features.store import FeatureSet, StoreError, claimed, manifest, open_features, parquet
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,13 +30,13 @@ def small_parts(monkeypatch):
     monkeypatch.setattr(manifest, "PART_IMAGES", 5)
 
 
-def reading(model, **choices):
-    return engine.choose(model.network, **{"precision": "fp32", "device": "cpu", **choices})
+def plan_of(model, **choices):
+    return engine.choose(model.network, **{"precision": "fp32", "device": "cpu", "engine": "torch", **choices})
 
 
 def written(model, images, folder, **choices) -> FeatureSet:
-    finish(extract.to_folder(model, images, reading(model, **choices), folder, size=4))
-    return FeatureSet.open(folder)
+    finish(extract.to_folder(model, images, plan_of(model, **choices), folder, size=4))
+    return open_features(folder)
 
 
 def same(one: FeatureSet, other: FeatureSet) -> None:
@@ -67,7 +67,7 @@ def test_a_folder_holds_what_the_network_gives(tiny_model, tiny_images, tmp_path
     for name in wanted.stages:
         np.testing.assert_allclose(found.stages[name], wanted.stages[name], rtol=1e-4, atol=1e-5)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        ".lock", "manifest.json", "part-00000.parquet", "part-00001.parquet", "part-00002.parquet", "rejected.parquet",
+        "manifest.json", "part-00000.parquet", "part-00001.parquet", "part-00002.parquet", "rejected.parquet",
     ]  # fmt: skip
 
 
@@ -76,8 +76,8 @@ def test_parts_are_named_in_the_order_of_their_numbers():
     few, many = (
         manifest.Manifest({}, shape, "float32", (), (), False, number, part_images=1) for number in (3, 123_456)
     )
-    assert parquet.part_path(Path(), few, 2).name == "part-00002.parquet"
-    names = [parquet.part_path(Path(), many, number).name for number in (0, 9, 99_999, 100_000, 123_455)]
+    assert parquet.part_name(few, 2) == "part-00002.parquet"
+    names = [parquet.part_name(many, number) for number in (0, 9, 99_999, 100_000, 123_455)]
     assert names == sorted(names)
 
 
@@ -177,7 +177,7 @@ def test_names_that_are_no_text_do_not_stop_a_run(tiny_model, tiny_folder, tmp_p
 
 def test_a_run_that_stopped_goes_on_and_ends_as_if_it_had_not(tiny_model, tiny_images, tmp_path, small_parts):
     whole = written(tiny_model, tiny_images, tmp_path / "whole")
-    task = extract.to_folder(tiny_model, tiny_images, reading(tiny_model), tmp_path / "out", size=4)
+    task = extract.to_folder(tiny_model, tiny_images, plan_of(tiny_model), tmp_path / "out", size=4)
     for progress in task:
         if progress.done > 5:
             break
@@ -185,7 +185,7 @@ def test_a_run_that_stopped_goes_on_and_ends_as_if_it_had_not(tiny_model, tiny_i
     before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("part-*")}
     assert list(before) == ["part-00000.parquet"]
     with pytest.raises(StoreError, match="not complete: 1 of 3 parts"):
-        FeatureSet.open(tmp_path / "out")
+        open_features(tmp_path / "out")
     same(written(tiny_model, tiny_images, tmp_path / "out"), whole)
     assert (tmp_path / "out" / "part-00000.parquet").stat().st_mtime_ns == before["part-00000.parquet"]
 
@@ -199,7 +199,7 @@ from features.networks import zoo
 from features.store import manifest, parquet
 from features.progress import finish
 manifest.PART_IMAGES = 20
-written = store.Writer.write
+written = store.Parts.write
 def write(self, number, part):
     if number == {number}:
         original = parquet.pq.write_table
@@ -208,11 +208,11 @@ def write(self, number, part):
             os.kill(os.getpid(), signal.SIGKILL)
         parquet.pq.write_table = half
     written(self, number, part)
-store.Writer.write = write
+store.Parts.write = write
 model = zoo.load()
-reading = engine.choose(model.network, precision="fp32", device="cpu")
+plan = engine.choose(model.network, precision="fp32", device="cpu", engine="torch")
 images = datasets.open_images("sample").sample(70)
-finish(extract.to_folder(model, images, reading, Path({out!r}), 10))
+finish(extract.to_folder(model, images, plan, Path({out!r}), 10))
 """
 
 
@@ -225,8 +225,8 @@ def test_a_run_that_is_killed_while_it_writes_loses_and_repeats_no_row(tmp_path)
     assert run(tmp_path / "out", 2) == -signal.SIGKILL
     assert run(tmp_path / "out", -1) == 0
     assert run(tmp_path / "whole", -1) == 0
-    same(FeatureSet.open(tmp_path / "out"), FeatureSet.open(tmp_path / "whole"))
-    assert not list((tmp_path / "out").glob(".*.tmp"))
+    same(open_features(tmp_path / "out"), open_features(tmp_path / "whole"))
+    assert not list((tmp_path / "out").glob(".*"))
 
 
 def test_a_finished_run_is_not_done_again(tiny_model, tiny_images, tmp_path):
@@ -243,7 +243,7 @@ def test_a_part_that_a_crash_cut_off_is_read_again(tiny_model, tiny_images, tmp_
     part = tmp_path / "cut" / "part-00001.parquet"
     part.write_bytes(part.read_bytes()[:1000])
     with pytest.raises(StoreError, match="cannot be read"):
-        FeatureSet.open(tmp_path / "cut")
+        open_features(tmp_path / "cut")
     same(written(tiny_model, tiny_images, tmp_path / "cut"), wanted)
 
 
@@ -251,15 +251,15 @@ def test_other_settings_into_the_same_folder_are_refused_with_what_differs(tiny_
     written(tiny_model, tiny_images, tmp_path / "out")
     with pytest.raises(StoreError, match='pool was "mean" and is "max"'):
         written(tiny_model, tiny_images, tmp_path / "out", pool="max")
-    on_gpu = replace(reading(tiny_model), device="cuda:1")
+    on_gpu = replace(plan_of(tiny_model), device="cuda:1")
     with pytest.raises(StoreError, match='device was "cpu" and is "cuda"'):  # before anything is asked of a GPU
-        Claim(tmp_path / "out", extract.plan(tiny_model, tiny_images, on_gpu, 4))
+        claimed(tmp_path / "out", extract.planned_manifest(tiny_model, tiny_images, on_gpu, 4))
     with pytest.raises(StoreError, match="images_digest was"):
         written(tiny_model, tiny_images.take(range(6)), tmp_path / "out")
 
 
 def test_two_runs_do_not_write_one_folder(tiny_model, tiny_images, tmp_path):
-    task = extract.to_folder(tiny_model, tiny_images, reading(tiny_model), tmp_path / "out", size=4)
+    task = extract.to_folder(tiny_model, tiny_images, plan_of(tiny_model), tmp_path / "out", size=4)
     next(task)
     with pytest.raises(StoreError, match="Another run"):
         written(tiny_model, tiny_images, tmp_path / "out")
@@ -272,7 +272,7 @@ def test_a_folder_of_other_things_is_left_alone(tiny_model, tiny_images, tmp_pat
     (tmp_path / ".mine.tmp").write_text("precious")
     with pytest.raises(StoreError, match="other things"):
         written(tiny_model, tiny_images, tmp_path)
-    assert not (tmp_path / ".lock").exists()
+    assert not (tmp_path / ".resnet-explorer").exists()
     assert (tmp_path / "mine.txt").read_text() == (tmp_path / ".mine.tmp").read_text() == "precious"
 
 
@@ -312,10 +312,10 @@ def test_parts_of_wide_stages_hold_fewer_images():
 
 def test_what_is_no_folder_of_features_is_an_error_that_says_so(tmp_path):
     with pytest.raises(StoreError, match=r"no manifest\.json"):
-        FeatureSet.open(tmp_path)
+        open_features(tmp_path)
     (tmp_path / "manifest.json").write_text("{")
     with pytest.raises(StoreError, match="damaged"):
-        FeatureSet.open(tmp_path)
+        open_features(tmp_path)
     (tmp_path / "manifest.json").write_text('{"version": 99}')
     with pytest.raises(StoreError, match="version 99"):
-        FeatureSet.open(tmp_path)
+        open_features(tmp_path)

@@ -26,7 +26,7 @@ from features.networks.architecture import Architecture, cifar
 from features.networks.canonical import ResidualNetwork, build, freeze
 from features.networks.card import ModelSpec
 from features.progress import finish
-from features.train import augment, fit
+from features.train import augment, export, fit
 from features.train.recipe import Recipe
 
 NAMES = ("cat", "dog", "fox")
@@ -464,7 +464,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_is_not_kept(tmp_path):
 
 
 def publish(training: fit.Training, folder: Path, family: str = "CIFAR ResNet") -> Path:
-    return fit.publish(training, squares(36), "colours", family, "CC0-1.0", folder)
+    return export.publish(training, squares(36), "colours", family, "CC0-1.0", folder)
 
 
 def test_a_published_network_tells_what_it_is(learned, tmp_path):
@@ -507,9 +507,7 @@ def test_a_published_network_keeps_the_family_that_it_is_given(learned, tmp_path
 def test_the_card_has_every_setting_the_curve_and_the_scores_of_the_file(learned, tmp_path):
     weights = publish(learned, tmp_path)
     evaluation = finish(evaluate(zoo.load(weights=weights), squares(30, seed=1)))
-    path = fit.write_card(learned, weights, evaluation)
-    assert path == tmp_path / "colours.json"
-    card = json.loads(path.read_text(encoding="utf-8"))
+    card = json.loads(json.dumps(export.card_of(learned, weights, evaluation)))
     assert card["name"] == "colours"
     assert card["weights_sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
     assert Recipe(**card["recipe"]) == learned.recipe
@@ -526,14 +524,15 @@ def test_the_card_has_every_setting_the_curve_and_the_scores_of_the_file(learned
         (name, 10, 1) for name in NAMES
     ]
     assert card["test"]["provenance"]["weights_sha256"] == card["weights_sha256"]
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["colours.json", "colours.safetensors"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["colours.safetensors"]
 
 
 def test_the_catalogue_finds_the_card_beside_the_weights_until_they_change(learned, tmp_path):
     weights = publish(learned, tmp_path)
     model = zoo.load(weights=weights)
-    path = fit.write_card(learned, weights, finish(evaluate(model, squares(30, seed=1))))
-    assert card.read_card(model.spec) == json.loads(path.read_text(encoding="utf-8"))
+    told = json.loads(json.dumps(export.card_of(learned, weights, finish(evaluate(model, squares(30, seed=1))))))
+    (tmp_path / "colours.json").write_text(json.dumps(told), encoding="utf-8")
+    assert card.read_card(model.spec) == told
     other = replace(learned, network=freeze(build(learned.architecture)))
     publish(other, tmp_path)
     assert files.digest_of(weights) != model.digest

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 import zipfile
 from contextlib import nullcontext
 from dataclasses import replace
@@ -23,7 +24,7 @@ from features.progress import finish
 from features.saliency import ClassTarget, Drawing, Explainer, Tap
 from tests.random_networks import randomise
 from viz.cached import warm_up
-from viz.cached.server import analysis_queue, download_queue, preview_queue
+from viz.cached.server import jobs
 from viz.pages import embed
 from viz.pages.saliency import overlays
 from viz.pages.saliency.overlays import Tile
@@ -56,12 +57,11 @@ def open_page(page: str, **query: str) -> AppTest:
 def settle(app: AppTest) -> AppTest:
     """Wait for the jobs that the page waits for, and run it again until it stands."""
     for _ in range(5):
-        queues = (analysis_queue(), preview_queue(), download_queue())
-        waiting = [job for queue in queues for job in queue._jobs.values() if not job.ended]
+        waiting = jobs().unfinished()
         if not waiting:
             break
-        for job in waiting:
-            assert job.wait(PATIENCE)
+        for run in waiting:
+            assert run.wait(PATIENCE)
         app.run()
     assert not app.exception
     return app
@@ -399,6 +399,15 @@ def test_features_are_extracted_shown_and_offered(tmp_path, monkeypatch):
     other = open_page("extract", limit="100 images", out=str(tmp_path / "mine"), format="npz")
     press(other, "Extract")
     assert 'format was "npy" and is "npz"' in shown(errors(other))
+
+
+def test_features_whose_folder_somebody_took_away_are_made_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    app = press(open_page("extract", limit="100 images", out=str(tmp_path / "mine")), "Extract")
+    shutil.rmtree(tmp_path / "mine")
+    settle(app.run())
+    assert not errors(app)
+    assert {metric.label: metric.value for metric in app.metric}["Rows"] == "100"
 
 
 def test_all_images_of_a_set_can_be_extracted_and_not_only_the_sample(tmp_path, monkeypatch):

@@ -3,8 +3,8 @@
 from features import embed
 from features.networks import zoo
 from features.store import FeatureSet
-from viz.cached.server import analysis_queue
-from viz.jobs import Job
+from viz.cached.server import ask
+from viz.jobs import Job, Work
 
 
 def moved_features(before: FeatureSet, after: FeatureSet, stage: str) -> embed.Moved:
@@ -17,9 +17,11 @@ def embed_job(
 ) -> Job:
     """A map of one stage's features."""
     made_of = f"{model.key} {features.provenance['images_digest']}"
-    return analysis_queue().get(
-        f"embed {made_of} {stage} {method} {neighbours} {min_dist} {seed}",
-        lambda: embed.project(
-            features.stages[stage], method, neighbours, min_dist, seed, {**features.provenance, "stage": stage}
-        ),
+    return ask(
+        Work(
+            f"embed {made_of} {stage} {method} {neighbours} {min_dist} {seed}",
+            lambda: embed.project(
+                features.stages[stage], method, neighbours, min_dist, seed, {**features.provenance, "stage": stage}
+            ),
+        )
     )

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -9,32 +10,71 @@ import streamlit as st
 
 from features import extract
 from features.datasets import ImageSet
-from features.engine import Reading
+from features.engine import Plan
 from features.networks import zoo
-from features.store import FeatureSet
-from viz.cached.server import analysis_queue
-from viz.jobs import Job
+from features.store import open_features
+from viz.cached.estimates import queue_of
+from viz.cached.server import ask, uploads
+from viz.jobs import LONG, Job, Work, in_process
 
 PREVIEW_ROWS, PREVIEW_VALUES = 50, 64
 
 
 def features_job(model: zoo.Model, images: ImageSet) -> Job:
     """Pooled features of every stage."""
-    return analysis_queue().get(f"features {model.key} {images.digest}", lambda: extract.features(model, images))
-
-
-def extract_job(model: zoo.Model, images: ImageSet, reading: Reading, folder: Path, size: int, format: str) -> Job:
-    """Features written to a folder."""
-    return analysis_queue().get(
-        f"extract {model.key} {images.digest} {reading} {folder} {size} {format}",
-        lambda: extract.to_folder(model, images, reading, folder, size, format),
+    return ask(
+        Work(
+            f"features {model.key} {images.digest}",
+            lambda: extract.features(model, images),
+            queue_of(model, images),
+        )
     )
+
+
+@dataclass(frozen=True)
+class Origins:
+    """What a process of its own is told of a network and images: from where to load them.
+
+    name, weights: as `zoo.load` takes them. source, limit: as `datasets.open_images` takes it, and how many of them.
+    """
+
+    name: str | None
+    weights: str | None
+    source: str
+    limit: int
+
+    @property
+    def durable(self) -> bool:
+        """Whether they are there when the server is not: uploads go with it."""
+        paths = [Path(text) for text in (self.weights, self.source) if text]
+        return not any(path.is_relative_to(uploads()) for path in paths)
+
+
+def extract_work(
+    model: zoo.Model, images: ImageSet, origins: Origins, plan: Plan, folder: Path, size: int, format: str
+) -> Work:
+    """Features written to a folder: by a process of its own if that takes long, and here if it takes less time than a
+    process to begin. Whoever asked for the files wants them even with the tab closed.
+    """
+    key = f"extract {model.key} {images.digest} {plan} {folder} {size} {format}"
+    kind = queue_of(model, images)
+    if kind != LONG or model.variant:  # which another process could not load
+        return Work(key, lambda: extract.to_folder(model, images, plan, folder, size, format), kind, lasting=True)
+    arguments = {
+        "network": {"name": origins.name, "weights": origins.weights, "key": model.key},
+        "images": {"source": origins.source, "limit": origins.limit, "digest": images.digest},
+        "how": {name: value for name, value in asdict(plan).items() if name != "why"},
+        "folder": str(folder),
+        "size": size,
+        "format": format,
+    }
+    return in_process(key, "extract", arguments, origins.durable and not folder.is_relative_to(uploads()))
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def preview_rows(folder: str, stamp: float) -> pd.DataFrame:
     """The first rows of a folder of features, each stage as a list of its first values. stamp: the manifest's time."""
-    found = FeatureSet.open(folder)
+    found = open_features(folder)
     rows = range(min(PREVIEW_ROWS, len(found)))
     table: dict[str, list] = {"id": list(found.ids[: len(rows)])}
     if found.labels is not None:

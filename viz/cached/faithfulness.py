@@ -7,14 +7,16 @@ from PIL import Image
 from features import faithfulness, saliency
 from features.networks import zoo
 from viz.cached.saliency import explainer_of, framed_picture
-from viz.cached.server import analysis_queue
-from viz.jobs import Job
+from viz.cached.server import ask
+from viz.jobs import Job, Work
 
 
 def faithfulness_job(model: zoo.Model, digest: str, image: Image.Image, maps: Sequence[saliency.SaliencyMaps]) -> Job:
     """How far to trust maps of one picture."""
     made_of = [(each.method, each.class_ids.tolist(), each.against_ids.tolist(), tuple(each.maps)) for each in maps]
-    return analysis_queue().get(
-        f"faithfulness {model.key} {digest} {made_of}",
-        lambda: faithfulness.measure_maps(explainer_of(model.key, model), framed_picture(model, image)[None], maps),
+    return ask(
+        Work(
+            f"faithfulness {model.key} {digest} {made_of}",
+            lambda: faithfulness.measure_maps(explainer_of(model.key, model), framed_picture(model, image)[None], maps),
+        )
     )

@@ -6,13 +6,13 @@ import streamlit as st
 
 from features import devices
 from features.networks import catalogue, zoo
-from viz.cached.server import download_queue
-from viz.jobs import Job
+from viz.cached.server import ask
+from viz.jobs import DOWNLOAD, Job, Work
 
 
 def fetch_job(name: str) -> Job:
     """The weights of a network that has none on this machine yet."""
-    return download_queue().get(f"fetch {name}", lambda: zoo.fetch(catalogue.spec(name)))
+    return ask(Work(f"fetch {name}", lambda: zoo.fetch(catalogue.spec(name)), DOWNLOAD))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the network")

@@ -6,8 +6,8 @@ from features import rasters
 from features.datasets import ImageSet
 from features.datasets.decoding import pictures
 from features.progress import Progress, Task
-from viz.cached.server import preview_queue
-from viz.jobs import Job
+from viz.cached.server import ask
+from viz.jobs import PREVIEW, Job, Work
 
 SHEET_COLUMNS = 100  # so that 10,000 pictures, the largest set, make a square sheet
 STRIP_LIMIT = 120
@@ -19,7 +19,7 @@ def sheet_job(images: ImageSet, rows: tuple[int, ...] | None = None) -> Job:
     """Small pictures of a set, or of some of its rows, on one sheet of SHEET_COLUMNS, as a data link."""
     chosen = tuple(range(len(images))) if rows is None else rows
     part = "all" if rows is None else f"{len(rows)} spread"
-    return preview_queue().get(f"sheet {images.digest} {part}", lambda: _sheet(images, chosen))
+    return ask(Work(f"sheet {images.digest} {part}", lambda: _sheet(images, chosen), PREVIEW))
 
 
 def strip_rows(n_images: int) -> tuple[int, ...]:

@@ -13,8 +13,8 @@ from features.datasets import ImageSet
 from features.datasets.decoding import pictures
 from features.networks import zoo
 from features.progress import Task, finish
-from viz.cached.server import analysis_queue
-from viz.jobs import Job
+from viz.cached.server import ask
+from viz.jobs import Job, Work
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -56,9 +56,11 @@ def saliency_job(
     method: str,
 ) -> Job:
     """What takes long to say of one picture. task: saliency.explain or faithfulness.randomised."""
-    return analysis_queue().get(
-        f"{task.__name__} {model.key} {digest} {target_key} {method}",
-        lambda: task(explainer_of(model.key, model), _pixels(model, image), [target], method),
+    return ask(
+        Work(
+            f"{task.__name__} {model.key} {digest} {target_key} {method}",
+            lambda: task(explainer_of(model.key, model), _pixels(model, image), [target], method),
+        )
     )
 
 

@@ -4,13 +4,13 @@ import gc
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import streamlit as st
 
-from viz.cached.server import analysis_queue
-from viz.jobs import Jobs
+from viz.cached.server import jobs as jobs_of_server
+from viz.jobs import SHORT, Jobs
 
 PAGE_SECONDS = 4  # for which the browser still draws, often on the same cores
 LOG = logging.getLogger(__name__)
@@ -31,17 +31,26 @@ class WarmUp(threading.Thread):
     device: what networks run on, in words; '' until PyTorch is here.
     """
 
-    def __init__(self, jobs: Jobs) -> None:
+    def __init__(
+        self,
+        jobs: Jobs,
+        clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
         super().__init__(daemon=True, name="warm-up")
         self.device = ""
         self._jobs = jobs
+        self._clock, self._pause = clock, pause
         self._pages = 0
         self._lock = threading.Lock()
-        self._last = time.monotonic()
+        self._last = clock()
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """While a page is made the warm-up begins nothing new, nor while a job runs, nor for some seconds after."""
+        """While a page is made the warm-up begins nothing new, nor while a short job runs, nor for some seconds after.
+
+        Long ones may take hours, and run at a lower priority than this.
+        """
         with self._lock:
             self._pages += 1
         try:
@@ -49,7 +58,7 @@ class WarmUp(threading.Thread):
         finally:
             with self._lock:
                 self._pages -= 1
-            self._last = time.monotonic()
+            self._last = self._clock()
 
     def run(self) -> None:
         try:
@@ -69,15 +78,15 @@ class WarmUp(threading.Thread):
         keep_libraries()
 
     def _rest(self) -> None:
-        while time.monotonic() - self._last < PAGE_SECONDS:
-            time.sleep(0.5)
-            if self._pages or self._jobs.busy:
-                self._last = time.monotonic()
+        while self._clock() - self._last < PAGE_SECONDS:
+            self._pause(0.5)
+            if self._pages or self._jobs.busy(SHORT):
+                self._last = self._clock()
 
 
 @st.cache_resource(show_spinner=False)
 def started() -> WarmUp:
     """The server's warm-up, started when it is asked for first."""
-    thread = WarmUp(analysis_queue())
+    thread = WarmUp(jobs_of_server())
     thread.start()
     return thread

@@ -9,23 +9,17 @@ from features import engine, extract, store
 from features.datasets import ImageSet, need_outside
 from features.datasets.decoding import batch_size
 from features.devices import device_of
-from features.engine import Reading
+from features.engine import Plan
 from features.errors import FeatureError
 from features.networks import zoo
 from features.store import Manifest
 from viz import sidebar, theme, widgets
-from viz.cached.extract import extract_job, preview_rows, zipped
-from viz.cached.server import uploads
+from viz.cached.extract import extract_work, preview_rows, zipped
+from viz.cached.server import ask, uploads
 
 DOWNLOAD_BYTES = 500 * 2**20  # a download is held in the server's memory
 PRECISIONS = ("auto", *engine.PRECISIONS)
-FORMAT_HELP = """
-- **parquet**: for DuckDB, pandas, Polars, Hugging Face datasets and Ray
-- **npy**: a memory-mappable array per stage
-- **npz**: one archive for NumPy
-- **safetensors**: one file of tensors
-- **tensorboard**: for the Embedding Projector
-"""
+FORMAT_HELP = "\n".join(f"- **{entry.name}**: {entry.title}" for entry in store.FORMATS.values())
 
 
 def render() -> None:
@@ -33,22 +27,30 @@ def render() -> None:
     st.title("Take the features away")
     with widgets.show_errors():
         model, images = sidebar.model(), sidebar.images()
-        reading, format = _settings(model)
-        images = _all_or_sample(images)
-        size = batch_size(model.spec.preprocessing, reading.device)
-        plan = extract.plan(model, images, reading, size, format)
-        folder = _folder(plan)
+        plan, format = _settings(model)
+        whole = _whole(images)
+        images = sidebar.images(whole)
+        size = batch_size(model.spec.preprocessing, plan.device)
+        # What is asked for names the folder and the job; what is chosen may only be known once it runs.
+        asked_for = extract.planned_manifest(model, images, plan, size, format)
+        folder = _folder(asked_for)
         need_outside(sidebar.source(), folder)
-        _say(plan, reading, images, folder)
-        if _asked(plan, folder):
-            job = extract_job(model, images, reading, folder, size, format)
-            if job.ended and job.result is not None and not (folder / store.MANIFEST).exists():
-                job.queue.forget(job)  # somebody has taken the files away
+        decided = _decided(model, plan, folder, size)
+        planned = extract.planned_manifest(model, images, decided, size, format)
+        _say(planned, decided, images, folder)
+        finished = _finished(planned, folder)
+        work = extract_work(model, images, sidebar.origins(whole), plan, folder, size, format)
+        if finished is None and widgets.start(work, "Extract"):
+            job = ask(work)
+            if job.run is not None and job.run.result is not None:
+                job.forget()  # somebody has taken the files away
                 st.rerun()
-            _result(widgets.result(job, f"Reading {len(images):,} images"), folder)
+            finished = widgets.result(job, f"Reading {len(images):,} images")
+        if finished is not None:
+            _result(finished, folder)
 
 
-def _settings(model: zoo.Model) -> tuple[Reading, str]:
+def _settings(model: zoo.Model) -> tuple[Plan, str]:
     known = engine.stages_of(model.network)
     chosen = st.session_state.get("stages")
     if chosen and not set(chosen) <= set(known):
@@ -73,18 +75,18 @@ def _settings(model: zoo.Model) -> tuple[Reading, str]:
             help="How a stage's map becomes a vector; none keeps the whole map, in half precision.",
         )
         format = st.segmented_control(
-            "Format", store.FORMATS, default=store.PARQUET, key="format", bind="query-params", required=True,
+            "Format", list(store.FORMATS), default=store.PARQUET, key="format", bind="query-params", required=True,
             help=FORMAT_HELP, wrap=True,
         )  # fmt: skip
         with st.popover("Settings", icon=":material/tune:"):
             precision = st.segmented_control(
                 "Precision", PRECISIONS, default="auto", key="precision", bind="query-params", required=True,
-                help="auto takes bf16 where the hardware is fast at it. Of a trained ResNet-18 the cosine with fp32 "
-                "was then at least 0.9999 at layer1 to layer4 of 200 photographs.",
+                help="auto takes fp32 or bf16, whichever a short timing finds faster here. In bf16 the cosine with "
+                "fp32 of a trained ResNet-18 was at least 0.9999 at layer1 to layer4 of 200 photographs.",
             )  # fmt: skip
             runner = st.segmented_control(
                 "Engine", ("auto", *engine.ENGINES), default="auto", key="engine", bind="query-params", required=True,
-                help="OpenVINO is the fastest on CPUs, where it is installed.",
+                help="auto takes the fastest that is installed, by the same timing.",
             )  # fmt: skip
     if not stages:
         raise FeatureError("No stage is chosen. Choose at least one.")
@@ -93,15 +95,24 @@ def _settings(model: zoo.Model) -> tuple[Reading, str]:
     return engine.choose(model.network, ordered, pool, precision, device, runner), format
 
 
-def _all_or_sample(images: ImageSet) -> ImageSet:
+def _whole(images: ImageSet) -> bool:
+    """Whether all images of the set are wanted, and not only the sidebar's sample."""
     whole = sidebar.images(whole=True)
     if len(whole) == len(images):
-        return images
+        return False
     label = f"All {len(whole):,} images of the set, not only the sample of {len(images):,}"
-    return whole if st.toggle(label, key="whole", bind="query-params") else images
+    return st.toggle(label, key="whole", bind="query-params")
 
 
-def _folder(plan: Manifest) -> Path:
+def _decided(model: zoo.Model, plan: Plan, folder: Path, size: int) -> Plan:
+    """The plan with the choices of the folder's run, or of an earlier timing; as it is where there is neither."""
+    if not plan.is_open:
+        return plan
+    begun = extract.begun_with(plan, folder)
+    return begun or engine.recall(model.network, model.spec.preprocessing, plan, size) or plan
+
+
+def _folder(asked_for: Manifest) -> Path:
     kept = st.text_input(
         "Folder",
         key="out",
@@ -112,36 +123,29 @@ def _folder(plan: Manifest) -> Path:
     )
     if kept.strip():
         return sidebar.new_folder(kept)
-    name = hashlib.sha256(repr(plan.without_results()).encode()).hexdigest()[:16]
+    name = hashlib.sha256(repr(asked_for.without_results()).encode()).hexdigest()[:16]
     return uploads() / f"features-{name}"
 
 
-def _say(plan: Manifest, reading: Reading, images: ImageSet, folder: Path) -> None:
-    widths = ", ".join(f"{name} {theme.shape(shape)}" for name, shape in plan.shapes.items())
+def _say(planned: Manifest, plan: Plan, images: ImageSet, folder: Path) -> None:
+    widths = ", ".join(f"{name} {theme.shape(shape)}" for name, shape in planned.shapes.items())
     st.markdown(
         f"**{len(images):,}** images of {widgets.escape(images.name)}: {widgets.escape(widths)}. "
-        f"About **{theme.size(plan.bytes_in_all)}** in `{folder}`."
+        f"About **{theme.size(planned.bytes_in_all)}** in `{folder}`."
     )
-    st.caption(f"In {reading.precision} on {reading.device} with {reading.engine}: {widgets.escape(reading.why)}.")
+    if plan.is_open:
+        st.caption(f"On {plan.device}, in the precision and with the engine that a short timing finds fastest.")
+    else:
+        st.caption(f"In {plan.precision} on {plan.device} with {plan.engine}: {widgets.escape(plan.why)}.")
 
 
-def _asked(plan: Manifest, folder: Path) -> bool:
-    """Whether this very run was asked for in this session, or is finished already."""
-    key = f"{folder} {plan.without_results()}"
-    if st.session_state.get("extract_asked") != key and not _finished(plan, folder):
-        if not st.button("Extract", type="primary", icon=":material/play_arrow:"):
-            return False
-        st.session_state["extract_asked"] = key
-        st.rerun()
-    return True
-
-
-def _finished(plan: Manifest, folder: Path) -> bool:
+def _finished(planned: Manifest, folder: Path) -> Manifest | None:
+    """What a run of this plan wrote, if it came to its end."""
     try:
-        found = store.read_manifest(folder)
+        written = store.read_manifest(folder)
     except FeatureError:
-        return False
-    return found.complete and found.without_results() == plan.without_results()
+        return None
+    return written if written.complete and written.without_results() == planned.without_results() else None
 
 
 def _result(done: Manifest, folder: Path) -> None:
@@ -178,8 +182,8 @@ def _result(done: Manifest, folder: Path) -> None:
     )  # fmt: skip
     with st.expander("Read it in Python"):
         st.code(
-            f"from features.store import FeatureSet\n\nfound = FeatureSet.open({str(folder)!r})\n"
-            f"found.ids, found.labels, found.predictions\nfound.stages[{next(iter(done.shapes))!r}]  # (N, ...)",
+            f"from features.store import open_features\n\nopened = open_features({str(folder)!r})\n"
+            f"opened.ids, opened.labels, opened.predictions\nopened.stages[{next(iter(done.shapes))!r}]  # (N, ...)",
             language="python",
         )
     with st.expander("What made it"):

@@ -8,7 +8,7 @@ from features.networks import zoo
 from features.residual import BlockStatistics
 from viz import sidebar, widgets
 from viz.cached.residual import residual_job
-from viz.pages.residual import bench, lesions, views
+from viz.pages.residual import bench, gradient_paths, lesions, views
 
 BRANCHES, VARIANCE, CHANNELS, DEPTH, CLASSES, LESIONS, PATHS, NETWORKS, BENCH = (
     "branches", "variance", "channels", "representation", "classes", "lesions", "paths", "networks",
@@ -21,7 +21,7 @@ VIEWS = {
     DEPTH: views.representation,
     CLASSES: views.classes,
     LESIONS: lesions.lesions,
-    PATHS: lesions.paths,
+    PATHS: gradient_paths.paths,
     NETWORKS: views.networks,
     BENCH: bench.bench,
 }

@@ -1,4 +1,4 @@
-"""What happens when blocks are left out, scaled or swapped, and how gradients flow through paths of each length."""
+"""What happens when blocks are left out, scaled or swapped."""
 
 import re
 
@@ -6,16 +6,15 @@ import streamlit as st
 
 from features import residual
 from features.datasets import ImageSet
-from features.errors import FeatureError
 from features.networks import catalogue, zoo
 from features.residual import BlockStatistics, Sweep
 from viz import widgets
 from viz.cached.networks import load_model
-from viz.cached.residual import paths_job, sweep_job
-from viz.figures import lesions as figures
+from viz.cached.residual import sweep_job
+from viz.figures.residual import lesions as figures
+from viz.pages.residual.long import is_wanted
 from viz.pages.residual.views import is_plain
 
-MANY = 20_000  # passes of images of 32 px
 VEIT = "[Veit et al. 2016](https://arxiv.org/abs/1605.06431)"
 
 
@@ -34,7 +33,7 @@ def lesions(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> 
     if not n_lesions:
         st.info(kind.absent)
         return
-    if not _asked(model, images, f"{name} {images.digest}", n_lesions, f"{n_lesions} lesions"):
+    if not is_wanted(model, images, f"{name} {images.digest}", n_lesions, f"{n_lesions} lesions"):
         return
     sweep = _swept(model, images, name)
     widgets.exhibit(
@@ -48,19 +47,6 @@ def lesions(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> 
     table = sweep.table()
     st.dataframe(table.dropna(axis=1, how="all"), hide_index=True)
     widgets.downloads(table, f"lesions-{model.spec.name}")
-
-
-def _asked(model: zoo.Model, images: ImageSet, what: str, passes: int, name: str) -> bool:
-    """Whether long work was asked for in this session; work that takes a moment need not be."""
-    work = passes * len(images) * (model.spec.preprocessing.crop / 32) ** 2
-    key = f"{what} {model.key}"
-    if work <= MANY or st.session_state.get("lesions asked") == key:
-        return True
-    st.caption(f"{name} on {len(images):,} images: this takes minutes on a CPU.")
-    if not st.button("Measure", type="primary", icon=":material/play_arrow:"):
-        return False
-    st.session_state["lesions asked"] = key
-    st.rerun()
 
 
 def _linked(paper: str) -> str:
@@ -98,27 +84,3 @@ def _twins(model: zoo.Model, images: ImageSet, sweep: Sweep) -> None:
         "half of its paths do not pass the block that is left out.",
         VEIT,
     )
-
-
-def paths(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> None:
-    """The gradient through paths of each length."""
-    if is_plain(statistics):
-        raise FeatureError("This is a plain network: a single path leads through it. Choose one with shortcuts.")
-    n_blocks, part = len(statistics.blocks), images.sample(residual.PATH_IMAGES)
-    if not _asked(model, part, f"paths {images.digest}", n_blocks**2, f"The paths through {n_blocks} blocks"):
-        return
-    found = widgets.result(paths_job(model, part), f"Following paths on {len(part):,} images")
-    followed = "all" if not found.error.any() else "drawn"
-    widgets.exhibit(
-        "Paths through the network",
-        figures.paths(found),
-        f"A network of {n_blocks} blocks is a bundle of 2^{n_blocks} paths. Most have about half of the branches on "
-        "them (left); the gradient of the loss at the first block's input along one depends on its length (middle: "
-        f"{followed} paths on {found.n_images} images, with standard errors). Both together say which lengths the "
-        "training signal takes (right). The green line is exact: it sums all paths of a length with their signs before "
-        "it takes the norm.",
-        f"{VEIT}, figure 6",
-    )
-    table = found.table()
-    st.dataframe(table.dropna(axis=1, how="all"), hide_index=True)
-    widgets.downloads(table, f"paths-{model.spec.name}")

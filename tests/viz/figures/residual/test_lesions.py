@@ -1,4 +1,4 @@
-"""Lesions and paths made by hand, and what is drawn of them."""
+"""Lesions made by hand, and what is drawn of them."""
 
 from dataclasses import replace
 
@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from features import residual
-from features.residual import Paths, Sweep
-from tests.viz.figures.test_residual import BLOCKS, STATISTICS
+from features.residual import Sweep
+from tests.viz.figures.residual.made import BLOCKS, STATISTICS
 from viz import theme
-from viz.figures import lesions
+from viz.figures.residual import lesions
 
 
 def swept(made, accuracy, intact=0.9):
@@ -85,24 +85,6 @@ def test_scaled_branches_stand_at_their_block_and_factor():
 def test_swapped_neighbours_are_named_as_pairs():
     (bar,) = lesions.swapped(swept([residual.swapped("layer1.0", "layer1.1")], [0.4])).data
     assert tuple(bar.x) == ("layer1.0 ↔ layer1.1",)
-
-
-def test_paths_show_their_number_one_and_all():
-    lengths = np.arange(4)
-    share = np.array([1, 3, 3, 1]) / 8
-    single = np.array([1.0, 2.0, 4.0, 8.0])
-    error = np.array([0.0, 0.5, 0.5, 0.0])
-    followed = np.array([1, 2, 3, 1])
-    found = Paths(
-        lengths, share, single, error, followed, np.array([1.0, 1.0, 2.0, 0.0]), 8, (), {"draws": 2, "seed": 0}, {}
-    )
-    number, one, every, exact = lesions.paths(found).data
-    np.testing.assert_allclose(number.y, share)
-    np.testing.assert_allclose(one.y, [1, 2, 4, 8])
-    np.testing.assert_allclose(one.error_y.array, [0, 0.5 / np.sqrt(2), 0, 0])  # of length 2 all three were followed
-    np.testing.assert_allclose(every.y, np.array([1, 6, 12, 8]) / 27)
-    np.testing.assert_allclose(exact.y, [0.25, 0.25, 0.5, 0])
-    assert len({trace.xaxis for trace in (number, one, every)}) == 3
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -1,4 +1,4 @@
-"""Draws what lesions do to a network, and how gradients flow through its paths."""
+"""Draws what lesions do to a network."""
 
 from collections.abc import Mapping, Sequence
 from itertools import compress
@@ -8,9 +8,9 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from features import residual
-from features.residual import BlockStatistics, Paths, Sweep
+from features.residual import BlockStatistics, Sweep
 from viz import theme
-from viz.figures.residual import along_depth
+from viz.figures.residual.axes import along_depth, gridded
 
 
 def without(statistics: BlockStatistics, sweep: Sweep) -> go.Figure:
@@ -18,7 +18,7 @@ def without(statistics: BlockStatistics, sweep: Sweep) -> go.Figure:
 
     sweep: every block left out in turn. Without labels the bars are the share of images whose prediction stays.
     """
-    values, intact, name = _judged(sweep)
+    values, intact, name = _measure(sweep)
     known = ~np.isnan(statistics.ratios).all(0)
     panels = 2 if known.any() else 1
     figure = make_subplots(panels, 1, shared_xaxes=True, row_heights=[0.6, 0.4][:panels], vertical_spacing=0.06)
@@ -49,7 +49,7 @@ def without(statistics: BlockStatistics, sweep: Sweep) -> go.Figure:
         figure.update_xaxes(categoryorder="array", categoryarray=list(statistics.blocks), showgrid=False, row=1, col=1)
     figure.update_yaxes(title=f"{name} without", tickformat=".0%", range=[0, 1.05], row=1, col=1)
     along_depth(figure, statistics.blocks, statistics.stages, 160 + 200 * panels, "xaxis2" if panels == 2 else "xaxis")
-    return _gridded(figure)
+    return gridded(figure)
 
 
 def of_kind(kind: str, sweep: Sweep, statistics: BlockStatistics) -> go.Figure:
@@ -87,7 +87,7 @@ def twins(sweeps: Mapping[str, Sweep]) -> go.Figure:
 
 def random(sweep: Sweep) -> go.Figure:
     """Accuracy with k blocks left out at random: means over seeds, with their standard deviation."""
-    values, intact, name = _judged(sweep)
+    values, intact, name = _measure(sweep)
     numbers = np.array([lesion.n_blocks for lesion in sweep.lesions])
     counts = np.unique(numbers)
     means = np.array([values[numbers == count].mean() for count in counts])
@@ -116,7 +116,7 @@ def random(sweep: Sweep) -> go.Figure:
 
 def scaled(sweep: Sweep, statistics: BlockStatistics) -> go.Figure:
     """Accuracy with each block's branch multiplied by each factor, as a heat map."""
-    values, intact, name = _judged(sweep)
+    values, intact, name = _measure(sweep)
     factors = sorted({lesion.factors[0][1] for lesion in sweep.lesions} | {1.0})
     grid = np.full((len(factors), len(statistics.blocks)), np.nan)
     if 1.0 in factors:
@@ -142,7 +142,7 @@ def swapped(sweep: Sweep) -> go.Figure:
 
 def bars(sweep: Sweep, labels: Sequence[str], title: str) -> go.Figure:
     """Accuracy with each lesion, one bar each. title: of the axis along which the labels stand."""
-    values, intact, name = _judged(sweep)
+    values, intact, name = _measure(sweep)
     figure = go.Figure(
         go.Bar(x=list(labels), y=values, marker_color=theme.BLUE, hovertemplate="%{x}: %{y:.1%}<extra></extra>")
     )
@@ -153,46 +153,8 @@ def bars(sweep: Sweep, labels: Sequence[str], title: str) -> go.Figure:
     return figure
 
 
-def paths(found: Paths) -> go.Figure:
-    """How many paths have each length, how much gradient one of them carries, and how much all of them together."""
-    titles = ("paths of each length", "gradient along one path", "gradient through all of them")
-    figure = make_subplots(1, 3, subplot_titles=titles, horizontal_spacing=0.09)
-    figure.add_bar(
-        x=found.lengths, y=found.share, marker_color=theme.GREY, showlegend=False,
-        hovertemplate="length %{x}: %{y:.1%} of the paths<extra></extra>", row=1, col=1,
-    )  # fmt: skip
-    figure.add_scatter(
-        x=found.lengths, y=found.single, mode="lines+markers", line={"color": theme.BLUE}, showlegend=False,
-        error_y={"type": "data", "array": found.error, "width": 3, "thickness": 1.2},
-        hovertemplate="length %{x}: norm %{y:.3g}<extra></extra>", row=1, col=2,
-    )  # fmt: skip
-    figure.add_bar(
-        x=found.lengths, y=found.flow, marker_color=theme.ORANGE, name="number of paths × one path's norm",
-        error_y={"type": "data", "array": found.flow_error, "width": 3, "thickness": 1.2},
-        hovertemplate="length %{x}: %{y:.1%}<extra></extra>", row=1, col=3,
-    )  # fmt: skip
-    figure.add_scatter(
-        x=found.lengths, y=found.together_share, mode="lines+markers", line={"color": theme.GREEN},
-        name="norm of their sum, exact", hovertemplate="length %{x}: %{y:.1%}<extra></extra>", row=1, col=3,
-    )  # fmt: skip
-    theme.style(figure, 400)
-    figure.layout.margin.t = 50
-    last = int(found.lengths[-1])
-    figure.update_xaxes(title="branches on the path", range=[-0.6, last + 0.6], dtick=max(1, last // 8))
-    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
-    figure.update_yaxes(tickformat=None, row=1, col=2)
-    return _gridded(figure)
-
-
-def _judged(sweep: Sweep) -> tuple[np.ndarray, float, str]:
+def _measure(sweep: Sweep) -> tuple[np.ndarray, float, str]:
     """What tells how well a network does: its accuracy, or without labels how often its prediction stays."""
     if sweep.judged:
         return sweep.accuracy, sweep.intact_accuracy, "accuracy"
     return sweep.agreement, 1.0, "same prediction"
-
-
-def _gridded(figure: go.Figure) -> go.Figure:
-    """The shared look for the axes of subplots beyond the first."""
-    figure.update_xaxes(gridcolor=theme.GRID, zerolinecolor=theme.GRID)
-    figure.update_yaxes(gridcolor=theme.GRID, zerolinecolor=theme.GRID)
-    return figure

@@ -1,0 +1,56 @@
+"""Which precision and engine a run takes: those of the run that it goes on with, or what a timing says."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from features import claim, engine
+from features.datasets.decoding import batch_size
+from features.engine import AUTO, ENGINES, PRECISIONS, Plan
+from features.errors import FeatureError
+from features.networks.zoo import Model
+from features.store import read_manifest
+from features.store.manifest import EARLIER_PARTS
+
+
+def decide(model: Model, plan: Plan, folder: Path, size: int | None = None) -> Plan:
+    """The same plan with every choice made for a run that writes to a folder.
+
+    A run that a folder holds is gone on with as it was begun, whatever a timing would say today: its features would
+    differ in their last digits otherwise. size: images per batch. Raises FeatureError as `engine.decide` does, and if
+    the folder's run was begun with an engine that cannot be used here.
+    """
+    if not plan.is_open:
+        return plan
+    preprocessing = model.spec.preprocessing
+    size = size or batch_size(preprocessing, plan.device)
+    return begun_with(plan, folder) or engine.decide(model.network, preprocessing, plan, size, model.key)
+
+
+def begun_with(plan: Plan, folder: Path) -> Plan | None:
+    """The plan with the choices of the run that a folder holds, or None if it holds none that they are open to."""
+    settings = _settings(folder)
+    precision, name = str(settings.get("precision")), str(settings.get("engine"))
+    if precision not in PRECISIONS or name not in ENGINES or settings.get("device") != torch.device(plan.device).type:
+        return None
+    if plan.precision not in (AUTO, precision) or plan.engine not in (AUTO, name):
+        return None
+    if obstacle := ENGINES[name].obstacle(torch.device(plan.device), precision):
+        raise FeatureError(
+            f"{folder} was begun with {ENGINES[name].title}, which cannot be used: {obstacle}. Mend this to go on, or "
+            "choose another folder."
+        )
+    return replace(plan, precision=precision, engine=name, why=f"as {folder} was begun")
+
+
+def _settings(folder: Path) -> dict[str, object]:
+    """Of the features that lie in a folder, or of a run that was stopped there."""
+    if settings := claim.begun_with(folder):
+        return settings
+    for where in (folder, folder / EARLIER_PARTS):  # where an earlier version kept what it made other formats of
+        try:
+            return read_manifest(where).settings
+        except FeatureError:
+            continue
+    return {}

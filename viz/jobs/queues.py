@@ -1,0 +1,100 @@
+"""Runs of one kind of work, one after another, and the latest results."""
+
+import os
+import queue
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from viz.jobs.run import Run
+from viz.jobs.work import Work
+
+KEPT = 24
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run stands: number `number` of `length` in its queue, the running one being the first.
+
+    seconds: until it starts. exact: whether that is known of all ahead of it, else it is the least; None: not known.
+    """
+
+    number: int
+    length: int
+    seconds: float | None
+    exact: bool
+
+
+class JobQueue:
+    """Runs by key, in the order in which they were asked for. The latest results are kept.
+
+    nice: the priority of the thread, as `nice` counts. after_report, on_end: called in the thread.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        nice: int = 0,
+        after_report: Callable[[], None] = lambda: None,
+        on_end: Callable[[Run], None] = lambda run: None,
+    ) -> None:
+        self._nice, self._after_report, self._on_end = nice, after_report, on_end
+        self._runs: OrderedDict[str, Run] = OrderedDict()
+        self._line: list[Run] = []  # that wait or run; also those that were told to stop and have not yet
+        self._lock = threading.Lock()
+        self._waiting: queue.SimpleQueue[Run] = queue.SimpleQueue()
+        # One at a time: two would only slow each other down on the same device. A daemon, so that the server can end.
+        threading.Thread(target=self._work, daemon=True, name=f"{name} jobs").start()
+
+    def _work(self) -> None:
+        lower_priority(self._nice)
+        while True:
+            run = self._waiting.get()
+            run.run(self._after_report)
+            self._on_end(run)
+
+    def get(self, work: Work) -> Run:
+        """The run of this work; a new one if there is none, or it failed, or it was told to stop."""
+        with self._lock:
+            run = self._runs.get(work.key)
+            if run is None or run.stopped or run.error is not None:
+                run = self._runs[work.key] = Run(work)
+                self._line.append(run)
+                self._waiting.put(run)
+            if run.ended:  # the others stay in the order in which they run
+                self._runs.move_to_end(work.key)
+            ended = [key for key, other in self._runs.items() if other.ended and other is not run]
+            for old in ended[: max(0, len(self._runs) - KEPT)]:
+                del self._runs[old]
+            return run
+
+    def forget(self, run: Run) -> None:
+        """Let the next `get` of its key start anew, unless somebody has done so already."""
+        with self._lock:
+            if self._runs.get(run.key) is run:
+                del self._runs[run.key]
+
+    def unfinished(self) -> list[Run]:
+        """What runs and waits, in order."""
+        with self._lock:
+            self._line = [run for run in self._line if not run.ended]
+            return list(self._line)
+
+    def place(self, run: Run) -> Place:
+        """Where a run stands in the queue."""
+        line = self.unfinished()
+        ahead = line[: line.index(run)] if run in line else []
+        known = [seconds for other in ahead if (seconds := other.seconds_left) is not None]
+        return Place(len(ahead) + 1, len(line), sum(known) if known else None, len(known) == len(ahead))
+
+
+def lower_priority(nice: int) -> None:
+    """Let other threads go first, where the system gives every thread a priority of its own.
+
+    Threads that this one starts inherit it, those of PyTorch's operations among them.
+    """
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, max(nice, os.getpriority(os.PRIO_PROCESS, thread)))

@@ -1,0 +1,147 @@
+"""What is on disk of work that runs in a process of its own: what it is, how far it is, and whether it lives."""
+
+import hashlib
+import json
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from features import files
+from features.progress import Progress
+
+RUNNING, DONE, FAILED, STOPPED = "running", "done", "failed", "stopped"
+KEPT_RECORDS = 100
+LOG_BYTES = 4000  # of the end of a worker's log, for the server's
+
+_looking = threading.Lock()  # two threads that look at once would take each other for a worker
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a process is to do. task: a name of `tasks.TASKS`; arguments: of it, as JSON has them."""
+
+    key: str
+    task: str
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a process is.
+
+    status: 'running', 'done', 'failed' or 'stopped'. pid, began: of the process (see `began`). result: of the task, as
+    JSON has it. error: a sentence for visitors, or the kind of an error that was not foreseen, of which the log says
+    more.
+    """
+
+    status: str
+    pid: int
+    began: str | None
+    progress: Progress | None = None
+    result: Any = None
+    error: str = ""
+    foreseen: bool = True
+
+
+@dataclass(frozen=True)
+class Record:
+    """The folder of a piece of work. A worker holds its lock as long as it lives, which the system lets go of when it
+    dies, however it dies.
+    """
+
+    folder: Path
+
+    @classmethod
+    def of(cls, key: str) -> "Record":
+        return cls(jobs_folder() / hashlib.sha256(key.encode()).hexdigest()[:32])
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log.txt"
+
+    def lock(self) -> FileLock:
+        return FileLock(self.folder / ".lock")
+
+    def alive(self) -> bool:
+        """Whether a worker is on it."""
+        if not self.folder.is_dir():
+            return False
+        try:
+            with _looking, self.lock().acquire(timeout=0.02, poll_interval=0.005):  # another server may be looking too
+                return False
+        except Timeout:
+            return True
+
+    def write_order(self, order: Order) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        files.write_whole(self.folder / "job.json", json.dumps(asdict(order), indent=1).encode())
+
+    def order(self) -> Order | None:
+        """What is to be done; None if that cannot be read."""
+        try:
+            return Order(**json.loads((self.folder / "job.json").read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def write_state(self, state: State) -> None:
+        files.write_whole(self.folder / "state.json", json.dumps(asdict(state)).encode())
+
+    def state(self) -> State | None:
+        """What the latest worker wrote, which says 'running' for ever if it was killed; None if there was none yet."""
+        try:
+            raw = json.loads((self.folder / "state.json").read_bytes())
+            return State(**raw | {"progress": raw["progress"] and Progress(**raw["progress"])})
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+    def standing(self) -> State | None:
+        """As `state`, but 'stopped' if the worker has died."""
+        alive = self.alive()  # asked first: a worker that ends between the two questions has written how
+        state = self.state()
+        return replace(state, status=STOPPED) if state is not None and state.status == RUNNING and not alive else state
+
+    def end_of_log(self) -> str:
+        try:
+            return self.log.read_bytes()[-LOG_BYTES:].decode("utf-8", "replace")
+        except OSError:
+            return ""
+
+
+def jobs_folder() -> Path:
+    """Where records lie: beside the other things that can be made again."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "resnet-explorer" / "jobs"
+
+
+def running() -> Iterator[Record]:
+    """The records that a worker is on."""
+    return (record for record in _newest_first() if record.alive())
+
+
+def clear_up() -> None:
+    """Keep the latest records only."""
+    for record in _newest_first()[KEPT_RECORDS:]:
+        if not record.alive():
+            for path in files.entries(record.folder):
+                path.unlink(missing_ok=True)
+            record.folder.rmdir()
+
+
+def _newest_first() -> list[Record]:
+    folders = [folder for folder in files.entries(jobs_folder()) if (folder / "job.json").exists()]
+    return [Record(folder) for folder in sorted(folders, key=lambda folder: folder.stat().st_mtime, reverse=True)]
+
+
+def began(pid: int) -> str | None:
+    """When a process began, as its system counts: numbers of processes are used again. None where that is not told."""
+    if sys.platform != "linux":
+        return None
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
