@@ -46,7 +46,7 @@ class Explained:
         """What comes of a task of `saliency_job`, of this picture and target; the page waits here. what: it does."""
         chosen = self.chosen
         job = saliency_job(task, self.model, chosen.digest, chosen.picture, self.target, self.key, method)
-        if job.result is None:  # the page ends at the wait, and nothing can be drawn behind it
+        if job.run is None or job.run.result is None:  # the page ends at the wait, and nothing can be drawn behind it
             self.before_waiting()
         return widgets.result(job, what)
 
