@@ -57,7 +57,7 @@ def decided(net, batch: int = 16, **choices) -> engine.Plan:
         ({"precision": "fp8"}, "fp8.*fp32, bf16, fp16"),
         ({"device": "toaster"}, "toaster"),
         ({"device": "meta"}, "meta.*'cpu' or 'cuda'"),
-        ({"engine": "tpu"}, "tpu.*torch, torch-plain, openvino"),
+        ({"engine": "tpu"}, "tpu.*torch, cuda-graphs, torch-plain, openvino"),
         ({"engine": "openvino", "precision": "fp16"}, "OpenVINO cannot be used: OpenVINO does not compute in fp16"),
     ],
 )
@@ -87,6 +87,10 @@ def test_where_one_way_is_left_it_is_taken_with_the_reason(monkeypatch):
     wide = engine.choose(build(WIDE), precision="bf16", device="cpu")
     assert (wide.engine, wide.why) == ("openvino", "PyTorch computes bf16 in software on this processor")
     for name in ENGINES:
+        if name == engine.CUDA_GRAPHS:
+            with pytest.raises(FeatureError, match="it is for NVIDIA GPUs, and the device is cpu"):
+                engine.choose(net, precision="fp32", device="cpu", engine=name)
+            continue
         asked = engine.choose(net, precision="fp32", device="cpu", engine=name)
         assert (asked.precision, asked.engine, asked.why) == ("fp32", name, "as asked for")
 
@@ -181,7 +185,7 @@ def test_a_way_to_run_networks_is_one_entry(monkeypatch):
         lambda device, precision: "" if precision == "fp32" else "it is for fp32",
         lambda net, device, precision: "",
     )
-    monkeypatch.setitem(ENGINES, "twice", doubled)
+    monkeypatch.setitem(ENGINES._entries, "twice", doubled)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     plan = engine.choose(network(), precision="fp32", device="cpu")
     assert plan.is_open
