@@ -1,6 +1,7 @@
 """Timing with a clock that the contestants set themselves, so that no test waits and none depends on the machine."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -122,6 +123,20 @@ def test_what_is_clearly_slower_gets_no_further_turn_and_all_ends_in_time(clock)
     clock.now = 0.0
     timed({EXACT: runner(clock, 3.0), HALF: runner(clock, 2.9)})  # hopelessly slow: no second round
     assert clock.now == pytest.approx(2 * 3.0 + 2.9 + 3.0 + 2.9)
+
+
+def test_what_a_gpu_captures_at_the_second_pass_of_a_shape_is_not_counted(clock):
+    passes: list[int] = []
+
+    def graphs(pixels):
+        passes.append(len(pixels))
+        clock.now += (1.0 if passes.count(len(pixels)) <= 2 else 0.001) * len(pixels)
+        return {"layer1": np.tile(RIGHT, (len(pixels), 1)).astype(np.float32)}
+
+    exact, captured = (replace(EXACT, device="cuda", engine=name) for name in ("torch", "cuda-graphs"))
+    found = measure({exact: runner(clock, 0.01), captured: lambda: graphs}, exact, preprocessing(), 16)
+    assert found.seconds["fp32 cuda-graphs"] == pytest.approx(0.001)
+    assert found.fastest([exact, captured]).engine == "cuda-graphs"
 
 
 def test_a_pass_is_as_long_as_it_need_be_and_no_longer(clock):

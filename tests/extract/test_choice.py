@@ -109,15 +109,29 @@ def test_a_run_begun_with_what_is_not_here_says_so(clock_says, tiny_model, tiny_
     (out / "manifest.json").write_text(json.dumps(content))
     with pytest.raises(FeatureError, match="was begun with OpenVINO, which cannot be used: OpenVINO is not installed"):
         extract.decide(tiny_model, open_plan(tiny_model), out)
+    assert extract.decide(tiny_model, open_plan(tiny_model), out, anew=True).engine == "torch"
+
+
+def test_another_networks_choice_is_not_taken_over(clock_says, tiny_model, tiny_images, tmp_path):
+    clock_says("bf16 torch-plain")
+    write(tiny_model, tiny_images, tmp_path / "out", open_plan(tiny_model))
+    clock_says("fp32 torch")
+    other = replace(tiny_model, digest="1" * 64)
+    decided = extract.decide(other, open_plan(other), tmp_path / "out")
+    assert (decided.precision, decided.engine) == ("fp32", "torch")
+    with pytest.raises(StoreError, match="weights_sha256"):
+        write(other, tiny_images, tmp_path / "out", open_plan(other))
+    done = finish(extract.to_folder(other, tiny_images, open_plan(other), tmp_path / "out", 4, replace=True))
+    assert (done.settings["precision"], done.settings["engine"]) == ("fp32", "torch")
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"version": 1}', '{"maps": []}', '{"version": 2, "settings": {}}'])
 def test_a_folder_that_tells_nothing_decides_nothing(content, clock_says, tiny_model, tmp_path):
     clock_says("fp32 torch")
     plan = open_plan(tiny_model)
-    assert extract.begun_with(plan, tmp_path) is None
+    assert extract.begun_with(tiny_model, plan, tmp_path) is None
     (tmp_path / "manifest.json").write_text(content)
-    assert extract.begun_with(plan, tmp_path) is None
+    assert extract.begun_with(tiny_model, plan, tmp_path) is None
     assert extract.decide(tiny_model, plan, tmp_path).precision == "fp32"
 
 
@@ -125,5 +139,5 @@ def test_a_run_on_another_kind_of_device_decides_nothing(clock_says, tiny_model,
     clock_says("bf16 torch")
     plan = open_plan(tiny_model)
     write(tiny_model, tiny_images, tmp_path / "out", plan)
-    assert extract.begun_with(plan, tmp_path / "out") is not None
-    assert extract.begun_with(replace(plan, device="cuda:1"), tmp_path / "out") is None
+    assert extract.begun_with(tiny_model, plan, tmp_path / "out") is not None
+    assert extract.begun_with(tiny_model, replace(plan, device="cuda:1"), tmp_path / "out") is None
