@@ -20,6 +20,7 @@ from features.store import FORMATS, open_features, read_manifest
 from features.train import export
 from tests.store.test_store import same
 from tests.test_claim import content, one_sentence, untouched
+from viz.pages import faithfulness
 
 ROOT = Path(__file__).parents[1]
 EXTRACT = "--stages layer2,layer3,logits --precision fp32 --device cpu --engine torch"
