@@ -76,7 +76,15 @@ def shown(markdown: str) -> str:
     return re.sub(r"\\(.)", r"\1", markdown)
 
 
-@pytest.mark.parametrize("page", ["anatomy", "saliency", "embed", "residual"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "anatomy",
+        "saliency",
+        pytest.param("embed", marks=[pytest.mark.slow, pytest.mark.xdist_group("umap")]),
+        pytest.param("residual", marks=pytest.mark.slow),
+    ],
+)
 def test_page_shows_the_bundled_network_without_a_click(page):
     app = open_page(page)
     assert not errors(app)
@@ -133,7 +141,7 @@ def test_plain_network_has_no_ratio_and_says_why():
 @pytest.mark.parametrize(
     ("view", "charts"),
     [("branches", 2), ("variance", 2), ("channels", 4), ("representation", 3), ("classes", 1), ("lesions", 2),
-     ("paths", 1), ("networks", 1)],
+     pytest.param("paths", 1, marks=pytest.mark.slow), ("networks", 1)],
 )  # fmt: skip
 def test_every_view_of_the_residual_page_stands(view, charts):
     app = open_page("residual", limit="100 images", **{"residual view": view})
@@ -141,7 +149,7 @@ def test_every_view_of_the_residual_page_stands(view, charts):
     assert len(app.get("plotly_chart")) == charts
 
 
-@pytest.mark.parametrize("kind", ["scaled", "random", "swapped"])
+@pytest.mark.parametrize("kind", [pytest.param("scaled", marks=pytest.mark.slow), "random", "swapped"])
 def test_every_kind_of_lesion_is_shown(kind):
     app = open_page("residual", limit="100 images", lesion=kind, **{"residual view": "lesions"})
     assert not errors(app)
