@@ -132,5 +132,5 @@ def test_maps_are_measured_by_the_probability_of_their_class(one, pets):
     explainer, pixels = Explainer(one), pixels_of(one, pets)[:4]
     maps = explainer.maps(pixels, [ClassTarget()] * 4)
     (tap,) = [tap for tap in maps.maps if tap.name == "layer3"]
-    trial = faithfulness.judge(explainer, pixels, maps, tap, steps=2)
+    trial = faithfulness.trial_of(explainer, pixels, maps, tap, steps=2)
     np.testing.assert_allclose(trial.full, finish(extract.features(one, pets)).predictions.confidence[:4], rtol=1e-4)
