@@ -372,6 +372,15 @@ def test_file_without_a_description_is_read_as_the_visitor_says(tmp_path, monkey
     assert "blocks is" in errors(told)  # 8 layers, not 20
 
 
+@pytest.mark.parametrize("architecture", ["what the file says", "resnet50"])
+def test_the_page_says_which_preprocessing_own_weights_get(architecture, tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    checkpoint.save(build(catalogue.TORCHVISION["resnet50"]), tmp_path / "mine.safetensors", {})
+    chosen = {"model": "a file of mine", "weights": str(tmp_path / "mine.safetensors"), "architecture": architecture}
+    (warning,) = open_page("anatomy", **chosen).warning
+    assert "does not say: the input, shorter side to 256 px" in shown(warning.value)
+
+
 def test_names_of_files_are_not_read_as_markdown(tmp_path, monkeypatch):
     monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
     app = open_page("embed", images="a folder or zip of mine", folder=f"{tmp_path}/![x](http-evil)")
