@@ -13,8 +13,8 @@ ORDER = [
     ["files", "progress", "devices", "registry"],
     ["claim", "networks"],
     ["datasets"],
-    ["cluster", "predictions", "rasters"],
-    ["results", "store", "engine"],
+    ["cluster", "predictions", "results", "rasters"],
+    ["store", "engine"],
     ["extract"],
 ]
 ANALYSES = ["saliency", "faithfulness", "residual", "embed", "evaluate", "train"]
@@ -115,6 +115,7 @@ def test_figures_are_drawn_without_streamlit_and_without_torch(source):
     assert not packages(source) & {"streamlit", "torch", "torchvision"}
 
 
+@pytest.mark.slow
 def test_the_first_page_and_the_sidebar_do_without_torch():
     """It takes seconds to import, which the first picture must not wait for."""
     code = """

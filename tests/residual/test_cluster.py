@@ -32,6 +32,7 @@ def same(one: residual.BlockStatistics, other: residual.BlockStatistics) -> None
         pd.testing.assert_frame_equal(make(one), make(other), rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_workers_measure_what_one_machine_does_also_when_one_is_killed(ray_workers, monkeypatch):
     monkeypatch.setattr(clusters, "has_gpus", lambda ray: False)  # of which there is one, so that one worker has it
     model = zoo.load("resnet20-fashion")
@@ -49,9 +50,10 @@ def test_workers_measure_what_one_machine_does_also_when_one_is_killed(ray_worke
     assert killed[0] not in ray_workers()
     whole = finish(residual.statistics(model, datasets.open_images("sample")))
     same(found, whole)
-    assert found.provenance == whole.provenance | {"cluster": "ray"}
+    assert found.provenance == whole.provenance.with_settings(cluster="ray")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("ray_workers")
 def test_a_part_that_cannot_be_read_stops_nothing_and_a_set_of_them_is_an_error(tiny_model, tiny_folder, monkeypatch):
     monkeypatch.setattr(cluster, "PART_IMAGES", 4)
@@ -68,6 +70,7 @@ def test_a_part_that_cannot_be_read_stops_nothing_and_a_set_of_them_is_an_error(
         finish(cluster.statistics(tiny_model, Source(str(tiny_folder)), CLUSTER))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("ray_workers")
 def test_the_command_measures_the_same_sample_on_the_cluster_as_here(capsys):
     run = ["residual", "sample", "--limit", "60"]
@@ -110,4 +113,4 @@ def test_a_tally_that_was_sent_merges_like_one_that_was_not(tiny_model, tiny_ima
     one, other = sent[0].merge(sent[1]).result(), kept[0].merge(kept[1]).result()
     assert residual.blocks(one).equals(residual.blocks(other))
     assert one.provenance == other.provenance
-    assert one.provenance["images_digest"] == tiny_images.digest  # parts of one set, and not several sets
+    assert one.provenance.images_digest == tiny_images.digest  # parts of one set, and not several sets

@@ -76,7 +76,15 @@ def shown(markdown: str) -> str:
     return re.sub(r"\\(.)", r"\1", markdown)
 
 
-@pytest.mark.parametrize("page", ["anatomy", "saliency", "embed", "residual"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "anatomy",
+        "saliency",
+        pytest.param("embed", marks=[pytest.mark.slow, pytest.mark.xdist_group("umap")]),
+        pytest.param("residual", marks=pytest.mark.slow),
+    ],
+)
 def test_page_shows_the_bundled_network_without_a_click(page):
     app = open_page(page)
     assert not errors(app)
@@ -133,7 +141,7 @@ def test_plain_network_has_no_ratio_and_says_why():
 @pytest.mark.parametrize(
     ("view", "charts"),
     [("branches", 2), ("variance", 2), ("channels", 4), ("representation", 3), ("classes", 1), ("lesions", 2),
-     ("paths", 1), ("networks", 1)],
+     pytest.param("paths", 1, marks=pytest.mark.slow), ("networks", 1)],
 )  # fmt: skip
 def test_every_view_of_the_residual_page_stands(view, charts):
     app = open_page("residual", limit="100 images", **{"residual view": view})
@@ -141,7 +149,7 @@ def test_every_view_of_the_residual_page_stands(view, charts):
     assert len(app.get("plotly_chart")) == charts
 
 
-@pytest.mark.parametrize("kind", ["scaled", "random", "swapped"])
+@pytest.mark.parametrize("kind", [pytest.param("scaled", marks=pytest.mark.slow), "random", "swapped"])
 def test_every_kind_of_lesion_is_shown(kind):
     app = open_page("residual", limit="100 images", lesion=kind, **{"residual view": "lesions"})
     assert not errors(app)
@@ -250,13 +258,16 @@ def test_a_network_without_a_head_is_asked_what_its_stages_make_of_the_image(tmp
         assert any("length of layer3" in header.value for header in app.subheader)
 
 
-def test_a_network_with_one_class_has_none_to_set_it_against(tmp_path, monkeypatch):
+@pytest.mark.parametrize("view", ["stages", "classes", "logit ledger", "gallery"])
+def test_a_network_with_one_logit_has_two_classes_to_set_against_each_other(view, tmp_path, monkeypatch):
     monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
     checkpoint.save(randomise(build(cifar(8, classes=1))), tmp_path / "one.safetensors", {})
-    app = open_page(
-        "saliency", model="a file of mine", weights=str(tmp_path / "one.safetensors"), against="the runner-up"
-    )
-    assert "one class" in errors(app)
+    chosen = {"model": "a file of mine", "weights": str(tmp_path / "one.safetensors"), "limit": "100 images"}
+    app = open_page("saliency", **chosen, view=view, against="the runner-up")
+    assert not errors(app)
+    bars = json.loads(app.get("plotly_chart")[0].proto.spec)["data"][0]
+    assert sum(float(share.rstrip("%")) for share in bars["text"]) == pytest.approx(100, abs=0.2)
+    assert sorted(bars["hovertext"]) == ["0", "1"]
 
 
 def test_the_gallery_shows_errors_first():
@@ -333,10 +344,10 @@ def test_right_and_wrong_stay_with_their_images_when_some_cannot_be_read(tiny_mo
     model = replace(tiny_model, spec=replace(tiny_model.spec, class_names=("dog", "cat", "fox", *"abcdefg")))
     features = finish(extract.features(model, tiny_images))
     found = embed.Shown(model, tiny_images, features, labels.matched(model.spec, tiny_images))
-    assert found.targets is not None
-    assert found.targets.tolist() == [1] * 3 + [0] * 4 + [2] * 4
+    assert found.truth is not None
+    assert found.truth.tolist() == [1] * 3 + [0] * 4 + [2] * 4
     assert found.correct is not None
-    assert found.correct.tolist() == (features.predictions == found.targets).tolist()
+    assert found.correct.tolist() == (features.predictions.predicted == found.truth).tolist()
     without_labels = replace(tiny_images, labels=None, class_names=())
     assert embed.Shown(model, without_labels, features, labels.matched(model.spec, without_labels)).correct is None
 
