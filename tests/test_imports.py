@@ -25,7 +25,6 @@ MAY_IMPORT_STREAMLIT = (
     "viz/cached/",
     "viz/widgets.py",
     "viz/sidebar.py",
-    "viz/choosing.py",
     "viz/picking/",
     "viz/components/",
 )
@@ -89,7 +88,6 @@ VIZ = [
     ["cached"],
     ["widgets"],
     ["sidebar"],
-    ["choosing"],
     ["picking"],
     ["pages"],
 ]

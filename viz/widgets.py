@@ -201,7 +201,7 @@ def _standing(job: Job) -> tuple[float, str]:
         return 0.0, text
     if progress is None:
         return 0.0, "starting …"
-    parts = [f"{progress.done:,} of {progress.total:,} {_plural(progress.unit)}"]
+    parts = [f"{progress.done:,} of {progress.total:,} {_plural(progress.unit)}"] if progress.total else []
     parts += [progress.note] if progress.note else []
     if run.pace is not None and run.seconds_left is not None:
         parts += [f"{run.pace:,.3g} {_plural(progress.unit)}/s", f"about {theme.seconds(run.seconds_left)} left"]

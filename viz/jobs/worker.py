@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,7 +52,8 @@ def _work(record: Record, order: Order, told_to_end: threading.Event) -> State:
             while not told_to_end.is_set():
                 state = replace(state, progress=next(task))
                 if time.monotonic() - written >= REPORT_SECONDS:
-                    record.write_state(state)
+                    with suppress(OSError):  # a full disk must not end work that writes to another
+                        record.write_state(state)
                     written = time.monotonic()
             return replace(state, status=STOPPED)
         except StopIteration as end:

@@ -14,7 +14,7 @@ from features.progress import Task
 from features.saliency import METHODS, ClassTarget, SaliencyMaps, Speed, StageTarget, Tap
 from viz import sidebar, widgets
 from viz.cached.saliency import framed_picture, saliency_job, saliency_maps
-from viz.choosing import Chosen, from_set, show_image
+from viz.picking.picture import Chosen, from_set, show_image
 
 PREDICTED, NOTHING, RUNNER_UP = "the predicted class", "nothing", "the runner-up"
 LENGTH, LIKENESS = "length of features", "likeness to another image"

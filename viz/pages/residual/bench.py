@@ -13,10 +13,10 @@ from features.saliency import SaliencyMaps
 from viz import widgets
 from viz.cached.embed import moved_features
 from viz.cached.extract import features_job
-from viz.choosing import Chosen, choose_image, show_image
 from viz.components import Overlay, overlays
 from viz.figures import embed as embed_figures
 from viz.figures import saliency as figures
+from viz.picking.picture import Chosen, choose_image, show_image
 from viz.picking.target import class_names, of_class
 
 SIDE, BENCH_IMAGES = 320, 300

@@ -9,12 +9,12 @@ from features.errors import FeatureError
 from features.predictions import probabilities
 from features.saliency import ClassTarget
 from viz import sidebar, widgets
-from viz.choosing import choose_image, show_image
 from viz.figures import saliency as figures
 from viz.pages.faithfulness import measured
 from viz.pages.saliency.gallery import gallery
 from viz.pages.saliency.overlays import Shown, draw
 from viz.pages.saliency.views import STAGES, VIEWS
+from viz.picking.picture import choose_image, show_image
 from viz.picking.target import Explained, choose_target, class_names, logits_of
 
 GALLERY = "gallery"

@@ -11,10 +11,10 @@ from features.predictions import Predictions
 from viz import sidebar, widgets
 from viz.cached.extract import features_job
 from viz.cached.saliency import gallery_maps
-from viz.choosing import SAMPLE
 from viz.components import Overlay
 from viz.pages.saliency.overlays import SMALL_SIDE, archive, lay_over
 from viz.pages.saliency.views import STAGES
+from viz.picking.picture import SAMPLE
 from viz.picking.target import class_names, numbered_classes
 
 GALLERY_SIZE = 25

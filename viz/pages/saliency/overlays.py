@@ -14,8 +14,8 @@ from features import rasters, saliency
 from features.networks import zoo
 from features.saliency import SaliencyMaps, Tap
 from viz import widgets
-from viz.choosing import Chosen
 from viz.components import Overlay, overlays
+from viz.picking.picture import Chosen
 from viz.picking.target import Explained
 
 SIDE, SMALL_SIDE, OPACITY = 448, 160, 0.55
