@@ -45,7 +45,6 @@ def add(commands: Commands) -> None:
         "{names}; auto (default) takes bf16 where it is fast",
         default="auto",
         metavar="X",
-        help="fp32, bf16, fp16 or auto: fp32 or bf16, whichever a short timing finds faster (default)",
     )
     extract.add_choice("--format", "features.store:FORMATS", FORMAT_HELP, default="parquet", metavar="X")
     extract.add_argument("--device", default="auto", metavar="X", help="cpu, cuda or auto (default: %(default)s)")

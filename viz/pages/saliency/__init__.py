@@ -5,6 +5,7 @@ import streamlit as st
 from features.predictions import softmax
 from features.saliency import ClassTarget
 from viz import sidebar, widgets
+from viz.cached.made import drawn
 from viz.choosing import choose_image, show_image
 from viz.figures import saliency as figures
 from viz.pages.faithfulness import measured
@@ -64,4 +65,4 @@ def _probabilities(explained: Explained, shown: Shown | None) -> None:
     index = -1
     if isinstance(target, ClassTarget):
         index = int(logits.argmax()) if target.index is None else target.index
-    widgets.chart(figures.top_classes(softmax(logits[None])[0], class_names(model), index), "top")
+    widgets.chart(drawn(figures.top_classes, softmax(logits[None])[0], class_names(model), index), "top")
