@@ -1,21 +1,28 @@
 """Counts how often a network is right on a labelled image set, and where it is wrong."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from features import predictions
 from features.datasets import ImageSet, Rejected
 from features.datasets.decoding import over
-from features.datasets.labels import class_names, match_labels
+from features.datasets.labels import Matched, match_labels
 from features.errors import FeatureError
+from features.networks.card import Outputs
 from features.networks.zoo import Model
+from features.predictions import Predictions, named
 from features.progress import Task
-from features.results import finite, provenance
+from features.results import Provenance, finite, provenance
 
-TOP = 5
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+OF_IMAGES = ("ids", "labels", "truth", "predictions")  # what an Evaluation has a row of for every image
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,8 @@ class Evaluation:
     macro_*: unweighted means over the classes that occur in the set. per_class: those classes.
     confusion: (K, K) int64, rows are true classes, columns predicted ones; class_names: the network's K.
     labels_matched: with the network's classes 'by name', or 'by order' where no name agreed.
+    ids, labels: (N,) of the images, and their labels in the set's words. truth: (N,) int64, these as the network's
+    classes.
     """
 
     accuracy: float
@@ -53,74 +62,98 @@ class Evaluation:
     n_images: int
     labels_matched: str
     rejected: tuple[Rejected, ...]
-    provenance: dict[str, Any]
+    provenance: Provenance
+    ids: tuple[str, ...]
+    labels: np.ndarray
+    truth: np.ndarray
+    predictions: Predictions
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything as JSON can hold it."""
-        return {**asdict(self), "confusion": self.confusion.tolist()}
+        """All but the rows of single images, as JSON can hold it."""
+        content = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name not in OF_IMAGES}
+        return content | {
+            "per_class": [asdict(score) for score in self.per_class],
+            "rejected": [asdict(entry) for entry in self.rejected],
+            "confusion": self.confusion.tolist(),
+            "provenance": self.provenance.as_dict(),
+        }
+
+    def table(self, top: int = 1) -> "pd.DataFrame":
+        """One row per image, as of `predictions.table`, with `correct`."""
+        return predictions.table(self.ids, self.labels, self.predictions, self.truth, top)
 
 
 def evaluate(model: Model, images: ImageSet) -> Task[Evaluation]:
     """Predict every image in fp32 and compare with its label.
 
     Raises DatasetError if the images have no labels or the labels cannot be matched with the network's
-    classes, FeatureError if the network has fewer than two classes or puts out NaN.
+    classes, FeatureError if the network says of each of many labels whether it holds, or puts out NaN.
     """
     model.need_classifier()
-    if (model.spec.architecture.classes or 0) < 2:
-        raise FeatureError(f"{model.spec.name} knows one class only, so it is always right. Choose another network.")
+    if model.spec.outputs is Outputs.MULTILABEL:
+        raise FeatureError(
+            f"{model.spec.name} predicts any number of labels, but image sets have one class an image. "
+            "Choose another network."
+        )
     matched = match_labels(model.spec, images)
-    ranked: list[Tensor] = []
-    n_classes = model.spec.architecture.classes or 0
+    parts: list[Predictions] = []
 
     def work(pixels: Tensor) -> None:
         with torch.inference_mode():
             logits = finite(model.network(pixels), model)  # (N, K)
-            ranked.append(logits.topk(min(TOP, n_classes), dim=1).indices.cpu())  # (N, 5)
+        parts.append(Predictions.of(logits.cpu().numpy(), matched.names, model.spec.outputs))
 
     rows, rejected = yield from over(model, images, work)
-    return _score(model, images, torch.cat(ranked), torch.from_numpy(matched.classes[rows]), matched.by_order, rejected)
+    return _score(model, images, matched, Predictions.joined(parts), rows, rejected)
 
 
 def _score(
     model: Model,
     images: ImageSet,
-    ranked: Tensor,
-    targets: Tensor,
-    by_order: bool,
+    matched: Matched,
+    said: Predictions,
+    rows: np.ndarray,
     rejected: tuple[Rejected, ...],
 ) -> Evaluation:
-    from torchmetrics.functional import classification
+    truth = matched.at(rows)
+    assert truth is not None  # match_labels found them
+    assert images.labels is not None
+    per_class, confusion = _by_class(matched.names, torch.from_numpy(said.predicted), torch.from_numpy(truth))
 
-    n_classes = model.spec.architecture.classes or 0
-    predicted = ranked[:, 0]
-    settings: dict[str, Any] = {"num_classes": n_classes, "average": "none"}
-    names = class_names(model.spec, images)
-    precision = classification.multiclass_precision(predicted, targets, **settings)  # (K,)
-    recall = classification.multiclass_recall(predicted, targets, **settings)  # (K,)
-    f1 = classification.multiclass_f1_score(predicted, targets, **settings)  # (K,)
-    support = targets.bincount(minlength=n_classes)  # (K,)
-    present = support.nonzero().flatten()
+    def mean(score: str) -> float:
+        return float(torch.tensor([getattr(row, score) for row in per_class], dtype=torch.float64).mean())
+
     return Evaluation(
-        accuracy=float((predicted == targets).double().mean()),
-        top5=float((ranked == targets[:, None]).any(1).double().mean()),
-        macro_precision=float(precision[present].double().mean()),
-        macro_recall=float(recall[present].double().mean()),
-        macro_f1=float(f1[present].double().mean()),
-        per_class=tuple(
-            ClassScore(
-                names[index],
-                float(precision[index]),
-                float(recall[index]),
-                float(f1[index]),
-                int(support[index]),
-            )
-            for index in present.tolist()
-        ),
-        confusion=classification.multiclass_confusion_matrix(predicted, targets, num_classes=n_classes).numpy(),
-        class_names=names,
-        n_images=len(targets),
-        labels_matched="by order" if by_order else "by name",
+        accuracy=float(said.correct(truth).mean()),
+        top5=float(said.among_first(truth).mean()),
+        macro_precision=mean("precision"),
+        macro_recall=mean("recall"),
+        macro_f1=mean("f1"),
+        per_class=per_class,
+        confusion=confusion,
+        class_names=matched.names,
+        n_images=len(truth),
+        labels_matched=matched.how,
         rejected=rejected,
         provenance=provenance(model, images),
+        ids=tuple(images.ids[row] for row in rows),
+        labels=named(images.labels[rows], images.class_names),
+        truth=truth,
+        predictions=said,
     )
+
+
+def _by_class(names: tuple[str, ...], predicted: Tensor, truth: Tensor) -> tuple[tuple[ClassScore, ...], np.ndarray]:
+    """Scores of the classes that occur, and the confusion matrix (K, K) of all. predicted, truth: (N,) int64."""
+    from torchmetrics.functional import classification
+
+    settings: dict[str, Any] = {"num_classes": len(names), "average": "none"}
+    precision = classification.multiclass_precision(predicted, truth, **settings)  # (K,)
+    recall = classification.multiclass_recall(predicted, truth, **settings)  # (K,)
+    f1 = classification.multiclass_f1_score(predicted, truth, **settings)  # (K,)
+    support = truth.bincount(minlength=len(names))  # (K,)
+    scores = tuple(
+        ClassScore(names[index], float(precision[index]), float(recall[index]), float(f1[index]), int(support[index]))
+        for index in support.nonzero().flatten().tolist()
+    )
+    return scores, classification.multiclass_confusion_matrix(predicted, truth, num_classes=len(names)).numpy()

@@ -136,6 +136,24 @@ def test_images_that_cannot_be_read_are_named_and_not_counted(tiny_model, tiny_f
     assert left_out.min() == 0
 
 
+def test_the_one_logit_of_a_network_is_counted_for_two_classes():
+    model = reader(1, ("dark", "bright"))
+    with torch.no_grad():
+        model.network.classifier.weight[:, 0] = 1
+        model.network.classifier.bias[:] = -1.75  # above zero from class 2 on
+    found = finish(evaluate(model, written([0, 1, 2, 3], [0, 1, 1, 1], ("dark", "bright"))))
+    assert found.confusion.tolist() == [[1, 0], [1, 2]]
+    assert (found.accuracy, found.class_names) == (0.75, ("dark", "bright"))
+
+
+def test_every_image_has_a_row_that_says_what_it_was_taken_for():
+    table = finish(evaluate(reader(7, NAMES), written([2, 5, 5], [0, 1, 0], ("Cat", "Fox")))).table()
+    assert table["id"].tolist() == ["0.png", "1.png", "2.png"]
+    assert table["label"].tolist() == ["Cat", "Fox", "Cat"]
+    assert table["pred"].tolist() == ["cat", "fox", "fox"]
+    assert table["correct"].tolist() == [True, True, False]
+
+
 def test_how_images_are_batched_does_not_matter(monkeypatch):
     together = evaluation(TRUE, PREDICTED)
     monkeypatch.setattr(decoding, "batch_size", lambda preprocessing, device="cpu": 5)
@@ -151,6 +169,7 @@ def test_the_result_can_be_written_as_json_with_all_that_it_says():
     assert told["accuracy"] == found.accuracy
     assert told["class_names"] == list(NAMES)
     assert [row["name"] for row in told["per_class"]] == ["ant", "bee", "cat", "dog", "gnu"]
+    assert not {"ids", "labels", "truth", "predictions"} & set(told)
     assert set(told["per_class"][0]) == {"name", "precision", "recall", "f1", "support"}
     assert told["provenance"]["images_digest"] == "1" * 64
     assert told["provenance"]["weights_sha256"] == "0" * 64
@@ -177,9 +196,10 @@ def test_a_network_without_a_head_is_refused(tiny_images):
         finish(evaluate(drawn(None), tiny_images))
 
 
-def test_a_network_of_one_class_is_refused(tiny_images):
-    with pytest.raises(FeatureError, match="drawn knows one class only"):
-        finish(evaluate(drawn(1), replace(tiny_images, labels=np.zeros(12, dtype=np.int64), class_names=("cat",))))
+def test_a_network_of_independent_labels_is_refused(tiny_images):
+    model = drawn(3)
+    with pytest.raises(FeatureError, match="drawn predicts any number of labels"):
+        finish(evaluate(replace(model, spec=replace(model.spec, multilabel=True)), tiny_images))
 
 
 def test_images_without_labels_are_refused(tiny_images):

@@ -13,8 +13,8 @@ ORDER = [
     ["files", "progress", "devices", "registry"],
     ["claim", "networks"],
     ["datasets"],
-    ["cluster", "predictions", "rasters"],
-    ["results", "store", "engine"],
+    ["cluster", "predictions", "results", "rasters"],
+    ["store", "engine"],
     ["extract"],
 ]
 ANALYSES = ["saliency", "faithfulness", "residual", "embed", "evaluate", "train"]

@@ -265,5 +265,5 @@ def evaluation(model: zoo.Model, precision: str, images: ImageSet) -> Arrays:
 
 def curves(model: zoo.Model, precision: str, pixels: Tensor, explained: SaliencyMaps, tap: Tap) -> Arrays:
     """Of the same maps wherever the network runs: of others the pixels would come in another order."""
-    found = faithfulness.judge(explainer_of(model, FP32), pixels, explained, tap, steps=8)
+    found = faithfulness.trial_of(explainer_of(model, FP32), pixels, explained, tap, steps=8)
     return {"deletion": found.curves.deletion, "insertion": found.curves.insertion, "seen": found.seen}

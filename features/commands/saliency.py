@@ -23,6 +23,7 @@ from features.errors import FeatureError
 if TYPE_CHECKING:
     from features.claim import Claim
     from features.datasets import ImageSet
+    from features.results import Provenance
     from features.saliency import Explainer, Tap, Target
 
 
@@ -101,7 +102,7 @@ def _saliency(options: argparse.Namespace) -> None:
         content = claim.finished
         if content is None:
             rows, rejected, provenance = _explained(explainer, images, target, taps, options, claim)
-            content = {"maps": rows, **told, "left_out": rejected, "provenance": provenance}
+            content = {"maps": rows, **told, "left_out": rejected, "provenance": provenance.as_dict()}
             claim.commit(content)
         else:
             left_out([Rejected(row["image"], row["reason"]) for row in content["left_out"]])
@@ -119,16 +120,17 @@ def _explained(
     taps: "Sequence[Tap] | None",
     options: argparse.Namespace,
     claim: "Claim",
-) -> tuple[list[dict[str, Any]], list[dict[str, str]], dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], list[dict[str, str]], "Provenance"]:
     """Write maps of all images; gives the manifest's rows of them, of the images left out, and what made them."""
     from features import saliency
     from features.datasets.decoding import batch_size, batches
+    from features.results import Provenance
 
     model = explainer.model
     drawing = saliency.Drawing(options.colours, options.opacity, options.one_scale)
     size = max(1, batch_size(model.spec.preprocessing) // 4)  # what gradients need is kept as well
     rows: list[dict[str, Any]] = []
-    provenance: dict[str, Any] = {}
+    provenance = Provenance()
     rejected: list[dict[str, str]] = []
     with closing(batches(images, model.spec.preprocessing, size)) as stream:
         for batch in stream:

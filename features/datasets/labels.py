@@ -9,27 +9,25 @@ from features.datasets import ImageSet
 from features.errors import DatasetError
 from features.networks.card import ModelSpec
 
-
-def class_names(spec: ModelSpec, images: ImageSet) -> tuple[str, ...]:
-    """The K names to show: the network's own, else the set's if there are as many, else numbers."""
-    n_classes = spec.architecture.classes or 0
-    if spec.class_names:
-        return spec.class_names
-    if len(images.class_names) == n_classes:
-        return images.class_names
-    return tuple(str(index) for index in range(n_classes))
+BY_NAME, BY_ORDER, NOT_AT_ALL = "by name", "by order", "not at all"
 
 
 @dataclass(frozen=True, eq=False)
 class Matched:
-    """The labels of N images as the network's classes.
+    """The labels of N images as a network's classes.
 
-    classes: (N,) int64. by_order: whether labels and classes both have names, of which none agree, so that their
-    order alone says which is which.
+    classes: (N,) int64, None where labels are missing or fit no classes. how: BY_NAME; BY_ORDER where labels and
+    classes both have names, of which none agree, so that their order alone says which is which; or NOT_AT_ALL.
+    names: (K,) of the network's classes, as of `class_names`.
     """
 
-    classes: np.ndarray
-    by_order: bool
+    classes: np.ndarray | None
+    how: str
+    names: tuple[str, ...]
+
+    def at(self, rows: np.ndarray) -> np.ndarray | None:
+        """The classes (R,) of the images at some rows of the set; None without classes."""
+        return None if self.classes is None else self.classes[rows]
 
 
 def match_labels(spec: ModelSpec, images: ImageSet) -> Matched:
@@ -45,33 +43,35 @@ def match_labels(spec: ModelSpec, images: ImageSet) -> Matched:
         )
     known: dict[str, int] = {}
     for spelling in (str, _plain):  # the exact one first: signs are all that tells 'C' from 'C++'
-        for index, name in enumerate(spec.class_names):
+        for index, name in enumerate(spec.classes if spec.class_names else ()):
             known.setdefault(spelling(name), index)  # ImageNet has 'maillot' twice; the first is meant
-    found = [known.get(name, known.get(_plain(name))) for name in images.class_names]
-    unknown = [name for name, index in zip(images.class_names, found, strict=True) if index is None]
+    indices = [known.get(name, known.get(_plain(name))) for name in images.class_names]
+    unknown = [name for name, index in zip(images.class_names, indices, strict=True) if index is None]
+    names = class_names(spec, images)
     if known and not unknown:
-        return Matched(np.array(found, dtype=np.int64)[images.labels], by_order=False)
-    if len(unknown) == len(found) == spec.architecture.classes:  # other words altogether, as ImageNet's 'n01440764'
-        return Matched(images.labels, by_order=bool(known))
+        return Matched(np.array(indices, dtype=np.int64)[images.labels], BY_NAME, names)
+    if len(unknown) == len(indices) == len(spec.classes):  # other words altogether, as ImageNet's 'n01440764'
+        return Matched(images.labels, BY_ORDER if known else BY_NAME, names)
     raise DatasetError(
-        f"{images.name} has {len(found)} classes, and {spec.name} has {spec.architecture.classes}; "
+        f"{images.name} has {len(indices)} classes, and {spec.name} has {len(spec.classes)}; "
         f"{len(unknown)} names are not among the network's ({', '.join(unknown[:6])}). Rename the folders, name "
         "the network's classes with --classes FILE (or the network with --model NAME, if it is a known one), or choose "
         "another network."
     )
 
 
-def matched(spec: ModelSpec, images: ImageSet) -> Matched | None:
-    """As `match_labels`, or None where labels are missing or cannot be matched."""
+def matched(spec: ModelSpec, images: ImageSet) -> Matched:
+    """As `match_labels`, but without classes where labels are missing or cannot be matched."""
     try:
         return match_labels(spec, images)
     except DatasetError:
-        return None
+        return Matched(None, NOT_AT_ALL, class_names(spec, images))
 
 
-def how(matched: Matched | None) -> str:
-    """In words: 'by name', 'by order' (a guess, since no name agrees) or 'not at all'."""
-    return "not at all" if matched is None else "by order" if matched.by_order else "by name"
+def class_names(spec: ModelSpec, images: ImageSet) -> tuple[str, ...]:
+    """(K,) what to call a network's classes: as it does, else as the set if it has as many, else by number."""
+    same_number = len(images.class_names) == len(spec.classes)
+    return images.class_names if same_number and not spec.class_names else spec.classes
 
 
 def _plain(name: str) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from features import engine, store
-from features.datasets import ImageSet
+from features.datasets import ImageSet, labels
 from features.datasets.decoding import Batch, batch_size, batches, need_images, need_some, processes_for, run_through
 from features.devices import device_of
 from features.engine import Plan, Runner
@@ -19,7 +19,7 @@ from features.errors import DatasetError, FeatureError
 from features.extract.choice import decide
 from features.networks.anatomy import anatomy
 from features.networks.zoo import Model
-from features.predictions import softmax
+from features.predictions import Predictions
 from features.progress import Progress, Result, Task
 from features.results import finite, provenance
 from features.store import FeatureSet, Manifest, Writer
@@ -118,24 +118,17 @@ def planned_manifest(model: Model, images: ImageSet, plan: Plan, size: int, form
     shapes = shapes_of(model, plan)
     dtype = "float16" if plan.pool == "none" else "float32"
     store.need_format(format, dtype)
-    classes = range(model.spec.architecture.classes or 0)
+    made = provenance(model, images, plan.precision, torch.device(plan.device).type).with_settings(
+        stages=list(plan.stages),
+        pool=plan.pool,
+        batch_size=size,  # convolutions of another batch differ in the last digits
+    )
     return Manifest(
-        settings={
-            **model.provenance(),
-            "images": images.name,
-            "images_digest": images.digest,
-            "stages": list(plan.stages),
-            "pool": plan.pool,
-            "precision": plan.precision,
-            "device": torch.device(plan.device).type,
-            "engine": plan.engine,
-            "versions": _versions(plan),
-            "batch_size": size,  # convolutions of another batch differ in the last digits
-        },
+        settings=dataclasses.replace(made, engine=plan.engine, versions=_versions(plan)).as_dict(),
         shapes=shapes,
         dtype=dtype,
         class_names=store.unique_names(images.class_names),
-        prediction_names=store.unique_names(tuple(map(model.spec.class_name, classes))),
+        prediction_names=store.unique_names(model.spec.classes),
         labelled=images.labels is not None,
         n_images=len(images),
         part_images=store.part_images(shapes, dtype),
@@ -194,10 +187,10 @@ def _read(
     rows, rejected = yield from run_through(stream, len(part), work)
     for read in begun:
         keep(read())
-    predictions = confidences = None
+    predictions = None
     if logits is not None:
-        probabilities = softmax(logits[:done])  # (N, K)
-        predictions, confidences = probabilities.argmax(1), probabilities.max(1)  # (N,)
+        names = labels.class_names(model.spec, images)
+        predictions = Predictions.of(logits[:done], names, model.spec.outputs)
     return FeatureSet(
         stages={name: values[:done] for name, values in stages.items()},
         rows=rows - part.start,
@@ -206,8 +199,6 @@ def _read(
         labels=None if images.labels is None else images.labels[rows],
         class_names=images.class_names,
         predictions=predictions,
-        prediction_names=tuple(map(model.spec.class_name, range(classes or 0))),
-        confidences=confidences,
         rejected=rejected,
         provenance=provenance(model, images),
     )

@@ -27,7 +27,7 @@ def write(claim: Claim, trials: Sequence[Trial]) -> None:
         {
             "trials": [
                 {name: None if value != value else value for name, value in trial.summary().items()}  # JSON has no NaN
-                | {"ids": trial.ids, "provenance": trial.provenance}
+                | {"ids": trial.ids, "provenance": trial.provenance.as_dict()}
                 for trial in trials
             ],
             "left_out": [{"image": entry.id, "reason": entry.reason} for entry in trials[0].rejected],

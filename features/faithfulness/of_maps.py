@@ -51,7 +51,7 @@ class MapMetrics:
             infidelity=None,
             sensitivity=None,
             randomised={},
-            provenance={**maps.provenance, "steps": steps},
+            provenance=maps.provenance.with_settings(steps=steps),
         )
 
     def probability(self, pixels: Tensor) -> Tensor:

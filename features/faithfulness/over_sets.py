@@ -99,7 +99,7 @@ def _trial(explainer: Explainer, draw: _Draw, method: str, steps: int, thorough:
         trial,
         infidelity=metrics.infidelity(values, draw.seed),
         sensitivity=None if method in BASELINES else metrics.sensitivity(method, taps, draw.seed),
-        provenance={**trial.provenance, **settings},
+        provenance=trial.provenance.with_settings(**settings),
     )
     return measured, maps
 
@@ -138,5 +138,5 @@ def _joined(trials: Sequence[Trial], images: ImageSet) -> Trial:
         infidelity=None if first.infidelity is None else joined(lambda t: t.infidelity),
         sensitivity=None if first.sensitivity is None else joined(lambda t: t.sensitivity),
         randomised={part: np.concatenate([trial.randomised[part] for trial in trials]) for part in first.randomised},
-        provenance={**first.provenance, "images": images.name, "images_digest": images.digest},
+        provenance=replace(first.provenance, images=images.name, images_digest=images.digest),
     )

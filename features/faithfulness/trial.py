@@ -9,6 +9,7 @@ import pandas as pd
 
 from features.datasets import Rejected
 from features.faithfulness.metrics import Curves
+from features.results import Provenance
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +34,7 @@ class Trial:
     infidelity: np.ndarray | None
     sensitivity: np.ndarray | None
     randomised: dict[str, np.ndarray]
-    provenance: dict[str, Any]
+    provenance: Provenance
     rejected: tuple[Rejected, ...] = ()
 
     @property

@@ -3,6 +3,8 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,27 @@ from features.networks.preprocessing import Preprocessing
 METADATA = {"name", "family", "architecture", "preprocessing", "classes", "source", "licence"}
 
 
+class Outputs(StrEnum):
+    """What a network's logits say of an image.
+
+    MULTICLASS: K logits of classes of which exactly one holds (softmax). BINARY: one logit, of the second of two
+    classes (sigmoid). MULTILABEL: K logits of labels of which any number holds (a sigmoid each).
+    """
+
+    MULTICLASS = "multiclass"
+    BINARY = "binary"
+    MULTILABEL = "multilabel"
+
+
 @dataclass(frozen=True)
 class ModelSpec:
     """What a network is called, is, sees and says.
 
-    class_names: one per logit, or () when unknown. source: whose weights, in words. licence: theirs.
-    file: the weights on this machine, or None. url: where torchvision would fetch them, or None; megabytes: how
-    large they are there, in MiB. assumed: what the weights' file does not tell and was taken for granted, in words.
+    class_names: one per logit, or both of the two that one logit parts; () when unknown.
+    source: whose weights, in words. licence: theirs. file: the weights on this machine, or None. url: where torchvision
+    would fetch them, or None; megabytes: how large they are there, in MiB.
+    assumed: what the weights' file does not tell and was taken for granted, in words.
+    multilabel: whether any number of classes may hold at once.
     """
 
     name: str
@@ -34,10 +50,32 @@ class ModelSpec:
     url: str | None = None
     megabytes: float = 0.0
     assumed: tuple[str, ...] = ()
+    multilabel: bool = False
+
+    @property
+    def outputs(self) -> Outputs:
+        """What its logits say. One logit is of two classes: its softmax would be 1 whatever the image."""
+        if self.multilabel:
+            return Outputs.MULTILABEL
+        return Outputs.BINARY if self.architecture.classes == 1 else Outputs.MULTICLASS
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """(K,) what can be predicted, by name or, where names are unknown, by number; () without a head."""
+        if self.outputs is not Outputs.BINARY:
+            return self.class_names or tuple(map(str, range(self.architecture.classes or 0)))
+        if len(self.class_names) == 1:
+            return f"not {self.class_names[0]}", self.class_names[0]
+        return self.class_names or ("0", "1")
 
     def class_name(self, index: int) -> str:
         """The name of class `index`, or its number."""
-        return self.class_names[index] if self.class_names else str(index)
+        return self.classes[index]
+
+
+def names_fit(n_names: int, n_logits: int | None) -> bool:
+    """Whether so many names can be those of a network's classes: one a logit, or both of two that one logit parts."""
+    return n_names == n_logits or (n_names, n_logits) == (2, 1)
 
 
 def read_card(entry: ModelSpec) -> dict[str, Any] | None:
@@ -88,7 +126,7 @@ def described(metadata: Mapping[str, str]) -> ModelSpec:
         metadata["source"],
         metadata["licence"],
     )
-    if entry.class_names and len(entry.class_names) != entry.architecture.classes:
+    if entry.class_names and not names_fit(len(entry.class_names), entry.architecture.classes):
         raise WeightsError(f"{len(entry.class_names)} class names for {entry.architecture.classes} classes")
     if entry.preprocessing.channels != entry.architecture.in_channels:
         raise WeightsError(f"{entry.preprocessing.channels} means for {entry.architecture.in_channels} channels")

@@ -1,14 +1,18 @@
-"""Fetches weights with torch.hub's own downloader, into its own cache, as a task that reports megabytes."""
+"""Fetches weights into torch.hub's own cache, as a task that reports megabytes."""
 
+import hashlib
 import math
 import re
-import threading
+from http.client import HTTPException
 from pathlib import Path
+from urllib.request import Request, urlopen
 
+from features import files
 from features.errors import WeightsError
 from features.progress import Progress, Task
 
-POLL_SECONDS = 0.2
+CHUNK_BYTES = 2**17
+SILENCE = 60.0  # seconds without a byte, after which a server is given up
 
 
 def cached(url: str) -> Path:
@@ -21,44 +25,30 @@ def cached(url: str) -> Path:
 def fetch(url: str, megabytes: float) -> Task[Path]:
     """Fetch a file whose name ends in the first digits of its SHA-256, check it, and return where it lies.
 
-    megabytes: its size as published, in MiB. Closing the task stops the waiting, not the transfer, which torch.hub
-    cannot be asked to leave: the file is in the cache once it is through.
+    megabytes: its size as published, in MiB. Closing the task ends the transfer and leaves nothing behind.
     Raises WeightsError if the file cannot be fetched or is another one, with the address and the place for it.
     """
-    from torch import hub
-
-    target = cached(url)
-    failed: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            hub.download_url_to_file(url, str(target), _checksum(url), progress=False)
-        except BaseException as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=work, daemon=True, name=f"fetch {target.name}")
-    thread.start()
-    total = math.ceil(megabytes)
-    while thread.is_alive():
-        yield Progress(min(total, _arrived(target)), total, "MB", target.name)
-        thread.join(POLL_SECONDS)
-    for error in failed:
-        if not isinstance(error, OSError | RuntimeError):  # URLError is an OSError; a wrong hash is a RuntimeError
-            raise error
+    target, checksum, total = cached(url), _checksum(url), math.ceil(megabytes)
+    yield Progress(0, total, "MB", target.name)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Not torch.hub's download_url_to_file, which tells nobody how far it is and cannot be asked to leave.
+        request = Request(url, headers={"User-Agent": "torch.hub"})
+        with urlopen(request, timeout=SILENCE) as response, files.written_whole(target) as file:
+            digest, arrived = hashlib.sha256(), 0
+            while chunk := response.read(CHUNK_BYTES):
+                file.write(chunk)
+                digest.update(chunk)
+                arrived += len(chunk)
+                yield Progress(min(total, arrived >> 20), total, "MB", target.name)
+            if not digest.hexdigest().startswith(checksum):
+                raise OSError(f"invalid hash value (expected {checksum}, got {digest.hexdigest()})")
+    except (OSError, HTTPException) as error:
         raise WeightsError(
             f"{target.name} could not be fetched: {error}. "
             f"Fetch {url} on a machine with a network and put it at {target}."
         ) from error
     return target
-
-
-def _arrived(target: Path) -> int:
-    """MiB of the file that are here; torch.hub writes to NAME.<random>.partial first."""
-    try:
-        return max((part.stat().st_size for part in target.parent.glob(f"{target.name}.*.partial")), default=0) >> 20
-    except OSError:  # it was moved to its own name in between
-        return 0
 
 
 def _checksum(url: str) -> str:

@@ -5,9 +5,6 @@ import json
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import torch
 
 from features.errors import FeatureError, WeightsError
 from features.networks import card, catalogue, checkpoint, download
@@ -35,18 +32,8 @@ class Model:
         """What its results depend on, as hexadecimal SHA-256: one file can be read as several networks."""
         spec = self.spec
         how = [asdict(spec.architecture), asdict(spec.preprocessing), spec.class_names, self.variant]
+        how += [spec.outputs] if spec.multilabel else []
         return hashlib.sha256(json.dumps([self.digest, *how]).encode()).hexdigest()
-
-    def provenance(self) -> dict[str, Any]:
-        """What a result must say of the network that made it."""
-        return {
-            "model": self.spec.name,
-            "weights_sha256": self.digest,
-            "weights": self.spec.source,
-            **({"variant": self.variant} if self.variant else {}),
-            "preprocessing": asdict(self.spec.preprocessing),
-            "torch": torch.__version__,
-        }
 
     def need_classifier(self) -> None:
         """Raise FeatureError for a network that makes features but no logits."""
@@ -79,7 +66,7 @@ def load(name: str | None = None, weights: Path | None = None, classes: Path | N
 
 
 def fetch(entry: ModelSpec) -> Task[Path]:
-    """Fetch the weights of an entry that has none on this machine, with torchvision's own downloader and cache.
+    """Fetch the weights of an entry that has none on this machine, from torchvision's address into torch.hub's cache.
 
     Raises WeightsError if there is nowhere to fetch them from, or if they cannot be fetched.
     """
@@ -98,7 +85,7 @@ def read_classes(path: Path, n_classes: int | None) -> tuple[str, ...]:
     except (OSError, UnicodeDecodeError) as error:
         raise WeightsError(f"The class names in {path} cannot be read: {error}. Give a text file.") from error
     names = tuple(line.strip() for line in lines if line.strip())
-    if len(names) != n_classes:
+    if not card.names_fit(len(names), n_classes):
         raise WeightsError(f"{path} names {len(names)} classes, but the network has {n_classes}. One name a line.")
     return names
 
@@ -107,42 +94,54 @@ def _spec_of(file: checkpoint.Checkpoint, name: str | None) -> ModelSpec:
     """What a user's checkpoint is: its own metadata first, then the named entry, then its tensors."""
     if card.is_described(file.metadata):
         return _self_described(file, name)
-    if name is None:
-        architecture = checkpoint.infer(file)
-        family = catalogue.family_of(architecture) or "ResNet (read from the file)"
-        large = architecture.stem == "imagenet"
-        preprocessing = catalogue.IMAGENET_PREPROCESSING if large else catalogue.CIFAR_PREPROCESSING
-        class_names: tuple[str, ...] = ()
-        assumed = [f"the input, {preprocessing.describe()}"]
-        if architecture.shortcut == "padding":
-            assumed.append("shortcuts that pad with zeros (a plain network without shortcuts has the same tensors)")
-    else:
-        entry = catalogue.spec(name)
-        assumed = []
-        architecture = checkpoint.check(file, entry.architecture)
-        family, preprocessing = entry.family, entry.preprocessing
-        same = architecture.classes == entry.architecture.classes
-        class_names = entry.class_names if same else ()
-    if architecture.in_channels not in (1, 3):
+    entry = _inferred(file) if name is None else _named(file, name)
+    channels = entry.architecture.in_channels
+    if channels not in (1, 3):
         raise WeightsError(
-            f"{file.path.name} wants images of {architecture.in_channels} channels. "
-            "Only RGB (3) and grey (1) can be shown to it."
+            f"{file.path.name} wants images of {channels} channels. Only RGB (3) and grey (1) can be shown to it."
         )
-    if preprocessing.channels != architecture.in_channels:
+    preprocessing = entry.preprocessing
+    if preprocessing.channels != channels:
         preprocessing = replace(preprocessing, mean=GREY_MEAN, std=GREY_STD)
-        assumed = [f"the input, {preprocessing.describe()}", *assumed[1:]]
-    source = file.metadata.get("source", f"file {file.path.name}")
+    same_as = "" if name in (None, *catalogue.TORCHVISION) else f" of {name}"
     return ModelSpec(
         file.path.stem,
-        family,
-        architecture,
+        entry.family,
+        entry.architecture,
         preprocessing,
-        class_names,
-        source,
+        entry.class_names,
+        file.metadata.get("source", f"file {file.path.name}"),
         "the file's own",
         file.path,
-        assumed=tuple(assumed),
+        assumed=(f"the input{same_as}, {preprocessing.describe()}", *entry.assumed),
     )
+
+
+def _inferred(file: checkpoint.Checkpoint) -> ModelSpec:
+    """What its tensors say that a checkpoint is, and what they do not say."""
+    architecture = checkpoint.infer(file)
+    large = architecture.stem == "imagenet"
+    preprocessing = catalogue.IMAGENET_PREPROCESSING if large else catalogue.CIFAR_PREPROCESSING
+    guess = "shortcuts that pad with zeros (a plain network without shortcuts has the same tensors)"
+    assumed = (guess,) if architecture.shortcut == "padding" else ()
+    family = catalogue.family_of(architecture) or "ResNet (read from the file)"
+    return ModelSpec("", family, architecture, preprocessing, (), "", "", assumed=assumed)
+
+
+def _named(file: checkpoint.Checkpoint, name: str) -> ModelSpec:
+    """The entry that a checkpoint is said to be, with its own number of classes.
+
+    'resnet50' names an architecture, of which torchvision has two sets of weights with two preprocessings. It does not
+    say for which of them other weights were made, so they get the usual one, 256 and 224 px, unless one of
+    torchvision's sets is named, as 'resnet50-v2'.
+    """
+    entry = catalogue.spec(name)
+    architecture = checkpoint.check(file, entry.architecture)
+    if architecture.classes != entry.architecture.classes:
+        entry = replace(entry, class_names=())
+    if name in catalogue.TORCHVISION:
+        entry = replace(entry, preprocessing=catalogue.IMAGENET_PREPROCESSING)
+    return replace(entry, architecture=architecture)
 
 
 def _self_described(file: checkpoint.Checkpoint, name: str | None) -> ModelSpec:

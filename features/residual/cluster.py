@@ -52,7 +52,7 @@ def statistics(model: Model, source: Source, cluster: Cluster) -> Task[BlockStat
     assert whole is not None  # there is one part at least
     need_some(whole.numbers.ids, images, whole.rejected)
     found = whole.result()
-    return replace(found, provenance=found.provenance | {"cluster": "ray"})
+    return replace(found, provenance=found.provenance.with_settings(cluster="ray"))
 
 
 def _parts(n_images: int, batch_size: int) -> tuple[range, ...]:

@@ -39,7 +39,7 @@ def describe(statistics: BlockStatistics, sweep: "Sweep | None" = None, paths: "
         "rejected": [asdict(entry) for entry in statistics.rejected],
         "intact": None if sweep is None else sweep.intact(),
         "paths": None if paths is None else {"n_images": paths.n_images, **paths.settings},
-        "provenance": statistics.provenance,
+        "provenance": statistics.provenance.as_dict(),
     }
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import comb
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,8 +20,9 @@ from features.engine import FastNetwork, forward
 from features.engine.backward import gate_, through_branch, through_shortcut
 from features.errors import FeatureError
 from features.networks.zoo import Model
+from features.predictions import class_logits
 from features.progress import Task
-from features.results import finite, provenance
+from features.results import Provenance, finite, provenance
 
 DRAWS = 30
 ALL = 10  # blocks up to which every single path is followed
@@ -50,7 +50,7 @@ class Paths:
     n_images: int
     rejected: tuple[Rejected, ...]
     settings: dict[str, int]
-    provenance: dict[str, Any]
+    provenance: Provenance
 
     @property
     def error(self) -> np.ndarray:
@@ -121,7 +121,8 @@ def paths(model: Model, images: ImageSet, draws: int = DRAWS, seed: int = 0) -> 
     norms, together = np.zeros(len(routes)), np.zeros(n_blocks + 1)
 
     def work(batch: Batch) -> Iterator[float]:
-        targets = None if matched is None else torch.from_numpy(matched.classes[batch.rows])
+        truth = matched.at(batch.rows)
+        targets = None if truth is None else torch.from_numpy(truth)
         trip = _Trip(network, batch.pixels, targets, model)
         together[:] += trip.together()
         for done, (number, norm) in enumerate(trip.along(routes), start=1):
@@ -181,9 +182,10 @@ class _Trip:
             x = self.steps[-1].output  # (N, C, H, W)
             classifier = network.classifier
             assert classifier is not None  # `need_paths` needed it
-            logits = finite(classifier(x.mean((2, 3))), model).double()  # (N, K)
+            logits = class_logits(finite(classifier(x.mean((2, 3))), model)).double()  # (N, K)
             true = logits.argmax(1) if targets is None else targets.to(device)
             slope = logits.softmax(1).scatter_add(1, true[:, None], torch.full_like(logits[:, :1], -1.0))
+            slope = slope[:, -len(classifier.weight) :]  # one logit is that of the second class
             slope = (slope @ classifier.weight.double()).float() / (x.shape[2] * x.shape[3])
             self.start = slope[:, :, None, None].expand(x.shape)  # (N, C, H, W)
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from features.datasets import Rejected
+from features.results import Provenance
 
 SHORTCUT, BRANCH, SUM, OUTPUT = "shortcut", "branch", "sum", "output"
 PARTS = (SHORTCUT, BRANCH, SUM, OUTPUT)
@@ -131,7 +131,12 @@ class BlockStatistics:
     class_mean_accuracy: np.ndarray
     head_accuracy: np.ndarray
     rejected: tuple[Rejected, ...]
-    provenance: dict[str, Any]
+    provenance: Provenance
+
+    @property
+    def labels_matched(self) -> str:
+        """How the labels were matched with the network's classes: 'by name', 'by order' or 'not at all'."""
+        return self.provenance.settings["labels_matched"]
 
     @cached_property
     def ratios(self) -> np.ndarray:

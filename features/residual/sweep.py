@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,9 +15,10 @@ from features.engine import FastNetwork, forward
 from features.errors import FeatureError
 from features.networks.canonical import ResidualBlock, ResidualNetwork
 from features.networks.zoo import Model
+from features.predictions import class_logits
 from features.progress import Task
 from features.residual.lesions import Lesion, changed_blocks
-from features.results import finite, provenance
+from features.results import Provenance, finite, provenance
 from features.store import FeatureSet
 
 INTACT = -1
@@ -44,7 +44,7 @@ class Sweep:
     intact_true_probability: float
     n_images: int
     rejected: tuple[Rejected, ...]
-    provenance: dict[str, Any]
+    provenance: Provenance
 
     def table(self) -> pd.DataFrame:
         """One row per lesion: name, kind, blocks, factor, seed, n_images, and its four numbers, in shares of 1."""
@@ -93,23 +93,19 @@ class Effect:
     cosine: float
 
 
-def effect(intact: FeatureSet, changed: FeatureSet, classes: np.ndarray | None) -> Effect:
-    """Compare what two networks made of the same images.
-
-    classes: the network's class of every image of the set that was read, or None.
-    """
-    if intact.ids != changed.ids or intact.predictions is None or changed.predictions is None:
+def effect(intact: FeatureSet, changed: FeatureSet, matched: labels.Matched) -> Effect:
+    """Compare what two networks made of the same images. matched: the labels of the set that was read."""
+    said, said_changed = intact.predictions, changed.predictions
+    if intact.ids != changed.ids or said is None or said_changed is None:
         raise FeatureError("Two feature sets of the same images by networks with a classifier are compared.")
     *_, last = intact.stages
     one, other = (np.asarray(each.stages[last], np.float64) for each in (intact, changed))  # (N, D)
     sizes = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
     cosines = np.divide((one * other).sum(1), sizes, out=np.zeros(len(one)), where=sizes > 0)
     accuracies = [float("nan")] * 2
-    if classes is not None:
-        right = classes[intact.rows]
-        accuracies = [float((each.predictions == right).mean()) for each in (changed, intact)]
-    agreement = float((intact.predictions == changed.predictions).mean())
-    return Effect(accuracies[0], accuracies[1], agreement, float(cosines.mean()))
+    if (truth := matched.at(intact.rows)) is not None:
+        accuracies = [float(each.correct(truth).mean()) for each in (said_changed, said)]
+    return Effect(accuracies[0], accuracies[1], float(said.same(said_changed).mean()), float(cosines.mean()))
 
 
 def sweep(model: Model, images: ImageSet, lesions: Sequence[Lesion]) -> Task[Sweep]:
@@ -132,14 +128,15 @@ def sweep(model: Model, images: ImageSet, lesions: Sequence[Lesion]) -> Task[Swe
             features[index] = values
             yield len(features) / (len(lesions) + 1)
         intact = features.pop(INTACT)
-        targets = None if matched is None else torch.from_numpy(matched.classes[batch.rows]).to(device_of(network))
+        truth = matched.at(batch.rows)
+        targets = None if truth is None else torch.from_numpy(truth).to(device_of(network))
         with torch.inference_mode():
             sums.begin(finite(_logits(network, intact), model), intact, targets)
             for index, values in features.items():
                 sums.add(index, _logits(network, values), values)
 
     rows, rejected = yield from through(model, images, work)
-    made = provenance(model, images) | {"labels_matched": labels.how(matched)}
+    made = provenance(model, images).with_settings(labels_matched=matched.how)
     return sums.result(tuple(lesions), len(rows), rejected, made)
 
 
@@ -182,7 +179,7 @@ def _through(blocks: Sequence[ResidualBlock], x: Tensor) -> Tensor:
 def _logits(network: ResidualNetwork, features: Tensor) -> Tensor:
     classifier = network.classifier
     assert classifier is not None  # sweep needed it
-    return classifier(features)  # (N, K)
+    return class_logits(classifier(features))  # (N, K)
 
 
 class _Sums:
@@ -213,9 +210,7 @@ class _Sums:
         cosines = torch.cosine_similarity(features.double(), self.features.double(), dim=1)
         self.cosine[index] += float(cosines.sum())
 
-    def result(
-        self, lesions: tuple[Lesion, ...], n: int, rejected: tuple[Rejected, ...], made: dict[str, Any]
-    ) -> Sweep:
+    def result(self, lesions: tuple[Lesion, ...], n: int, rejected: tuple[Rejected, ...], made: Provenance) -> Sweep:
         accuracy, probability = (float(value) / n for value in self.intact)
         return Sweep(
             lesions, self.right / n, self.probability / n, self.same / n, self.cosine / n, accuracy, probability, n,

@@ -3,8 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from features.devices import device_of
 from features.engine import FastNetwork, forward
 from features.errors import FeatureError
 from features.networks.zoo import Model
+from features.predictions import class_logits
 from features.progress import Task
 from features.residual.block_tally import BlockTally
 from features.residual.image_numbers import ImageNumbers, digest, smallest
@@ -28,7 +28,7 @@ from features.residual.statistics import (
     SPARSITY,
     BlockStatistics,
 )
-from features.results import provenance
+from features.results import Provenance, provenance
 
 SAMPLE = 1000  # images whose features are kept, for the nearest class mean
 
@@ -62,8 +62,7 @@ class Reader:
         device = device_of(model.network)
         self.network = FastNetwork(model.network, model.spec.preprocessing, torch.float32, device)
         self.batch_size = images_at_once(model, str(device))
-        matched = labels.matched(model.spec, images)
-        self._targets = None if matched is None else matched.classes
+        self._matched = labels.matched(model.spec, images)
 
     def measure(self, part: range) -> Task["Tally"]:
         """What the images of a part amount to, also where none of them can be read."""
@@ -81,7 +80,7 @@ class Reader:
         return Known(
             ids=[self.images.ids[row] for row in rows],
             labels=None if self.images.labels is None else self.images.labels[rows],
-            targets=None if self._targets is None else self._targets[rows],
+            targets=self._matched.at(rows),
         )
 
 
@@ -118,8 +117,8 @@ class Tally:
         self.right = np.zeros(len(self.blocks))  # images that the head classifies rightly, NaN where it does not fit
         self.sample = _Sample()
         self.rejected: tuple[Rejected, ...] = ()
-        how = labels.how(labels.matched(model.spec, images))
-        self.sources = [provenance(model, images) | {"labels_matched": how}]
+        how = labels.matched(model.spec, images).how
+        self.sources = [provenance(model, images).with_settings(labels_matched=how)]
 
     def add(self, model: Model, network: FastNetwork, pixels: Tensor, known: Known) -> None:
         """Read some images. network: the model's; pixels: (N, C, S, S) uint8."""
@@ -161,8 +160,8 @@ class Tally:
                 f"{len(self.class_names)} classes and {other.name} with {len(other.class_names)}."
             )
         self.rejected += other.rejected
-        known = {source["images_digest"] for source in self.sources}  # parts of one set count as one
-        self.sources += [source for source in other.sources if source["images_digest"] not in known]
+        known = {source.images_digest for source in self.sources}  # parts of one set count as one
+        self.sources += [source for source in other.sources if source.images_digest not in known]
         if other.stem is None:
             return self
         if self.stem is None:
@@ -220,20 +219,21 @@ class Tally:
             ]
         )
 
-    def _provenance(self) -> dict[str, Any]:
+    def _provenance(self) -> Provenance:
         """Of one set its own; of several their names, and one digest of their digests."""
         first = self.sources[0]
         if len(self.sources) == 1:
             return first
-        digest = hashlib.sha256("".join(source["images_digest"] for source in self.sources).encode()).hexdigest()
-        return {**first, "images": " + ".join(source["images"] for source in self.sources), "images_digest": digest}
+        digest = hashlib.sha256("".join(str(source.images_digest) for source in self.sources).encode()).hexdigest()
+        return replace(first, images=" + ".join(str(source.images) for source in self.sources), images_digest=digest)
 
 
 def _right(head: nn.Linear | None, features: Tensor, targets: np.ndarray | None) -> float:
     """How many of N images a head classifies rightly by their features (N, C); NaN without a head or their classes."""
     if head is None or targets is None:
         return float("nan")
-    return float((head(features.float()).argmax(1).cpu().numpy() == targets).sum())
+    predicted = class_logits(head(features.float())).argmax(1)  # (N,)
+    return float((predicted.cpu().numpy() == targets).sum())
 
 
 def nearest_class_mean(features: np.ndarray, own: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> float:

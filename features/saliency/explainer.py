@@ -14,7 +14,8 @@ from features.engine.forward import Keep, Parts, Step
 from features.errors import FeatureError
 from features.networks.canonical import ResidualBlock
 from features.networks.zoo import Model
-from features.results import finite
+from features.predictions import class_logits
+from features.results import finite, provenance
 from features.saliency.maps import BLOCKS, BRANCH, BRANCHES, KINDS, OUTPUT, SHORTCUT, STAGES, SUM, SaliencyMaps, Tap
 from features.saliency.methods import CAM, Weights, combined, need_weights
 from features.saliency.targets import (
@@ -117,12 +118,12 @@ class Explainer:
             return score(x.mean((2, 3), dtype=torch.float32))
 
     def logits(self, pixels: Tensor) -> Tensor:
-        """(N, K) float32 of other pixels. Raises FeatureError if the network has no classifier."""
+        """(N, K) float32 of other pixels, as in SaliencyMaps. Raises FeatureError if the network has no classifier."""
         self.model.need_classifier()
         with torch.inference_mode():
             for _, values in self.network.walk(self._on_device(pixels)):
                 logits = values  # the last that is put out; what came before is freed on the way
-            return logits
+            return class_logits(logits)
 
     def result(
         self, walk: Walk, maps: dict[Tap, np.ndarray], method: str, precision: str | None = None
@@ -137,11 +138,8 @@ class Explainer:
             against_ids=score.against_ids.cpu().numpy(),
             logits=None if walk.logits is None else walk.logits.cpu().numpy(),
             method=method,
-            provenance={
-                **self.model.provenance(),
-                "precision": precision or self.precision,
-                "device": str(self.device),
-            },
+            provenance=provenance(self.model, precision=precision or self.precision, device=str(self.device)),
+            outputs=self.model.spec.outputs,
         )
 
     def every_class(self, pixels: Tensor) -> np.ndarray:
@@ -226,7 +224,7 @@ class Explainer:
         if not targets or isinstance(targets[0], ClassTarget):
             classifier = self.network.classifier
             assert classifier is not None  # `top` needed it
-            logits = finite(classifier(features), self.model)
+            logits = class_logits(finite(classifier(features), self.model))  # (N, K)
             classes = [target for target in targets if isinstance(target, ClassTarget)]
             stage = self.network.stage_names[-1]
             return Walk(steps, features, logits, logit_score(self.model, stage, classifier, logits, classes))

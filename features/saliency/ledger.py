@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from features.results import Provenance
 from features.saliency.explainer import Explainer
 from features.saliency.maps import BRANCH, SHORTCUT, SaliencyMaps, Tap
 from features.saliency.methods import LEDGER, combined
@@ -32,7 +32,7 @@ class Ledger:
     targets: tuple[str, ...]
     class_ids: np.ndarray
     against_ids: np.ndarray
-    provenance: dict[str, Any]
+    provenance: Provenance
 
     def as_maps(self) -> SaliencyMaps:
         """The same terms as maps of the lowest block's shortcut and of every block's branch."""

@@ -1,12 +1,14 @@
 """What a network's maps are of, and what they come in."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from features.predictions import softmax
+from features.networks.card import Outputs
+from features.predictions import probabilities
 from features.registry import Registry
+from features.results import Provenance
 
 OUTPUT, SUM, BRANCH, SHORTCUT = "output", "sum", "branch", "shortcut"
 STAGES, BLOCKS, BRANCHES = "stages", "blocks", "branches"
@@ -63,9 +65,11 @@ class SaliencyMaps:
     maps: tap -> (N, H, W) float32 at the tap's own resolution, signed: positive speaks for the target.
     targets: (N,) what is explained, in words. scores: (N,) float32, the explained numbers.
     class_ids, against_ids: (N,) int64, the explained class and the one it is compared with, -1 for none.
-    logits: (N, K) float32, None if the network has no classifier or the explained number needs none.
+    logits: (N, K) float32, of each class, as `predictions.class_logits` gives them; None if the network has no
+        classifier or the explained number needs none.
     method: a name of METHODS.
     biases: (N,) float32, what of each score belongs to no place, where maps sum to the rest (the ledger); else None.
+    outputs: what the logits say.
     """
 
     maps: dict[Tap, np.ndarray]
@@ -75,10 +79,11 @@ class SaliencyMaps:
     against_ids: np.ndarray
     logits: np.ndarray | None
     method: str
-    provenance: dict[str, Any]
+    provenance: Provenance
     biases: np.ndarray | None = None
+    outputs: Outputs = Outputs.MULTICLASS
 
     @property
     def probabilities(self) -> np.ndarray | None:
-        """(N, K) softmax of the logits."""
-        return None if self.logits is None else softmax(self.logits)
+        """(N, K) float32 of every class."""
+        return None if self.logits is None else probabilities(self.logits, self.outputs)

@@ -132,7 +132,9 @@ def logit_score(
     others = [-1 if target.against is None else target.against for target in targets]
     class_ids, against_ids = (torch.tensor(ids, dtype=torch.int64, device=logits.device) for ids in (chosen, others))
     has_other = (against_ids >= 0)[:, None]  # (N, 1)
-    weight, bias = classifier.weight.float(), _bias(classifier)
+    weight, bias = classifier.weight.float(), _bias(classifier)  # (K, D) and (K,)
+    if len(weight) < n_classes:  # one logit speaks for the second class, and as much against the first
+        weight, bias = torch.cat([-weight, weight]), torch.cat([-bias, bias])
     return LogitScore(
         stage=stage,
         names=tuple(_name(model, index, other) for index, other in zip(chosen, others, strict=True)),
@@ -179,7 +181,7 @@ def parse(text: str, model: Model) -> Target:
                 return ClassTarget(*sides[0], *sides[1])
     raise FeatureError(
         f"The target is {text!r}. Wanted 'predicted', a class by its name or its number from 0 to "
-        f"{(model.spec.architecture.classes or 0) - 1}, 'A-vs-B', 'norm:STAGE' or 'alike:STAGE:FILE'."
+        f"{len(model.spec.classes) - 1}, 'A-vs-B', 'norm:STAGE' or 'alike:STAGE:FILE'."
     )
 
 
@@ -193,7 +195,7 @@ def _class_id(text: str, model: Model) -> tuple[int | None, ...]:
     """(index,) of a class that is named or numbered, (None,) for the predicted one, () if it is neither."""
     if text == PREDICTED:
         return (None,)
-    n_classes = model.spec.architecture.classes or 0
+    n_classes = len(model.spec.classes)
     named = [index for index in range(n_classes) if model.spec.class_name(index).casefold() == text.casefold()]
     if len(named) == 1:
         return (named[0],)

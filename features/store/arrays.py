@@ -47,12 +47,11 @@ def write_npy(features: FeatureSet, manifest: Manifest, folder: Path) -> Iterato
 
 def write_npz(features: FeatureSet, manifest: Manifest, folder: Path) -> Iterator[int]:
     """features.npz, uncompressed. Yields how many bytes it wrote."""
-    described: dict[str, np.ndarray] = {"id": np.array(features.ids)}
-    if features.labels is not None:
-        described["label"] = np.array(features.class_names)[features.labels]
-    if features.predictions is not None and features.confidences is not None:
-        described["pred"] = np.array(features.prediction_names)[features.predictions]
-        described["confidence"] = features.confidences
+    table = features.table().dropna(axis="columns")  # without what nothing is known of
+    words = {"id": features.ids, "label": features.class_names}
+    words |= {} if features.predictions is None else {"pred": features.predictions.class_names}
+    # Texts as wide as the longest name, whether it occurs or not, so that parts of a set have one type.
+    described = {name: table[name].to_numpy(np.array(words[name]).dtype if name in words else None) for name in table}
     with zipfile.ZipFile(folder / ARCHIVE, "w", zipfile.ZIP_STORED) as archive:
         for stage in manifest.shapes:
             with archive.open(f"{stage}.npy", "w", force_zip64=True) as member:

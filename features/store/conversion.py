@@ -128,17 +128,13 @@ def _to_parts(features: FeatureSet, old: Manifest, writer: Writer) -> Task[Manif
 def _slice(
     features: FeatureSet, stages: dict[str, np.ndarray], first_image: int, rows: slice, rejected: tuple[Rejected, ...]
 ) -> FeatureSet:
-    def part(values: np.ndarray | None) -> np.ndarray | None:
-        return None if values is None else values[rows]
-
     return dataclasses.replace(
         features,
         stages=stages,
         rows=features.rows[rows] - first_image,
         ids=features.ids[rows],
         uris=features.uris[rows],
-        labels=part(features.labels),
-        predictions=part(features.predictions),
-        confidences=part(features.confidences),
+        labels=None if features.labels is None else features.labels[rows],
+        predictions=None if features.predictions is None else features.predictions.take(rows),
         rejected=rejected,
     )

@@ -4,13 +4,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from features import predictions
 from features.datasets import Rejected
 from features.errors import FeatureError
+from features.predictions import Predictions, named
+from features.results import Provenance
 from features.store.manifest import Manifest
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,8 +27,7 @@ class FeatureSet:
         from disk reads a stage whenever it is asked for, and a part of one with `read`.
     rows: (N,) int64 positions in the image set, ascending; ids, uris: their names and where they lie.
     labels: (N,) int64 into class_names, or None.
-    predictions: (N,) int64 into prediction_names, confidences: (N,) float32, the softmax of the predicted class in
-        [0, 1]; both None for a network without a head.
+    predictions: what the network said, None for one without a head.
     rejected: images that could not be read.
     provenance: what made the features.
     """
@@ -33,11 +38,9 @@ class FeatureSet:
     uris: tuple[str, ...]
     labels: np.ndarray | None
     class_names: tuple[str, ...]
-    predictions: np.ndarray | None
-    prediction_names: tuple[str, ...]
-    confidences: np.ndarray | None
+    predictions: Predictions | None
     rejected: tuple[Rejected, ...]
-    provenance: Mapping[str, Any]
+    provenance: Provenance
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -52,6 +55,12 @@ class FeatureSet:
         if isinstance(self.stages, Stages):
             return self.stages.read(stage, start, stop)
         return self.stages[stage][start:stop]
+
+    def table(self, rows: slice = slice(None), truth: np.ndarray | None = None, top: int = 1) -> "pd.DataFrame":
+        """One row per image, or per image of a range, as of `predictions.table`. truth: of all images."""
+        labels = None if self.labels is None else named(self.labels[rows], self.class_names)
+        said = None if self.predictions is None else self.predictions.take(rows)
+        return predictions.table(self.ids[rows], labels, said, None if truth is None else truth[rows], top)
 
 
 class Stages(Mapping[str, np.ndarray], ABC):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import pyarrow.parquet as pq
 
 from features import files
 from features.datasets import Rejected
+from features.predictions import Predictions
+from features.results import Provenance
 from features.store.feature_set import FeatureSet, Stages
 from features.store.manifest import REJECTED, Manifest, StoreError
 
@@ -63,26 +66,20 @@ def table_of(part: FeatureSet, manifest: Manifest) -> pa.Table:
 
 
 def described(part: FeatureSet, manifest: Manifest) -> dict[str, pa.Array]:
-    """Everything of the rows but their stages, as the columns of FIXED."""
-    none = pa.nulls(len(part), pa.string())
-    headless = part.predictions is None or part.confidences is None
-    return {
-        "id": pa.array(part.ids, pa.string()),
-        "uri": pa.array(part.uris, pa.string()),
-        "label": none if part.labels is None else _names(part.labels, manifest.class_names),
-        "pred": none if part.predictions is None else _names(part.predictions, manifest.prediction_names),
-        "confidence": pa.nulls(len(part), pa.float32()) if headless else pa.array(part.confidences),
-    }
+    """Everything of the rows but their stages, as the columns of FIXED, with the manifest's names, which are unique."""
+    said = part.predictions
+    if said is not None:
+        said = replace(said, class_names=manifest.prediction_names)
+    table = replace(part, class_names=manifest.class_names, predictions=said).table()
+    table.insert(FIXED.index("uri"), "uri", np.array(part.uris, dtype=object))
+    kinds = [pa.float32() if name == "confidence" else pa.string() for name in FIXED]
+    return {name: pa.array(table[name], kind, from_pandas=True) for name, kind in zip(FIXED, kinds, strict=True)}
 
 
 def _rejected(part: FeatureSet) -> Iterator[tuple[int, Rejected]]:
     """The images that a part lacks, each with its place among those that the part covers."""
     absent = np.setdiff1d(np.arange(len(part) + len(part.rejected)), part.rows)
     return zip(absent.tolist(), part.rejected, strict=True)
-
-
-def _names(indices: np.ndarray, names: tuple[str, ...]) -> pa.Array:
-    return pa.DictionaryArray.from_arrays(pa.array(indices, pa.int32()), pa.array(names, pa.string())).cast(pa.string())
 
 
 def opened(folder: Path, manifest: Manifest) -> FeatureSet:
@@ -107,7 +104,10 @@ def opened(folder: Path, manifest: Manifest) -> FeatureSet:
 def as_set(table: pa.Table, rows: np.ndarray, stages: Stages, rejected: tuple[Rejected, ...]) -> FeatureSet:
     """The set whose rows are described by the columns of FIXED."""
     manifest = stages.manifest
-    headless = not manifest.prediction_names
+    said = None
+    if manifest.prediction_names:
+        predicted = _indices(table["pred"], manifest.prediction_names)
+        said = Predictions.told(manifest.prediction_names, predicted, table["confidence"].to_numpy())
     return FeatureSet(
         stages=stages,
         rows=rows,
@@ -115,11 +115,9 @@ def as_set(table: pa.Table, rows: np.ndarray, stages: Stages, rejected: tuple[Re
         uris=tuple(table["uri"].to_pylist()),
         labels=_indices(table["label"], manifest.class_names) if manifest.labelled else None,
         class_names=manifest.class_names,
-        predictions=None if headless else _indices(table["pred"], manifest.prediction_names),
-        prediction_names=manifest.prediction_names,
-        confidences=None if headless else table["confidence"].to_numpy(),
+        predictions=said,
         rejected=rejected,
-        provenance={**manifest.settings, **manifest.made_with},
+        provenance=Provenance.from_dict({**manifest.settings, **manifest.made_with}),
     )
 
 

@@ -1,13 +1,12 @@
 """The rows for TensorBoard's Embedding Projector: points as text, what they are, and their pictures."""
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from math import ceil, prod, sqrt
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 from PIL import Image, ImageOps
 from pyarrow import csv as arrow_csv
@@ -75,19 +74,9 @@ def _embedding(stage: str, side: int | None) -> str:
 
 
 def _write_metadata(features: FeatureSet, path: Path, rows: np.ndarray) -> None:
-    def named(names: Sequence[str], indices: np.ndarray | None) -> np.ndarray:
-        """What stands in a column: (N,) text."""
-        return np.full(len(rows), "", object) if indices is None else np.array(names, object)[indices[rows]]
-
-    table = pd.DataFrame(
-        {
-            "id": named(features.ids, np.arange(len(features))),
-            "label": named(features.class_names, features.labels),
-            "pred": named(features.prediction_names, features.predictions),
-        },
-        dtype=object,
-    ).map(lambda cell: " ".join(cell.split()))  # a table of tabs and lines has no way to write either of them
-    table["confidence"] = "" if features.confidences is None else features.confidences[rows]
+    table = features.table().iloc[rows]
+    for name in ("id", "label", "pred"):  # a table of tabs and lines has no way to write either of them
+        table[name] = table[name].map(lambda cell: " ".join(cell.split()), na_action="ignore")
     with path.open("w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
         table.to_csv(file, sep="\t", index=False, float_format="%.4f", quoting=csv.QUOTE_NONE, lineterminator="\n")
 

@@ -70,20 +70,34 @@ def test_classes_are_called_as_the_network_then_as_the_set_then_by_number(known,
 
 
 @pytest.mark.parametrize(
-    ("known", "names", "by_order"),
+    ("known", "names", "how"),
     [
-        (("cat", "dog"), ("cat", "dog"), False),
-        (("cat", "dog"), ("ship", "truck"), True),
-        ((), ("ship", "truck"), False),
+        (("cat", "dog"), ("cat", "dog"), "by name"),
+        (("cat", "dog"), ("ship", "truck"), "by order"),
+        ((), ("ship", "truck"), "by name"),
     ],
 )
-def test_names_of_which_none_agrees_are_matched_by_order(known, names, by_order):
+def test_names_of_which_none_agrees_are_matched_by_order(known, names, how):
     images = written([0, 1], [0, 1], names)
-    assert match_labels(reader(2, known).spec, images).by_order is by_order
+    assert match_labels(reader(2, known).spec, images).how == how
 
 
 def test_labels_that_fit_no_class_are_none_and_no_error_where_they_may_be_missing(tiny_images):
-    assert matched(drawn(3).spec, replace(tiny_images, labels=None, class_names=())) is None
-    assert matched(drawn(None).spec, tiny_images) is None
-    assert matched(drawn(5).spec, tiny_images) is None
-    assert matched(drawn(3).spec, tiny_images) is not None
+    unlabelled = replace(tiny_images, labels=None, class_names=())
+    for n_classes, images in ((3, unlabelled), (None, tiny_images), (5, tiny_images)):
+        found = matched(drawn(n_classes).spec, images)
+        assert (found.classes, found.how, found.at(np.arange(2))) == (None, "not at all", None)
+    assert matched(drawn(3).spec, tiny_images).how == "by name"
+
+
+def test_the_classes_of_some_rows_are_theirs(tiny_images):
+    found = matched(drawn(3).spec, tiny_images)
+    assert found.at(np.array([11, 0, 4])).tolist() == [2, 0, 1]
+
+
+def test_the_one_logit_of_a_network_is_of_two_classes(tiny_images):
+    two = tiny_images.take(range(8))
+    pets = replace(two, class_names=("cat", "dog"))
+    assert matched(drawn(1).spec, pets).classes.tolist() == [0] * 4 + [1] * 4
+    named = replace(drawn(1).spec, class_names=("dog",))
+    assert matched(named, replace(two, class_names=("dog", "not dog"))).classes.tolist() == [1] * 4 + [0] * 4

@@ -12,9 +12,9 @@ from sklearn.manifold import trustworthiness
 from sklearn.neighbors import NearestNeighbors
 
 from features import embed
-from features.embed import neighbours
 from features.errors import FeatureError
 from features.progress import finish
+from features.results import Provenance
 
 pytestmark = pytest.mark.xdist_group("umap")  # which is compiled once in a process
 
@@ -30,10 +30,8 @@ def two_clusters(n_each=20):
     return values
 
 
-@pytest.mark.parametrize("rows_at_once", [7, 2048])
 @pytest.mark.parametrize("offset", [0, 1000], ids=["centred", "far from the origin"])
-def test_nearest_equals_scikit_learns_brute_force(monkeypatch, rows_at_once, offset):
-    monkeypatch.setattr(neighbours, "ROWS_AT_ONCE", rows_at_once)
+def test_nearest_equals_the_neighbours_of_a_tree(offset):
     values = points(60) + offset
     distances, indices = NearestNeighbors(n_neighbors=8, algorithm="kd_tree").fit(values).kneighbors(values)
     found = embed.nearest(values, 8)
@@ -49,6 +47,27 @@ def test_a_point_is_its_own_first_neighbour_and_its_copies_are_at_distance_zero(
     assert (found.distances[:, 3] > 0).all()
     copies = np.sort(found.indices[:, :3], axis=1)
     np.testing.assert_array_equal(copies, np.arange(30)[:, None] % 10 + [0, 10, 20])
+
+
+def test_near_copies_are_in_order_however_far_from_the_origin_they_lie():
+    steps = np.array([0, 1, 3, 7, 15], dtype=np.float32)  # of the last binary digit of 512
+    values = np.full((5, 64), 512, dtype=np.float32)
+    values[:, 0] += steps * np.spacing(np.float32(512))
+    found = embed.nearest(np.concatenate([values, values + 512]), 5)
+    assert found.indices[:5].tolist() == [
+        [0, 1, 2, 3, 4],
+        [1, 0, 2, 3, 4],
+        [2, 1, 0, 3, 4],
+        [3, 2, 1, 0, 4],
+        [4, 3, 2, 1, 0],
+    ]
+    np.testing.assert_array_equal(found.distances[0], steps * np.spacing(np.float32(512)))
+
+
+def test_a_point_with_more_copies_than_neighbours_is_its_own_first_all_the_same():
+    found = embed.nearest(np.ones((9, 3), dtype=np.float32), 3)
+    assert found.indices[:, 0].tolist() == list(range(9))
+    assert all(len(set(row)) == 3 for row in found.indices.tolist())
 
 
 def test_neighbours_at_equal_distance_come_in_their_order_in_the_set():
@@ -107,6 +126,20 @@ def test_kept_neighbours_are_those_counted_by_hand():
     assert embed.trust(line, swapped, 1)[1] == pytest.approx(share)
 
 
+@pytest.mark.parametrize("k", [1, 4, 9, 19])
+def test_trust_is_scikit_learns_and_kept_the_share_of_common_neighbours(k):
+    values, plane = points(40, 12), points(40, 12)[:, :2]
+    score, kept = embed.trust(values, plane, k)
+    assert score == pytest.approx(trustworthiness(values, plane, n_neighbors=k), rel=1e-9)
+    sides = [NearestNeighbors(n_neighbors=k).fit(side).kneighbors(return_distance=False) for side in (values, plane)]
+    common = [len(set(one) & set(other)) for one, other in zip(*map(np.ndarray.tolist, sides), strict=True)]
+    assert kept == pytest.approx(np.mean(common) / k)
+
+
+def test_copies_of_one_image_are_false_neighbours_of_none():
+    assert embed.trust(np.ones((12, 6), np.float32), points(12, 2), 3) == (1, 1)
+
+
 def test_trust_of_a_large_map_is_estimated_from_a_part_drawn_with_the_seed(monkeypatch):
     monkeypatch.setattr(sys.modules["features.embed.trust"], "TRUST_LIMIT", 30)
     values, plane = points(60), points(60)[:, :2]
@@ -124,6 +157,37 @@ def test_pca_equals_the_two_leading_singular_directions():
     theirs = PCA(2).fit_transform(values)
     signs = np.sign((found * theirs).sum(0))
     np.testing.assert_allclose(found * signs, theirs, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "width"), [(40, 6), (4, 6), (30, 600), (600, 30), (530, 520)], ids=lambda number: str(number)
+)
+@pytest.mark.parametrize("decay", [0, 1], ids=["flat", "decaying"])
+def test_every_way_to_the_principal_components_is_the_whole_decomposition(n_rows, width, decay):
+    values = points(n_rows, width) * np.arange(1, width + 1, dtype=np.float32) ** -decay + 3
+    whole = PCA(2, svd_solver="full").fit_transform(values.astype(np.float64))
+    found = finish(embed.project(values, "pca", n_neighbors=2)).points
+    signs = np.sign((found * whole).sum(0))
+    np.testing.assert_allclose(found * signs, whole, rtol=1e-5, atol=1e-5 * abs(whole).max())
+
+
+def test_pca_looks_for_no_neighbours_in_the_features(monkeypatch):
+    asked = []
+    original = embed.trust.__globals__["nearest"]
+
+    def counted(values, k):
+        asked.append(values.shape)
+        return original(values, k)
+
+    for module in ("features.embed.projection", "features.embed.trust"):
+        monkeypatch.setattr(sys.modules[module], "nearest", counted)
+    finish(embed.project(points(30), "pca"))
+    assert asked == [(30, 2)]  # once, on the map, for the scores
+
+
+def test_pca_of_features_that_are_not_finite_is_an_error():
+    with pytest.raises(FeatureError, match="NaN"):
+        finish(embed.project(points(10) * np.nan, "pca"))
 
 
 def test_pca_of_points_on_a_plane_keeps_every_neighbour():
@@ -162,9 +226,9 @@ def test_a_handful_of_images_is_enough_for_a_map(method, n_images):
 
 
 def test_a_map_says_how_it_was_made():
-    found = finish(embed.project(points(10), "pca", 4, 0.3, 7, {"model": "drawn"}))
+    found = finish(embed.project(points(10), "pca", 4, 0.3, 7, Provenance(model="drawn")))
     assert (found.method, found.neighbours, found.min_dist, found.seed) == ("pca", 4, 0.3, 7)
-    assert found.provenance == {"model": "drawn"}
+    assert found.provenance == Provenance(model="drawn")
 
 
 @pytest.mark.slow

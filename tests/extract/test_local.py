@@ -1,7 +1,6 @@
 """Streaming a network over images: pooled features, order, damaged files and early ends."""
 
 import threading
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +9,8 @@ import torch
 import torchvision
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from features import engine, extract, predictions, store
+from features import engine, extract, store
+from features.datasets import decoding
 from features.errors import DatasetError, FeatureError
 from features.extract import local
 from features.networks import architecture, canonical, catalogue, zoo
@@ -18,6 +18,7 @@ from features.networks.card import ModelSpec
 from features.networks.preprocessing import Preprocessing
 from features.progress import finish
 from features.store import manifest, open_features
+from tests.datasets.test_decoding import AtOnce
 
 
 @pytest.fixture
@@ -42,8 +43,8 @@ def test_features_equal_torchvisions_feature_extractor_averaged_over_space(rando
         pooled = expected[stage].mean((2, 3)).numpy()
         np.testing.assert_allclose(found.stages[stage], pooled, rtol=1e-4, atol=1e-5, err_msg=stage)
     probabilities = expected["fc"].softmax(1)
-    assert found.predictions.tolist() == probabilities.argmax(1).tolist()
-    np.testing.assert_allclose(found.confidences, probabilities.max(1).values, rtol=1e-4)
+    assert found.predictions.predicted.tolist() == probabilities.argmax(1).tolist()
+    np.testing.assert_allclose(found.predictions.confidence, probabilities.max(1).values, rtol=1e-4)
 
 
 @pytest.mark.usefixtures("small_batches")
@@ -89,12 +90,12 @@ def test_the_next_part_is_decoded_while_the_last_one_is_put_away(tiny_model, tin
         opened.append(index)
         return tiny_images.open(index)
 
-    def slow(writer, number, part, write=store.Parts.write):
-        time.sleep(0.3)
+    def noting(writer, number, part, write=store.Parts.write):
         when_written.append((number, len(opened)))
         write(writer, number, part)
 
-    monkeypatch.setattr(store.Parts, "write", slow)
+    monkeypatch.setattr(store.Parts, "write", noting)
+    monkeypatch.setattr(decoding, "ThreadPoolExecutor", AtOnce)
     plan = engine.choose(tiny_model.network, precision="fp32", device="cpu", engine="torch")
     finish(extract.to_folder(tiny_model, replace(tiny_images, opener=opener), plan, tmp_path / "out", 4))
     assert when_written == [(0, 12), (1, 12), (2, 12)]  # two batches of 4 ahead
@@ -145,7 +146,6 @@ def test_a_network_without_a_head_gives_features_and_no_predictions(tiny_images)
     found = finish(extract.features(model, tiny_images))
     assert found.stages["layer3"].shape == (12, 64)
     assert found.predictions is None
-    assert found.confidences is None
 
 
 def test_broken_weights_are_an_error_and_no_prediction(tiny_model, tiny_images):
@@ -187,13 +187,7 @@ def test_an_error_of_ours_while_decoding_reaches_the_caller(tiny_model, tiny_ima
 
 def test_results_say_which_weights_and_images_made_them(tiny_model, tiny_images):
     told = finish(extract.features(tiny_model, tiny_images)).provenance
-    assert told["weights_sha256"] == tiny_model.digest
-    assert told["images_digest"] == tiny_images.digest
-    assert told["preprocessing"]["crop"] == 32
-    assert told["precision"] == "fp32"
-
-
-def test_softmax_does_not_overflow_and_adds_up_to_one():
-    logits = np.array([[1e4, 0, -1e4], [-1e30, -1e30, -1e30], [0, np.log(2), np.log(5)]], dtype=np.float32)
-    expected = [[1, 0, 0], [1 / 3, 1 / 3, 1 / 3], [1 / 8, 2 / 8, 5 / 8]]
-    np.testing.assert_allclose(predictions.softmax(logits), expected, rtol=1e-6)
+    assert told.weights_sha256 == tiny_model.digest
+    assert told.images_digest == tiny_images.digest
+    assert told.preprocessing == tiny_model.spec.preprocessing
+    assert told.precision == "fp32"

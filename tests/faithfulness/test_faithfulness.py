@@ -13,6 +13,7 @@ from features.datasets import open_images
 from features.errors import FeatureError
 from features.faithfulness import curves, rank_correlation
 from features.progress import finish
+from features.results import Provenance
 from features.saliency import ClassTarget, Explainer, StageTarget, Tap
 from tests.store.test_store import break_image
 
@@ -149,7 +150,17 @@ def test_what_is_measured_of_a_method_does_not_depend_on_the_others(tiny_model, 
 
 def test_a_probability_of_zero_loses_nothing():
     trial = faithfulness.Trial(
-        "net", "gradcam", "layer3", ("a", "b"), None, np.array([0.0, 0.5]), np.array([0.0, 0.1]), None, None, {}, {}
+        "net",
+        "gradcam",
+        "layer3",
+        ("a", "b"),
+        None,
+        np.array([0.0, 0.5]),
+        np.array([0.0, 0.1]),
+        None,
+        None,
+        {},
+        Provenance(),
     )
     np.testing.assert_allclose(trial.drop, [0, 0.8])
 
@@ -194,7 +205,7 @@ def test_a_folder_that_cannot_be_made_is_told_before_anything_is_measured(tmp_pa
 def test_a_map_without_ranks_is_left_out_of_the_mean_and_none_is_not_hidden():
     found = faithfulness.Trial(
         "net", "gradcam", "layer3", ("a", "b"), CURVES, np.ones(2), np.ones(2), None, None,
-        {"head": np.array([0.5, np.nan]), "stem": np.array([np.nan, np.nan])}, {},
+        {"head": np.array([0.5, np.nan]), "stem": np.array([np.nan, np.nan])}, Provenance(),
     )  # fmt: skip
     table = faithfulness.table([found])
     assert table["rank_correlation_randomised_to_head"].tolist() == [0.5]

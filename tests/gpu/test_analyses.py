@@ -125,7 +125,7 @@ def test_gradients_along_paths(model, there, images):
 def test_curves_of_the_same_maps(model, there, pixels):
     tap = Tap(model.network.stage_names[-1])
     explained = Explainer(model).maps(pixels, CLASSES, taps=[tap])
-    found, wanted = (faithfulness.judge(Explainer(each), pixels, explained, tap, steps=8) for each in (there, model))
+    found, wanted = (faithfulness.trial_of(Explainer(each), pixels, explained, tap, steps=8) for each in (there, model))
     assert differs(found.curves.deletion, wanted.curves.deletion) < 1e-3
     assert differs(found.curves.insertion, wanted.curves.insertion) < 1e-3
 

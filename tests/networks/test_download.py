@@ -90,11 +90,30 @@ def test_an_address_without_a_checksum_is_refused():
         finish(download.fetch("http://127.0.0.1:9/weights.pth", 3))
 
 
+def test_closing_the_task_ends_the_transfer_and_leaves_nothing(server, cache):
+    address, _ = server  # which pauses, so that the transfer could not have ended
+    task = download.fetch(f"{address}/{NAME}", 3)
+    for report in task:
+        if report.done >= 1:
+            break
+    assert len(list(cache.iterdir())) == 1
+    task.close()
+    assert not list(cache.iterdir())
+
+
+def test_a_server_that_falls_silent_is_given_up(server, cache, monkeypatch):
+    monkeypatch.setattr(download, "SILENCE", 0.05)
+    address, _ = server
+    with pytest.raises(WeightsError, match="timed out"):
+        finish(download.fetch(f"{address}/{NAME}", 3))
+    assert not list(cache.iterdir())
+
+
 def test_an_error_of_another_kind_is_not_taken_for_a_missing_network(monkeypatch):
     def fail(*arguments, **settings):
         raise MemoryError("no room")
 
-    monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
+    monkeypatch.setattr(download, "urlopen", fail)
     with pytest.raises(MemoryError, match="no room"):
         finish(download.fetch(f"http://127.0.0.1:9/{NAME}", 3))
 

@@ -1,3 +1,5 @@
+import hashlib
+import io
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -9,7 +11,7 @@ from torchvision import models
 
 from features import files
 from features.errors import FeatureError, WeightsError
-from features.networks import card, catalogue, checkpoint, zoo
+from features.networks import card, catalogue, checkpoint, download, zoo
 from features.networks.architecture import Architecture, cifar
 from features.networks.canonical import build
 from features.networks.card import ModelSpec
@@ -24,12 +26,24 @@ def torch_home(tmp_path, monkeypatch) -> Path:
     """An empty TORCH_HOME, and a network that never answers."""
     monkeypatch.setattr(torch.hub, "_hub_dir", None)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setattr(torch.hub, "download_url_to_file", no_network)
+    monkeypatch.setattr(download, "urlopen", no_network)
     return tmp_path / "torch" / "hub" / "checkpoints"
 
 
-def no_network(url, target, hash_prefix=None, progress=True):
+def no_network(request, timeout):
     raise URLError("Name or service not known")
+
+
+@pytest.fixture(scope="module")
+def own_resnet50_network():
+    return build(catalogue.TORCHVISION["resnet50"]).eval()
+
+
+@pytest.fixture(scope="module")
+def own_resnet50(own_resnet50_network, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("own") / "mine.safetensors"
+    checkpoint.save(own_resnet50_network, path, {})
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -74,23 +88,27 @@ def test_without_a_network_the_error_names_the_address_and_the_place(torch_home)
 
 
 def test_weights_are_fetched_with_their_checksum_and_only_once(torch_home, resnet18, monkeypatch):
+    content = io.BytesIO()
+    torch.save(resnet18.state_dict(), content)
+    name = f"resnet18-{hashlib.sha256(content.getvalue()).hexdigest()[:8]}.pth"
+    spec = replace(catalogue.spec("resnet18"), url=f"https://download.pytorch.org/models/{name}")
+    monkeypatch.setattr(
+        catalogue, "spec", lambda _: replace(spec, file=torch_home / name if (torch_home / name).exists() else None)
+    )
     calls = []
 
-    def answer(url, target, hash_prefix=None, progress=True):
-        calls.append((url, hash_prefix))
-        torch.save(resnet18.state_dict(), target)
+    def answer(request, timeout):
+        calls.append(request.full_url)
+        return io.BytesIO(content.getvalue())
 
-    monkeypatch.setattr(torch.hub, "download_url_to_file", answer)
+    monkeypatch.setattr(download, "urlopen", answer)
     for _ in range(2):
         assert torch.equal(logits(zoo.load("resnet18").network), logits(resnet18))
-    assert calls == [(f"https://download.pytorch.org/models/{RESNET18_FILE}", "f37072fd")]
+    assert calls == [spec.url]
 
 
 def test_a_download_with_a_wrong_checksum_is_refused(monkeypatch):
-    def answer(url, target, hash_prefix=None, progress=True):
-        raise RuntimeError(f'invalid hash value (expected "{hash_prefix}", got "0000")')
-
-    monkeypatch.setattr(torch.hub, "download_url_to_file", answer)
+    monkeypatch.setattr(download, "urlopen", lambda request, timeout: io.BytesIO(b"another file"))
     with pytest.raises(WeightsError, match=rf"{RESNET18_FILE} could not be fetched: invalid hash value"):
         zoo.load("resnet18")
 
@@ -210,6 +228,13 @@ def test_another_number_of_names_than_classes_is_refused(count, tmp_path):
     (tmp_path / "names.txt").write_text("name\n" * count)
     with pytest.raises(WeightsError, match=rf"names\.txt names {count} classes, but the network has 2"):
         zoo.read_classes(tmp_path / "names.txt", 2)
+
+
+def test_one_logit_may_have_the_names_of_both_of_its_classes(tmp_path):
+    (tmp_path / "names.txt").write_text("healthy\nill")
+    assert zoo.read_classes(tmp_path / "names.txt", 1) == ("healthy", "ill")
+    stored(tmp_path / "net.pth", cifar(8, classes=1))
+    assert zoo.load(weights=tmp_path / "net.pth", classes=tmp_path / "names.txt").spec.classes == ("healthy", "ill")
 
 
 def test_class_names_that_cannot_be_read_are_refused(tmp_path):
@@ -336,16 +361,6 @@ def test_a_network_without_weights_has_no_card(tiny_model):
     assert card.read_card(tiny_model.spec) is None
 
 
-# --- provenance ------------------------------------------------------------------------------------------------------
-
-
-def test_provenance_names_weights_preprocessing_and_library_and_fits_in_json(tiny_model):
-    facts = json.loads(json.dumps(tiny_model.provenance()))
-    assert facts["weights_sha256"] == tiny_model.digest
-    assert facts["torch"] == torch.__version__
-    assert facts["preprocessing"]["crop"] == 32
-
-
 # --- readings of one file --------------------------------------------------------------------------------------------
 
 
@@ -360,9 +375,35 @@ def test_what_a_file_does_not_say_is_named_as_assumed(tmp_path):
     assert "plain network" in guesses[1]
 
 
-def test_nothing_is_assumed_of_a_named_network_or_of_one_that_describes_itself(tmp_path):
-    assert not zoo.load("resnet8-cifar", without_description(tmp_path, cifar(8))).spec.assumed
+def test_of_a_named_network_the_input_is_assumed_and_of_one_that_describes_itself_nothing(tmp_path):
+    (guess,) = zoo.load("resnet8-cifar", without_description(tmp_path, cifar(8))).spec.assumed
+    assert guess.startswith("the input of resnet8-cifar, shorter side to 32 px")
     assert not zoo.load(weights=saved(tmp_path)).spec.assumed
+
+
+@pytest.mark.parametrize(
+    ("name", "resize", "said"),
+    [
+        (None, 256, "the input, shorter side to 256 px"),
+        ("resnet50", 256, "the input, shorter side to 256 px"),  # which of torchvision's two it does not say
+        ("resnet50-v1", 256, "the input of resnet50-v1, shorter side to 256 px"),
+        ("resnet50-v2", 232, "the input of resnet50-v2, shorter side to 232 px"),
+    ],
+)
+def test_own_weights_get_the_usual_preprocessing_unless_a_set_of_weights_is_named(name, resize, said, own_resnet50):
+    spec = zoo.load(name, own_resnet50).spec
+    assert (spec.preprocessing.resize, spec.preprocessing.crop) == (resize, 224)
+    assert spec.assumed[0].startswith(said)
+    assert catalogue.spec("resnet50").preprocessing.resize == 232  # torchvision's own best weights keep theirs
+
+
+def test_own_weights_that_tell_their_preprocessing_get_it_whatever_they_are_named(tmp_path, own_resnet50_network):
+    bicubic = Preprocessing(240, 224, IMAGENET_MEAN, IMAGENET_STD, "bicubic")
+    entry = ModelSpec("told", "ResNet", catalogue.TORCHVISION["resnet50"], bicubic, (), "mine", "")
+    checkpoint.save(own_resnet50_network, tmp_path / "told.safetensors", card.describe(entry))
+    spec = zoo.load("resnet50", tmp_path / "told.safetensors").spec
+    assert spec.preprocessing == bicubic
+    assert not spec.assumed
 
 
 def test_assumed_grey_statistics_are_named_too(tmp_path):

@@ -50,7 +50,7 @@ def test_workers_measure_what_one_machine_does_also_when_one_is_killed(ray_worke
     assert killed[0] not in ray_workers()
     whole = finish(residual.statistics(model, datasets.open_images("sample")))
     same(found, whole)
-    assert found.provenance == whole.provenance | {"cluster": "ray"}
+    assert found.provenance == whole.provenance.with_settings(cluster="ray")
 
 
 @pytest.mark.slow
@@ -113,4 +113,4 @@ def test_a_tally_that_was_sent_merges_like_one_that_was_not(tiny_model, tiny_ima
     one, other = sent[0].merge(sent[1]).result(), kept[0].merge(kept[1]).result()
     assert residual.blocks(one).equals(residual.blocks(other))
     assert one.provenance == other.provenance
-    assert one.provenance["images_digest"] == tiny_images.digest  # parts of one set, and not several sets
+    assert one.provenance.images_digest == tiny_images.digest  # parts of one set, and not several sets

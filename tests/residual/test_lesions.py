@@ -10,11 +10,12 @@ from torch import nn
 
 from features import extract, residual
 from features.datasets import open_images
-from features.datasets.labels import match_labels
+from features.datasets.labels import match_labels, matched
 from features.errors import FeatureError
 from features.evaluate import evaluate
 from features.networks import architecture, canonical, zoo
 from features.progress import finish
+from features.results import provenance
 from tests.random_networks import randomise
 from tests.residual.test_statistics import model_of, noise
 
@@ -111,8 +112,8 @@ def test_the_intact_network_is_left_as_it_was_and_shares_its_parameters(tiny_mod
     assert changed.network.stem is net.stem
     assert {id(p) for p in changed.network.parameters()} <= {id(p) for p in net.parameters()}
     assert changed.key != tiny_model.key
-    assert changed.provenance()["variant"] == lesion.name
-    assert changed.provenance()["weights_sha256"] == tiny_model.digest
+    assert provenance(changed).variant == lesion.name
+    assert provenance(changed).weights_sha256 == tiny_model.digest
 
 
 @pytest.mark.slow
@@ -126,18 +127,18 @@ def test_a_sweep_is_what_each_lesioned_network_does_by_itself():
     )
     found = finish(residual.sweep(model, images, lesions))
     intact = finish(extract.features(model, images))
-    classes = match_labels(model.spec, images).classes
+    matching = match_labels(model.spec, images)
     assert found.intact_accuracy == pytest.approx(finish(evaluate(model, images)).accuracy)
     for place, lesion in enumerate(lesions):
         changed = residual.lesioned(model, lesion)
         assert found.accuracy[place] == pytest.approx(finish(evaluate(changed, images)).accuracy)
         features = finish(extract.features(changed, images))
-        effect = residual.effect(intact, features, classes)
+        effect = residual.effect(intact, features, matching)
         assert effect.accuracy == pytest.approx(found.accuracy[place])
         assert found.agreement[place] == pytest.approx(effect.agreement)
         assert found.cosine[place] == pytest.approx(effect.cosine, rel=1e-4)
         probability = torch.from_numpy(logits(changed.network, batch_of(model, images))).softmax(1).numpy()
-        true = probability[np.arange(40), classes].mean()
+        true = probability[np.arange(40), matching.classes].mean()
         assert found.true_probability[place] == pytest.approx(true, rel=1e-4)
     assert found.table()["lesion"].tolist() == [lesion.name for lesion in lesions]
 
@@ -206,4 +207,4 @@ def test_a_lesion_of_nothing_is_the_network_itself(tiny_model):
 def test_effects_are_of_the_same_images(tiny_model, tiny_images):
     one = finish(extract.features(tiny_model, tiny_images))
     with pytest.raises(FeatureError, match="the same images"):
-        residual.effect(one, replace(one, ids=one.ids[::-1]), None)
+        residual.effect(one, replace(one, ids=one.ids[::-1]), matched(tiny_model.spec, tiny_images))

@@ -18,6 +18,7 @@ from features import datasets, engine, extract, store
 from features.errors import DatasetError, FeatureError
 from features.files import place
 from features.progress import finish
+from features.results import Provenance
 from features.store import FeatureSet, StoreError, arrays, formats, manifest, open_features, projector
 from tests.store.test_store import break_image, same
 
@@ -62,10 +63,10 @@ def test_npz_is_read_by_numpy_alone(source, tmp_path):
     with np.load(tmp_path / "out" / "features.npz") as found:
         assert sorted(found) == ["confidence", "id", "label", "layer1", "layer2", "layer3", "pred"]
         np.testing.assert_array_equal(found["layer3"], wanted.stages["layer3"])
-        np.testing.assert_array_equal(found["confidence"], wanted.confidences)
+        np.testing.assert_array_equal(found["confidence"], wanted.predictions.confidence)
         assert found["id"].tolist() == list(wanted.ids)
         assert found["label"].tolist() == [wanted.class_names[label] for label in wanted.labels]
-        assert found["pred"].tolist() == [wanted.prediction_names[label] for label in wanted.predictions]
+        assert found["pred"].tolist() == wanted.predictions.names.tolist()
 
 
 def test_safetensors_are_read_by_their_own_library(source, tmp_path):
@@ -154,7 +155,7 @@ def test_float32_text_comes_back_exactly(tmp_path):
     np.testing.assert_array_equal(projector.TsvStages(tmp_path, shape)["layer1"], values)
 
 
-EMPTY = FeatureSet({}, np.arange(0), (), (), None, (), None, (), None, (), {})
+EMPTY = FeatureSet({}, np.arange(0), (), (), None, (), None, (), Provenance())
 
 
 @pytest.mark.parametrize("format", ["npy", "npz", "safetensors", "tensorboard"])

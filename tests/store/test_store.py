@@ -44,8 +44,9 @@ def same(one: FeatureSet, other: FeatureSet) -> None:
     assert one.uris == other.uris
     assert one.rejected == other.rejected
     assert one.class_names == other.class_names
-    for name in ("rows", "labels", "predictions", "confidences"):
+    for name in ("rows", "labels"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    assert one.table().equals(other.table())
     assert list(one.stages) == list(other.stages)
     for name in one.stages:
         np.testing.assert_array_equal(one.stages[name], other.stages[name])
@@ -63,7 +64,7 @@ def test_a_folder_holds_what_the_network_gives(tiny_model, tiny_images, tmp_path
     wanted = finish(extract.features(tiny_model, tiny_images))
     assert found.ids == wanted.ids
     assert found.labels.tolist() == wanted.labels.tolist()
-    assert found.predictions.tolist() == wanted.predictions.tolist()
+    assert found.predictions.predicted.tolist() == wanted.predictions.predicted.tolist()
     for name in wanted.stages:
         np.testing.assert_allclose(found.stages[name], wanted.stages[name], rtol=1e-4, atol=1e-5)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
@@ -114,8 +115,9 @@ def test_classes_of_one_name_are_told_apart(tiny_model, tiny_images, tmp_path):
     names = ("maillot",) * 10
     model = replace(tiny_model, spec=replace(tiny_model.spec, class_names=names))
     found = written(model, tiny_images, tmp_path / "out")
-    assert found.predictions.tolist() == finish(extract.features(model, tiny_images)).predictions.tolist()
-    assert found.prediction_names[3] == "maillot (3)"
+    in_memory = finish(extract.features(model, tiny_images)).predictions
+    assert found.predictions.predicted.tolist() == in_memory.predicted.tolist()
+    assert found.predictions.class_names[3] == "maillot (3)"
 
 
 def test_the_manifest_tells_what_made_the_features(tiny_model, tiny_images, tmp_path):

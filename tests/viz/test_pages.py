@@ -258,13 +258,16 @@ def test_a_network_without_a_head_is_asked_what_its_stages_make_of_the_image(tmp
         assert any("length of layer3" in header.value for header in app.subheader)
 
 
-def test_a_network_with_one_class_has_none_to_set_it_against(tmp_path, monkeypatch):
+@pytest.mark.parametrize("view", ["stages", "classes", "logit ledger", "gallery"])
+def test_a_network_with_one_logit_has_two_classes_to_set_against_each_other(view, tmp_path, monkeypatch):
     monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
     checkpoint.save(randomise(build(cifar(8, classes=1))), tmp_path / "one.safetensors", {})
-    app = open_page(
-        "saliency", model="a file of mine", weights=str(tmp_path / "one.safetensors"), against="the runner-up"
-    )
-    assert "one class" in errors(app)
+    chosen = {"model": "a file of mine", "weights": str(tmp_path / "one.safetensors"), "limit": "100 images"}
+    app = open_page("saliency", **chosen, view=view, against="the runner-up")
+    assert not errors(app)
+    bars = json.loads(app.get("plotly_chart")[0].proto.spec)["data"][0]
+    assert sum(float(share.rstrip("%")) for share in bars["text"]) == pytest.approx(100, abs=0.2)
+    assert sorted(bars["hovertext"]) == ["0", "1"]
 
 
 def test_the_gallery_shows_errors_first():
@@ -341,10 +344,10 @@ def test_right_and_wrong_stay_with_their_images_when_some_cannot_be_read(tiny_mo
     model = replace(tiny_model, spec=replace(tiny_model.spec, class_names=("dog", "cat", "fox", *"abcdefg")))
     features = finish(extract.features(model, tiny_images))
     found = embed.Shown(model, tiny_images, features, labels.matched(model.spec, tiny_images))
-    assert found.targets is not None
-    assert found.targets.tolist() == [1] * 3 + [0] * 4 + [2] * 4
+    assert found.truth is not None
+    assert found.truth.tolist() == [1] * 3 + [0] * 4 + [2] * 4
     assert found.correct is not None
-    assert found.correct.tolist() == (features.predictions == found.targets).tolist()
+    assert found.correct.tolist() == (features.predictions.predicted == found.truth).tolist()
     without_labels = replace(tiny_images, labels=None, class_names=())
     assert embed.Shown(model, without_labels, features, labels.matched(model.spec, without_labels)).correct is None
 

@@ -16,12 +16,17 @@ def embed_job(
     model: zoo.Model, features: FeatureSet, stage: str, method: str, neighbours: int, min_dist: float, seed: int
 ) -> Job:
     """A map of one stage's features."""
-    made_of = f"{model.key} {features.provenance['images_digest']}"
+    made_of = f"{model.key} {features.provenance.images_digest}"
     return ask(
         Work(
             f"embed {made_of} {stage} {method} {neighbours} {min_dist} {seed}",
             lambda: embed.project(
-                features.stages[stage], method, neighbours, min_dist, seed, {**features.provenance, "stage": stage}
+                features.stages[stage],
+                method,
+                neighbours,
+                min_dist,
+                seed,
+                features.provenance.with_settings(stage=stage),
             ),
         )
     )

@@ -75,17 +75,11 @@ def extract_work(
 def preview_rows(folder: str, stamp: float) -> pd.DataFrame:
     """The first rows of a folder of features, each stage as a list of its first values. stamp: the manifest's time."""
     found = open_features(folder)
-    rows = range(min(PREVIEW_ROWS, len(found)))
-    table: dict[str, list] = {"id": list(found.ids[: len(rows)])}
-    if found.labels is not None:
-        table["label"] = [found.class_names[found.labels[row]] for row in rows]
-    if found.predictions is not None and found.confidences is not None:
-        table["prediction"] = [found.prediction_names[found.predictions[row]] for row in rows]
-        table["confidence"] = found.confidences[: len(rows)].tolist()
+    table = found.table(slice(PREVIEW_ROWS)).dropna(axis="columns").rename(columns={"pred": "prediction"})
     for name in found.stages:
-        values = found.read(name, 0, len(rows)).reshape(len(rows), -1)
+        values = found.read(name, 0, len(table)).reshape(len(table), -1)
         table[name] = values[:, :PREVIEW_VALUES].astype(float).tolist()
-    return pd.DataFrame(table)
+    return table
 
 
 def zipped(folder: Path) -> bytes:

@@ -28,7 +28,7 @@ def main(folder: Path) -> int:
     told_to_end = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: told_to_end.set())
     if hasattr(os, "nice"):
-        os.nice(NICE)
+        os.nice(max(0, NICE - os.nice(0)))  # it may have been started by a thread that gives way itself
     record = Record(folder)
     try:
         with record.lock().acquire(timeout=5):  # somebody may be asking just now whether a worker is on it

@@ -53,7 +53,7 @@ def _headline(spec: ModelSpec, built: Anatomy, card: dict[str, Any] | None) -> N
         "GFLOPs per image": f"{built.macs / 1e9:.3f}",
         "Receptive field": f"{built.receptive_field} px",
         "Input": f"{spec.preprocessing.crop} px, {'grey' if spec.preprocessing.channels == 1 else 'RGB'}",
-        "Classes": str(spec.architecture.classes or "no head"),
+        "Classes": str(len(spec.classes) or "no head"),
     }
     if card is not None:
         cells["Test accuracy"] = f"{card['test']['accuracy']:.2%}"

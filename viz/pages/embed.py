@@ -1,11 +1,10 @@
 """The page that shows how a network arranges images."""
 
-import csv
-import io
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from features import rasters
@@ -34,35 +33,34 @@ class Shown:
     model: zoo.Model
     images: ImageSet
     features: FeatureSet
-    matched: labels.Matched | None
+    matched: labels.Matched
 
     @cached_property
-    def names(self) -> tuple[str, ...]:
-        return labels.class_names(self.model.spec, self.images)
-
-    @cached_property
-    def targets(self) -> np.ndarray | None:
+    def truth(self) -> np.ndarray | None:
         """(N,) the network's class of every image, where labels can be matched with classes."""
-        return None if self.matched is None else self.matched.classes[self.features.rows]
+        return self.matched.at(self.features.rows)
 
     @cached_property
     def correct(self) -> np.ndarray | None:
         """(N,) whether each prediction is right."""
-        predictions = self.features.predictions
-        return None if self.targets is None or predictions is None else predictions == self.targets
+        said = self.features.predictions
+        return None if self.truth is None or said is None else said.correct(self.truth)
 
     @property
     def same_names(self) -> bool:
         """Whether the labels are the network's classes by name, not only by their order."""
-        return self.matched is None or not self.matched.by_order
+        return self.matched.how != labels.BY_ORDER
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row per image: id, label, pred, confidence."""
+        return self.features.table()
 
     def label(self, row: int) -> str | None:
-        given = self.features.labels
-        return None if given is None else self.features.class_names[given[row]]
+        return self.table["label"].iat[row]
 
     def prediction(self, row: int) -> str | None:
-        predictions = self.features.predictions
-        return None if predictions is None else self.names[predictions[row]]
+        return self.table["pred"].iat[row]
 
 
 def render() -> None:
@@ -180,13 +178,14 @@ def _groups(shown: Shown, colour: str | None) -> tuple[np.ndarray, list[str]]:
     """Each point's group and the groups' names."""
     features = shown.features
     # The network's own classes for both, where that can be, so that a class keeps its colour from one to the other.
-    classes = [found for found in (shown.targets, features.predictions) if found is not None]
-    if colour == LABEL and features.labels is not None and (shown.targets is None or not shown.same_names):
+    said = features.predictions
+    classes = [indices for indices in (shown.truth, None if said is None else said.predicted) if indices is not None]
+    if colour == LABEL and features.labels is not None and (shown.truth is None or not shown.same_names):
         return features.labels, list(features.class_names)
     if colour in (LABEL, PREDICTION) and classes:
         occurring = np.unique(np.concatenate(classes))
         chosen = classes[0] if colour == LABEL else classes[-1]
-        return np.searchsorted(occurring, chosen), [shown.names[index] for index in occurring]
+        return np.searchsorted(occurring, chosen), [shown.matched.names[index] for index in occurring]
     if colour == CORRECTNESS and shown.correct is not None:
         return (~shown.correct).astype(int), ["correct", "wrong"]
     if colour == CORRECTNESS:
@@ -198,8 +197,8 @@ def _text(shown: Shown, row: int) -> str:
     lines = [shown.features.ids[row]]
     label, prediction = shown.label(row), shown.prediction(row)
     lines += [f"label: {label}"] if label else []
-    if prediction and shown.features.confidences is not None:
-        lines.append(f"predicted: {prediction} ({shown.features.confidences[row]:.0%})")
+    if prediction:
+        lines.append(f"predicted: {prediction} ({shown.table['confidence'].iat[row]:.0%})")
     return "|".join(line.replace("|", "/") for line in lines)
 
 
@@ -244,11 +243,5 @@ def _caption(shown: Shown, row: int) -> str:
 
 
 def _table(shown: Shown, rows: list[int]) -> str:
-    buffer = io.StringIO()
-    table = csv.writer(buffer)
-    table.writerow(["id", "label", "prediction", "confidence"])
-    confidences = shown.features.confidences
-    for row in rows:
-        confidence = "" if confidences is None else f"{confidences[row]:.6f}"
-        table.writerow([shown.features.ids[row], shown.label(row) or "", shown.prediction(row) or "", confidence])
-    return buffer.getvalue()
+    table = shown.table.iloc[rows].rename(columns={"pred": "prediction"})
+    return table.to_csv(index=False, float_format="%.6f", lineterminator="\r\n")

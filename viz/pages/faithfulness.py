@@ -19,8 +19,8 @@ KEY, OLD_KEY = "faithfulness", "proof"  # links of before say the old one
 def measured(explained: Explained, maps: Sequence[SaliencyMaps]) -> None:
     """A table of metrics and the curves of maps of one picture, once somebody wants them."""
     if OLD_KEY in st.query_params:
-        st.session_state.setdefault(KEY, st.query_params[OLD_KEY] == "true")
-        del st.query_params[OLD_KEY]
+        st.session_state.setdefault(KEY, st.query_params.pop(OLD_KEY) == "true")
+        st.query_params[KEY] = "true" if st.session_state[KEY] else "false"
     if not st.toggle("Measure how far to trust these maps", key=KEY, bind="query-params"):
         return
     job = faithfulness_job(explained.model, explained.chosen.digest, explained.chosen.picture, maps)

@@ -98,7 +98,7 @@ def test_the_oldest_things_go_first(monkeypatch, calls):
 
 def test_light_and_dark_figures_are_two(monkeypatch):
     class Context:
-        class theme:  # noqa: N801  # as Streamlit calls it
+        class theme:  # as Streamlit calls it
             type = "light"
 
     monkeypatch.setattr(shelf.st, "context", Context)

@@ -2,13 +2,14 @@ import numpy as np
 import pytest
 
 from features.embed.projection import Moved, Projection
+from features.results import Provenance
 from viz import theme
 from viz.figures import embed
 
 
 def projection(n_points, method="umap"):
     points = np.random.default_rng(0).normal(size=(n_points, 2)).astype(np.float32)
-    return Projection(points, method, 15, 0.1, 0, 1.0, 1.0, {})
+    return Projection(points, method, 15, 0.1, 0, 1.0, 1.0, Provenance())
 
 
 def draw(groups, names, places=None, method="umap"):

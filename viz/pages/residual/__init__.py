@@ -37,7 +37,7 @@ def render() -> None:
         statistics = widgets.result(job, f"Measuring {len(images):,} images")
         _say(model, images, statistics)
         widgets.rejected(statistics.rejected)
-        how = statistics.provenance["labels_matched"]
+        how = statistics.labels_matched
         if statistics.labels is not None and how != "by name":
             st.warning(
                 "No name of a label is a class of this network; they were matched in order, which may be wrong."

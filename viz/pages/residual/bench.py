@@ -111,12 +111,12 @@ def _whole_set(here: Bench, images: ImageSet) -> None:
     if here.lesion:
         after = widgets.result(features_job(here.changed, part), f"Reading {len(part):,} images without")
     matched = labels.matched(here.intact.spec, part)
-    effect = residual.effect(before, after, None if matched is None else matched.classes)
+    effect = residual.effect(before, after, matched)
     with st.container(horizontal=True):
-        if matched is not None:
+        if matched.classes is not None:
             st.metric("Accuracy intact", f"{effect.intact_accuracy:.1%}", width="content")
         if here.lesion:
-            if matched is not None:
+            if matched.classes is not None:
                 lost = 100 * (effect.accuracy - effect.intact_accuracy)
                 st.metric("With the lesion", f"{effect.accuracy:.1%}", f"{lost:+.1f} points", width="content")
             st.metric("Same prediction", f"{effect.agreement:.1%}", width="content")
@@ -125,8 +125,9 @@ def _whole_set(here: Bench, images: ImageSet) -> None:
         return
     stage = here.intact.network.stage_names[-1]
     moved = moved_features(before, after, stage)
-    groups = before.labels if before.labels is not None else before.predictions
-    names = before.class_names if before.labels is not None else before.prediction_names
+    groups, names = before.labels, before.class_names
+    if groups is None and before.predictions is not None:
+        groups, names = before.predictions.predicted, before.predictions.class_names
     widgets.exhibit(
         "Where the images lie",
         embed_figures.moved(moved, groups, names, before.ids, here.lesion.name),

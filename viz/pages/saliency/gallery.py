@@ -7,7 +7,7 @@ from features import saliency
 from features.datasets import labels
 from features.datasets.decoding import pictures
 from features.networks import zoo
-from features.store import FeatureSet
+from features.predictions import Predictions
 from viz import sidebar, widgets
 from viz.cached.extract import features_job
 from viz.cached.links import heat_link, picture_link
@@ -24,11 +24,12 @@ GALLERY_SIZE = 25
 def gallery(model: zoo.Model) -> None:
     images = sidebar.images()
     features = widgets.result(features_job(model, images), f"Reading {len(images):,} images")
-    matched = labels.matched(model.spec, images)
-    truth = None if matched is None else matched.classes[features.rows]  # (N,)
-    wrong = np.zeros(len(features), bool) if truth is None else features.predictions != truth
+    said = features.predictions
+    assert said is not None  # the view needs classes
+    truth = labels.matched(model.spec, images).at(features.rows)  # (N,)
+    wrong = np.zeros(len(said), bool) if truth is None else ~said.correct(truth)
     names = class_names(model)
-    order = _choose_rows(model, features, truth, wrong)
+    order = _choose_rows(model, said, truth, wrong)
     errors = "their labels are not the network's classes, so errors cannot be told"
     if truth is not None:
         errors = f"{int(wrong[order].sum()):,} of them errors"
@@ -45,7 +46,7 @@ def gallery(model: zoo.Model) -> None:
         _tile(
             heat,
             picture,
-            f"{'✗ ' if wrong[row] else ''}{names[features.predictions[row]]} {features.confidences[row]:.0%}",
+            f"{'✗ ' if wrong[row] else ''}{names[said.predicted[row]]} {said.confidence[row]:.0%}",
             f"number {number}" + (f", label {names[truth[row]]}" if truth is not None else ""),
             images.ids[number],
         )
@@ -73,10 +74,8 @@ def gallery(model: zoo.Model) -> None:
     )
 
 
-def _choose_rows(model: zoo.Model, features: FeatureSet, truth: np.ndarray | None, wrong: np.ndarray) -> np.ndarray:
-    """The rows of the features that are chosen, in the order in which they are shown."""
-    assert features.predictions is not None  # the view needs classes
-    assert features.confidences is not None
+def _choose_rows(model: zoo.Model, said: Predictions, truth: np.ndarray | None, wrong: np.ndarray) -> np.ndarray:
+    """The rows that are chosen, in the order in which they are shown."""
     left, middle, right = st.columns([1.2, 1.2, 1])
     with left:
         numbered = numbered_classes(model)
@@ -85,15 +84,15 @@ def _choose_rows(model: zoo.Model, features: FeatureSet, truth: np.ndarray | Non
         low, high = st.slider("Confidence", 0.0, 1.0, (0.0, 1.0), 0.01, key="confidence")
     with right:
         only = st.toggle("Errors only", key="errors", bind="query-params", disabled=truth is None) and truth is not None
-    keep = (features.confidences >= low) & (features.confidences <= high)
+    keep = (said.confidence >= low) & (said.confidence <= high)
     if kind != "all":
         index = numbered.index(kind)
-        keep &= (features.predictions == index) | (np.zeros(len(keep), bool) if truth is None else truth == index)
+        keep &= (said.predicted == index) | (np.zeros(len(keep), bool) if truth is None else truth == index)
     if only:
         keep &= wrong
     order = np.flatnonzero(keep)
     # Errors first, the surest of them first.
-    return order[np.lexsort((-features.confidences[order], ~wrong[order]))]
+    return order[np.lexsort((-said.confidence[order], ~wrong[order]))]
 
 
 def _tile(heat: np.ndarray, picture: np.ndarray, title: str, caption: str, alt: str) -> Overlay:

@@ -199,16 +199,16 @@ def archive(
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
         for number, (model, each) in enumerate(maps):
             # A folder each where there are several, since their files may have the same names.
-            network = each.provenance.get("variant", model.spec.name).replace(" ", "-")
+            network = (each.provenance.variant or model.spec.name).replace(" ", "-")
             folder = f"{number}-{network}/" if len(maps) > 1 else ""
             visible = {name: model.spec.preprocessing.visible(picture) for name, picture in chosen.items()}
             beside = [other for _, other in maps if other is not each]
-            made_of = {name: each.provenance.get(name, "") for name in ("weights_sha256", "variant")}
+            made_of = {name: getattr(each.provenance, name) or "" for name in ("weights_sha256", "variant")}
             for name, content, row in saliency.exported(each, model, visible, drawing, beside):
                 if (path := folder + name) not in written:
                     written.add(path)
                     file.writestr(path, content)
                 rows += [row | {"file": path} | made_of] if row else []
-        made = {**settings, "drawing": asdict(drawing), "provenance": [each.provenance for _, each in maps]}
+        made = {**settings, "drawing": asdict(drawing), "provenance": [each.provenance.as_dict() for _, each in maps]}
         file.writestr("manifest.json", saliency.manifest(rows, made))
     return buffer.getvalue()

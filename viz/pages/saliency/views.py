@@ -206,7 +206,7 @@ def _timeline(explained: Explained) -> Shown:
 
 def _randomised(explained: Explained) -> Shown:
     method = _choose_method()
-    check = widgets.result(explained.job(faithfulness.randomised, method.name), "Drawing the weights anew")
+    check = explained.result(faithfulness.randomised, method.name, "Drawing the weights anew")
     taps = list(check.intact.maps)
     correlations = {tap: check.correlations(tap)[:, 0] for tap in taps}  # (P,) each
     lines = {tap.name: values for tap, values in correlations.items()}

@@ -3,6 +3,7 @@
 import numpy as np
 
 from features.residual import BRANCH, OUTPUT, PARTS, SHORTCUT, SUM, BlockStatistics, Channels
+from features.results import Provenance
 
 BLOCKS = ("layer1.0", "layer1.1", "layer2.0", "layer2.1", "layer3.0")
 STAGES = ("layer1", "layer1", "layer2", "layer2", "layer3")
@@ -82,5 +83,5 @@ STATISTICS = BlockStatistics(
     class_mean_accuracy=np.array([0.1, 0.3, 0.5, 0.7, 0.9]),
     head_accuracy=np.array([np.nan, np.nan, np.nan, np.nan, 0.95]),
     rejected=(),
-    provenance={},
+    provenance=Provenance(),
 )

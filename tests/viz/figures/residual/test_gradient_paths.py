@@ -3,6 +3,7 @@
 import numpy as np
 
 from features.residual import Paths
+from features.results import Provenance
 from viz.figures.residual import gradient_paths
 
 
@@ -13,7 +14,16 @@ def test_paths_show_their_number_one_and_all():
     error = np.array([0.0, 0.5, 0.5, 0.0])
     followed = np.array([1, 2, 3, 1])
     paths = Paths(
-        lengths, share, single, error, followed, np.array([1.0, 1.0, 2.0, 0.0]), 8, (), {"draws": 2, "seed": 0}, {}
+        lengths,
+        share,
+        single,
+        error,
+        followed,
+        np.array([1.0, 1.0, 2.0, 0.0]),
+        8,
+        (),
+        {"draws": 2, "seed": 0},
+        Provenance(),
     )
     number, one, every, exact = gradient_paths.by_length(paths).data
     np.testing.assert_allclose(number.y, share)

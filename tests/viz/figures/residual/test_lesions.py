@@ -7,6 +7,7 @@ import pytest
 
 from features import residual
 from features.residual import Sweep
+from features.results import Provenance
 from tests.viz.figures.residual.made import BLOCKS, STATISTICS
 from viz import theme
 from viz.figures.residual import lesions
@@ -15,7 +16,7 @@ from viz.figures.residual import lesions
 def swept(made, accuracy, intact=0.9):
     values = np.array(accuracy, dtype=float)
     half = np.full(len(values), 0.5)
-    return Sweep(tuple(made), values, half, values / 2, half, intact, 0.8, 21, (), {})
+    return Sweep(tuple(made), values, half, values / 2, half, intact, 0.8, 21, (), Provenance())
 
 
 WITHOUT = swept(map(residual.without, BLOCKS), [0.1, 0.5, 0.6, 0.7, 0.8])
