@@ -1,0 +1,106 @@
+"""Opens a file of weights, whatever its name ends in, and gives what lies in it as plain values."""
+
+import errno
+import stat
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from features.errors import WeightsError
+from features.networks.containers import torch_files
+from features.networks.containers.safetensors_files import read_safetensors
+
+HEAD = 512  # bytes that tell formats apart
+SAVE = "Save the weights with torch.save(model.state_dict(), ...) or as safetensors."
+OTHERS: tuple[tuple[Callable[[bytes], bool], str], ...] = (
+    (lambda head: head.startswith(b"version https://git-lfs"), "a Git LFS pointer: run `git lfs pull`"),
+    (lambda head: head.lstrip()[:1] == b"<", "a web page, not weights: the download went wrong. Download it again"),
+    (lambda head: head.startswith(b"\x89HDF"), f"an HDF5 file, as Keras writes. {SAVE}"),
+    (lambda head: head.startswith(b"\x08") and b"pytorch" in head, f"an ONNX network. {SAVE}"),
+    (lambda head: b"onnx" in head[:64].lower(), f"an ONNX network. {SAVE}"),
+    (lambda head: head.startswith((b"GGUF", b"GGML")), f"a GGUF file. {SAVE}"),
+    (lambda head: head.startswith(b"\x1f\x8b"), "compressed with gzip. Unpack it first"),
+    (lambda head: head.startswith((b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!")), "compressed. Unpack it first"),
+    (lambda head: head.startswith(b"\x93NUMPY"), f"a NumPy array. {SAVE}"),
+    (lambda head: head.startswith((b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"%PDF")), f"a picture or a document. {SAVE}"),
+    (lambda head: head[257:262] == b"ustar", f"a tar archive (weights from before PyTorch 0.1.10 are such). {SAVE}"),
+    (lambda head: not head.strip(b"\0"), "empty, or filled with zeros: the download or copy was not finished"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Content:
+    """What lies in a file: nested dicts and lists with TensorRecords and Inert objects in them.
+
+    format: 'safetensors', 'torch' (a zip archive), 'torch before 1.6'. metadata: what a safetensors file says of
+    itself.
+    """
+
+    path: Path
+    format: str
+    values: Any
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+def read(path: Path) -> Content:
+    """The content of a weights file. Nothing in it is run. Raises WeightsError with what it is instead."""
+    size = _need_file(path)
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+        for is_this, what in OTHERS:
+            if is_this(head):
+                raise WeightsError(what)
+        return _read(path, head, size)
+    except WeightsError as error:
+        text = str(error)
+        raise WeightsError(text if text.startswith(path.name) else _sentence(path.name, text)) from error
+    except MemoryError as error:
+        raise WeightsError(f"{path.name} does not fit into this machine's memory.") from error
+    except OSError as error:
+        raise WeightsError(f"{path.name} cannot be read: {error.strerror or error}. Check who may read it.") from error
+
+
+# How reasons begin that say what a file is; the others say what it holds.
+IS = (
+    "a Git", "a web", "an HDF5", "an ONNX", "a GGUF", "compressed", "a NumPy", "a picture", "a tar", "empty", "a zip",
+    "an exported", "a Keras", "a pickle", "no weights", "a damaged archive", "a safetensors",
+)  # fmt: skip
+
+
+def _sentence(name: str, what: str) -> str:
+    text = f"{name[:80]} {'is' if what.startswith(IS) else 'holds'} {what}"
+    return text if text.endswith(".") else f"{text}."
+
+
+def _need_file(path: Path) -> int:
+    """The size of a regular file. Raises WeightsError for what is none, without opening it."""
+    try:
+        about = path.stat()
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            raise WeightsError(f"There is no file {path}. Give the path of a file of weights.") from error
+        raise WeightsError(f"{path} cannot be followed: {error.strerror}. Check the path.") from error
+    if stat.S_ISDIR(about.st_mode):
+        raise WeightsError(f"{path} is a folder. Give the file of weights in it.")
+    if not stat.S_ISREG(about.st_mode):
+        raise WeightsError(f"{path} is a device or a pipe. Give a file of weights.")
+    return about.st_size
+
+
+def _read(path: Path, head: bytes, size: int) -> Content:
+    if zipfile.is_zipfile(path) and head.startswith(b"PK"):
+        return Content(path, "torch", torch_files.read_zip(path))
+    if head.startswith(b"PK"):
+        raise WeightsError("a damaged archive: its end is missing, so it is not whole. Copy or download it again")
+    length = int.from_bytes(head[:8], "little")
+    if head[8:9] == b"{" or path.suffix.lower() == ".safetensors":
+        if size < 8 + length and head[8:9] == b"{":
+            raise WeightsError("a safetensors file that is not whole (its header breaks off). Copy it again")
+        tensors, metadata = read_safetensors(path)
+        return Content(path, "safetensors", tensors, metadata)
+    if head[:1] in (b"\x80", b"(", b"c", b"}", b"]"):
+        return Content(path, "torch before 1.6", torch_files.read_single(path))
+    raise WeightsError(f"no weights that are known here: it begins with {head[:8]!r}. {SAVE}")

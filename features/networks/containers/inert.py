@@ -1,0 +1,225 @@
+"""Reads a pickle as inert data: nothing in it is imported, called or run.
+
+A pickle is a program for a small stack machine. This machine follows it and makes plain values of plain types; whatever
+else the program names (a class, a function, an object's state) becomes an `Inert` record of what was named and with
+what. So a checkpoint's weights can be read beside an optimizer, a Namespace or a whole pickled network, whose tensors
+lie in its objects' states.
+"""
+
+import pickletools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from features.errors import WeightsError
+
+MAX_BYTES = 16 << 20  # of a program: the weights of a ResNet-152 with an optimizer's state take half of one
+MAX_OPERATIONS = 1_000_000
+MARK = object()
+PLAIN_KEYS = (str, int, float, bool, bytes, type(None))
+SHOWN = 80
+
+
+class Inert:
+    """Something that a pickle names and that is not made here: a class with its arguments and its state."""
+
+    __slots__ = ("arguments", "items", "name", "state")
+
+    def __init__(self, name: str, arguments: tuple = ()) -> None:
+        self.name, self.arguments = name, arguments
+        self.state: dict[Any, Any] = {}
+        self.items: list[Any] = []
+
+    def __repr__(self) -> str:
+        return f"<{self.name[:SHOWN]}>"
+
+
+class Global(Inert):
+    """The bare name of a class or function."""
+
+    __slots__ = ()
+
+
+Maker = Callable[..., Any]
+
+
+def load(program: bytes, makers: Mapping[str, Maker], persistent: Callable[[Any], Any]) -> tuple[Any, int]:
+    """The value of the first pickle in `program`, and how many bytes that took.
+
+    makers: 'module.name' -> what to make of a call to it; a maker gets inert values and must not trust them.
+    persistent: makes a value of a persistent id, which is how PyTorch names a tensor's storage.
+    Raises WeightsError for programs that are too long, damaged, or use what no checkpoint needs.
+    """
+    machine = _Machine(makers, persistent)
+    try:
+        for count, (operation, argument, position) in enumerate(pickletools.genops(program)):
+            if count > MAX_OPERATIONS:
+                raise WeightsError(f"more than {MAX_OPERATIONS:,} entries, far beyond any network's")
+            if operation.name == "STOP":
+                return machine.stack.pop(), (position or 0) + 1
+            machine.step(operation.name, argument)
+    except WeightsError:
+        raise
+    except (ValueError, IndexError, KeyError, TypeError, AttributeError, UnicodeError, OverflowError) as error:
+        raise WeightsError(f"a damaged directory of contents ({type(error).__name__})") from error
+    raise WeightsError("a directory of contents that breaks off")
+
+
+class _Machine:
+    """The stack, the memo, and what each operation does to them."""
+
+    def __init__(self, makers: Mapping[str, Maker], persistent: Callable[[Any], Any]) -> None:
+        self.makers, self.persistent = makers, persistent
+        self.stack: list[Any] = []
+        self.memo: dict[int, Any] = {}
+
+    def step(self, name: str, argument: Any) -> None:
+        if name in _IGNORED:
+            return
+        if name in _PUSHED:
+            self.stack.append(argument)
+        elif name in _MADE:
+            self.stack.append(_MADE[name]())
+        elif name in _MEMO_PUT:
+            self.memo[len(self.memo) if name == "MEMOIZE" else argument] = self.stack[-1]
+        elif name in _MEMO_GET:
+            self.stack.append(self.memo[argument])
+        else:
+            handler = getattr(self, f"_{name.lower()}", None)
+            if handler is None:
+                raise WeightsError(f"an entry of a kind that no checkpoint has ({name})")
+            handler(argument)
+
+    def _since_mark(self) -> list[Any]:
+        values = []
+        while (value := self.stack.pop()) is not MARK:
+            values.append(value)
+        values.reverse()
+        return values
+
+    def _mark(self, _: Any) -> None:
+        self.stack.append(MARK)
+
+    def _pop(self, _: Any) -> None:
+        self.stack.pop()
+
+    def _pop_mark(self, _: Any) -> None:
+        self._since_mark()
+
+    def _dup(self, _: Any) -> None:
+        self.stack.append(self.stack[-1])
+
+    def _tuple(self, _: Any) -> None:
+        self.stack.append(tuple(self._since_mark()))
+
+    def _tuple1(self, _: Any) -> None:
+        self._join(1)
+
+    def _tuple2(self, _: Any) -> None:
+        self._join(2)
+
+    def _tuple3(self, _: Any) -> None:
+        self._join(3)
+
+    def _join(self, number: int) -> None:
+        values = tuple(self.stack[-number:])
+        del self.stack[-number:]
+        self.stack.append(values)
+
+    def _list(self, _: Any) -> None:
+        self.stack.append(self._since_mark())
+
+    def _dict(self, _: Any) -> None:
+        values = self._since_mark()
+        self.stack.append({})
+        self._set_all(values)
+
+    def _frozenset(self, _: Any) -> None:
+        self.stack.append(self._since_mark())
+
+    def _append(self, _: Any) -> None:
+        value = self.stack.pop()
+        _listed(self.stack[-1]).append(value)
+
+    def _appends(self, _: Any) -> None:
+        values = self._since_mark()
+        _listed(self.stack[-1]).extend(values)
+
+    _additems = _appends
+
+    def _setitem(self, _: Any) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        self._set_all([key, value])
+
+    def _setitems(self, _: Any) -> None:
+        self._set_all(self._since_mark())
+
+    def _set_all(self, values: list[Any]) -> None:
+        target = self.stack[-1]
+        entries = target.state if isinstance(target, Inert) else target
+        for key, value in zip(values[::2], values[1::2], strict=True):
+            # Hashing a tuple of tuples of ... can take for ever; such a key names no weights.
+            entries[key if isinstance(key, PLAIN_KEYS) else Inert("a key that is no text")] = value
+
+    def _global(self, argument: str) -> None:
+        self.stack.append(Global(argument.replace(" ", ".", 1)))
+
+    def _stack_global(self, _: Any) -> None:
+        name, module = self.stack.pop(), self.stack.pop()
+        self.stack.append(Global(f"{module}.{name}"))
+
+    def _reduce(self, _: Any) -> None:
+        arguments, function = self.stack.pop(), self.stack.pop()
+        self.stack.append(self._called(function, arguments))
+
+    _newobj = _reduce
+
+    def _newobj_ex(self, _: Any) -> None:
+        self.stack.pop()  # keywords
+        self._reduce(None)
+
+    def _obj(self, _: Any) -> None:
+        function, *arguments = self._since_mark()
+        self.stack.append(self._called(function, tuple(arguments)))
+
+    def _inst(self, argument: str) -> None:
+        arguments = tuple(self._since_mark())
+        self.stack.append(self._called(Global(argument.replace(" ", ".", 1)), arguments))
+
+    def _called(self, function: Any, arguments: Any) -> Any:
+        name = function.name if isinstance(function, Inert) else type(function).__name__
+        arguments = arguments if isinstance(arguments, tuple) else (arguments,)
+        maker = self.makers.get(name) if isinstance(function, Global) else None
+        return maker(*arguments) if maker is not None else Inert(name, arguments)
+
+    def _build(self, _: Any) -> None:
+        state = self.stack.pop()
+        target = self.stack[-1]
+        if isinstance(target, Inert):
+            for part in state if isinstance(state, tuple) else (state,):  # with slots: (state, slots' state)
+                if isinstance(part, dict):
+                    target.state.update(part)
+
+    def _persid(self, argument: str) -> None:
+        self.stack.append(self.persistent(argument))
+
+    def _binpersid(self, _: Any) -> None:
+        self.stack.append(self.persistent(self.stack.pop()))
+
+
+def _listed(target: Any) -> list[Any]:
+    return target.items if isinstance(target, Inert) else target
+
+
+_IGNORED = {"PROTO", "FRAME"}
+_PUSHED = {
+    "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "STRING", "BINSTRING", "SHORT_BINSTRING",
+    "UNICODE",
+    "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8", "FLOAT",
+    "BINFLOAT",
+}  # fmt: skip
+_MADE: dict[str, Callable[[], Any]] = {
+    "NONE": lambda: None, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple,
+    "EMPTY_DICT": dict, "EMPTY_SET": list,
+}  # fmt: skip
+_MEMO_PUT = {"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"}
+_MEMO_GET = {"GET", "BINGET", "LONG_BINGET"}

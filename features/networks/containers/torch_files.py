@@ -1,0 +1,211 @@
+"""Reads what torch.save writes: zip archives, TorchScript among them, and the older single files."""
+
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import torch
+
+from features.errors import WeightsError
+from features.networks.containers import inert
+from features.networks.containers.inert import Inert, Maker
+from features.networks.containers.tensors import EXPANSION, HEADROOM, Storage, odd, strided
+
+MAGIC = 0x1950A86A20F9469CFC6C  # of the single files
+DIRECTORY = "data.pkl"
+STORAGES = {
+    "DoubleStorage": torch.float64, "FloatStorage": torch.float32, "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16, "LongStorage": torch.int64, "IntStorage": torch.int32,
+    "ShortStorage": torch.int16, "CharStorage": torch.int8, "ByteStorage": torch.uint8, "BoolStorage": torch.bool,
+    "ComplexFloatStorage": torch.complex64, "ComplexDoubleStorage": torch.complex128,
+}  # fmt: skip
+
+
+def read_zip(path: Path) -> Any:
+    """The content of a zip archive of torch.save or TorchScript as inert values.
+
+    Raises WeightsError if it is none of these, is damaged, or would expand far beyond its size.
+    """
+    try:
+        archive = _Archive(path)
+        return inert.load(archive.directory, MAKERS, archive.storage)[0]
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+        raise WeightsError(f"a damaged archive ({error}). Copy or download it again") from error
+
+
+class _Archive:
+    """A zip archive of PyTorch's, whose members are read when they are wanted."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with zipfile.ZipFile(path) as file:
+            self.entries = {entry.filename: entry for entry in file.infolist()}
+        names = [name for name in self.entries if PurePosixPath(name).name == DIRECTORY]
+        if not names:
+            raise WeightsError(_other_zip(self.entries))
+        self.root = min(names, key=len).removesuffix(DIRECTORY)
+        if self.entries.get(f"{self.root}byteorder") and self._bytes(f"{self.root}byteorder", 16) != b"little":
+            raise WeightsError("numbers in the order of another kind of machine. Save it again on a common one")
+        self._given: dict[str, Storage] = {}
+
+    @cached_property
+    def directory(self) -> bytes:
+        return self._bytes(f"{self.root}{DIRECTORY}", inert.MAX_BYTES)
+
+    def storage(self, identity: Any) -> Any:
+        """What a persistent id stands for."""
+        kind, key, numel = _storage_id(identity)
+        if kind is None:
+            return Inert("torch.storage")
+        name = f"{self.root}data/{key}"
+        if key not in self._given:
+            if name not in self.entries:
+                raise WeightsError("a tensor whose numbers are missing. Copy or download it again")
+            entry = self.entries[name]
+            if entry.file_size < numel * kind.itemsize:
+                raise WeightsError(f"a storage of {numel:,} numbers with room for fewer. Copy or download it again")
+            if entry.file_size > EXPANSION * self.path.stat().st_size + HEADROOM:
+                raise WeightsError(f"a storage that expands to {entry.file_size / 2**30:,.1f} GiB")
+            self._given[key] = Storage(kind, numel, lambda: self._read(name))
+        return self._given[key]
+
+    def _read(self, name: str) -> bytes:
+        try:
+            with zipfile.ZipFile(self.path) as file:
+                return file.read(name)  # checks its sum
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+            raise WeightsError(f"{self.path.name} is damaged: {error}. Copy or download it again.") from error
+
+    def _bytes(self, name: str, limit: int) -> bytes:
+        if self.entries[name].file_size > limit:
+            raise WeightsError(f"a directory of contents of {self.entries[name].file_size / 2**20:,.0f} MiB")
+        return self._read(name)
+
+
+def _other_zip(entries: Mapping[str, object]) -> str:
+    names = [PurePosixPath(name).name for name in entries]
+    if any(name.startswith("serialized_exported_program") or name == "archive_format" for name in names):
+        return "an exported program (torch.export). Save torch.save(model.state_dict(), ...) instead"
+    if any(name.endswith((".keras", "model.weights.h5")) for name in names):
+        return "a Keras model. Convert its weights to PyTorch first"
+    return "a zip archive without PyTorch's directory of contents. Unpack it, and give the weights' file"
+
+
+def _storage_id(identity: Any) -> tuple[torch.dtype | None, str, int]:
+    """dtype, key and number of elements of ('storage', type, key, location, numel)."""
+    if not isinstance(identity, tuple) or len(identity) < 5 or identity[0] != "storage":
+        return None, "", 0
+    _, kind, key, _, numel, *_ = identity
+    name = kind.name.rpartition(".")[2] if isinstance(kind, Inert) else ""
+    if name not in STORAGES or not isinstance(key, str | int) or not isinstance(numel, int) or numel < 0:
+        return None, "", 0
+    return STORAGES[name], str(key), numel
+
+
+def read_single(path: Path) -> Any:
+    """The content of a single file of PyTorch before 1.6, or of any pickle, as inert values."""
+    with path.open("rb") as file:
+        head = file.read(inert.MAX_BYTES)
+    magic, at = inert.load(head, {}, lambda identity: None)
+    if magic != MAGIC:
+        raise WeightsError("a pickle that torch.save did not write. Save torch.save(model.state_dict(), ...) instead")
+    for _ in range(2):  # the protocol's version and facts of the machine
+        _, used = inert.load(head[at:], {}, lambda identity: None)
+        at += used
+    storages: dict[str, _Place] = {}
+
+    def storage(identity: Any) -> Any:
+        kind, key, numel = _storage_id(identity)
+        if kind is None:
+            return Inert("torch.storage")
+        place = storages.setdefault(key, _Place(path, kind, numel))
+        view = identity[5] if len(identity) > 5 else None
+        if isinstance(view, tuple) and len(view) == 3:  # a part of a larger storage: (key, offset, numel)
+            return Storage(
+                kind, numel, lambda: place.read()[view[1] * kind.itemsize : (view[1] + numel) * kind.itemsize]
+            )
+        return Storage(kind, numel, place.read)
+
+    content, used = inert.load(head[at:], MAKERS, storage)
+    at += used
+    keys, used = inert.load(head[at:], {}, lambda identity: None)
+    at += used
+    size = path.stat().st_size
+    for key in keys if isinstance(keys, list) else []:
+        place = storages.get(str(key))
+        if place is None:
+            break  # what follows belongs to storages that nothing names
+        place.start = at + 8  # behind the number of elements
+        at = place.start + place.numel * place.kind.itemsize
+        if at > size:
+            raise WeightsError("numbers that break off: the file is not whole. Copy or download it again")
+    return content
+
+
+@dataclass
+class _Place:
+    """Where a storage's numbers lie in a single file; known once its directory has been read."""
+
+    path: Path
+    kind: torch.dtype
+    numel: int
+    start: int = -1
+
+    def read(self) -> bytes:
+        if self.start < 0:
+            raise WeightsError(f"{self.path.name} lacks the numbers of a tensor. Copy or download it again.")
+        with self.path.open("rb") as file:
+            file.seek(self.start)
+            return file.read(self.numel * self.kind.itemsize)
+
+
+def _first(value: Any = None, *_: Any) -> Any:
+    return value
+
+
+def _retyped(function: Any, kind: Any, arguments: Any, *_: Any) -> Any:
+    """What a subclass of Tensor keeps: the function that rebuilds it, and with what."""
+    maker = MAKERS.get(function.name) if isinstance(function, Inert) else None
+    return maker(*arguments) if maker is not None and isinstance(arguments, tuple) else Inert("torch.Tensor")
+
+
+def _pairs(pairs: Any = (), *_: Any) -> dict[Any, Any]:
+    """An OrderedDict of pairs."""
+    found = {}
+    for pair in pairs if isinstance(pairs, list | tuple) else ():
+        if isinstance(pair, list | tuple) and len(pair) == 2 and isinstance(pair[0], str):
+            found[pair[0]] = pair[1]
+    return found
+
+
+def _path(*parts: Any) -> str:
+    return "/".join(part for part in parts if isinstance(part, str))
+
+
+MAKERS: dict[str, Maker] = {
+    "collections.OrderedDict": _pairs,
+    "collections.defaultdict": lambda *_: {},
+    "builtins.dict": lambda *_: {},
+    "__builtin__.dict": lambda *_: {},
+    "torch.Size": lambda values=(), *_: tuple(values) if isinstance(values, list | tuple) else (),
+    "torch._utils._rebuild_tensor_v2": strided,
+    "torch._utils._rebuild_tensor_v3": strided,
+    "torch._utils._rebuild_tensor": strided,
+    "torch._utils._rebuild_parameter": _first,
+    "torch._utils._rebuild_parameter_with_state": _first,
+    "torch._tensor._rebuild_from_type_v2": _retyped,
+    "torch._utils._rebuild_sparse_tensor": odd("sparse"),
+    "torch._utils._rebuild_sparse_csr_tensor": odd("sparse"),
+    "torch._utils._rebuild_qtensor": odd("quantised"),
+    "torch._utils._rebuild_meta_tensor_no_storage": odd("meta"),
+    "torch._utils._rebuild_nested_tensor": odd("nested"),
+    "torch.nn.parameter.UninitializedParameter": odd("uninitialised"),
+    "pathlib.PosixPath": _path,
+    "pathlib.PurePosixPath": _path,
+    "pathlib.WindowsPath": _path,
+    "pathlib._local.PosixPath": _path,
+    "fastcore.foundation.L": lambda items=(), *_: items,
+}
