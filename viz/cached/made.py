@@ -4,6 +4,7 @@ To draw a figure takes longer than all else on a page, and from one run to the n
 """
 
 import hashlib
+import sys
 import threading
 import weakref
 from collections import OrderedDict
@@ -11,7 +12,6 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import is_dataclass
 from typing import Any, TypeVar
 
-import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -69,7 +69,8 @@ class Shelf:
 
 def identity(value: Any) -> Hashable:
     """What tells a value from others. It keeps no result alive: when one is gone, no other equals it."""
-    if isinstance(value, np.ndarray):
+    np = sys.modules.get("numpy")  # without it there is no array, and the first page need not wait for it
+    if np is not None and isinstance(value, np.ndarray):
         return value.shape, value.dtype.str, hashlib.sha256(np.ascontiguousarray(value).data).digest()
     if isinstance(value, Mapping):
         return tuple((name, identity(each)) for name, each in value.items())
