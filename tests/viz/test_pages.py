@@ -167,7 +167,7 @@ def test_blocks_are_switched_off_by_a_click_and_the_network_of_others_stays():
     app = open_page("residual", limit="100 images", **{"residual view": "switch blocks off"})
     before = {metric.label: metric.value for metric in app.metric}
     assert "With the lesion" not in before
-    app.get("pills")[0].set_value(["layer1.0", "layer2.0"]).run()
+    settle(app.get("pills")[0].set_value(["layer1.0", "layer2.0"]).run())
     assert not errors(app)
     after = {metric.label: metric.value for metric in app.metric}
     assert after["Accuracy intact"] == before["Accuracy intact"]

@@ -9,6 +9,7 @@ from features.faithfulness import Trial
 from features.saliency import SaliencyMaps
 from viz import widgets
 from viz.cached.faithfulness import faithfulness_job
+from viz.cached.made import drawn
 from viz.figures import faithfulness as figures
 from viz.picking.target import Explained
 
@@ -29,7 +30,7 @@ def measured(explained: Explained, maps: Sequence[SaliencyMaps]) -> None:
     _table(trials, titles)
     names = [f"{title}, {trial.tap}" for title, trial in zip(titles, trials, strict=True)]
     curves = list(zip(names, (trial.curves for trial in trials), strict=True))
-    widgets.chart(figures.curves(curves), "curves")
+    widgets.chart(drawn(figures.curves, curves), "curves")
     name = explained.model.spec.class_name(int(maps[0].class_ids[0]))
     st.caption(
         f"The probability of {widgets.escape(name)}, {trials[0].full[0]:.1%} for the whole image, while pixels are "

@@ -9,6 +9,7 @@ from features.errors import FeatureError
 from features.predictions import probabilities
 from features.saliency import ClassTarget
 from viz import sidebar, widgets
+from viz.cached.made import drawn
 from viz.figures import saliency as figures
 from viz.pages.faithfulness import measured
 from viz.pages.saliency.gallery import gallery
@@ -82,4 +83,4 @@ class _Likeliest:
             index = int(logits.argmax()) if target.index is None else target.index
         with self.container:
             (chances,) = probabilities(logits[None], model.spec.outputs)  # (K,)
-            widgets.chart(figures.top_classes(chances, class_names(model), index), "top")
+            widgets.chart(drawn(figures.top_classes, chances, class_names(model), index), "top")
