@@ -1,15 +1,22 @@
-# make app   opens the app       make test   runs every test       make lint   ruff and mypy
+# make app     opens the app            make test    runs every test, on all processors
+# make lint    ruff and mypy            make quick   runs those that are not slow, in less than a minute
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: app test lint clean
+# Threads that wait for each other on busy processors lose a great deal: a worker for each, and one thread for a worker.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
+
+.PHONY: app test quick lint clean
 
 app: $(VENV)/app.stamp
 	$(BIN)/streamlit run app.py
 
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest
+	$(PYTEST)
+
+quick: $(VENV)/dev.stamp
+	$(PYTEST) -m "not slow"
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

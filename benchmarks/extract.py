@@ -7,10 +7,12 @@ other ways to run a network; and the whole way from JPEG files beside the networ
 Weights are drawn, which changes no time. In every round each contestant reads one batch, so that all feel the same
 neighbours on a shared machine; images/s are of the median round, and ratios are medians of ratios within a round.
 OpenVINO, ONNX Runtime and torch.compile take part where they are installed (openvino; onnx, onnxscript and onnxruntime;
-a C++ compiler).
+a C++ compiler). Where bf16 is fast, torchvision's own network takes part in it as anybody would run it: channels last,
+nothing folded. This project must not be slower.
 """
 
 import argparse
+import copy
 import io
 import shutil
 import statistics
@@ -18,7 +20,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -77,21 +79,25 @@ def network_alone(source: nn.Module, batch: int, rounds: int, device: str) -> No
     for name, spent in times.items():
         ratio = statistics.median(base / own for base, own in zip(times[BASE], spent, strict=True))
         print(f"{name:45s} {batch / statistics.median(spent):7.1f} images/s   {ratio:.2f} x", flush=True)
+    network = freeze(canonical(source))
+    plan = engine.decide(network, PREPROCESSING, engine.choose(network, device=device), batch)
+    print(f"auto takes {engine.title_of(plan)}: {plan.why}", flush=True)
 
 
 def contenders(source: nn.Module, pixels: Tensor, device: str) -> dict[str, Contestant]:
     """What is timed. The others get scaled pixels, this project's engines scale them themselves."""
     network, scaled = freeze(canonical(source)), PREPROCESSING.scaled(pixels).to(device)
-    extractor = create_feature_extractor(source, {name: name for name in network.stage_names})
-
-    @torch.inference_mode()
-    def theirs() -> dict[str, Tensor]:
-        return {name: values.mean((2, 3)).cpu() for name, values in extractor(scaled).items()}
-
     found: dict[str, Contestant] = {
-        BASE: theirs,
+        BASE: torchvisions(source, network.stage_names, scaled),
         "the exact network, fp32": lambda: named(network, inference(Pooled(network), scaled)),
     }
+    if "bf16" in precisions(device):
+        lowered = copy.deepcopy(source).bfloat16().to(memory_format=torch.channels_last)
+        pictures = scaled.bfloat16().contiguous(memory_format=torch.channels_last)
+        found["bf16, plain torchvision, channels last"] = torchvisions(lowered, network.stage_names, pictures)
+        if device == "cpu":
+            plain = started(network, "bf16", engine.TORCH_PLAIN, device)
+            found["this project, ordinary convolutions, bf16"] = ours(plain, pixels)
     for precision in precisions(device):
         runner = started(network, precision, engine.TORCH, device)
         found[f"this project with PyTorch, {precision}"] = ours(runner, pixels)
@@ -109,6 +115,17 @@ def contenders(source: nn.Module, pixels: Tensor, device: str) -> dict[str, Cont
         compiled = torch.compile(Pooled(network))
         found["torch.compile, fp32"] = lambda: named(network, inference(compiled, scaled))
     return found
+
+
+def torchvisions(source: nn.Module, stages: Sequence[str], scaled: Tensor) -> Contestant:
+    """torchvision's own extractor of the mean of every stage. scaled: (N, C, S, S) in the network's precision."""
+    extractor = create_feature_extractor(source, {name: name for name in stages})
+
+    @torch.inference_mode()
+    def read() -> dict[str, Tensor]:
+        return {name: values.mean((2, 3)).float().cpu() for name, values in extractor(scaled).items()}
+
+    return read
 
 
 class Pooled(nn.Module):
@@ -131,17 +148,17 @@ def named(network: ResidualNetwork, values: tuple[Tensor, ...]) -> dict[str, Ten
     return {name: value.cpu() for name, value in zip(network.stage_names, values, strict=True)}
 
 
-def started(network: ResidualNetwork, precision: str, name: str, device: str) -> engine.Engine:
+def started(network: ResidualNetwork, precision: str, name: str, device: str) -> engine.Runner:
     plan = engine.choose(network, precision=precision, device=device, engine=name)
     return engine.start(network, PREPROCESSING, plan)
 
 
-def ours(runner: engine.Engine, pixels: Tensor) -> Contestant:
+def ours(runner: engine.Runner, pixels: Tensor) -> Contestant:
     return lambda: {name: torch.from_numpy(values) for name, values in runner(pixels).items()}
 
 
-def bare_torch(runner: engine.Engine, pixels: Tensor) -> Contestant:
-    """The same network on pixels that lie on its device, without plan anything off it."""
+def bare_torch(runner: engine.Runner, pixels: Tensor) -> Contestant:
+    """The same network on pixels that lie on its device, without reading anything off it."""
     assert isinstance(runner, engine.TorchEngine)
     there = pixels.to(runner.device, memory_format=torch.channels_last)
 
@@ -155,7 +172,7 @@ def bare_torch(runner: engine.Engine, pixels: Tensor) -> Contestant:
     return forward
 
 
-def cuda_graph(runner: engine.Engine, pixels: Tensor) -> Contestant:
+def cuda_graph(runner: engine.Runner, pixels: Tensor) -> Contestant:
     """The same network, whose kernels a GPU starts by itself: what this saves, the engine could save."""
     assert isinstance(runner, engine.TorchEngine)
     there, network = pixels.to(runner.device, memory_format=torch.channels_last), Pooled(runner.network)
@@ -174,7 +191,7 @@ def cuda_graph(runner: engine.Engine, pixels: Tensor) -> Contestant:
     return replay
 
 
-def compiled_torch(runner: engine.Engine, pixels: Tensor) -> Contestant:
+def compiled_torch(runner: engine.Runner, pixels: Tensor) -> Contestant:
     """The same network, compiled by PyTorch."""
     assert isinstance(runner, engine.TorchEngine)
     there, network = pixels.to(runner.device, memory_format=torch.channels_last), runner.network
@@ -249,8 +266,8 @@ def from_files(source: nn.Module, name: str, folder: str, batch: int, rounds: in
     ways = [
         (precision, way)
         for precision in precisions(device)
-        for way in engine.ENGINES
-        if way == engine.TORCH or (device == "cpu" and find_spec(way))
+        for way, entry in engine.ENGINES.items()
+        if way != engine.TORCH_PLAIN and not entry.obstacle(torch.device(device), precision)
     ]
     decoding: list[float] = []
     shares: dict[tuple[str, str], list[tuple[float, float]]] = {way: [] for way in ways}

@@ -30,6 +30,7 @@ from features.networks.canonical import canonical, freeze
 from features.progress import finish
 
 FORWARD, SWEEP, PER_BLOCK = "forward, fp32", "lesions of every block", "forward once per block"
+FOLDED = "one lesion's network, folded"
 
 
 def main() -> None:
@@ -45,6 +46,11 @@ def main() -> None:
     network = FastNetwork(model.network, spec.preprocessing, torch.float32, torch.device("cpu"))
     blocks = len(list(network.blocks()))
 
+    def fold_lesion() -> FastNetwork:
+        """What every analysis of a network with a lesion begins with; the intact one is at hand."""
+        changed = residual.lesioned(model, residual.each(model.network)[blocks // 2])
+        return FastNetwork(changed.network, spec.preprocessing, torch.float32, torch.device("cpu"))
+
     def forward() -> None:
         with torch.inference_mode():
             for batch in batches(images, spec.preprocessing, options.batch):
@@ -55,6 +61,7 @@ def main() -> None:
         FORWARD: forward,
         "statistics of every block": lambda: finish(residual.measure(model, images)),
         SWEEP: lambda: finish(residual.sweep(model, images, residual.each(model.network))),
+        FOLDED: fold_lesion,
         PER_BLOCK: lambda: [forward() for _ in range(blocks)],
     }
     forward()

@@ -9,6 +9,7 @@ time. Peers that are not installed are left out.
 """
 
 import argparse
+import copy
 import statistics
 import sys
 import warnings
@@ -71,6 +72,8 @@ def contenders(source: nn.Module, name: str, pixels: Tensor) -> dict[str, Contes
         return source(scaled)
 
     found: dict[str, Contestant] = {BASE: forward}
+    if "bf16" in precisions():
+        found["bf16, plain torchvision, channels last"] = plain_bf16(source, scaled)
     for precision in precisions():
         explainer = Explainer(model_of(source, name), precision)
         found |= ours(explainer, pixels, targets, precision)
@@ -81,6 +84,18 @@ def contenders(source: nn.Module, name: str, pixels: Tensor) -> dict[str, Contes
     if find_spec("pytorch_grad_cam"):
         found["pytorch-grad-cam, four stages one by one"] = pytorch_grad_cam(peers, scaled, indices)
     return found
+
+
+def plain_bf16(source: nn.Module, scaled: Tensor) -> Contestant:
+    """torchvision's forward as anybody would run it in bf16."""
+    network = copy.deepcopy(source).bfloat16().to(memory_format=torch.channels_last)
+    pictures = scaled.bfloat16().contiguous(memory_format=torch.channels_last)  # (N, 3, 224, 224)
+
+    @torch.no_grad()
+    def forward() -> Tensor:
+        return network(pictures)
+
+    return forward
 
 
 def trainable(source: nn.Module, name: str) -> nn.Module:
@@ -134,13 +149,13 @@ def pytorch_grad_cam(network: nn.Module, scaled: Tensor, indices: list[int]) -> 
 
 
 def memory(source: nn.Module, name: str) -> None:
-    """What is kept of one image on its way up, for the gradient's way down."""
+    """What is kept of one image on the forward walk, for the gradient."""
     explainer = Explainer(model_of(source, name))
     pixels = torch.zeros(1, 3, 224, 224, dtype=torch.uint8)
     for title, taps in (("last stage", [Tap("layer4")]), ("four stages", explainer.taps("stages"))):
         with torch.inference_mode():
-            walk = explainer.walk(pixels, [ClassTarget(0)], {explainer.place(tap): False for tap in taps})
-        kept = {values.data_ptr(): values.nbytes for step in walk.steps for values in step.found}
+            walk = explainer.walk(pixels, [ClassTarget(0)], {explainer.block_index(tap): False for tap in taps})
+        kept = {values.data_ptr(): values.nbytes for step in walk.steps for values in step.inputs}
         print(f"kept for one image, {title}: {sum(kept.values()) / 1e6:.1f} MB")
 
 

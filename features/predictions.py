@@ -173,9 +173,9 @@ def _ranked(logits: np.ndarray, top: int) -> np.ndarray:
     """The `top` highest of each row (N, K), equal ones by number: (N, T). A few passes are faster than a whole sort."""
     rest, rows = logits.copy(), np.arange(len(logits))
     ranked = np.empty((len(logits), top), np.int64)
-    for place in range(top):
-        ranked[:, place] = rest.argmax(1)
-        rest[rows, ranked[:, place]] = -np.inf
+    for rank in range(top):
+        ranked[:, rank] = rest.argmax(1)
+        rest[rows, ranked[:, rank]] = -np.inf
     return ranked
 
 
@@ -212,8 +212,8 @@ def table(
             columns["correct"] = predictions.correct(truth)
         if top > 1:
             columns["margin"] = predictions.margin
-        for place in range(1, min(top, predictions.ranked.shape[1])):
-            columns[f"pred_{place + 1}"] = named(predictions.ranked[:, place], predictions.class_names)
-            columns[f"confidence_{place + 1}"] = predictions.probabilities[:, place]
+        for rank in range(1, min(top, predictions.ranked.shape[1])):
+            columns[f"pred_{rank + 1}"] = named(predictions.ranked[:, rank], predictions.class_names)
+            columns[f"confidence_{rank + 1}"] = predictions.probabilities[:, rank]
     # Texts stay Python's own: pandas' kind of them cannot hold the names that files may have on Linux.
     return pd.DataFrame({name: pd.Series(values, dtype=values.dtype) for name, values in columns.items()})

@@ -1,5 +1,6 @@
 """What several tests need: a small network whose statistics are not the initial ones, and a few images on disk."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,32 @@ from tests.random_networks import drawn, randomise
 
 # Small networks gain nothing from threads, and threads that wait for each other on busy cores lose a great deal.
 torch.set_num_threads(1)
+# A test that takes one of these as a parameter compiles for seconds, or computes with a very large network.
+SLOW_CASES = {
+    "umap", "openvino", "resnet101", "resnet152", "resnext101_32x8d", "resnext101_64x4d", "wide_resnet50_2",
+    "wide_resnet101_2",
+}  # fmt: skip
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """What `-n auto` stands for: all processors that may be used, also where two of them share a core."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what is slow by its parameters; several workers begin with what is slow.
+
+    Tests of one of torchvision's networks share a worker, which draws its weights once.
+    """
+    for item in items:
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        if any(isinstance(value, str) and value in SLOW_CASES for value in parameters.values()):
+            item.add_marker(pytest.mark.slow)
+        if name := parameters.get("torchvision_network"):
+            item.add_marker(pytest.mark.xdist_group(name))
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -77,6 +104,7 @@ def ray_workers() -> Iterator[Callable[[], list[int]]]:
     """
     ray = pytest.importorskip("ray", reason="an extra: requirements-ray.txt")
     psutil = pytest.importorskip("psutil")
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # a busy machine takes its time
     ray.init(num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
 
     def workers() -> list[int]:

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ORDER = [
     ["errors"],
-    ["files", "progress", "devices", "registry"],
+    ["files", "progress", "devices", "registry", "sources"],
     ["claim", "networks"],
     ["datasets"],
     ["cluster", "predictions", "results", "rasters"],
@@ -25,7 +25,6 @@ MAY_IMPORT_STREAMLIT = (
     "viz/cached/",
     "viz/widgets.py",
     "viz/sidebar.py",
-    "viz/choosing.py",
     "viz/picking/",
     "viz/components/",
 )
@@ -89,7 +88,6 @@ VIZ = [
     ["cached"],
     ["widgets"],
     ["sidebar"],
-    ["choosing"],
     ["picking"],
     ["pages"],
 ]
@@ -117,8 +115,9 @@ def test_figures_are_drawn_without_streamlit_and_without_torch(source):
     assert not packages(source) & {"streamlit", "torch", "torchvision"}
 
 
-def test_the_first_page_and_the_sidebar_do_without_torch():
-    """It takes seconds to import, which the first picture must not wait for."""
+@pytest.mark.slow
+def test_the_first_page_and_the_sidebar_do_without_large_libraries():
+    """They take up to seconds to import, which the first picture must not wait for."""
     code = """
 import sys
 from streamlit.testing.v1 import AppTest
@@ -126,7 +125,7 @@ from viz.cached import warm_up
 warm_up.PAGE_SECONDS = 600
 app = AppTest.from_file("app.py", default_timeout=60).run()
 assert not app.exception and app.get("plotly_chart") and "20" in [metric.value for metric in app.metric]
-print(sorted({"torch", "torchvision", "umap"} & sys.modules.keys()))
+print(sorted({"torch", "torchvision", "umap", "pandas", "pyarrow"} & sys.modules.keys()))
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

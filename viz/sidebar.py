@@ -10,18 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from features import datasets, files
-from features.datasets import ImageSet
-from features.datasets.images import EXTENSIONS
+from features import files
 from features.errors import DatasetError, FeatureError, WeightsError
 from features.networks import catalogue
 from features.networks.card import ModelSpec
+from features.sources import EXTENSIONS, SAMPLE
 from viz import widgets
 from viz.cached import warm_up
-from viz.cached.images import look_again, open_set, set_stamp
 from viz.cached.server import uploads
 
 if TYPE_CHECKING:
+    from features.datasets import ImageSet
     from features.networks.zoo import Model
     from viz.cached.extract import Origins
 
@@ -74,7 +73,7 @@ def _network() -> None:
 
 
 def _images() -> None:
-    st.selectbox("Images", (datasets.SAMPLE, FOLDER), key="images", bind="query-params")
+    st.selectbox("Images", (SAMPLE, FOLDER), key="images", bind="query-params")
     if st.session_state["images"] == FOLDER:
         st.text_input(
             "Path of the folder or zip",
@@ -103,6 +102,8 @@ def _images() -> None:
 
 
 def _look_again() -> None:
+    from viz.cached.images import look_again
+
     with suppress(FeatureError):  # which the page shows
         look_again(str(_inside_roots(st.session_state.get("folder") or "", "images", DatasetError)))
 
@@ -150,18 +151,20 @@ def _name_and_weights() -> tuple[str | None, Path | None]:
     return None if said == AS_READ else said, path
 
 
-def images(whole: bool = False) -> ImageSet:
+def images(whole: bool = False) -> "ImageSet":
     """The image set chosen in the sidebar, cut to the chosen number or whole. Raises FeatureError if it cannot be
     opened.
     """
+    from viz.cached.images import open_set, set_stamp  # numpy, Pillow and pyarrow with it
+
     source, limit = _source_and_limit(whole)
-    return open_set(source, limit, "" if source == datasets.SAMPLE else set_stamp(source))
+    return open_set(source, limit, "" if source == SAMPLE else set_stamp(source))
 
 
 def _source_and_limit(whole: bool) -> tuple[str, int]:
     """As `datasets.open_images` takes the source, and how many images to take of it."""
     source, limit = st.session_state["images"], sys.maxsize if whole else st.session_state["limit"]
-    if source == datasets.SAMPLE:
+    if source == SAMPLE:
         return source, limit
     return str(_inside_roots(st.session_state.get("folder") or "", "images", DatasetError)), limit
 
@@ -177,7 +180,7 @@ def origins(whole: bool = False) -> "Origins":
 def source() -> str:
     """Where the images of the sidebar come from, as `datasets.open_images` knows it."""
     chosen = st.session_state["images"]
-    return chosen if chosen == datasets.SAMPLE else st.session_state.get("folder") or ""
+    return chosen if chosen == SAMPLE else st.session_state.get("folder") or ""
 
 
 def new_folder(text: str) -> Path:

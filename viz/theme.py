@@ -45,13 +45,16 @@ def ink(figure: go.Figure, dark: bool) -> go.Figure:
     """The same figure with text that reads well on the app's light or dark background."""
     colour = "#d5dde5" if dark else "#2b3843"
     layout = figure.layout
-    layout.font.color = layout.legend.font.color = colour
+    if layout.font.color == colour:  # set last: it is done
+        return figure
+    layout.legend.font.color = colour
     for name in ("xaxis", "yaxis"):  # and those of further panels
         for axis in (layout[key] for key in layout if key.startswith(name)):
             axis.tickfont.color = axis.title.font.color = colour
     for trace in figure.data:
         if trace.type == "bar":  # text inside a bar would be chosen for contrast with the bar alone
             trace.textfont.color = colour
+    layout.font.color = colour
     return figure
 
 

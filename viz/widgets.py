@@ -5,17 +5,19 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import numpy as np
-import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from features.datasets import Rejected
 from features.errors import FeatureError
 from viz import theme
 from viz.jobs import Interrupted, Job, State, Work, standing
+
+if TYPE_CHECKING:  # the first page waits for none of them
+    import pandas as pd
+
+    from features.datasets import Rejected
 
 GRACE = 0.4
 CAMERA, STARTED = "camera", "started"
@@ -61,8 +63,10 @@ def _page(title: str, figure: go.Figure, caption: str) -> str:
     )
 
 
-def _flat(table: pd.DataFrame) -> pd.DataFrame:
+def _flat(table: "pd.DataFrame") -> "pd.DataFrame":
     """The columns that CSV can hold: lists of numbers are left to Parquet."""
+    import numpy as np
+
     return table[[name for name in table if not table[name].map(lambda value: isinstance(value, np.ndarray)).any()]]
 
 
@@ -75,7 +79,7 @@ def camera() -> None:
     st.segmented_control("The camera above a figure takes", ("svg", "png"), default="svg", key=CAMERA, required=True)
 
 
-def downloads(table: pd.DataFrame, name: str) -> None:
+def downloads(table: "pd.DataFrame", name: str) -> None:
     """A table to take away, as CSV or Parquet."""
     with st.container(horizontal=True):
         for kind, mime, content in (
@@ -201,7 +205,7 @@ def _standing(job: Job) -> tuple[float, str]:
         return 0.0, text
     if progress is None:
         return 0.0, "starting …"
-    parts = [f"{progress.done:,} of {progress.total:,} {_plural(progress.unit)}"]
+    parts = [f"{progress.done:,} of {progress.total:,} {_plural(progress.unit)}"] if progress.total else []
     parts += [progress.note] if progress.note else []
     if run.pace is not None and run.seconds_left is not None:
         parts += [f"{run.pace:,.3g} {_plural(progress.unit)}/s", f"about {theme.seconds(run.seconds_left)} left"]
@@ -212,7 +216,7 @@ def _plural(unit: str) -> str:
     return unit if unit.isupper() else f"{unit}s"  # 'MB' has no plural
 
 
-def rejected(images: Sequence[Rejected]) -> None:
+def rejected(images: Sequence["Rejected"]) -> None:
     """Say how many images could not be read, and why the first could not."""
     if images:
         st.warning(f"{len(images)} images could not be read, the first: {escape(images[0].reason)}")

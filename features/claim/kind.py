@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from features import files
-from features.claim.staging import MADE_BY, Staging, inner_name, read_json
+from features.claim.staging import MADE_BY, Staging, inner_name, read_json, target_of
 from features.errors import FeatureError
 
 MANIFEST = "manifest.json"
@@ -85,7 +85,8 @@ class Kind:
         except OSError as error:  # also Arrow's
             reason = error.strerror or str(error)
             remedy = REMEDIES.get(error.errno or 0, "Mend this, and run the same command again")
-            raise self.error(f"The {self.title} cannot be written to {folder}: {reason}. {remedy}.") from error
+            where = target_of(folder)
+            raise self.error(f"The {self.title} cannot be written to {where}: {reason}. {remedy}.") from error
 
 
 def need_kind(folder: Path, kind: Kind, name: str = "") -> Mapping[str, Any] | None:

@@ -108,12 +108,14 @@ class Staging:
         if not self.committed:
             return
         journal = read_json(self.folder / JOURNAL) or {}
-        files.remove(self.target, map(inner_name, journal["deletes"]))
-        for source, name in journal["moves"]:
-            staged, shown = self.folder / inner_name(source), self.target / inner_name(name)
-            if staged.exists():  # else it was moved before the run was killed
-                files.make_folder(shown.parent)
-                files.move(staged, shown)
+        # What was moved before a run was killed is no longer here, and must not go from where it is now.
+        moves = {inner_name(name): self.folder / inner_name(source) for source, name in journal["moves"]}
+        moved = {name for name, staged in moves.items() if not staged.exists()}
+        files.remove(self.target, [inner_name(name) for name in journal["deletes"] if name not in moved])
+        for name, staged in moves.items():
+            if name not in moved:
+                files.make_folder((self.target / name).parent)
+                files.move(staged, self.target / name)
         (self.folder / JOURNAL).unlink()
 
     def clear(self) -> None:
@@ -138,6 +140,12 @@ class Staging:
             if self._lock is not None:
                 self._lock.release()
                 self._lock = None
+
+
+def target_of(folder: Path) -> Path:
+    """The folder of a result that is staged in a folder, or the folder itself where nothing is."""
+    hidden = [parent for parent in (folder, *folder.parents) if parent.name.endswith(NAME)]
+    return hidden[-1].parent if hidden else folder
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

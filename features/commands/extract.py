@@ -89,12 +89,12 @@ def _extract(options: argparse.Namespace) -> None:
         from features.extract import cluster
 
         plan = cluster.choose(model, joined, *choices)
-        plan = cluster.decide(model, plan, options.out, joined, options.batch_size)
+        plan = cluster.decide(model, plan, options.out, joined, options.batch_size, options.replace)
     else:
         plan = engine.choose(model.network, *choices)
         if plan.is_open:
             print("finding the fastest precision and engine, once for each kind of network", file=sys.stderr)
-        plan = extract.decide(model, plan, options.out, options.batch_size)
+        plan = extract.decide(model, plan, options.out, options.batch_size, options.replace)
     size = options.batch_size or batch_size(model.spec.preprocessing, plan.device)
     planned = extract.planned_manifest(model, images, plan, size, options.format)
     widths = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in planned.shapes.items())

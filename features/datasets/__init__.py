@@ -11,8 +11,8 @@ from features import files
 from features.datasets import folders, parquet, torchvision_sets
 from features.datasets.changes import stamp
 from features.datasets.image_set import ImageSet, Rejected
-from features.datasets.images import EXTENSIONS
 from features.errors import DatasetError, ImageError
+from features.sources import EXTENSIONS, SAMPLE, TORCHVISION
 
 __all__ = [
     "SAMPLE",
@@ -26,9 +26,7 @@ __all__ = [
     "stamp",
 ]
 
-SAMPLE = "sample"
 SAMPLE_FILE = Path(__file__).parents[1] / "bundled" / "fashion-mnist-sample.zip"
-TORCHVISION = "torchvision:"
 
 
 def open_images(source: str, data_root: str | None = None, download: bool = False) -> ImageSet:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from features import files
-from features.datasets import folders, images, parquet
+from features.datasets import folders, parquet
 from features.errors import DatasetError
+from features.sources import EXTENSIONS
 
 
 def stamp(path: Path) -> str:
@@ -52,7 +53,7 @@ def _below(folder: str, hidden: bool) -> Iterator[tuple[str, str]]:
             if not entry.is_symlink():  # which is not followed when the set is opened
                 yield from _below(entry.path, hidden or entry.name.startswith("."))
         elif not entry.name.startswith(".") and (
-            entry.name.endswith(parquet.SUFFIX) or (not hidden and entry.name.lower().endswith(images.EXTENSIONS))
+            entry.name.endswith(parquet.SUFFIX) or (not hidden and entry.name.lower().endswith(EXTENSIONS))
         ):
             yield entry.path, _mark(entry)
 

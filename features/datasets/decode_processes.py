@@ -15,8 +15,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from io import BufferedReader, BufferedWriter
 from pathlib import Path
-from typing import BinaryIO, TypeVar, cast
+from typing import TypeVar, cast
 
 import numpy as np
 
@@ -116,7 +117,10 @@ class _Worker:
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, bufsize=-1
         )
-        self.requests, self.replies = cast(BinaryIO, self.process.stdin), cast(BinaryIO, self.process.stdout)
+        self.requests, self.replies = (
+            cast(BufferedWriter, self.process.stdin),
+            cast(BufferedReader, self.process.stdout),
+        )
         for pipe in (self.requests, self.replies):
             with suppress(ImportError, AttributeError, OSError):  # a system without it, or more than it allows
                 import fcntl
@@ -139,11 +143,11 @@ class _Worker:
         (size,) = REPLY.unpack(self._read(bytearray(REPLY.size)))
         if size:
             return self._read(bytearray(size)).decode("utf-8", "surrogatepass")
-        self._read(memoryview(place).cast("B"))  # type: ignore
+        self._read(place.data.cast("B"))
         return ""
 
     def _read(self, into: Buffer) -> Buffer:
-        if self.replies.readinto(into) < len(into):  # type: ignore
+        if self.replies.readinto(into) < len(into):
             raise EOFError("a process that decodes images has ended")
         return into
 

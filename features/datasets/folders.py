@@ -16,6 +16,7 @@ from features import files
 from features.datasets import images
 from features.datasets.image_set import FileOpener, ImageSet, from_store, labelled, set_digest, spelled, with_labels
 from features.errors import DatasetError, ImageError
+from features.sources import EXTENSIONS
 
 LIST_SUFFIX = ".txt"
 
@@ -123,7 +124,7 @@ def image_files(root: Path) -> list[Path]:
 
 def _looks_like_image(name: str) -> bool:
     hidden = any(part.startswith(".") for part in PurePosixPath(name).parts)
-    return not hidden and name.lower().endswith(images.EXTENSIONS)
+    return not hidden and name.lower().endswith(EXTENSIONS)
 
 
 DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, NotImplementedError, RuntimeError)

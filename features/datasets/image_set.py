@@ -14,6 +14,7 @@ from PIL import Image
 from features import files
 from features.datasets import images
 from features.errors import DatasetError
+from features.sources import EXTENSIONS
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def labelled(name: str, where: str, ids: list[str], marks: list[str], opener: Ca
     """
     ids = list(map(spelled, ids))
     if not ids:
-        raise DatasetError(f"{where} holds no images ({', '.join(images.EXTENSIONS)}). Is it the right place?")
+        raise DatasetError(f"{where} holds no images ({', '.join(EXTENSIONS)}). Is it the right place?")
     found = ImageSet(name, tuple(ids), None, (), set_digest(ids, marks), opener)
     names = _class_names(ids)
     return found if names is None else with_labels(found, names)

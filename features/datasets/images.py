@@ -8,7 +8,6 @@ from PIL import ExifTags, Image, ImageOps
 from features.errors import ImageError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
-EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 MAX_BYTES = 64 * 1024 * 1024
 MAX_PIXELS = 50_000_000
 MAX_ASPECT = 100

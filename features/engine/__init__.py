@@ -4,6 +4,7 @@ from features.engine.choice import choose, decide, recall, start
 from features.engine.fast_network import FastNetwork
 from features.engine.plan import (
     AUTO,
+    CUDA_GRAPHS,
     LOGITS,
     OPENVINO,
     POOLED,
@@ -20,6 +21,7 @@ from features.engine.torch_engine import TorchEngine
 
 __all__ = [
     "AUTO",
+    "CUDA_GRAPHS",
     "ENGINES",
     "LOGITS",
     "OPENVINO",

@@ -28,6 +28,9 @@ NARROW = 256  # channels of a last stage, below which networks do not bear round
 # precision a cosine of 0.9999.
 ALIKE = {torch.float32: 1e-4, torch.bfloat16: 0.0141, torch.float16: 0.0141}
 EXAMPLES = 2
+# In half precision cuDNN compiles its fused operations for every shape: a ResNet-50's first batch took 36 s on an H200
+# (fp32: 0.3 s). That is longer than most runs last, and images are not decoded faster than the plain way takes them.
+IN_HALF = False
 
 
 class Ability(NamedTuple):
@@ -95,6 +98,8 @@ def fuse(network: ResidualNetwork, pixels: Tensor, dtype: torch.dtype) -> str:
 
     Returns how biases are added, 'float32' or 'rounded', or '' where nothing is fused.
     """
+    if dtype != torch.float32 and not IN_HALF:
+        return ""
     for bias_dtype in dict.fromkeys((torch.float32, dtype)):
         if bias_dtype != torch.float32 and _width(network) < NARROW:
             continue

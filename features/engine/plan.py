@@ -14,7 +14,7 @@ from features.registry import Registry
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 GEM_POWER, GEM_FLOOR = 3.0, 1e-6
 POOLED, LOGITS = "pool", "logits"
-TORCH, TORCH_PLAIN, OPENVINO = "torch", "torch-plain", "openvino"
+TORCH, TORCH_PLAIN, CUDA_GRAPHS, OPENVINO = "torch", "torch-plain", "cuda-graphs", "openvino"
 AUTO = "auto"
 
 

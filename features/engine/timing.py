@@ -74,36 +74,33 @@ def measure(runners: Runners, exact: Plan, preprocessing: Preprocessing, batch: 
     exact: the one that tells what is right. One that fails, makes NaN or differs from it is left out, and so is what is
     clearly slower after a round. Starting engines takes its own time. Raises FeatureError as starting `exact` does.
     """
-    reference = runners[exact]()
-    probe = example_pixels(preprocessing, 2)
+    reference, probe = runners[exact](), example_pixels(preprocessing, 1)
     wanted = reference(probe)
     started: dict[Plan, Runner] = {}
     left_out = {}
     for plan, start in runners.items():
         try:
             runner = reference if plan == exact else start()
-            if reason := _differs(runner(probe), wanted):
+            if reason := _differs(wanted if plan == exact else runner(probe), wanted):
                 left_out[_name(plan)] = reason
             else:
                 started[plan] = runner
         except Exception as error:  # whatever it is, it must not stop those that run
             left_out[_name(plan)] = str(error).strip().splitlines()[0][:120] if str(error).strip() else repr(error)
-    pixels = example_pixels(preprocessing, _images_a_pass(reference, probe[:1], batch))
-    spent = _raced(started, pixels)
-    return Timing({_name(plan): statistics.median(times) / len(pixels) for plan, times in spent.items()}, left_out)
-
-
-def _images_a_pass(runner: Runner, one: Tensor, batch: int) -> int:
-    runner(one)
     began = time.perf_counter()
-    runner(one)
-    return max(1, min(batch, int(PASS / (time.perf_counter() - began))))
+    reference(probe)
+    images = max(1, min(batch, int(PASS / max(time.perf_counter() - began, 1e-9))))
+    # The first pass of a shape brings weights into its order and finds memory; on a GPU the second may capture a graph.
+    warm_ups = 2 if exact.device.startswith("cuda") else min(1, images - 1)  # of one image there has been a pass
+    spent = _raced(started, example_pixels(preprocessing, images), warm_ups)
+    return Timing({_name(plan): statistics.median(times) / images for plan, times in spent.items()}, left_out)
 
 
-def _raced(runners: Mapping[Plan, Runner], pixels: Tensor) -> dict[Plan, list[float]]:
+def _raced(runners: Mapping[Plan, Runner], pixels: Tensor, warm_ups: int) -> dict[Plan, list[float]]:
     """Seconds of each plan's passes, in rounds in which each has one turn."""
     for runner in runners.values():
-        runner(pixels)  # the first pass of a shape brings weights into its order and finds memory
+        for _ in range(warm_ups):
+            runner(pixels)
     spent: dict[Plan, list[float]] = {plan: [] for plan in runners}
     racing, began = dict(runners), time.perf_counter()
     for number in range(1, ROUNDS + 1):

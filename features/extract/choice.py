@@ -14,32 +14,41 @@ from features.store import read_manifest
 from features.store.manifest import EARLIER_PARTS
 
 
-def decide(model: Model, plan: Plan, folder: Path, size: int | None = None) -> Plan:
+def decide(model: Model, plan: Plan, folder: Path, size: int | None = None, anew: bool = False) -> Plan:
     """The same plan with every choice made for a run that writes to a folder.
 
     A run that a folder holds is gone on with as it was begun, whatever a timing would say today: its features would
-    differ in their last digits otherwise. size: images per batch. Raises FeatureError as `engine.decide` does, and if
-    the folder's run was begun with an engine that cannot be used here.
+    differ in their last digits otherwise. size: images per batch. anew: whether what the folder holds may be replaced.
+    Raises FeatureError as `engine.decide` does, and if the folder's run was begun with an engine that cannot be used
+    here, unless it may be replaced.
     """
     if not plan.is_open:
         return plan
     preprocessing = model.spec.preprocessing
     size = size or batch_size(preprocessing, plan.device)
-    return begun_with(plan, folder) or engine.decide(model.network, preprocessing, plan, size, model.key)
+    begun = begun_with(model, plan, folder, anew)
+    return begun or engine.decide(model.network, preprocessing, plan, size, model.key)
 
 
-def begun_with(plan: Plan, folder: Path) -> Plan | None:
-    """The plan with the choices of the run that a folder holds, or None if it holds none that they are open to."""
+def begun_with(model: Model, plan: Plan, folder: Path, anew: bool = False) -> Plan | None:
+    """The plan with the choices of the run that a folder holds, or None if it holds none that they are open to.
+
+    Another network's choices are not this one's: a narrow network does not bear what a wide one does.
+    """
     settings = _settings(folder)
+    if settings.get("weights_sha256") != model.digest:
+        return None
     precision, name = str(settings.get("precision")), str(settings.get("engine"))
     if precision not in PRECISIONS or name not in ENGINES or settings.get("device") != torch.device(plan.device).type:
         return None
     if plan.precision not in (AUTO, precision) or plan.engine not in (AUTO, name):
         return None
     if obstacle := ENGINES[name].obstacle(torch.device(plan.device), precision):
+        if anew:
+            return None
         raise FeatureError(
-            f"{folder} was begun with {ENGINES[name].title}, which cannot be used: {obstacle}. Mend this to go on, or "
-            "choose another folder."
+            f"{folder} was begun with {ENGINES[name].title}, which cannot be used: {obstacle}. Mend this to go on, "
+            "choose another folder, or have it replaced."
         )
     return replace(plan, precision=precision, engine=name, why=f"as {folder} was begun")
 

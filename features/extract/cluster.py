@@ -47,11 +47,13 @@ def choose(
         return ray.get(chosen.remote(own_copy(network, "cpu"), *choices))
 
 
-def decide(model: Model, plan: Plan, folder: Path, cluster: Cluster, size: int | None = None) -> Plan:
+def decide(
+    model: Model, plan: Plan, folder: Path, cluster: Cluster, size: int | None = None, anew: bool = False
+) -> Plan:
     """As `extract.decide`, timed on a worker: what it tells is what all workers keep to, and stands in the manifest."""
     if not plan.is_open or cluster.address is None:
-        return extract.decide(model, plan, folder, size)
-    if (begun := extract.begun_with(plan, folder)) is not None:
+        return extract.decide(model, plan, folder, size, anew)
+    if (begun := extract.begun_with(model, plan, folder, anew)) is not None:
         return begun
     preprocessing = model.spec.preprocessing
     with clusters.connected(cluster) as ray:
@@ -83,7 +85,7 @@ def to_folder(
     Raises StoreError and DatasetError as `extract.to_folder` does, FeatureError if Ray is not there or a worker fails.
     """
     images = source.open()
-    plan = decide(model, plan, folder, cluster, size)
+    plan = decide(model, plan, folder, cluster, size, replace)
     size = size or batch_size(model.spec.preprocessing, plan.device)
     planned = extract.planned_manifest(model, images, plan, size)
     with store.claimed(folder, planned, replace) as claim:

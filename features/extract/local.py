@@ -62,7 +62,7 @@ def to_folder(
     size = size or batch_size(model.spec.preprocessing, plan.device)
     if plan.is_open:
         yield Progress(0, len(images), "image", "timing what is fastest here")
-        plan = decide(model, plan, folder, size)
+        plan = decide(model, plan, folder, size, replace)
     planned = planned_manifest(model, images, plan, size, format)
     store.need_local(format, folder)
     with store.claimed(folder, planned, replace) as claim:

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-from PIL import Image
-
 from features.errors import FeatureError
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the first page says how a network sees, and waits for none of them
+    import numpy as np
+    from PIL import Image
     from torch import Tensor
 
 MAX_SIDE = 4096
@@ -60,18 +59,21 @@ class Preprocessing:
             f"divided by std {deviations}"
         )
 
-    def __call__(self, image: Image.Image) -> "Tensor":
+    def __call__(self, image: "Image.Image") -> "Tensor":
         """(C, S, S) float32, bit for bit what torchvision's `weights.transforms()` of the same settings gives."""
         return self.scaled(self.framed(image))
 
-    def framed(self, image: Image.Image) -> "Tensor":
+    def framed(self, image: "Image.Image") -> "Tensor":
         """(C, S, S) uint8: scaled to size and cut, the part that takes time and is done image by image."""
         import torch
 
         return torch.from_numpy(self.framed_array(image))
 
-    def framed_array(self, image: Image.Image) -> np.ndarray:
+    def framed_array(self, image: "Image.Image") -> "np.ndarray":
         """As `framed`, for processes that do without PyTorch: (C, S, S) uint8."""
+        import numpy as np
+        from PIL import Image
+
         picture = image if self.channels == 3 else image.convert("L")
         how = Image.Resampling[self.interpolation.upper()]
         width, height = (self.resize * side // min(picture.size) for side in picture.size)
@@ -97,12 +99,12 @@ class Preprocessing:
         mean, std = (torch.tensor(values, device=pixels.device)[:, None, None] for values in (self.mean, self.std))
         return pixels.to(torch.float32).div(255).sub_(mean).div_(std)
 
-    def batch(self, pictures: list[Image.Image]) -> "Tensor":
+    def batch(self, pictures: "list[Image.Image]") -> "Tensor":
         """(N, C, S, S) float32 of N pictures."""
         import torch
 
         return torch.stack([self(picture) for picture in pictures])
 
-    def visible(self, image: Image.Image) -> np.ndarray:
+    def visible(self, image: "Image.Image") -> "np.ndarray":
         """What the network sees of a picture: (S, S, 3) uint8, before normalisation."""
         return self.framed(image).expand(3, -1, -1).permute(1, 2, 0).numpy()  # (S, S, 3)

@@ -24,7 +24,7 @@ def blocks(statistics: BlockStatistics, sweep: "Sweep | None" = None) -> pd.Data
     sweep: of lesions, among which every block was left out; then also accuracy_without, true_probability_without,
     agreement_without and cosine_without, and accuracy_lost, each in shares of 1. NaN where something is not defined.
     """
-    found = statistics.channels
+    by_block = statistics.channels
     low, middle, high = _percentiles(statistics.ratios, (5, 50, 95))
     cosine_low, cosine_middle, cosine_high = _percentiles(statistics.cosines, (5, 50, 95))
     columns = {
@@ -41,18 +41,18 @@ def blocks(statistics: BlockStatistics, sweep: "Sweep | None" = None) -> pd.Data
         "cosine_p05": cosine_low,
         "cosine_p95": cosine_high,
         **_norms(statistics),
-        "branch_share": [channels.branch_share for channels in found],
-        **{f"{part}_variance": [channels.variance(part) for channels in found] for part in PARTS},
-        "covariance": [channels.covariance for channels in found],
-        **{f"{part}_squared_mean": [channels.squared_mean(part) for channels in found] for part in PARTS},
+        "branch_share": [channels.branch_share for channels in by_block],
+        **{f"{part}_variance": [channels.variance(part) for channels in by_block] for part in PARTS},
+        "covariance": [channels.covariance for channels in by_block],
+        **{f"{part}_squared_mean": [channels.squared_mean(part) for channels in by_block] for part in PARTS},
         "sparsity": statistics.sparsity,
         "negative_share": statistics.negative,
         "channels": statistics.widths,
         "dead_channels": statistics.dead,
-        "always_on_channels": [int(channels.always_on.sum()) for channels in found],
-        "near_zero_gammas": [channels.near_zero for channels in found],
-        "gamma_mean": [np.nan if channels.gamma is None else np.abs(channels.gamma).mean() for channels in found],
-        "kurtosis": [channels.kurtosis for channels in found],
+        "always_on_channels": [int(channels.always_on.sum()) for channels in by_block],
+        "near_zero_gammas": [channels.near_zero for channels in by_block],
+        "gamma_mean": [np.nan if channels.gamma is None else np.abs(channels.gamma).mean() for channels in by_block],
+        "kurtosis": [channels.kurtosis for channels in by_block],
         "effective_rank": statistics.effective_rank,
         "kept_mean": statistics.means[KEPT],
         "cka": statistics.cka,
@@ -79,21 +79,21 @@ def channels(statistics: BlockStatistics) -> pd.DataFrame:
     lowest, highest: the output's extremes; dead, always_on; gamma: of the last BatchNorm, NaN without one.
     """
     tables = []
-    for stage, block, found in zip(statistics.stages, statistics.blocks, statistics.channels, strict=True):
-        columns = {"stage": stage, "block": block, "channel": np.arange(len(found.negative))}
-        columns |= {f"{part}_mean": found.means[part] for part in PARTS}
-        columns |= {f"{part}_variance": found.variances[part] for part in PARTS}
+    for stage, block, numbers in zip(statistics.stages, statistics.blocks, statistics.channels, strict=True):
+        columns = {"stage": stage, "block": block, "channel": np.arange(len(numbers.negative))}
+        columns |= {f"{part}_mean": numbers.means[part] for part in PARTS}
+        columns |= {f"{part}_variance": numbers.variances[part] for part in PARTS}
         tables.append(
             pd.DataFrame(
                 columns
                 | {
-                    "negative_share": found.negative,
-                    "sparsity": found.sparsity,
-                    "lowest": found.lowest,
-                    "highest": found.highest,
-                    "dead": found.dead,
-                    "always_on": found.always_on,
-                    "gamma": np.full(len(found.negative), np.nan) if found.gamma is None else found.gamma,
+                    "negative_share": numbers.negative,
+                    "sparsity": numbers.sparsity,
+                    "lowest": numbers.lowest,
+                    "highest": numbers.highest,
+                    "dead": numbers.dead,
+                    "always_on": numbers.always_on,
+                    "gamma": np.full(len(numbers.negative), np.nan) if numbers.gamma is None else numbers.gamma,
                 }
             )
         )
@@ -125,9 +125,9 @@ def classes(statistics: BlockStatistics) -> pd.DataFrame:
             "sparsity": means[SPARSITY][number],
             **_class_variances(statistics, number),
             "output_means": [
-                found.class_means[number].astype(np.float32)
-                for found in statistics.channels
-                if found.class_means is not None
+                numbers.class_means[number].astype(np.float32)
+                for numbers in statistics.channels
+                if numbers.class_means is not None
             ],
         }
         rows.append(pd.DataFrame(columns))
@@ -140,29 +140,29 @@ def classes(statistics: BlockStatistics) -> pd.DataFrame:
 def _class_variances(statistics: BlockStatistics, number: int) -> dict[str, np.ndarray]:
     """NaN for parts of which nothing was kept."""
     unknown = np.full(len(statistics.class_names), np.nan)
-    found = {}
+    variances = {}
     for part in PARTS:
         for name, values in (("variance", "class_variances"), ("squared_mean", "class_squared_means")):
             kept = [getattr(channels, values).get(part, unknown)[number] for channels in statistics.channels]
-            found[f"{part}_{name}"] = np.array(kept)
-    both = found["shortcut_variance"] + found["branch_variance"]
-    share = np.divide(found["branch_variance"], both, out=np.full(len(both), np.nan), where=both > 0)
-    return {"branch_share": share, **found}
+            variances[f"{part}_{name}"] = np.array(kept)
+    both = variances["shortcut_variance"] + variances["branch_variance"]
+    share = np.divide(variances["branch_variance"], both, out=np.full(len(both), np.nan), where=both > 0)
+    return {"branch_share": share, **variances}
 
 
 def _norms(statistics: BlockStatistics) -> dict[str, np.ndarray]:
-    found: dict[str, np.ndarray] = {}
+    columns: dict[str, np.ndarray] = {}
     for part in PARTS:
         low, middle, high = _percentiles(statistics.norms[part], (5, 50, 95))
-        found |= {f"norm_{part}": statistics.means[part], f"norm_{part}_p05": low}
-        found |= {f"norm_{part}_median": middle, f"norm_{part}_p95": high}
-    return found
+        columns |= {f"norm_{part}": statistics.means[part], f"norm_{part}_p05": low}
+        columns |= {f"norm_{part}_median": middle, f"norm_{part}_p95": high}
+    return columns
 
 
 def _percentiles(values: np.ndarray, percentages: tuple[float, ...]) -> np.ndarray:
     """(P, B) percentiles over images of (N, B) without NaN; NaN for a column that has nothing else."""
-    found = np.full((len(percentages), values.shape[1]), np.nan)
+    percentiles = np.full((len(percentages), values.shape[1]), np.nan)
     known = ~np.isnan(values).all(0)  # (B,)
     if known.any():
-        found[:, known] = np.nanpercentile(values[:, known], percentages, axis=0)
-    return found
+        percentiles[:, known] = np.nanpercentile(values[:, known], percentages, axis=0)
+    return percentiles

@@ -44,7 +44,7 @@ class Drawing:
 
 
 def exported(
-    found: SaliencyMaps,
+    result: SaliencyMaps,
     model: Model,
     images: Mapping[str, np.ndarray],
     drawing: Drawing,
@@ -59,21 +59,21 @@ def exported(
         folder = f"{_plain(image)}/"
         large = rasters.magnify(picture, drawing.side)
         yield f"{folder}{INPUT_PICTURE}", rasters.png(large), None
-        colours = drawing.colours_of(tuple(found.maps))
-        values_of = {tap: values[row] for tap, values in found.maps.items()}
+        colours = drawing.colours_of(tuple(result.maps))
+        values_of = {tap: values[row] for tap, values in result.maps.items()}
         for tap, values in values_of.items():
             scaled = [pair for pair in values_of.items() if drawing.one_scale or _together(tap, pair[0])]
             if drawing.one_scale:
-                scaled += [(key, others[row]) for result in beside for key, others in result.maps.items()]
+                scaled += [(key, values[row]) for other in beside for key, values in other.maps.items()]
             limit = max(limit_of(key, other, colours in rasters.SIGNED) for key, other in scaled)
-            name = f"{folder}{found.method}-{tap.name}" + (f"-{tap.part}" if tap.part != OUTPUT else "")
+            name = f"{folder}{result.method}-{tap.name}" + (f"-{tap.part}" if tap.part != OUTPUT else "")
             heat = rasters.heat_map(values, large.shape[1::-1], colours, limit)
             yield f"{name}.png", rasters.png(rasters.overlay(large, heat, drawing.opacity)), None
             yield (
                 f"{name}.npy",
                 _npy(values),
                 {
-                    **_row(found, model, row, image, tap, values),
+                    **_row(result, model, row, image, tap, values),
                     "file": f"{name}.npy",
                     "signed": colours in rasters.SIGNED,
                 },
@@ -94,21 +94,21 @@ def _together(one: Tap, other: Tap) -> bool:
     return one == other or (one.name == other.name and OUTPUT not in (one.part, other.part))
 
 
-def _row(found: SaliencyMaps, model: Model, row: int, image: str, tap: Tap, values: np.ndarray) -> dict[str, Any]:
-    index, against = int(found.class_ids[row]), int(found.against_ids[row])
+def _row(result: SaliencyMaps, model: Model, row: int, image: str, tap: Tap, values: np.ndarray) -> dict[str, Any]:
+    index, against = int(result.class_ids[row]), int(result.against_ids[row])
     return {
         "image": image,
         "tap": tap.name,
         "part": tap.part if tap.part in (BRANCH, SHORTCUT) else SUM,
-        "of": "output" if tap.part == OUTPUT or found.method == LEDGER else "pre-activation",
+        "of": "output" if tap.part == OUTPUT or result.method == LEDGER else "pre-activation",
         "class_index": None if index < 0 else index,
         "class_name": None if index < 0 else model.spec.class_name(index),
         "against_index": None if against < 0 else against,
         "against_name": None if against < 0 else model.spec.class_name(against),
-        "target": found.targets[row],
-        "score": float(found.scores[row]),
-        **({} if found.biases is None else {"bias": float(found.biases[row])}),
-        "method": found.method,
+        "target": result.targets[row],
+        "score": float(result.scores[row]),
+        **({} if result.biases is None else {"bias": float(result.biases[row])}),
+        "method": result.method,
         "shape": list(values.shape),
         "minimum": float(values.min()),
         "maximum": float(values.max()),

@@ -161,15 +161,15 @@ class ParquetStages(Stages):
 
     def _read(self, stage: str, start: int, stop: int) -> np.ndarray:
         shape = self.manifest.shapes[stage]
-        found = np.empty((stop - start, *shape), self.manifest.dtype)
+        rows = np.empty((stop - start, *shape), self.manifest.dtype)
         first, end = np.searchsorted(self._ends, [start, stop], side="right")
         for number in range(first, min(end + 1, len(self._ends))):
             column = read_table(self.folder / part_name(self.manifest, number), [stage])[stage].combine_chunks()
             values = column.flatten().to_numpy().reshape(-1, *shape)
             begins = int(self._ends[number]) - len(values)
             here = values[max(0, start - begins) : max(0, stop - begins)]
-            place = max(0, begins - start)
-            found[place : place + len(here)] = here
+            at = max(0, begins - start)
+            rows[at : at + len(here)] = here
             del column, values, here
             pa.default_memory_pool().release_unused()  # or it keeps what the largest column took
-        return found
+        return rows

@@ -143,6 +143,7 @@ def test_models_prints_a_table_with_one_line_per_network(capsys, monkeypatch):
 # --- evaluate --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_evaluate_prints_scores_of_a_folder_as_json(weights, tiny_folder, capsys):
     status, text, _ = run(capsys, "evaluate", tiny_folder, "--weights", weights, "--json")
     assert status == 0
@@ -227,6 +228,7 @@ def test_evaluate_says_when_no_label_is_a_class_of_the_network(tiny_folder, weig
     assert "a dog of another kind as dog" in errors
 
 
+@pytest.mark.slow
 def test_output_that_nobody_reads_is_no_error():
     command = f"{sys.executable} -m features models --json | head -c 10"
     done = subprocess.run(command, shell=True, cwd=README.parent, capture_output=True, text=True)
@@ -251,6 +253,7 @@ def test_training_on_nothing_is_refused(arguments, text, capsys, tmp_path):
     assert text in errors
 
 
+@pytest.mark.slow
 def test_training_leaves_weights_that_evaluate_agrees_with_and_a_card(tiny_folder, tmp_path, capsys):
     out, held_back = tmp_path / "out", tmp_path / "held back"
     shutil.copytree(tiny_folder, held_back, copy_function=shutil.copy)
@@ -309,6 +312,7 @@ def test_progress_goes_to_standard_error_and_the_result_comes_back(capsys):
     assert "epoch" in errors
 
 
+@pytest.mark.slow
 def test_the_command_line_runs_as_a_module_and_json_stands_alone_on_standard_output(weights, tiny_folder):
     done = subprocess.run(
         [sys.executable, "-m", "features", "evaluate", tiny_folder, "--weights", weights, "--json"],
@@ -324,6 +328,7 @@ def test_the_command_line_runs_as_a_module_and_json_stands_alone_on_standard_out
 # --- extract and info -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_extract_writes_a_folder_that_info_describes(capsys, tiny_folder, tmp_path):
     out = tmp_path / "features"
     arguments = ("extract", str(tiny_folder), "--out", str(out), "--stages", "stem,layer3", "--precision", "fp32")
@@ -359,7 +364,8 @@ def test_extract_says_what_cannot_be_before_it_begins(extra, said, capsys, tiny_
 
 
 def test_convert_goes_from_a_format_to_another(capsys, tiny_folder, tmp_path):
-    run(capsys, "extract", str(tiny_folder), "--out", str(tmp_path / "a"), "--format", "npy", "--precision", "fp32")
+    run(capsys, "extract", str(tiny_folder), "--out", str(tmp_path / "a"), "--format", "npy", "--precision", "fp32",
+        "--engine", "torch")  # fmt: skip
     status, text, errors = run(capsys, "convert", tmp_path / "a", "--format", "tensorboard", "--out", tmp_path / "b")
     assert status == 0
     assert "sprite" not in errors

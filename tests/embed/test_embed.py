@@ -16,6 +16,8 @@ from features.errors import FeatureError
 from features.progress import finish
 from features.results import Provenance
 
+pytestmark = pytest.mark.xdist_group("umap")  # which is compiled once in a process
+
 
 def points(n_rows, width=6, seed=0):
     return np.random.default_rng(seed).normal(size=(n_rows, width)).astype(np.float32)
@@ -229,12 +231,14 @@ def test_a_map_says_how_it_was_made():
     assert found.provenance == Provenance(model="drawn")
 
 
+@pytest.mark.slow
 def test_a_fit_leaves_the_filters_of_warnings_as_they_were():
     before = list(warnings.filters)
     finish(embed.project(points(10)))
     assert warnings.filters == before
 
 
+@pytest.mark.slow
 def test_layouts_report_their_epochs():
     reports = [report for report in embed.project(two_clusters(), n_neighbors=5) if report.unit == "epoch"]
     done = [report.done for report in reports]
@@ -247,6 +251,7 @@ def fitting():
     return [thread for thread in threading.enumerate() if thread.name == "umap"]
 
 
+@pytest.mark.slow
 def test_closing_the_task_stops_the_layout():
     task = embed.project(points(3000), n_neighbors=30)
     for report in task:
@@ -260,6 +265,7 @@ def test_closing_the_task_stops_the_layout():
     assert not fitting()
 
 
+@pytest.mark.slow
 def test_maps_that_are_asked_for_at_once_are_those_made_one_by_one():
     inputs = [points(30, seed=seed) for seed in range(3)]
     alone = [finish(embed.project(values, n_neighbors=5)).points for values in inputs]
@@ -277,6 +283,7 @@ def test_maps_that_are_asked_for_at_once_are_those_made_one_by_one():
         np.testing.assert_array_equal(together[index], expected)
 
 
+@pytest.mark.slow
 def test_an_error_inside_the_layout_reaches_the_caller(monkeypatch):
     def fail(*arguments, **settings):
         raise MemoryError("no room")

@@ -39,6 +39,7 @@ class StandIn:
 def stand_in(monkeypatch):
     def put(**how) -> StandIn:
         this = StandIn(**how)
+        monkeypatch.setattr(cudnn, "IN_HALF", True)
         monkeypatch.setattr(torch, "cudnn_convolution_relu", this.relu)
         monkeypatch.setattr(torch, "cudnn_convolution_add_relu", this.add_relu)
         return this

@@ -7,8 +7,14 @@ from features import engine
 from features.errors import FeatureError
 from features.networks.architecture import cifar
 from features.networks.canonical import build, freeze
-from tests.engine.cases import KINDS, differs, network, pixels, preprocessing, read
+from tests.engine.cases import KINDS, differs, pixels, preprocessing, read
 from tests.random_networks import randomise
+
+pytestmark = pytest.mark.slow  # OpenVINO converts for seconds
+
+
+def network(kind: str = "padding"):
+    return freeze(randomise(build(cifar(8, kind))))
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from features.store import FeatureSet, manifest, open_features
 from tests.store.test_store import break_image
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.usefixtures("ray_workers"),
     pytest.mark.filterwarnings("ignore"),
     pytest.mark.timeout(400),

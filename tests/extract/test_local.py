@@ -1,7 +1,6 @@
 """Streaming a network over images: pooled features, order, damaged files and early ends."""
 
 import threading
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +10,7 @@ import torchvision
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from features import engine, extract, store
+from features.datasets import decoding
 from features.errors import DatasetError, FeatureError
 from features.extract import local
 from features.networks import architecture, canonical, catalogue, zoo
@@ -18,6 +18,7 @@ from features.networks.card import ModelSpec
 from features.networks.preprocessing import Preprocessing
 from features.progress import finish
 from features.store import manifest, open_features
+from tests.datasets.test_decoding import AtOnce
 
 
 @pytest.fixture
@@ -89,12 +90,12 @@ def test_the_next_part_is_decoded_while_the_last_one_is_put_away(tiny_model, tin
         opened.append(index)
         return tiny_images.open(index)
 
-    def slow(writer, number, part, write=store.Parts.write):
-        time.sleep(0.3)
+    def noting(writer, number, part, write=store.Parts.write):
         when_written.append((number, len(opened)))
         write(writer, number, part)
 
-    monkeypatch.setattr(store.Parts, "write", slow)
+    monkeypatch.setattr(store.Parts, "write", noting)
+    monkeypatch.setattr(decoding, "ThreadPoolExecutor", AtOnce)
     plan = engine.choose(tiny_model.network, precision="fp32", device="cpu", engine="torch")
     finish(extract.to_folder(tiny_model, replace(tiny_images, opener=opener), plan, tmp_path / "out", 4))
     assert when_written == [(0, 12), (1, 12), (2, 12)]  # two batches of 4 ahead

@@ -44,6 +44,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems count memory in other units")
 @pytest.mark.parametrize("format", ["npy"])  # which goes through Parquet
 def test_the_peak_for_20000_images_is_within_100_mb_of_that_for_2000(format, tmp_path):

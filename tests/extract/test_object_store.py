@@ -18,6 +18,7 @@ from features.store import FeatureSet, StoreError, manifest, open_features
 
 s3fs = pytest.importorskip("s3fs")
 moto_server = pytest.importorskip("moto.server")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("object store")]
 
 
 def started():

@@ -32,6 +32,7 @@ def same(one: residual.BlockStatistics, other: residual.BlockStatistics) -> None
         pd.testing.assert_frame_equal(make(one), make(other), rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_workers_measure_what_one_machine_does_also_when_one_is_killed(ray_workers, monkeypatch):
     monkeypatch.setattr(clusters, "has_gpus", lambda ray: False)  # of which there is one, so that one worker has it
     model = zoo.load("resnet20-fashion")
@@ -52,6 +53,7 @@ def test_workers_measure_what_one_machine_does_also_when_one_is_killed(ray_worke
     assert found.provenance == whole.provenance.with_settings(cluster="ray")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("ray_workers")
 def test_a_part_that_cannot_be_read_stops_nothing_and_a_set_of_them_is_an_error(tiny_model, tiny_folder, monkeypatch):
     monkeypatch.setattr(cluster, "PART_IMAGES", 4)
@@ -68,6 +70,7 @@ def test_a_part_that_cannot_be_read_stops_nothing_and_a_set_of_them_is_an_error(
         finish(cluster.statistics(tiny_model, Source(str(tiny_folder)), CLUSTER))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("ray_workers")
 def test_the_command_measures_the_same_sample_on_the_cluster_as_here(capsys):
     run = ["residual", "sample", "--limit", "60"]

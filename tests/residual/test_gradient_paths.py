@@ -143,6 +143,7 @@ def test_a_contrast_is_welchs_test_with_hedges_effect_and_a_corrected_p(measured
     assert found.table()["block"].tolist() == list(measured.blocks)
 
 
+@pytest.mark.slow
 def test_classes_that_are_alike_differ_by_chance_alone(measured):
     random = np.random.default_rng(0)
     alarms = 0

@@ -116,6 +116,7 @@ def test_the_intact_network_is_left_as_it_was_and_shares_its_parameters(tiny_mod
     assert provenance(changed).weights_sha256 == tiny_model.digest
 
 
+@pytest.mark.slow
 def test_a_sweep_is_what_each_lesioned_network_does_by_itself():
     model, images = zoo.load("resnet20-fashion"), open_images("sample").sample(40)
     lesions = (

@@ -473,9 +473,9 @@ def test_the_callers_images_are_left_as_they_were(explainer):
     [
         ("hirescam", BRANCHES),
         ("gradcam", "stages"),
-        ("scorecam", "stages"),
+        pytest.param("scorecam", "stages", marks=pytest.mark.slow),
         (saliency.LEDGER, None),
-        *((name, None) for name in PIXEL_METHODS),
+        *(pytest.param(name, None, marks=pytest.mark.slow) for name in PIXEL_METHODS),
     ],
 )
 def test_threads_that_share_an_explainer_get_the_maps_they_would_get_alone(method, taps, explainer):

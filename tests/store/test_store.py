@@ -218,6 +218,7 @@ finish(extract.to_folder(model, images, plan, Path({out!r}), 10))
 """
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_while_it_writes_loses_and_repeats_no_row(tmp_path):
     def run(out: Path, number: int) -> int:
         code = KILLED.format(root=str(ROOT), out=str(out), number=number)

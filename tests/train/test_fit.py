@@ -504,6 +504,7 @@ def test_a_published_network_keeps_the_family_that_it_is_given(learned, tmp_path
     assert zoo.load(weights=publish(learned, tmp_path, "ResNeXt")).spec.family == "ResNeXt"
 
 
+@pytest.mark.slow
 def test_the_card_has_every_setting_the_curve_and_the_scores_of_the_file(learned, tmp_path):
     weights = publish(learned, tmp_path)
     evaluation = finish(evaluate(zoo.load(weights=weights), squares(30, seed=1)))

@@ -76,7 +76,15 @@ def shown(markdown: str) -> str:
     return re.sub(r"\\(.)", r"\1", markdown)
 
 
-@pytest.mark.parametrize("page", ["anatomy", "saliency", "embed", "residual"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "anatomy",
+        "saliency",
+        pytest.param("embed", marks=[pytest.mark.slow, pytest.mark.xdist_group("umap")]),
+        pytest.param("residual", marks=pytest.mark.slow),
+    ],
+)
 def test_page_shows_the_bundled_network_without_a_click(page):
     app = open_page(page)
     assert not errors(app)
@@ -133,7 +141,7 @@ def test_plain_network_has_no_ratio_and_says_why():
 @pytest.mark.parametrize(
     ("view", "charts"),
     [("branches", 2), ("variance", 2), ("channels", 4), ("representation", 3), ("classes", 1), ("lesions", 2),
-     ("paths", 1), ("networks", 1)],
+     pytest.param("paths", 1, marks=pytest.mark.slow), ("networks", 1)],
 )  # fmt: skip
 def test_every_view_of_the_residual_page_stands(view, charts):
     app = open_page("residual", limit="100 images", **{"residual view": view})
@@ -141,7 +149,7 @@ def test_every_view_of_the_residual_page_stands(view, charts):
     assert len(app.get("plotly_chart")) == charts
 
 
-@pytest.mark.parametrize("kind", ["scaled", "random", "swapped"])
+@pytest.mark.parametrize("kind", [pytest.param("scaled", marks=pytest.mark.slow), "random", "swapped"])
 def test_every_kind_of_lesion_is_shown(kind):
     app = open_page("residual", limit="100 images", lesion=kind, **{"residual view": "lesions"})
     assert not errors(app)
@@ -159,7 +167,7 @@ def test_blocks_are_switched_off_by_a_click_and_the_network_of_others_stays():
     app = open_page("residual", limit="100 images", **{"residual view": "switch blocks off"})
     before = {metric.label: metric.value for metric in app.metric}
     assert "With the lesion" not in before
-    app.get("pills")[0].set_value(["layer1.0", "layer2.0"]).run()
+    settle(app.get("pills")[0].set_value(["layer1.0", "layer2.0"]).run())
     assert not errors(app)
     after = {metric.label: metric.value for metric in app.metric}
     assert after["Accuracy intact"] == before["Accuracy intact"]
@@ -362,6 +370,15 @@ def test_file_without_a_description_is_read_as_the_visitor_says(tmp_path, monkey
     assert any("plain network" in warning.value for warning in guessed.warning)
     told = open_page("anatomy", **chosen, architecture="plain20-cifar")
     assert "blocks is" in errors(told)  # 8 layers, not 20
+
+
+@pytest.mark.parametrize("architecture", ["what the file says", "resnet50"])
+def test_the_page_says_which_preprocessing_own_weights_get(architecture, tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    checkpoint.save(build(catalogue.TORCHVISION["resnet50"]), tmp_path / "mine.safetensors", {})
+    chosen = {"model": "a file of mine", "weights": str(tmp_path / "mine.safetensors"), "architecture": architecture}
+    (warning,) = open_page("anatomy", **chosen).warning
+    assert "does not say: the input, shorter side to 256 px" in shown(warning.value)
 
 
 def test_names_of_files_are_not_read_as_markdown(tmp_path, monkeypatch):

@@ -23,7 +23,7 @@ def explainer_of(model_key: str, _model: zoo.Model) -> saliency.Explainer:
     return saliency.Explainer(_model)
 
 
-@st.cache_data(max_entries=256, show_spinner="Looking at the image")
+@st.cache_resource(max_entries=256, show_spinner="Looking at the image")
 def saliency_maps(
     model_key: str,
     image_digest: str,
@@ -38,7 +38,7 @@ def saliency_maps(
     return finish(saliency.explain(explainer_of(model_key, _model), _pixels(_model, _image), [_target], method, taps))
 
 
-@st.cache_data(max_entries=64, show_spinner="Looking at the image")
+@st.cache_resource(max_entries=64, show_spinner="Looking at the image")
 def saliency_ledger(
     model_key: str, image_digest: str, _target: saliency.ClassTarget, target_key: str, _model: zoo.Model, _image
 ) -> saliency.Ledger:
@@ -69,7 +69,7 @@ def framed_picture(model: zoo.Model, image: Image.Image) -> Tensor:
     return model.spec.preprocessing.framed(image)
 
 
-@st.cache_data(max_entries=64, show_spinner="Looking at the images")
+@st.cache_resource(max_entries=64, show_spinner="Looking at the images")
 def gallery_maps(model_key: str, images_digest: str, rows: tuple[int, ...], _model: zoo.Model, _images: ImageSet):
     """The last stage's maps of some images of a set for their predicted classes, and what the network saw of them."""
     framed = [_model.spec.preprocessing.framed(picture) for picture in pictures(_images, rows)]

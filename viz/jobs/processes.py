@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 POLL_SECONDS = 0.3
 KILL_SECONDS = 20  # for a worker to close its task: a step of a large network may take seconds
 LAST_SECONDS = 3  # the same, for those that must end with the server
-STARTING = Progress(0, 1, "step", "starting a process for it")
+STARTING = Progress(0, 0, "step", "starting a process for it")
 
 _ends_with_server: set[Record] = set()
 

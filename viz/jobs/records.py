@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -115,7 +114,7 @@ class Record:
 
 def jobs_folder() -> Path:
     """Where records lie: beside the other things that can be made again."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "resnet-explorer" / "jobs"
+    return files.cache_folder("jobs")
 
 
 def running() -> Iterator[Record]:

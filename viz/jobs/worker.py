@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def main(folder: Path) -> int:
     told_to_end = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: told_to_end.set())
     if hasattr(os, "nice"):
-        os.nice(NICE)
+        os.nice(max(0, NICE - os.nice(0)))  # it may have been started by a thread that gives way itself
     record = Record(folder)
     try:
         with record.lock().acquire(timeout=5):  # somebody may be asking just now whether a worker is on it
@@ -51,7 +52,8 @@ def _work(record: Record, order: Order, told_to_end: threading.Event) -> State:
             while not told_to_end.is_set():
                 state = replace(state, progress=next(task))
                 if time.monotonic() - written >= REPORT_SECONDS:
-                    record.write_state(state)
+                    with suppress(OSError):  # a full disk must not end work that writes to another
+                        record.write_state(state)
                     written = time.monotonic()
             return replace(state, status=STOPPED)
         except StopIteration as end:

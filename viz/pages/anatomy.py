@@ -8,6 +8,7 @@ from features.networks.anatomy import Anatomy, anatomy
 from features.networks.card import ModelSpec
 from viz import sidebar, theme, widgets
 from viz.cached.card import card_of, file_digest
+from viz.cached.made import drawn
 from viz.figures import anatomy as figures
 
 STORY = """
@@ -30,7 +31,7 @@ def render() -> None:
         built = anatomy(spec.architecture, spec.preprocessing.crop)
         card = card_of(spec, str(spec.file), spec.file.stat().st_mtime) if spec.file else None
         _headline(spec, built, card)
-        widgets.chart(figures.network(built), "network")
+        widgets.chart(drawn(figures.network, built), "network")
         st.caption(
             "Each row is a stage and each box a block; the arch is its shortcut. Under a stage's name: channels × "
             "height × width after it. Point at a block for its layers."
@@ -73,14 +74,14 @@ def _one_block(built: Anatomy) -> None:
     blocks = {part.name: part for part in built.parts if part.shortcut}
     name = st.selectbox("Block", list(blocks), key="block", bind="query-params", width=220)
     part = blocks[name]
-    widgets.chart(figures.block(part), "block_figure")
+    widgets.chart(drawn(figures.block, part), "block_figure")
     if part.shortcut == "none":
         st.caption("This is a plain network: the branch's output goes on alone, and nothing is added to it.")
 
 
 def _details(spec: ModelSpec, built: Anatomy, card: dict[str, Any] | None) -> None:
     st.subheader("Where the parameters and the work are")
-    widgets.chart(figures.budget(built), "budget")
+    widgets.chart(drawn(figures.budget, built), "budget")
     numbers = st.expander("Every part in numbers", key="parts", bind="query-params")
     if numbers.open:  # the browser loads a table's code, a large part, only then
         with numbers:
@@ -88,7 +89,7 @@ def _details(spec: ModelSpec, built: Anatomy, card: dict[str, Any] | None) -> No
     st.caption(f"Preprocessing: {spec.preprocessing.describe()}. {_origin(spec)}")
     if card is not None:
         st.subheader("How it was trained")
-        widgets.chart(figures.training_curve(card["curve"]), "curve")
+        widgets.chart(drawn(figures.training_curve, card["curve"]), "curve")
 
 
 def _table(built: Anatomy) -> None:

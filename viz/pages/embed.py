@@ -16,6 +16,7 @@ from features.store import FeatureSet
 from viz import sidebar, widgets
 from viz.cached.embed import embed_job
 from viz.cached.extract import features_job
+from viz.cached.made import drawn
 from viz.cached.pictures import SHEET_COLUMNS, sheet_job
 from viz.components import hover_pictures
 from viz.figures import embed as figures
@@ -137,7 +138,7 @@ def _draw(shown: Shown, projection: Projection, colour: str | None) -> list[int]
     groups, names = _groups(shown, colour)
     texts = [_text(shown, row) for row in range(len(features))]
     rows = _chosen_rows(shown)
-    figure = figures.scatter(projection, groups, names, texts, features.rows, rows)
+    figure = drawn(figures.scatter, projection, groups, names, texts, features.rows, rows)
     sheet = widgets.result(sheet_job(shown.images), "Making small pictures")
     widgets.chart(figure, _chart_key(), on_select="rerun", selection_mode=("lasso", "box"))
     hover_pictures(_chart_key(), sheet, SHEET_COLUMNS)

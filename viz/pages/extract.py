@@ -108,7 +108,7 @@ def _decided(model: zoo.Model, plan: Plan, folder: Path, size: int) -> Plan:
     """The plan with the choices of the folder's run, or of an earlier timing; as it is where there is neither."""
     if not plan.is_open:
         return plan
-    begun = extract.begun_with(plan, folder)
+    begun = extract.begun_with(model, plan, folder)
     return begun or engine.recall(model.network, model.spec.preprocessing, plan, size) or plan
 
 

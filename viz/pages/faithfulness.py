@@ -9,6 +9,7 @@ from features.faithfulness import Trial
 from features.saliency import SaliencyMaps
 from viz import widgets
 from viz.cached.faithfulness import faithfulness_job
+from viz.cached.made import drawn
 from viz.figures import faithfulness as figures
 from viz.picking.target import Explained
 
@@ -18,8 +19,8 @@ KEY, OLD_KEY = "faithfulness", "proof"  # links of before say the old one
 def measured(explained: Explained, maps: Sequence[SaliencyMaps]) -> None:
     """A table of metrics and the curves of maps of one picture, once somebody wants them."""
     if OLD_KEY in st.query_params:
-        st.session_state.setdefault(KEY, st.query_params[OLD_KEY] == "true")
-        del st.query_params[OLD_KEY]
+        st.session_state.setdefault(KEY, st.query_params.pop(OLD_KEY) == "true")
+        st.query_params[KEY] = "true" if st.session_state[KEY] else "false"
     if not st.toggle("Measure how far to trust these maps", key=KEY, bind="query-params"):
         return
     job = faithfulness_job(explained.model, explained.chosen.digest, explained.chosen.picture, maps)
@@ -29,7 +30,7 @@ def measured(explained: Explained, maps: Sequence[SaliencyMaps]) -> None:
     _table(trials, titles)
     names = [f"{title}, {trial.tap}" for title, trial in zip(titles, trials, strict=True)]
     curves = list(zip(names, (trial.curves for trial in trials), strict=True))
-    widgets.chart(figures.curves(curves), "curves")
+    widgets.chart(drawn(figures.curves, curves), "curves")
     name = explained.model.spec.class_name(int(maps[0].class_ids[0]))
     st.caption(
         f"The probability of {widgets.escape(name)}, {trials[0].full[0]:.1%} for the whole image, while pixels are "

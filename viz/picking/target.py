@@ -14,8 +14,7 @@ from features.progress import Task
 from features.saliency import METHODS, ClassTarget, SaliencyMaps, Speed, StageTarget, Tap
 from viz import sidebar, widgets
 from viz.cached.saliency import framed_picture, saliency_job, saliency_maps
-from viz.choosing import Chosen, from_set, show_image
-from viz.jobs import Job
+from viz.picking.picture import Chosen, from_set, show_image
 
 PREDICTED, NOTHING, RUNNER_UP = "the predicted class", "nothing", "the runner-up"
 LENGTH, LIKENESS = "length of features", "likeness to another image"
@@ -23,25 +22,33 @@ LENGTH, LIKENESS = "length of features", "likeness to another image"
 
 @dataclass(frozen=True, eq=False)
 class Explained:
-    """A target of a picture, for one network. key: what tells the target from others."""
+    """A target of a picture, for one network.
+
+    key: what tells the target from others. before_waiting: draws what can be seen while the page waits for maps; it
+    may be called more than once.
+    """
 
     model: zoo.Model
     chosen: Chosen
     target: saliency.Target
     key: str
+    before_waiting: Callable[[], None] = lambda: None
 
     def maps(self, method: str, taps: Sequence[Tap] | None = None) -> SaliencyMaps:
         """The maps by any method; the page waits here for one that takes long."""
         if METHODS[method].speed is not Speed.MOMENT:
-            return widgets.result(self.job(saliency.explain, method), METHODS[method].title)
+            return self.result(saliency.explain, method, METHODS[method].title)
         digest, picture = self.chosen.digest, self.chosen.picture
         given = None if taps is None else tuple(taps)
         return saliency_maps(self.model.key, digest, self.key, method, given, self.target, self.model, picture)
 
-    def job(self, task: Callable[..., Task[Any]], method: str) -> Job:
-        """As `saliency_job`, of this picture and target."""
+    def result(self, task: Callable[..., Task[Any]], method: str, what: str) -> Any:
+        """What comes of a task of `saliency_job`, of this picture and target; the page waits here. what: it does."""
         chosen = self.chosen
-        return saliency_job(task, self.model, chosen.digest, chosen.picture, self.target, self.key, method)
+        job = saliency_job(task, self.model, chosen.digest, chosen.picture, self.target, self.key, method)
+        if job.run is None or job.run.result is None:  # the page ends at the wait, and nothing can be drawn behind it
+            self.before_waiting()
+        return widgets.result(job, what)
 
     @property
     def stages(self) -> list[str]:

@@ -15,10 +15,11 @@ from features.networks.containers.safetensors_files import read_safetensors
 HEAD = 512  # bytes that tell formats apart
 SAVE = "Save the weights with torch.save(model.state_dict(), ...) or as safetensors."
 OTHERS: tuple[tuple[Callable[[bytes], bool], str], ...] = (
-    (lambda head: head.startswith(b"version https://git-lfs"), "a Git LFS pointer, not the file itself: run `git lfs pull`"),
+    (lambda head: head.startswith(b"version https://git-lfs"), "a Git LFS pointer: run `git lfs pull`"),
     (lambda head: head.lstrip()[:1] == b"<", "a web page, not weights: the download went wrong. Download it again"),
     (lambda head: head.startswith(b"\x89HDF"), f"an HDF5 file, as Keras writes. {SAVE}"),
-    (lambda head: (head.startswith(b"\x08") and b"pytorch" in head) or b"onnx" in head[:64].lower(), f"an ONNX network. {SAVE}"),
+    (lambda head: head.startswith(b"\x08") and b"pytorch" in head, f"an ONNX network. {SAVE}"),
+    (lambda head: b"onnx" in head[:64].lower(), f"an ONNX network. {SAVE}"),
     (lambda head: head.startswith((b"GGUF", b"GGML")), f"a GGUF file. {SAVE}"),
     (lambda head: head.startswith(b"\x1f\x8b"), "compressed with gzip. Unpack it first"),
     (lambda head: head.startswith((b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!")), "compressed. Unpack it first"),
@@ -33,7 +34,8 @@ OTHERS: tuple[tuple[Callable[[bytes], bool], str], ...] = (
 class Content:
     """What lies in a file: nested dicts and lists with TensorRecords and Inert objects in them.
 
-    format: 'safetensors', 'torch' (a zip archive), 'torch before 1.6'. metadata: what a safetensors file says of itself.
+    format: 'safetensors', 'torch' (a zip archive), 'torch before 1.6'. metadata: what a safetensors file says of
+    itself.
     """
 
     path: Path
@@ -61,11 +63,16 @@ def read(path: Path) -> Content:
         raise WeightsError(f"{path.name} cannot be read: {error.strerror or error}. Check who may read it.") from error
 
 
+# How reasons begin that say what a file is; the others say what it holds.
+IS = (
+    "a Git", "a web", "an HDF5", "an ONNX", "a GGUF", "compressed", "a NumPy", "a picture", "a tar", "empty", "a zip",
+    "an exported", "a Keras", "a pickle", "no weights", "a damaged archive", "a safetensors",
+)  # fmt: skip
+
+
 def _sentence(name: str, what: str) -> str:
-    verb = "is" if what.startswith(("a Git", "a web", "an HDF5", "an ONNX", "a GGUF", "compressed", "a NumPy", "a picture",
-                                    "a tar", "empty", "a zip", "an exported", "a Keras", "a pickle", "no weights",
-                                    "a damaged archive", "a safetensors")) else "holds"  # fmt: skip
-    return f"{name[:80]} {verb} {what}." if not what.endswith(".") else f"{name[:80]} {verb} {what}"
+    text = f"{name[:80]} {'is' if what.startswith(IS) else 'holds'} {what}"
+    return text if text.endswith(".") else f"{text}."
 
 
 def _need_file(path: Path) -> int:

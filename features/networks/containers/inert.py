@@ -2,8 +2,8 @@
 
 A pickle is a program for a small stack machine. This machine follows it and makes plain values of plain types; whatever
 else the program names (a class, a function, an object's state) becomes an `Inert` record of what was named and with
-what. So a checkpoint's weights can be read beside an optimizer, a Namespace or a whole pickled network, whose tensors lie
-in its objects' states.
+what. So a checkpoint's weights can be read beside an optimizer, a Namespace or a whole pickled network, whose tensors
+lie in its objects' states.
 """
 
 import pickletools
@@ -212,7 +212,8 @@ def _listed(target: Any) -> list[Any]:
 
 _IGNORED = {"PROTO", "FRAME"}
 _PUSHED = {
-    "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE",
+    "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "STRING", "BINSTRING", "SHORT_BINSTRING",
+    "UNICODE",
     "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8", "FLOAT",
     "BINFLOAT",
 }  # fmt: skip

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -44,21 +45,21 @@ class TensorRecord:
         return not self.fault and self.dtype.is_floating_point
 
 
-def strided(storage: object, offset: object, shape: object, stride: object, *_: object) -> TensorRecord:
+def strided(storage: Any, offset: Any, shape: Any, stride: Any, *_: Any) -> TensorRecord:
     """The record of a view of a storage; raises WeightsError if it reaches beyond it."""
     if not isinstance(storage, Storage) or not _whole(offset) or not _all_whole(shape) or not _all_whole(stride):
         raise WeightsError("a tensor whose storage, shape or strides are no numbers")
-    sides, steps = tuple(shape), tuple(stride)  # type: ignore[arg-type]
-    if len(sides) != len(steps) or len(sides) > MAX_DIMENSIONS or min((*sides, *steps, offset), default=0) < 0:  # type: ignore[type-var]
+    sides, steps = tuple(shape), tuple(stride)
+    if len(sides) != len(steps) or len(sides) > MAX_DIMENSIONS or min((*sides, *steps, offset), default=0) < 0:
         raise WeightsError(f"a tensor of shape {_short(sides)} with strides {_short(steps)}, which is impossible")
-    last = offset + sum((side - 1) * step for side, step in zip(sides, steps, strict=True))  # type: ignore[operator]
+    last = offset + sum((side - 1) * step for side, step in zip(sides, steps, strict=True))
     if prod(sides) and last >= storage.numel:
         raise WeightsError(f"a tensor of shape {_short(sides)} that reaches beyond its {storage.numel:,} numbers")
 
     def load() -> Tensor:
         # A copy, writable and contiguous, so that nothing of the file's layout chooses another kernel.
         flat = torch.frombuffer(bytearray(storage.read()), dtype=storage.dtype, count=storage.numel)
-        return flat.as_strided(sides, steps, offset).contiguous().clone()  # type: ignore[arg-type]
+        return flat.as_strided(sides, steps, offset).contiguous().clone()
 
     return TensorRecord(sides, storage.dtype, load)
 

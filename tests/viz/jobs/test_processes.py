@@ -22,6 +22,7 @@ from viz.cached.extract import Origins, extract_work
 from viz.jobs import LONG, Interrupted, Jobs, State, in_process, processes, records, standing
 from viz.jobs.processes import WorkerError
 from viz.jobs.records import Order, Record
+from viz.jobs.worker import NICE
 
 PATIENCE = 60
 ANN, BEN = "ann", "ben"
@@ -124,6 +125,16 @@ def test_visitors_share_a_process_and_it_ends_with_the_last_cancel_as_a_task_tha
     assert not counting.record.alive()
     assert standing(counting.key).status == "stopped"
     assert standing(counting.key).progress == Progress(1, 5, "number")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a thread has a priority of its own only there")
+def test_a_process_gives_way_to_what_draws_pages_once_and_not_twice(counting):
+    job = Jobs().ask(ANN, counting.hold().work())  # by the thread of a queue, which gives way itself
+    counts(job.run)
+    (worker,) = counting.workers
+    assert os.getpriority(os.PRIO_PROCESS, worker) == max(NICE, os.getpriority(os.PRIO_PROCESS, os.getpid()))
+    job.cancel()
+    assert job.run.wait(PATIENCE)
 
 
 def test_a_process_that_does_not_listen_is_ended_by_force(counting, monkeypatch):

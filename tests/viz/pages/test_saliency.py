@@ -1,15 +1,18 @@
 """What the Saliency page computes and offers, beyond that every view stands."""
 
+import threading
 from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
 import torch
+from streamlit.testing.v1 import AppTest
 
-from features import saliency
+from features import faithfulness, saliency
+from features.errors import FeatureError
 from features.networks import catalogue
 from features.saliency import METHODS, Method, Need
-from tests.viz.test_pages import errors, open_page
+from tests.viz.test_pages import PATIENCE, SCRIPT, errors, open_page, settle
 from viz.cached import warm_up
 from viz.cached.networks import load_model
 from viz.cached.saliency import explainer_of, saliency_ledger, saliency_maps
@@ -63,6 +66,30 @@ def test_the_likeliest_classes_are_shown_while_a_view_says_what_is_wrong(passes)
     assert len(app.get("plotly_chart")) == 1
 
 
+def test_the_likeliest_classes_are_shown_while_a_view_waits(monkeypatch):
+    end = threading.Event()
+
+    def waiting(*_arguments, **_settings):
+        end.wait(PATIENCE)
+        raise FeatureError("It was only waited for.")
+        yield
+
+    monkeypatch.setattr(faithfulness, "randomised", waiting)
+    app = AppTest.from_string(SCRIPT.format(page="saliency"), default_timeout=PATIENCE)
+    app.query_params["view"] = "randomised weights"
+    try:
+        app.run()
+        assert any("Cancel" in button.label for button in app.button)
+        assert len(app.get("plotly_chart")) == 1
+    finally:
+        end.set()
+    settle(app)
+    if not errors(app):  # the job had ended before anybody looked
+        app.run()
+    assert "only waited for" in errors(app)
+    assert len(app.get("plotly_chart")) == 1
+
+
 @pytest.fixture
 def toy(monkeypatch):
     monkeypatch.setattr(METHODS, "_entries", dict(METHODS))
@@ -97,6 +124,7 @@ def test_a_link_to_measured_maps_opens_them_under_the_old_name_too(parameter):
     app = open_page("saliency", **{parameter: "true"})
     assert not errors(app)
     assert app.toggle(key="faithfulness").value
+    assert app.query_params["faithfulness"] == "true"  # to be handed on as it is
     assert list(app.dataframe[0].value["map"]) == ["Grad-CAM"] * 3 + ["random"]
     assert "proof" not in app.query_params
 

@@ -7,6 +7,7 @@ from features.datasets import ImageSet
 from features.networks import zoo
 from features.residual import BlockStatistics
 from viz import sidebar, widgets
+from viz.cached.made import made
 from viz.cached.residual import residual_job
 from viz.pages.residual import bench, gradient_paths, lesions, views
 
@@ -66,14 +67,17 @@ def _say(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> Non
 
 
 def _numbers(statistics: BlockStatistics, name: str) -> None:
-    with st.expander("The numbers, to look at and to take away"):
+    numbers = st.expander("The numbers, to look at and to take away", key="tables", bind="query-params")
+    if not numbers.open:  # the browser loads a table's code, a large part, only then
+        return
+    with numbers:
         tables = {
             "blocks": residual.blocks,
             "channels": residual.channels,
             "classes": residual.classes,
         }
         of = st.segmented_control("One row per", list(tables), default="blocks", key="numbers", required=True)
-        table = tables[of](statistics)
+        table = made(tables[of], statistics)
         st.dataframe(table.drop(columns="output_means", errors="ignore"), hide_index=True)
         widgets.downloads(table, f"{of}-{name}")
         st.caption(

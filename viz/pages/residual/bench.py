@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from features import rasters, residual
+from features import residual
 from features.datasets import ImageSet, labels
 from features.networks import zoo
 from features.residual import BlockStatistics
@@ -13,10 +13,12 @@ from features.saliency import SaliencyMaps
 from viz import widgets
 from viz.cached.embed import moved_features
 from viz.cached.extract import features_job
-from viz.choosing import Chosen, choose_image, show_image
+from viz.cached.links import heat_link, picture_link
+from viz.cached.made import drawn
 from viz.components import Overlay, overlays
 from viz.figures import embed as embed_figures
 from viz.figures import saliency as figures
+from viz.picking.picture import Chosen, choose_image, show_image
 from viz.picking.target import class_names, of_class
 
 SIDE, BENCH_IMAGES = 320, 300
@@ -80,20 +82,20 @@ def _predictions(here: Bench, title: str, maps: SaliencyMaps, explained: int, sh
     assert maps.probabilities is not None  # of a class target
     st.markdown(f"**{widgets.escape(title)}**")
     widgets.chart(
-        figures.top_classes(maps.probabilities[0], class_names(here.intact), explained, shown), f"top of {title}"
+        drawn(figures.top_classes, maps.probabilities[0], class_names(here.intact), explained, shown),
+        f"top of {title}",
     )
 
 
 def _maps(here: Bench, chosen: Chosen, networks: Mapping[str, SaliencyMaps]) -> None:
     """The maps of each network as tiles, a row each."""
-    visible = rasters.magnify(here.intact.spec.preprocessing.visible(chosen.picture), SIDE)
-    base = rasters.data_uri(rasters.png(visible))
+    base = picture_link(here.intact.spec.preprocessing.visible(chosen.picture), SIDE, small=False)
     tiles = []
     for title, maps in networks.items():
         for tap, values in maps.maps.items():
-            heat = rasters.data_uri(rasters.png(rasters.heat_map(values[0], visible.shape[1::-1])))
+            heat = heat_link(values[0], base, small=False)
             note = f"for {maps.targets[0]}, logit {maps.scores[0]:.3g}"
-            tiles.append(Overlay(f"{tap.name}, {title}", note, base, heat, f"{tap.name} {title} of {chosen.name}"))
+            tiles.append(Overlay(f"{tap.name}, {title}", note, base.file, heat, f"{tap.name} {title} of {chosen.name}"))
     overlays(tiles, 0.55, "bench", len(here.intact.network.stage_names))
     st.caption(
         "Grad-CAM of every stage for the class that the intact network predicts, above of the intact network and below "

@@ -8,6 +8,7 @@ from features.errors import FeatureError
 from features.networks import zoo
 from features.residual import BlockStatistics
 from viz import widgets
+from viz.cached.made import drawn
 from viz.cached.residual import paths_job
 from viz.figures.residual import gradient_paths as figures
 from viz.pages.residual.lesions import VEIT
@@ -26,7 +27,7 @@ def paths(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> No
     followed = "all" if not through.error.any() else "drawn"
     widgets.exhibit(
         "Paths through the network",
-        figures.by_length(through),
+        drawn(figures.by_length, through),
         f"A network of {n_blocks} blocks is a bundle of 2^{n_blocks} paths. Most have about half of the branches on "
         "them (left); the gradient of the loss at the first block's input along one depends on its length (middle: "
         f"{followed} paths on {through.n_images} images, with standard errors). Both together say which lengths the "

@@ -9,6 +9,7 @@ from features.datasets import ImageSet
 from features.networks import catalogue, zoo
 from features.residual import BlockStatistics, Sweep
 from viz import widgets
+from viz.cached.made import drawn
 from viz.cached.networks import load_model
 from viz.cached.residual import sweep_job
 from viz.figures.residual import lesions as figures
@@ -38,7 +39,7 @@ def lesions(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> 
     sweep = _swept(model, images, name)
     widgets.exhibit(
         f"{'Accuracy' if sweep.judged else 'Predictions that stay'} {kind.title}",
-        figures.of_kind(name, sweep, statistics),
+        drawn(figures.of_kind, name, sweep, statistics),
         kind.shows_plain if kind.shows_plain and is_plain(statistics) else kind.shows,
         _linked(kind.paper),
     )
@@ -79,7 +80,7 @@ def _twins(model: zoo.Model, images: ImageSet, sweep: Sweep) -> None:
         sweeps[name] = _swept(load_model(name, None, 0.0), images, residual.WITHOUT)
     widgets.exhibit(
         "One block less: with shortcuts and without",
-        figures.twins(sweeps),
+        drawn(figures.twins, sweeps),
         "A plain network is a single path, and one lesion ruins it; a residual one keeps most of its accuracy, because "
         "half of its paths do not pass the block that is left out.",
         VEIT,

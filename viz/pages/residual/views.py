@@ -9,6 +9,7 @@ from features.errors import FeatureError
 from features.networks import catalogue, zoo
 from features.residual import BlockStatistics
 from viz import widgets
+from viz.cached.made import drawn, made
 from viz.cached.networks import load_model
 from viz.cached.residual import residual_job
 from viz.figures import residual as figures
@@ -25,7 +26,7 @@ def branches(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) ->
         return
     widgets.exhibit(
         "Size of the branch relative to its shortcut",
-        figures.branches.ratio(statistics),
+        drawn(figures.branches.ratio, statistics),
         "Euclidean norms over channels and places, one ratio per image; dots are medians, whiskers hold 90 % of the "
         "images. Far below 1 the block refines what it is given; above 1 what it adds outweighs it, as in the first "
         "block of a stage, where a new representation begins.",
@@ -33,7 +34,7 @@ def branches(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) ->
     )
     widgets.exhibit(
         "Direction of the branch relative to its shortcut",
-        figures.branches.cosine(statistics),
+        drawn(figures.branches.cosine, statistics),
         "Near 0 the branch adds something new, above 0 it strengthens what is there, below 0 it takes away from it.",
         "read with the view of blocks as refinements, [Greff et al. 2017](https://arxiv.org/abs/1612.07771)",
     )
@@ -43,7 +44,7 @@ def variance(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) ->
     """What the variance of every block's sum is made of, and how signals grow along depth."""
     widgets.exhibit(
         "Where the variance of each block's sum comes from",
-        figures.variance.budget(statistics),
+        drawn(figures.variance.budget, statistics),
         "Variances of each channel over images and places, averaged over channels; the bars of a block add up to 1. "
         "Grey below zero: branch and shortcut cancel. At initialisation with BatchNorm the branch's part falls with "
         "depth, which is what makes deep residual networks trainable.",
@@ -51,7 +52,7 @@ def variance(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) ->
     )
     widgets.exhibit(
         "How signals propagate",
-        figures.variance.propagation(statistics),
+        drawn(figures.variance.propagation, statistics),
         "Averages over channels. Lines without jumps: signals neither vanish nor explode along depth. A squared mean "
         "that outgrows the variance says that channels carry constants rather than signals.",
         "signal propagation plots, [Brock et al. 2021](https://arxiv.org/abs/2101.08692)",
@@ -62,7 +63,7 @@ def channels(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) ->
     """Which channels are silent, and how often."""
     widgets.exhibit(
         "How often each channel is silent",
-        figures.channels.silent(statistics),
+        drawn(figures.channels.silent, statistics),
         "One column a block, its channels sorted by the share of places and images at which they are zero: dark at the "
         "top are channels that nearly never speak, bright at the bottom those that always do.",
         "sparsity after the ReLU, [Glorot et al. 2011](https://proceedings.mlr.press/v15/glorot11a.html)",
@@ -71,7 +72,7 @@ def channels(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) ->
     with left:
         widgets.exhibit(
             "Values that the ReLU removes",
-            figures.channels.negative(statistics),
+            drawn(figures.channels.negative, statistics),
             f"The share of {'F(x)' if is_plain(statistics) else 'x + F(x)'} that is below zero, over all channels, "
             "places and images; what is left is the density of the output. Colours are kinds of shortcuts.",
             "[Glorot et al. 2011](https://proceedings.mlr.press/v15/glorot11a.html)",
@@ -79,12 +80,12 @@ def channels(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) ->
     with right:
         widgets.exhibit(
             "Dead channels",
-            figures.channels.dead(statistics),
+            drawn(figures.channels.dead, statistics),
             "Output channels that are zero at every place of every image of this set: capacity that these images do "
             "not use.",
             "[Lu et al. 2019](https://arxiv.org/abs/1903.06733)",
         )
-    scales = figures.channels.gamma(statistics)
+    scales = drawn(figures.channels.gamma, statistics)
     if scales is not None:
         widgets.exhibit(
             "What the last BatchNorm lets through",
@@ -100,7 +101,7 @@ def representation(model: zoo.Model, images: ImageSet, statistics: BlockStatisti
     """How the representation moves from block to block, and what can be read off it."""
     widgets.exhibit(
         "How far each block moves the representation",
-        figures.representation.movement(statistics),
+        drawn(figures.representation.movement, statistics),
         "Linear CKA compares how the images lie to each other before and after a block (1: alike up to rotation and "
         "scale), on means over places; the cosine compares each image's whole activations.",
         "[Kornblith et al. 2019](https://arxiv.org/abs/1905.00414); biased upwards with few images",
@@ -108,14 +109,14 @@ def representation(model: zoo.Model, images: ImageSet, statistics: BlockStatisti
     if statistics.labels is not None:
         widgets.exhibit(
             "What can be read off each block",
-            figures.representation.readout(statistics),
+            drawn(figures.representation.readout, statistics),
             "The share of images whose nearest class mean is their own class's (themselves left out of it); and, in "
             "the last stage, what the network's own classifier says when it is put on an earlier block.",
             "early exits, [Kaya et al. 2019](https://arxiv.org/abs/1810.07052)",
         )
     widgets.exhibit(
         "In how many directions the images differ",
-        figures.representation.rank(statistics),
+        drawn(figures.representation.rank, statistics),
         "The participation ratio of the covariance of each block's pooled output: 1 if all images lie on a line, the "
         "number of channels if they differ in all directions alike.",
         "[Gao et al. 2017](https://doi.org/10.1101/214262)",
@@ -141,10 +142,10 @@ def classes(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> 
         raise FeatureError("Both classes are the same. Choose another one beside it.")
     if is_plain(statistics) and quantity != "sparsity":
         raise FeatureError(f"A plain network has no shortcuts, so there is no {quantity}. Choose sparsity.")
-    contrast = residual.contrast(statistics, names.index(one), names.index(other), quantity)
+    contrast = made(residual.contrast, statistics, names.index(one), names.index(other), quantity)
     widgets.exhibit(
         f"Where {one} and {other} differ",
-        figures.contrast.effects(contrast),
+        drawn(figures.contrast.effects, contrast),
         f"The difference of the two classes' means in standard deviations, with its 95 % interval, over "
         f"{contrast.counts[0]} and {contrast.counts[1]} images. Filled dots stay below a false "
         "discovery rate of 5 % over all blocks; the others may be chance.",
@@ -171,12 +172,12 @@ def networks(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) ->
         measured[name] = widgets.result(job, f"Measuring {len(images):,} images with {name}")
     widgets.exhibit(
         "Networks side by side",
-        figures.networks.compare(measured, column),
+        drawn(figures.networks.compare, measured, column),
         "Blocks stand at their relative depth, 0 for the first and 1 for the last, so that networks of different depth "
         "lie over each other. Plain networks have no ratio and no cosine.",
         "numbers as in the other views",
     )
     table = pd.concat(
-        [residual.blocks(each).assign(network=name) for name, each in measured.items()], ignore_index=True
+        [made(residual.blocks, each).assign(network=name) for name, each in measured.items()], ignore_index=True
     )
     widgets.downloads(table, f"networks-{model.spec.name}")

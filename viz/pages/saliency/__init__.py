@@ -1,16 +1,21 @@
 """The page that shows where a network looks."""
 
-import streamlit as st
+from dataclasses import replace
 
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from features.errors import FeatureError
 from features.predictions import probabilities
 from features.saliency import ClassTarget
 from viz import sidebar, widgets
-from viz.choosing import choose_image, show_image
+from viz.cached.made import drawn
 from viz.figures import saliency as figures
 from viz.pages.faithfulness import measured
 from viz.pages.saliency.gallery import gallery
 from viz.pages.saliency.overlays import Shown, draw
 from viz.pages.saliency.views import STAGES, VIEWS
+from viz.picking.picture import choose_image, show_image
 from viz.picking.target import Explained, choose_target, class_names, logits_of
 
 GALLERY = "gallery"
@@ -28,15 +33,16 @@ def render() -> None:
             show_image(chosen)
         with right:
             explained = choose_target(model, chosen)
-            likeliest = st.container()
+            likeliest = _Likeliest(explained, st.container())
         name = _choose_view(with_classes=model.network.classifier is not None)
         shown = None
         try:
             if name != GALLERY:
-                shown = VIEWS[name].show(explained)
-        finally:  # not before: the maps bring the probabilities; but also while a view waits or says what is wrong
-            with likeliest:
-                _probabilities(explained, shown)
+                shown = VIEWS[name].show(replace(explained, before_waiting=likeliest.draw))
+        except FeatureError:
+            likeliest.draw()
+            raise
+        likeliest.draw(shown)
         if shown is None:
             gallery(model)
             return
@@ -53,16 +59,28 @@ def _choose_view(with_classes: bool) -> str:
     return st.segmented_control("Side by side", names, default=STAGES, key="view", bind="query-params", required=True)
 
 
-def _probabilities(explained: Explained, shown: Shown | None) -> None:
-    """The likeliest classes as bars, from the forward pass that made the maps, or one of their own without them."""
-    model, target = explained.model, explained.target
-    if model.network.classifier is None:
-        return
-    maps = [] if shown is None else [each for network, each in shown.maps if network is model]
-    logits = next((each.logits[0] for each in maps if each.logits is not None), None)
-    logits = logits_of(model, explained.chosen) if logits is None else logits  # (K,)
-    index = -1
-    if isinstance(target, ClassTarget):
-        index = int(logits.argmax()) if target.index is None else target.index
-    (chances,) = probabilities(logits[None], model.spec.outputs)  # (K,)
-    widgets.chart(figures.top_classes(chances, class_names(model), index), "top")
+class _Likeliest:
+    """The likeliest classes of a picture as bars, drawn once a run.
+
+    Not before the maps, whose forward pass brings the probabilities; but by a pass of its own where maps have none, and
+    while a view waits or says what is wrong.
+    """
+
+    def __init__(self, explained: Explained, container: DeltaGenerator) -> None:
+        self.explained, self.container = explained, container
+        self.drawn = explained.model.network.classifier is None  # there is nothing to draw
+
+    def draw(self, shown: Shown | None = None) -> None:
+        if self.drawn:
+            return
+        self.drawn = True
+        model, target = self.explained.model, self.explained.target
+        maps = [] if shown is None else [each for network, each in shown.maps if network is model]
+        logits = next((each.logits[0] for each in maps if each.logits is not None), None)
+        logits = logits_of(model, self.explained.chosen) if logits is None else logits  # (K,)
+        index = -1
+        if isinstance(target, ClassTarget):
+            index = int(logits.argmax()) if target.index is None else target.index
+        with self.container:
+            (chances,) = probabilities(logits[None], model.spec.outputs)  # (K,)
+            widgets.chart(drawn(figures.top_classes, chances, class_names(model), index), "top")

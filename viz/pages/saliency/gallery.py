@@ -3,18 +3,19 @@
 import numpy as np
 import streamlit as st
 
-from features import rasters, saliency
+from features import saliency
 from features.datasets import labels
 from features.datasets.decoding import pictures
 from features.networks import zoo
 from features.predictions import Predictions
 from viz import sidebar, widgets
 from viz.cached.extract import features_job
+from viz.cached.links import heat_link, picture_link
 from viz.cached.saliency import gallery_maps
-from viz.choosing import SAMPLE
 from viz.components import Overlay
 from viz.pages.saliency.overlays import SMALL_SIDE, archive, lay_over
 from viz.pages.saliency.views import STAGES
+from viz.picking.picture import SAMPLE
 from viz.picking.target import class_names, numbered_classes
 
 GALLERY_SIZE = 25
@@ -95,6 +96,5 @@ def _choose_rows(model: zoo.Model, said: Predictions, truth: np.ndarray | None, 
 
 
 def _tile(heat: np.ndarray, picture: np.ndarray, title: str, caption: str, alt: str) -> Overlay:
-    visible = rasters.magnify(picture, SMALL_SIDE)
-    file = rasters.jpeg(rasters.heat_map(heat, visible.shape[1::-1]), 90)
-    return Overlay(title, caption, rasters.data_uri(rasters.jpeg(visible, 92)), rasters.data_uri(file), alt)
+    base = picture_link(picture, SMALL_SIDE, small=True)
+    return Overlay(title, caption, base.file, heat_link(heat, base, small=True), alt)

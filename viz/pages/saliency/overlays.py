@@ -14,8 +14,9 @@ from features import rasters, saliency
 from features.networks import zoo
 from features.saliency import SaliencyMaps, Tap
 from viz import widgets
-from viz.choosing import Chosen
+from viz.cached.links import heat_link, picture_link
 from viz.components import Overlay, overlays
+from viz.picking.picture import Chosen
 from viz.picking.target import Explained
 
 SIDE, SMALL_SIDE, OPACITY = 448, 160, 0.55
@@ -106,7 +107,13 @@ def _choose_look(view: str, shown: Shown) -> _Look:
 
 
 def _tiles(model: zoo.Model, chosen: Chosen, shown: Shown, look: _Look) -> list[Overlay]:
-    seen = {one.key: _seen(one, chosen, shown.small) for one in (model, *(tile.model or model for tile in shown.tiles))}
+    networks = {one.key: one for one in (model, *(tile.model or model for tile in shown.tiles))}
+    seen = {
+        key: picture_link(
+            one.spec.preprocessing.visible(chosen.picture), SMALL_SIDE if shown.small else SIDE, shown.small
+        )
+        for key, one in networks.items()
+    }
     note = f"{model.spec.preprocessing.crop} px, as the network gets it"
     tiles = [] if shown.columns else [Overlay("network input", note, seen[model.key].file, "", chosen.name)]
     for tile in shown.tiles:
@@ -115,10 +122,9 @@ def _tiles(model: zoo.Model, chosen: Chosen, shown: Shown, look: _Look) -> list[
         ]
         limit = max(saliency.limit_of(other.tap, other.values, look.signed) for other in beside)
         base = seen[(tile.model or model).key]
-        heat = rasters.heat_map(tile.values, base.pixels.shape[1::-1], look.colours, limit)
-        file = rasters.jpeg(heat, 90) if shown.small else rasters.png(heat)
+        heat = heat_link(tile.values, base, shown.small, look.colours, limit)
         alt = f"{tile.title}{f' for {shown.target}' if shown.target else ''} over {chosen.name}"
-        tiles.append(Overlay(tile.title, _describe(tile, look.signed), base.file, rasters.data_uri(file), alt))
+        tiles.append(Overlay(tile.title, _describe(tile, look.signed), base.file, heat, alt))
     return tiles
 
 
@@ -133,19 +139,6 @@ def _meaning(shown: Shown, look: _Look) -> str:
     each = "row" if any(tile.row for tile in shown.tiles) else "map"
     scale = "All maps share one scale" if look.one_scale else f"Each {each} is scaled to its own extreme"
     return widgets.escape(f"{shown.meaning} {how} {scale}; the raw range stands under each.")
-
-
-@dataclass(frozen=True, eq=False)
-class _Seen:
-    """What a network sees of a picture, large enough to look at: (H, W, 3) uint8, and as a link."""
-
-    pixels: np.ndarray
-    file: str
-
-
-def _seen(model: zoo.Model, chosen: Chosen, small: bool) -> _Seen:
-    pixels = rasters.magnify(model.spec.preprocessing.visible(chosen.picture), SMALL_SIDE if small else SIDE)
-    return _Seen(pixels, rasters.data_uri(rasters.jpeg(pixels, 92) if small else rasters.png(pixels)))
 
 
 def _scale(look: _Look) -> None:

@@ -24,6 +24,7 @@ from features.saliency import (
     Taps,
 )
 from viz import widgets
+from viz.cached.made import drawn
 from viz.cached.networks import load_model
 from viz.cached.saliency import saliency_ledger
 from viz.figures import faithfulness as curves
@@ -161,7 +162,9 @@ def _ledger(explained: Explained) -> Shown:
     ledger = saliency_ledger(model.key, chosen.digest, target, explained.key, model, chosen.picture)
     bias, logit = float(ledger.biases[0]), float(ledger.logits[0])
     total = "logit" if target.against is None else "difference of logits"
-    widgets.chart(figures.ledger(ledger.terms, ledger.values[0], bias, logit, ledger.targets[0], total), "ledger")
+    widgets.chart(
+        drawn(figures.ledger, ledger.terms, ledger.values[0], bias, logit, ledger.targets[0], total), "ledger"
+    )
     maps = ledger.as_maps()
     tiles = [
         Tile(term if term == SHORTCUT else f"branch {term}", maps.maps[tap][0], tap, f"{value:+.3g}")
@@ -183,7 +186,7 @@ def _timeline(explained: Explained) -> Shown:
     maps = explained.maps("hirescam", [Tap(name, part) for name in blocks for part in (SUM, BRANCH, SHORTCUT)])
     sizes = {part: np.array([np.abs(maps.maps[Tap(name, part)][0]).sum() for name in blocks], dtype=np.float64)
              for part in (BRANCH, SHORTCUT)}  # fmt: skip
-    widgets.chart(figures.shares(blocks, sizes[BRANCH], sizes[SHORTCUT]), "timeline")
+    widgets.chart(drawn(figures.shares, blocks, sizes[BRANCH], sizes[SHORTCUT]), "timeline")
     tiles = [
         Tile(f"{name} {part}", maps.maps[Tap(name, part)][0], Tap(name, part), row=name)
         for name in blocks
@@ -203,17 +206,17 @@ def _timeline(explained: Explained) -> Shown:
 
 def _randomised(explained: Explained) -> Shown:
     method = _choose_method()
-    check = widgets.result(explained.job(faithfulness.randomised, method.name), "Drawing the weights anew")
+    check = explained.result(faithfulness.randomised, method.name, "Drawing the weights anew")
     taps = list(check.intact.maps)
     correlations = {tap: check.correlations(tap)[:, 0] for tap in taps}  # (P,) each
     lines = {tap.name: values for tap, values in correlations.items()}
-    widgets.chart(curves.randomised(list(check.redrawn), lines), "randomised")
+    widgets.chart(drawn(curves.randomised, list(check.redrawn), lines), "randomised")
     tiles = [Tile(f"{tap.name}, as trained", check.intact.maps[tap][0], tap) for tap in taps]
-    for number, (part, drawn) in enumerate(check.redrawn.items()):
+    for number, (part, redrawn) in enumerate(check.redrawn.items()):
         for tap in taps:
             value = correlations[tap][number]
             note = "no rank correlation" if np.isnan(value) else f"rank correlation {value:.2f}"
-            tiles.append(Tile(f"{tap.name}, drawn down to {part}", drawn.maps[tap][0], tap, note))
+            tiles.append(Tile(f"{tap.name}, drawn down to {part}", redrawn.maps[tap][0], tap, note))
     maps: list[SaliencyMaps] = [check.intact, *check.redrawn.values()]
     return Shown(
         tiles,

@@ -11,6 +11,7 @@ from features import rasters
 from features.datasets import ImageSet
 from features.datasets import images as pictures
 from features.errors import ImageError
+from features.sources import EXTENSIONS
 from viz import sidebar, widgets
 from viz.cached.pictures import SHEET_COLUMNS, sheet_job, strip_rows
 from viz.components import picture_picker
@@ -37,7 +38,7 @@ def choose_image() -> Chosen:
         images = sidebar.images()
         chosen = from_set(images, f"Number, 0 to {len(images) - 1:,} ({widgets.escape(images.name)})", "image")
     else:
-        kinds = [extension[1:] for extension in pictures.EXTENSIONS]
+        kinds = [extension[1:] for extension in EXTENSIONS]
         file = st.file_uploader("An image", type=kinds) if origin == UPLOAD else st.camera_input("A photograph")
         if file is not None:
             st.session_state[f"last {origin}"] = (file.name, file.getvalue())
