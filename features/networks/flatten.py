@@ -1,0 +1,61 @@
+"""Every tensor of a file under one dotted name, however it is nested: in dicts, lists, objects or whole networks."""
+
+from typing import Any
+
+from features.errors import WeightsError
+from features.networks.containers import Content, Inert, TensorRecord
+from features.networks.containers.tensors import MAX_NAME
+
+MAX_NODES = 400_000
+MAX_DEPTH = 64
+# Of a pickled nn.Module, whose tensors have the names that its state_dict would give them.
+MODULE_PARTS = ("_parameters", "_buffers", "_modules")
+
+
+def tensors_of(content: Content) -> dict[str, TensorRecord]:
+    """Name -> record, in the file's order: {'model': {'conv1.weight': ...}} gives 'model.conv1.weight'.
+
+    Raises WeightsError for names that are too long and files that are nested too deeply or have too many entries.
+    """
+    records: dict[str, TensorRecord] = {}
+    seen: set[int] = set()
+    stack: list[tuple[str, Any, int]] = [("", content.values, 0)]
+    nodes = 0
+    while stack:
+        name, value, depth = stack.pop()
+        nodes += 1
+        if nodes > MAX_NODES or depth > MAX_DEPTH:
+            raise WeightsError(
+                f"{content.path.name} is nested more deeply than any checkpoint. Save its state_dict alone."
+            )
+        if isinstance(value, TensorRecord):
+            records[name] = value
+            continue
+        children = _children(value)
+        if not children or id(value) in seen:
+            continue
+        seen.add(id(value))
+        for key, child in reversed(children):
+            if len(name) + len(key) > MAX_NAME:
+                raise WeightsError(f"{content.path.name} has a name of {len(name) + len(key):,} letters. Save it anew.")
+            joined = f"{name}.{key}" if name and key else name or key
+            stack.append((joined, child, depth + 1))
+    return records
+
+
+def _children(value: Any) -> list[tuple[str, Any]]:
+    """What lies directly in a value, with names."""
+    if isinstance(value, dict):
+        return [(str(key), child) for key, child in value.items() if isinstance(key, str | int) and _holds(child)]
+    if isinstance(value, list | tuple):
+        return [(str(number), child) for number, child in enumerate(value) if _holds(child)]
+    if isinstance(value, Inert):
+        if "_modules" in value.state:
+            return [("", value.state[part]) for part in MODULE_PARTS if isinstance(value.state.get(part), dict)]
+        entries = [(str(key), child) for key, child in value.state.items() if isinstance(key, str) and _holds(child)]
+        return entries + [(str(number), child) for number, child in enumerate(value.items) if _holds(child)]
+    return []
+
+
+def _holds(value: Any) -> bool:
+    return isinstance(value, dict | list | tuple | Inert | TensorRecord)

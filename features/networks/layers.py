@@ -1,0 +1,91 @@
+"""Groups a file's tensors into layers: what kind each is follows from its tensors' names and dimensions."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from features.networks.containers import TensorRecord
+from features.networks.spellings import PARAMETRIZED
+
+CONV, LINEAR, NORM = "conv", "linear", "norm"
+COUNTER = "num_batches_tracked"
+STATISTICS = ("running_mean", "running_var")
+
+
+@dataclass(eq=False)
+class Layer:
+    """One layer with parameters. name: its path; kind: CONV, LINEAR or NORM; tensors: 'weight', 'bias', ... -> record."""
+
+    name: str
+    kind: str = ""
+    tensors: dict[str, TensorRecord] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of its weight."""
+        return self.tensors["weight"].shape
+
+    @property
+    def width(self) -> int:
+        """Channels that it puts out."""
+        return self.shape[0]
+
+    @property
+    def has_statistics(self) -> bool:
+        return self.tensors.keys() >= set(STATISTICS)
+
+
+def layers_of(tensors: Mapping[str, TensorRecord], kindless: bool = False) -> dict[str, Layer]:
+    """Layer by its path, in natural order ('2' before '10'). kindless: whether to keep those of no known kind.
+
+    A convolution is a weight of four dimensions, a linear layer one of two, a norm a weight of one; a norm without a
+    weight (affine=False) is known by its statistics.
+    """
+    found: dict[str, Layer] = {}
+    for name, record in tensors.items():
+        path, own = _split(name)
+        found.setdefault(path, Layer(path)).tensors[own] = record
+    for layer in found.values():
+        _parametrized(layer)
+        layer.kind = _kind(layer)
+    return {path: found[path] for path in sorted(found, key=natural) if found[path].kind or kindless}
+
+
+def natural(name: str) -> tuple[tuple[int, int, str], ...]:
+    """A key that sorts numbers in names by their size."""
+    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.findall(r"\d+|\D+", name))
+
+
+def names_of(layers: Iterable[Layer]) -> set[str]:
+    return {f"{layer.name}.{own}" if layer.name else own for layer in layers for own in layer.tensors}
+
+
+def _split(name: str) -> tuple[str, str]:
+    for pair in PARAMETRIZED:
+        for own in pair:
+            if name.endswith(f".{own}") or name == own:
+                return name[: -len(own)].rstrip("."), own
+    path, _, own = name.rpartition(".")
+    return path, own
+
+
+def _parametrized(layer: Layer) -> None:
+    """Weight normalisation: the weight itself, of its length and direction (Salimans & Kingma 2016, arXiv:1602.07868)."""
+    for length, direction in PARAMETRIZED:
+        if length in layer.tensors and direction in layer.tensors and "weight" not in layer.tensors:
+            size, way = layer.tensors[length], layer.tensors[direction]
+
+            def load(size: TensorRecord = size, way: TensorRecord = way):
+                values, lengths = way.load().float(), size.load().float()
+                norms = values.flatten(1).norm(dim=1).reshape(-1, *[1] * (values.ndim - 1))
+                return values * (lengths.reshape(norms.shape) / norms)
+
+            layer.tensors["weight"] = TensorRecord(way.shape, way.dtype, load, way.fault or size.fault)
+
+
+def _kind(layer: Layer) -> str:
+    weight = layer.tensors.get("weight")
+    if weight is None:
+        return NORM if layer.has_statistics else ""
+    dimensions = len(weight.shape)
+    return {4: CONV, 2: LINEAR, 1: NORM}.get(dimensions, "")

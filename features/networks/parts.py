@@ -1,0 +1,266 @@
+"""Finds the residual networks in a file, wherever they lie and however their layers are called."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from features.networks import layers, spellings
+from features.networks.containers import TensorRecord
+from features.networks.layers import CONV, LINEAR, NORM, Layer, layers_of, natural
+
+MAX_BLOCKS = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class BlockLayers:
+    """The layers of one block by what they do, each in order. convs and norms: of the branch."""
+
+    convs: tuple[Layer, ...]
+    norms: tuple[Layer, ...]
+    shortcut: tuple[Layer, ...]
+    attention: tuple[Layer, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A residual network in a file, its layers by what they do.
+
+    name: the path that lies before all of its names, '' for the whole file. title: whose spelling it is.
+    stages: the blocks of each stage. stem: convolutions and norms of the stem; last: norms between the last stage and the
+    head (pre-activation). head: layers of the classifier in order, () if there is none; head_name: what it is called.
+    left: names in the file that belong to none of these, the tensors of other networks apart.
+    copy: whether it follows another network's training (a momentum encoder, an average).
+    """
+
+    name: str
+    title: str
+    stages: tuple[tuple[BlockLayers, ...], ...]
+    stem: tuple[Layer, ...]
+    last: tuple[Layer, ...]
+    head: tuple[Layer, ...]
+    head_name: str
+    left: tuple[str, ...] = ()
+    copy: bool = False
+
+    @property
+    def parameters(self) -> int:
+        """Numbers in the tensors of its stages."""
+        return sum(
+            record.numel
+            for stage in self.stages
+            for block in stage
+            for layer in (*block.convs, *block.norms, *block.shortcut, *block.attention)
+            for record in layer.tensors.values()
+        )
+
+
+@dataclass(eq=False)
+class _Blocks:
+    """Names of one network's blocks while they are gathered: (stage, block) -> name inside the block -> record."""
+
+    title: str
+    blocks: dict[tuple[int, int], dict[str, TensorRecord]] = field(default_factory=dict)
+    names: set[str] = field(default_factory=set)
+
+
+def parts_of(tensors: Mapping[str, TensorRecord]) -> list[Part]:
+    """Every residual network among named tensors, the main one first.
+
+    The main one is the first that is no copy of another (teacher, momentum encoder, average); among those, one with a
+    head before one without, then the one with more parameters, then the one that comes first in the file.
+    """
+    usable = {name: record for name, record in tensors.items() if not spellings.TRAINING.search(name)}
+    gathered = _gather(usable)
+    parts = [part for prefix, blocks in gathered.items() if (part := _part(prefix, blocks, usable)) is not None]
+    taken = {name for blocks in gathered.values() for name in blocks.names}
+    parts = [_without(part, taken) for part in parts]
+    order = sorted(range(len(parts)), key=lambda n: (parts[n].copy, not parts[n].head, -parts[n].parameters, n))
+    return [parts[number] for number in order]
+
+
+def _gather(tensors: Mapping[str, TensorRecord]) -> dict[str, _Blocks]:
+    """The blocks of each network by the path before its names, by the first spelling of stages that fits."""
+    gathered: dict[str, _Blocks] = {}
+    left = dict(tensors)
+    for word in spellings.STAGES:
+        pattern = word.compiled()
+        here: dict[str, _Blocks] = {}
+        for name, record in left.items():
+            match = pattern.fullmatch(name)
+            if match is None:
+                continue
+            blocks = here.setdefault(match["prefix"], _Blocks(word.title))
+            key = int(match["stage"]), int(match["block"])
+            blocks.blocks.setdefault(key, {})[match["rest"]] = record
+            blocks.names.add(name)
+        for prefix, blocks in here.items():
+            if prefix not in gathered and _is_residual(blocks):
+                gathered[prefix] = blocks
+                left = {name: record for name, record in left.items() if name not in blocks.names}
+    return gathered
+
+
+def _is_residual(blocks: _Blocks) -> bool:
+    """Whether blocks are those of a residual network: the first has two or three convolutions and norms."""
+    if not blocks.blocks or len(blocks.blocks) > MAX_BLOCKS:
+        return False
+    first = _block(blocks.blocks[min(blocks.blocks)])
+    return len(first.convs) in (2, 3) and len(first.norms) >= len(first.convs) - 1
+
+
+def _block(tensors: Mapping[str, TensorRecord]) -> BlockLayers:
+    """The layers of a block, told apart by words (shortcut, attention) and form (convolution, norm)."""
+    inside = layers_of(tensors, kindless=True)
+    shortcut = [layer for path, layer in inside.items() if spellings.SHORTCUT.match(path)]
+    attention = [layer for path, layer in inside.items() if spellings.ATTENTION.match(path)]
+    rest = [layer for layer in inside.values() if layer not in shortcut and layer not in attention]
+    return BlockLayers(
+        convs=tuple(layer for layer in rest if layer.kind == CONV),
+        norms=tuple(layer for layer in rest if layer.kind == NORM),
+        shortcut=tuple(shortcut),
+        attention=tuple(attention),
+    )
+
+
+def _part(prefix: str, blocks: _Blocks, tensors: Mapping[str, TensorRecord]) -> Part | None:
+    stages = _stages(blocks)
+    if stages is None:
+        return None
+    outside = {name: record for name, record in tensors.items() if name.startswith(prefix) and name not in blocks.names}
+    inside = layers_of({name.removeprefix(prefix): record for name, record in outside.items()})
+    stem = _stem(inside, stages[0][0]) or _stem_beside(prefix, tensors, stages[0][0])
+    rest = {path: layer for path, layer in inside.items() if layer not in stem}
+    last = tuple(
+        layer for path, layer in rest.items() if layer.kind == NORM and len(layer.shape) == 1
+        and spellings.LAST_NORM.match(f"{path}.") and layer.width == _width(stages)
+    )  # fmt: skip
+    encoder = bool(spellings.ENCODER.search(prefix))
+    head, head_name = ((), "") if encoder else _head(rest, _width(stages), last)
+    if not head and not encoder:
+        head, head_name = _head_beside(prefix, tensors, _width(stages))
+    used = {name for layer in (*stem, *last, *head) for name in _full_names(layer, prefix, tensors)}
+    name = prefix.rstrip(".")
+    left = tuple(name for name in tensors if name not in used and name not in blocks.names)
+    return Part(name, blocks.title, stages, stem, last, head, head_name, left, bool(spellings.COPY.search(name)))
+
+
+def _stages(blocks: _Blocks) -> tuple[tuple[BlockLayers, ...], ...] | None:
+    """Blocks by stage, or None where numbers have gaps."""
+    numbers = sorted({stage for stage, _ in blocks.blocks})
+    stages = []
+    for number in numbers:
+        indices = sorted(block for stage, block in blocks.blocks if stage == number)
+        if indices != list(range(indices[0], indices[0] + len(indices))) or indices[0] > 1:
+            return None
+        stages.append(tuple(_block(blocks.blocks[number, index]) for index in indices))
+    return tuple(stages) if numbers == list(range(numbers[0], numbers[0] + len(numbers))) else None
+
+
+def _width(stages: Sequence[Sequence[BlockLayers]]) -> int:
+    """Channels of the last stage."""
+    return stages[-1][-1].convs[-1].width if stages[-1][-1].convs else 0
+
+
+def _stem(inside: Mapping[str, Layer], first: BlockLayers) -> tuple[Layer, ...]:
+    """Convolutions and norms before the first block: those that stem words name, as far as their widths chain.
+
+    They end with as many channels as the first block takes.
+    """
+    named = [layer for path, layer in inside.items() if layer.kind in (CONV, NORM) and spellings.STEM.match(path)]
+    convs = [layer for layer in named if layer.kind == CONV]
+    wanted = first.convs[0].shape[1] if first.convs else 0
+    chain: list[Layer] = []
+    for conv in convs:
+        if chain and conv.shape[1] != chain[-1].width:
+            break
+        chain.append(conv)
+        if conv.width == wanted and not _goes_on(conv, convs):
+            break
+    if not chain or chain[-1].width != wanted:
+        return ()
+    norms = [layer for layer in named if layer.kind == NORM and layer.width in {conv.width for conv in chain}]
+    return (*chain, *norms[: len(chain)])
+
+
+def _stem_beside(prefix: str, tensors: Mapping[str, TensorRecord], first: BlockLayers) -> tuple[Layer, ...]:
+    """The stem beside the stages ('embedder' beside 'encoder'): under one of the paths that lead to them."""
+    for above, inside in _above(prefix, tensors):
+        stem = _stem(inside, first)
+        if stem:
+            for layer in stem:
+                layer.name = f"{above}{layer.name}"
+            return stem
+    return ()
+
+
+def _above(prefix: str, tensors: Mapping[str, TensorRecord]) -> Iterator[tuple[str, dict[str, Layer]]]:
+    """The layers beside a network on each of the paths that lead to it, the nearest first."""
+    path = prefix.rstrip(".")
+    while path:
+        path = path.rpartition(".")[0]
+        above = f"{path}." if path else ""
+        beside = {
+            name.removeprefix(above): record
+            for name, record in tensors.items()
+            if name.startswith(above) and not name.startswith(prefix)
+        }
+        yield above, layers_of(beside)
+
+
+def _goes_on(conv: Layer, convs: Sequence[Layer]) -> bool:
+    """Whether another convolution of the stem takes what this one puts out."""
+    following = convs[convs.index(conv) + 1 :]
+    return bool(following) and following[0].shape[1] == conv.width and following[0].name.split(".")[0] in (
+        conv.name.split(".")[0], re.sub(r"\d+$", lambda digits: str(int(digits[0]) + 1), conv.name.split(".")[0])
+    )  # fmt: skip
+
+
+def _head(layers_left: Mapping[str, Layer], width: int, last: Sequence[Layer]) -> tuple[tuple[Layer, ...], str]:
+    """The classifier among layers that are neither stem nor stages: a chain of linear layers and norms from `width`."""
+    groups: dict[str, list[Layer]] = {}
+    for path, layer in layers_left.items():
+        if layer in last or not spellings.HEAD.match(path) or spellings.PROJECTION.search(path):
+            continue
+        groups.setdefault(path.split(".")[0], []).append(layer)
+    for name, group in groups.items():
+        if _chains(group, width):
+            return tuple(group), name
+    return (), ""
+
+
+def _head_beside(
+    prefix: str, tensors: Mapping[str, TensorRecord], width: int
+) -> tuple[tuple[Layer, ...], str]:
+    """The classifier beside a network ('head.fc' beside 'backbone'): under one of the paths that lead to it."""
+    for above, inside in _above(prefix, tensors):
+        head, name = _head(inside, width, ())
+        if head:
+            for layer in head:
+                layer.name = f"{above}{layer.name}"
+            return head, f"{above}{name}"
+    return (), ""
+
+
+def _chains(group: Sequence[Layer], width: int) -> bool:
+    """Whether layers lead from `width` features to outputs: linear layers (or 1x1 convolutions) with norms between them."""
+    linear = 0
+    for layer in group:
+        if layer.kind == NORM:
+            if layer.width != width:
+                return False
+        elif layer.kind == LINEAR or layer.shape[2:] == (1, 1):
+            if layer.shape[1] != width:
+                return False
+            width, linear = layer.width, linear + 1
+        else:
+            return False
+    return linear > 0
+
+
+def _full_names(layer: Layer, prefix: str, tensors: Mapping[str, TensorRecord]) -> set[str]:
+    names = layers.names_of([layer])
+    return {name if name in tensors else f"{prefix}{name}" for name in names}
+
+
+def _without(part: Part, taken: set[str]) -> Part:
+    return replace(part, left=tuple(sorted((name for name in part.left if name not in taken), key=natural)))

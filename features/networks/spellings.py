@@ -1,0 +1,74 @@
+"""How people's files name the parts of a residual network: one table of words.
+
+A name such as 'backbone.layer1.0.conv2.weight' is a path: what lies before the network, a stage, a block's number, a
+layer, a tensor. Words tell where stages, shortcuts, attention and heads lie; which layer of a branch is which follows
+from the tensors' form (a convolution's weight has four dimensions, a norm's one) and their order. So 'conv1', 'bn1',
+'residual_function.0' and 'layer.0.convolution' need no entry each. Adding a spelling is one entry here, and one test.
+"""
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class StageWord:
+    """How a file writes 'stage S, block I': a pattern with the groups `stage` and `block`.
+
+    title: whose it is. first: the number of the first stage, None for whichever comes first.
+    """
+
+    pattern: str
+    title: str
+    first: int | None = None
+
+    def compiled(self) -> re.Pattern[str]:
+        """Matches whole names: prefix, stage, block, and the rest inside the block."""
+        return re.compile(rf"(?P<prefix>(?:.*?\.)?){self.pattern}\.(?P<rest>.+)")
+
+
+STAGES = (
+    StageWord(r"layer(?P<stage>\d+)\.(?P<block>\d+)", "torchvision, timm and most others"),
+    StageWord(r"res(?P<stage>\d+)\.(?P<block>\d+)", "detectron2", 2),
+    StageWord(r"stages\.(?P<stage>\d+)\.(?:layers|blocks)\.(?P<block>\d+)", "Hugging Face, timm's ResNet v2", 0),
+    StageWord(r"conv(?P<stage>\d+)_x\.(?P<block>\d+)", "weiaicunzai's CIFAR networks", 2),
+    StageWord(r"(?:stage|stages|block|blocks|group|layers)[_.]?(?P<stage>\d+)\.(?:(?:layers|blocks|block)\.)?(?P<block>\d+)",
+              "networks of people's own"),
+    StageWord(r"(?P<stage>\d+)\.(?P<block>\d+)", "a bare Sequential, as fastai's and Lightly's"),
+)  # fmt: skip
+
+SHORTCUT = re.compile(
+    r"(?:downsample|shortcut|skip(?:_connection)?|proj(?:ection)?|identity_downsample|residual_conv|side|match_dimensions|"
+    r"skip_layer|down_sample|conv_skip|identity)\b(?!\d)"
+)
+ATTENTION = re.compile(r"(?:se|se_module|eca|attn|attention|cbam|selayer)\b")
+# Layers of the first convolution; numbers are those of a bare Sequential.
+STEM = re.compile(
+    r"(?:stem|embedder|conv0|conv1|conv2|conv3|bn0|bn1|bn2|bn3|norm0|norm1|norm2|norm3|conv_1|bn_1|norm|conv|bn|input_layer|"
+    r"first_conv|first_bn|initial(?:_conv|_bn|_block)?|prep|init_conv|init_bn|conv_in|norm_in|\d+)(?:\.|$)"
+)
+LAST_NORM = re.compile(r"(?:norm|bn|final_norm|last_norm|bn_last|final_bn|\w*post\w*norm)\.")
+HEAD = re.compile(
+    r"(?:fc\d*|linear|classifier|last_linear|head|heads?|logits|fc_layer|output|out|output_layer|final|final_layer|"
+    r"cls_head|classification_head|fc_out|dense|\d+)(?:\.|$)"
+)
+# What trains a network without being a part of it: read neither as its head nor as a network beside it.
+PROJECTION = re.compile(
+    r"(?:^|[._])(?:projector|projection(?:_head|_mlp)?|prototypes?|predictor|prediction_head|contrastive_head|proj_head|queue|"
+    r"queue_ptr|mlp_head|g|h)(?:[._]|$)"
+)
+# Encoders of self-supervised learning, in which a layer called fc is a projection.
+ENCODER = re.compile(
+    r"(?:^|\.)(?:encoder_[qk]|base_encoder|momentum_encoder|online_encoder|target_encoder|query_encoder)\b"
+)
+# Copies that follow another network's training: second choice where that one is there too.
+COPY = re.compile(
+    r"(?:^|[._])(?:teacher|momentum|encoder_k|target|key_encoder|ema|model_ema|state_dict_ema|averaged|swa|module_ema)"
+)
+PARAMETRIZED = (
+    ("parametrizations.weight.original0", "parametrizations.weight.original1"),  # PyTorch from 2.0
+    ("weight_g", "weight_v"),
+)
+# What optimizers and training keep beside the weights.
+TRAINING = re.compile(
+    r"(?:^|\.)(?:optimizer\w*|optim|opt|lr_scheduler|scheduler|scaler|amp|state\.\d+|callbacks|loops)(?:\.|$)"
+)
