@@ -1,10 +1,8 @@
-"""Reads and writes the tensors of a residual network, under the names that people's files really have."""
+"""A file of weights, recognised: the networks in it, what is known of each, and the canonical network that it fills."""
 
 import hashlib
-import pickle
 import re
-import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -13,215 +11,143 @@ from torch import Tensor
 
 from features import files
 from features.errors import WeightsError
+from features.networks import containers, inference
 from features.networks.architecture import Architecture
 from features.networks.canonical import ResidualNetwork, build, freeze
+from features.networks.containers import TensorRecord
+from features.networks.containers.tensors import need_bounds
+from features.networks.flatten import tensors_of
+from features.networks.inference import Inferred, infer
+from features.networks.layers import COUNTER
+from features.networks.parts import Part, parts_of
 
-SUFFIXES = (".pt", ".pth", ".th", ".safetensors")
-WRAPPERS = ("state_dict", "model", "model_state_dict", "net")
-PREFIXES = ("module.", "model.", "backbone.", "encoder.")
-HEADS = ("linear", "classifier")
-COUNTER = "num_batches_tracked"
 LISTED = 12
+MESSAGE = 480  # characters
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A weights file, read: tensors under torchvision's names ('layer1.0.conv1.weight', ..., 'fc.weight').
+    """A weights file, recognised.
 
-    metadata: what the file says of itself, as strings. digest: hexadecimal SHA-256 of the file.
+    format: as of containers.Content. parts: every residual network in it, the main one first; part: the chosen one.
+    inferred: its architecture, as far as layers tell it, and what they do not. names: of all tensors, before they are
+    sorted. metadata: what the file says of itself, as strings. digest: hexadecimal SHA-256 of the file.
     """
 
     path: Path
-    tensors: Mapping[str, Tensor]
+    format: str
+    parts: tuple[Part, ...]
+    part: Part
+    inferred: Inferred
+    names: tuple[str, ...]
     metadata: Mapping[str, str]
     digest: str
 
+    @property
+    def tensors(self) -> dict[str, TensorRecord]:
+        """The chosen network's tensors under torchvision's names ('layer1.0.conv1.weight', ..., 'fc.weight')."""
+        return {name: layer.tensors[own] for name, (layer, own) in inference.published(self.part).items()}
 
-def read(path: Path) -> Checkpoint:
-    """Read a checkpoint without ever running code from it.
 
-    Takes .safetensors, and .pt, .pth or .th through PyTorch's restricted unpickler: bare state dicts or dicts
-    that hold one under 'state_dict', 'model', 'model_state_dict' or 'net'; any of the prefixes 'module.',
-    'model.', 'backbone.', 'encoder.'; a head called 'fc', 'linear' or 'classifier'; projections called
-    'downsample' or 'shortcut'.
-    Raises WeightsError, with the reason, for everything else.
+def read(path: Path, part: str | None = None) -> Checkpoint:
+    """Recognise a file of weights without ever running code from it.
+
+    Takes what torch.save writes (state dicts, training states, whole networks, TorchScript) and safetensors, whatever the
+    file is called, and finds the residual networks in it. part: the name of the one to take; None takes the main one.
+    Raises WeightsError, in one sentence of at most 500 characters, for everything else.
     """
     path = Path(path).expanduser()
-    if not path.is_file():
-        raise WeightsError(f"There is no file {path}. Give the path of a {', '.join(SUFFIXES)} file.")
-    if path.suffix.lower() not in SUFFIXES:
-        raise WeightsError(f"{path.name} does not end in {', '.join(SUFFIXES)}. Save the weights as one of these.")
-    metadata: Mapping[str, str] = {}
-    if path.suffix.lower() == ".safetensors":
-        state, metadata = _read_safetensors(path)
-    else:
-        state = _read_restricted(path)
-    return Checkpoint(path, _published(state, path), metadata, files.digest_of(path))
-
-
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:
-    from safetensors import SafetensorError, safe_open
-
+    content = containers.read(path)
     try:
-        with safe_open(path, framework="pt") as file:
-            names = file.keys()
-            return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path.name} is not a whole safetensors file: {error}. Copy it again.") from error
-
-
-def _read_restricted(path: Path) -> dict[str, Tensor]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what is wrong is said below, without the library's own paths
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise WeightsError(f"{path.name} cannot be read: {error.strerror}. Check who may read it.") from error
-    except Exception as error:  # a damaged or hostile file raises anything from KeyError to UnpicklingError
-        # PyTorch's own message advises to switch the safety off, so only what it found is passed on.
-        if not isinstance(error, pickle.UnpicklingError):
-            raise WeightsError(
-                f"{path.name} is damaged or not a PyTorch file ({type(error).__name__}). Copy or download it again."
-            ) from error
-        found = re.search(r"GLOBAL (\S+)", str(error))
-        reason = f"it holds {found[1]}, which is code" if found else "PyTorch's safe reader cannot follow it"
-        raise WeightsError(
-            f"{path.name} cannot be read as plain tensors: {reason}. Files that would run code are refused. "
-            "Save it again with torch.save(model.state_dict(), ...) or as safetensors."
-        ) from error
-    return _unwrap(content, path)
-
-
-def _unwrap(content: object, path: Path) -> dict[str, Tensor]:
-    if isinstance(content, Mapping):
-        for key in WRAPPERS:
-            inner = content.get(key)
-            if isinstance(inner, Mapping) and any(isinstance(value, Tensor) for value in inner.values()):
-                content = inner
-                break
-        odd = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
-        if content and not odd:
-            return {str(key): value for key, value in content.items()}
-        found = f"a dict with {_listing(odd)} that are not tensors" if odd else "an empty dict"
-    else:
-        found = f"a {type(content).__name__}"
-    raise WeightsError(
-        f"{path.name} holds {found}. Wanted a state dict: names to tensors, bare or under {', '.join(WRAPPERS)}."
+        records = tensors_of(content)
+        need_bounds(records, path.stat().st_size)
+        parts = tuple(parts_of(records))
+        if not parts:
+            raise WeightsError(_no_network(records))
+        chosen = choose(parts, part)
+        _need_explained(chosen)
+        inferred = infer(chosen)
+    except WeightsError as error:
+        raise WeightsError(_told(path, str(error))) from error
+    return Checkpoint(
+        path, content.format, parts, chosen, inferred, tuple(records), content.metadata, files.digest_of(path)
     )
 
 
-def _published(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
-    tensors: dict[str, Tensor] = {}
-    for name, tensor in state.items():
-        new = _published_spelling(name)
-        if new in tensors:
-            raise WeightsError(
-                f"{path.name} has two tensors for {new!r} once prefixes are removed ({name!r} is one). "
-                "Save only the network that you want."
-            )
-        tensors[new] = tensor
-    return tensors
+def choose(parts: Sequence[Part], name: str | None) -> Part:
+    """The part of a name, or the main one. Raises WeightsError with the names that there are."""
+    if name is None:
+        return parts[0]
+    named = [part for part in parts if part.name == name]
+    if not named:
+        known = ", ".join(repr(part.name) for part in parts[:LISTED])
+        raise WeightsError(f"no network at {name!r:.80}; those that were recognised: {known}. Name one with --part")
+    return named[0]
 
 
-def _published_spelling(name: str) -> str:
-    """A tensor's name without wrappers' prefixes and with torchvision's words."""
-    while name.startswith(PREFIXES):
-        name = name.split(".", 1)[1]
-    head, _, rest = name.partition(".")
-    if head in HEADS:
-        name = f"fc.{rest}"
-    return name.replace(".shortcut.", ".downsample.")
-
-
-def infer(checkpoint: Checkpoint) -> Architecture:
-    """The architecture that a checkpoint's names and shapes describe.
-
-    Two things leave no trace in tensors. Strides and padding are taken to be torchvision's (and the max-pool
-    to follow a 7x7 stem); a network that changes its width without any projection is taken to have padding
-    shortcuts (option A), not to be a plain one.
-    Raises WeightsError if the tensors are not those of a residual network.
-    """
-    shapes = {name: tuple(tensor.shape) for name, tensor in checkpoint.tensors.items()}
-    blocks = _count_blocks(shapes)
-    stem = shapes.get("conv1.weight", ())
-    if not blocks or len(stem) != 4:
+def _need_explained(part: Part) -> None:
+    if part.unexplained:
         raise WeightsError(
-            f"{checkpoint.path.name} does not look like a ResNet: wanted conv1.weight, layer1.0.conv1.weight, ..., "
-            f"but got {_listing(list(shapes))}. Only residual networks laid out as torchvision's can be read."
+            f"a residual network with layers that are not understood, so that it would be read wrong: "
+            f"{_listing(part.unexplained)}. Name what it is with --model timm:NAME if it is one of timm's"
         )
-    bottleneck = "layer1.0.conv3.weight" in shapes
-    middle, last = ("conv2", "conv3") if bottleneck else ("conv1", "conv2")
-    firsts = [f"layer{number}.0" for number in range(1, len(blocks) + 1)]
-    try:
-        inner = tuple(shapes[f"{first}.{middle}.weight"][0] for first in firsts)
-        outputs = tuple(shapes[f"{first}.{last}.weight"][0] for first in firsts)
-        group = shapes["layer1.0.conv2.weight"][1] if bottleneck else inner[0]  # channels in a group
-    except (KeyError, IndexError) as error:
-        raise WeightsError(
-            f"{checkpoint.path.name} has a stage without whole first block: {error} is missing or has no shape. "
-            "Save the complete network."
-        ) from error
-    widths = (*stem[:2], *inner, *outputs, group)
-    groups = 0 if 0 in widths else inner[0] // group
-    if not groups or any(width % groups for width in inner):
-        raise WeightsError(
-            f"{checkpoint.path.name} has impossible widths: stem {stem}, 3x3 convolutions {inner} with {group} "
-            f"channels a group, outputs {outputs}. Save the complete network."
-        )
-    fc = shapes.get("fc.weight")
-    if fc is not None and len(fc) != 2:
-        raise WeightsError(
-            f"The head of {checkpoint.path.name} has shape {fc}. Wanted one linear layer (classes, width)."
-        )
-    return Architecture(
-        block="bottleneck" if bottleneck else "basic",
-        blocks=blocks,
-        inner=inner,
-        outputs=outputs,
-        stem="imagenet" if stem[2] == 7 else "cifar",
-        stem_width=stem[0],
-        shortcut="projection" if any(".downsample." in name for name in shapes) else "padding",
-        groups=groups,
-        in_channels=stem[1],
-        classes=None if fc is None else fc[0],
+    strange = [
+        f"stage {number} block {index}: {', '.join(sorted(layer.tensors)[:3])} at {layer.name or 'the block itself'}"
+        for number, stage in enumerate(part.stages, start=1)
+        for index, block in enumerate(stage)
+        for layer in block.others
+    ]
+    if strange:
+        raise WeightsError(f"blocks with parts that are not understood, so that they would be read wrong: {strange[0]}")
+
+
+def _no_network(records: Mapping[str, TensorRecord]) -> str:
+    if not records:
+        return "no tensors. Save torch.save(model.state_dict(), ...)"
+    odd = [name for name, record in records.items() if record.fault]
+    if odd:
+        return f"{records[odd[0]].fault} tensors ({_listing(odd)}), where plain numbers are read. Save it in floating point"
+    return (
+        f"{len(records):,} tensors, but no residual network among them: wanted stages of blocks with two or three "
+        f"convolutions and norms, and got {_listing(list(records))}"
     )
 
 
-def _count_blocks(shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
-    """Blocks per stage, from names 'layer1.0.conv1.weight' on, as far as they run without a gap."""
-    counts: list[int] = []
-    while f"layer{len(counts) + 1}.0.conv1.weight" in shapes:
-        stage, index = f"layer{len(counts) + 1}", 0
-        while f"{stage}.{index}.conv1.weight" in shapes:
-            index += 1
-        counts.append(index)
-    return tuple(counts)
+def _told(path: Path, reason: str) -> str:
+    name = path.name[:80]
+    text = reason if reason.startswith((path.name, "There is")) else f"{name}: {reason}"
+    text = text if text.endswith(".") else f"{text}."
+    return text if len(text) <= MESSAGE else f"{text[: MESSAGE - 4]} ..."
 
 
 def check(checkpoint: Checkpoint, wanted: Architecture) -> Architecture:
     """The architecture to build for a checkpoint that is said to be `wanted`.
 
-    The classifier may have another number of classes (a fine-tuned network) or be missing; all else must agree.
-    Raises WeightsError with what differs.
+    What layers do not tell is taken from there. The classifier may have another number of classes (a fine-tuned network)
+    or be missing; all else must agree. Raises WeightsError with what differs.
     """
-    found = infer(checkpoint)
-    if wanted.shortcut == "none" and found.shortcut == "padding":
-        found = replace(found, shortcut="none")  # the two have the same tensors
-    need_same(checkpoint, found, wanted)
-    return found
+    told = checkpoint.inferred.architecture
+    taken = {name: getattr(wanted, name) for name in checkpoint.inferred.assumed if name != "shortcut"}
+    if wanted.shortcut == "none" and told.shortcut == "padding":
+        taken["shortcut"] = "none"  # the two have the same tensors
+    told = replace(told, **taken)
+    need_same(checkpoint, told, wanted)
+    return told
 
 
-def need_same(checkpoint: Checkpoint, found: Architecture, wanted: Architecture) -> None:
+def need_same(checkpoint: Checkpoint, told: Architecture, wanted: Architecture) -> None:
     """Raise WeightsError with what differs between two architectures, classes and input channels apart."""
     differs = [
-        f"{field.name} is {getattr(found, field.name)}, not {getattr(wanted, field.name)}"
+        f"{field.name} is {getattr(told, field.name)}, not {getattr(wanted, field.name)}"
         for field in fields(Architecture)
-        if field.name not in ("classes", "in_channels") and getattr(found, field.name) != getattr(wanted, field.name)
+        if field.name not in ("classes", "in_channels") and getattr(told, field.name) != getattr(wanted, field.name)
     ]
     if differs:
         raise WeightsError(
-            f"{checkpoint.path.name} is of another network: {'; '.join(differs)}. "
-            "Leave --model away to have it recognised."
+            _told(
+                checkpoint.path,
+                f"it is of another network: {'; '.join(differs)}. Leave --model away to have it recognised",
+            )
         )
 
 
@@ -233,47 +159,88 @@ def load(checkpoint: Checkpoint, architecture: Architecture) -> ResidualNetwork:
     with torch.device("meta"):
         network = build(architecture)
     empty = network.state_dict()
-    problems = _problems({published_name(name): tensor for name, tensor in empty.items()}, checkpoint.tensors)
-    if any(problems.values()):
-        listing = "; ".join(f"{len(names)} {kind}: {_listing(names)}" for kind, names in problems.items() if names)
-        raise WeightsError(
-            f"The tensors of {checkpoint.path.name} do not fit a network of {architecture.describe()}. {listing}. "
-            "Save the network itself, without optimizer, projection or second copies."
-        )
-    state = {name: _filled(tensor, checkpoint.tensors.get(published_name(name))) for name, tensor in empty.items()}
+    records = checkpoint.tensors
+    _need_fit(checkpoint, {published_name(name): tensor for name, tensor in empty.items()}, records, architecture)
+    state = {}
+    for name, tensor in empty.items():
+        record = records.get(published_name(name))
+        state[name] = _filled(tensor, None if record is None else record.load())
+        _need_numbers(checkpoint, name, state[name])
+    _absorb_biases(state, records)
     network.load_state_dict(state, assign=True)
     return freeze(network)
 
 
-def _problems(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> dict[str, list[str]]:
+def _need_fit(
+    checkpoint: Checkpoint,
+    wanted: Mapping[str, Tensor],
+    records: Mapping[str, TensorRecord],
+    architecture: Architecture,
+) -> None:
     counters = {name for name in wanted if name.endswith(COUNTER)}
-    shared = [name for name in wanted if name in found]
-    return {
-        "missing": sorted(wanted.keys() - found.keys() - counters),
-        "unexpected": sorted(found.keys() - wanted.keys()),
+    absorbed = {name for name in records if _is_absorbed(name, wanted)}
+    shared = [name for name in wanted if name in records]
+    problems = {
+        "missing": sorted(wanted.keys() - records.keys() - counters),
+        "unexpected": sorted(records.keys() - wanted.keys() - absorbed - {n for n in records if n.endswith(COUNTER)}),
         "misshapen": [
-            f"{name} {tuple(found[name].shape)}, not {tuple(wanted[name].shape)}"
+            f"{name} {records[name].shape}, not {tuple(wanted[name].shape)}"
             for name in shared
-            if found[name].shape != wanted[name].shape
+            if name not in counters and records[name].shape != tuple(wanted[name].shape)
         ],
-        "unusable": [
-            f"{name} ({reason})" for name in shared if name not in counters and (reason := _fault(name, found[name]))
-        ],
+        "unusable": [f"{n} ({_fault(records[n])})" for n in shared if n not in counters and _fault(records[n])],
     }
+    if any(problems.values()):
+        listing = "; ".join(f"{len(names)} {kind}: {_listing(names)}" for kind, names in problems.items() if names)
+        raise WeightsError(
+            _told(checkpoint.path, f"the tensors do not fit a network of {architecture.describe()}. {listing}")
+        )
 
 
-def _fault(name: str, tensor: Tensor) -> str:
-    """Why a tensor cannot be what its name says, or '' if it can."""
-    if tensor.is_meta or tensor.layout != torch.strided or not tensor.is_floating_point():
-        return f"{str(tensor.dtype).removeprefix('torch.')}, not dense floating-point numbers"
-    if not tensor.to(torch.float32).isfinite().all():
-        return "infinite or not a number"
-    return "a variance below zero" if name.endswith(".running_var") and (tensor < 0).any() else ""
+def _is_absorbed(name: str, wanted: Mapping[str, Tensor]) -> bool:
+    """Whether a tensor is the bias of a convolution that a BatchNorm follows, which takes it into its mean."""
+    return name.endswith(".bias") and name not in wanted and f"{name.removesuffix('bias')}weight" in wanted
+
+
+def _norm_behind(name: str) -> str:
+    """The norm behind a convolution in published names: conv2 -> bn2, downsample.0 -> downsample.1, conv1.0 -> conv1.1."""
+    path, _, last = name.rpartition(".")
+    if last.isdecimal():
+        return f"{path}.{int(last) + 1}"
+    return f"{path}.{last.replace('conv', 'bn')}".lstrip(".")
+
+
+def _absorb_biases(state: dict[str, Tensor], records: Mapping[str, TensorRecord]) -> None:
+    """Take the biases of convolutions into the means of the norms behind them: (x + b - mean) = (x - (mean - b))."""
+    names = {published_name(name): name for name in state}
+    for name, record in records.items():
+        if _is_absorbed(name, {n: state[own] for n, own in names.items()}):
+            mean = names.get(f"{_norm_behind(name.removesuffix('.bias'))}.running_mean")
+            bias = record.load().float()
+            if mean is not None:
+                state[mean] = state[mean] - bias
+            elif bias.any():
+                raise WeightsError(f"{name} is a bias that no BatchNorm takes. Save the network with its norms.")
+
+
+def _fault(record: TensorRecord) -> str:
+    """Why a tensor cannot be numbers of a network, or '' if it can."""
+    if record.is_plain:
+        return ""
+    return f"{record.fault or str(record.dtype).removeprefix('torch.')}, not dense floating-point numbers"
+
+
+def _need_numbers(checkpoint: Checkpoint, name: str, values: Tensor) -> None:
+    name = published_name(name)
+    if not name.endswith(COUNTER) and not values.isfinite().all():
+        raise WeightsError(_told(checkpoint.path, f"{name} is infinite or not a number. The weights are broken"))
+    if name.endswith(".running_var") and (values < 0).any():
+        raise WeightsError(_told(checkpoint.path, f"{name} has a variance below zero. The weights are broken"))
 
 
 def _filled(empty: Tensor, values: Tensor | None) -> Tensor:
     """A tensor of its own with the file's values in the wanted precision; zero for a counter without any."""
-    if values is None:
+    if values is None or values.shape != empty.shape:
         return torch.zeros(empty.shape, dtype=empty.dtype)
     # The memory layout of the file would choose other kernels, whose sums differ in the last digit.
     return values.detach().to(empty.dtype).clone(memory_format=torch.contiguous_format)
@@ -303,6 +270,6 @@ def save(network: ResidualNetwork, path: Path, metadata: Mapping[str, str]) -> s
     return hashlib.sha256(data).hexdigest()
 
 
-def _listing(names: list[str]) -> str:
+def _listing(names: Sequence[str]) -> str:
     rest = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return ", ".join(names[:LISTED]) + rest
+    return ", ".join(name[:60] for name in names[:LISTED]) + rest

@@ -13,12 +13,13 @@ MAX_BLOCKS = 1000
 
 @dataclass(frozen=True, eq=False)
 class BlockLayers:
-    """The layers of one block by what they do, each in order. convs and norms: of the branch."""
+    """The layers of one block by what they do, each in order. convs and norms: of the branch; others: of no known kind."""
 
     convs: tuple[Layer, ...]
     norms: tuple[Layer, ...]
     shortcut: tuple[Layer, ...]
     attention: tuple[Layer, ...]
+    others: tuple[Layer, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +42,12 @@ class Part:
     head_name: str
     left: tuple[str, ...] = ()
     copy: bool = False
+
+    @property
+    def unexplained(self) -> tuple[str, ...]:
+        """Names that lie inside the network, and are neither read nor of something that is known to stand beside one."""
+        inside = (name for name in self.left if name.startswith(f"{self.name}." if self.name else ""))
+        return tuple(name for name in inside if not spellings.ASIDE.search(name.removeprefix(f"{self.name}.")))
 
     @property
     def parameters(self) -> int:
@@ -119,6 +126,7 @@ def _block(tensors: Mapping[str, TensorRecord]) -> BlockLayers:
         norms=tuple(layer for layer in rest if layer.kind == NORM),
         shortcut=tuple(shortcut),
         attention=tuple(attention),
+        others=tuple(layer for layer in rest if layer.kind not in (CONV, NORM)),
     )
 
 
@@ -228,9 +236,7 @@ def _head(layers_left: Mapping[str, Layer], width: int, last: Sequence[Layer]) -
     return (), ""
 
 
-def _head_beside(
-    prefix: str, tensors: Mapping[str, TensorRecord], width: int
-) -> tuple[tuple[Layer, ...], str]:
+def _head_beside(prefix: str, tensors: Mapping[str, TensorRecord], width: int) -> tuple[tuple[Layer, ...], str]:
     """The classifier beside a network ('head.fc' beside 'backbone'): under one of the paths that lead to it."""
     for above, inside in _above(prefix, tensors):
         head, name = _head(inside, width, ())

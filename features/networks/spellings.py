@@ -72,3 +72,11 @@ PARAMETRIZED = (
 TRAINING = re.compile(
     r"(?:^|\.)(?:optimizer\w*|optim|opt|lr_scheduler|scheduler|scaler|amp|state\.\d+|callbacks|loops)(?:\.|$)"
 )
+# What may stand beside a network under the same path: losses, metrics, counters, and what uses the network's features.
+ASIDE = re.compile(
+    r"^(?:criterion|loss\w*|metric\w*|\w*_metric\w*|\w*acc\w*|n_averaged|epoch|step|mean|std|pixel_mean|pixel_std|normalize\w*|"
+    r"aux_classifier|auxiliary_head|fpn|rpn|roi_heads|proposal_generator|neck|decoder|decode_head|bbox_head|mask_head|"
+    r"attnpool|rotation|transformer|text_projection|token_embedding|positional_embedding|ln_final|logit_scale|head|heads|"
+    r"classifier|fc\w*)(?:\.|$)"
+    r"|" + PROJECTION.pattern
+)

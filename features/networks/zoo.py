@@ -108,7 +108,7 @@ def _spec_of(file: checkpoint.Checkpoint, name: str | None) -> ModelSpec:
     if card.is_described(file.metadata):
         return _self_described(file, name)
     if name is None:
-        architecture = checkpoint.infer(file)
+        architecture = file.inferred.architecture
         family = catalogue.family_of(architecture) or "ResNet (read from the file)"
         large = architecture.stem == "imagenet"
         preprocessing = catalogue.IMAGENET_PREPROCESSING if large else catalogue.CIFAR_PREPROCESSING
