@@ -22,7 +22,7 @@ from safetensors import safe_open
 from features.__main__ import main
 from features.claim import Claim
 from features.files import digest_of
-from features.networks import card, catalogue, checkpoint
+from features.networks import card, catalogue, filling
 from features.networks.architecture import cifar
 from features.networks.canonical import build
 from features.networks.card import ModelSpec
@@ -80,7 +80,7 @@ class World:
                     Image.fromarray(pixels).save(root / folder / label / f"{number}.png")
         shape = cifar(8, classes=2)
         spec = ModelSpec("net", "", shape, catalogue.CIFAR_PREPROCESSING, ("cat", "dog"), "", "")
-        checkpoint.save(randomise(build(shape)).eval(), self.paths["net"], card.describe(spec))
+        filling.save(randomise(build(shape)).eval(), self.paths["net"], card.describe(spec))
         self.run("extract", self.paths["features"])
         self.run("convert", self.paths["arrays"], "--format npy")
 

@@ -40,11 +40,13 @@ def _print(network: "Network", main: bool) -> None:
         f"  {part.parameters:,} numbers in its blocks"
         + ("; a copy that follows another's training" if part.copy else "")
     )
-    if network.structure is None:
+    if network.inferred is None:
         print(f"  not understood: {network.problem}")
         return
-    print(f"  known from its tensors: {network.structure.describe()}")
-    print(f"  not told by them: {'; '.join(network.structure.untold)}")
+    architecture = network.inferred.architecture
+    print(f"  known from its tensors: {architecture.describe()}")
+    untold = "; ".join(f"{choice.words(architecture)} ({choice.option})" for choice in network.inferred.untold)
+    print(f"  not told by them, and taken as usual: {untold}")
     if part.left:
         rest = f" and {len(part.left) - LISTED} more" if len(part.left) > LISTED else ""
         print(f"  left aside: {', '.join(part.left[:LISTED])}{rest}")

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from features.networks.architecture import Architecture
-from features.networks.layout import BlockPlan, Conv, Layer, Layers
+from features.networks.layout import BlockPlan, Conv, Layer, Layers, Linear
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def anatomy(architecture: Architecture, side: int) -> Anatomy:
     walk = Walk(architecture.in_channels, side)
     parts = [walk.part("stem", "", "stem", architecture.stem_layers())]
     parts += [walk.block(plan, architecture.block) for plan in architecture.plan()]
-    parts.append(walk.head(architecture.neck_layers(), architecture.classes))
+    parts.append(walk.head(architecture.neck_layers(), architecture.head_layers()))
     return Anatomy(tuple(parts), side)
 
 
@@ -104,15 +104,15 @@ class Walk:
         made = self.part(plan.name, plan.stage, kind, plan.branch, plan.shortcut, beside)
         return replace(made, macs=made.macs + macs)
 
-    def head(self, neck: Layers, classes: int | None) -> Part:
-        inputs, words = self.shape, [*(layer.describe() for _, layer in neck), "global average pool"]
-        parameters, weights = sum(layer.parameters for _, layer in neck), 0
-        if classes is not None:
-            weights = self.channels * classes
-            parameters += weights + classes
-            words.append(f"fully connected, {self.channels}->{classes}")
-        outputs = (self.channels if classes is None else classes,)
-        return Part("head", "", "head", inputs, outputs, tuple(words), "", parameters, weights, 0, 0)
+    def head(self, neck: Layers, classifier: Layers) -> Part:
+        """neck: the layers before the pooling, classifier: those behind it."""
+        inputs, layers = self.shape, [layer for _, layer in (*neck, *classifier)]
+        words = [layer.describe() for layer in layers]
+        words.insert(len(neck), "global average pool")
+        widths = [layer.outputs for layer in layers if isinstance(layer, Linear)]
+        outputs = (widths[-1] if widths else self.channels,)
+        parameters, macs = sum(layer.parameters for layer in layers), sum(layer.macs(1) for layer in layers)
+        return Part("head", "", "head", inputs, outputs, tuple(words), "", parameters, macs, 0, 0)
 
     def _pass(self, layer: Layer) -> int:
         """Go through a layer; its multiply-adds."""

@@ -60,6 +60,7 @@ class Architecture:
     attention:   at the end of each branch: 'none', 'se' (Hu et al. 2018, arXiv:1709.01507) or 'eca' (Wang et al. 2020,
                  arXiv:1910.03151).
     attention_widths: per stage, hidden channels of 'se' or taps of 'eca'; () for the usual.
+    head_widths: hidden channels of a head of several linear layers, () for one layer. head_activation: between them.
     builder:     'timm:NAME' of a network that the other fields can only describe, '' otherwise: `canonical.build` has
                  it built there.
     """
@@ -97,6 +98,8 @@ class Architecture:
     standardised: bool = False
     attention: str = "none"
     attention_widths: tuple[int, ...] = ()
+    head_widths: tuple[int, ...] = ()
+    head_activation: str = "relu"
     builder: str = ""
 
     def __post_init__(self) -> None:
@@ -158,6 +161,10 @@ class Architecture:
     def neck_layers(self) -> Layers:
         """The layers between the last stage and the pooling of the head; () but in pre-activation networks."""
         return plan.neck(self)
+
+    def head_layers(self) -> Layers:
+        """The layers that make logits of pooled features; () without a head."""
+        return plan.head(self)
 
     def describe(self) -> str:
         """One line for people: 'basic blocks 2-2-2-2, 64-128-256-512 channels, ...'; every choice that is not usual."""

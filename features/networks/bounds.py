@@ -25,6 +25,7 @@ NAMES = {
     "activation": tuple(ACTIVATIONS),
     "norm": ("batch", "group", "none"),
     "attention": ("none", "se", "eca"),
+    "head_activation": tuple(ACTIVATIONS),
 }
 SWITCHES = {"preactivation": (bool,), "bias": (bool,), "standardised": (bool,)} | {
     name: (bool, type(None)) for name in ("stem_norm", "last_norm")
@@ -38,6 +39,7 @@ NUMBERS = {
 }  # fmt: skip
 OPTIONAL = {"classes": (1, MAX_CLASSES), "stem_stride": (1, 8), "stem_padding": (0, 16)}
 PER_STAGE = {"blocks": (1, MAX_BLOCKS), "inner": (1, MAX_WIDTH), "outputs": (1, MAX_WIDTH)}
+OF_ANY_NUMBER = {"stem_widths": (1, MAX_WIDTH), "head_widths": (1, MAX_WIDTH)}
 PER_STAGE_OR_NONE = {"strides": (1, 8), "dilations": (1, 64), "attention_widths": (1, MAX_WIDTH)}
 
 
@@ -70,10 +72,10 @@ def _check_stages(network: "Architecture") -> None:
     blocks = network.blocks
     some = type(blocks) is tuple and 0 < len(blocks) <= MAX_STAGES
     _need(network, "blocks", some, f"blocks of 1 to {MAX_STAGES} stages")
-    for name, (least, most) in (PER_STAGE | PER_STAGE_OR_NONE | {"stem_widths": (1, MAX_WIDTH)}).items():
+    for name, (least, most) in (PER_STAGE | PER_STAGE_OR_NONE | OF_ANY_NUMBER).items():
         value = getattr(network, name)
         lengths = {len(blocks)} | ({0} if name in PER_STAGE_OR_NONE else set())
-        lengths = set(range(5)) if name == "stem_widths" else lengths
+        lengths = set(range(5)) if name in OF_ANY_NUMBER else lengths
         some = type(value) is tuple and len(value) in lengths
         fits = some and all(_is_whole(number, least, most) for number in value)
         _need(network, name, fits, f"{max(lengths)} whole numbers from {least} to {most:,}")
@@ -96,6 +98,8 @@ def _check_fit(network: "Architecture") -> None:
         "stem_widths are of a deep stem": bool(network.stem_widths) != (network.stem == "deep"),
         "norm_groups are of group norms": not group and network.norm_groups != 32,
         "norm_groups do not divide every width": group and any(width % network.norm_groups for width in normed),
+        "head_widths are of a head": network.classes is None and bool(network.head_widths),
+        "head_activation is of a head of several layers": not network.head_widths and network.head_activation != "relu",
         "attention_widths are of attention": network.attention == "none" and bool(widths),
         "the taps of eca are odd": network.attention == "eca" and any(taps % 2 == 0 for taps in widths),
     }

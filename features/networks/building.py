@@ -7,7 +7,7 @@ from typing import cast
 from torch import nn
 
 from features.networks.architecture import Architecture
-from features.networks.layout import Activation, Attention, BlockPlan, Conv, Layer, Norm, Pool
+from features.networks.layout import Activation, Attention, BlockPlan, Conv, Layer, Linear, Norm, Pool
 from features.networks.modules import (
     BlurPool,
     ChannelAttention,
@@ -37,8 +37,8 @@ def build(architecture: Architecture) -> ResidualNetwork:
     stages: dict[str, list[ResidualBlock]] = {}
     for block in architecture.plan():
         stages.setdefault(block.stage, []).append(_block(block, architecture))
-    classes = architecture.classes
-    fc = None if classes is None else nn.Linear(architecture.features, classes)
+    layers = [(name, module_of(layer)) for name, layer in architecture.head_layers()]
+    fc = dict(nested(layers).named_children()).get("fc")
     neck = [(name, module_of(layer)) for name, layer in architecture.neck_layers()]
     stem = nested((name, module_of(layer)) for name, layer in architecture.stem_layers())
     network = ResidualNetwork(stem, stages, make_head(fc, neck))
@@ -105,10 +105,16 @@ def _attention(layer: Layer) -> nn.Module:
     return ChannelAttention(gate.width) if gate.kind == "eca" else SqueezeExcite(gate.channels, gate.width)
 
 
+def _linear(layer: Layer) -> nn.Module:
+    linear = cast(Linear, layer)
+    return nn.Linear(linear.inputs, linear.outputs)
+
+
 _MAKERS: dict[type[Layer], Callable[[Layer], nn.Module]] = {
     Conv: _conv,
     Norm: _norm,
     Activation: lambda layer: MODULES[cast(Activation, layer).kind](),
     Pool: _pool,
     Attention: _attention,
+    Linear: _linear,
 }

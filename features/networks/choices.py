@@ -176,6 +176,11 @@ CHOICES = (
         "rare",
     ),
     Choice(
+        "head_activation", "--head-activation", "Activation inside the head", ACTIVATIONS,
+        "The function between the linear layers of a head of several.",
+        "rare", lambda network: bool(network.head_widths),
+    ),
+    Choice(
         "norm_groups", "--norm-groups", "Groups of group norms", {},
         "How many groups of channels are normalised together, the same everywhere; usually 32.",
         "likely with narrow networks", lambda network: network.norm == "group", int,
@@ -204,6 +209,7 @@ TOLD = {
         network.attention
     ],
     "attention_widths": lambda network: f"attention of widths {'-'.join(map(str, network.attention_widths))}",
+    "head_widths": lambda network: f"a head of {len(network.head_widths) + 1} layers",
     "builder": lambda network: f"built as {network.builder}",
 }
 

@@ -2,94 +2,80 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import gcd
 
-from features.errors import WeightsError
-from features.networks.layers import CONV, LINEAR, NORM, Layer
+from features.errors import FeatureError, WeightsError
+from features.networks import heads, signatures
+from features.networks.architecture import Architecture
+from features.networks.choices import CHOICES, Choice
+from features.networks.containers import TensorRecord
+from features.networks.layers import CONV, NORM, Layer
 from features.networks.parts import BlockLayers, Part
 
 KERNELS = {(3, 3): "basic", (1, 3, 1): "bottleneck"}
 MAX_INPUTS = 16
 
 
-@dataclass(frozen=True)
-class Structure:
-    """What the layers of a residual network tell of it.
+@dataclass(frozen=True, eq=False)
+class Inferred:
+    """What the layers of a network tell of it, the rest as usual. told: fields that what lies beside it tells."""
 
-    block: 'basic' or 'bottleneck'. blocks, inner, outputs: per stage, as of Architecture. stem: 'imagenet' (7x7),
-    'cifar' (3x3) or 'deep' (some of 3x3). shortcut: where the shape changes, 'projection' or 'padding' (or none at all,
-    which has the same tensors). shortcut_pool: 'average' where something without parameters precedes the projections.
-    norm: 'batch' or 'group'. attention: 'none', 'se' or 'eca'. classes: of the head, None without one.
-    """
-
-    block: str
-    blocks: tuple[int, ...]
-    inner: tuple[int, ...]
-    outputs: tuple[int, ...]
-    stem: str
-    stem_width: int
-    in_channels: int
-    groups: int
-    shortcut: str
-    shortcut_pool: str
-    preactivation: bool
-    norm: str
-    bias: bool
-    attention: str
-    classes: int | None
-
-    def describe(self) -> str:
-        """One line for people."""
-        join = "-".join
-        parts = [
-            f"{'pre-activation ' if self.preactivation else ''}{self.block} blocks {join(map(str, self.blocks))}",
-            f"output channels {join(map(str, self.outputs))}",
-            f"{self.stem} stem {self.in_channels}->{self.stem_width}",
-            f"shortcuts with {self.shortcut}" + (" behind an average pool" if self.shortcut_pool != "none" else ""),
-        ]
-        parts += [f"{self.groups} groups"] if self.groups > 1 else []
-        parts += [f"{self.norm} norm"] if self.norm != "batch" else []
-        parts += [f"{self.attention} attention"] if self.attention != "none" else []
-        parts += ["no head" if self.classes is None else f"{self.classes} classes"]
-        return ", ".join(parts)
+    architecture: Architecture
+    told: frozenset[str] = frozenset()
 
     @property
-    def untold(self) -> tuple[str, ...]:
-        """What leaves no trace in tensors and changes what they compute, in words."""
-        words = ["the stem's stride and what pools behind it", "strides and dilations of the stages", "anti-aliasing"]
-        words += ["which convolution of a block has the stride"] if self.block == "bottleneck" else []
-        words += ["where shortcuts put their zeros, or whether there are any"] if self.shortcut == "padding" else []
-        words += ["how many groups the norms have"] if self.norm == "group" else []
-        return (*words, "what is done to pixels")
+    def untold(self) -> tuple[Choice, ...]:
+        """What leaves no trace in this network's tensors and changes what they compute."""
+        told = self.told | ({"shortcut_pool"} if self.architecture.shortcut_pool != "none" else set())
+        return tuple(choice for choice in CHOICES if choice.field not in told and choice.matters(self.architecture))
 
 
-def infer(part: Part) -> Structure:
-    """The structure of a network in a file. Raises WeightsError, with the reason, for what is no residual network."""
+def infer(part: Part) -> Inferred:
+    """The architecture of a network in a file.
+
+    Raises WeightsError, with the reason, for what is no residual network.
+    """
     blocks = [block for stage in part.stages for block in stage]
     kind = _kind(blocks, part)
-    preactivation = _is_preactivation(blocks, part)
+    norm = _norm(blocks, part)
+    preactivation = norm != "none" and _is_preactivation(blocks, part)
     inner = tuple(stage[0].convs[-2 if kind == "bottleneck" else 0].width for stage in part.stages)
     outputs = tuple(stage[0].convs[-1].width for stage in part.stages)
     groups = _groups(part, inner)
     _need_chain(part, groups)
     stem = _stem(part)
     shortcut, pool = _shortcut(part)
-    return Structure(
-        block=kind,
-        blocks=tuple(map(len, part.stages)),
-        inner=inner,
-        outputs=outputs,
-        stem=stem,
-        stem_width=_convs(part.stem)[-1].width,
-        shortcut=shortcut,
-        groups=groups,
-        in_channels=_convs(part.stem)[0].shape[1],
-        classes=_classes(part),
-        shortcut_pool=pool,
-        preactivation=preactivation,
-        norm=_norm(blocks, part),
-        bias=any("bias" in conv.tensors for conv in blocks[0].convs),
-        attention=_attention(blocks, part),
-    )
+    widths = tuple(conv.width for conv in _convs(part.stem))
+    head = heads.plan(part.head)
+    attention, attention_widths = _attention(part)
+    try:
+        architecture = Architecture(
+            block=kind,
+            blocks=tuple(map(len, part.stages)),
+            inner=inner,
+            outputs=outputs,
+            stem=stem,
+            stem_width=widths[-1],
+            stem_widths=widths[:-1],
+            stem_norm=None if norm == "none" else any(layer.kind == NORM for layer in part.stem),
+            stem_pool="conv" if part.stem_pool else None,
+            shortcut=shortcut,
+            groups=groups,
+            in_channels=_convs(part.stem)[0].shape[1],
+            classes=head[-1] if head else None,
+            head_widths=head[:-1],
+            shortcut_pool=pool,
+            preactivation=preactivation,
+            last_norm=None if norm == "none" else bool(part.last),
+            norm=norm,
+            norm_groups=_norm_groups(norm, (*widths, *inner, *outputs)),
+            bias=_has_bias(part, norm, preactivation),
+            attention=attention,
+            attention_widths=attention_widths,
+        )
+        return Inferred(*signatures.applied(part, architecture))
+    except FeatureError as error:
+        raise _refused(part, f"cannot be built: {error}") from error
 
 
 def _refused(part: Part, why: str) -> WeightsError:
@@ -114,9 +100,6 @@ def _listed(kernels: set[tuple[int, ...]]) -> str:
 
 def _is_preactivation(blocks: Sequence[BlockLayers], part: Part) -> bool:
     """Norms lie behind their convolutions, or before them, which their widths tell where a stage begins."""
-    for block in blocks:
-        if len(block.norms) != len(block.convs):
-            raise _refused(part, f"has blocks with {len(block.convs)} convolutions and {len(block.norms)} norms")
     pairs = [(conv, norm) for block in blocks for conv, norm in zip(block.convs, block.norms, strict=True)]
     if all(norm.width == conv.width for conv, norm in pairs):
         return bool(part.last)
@@ -203,25 +186,76 @@ def _comes_behind_a_pool(conv: Layer) -> bool:
 
 
 def _norm(blocks: Sequence[BlockLayers], part: Part) -> str:
-    kinds = {norm.has_statistics for block in blocks for norm in block.norms}
+    for block in blocks:
+        if len(block.norms) not in (0, len(block.convs)):
+            raise _refused(part, f"has blocks with {len(block.convs)} convolutions and {len(block.norms)} norms")
+    norms = [norm for block in blocks for norm in block.norms]
+    if not norms:
+        return "none"
+    if len(norms) < sum(len(block.convs) for block in blocks):
+        raise _refused(part, "has norms in some of its blocks only. Save the complete network")
+    kinds = {norm.has_statistics for norm in norms}
     if len(kinds) > 1:
         raise _refused(part, "has norms with running statistics and norms without. Save the complete network")
     return "batch" if kinds.pop() else "group"
 
 
-def _attention(blocks: Sequence[BlockLayers], part: Part) -> str:
+def _norm_groups(norm: str, widths: Sequence[int]) -> int:
+    """The usual 32, or as many as divide every width."""
+    return gcd(32, *widths) if norm == "group" else 32
+
+
+def _has_bias(part: Part, norm: str, preactivation: bool) -> bool:
+    """Whether convolutions need a bias of their own: a batch norm right behind them takes it into its mean."""
+    blocks = [block for stage in part.stages for block in stage]
+    convs = _convs((*part.stem, *(layer for block in blocks for layer in (*block.convs, *block.shortcut))))
+    return any("bias" in conv.tensors for conv in convs) and (norm != "batch" or preactivation)
+
+
+def _attention(part: Part) -> tuple[str, tuple[int, ...]]:
+    """The kind of attention and its width per stage."""
+    blocks = [block for stage in part.stages for block in stage]
     having = [block.attention for block in blocks if block.attention]
     if not having:
-        return "none"
+        return "none", ()
     if len(having) < len(blocks):
         raise _refused(part, "has attention in some of its blocks only. Name it with --model timm:NAME")
-    dimensions = {len(record.shape) for layer in having[0] for own, record in layer.tensors.items() if own == "weight"}
-    if dimensions == {3}:
-        return "eca"
-    if dimensions in ({4}, {2}) and sum(layer.kind in (CONV, LINEAR) for layer in having[0]) == 2:
-        return "se"
+    weights = [layer.shape for layer in having[0] if "weight" in layer.tensors]
+    if len(weights) == 1 and len(weights[0]) == 3:
+        return "eca", tuple(stage[0].attention[0].shape[-1] for stage in part.stages)
+    if len(weights) == len(having[0]) == 2 and {len(shape) for shape in weights} <= {2, 4}:
+        return "se", tuple(stage[0].attention[0].width for stage in part.stages)
     raise _refused(part, "has attention of a kind that is not known. Name it with --model timm:NAME")
 
 
-def _classes(part: Part) -> int | None:
-    return [layer for layer in part.head if layer.kind != NORM][-1].width if part.head else None
+def published(part: Part) -> dict[str, TensorRecord]:
+    """The tensors of a network under the names that torchvision or timm would give them; the head's apart."""
+    named: dict[str, Layer] = {}
+    convs, norms = _convs(part.stem), [layer for layer in part.stem if layer.kind == NORM]
+    if len(convs) == 1:
+        named |= {"conv1": convs[0]}
+    else:
+        named |= {f"conv1.{3 * number}": conv for number, conv in enumerate(convs)}
+        named |= {f"conv1.{3 * number + 1}": norm for number, norm in enumerate(norms[: len(convs) - 1])}
+        norms = norms[len(convs) - 1 :]
+    named |= {"bn1": norm for norm in norms}
+    named |= {f"maxpool.{number}": layer for number, layer in enumerate(part.stem_pool)}
+    for number, stage in enumerate(part.stages, start=1):
+        for index, block in enumerate(stage):
+            named |= _block_layers(f"layer{number}.{index}", block)
+    named |= {"norm": norm for norm in part.last}
+    return {
+        f"{name}.{own}": record
+        for name, layer in named.items()
+        for own, record in layer.tensors.items()
+        if not own.startswith(("parametrizations", "weight_g", "weight_v"))
+    }
+
+
+def _block_layers(at: str, block: BlockLayers) -> dict[str, Layer]:
+    named = {f"{at}.conv{number}": conv for number, conv in enumerate(block.convs, start=1)}
+    named |= {f"{at}.bn{number}": norm for number, norm in enumerate(block.norms, start=1)}
+    named |= {f"{at}.downsample.{int(layer.kind == NORM)}": layer for layer in block.shortcut}
+    if len(block.attention) == 1:
+        return named | {f"{at}.se.conv": block.attention[0]}
+    return named | {f"{at}.se.fc{number}": layer for number, layer in enumerate(block.attention, start=1)}

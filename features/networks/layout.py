@@ -104,6 +104,24 @@ class Norm(Layer):
         return "batch norm" if self.kind == "batch" else f"group norm, {self.groups} groups"
 
 
+@dataclass(frozen=True)
+class Linear(Layer):
+    """A fully connected layer with a bias, on pooled features."""
+
+    inputs: int
+    outputs: int
+
+    @property
+    def parameters(self) -> int:
+        return (self.inputs + 1) * self.outputs
+
+    def macs(self, side: int) -> int:
+        return self.inputs * self.outputs
+
+    def describe(self) -> str:
+        return f"fully connected, {self.inputs}->{self.outputs}"
+
+
 ACTIVATIONS = {
     "relu": "ReLU", "silu": "SiLU", "gelu": "GELU", "leaky_relu": "leaky ReLU", "elu": "ELU", "selu": "SELU",
     "mish": "Mish", "hardswish": "hard swish", "relu6": "ReLU6", "tanh": "tanh", "softplus": "softplus",

@@ -31,6 +31,8 @@ class Part:
     the head (pre-activation). head: layers of the classifier in order, () without one; head_name: what it is called.
     left: names in the file that belong to none of these, the tensors of other networks apart.
     copy: whether it follows another network's training (a momentum encoder, an average).
+    stem_pool: convolution and norm in the place of the stem's pool (ResNet-RS). linear: names of left layers that only
+    see pooled features.
     """
 
     name: str
@@ -42,12 +44,15 @@ class Part:
     head_name: str
     left: tuple[str, ...] = ()
     copy: bool = False
+    stem_pool: tuple[Layer, ...] = ()
+    linear: frozenset[str] = frozenset()
 
     @property
     def unexplained(self) -> tuple[str, ...]:
         """Names that lie inside the network, and are neither read nor of what is known to stand beside one."""
-        inside = (name for name in self.left if name.startswith(f"{self.name}." if self.name else ""))
-        return tuple(name for name in inside if not spellings.ASIDE.search(name.removeprefix(f"{self.name}.")))
+        prefix = f"{self.name}." if self.name else ""
+        inside = (name for name in self.left if name.startswith(prefix) and name not in self.linear)
+        return tuple(name for name in inside if not spellings.ASIDE.search(name.removeprefix(prefix)))
 
     @property
     def parameters(self) -> int:
@@ -112,7 +117,8 @@ def _is_residual(blocks: _Blocks) -> bool:
     if not blocks.blocks or len(blocks.blocks) > MAX_BLOCKS:
         return False
     first = _block(blocks.blocks[min(blocks.blocks)])
-    return len(first.convs) in (2, 3) and len(first.norms) >= len(first.convs) - 1
+    biased = all("bias" in conv.tensors for conv in first.convs) and not first.norms  # norms folded away
+    return len(first.convs) in (2, 3) and (len(first.norms) >= len(first.convs) - 1 or biased)
 
 
 def _block(tensors: Mapping[str, TensorRecord]) -> BlockLayers:
@@ -137,7 +143,8 @@ def _part(prefix: str, blocks: _Blocks, tensors: Mapping[str, TensorRecord]) -> 
     outside = {name: record for name, record in tensors.items() if name.startswith(prefix) and name not in blocks.names}
     inside = layers_of({name.removeprefix(prefix): record for name, record in outside.items()})
     stem = _stem(inside, stages[0][0]) or _stem_beside(prefix, tensors, stages[0][0])
-    rest = {path: layer for path, layer in inside.items() if layer not in stem}
+    stem_pool = tuple(layer for path, layer in inside.items() if spellings.STEM_POOL.match(path)) if stem else ()
+    rest = {path: layer for path, layer in inside.items() if layer not in (*stem, *stem_pool)}
     last = tuple(
         layer for path, layer in rest.items() if layer.kind == NORM and len(layer.shape) == 1
         and spellings.LAST_NORM.match(f"{path}.") and layer.width == _width(stages)
@@ -146,10 +153,23 @@ def _part(prefix: str, blocks: _Blocks, tensors: Mapping[str, TensorRecord]) -> 
     head, head_name = ((), "") if encoder else _head(rest, _width(stages), last)
     if not head and not encoder:
         head, head_name = _head_beside(prefix, tensors, _width(stages))
-    used = {name for layer in (*stem, *last, *head) for name in _full_names(layer, prefix, tensors)}
+    used = {name for layer in (*stem, *stem_pool, *last, *head) for name in _full_names(layer, prefix, tensors)}
     name = prefix.rstrip(".")
     left = tuple(name for name in tensors if name not in used and name not in blocks.names)
-    return Part(name, blocks.title, stages, stem, last, head, head_name, left, bool(spellings.COPY.search(name)))
+    copy = bool(spellings.COPY.search(name))
+    linear = frozenset(_linear(rest, prefix, tensors))
+    return Part(name, blocks.title, stages, stem, last, head, head_name, left, copy, stem_pool, linear)
+
+
+def _linear(rest: Mapping[str, Layer], prefix: str, tensors: Mapping[str, TensorRecord]) -> Iterator[str]:
+    """Names of what can only come after the pooling: layers called alike that are linear, and norms between them."""
+    groups: dict[str, list[Layer]] = {}
+    for path, layer in rest.items():
+        groups.setdefault(path.split(".")[0], []).append(layer)
+    for group in groups.values():
+        if any(layer.kind == LINEAR for layer in group) and all(layer.kind in (LINEAR, NORM) for layer in group):
+            for layer in group:
+                yield from _full_names(layer, prefix, tensors)
 
 
 def _stages(blocks: _Blocks) -> tuple[tuple[BlockLayers, ...], ...] | None:
@@ -230,10 +250,20 @@ def _head(layers_left: Mapping[str, Layer], width: int, last: Sequence[Layer]) -
         if layer in last or not spellings.HEAD.match(path) or spellings.PROJECTION.search(path):
             continue
         groups.setdefault(path.split(".")[0], []).append(layer)
+    head: list[Layer] = []
+    names = []
     for name, group in groups.items():
-        if _chains(group, width):
-            return tuple(group), name
-    return (), ""
+        if _chains(group, width) and (not head or _goes_on_from(names[-1], name)):
+            head += group
+            width = [layer for layer in group if layer.kind != NORM][-1].width
+            names.append(name)
+    return tuple(head), ", ".join(names)
+
+
+def _goes_on_from(name: str, following: str) -> bool:
+    """Whether 'fc2' follows 'fc1', as layers of one head that are called by numbers."""
+    (start, number), (same, other) = (re.fullmatch(r"(.*?)(\d*)", each).groups() for each in (name, following))  # type: ignore[union-attr]
+    return start == same and bool(other) and int(other) == int(number or 0) + 1 + (not number)
 
 
 def _head_beside(prefix: str, tensors: Mapping[str, TensorRecord], width: int) -> tuple[tuple[Layer, ...], str]:
@@ -252,7 +282,7 @@ def _chains(group: Sequence[Layer], width: int) -> bool:
     linear = 0
     for layer in group:
         if layer.kind == NORM:
-            if layer.width != width:
+            if layer.width != width or not layer.has_statistics:
                 return False
         elif layer.kind == LINEAR or layer.shape[2:] == (1, 1):
             if layer.shape[1] != width:

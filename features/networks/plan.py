@@ -4,7 +4,18 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from features.networks.layout import Activation, Attention, BlockPlan, Conv, Layers, Named, Norm, Pool, attention_width
+from features.networks.layout import (
+    Activation,
+    Attention,
+    BlockPlan,
+    Conv,
+    Layers,
+    Linear,
+    Named,
+    Norm,
+    Pool,
+    attention_width,
+)
 
 if TYPE_CHECKING:
     from features.networks.architecture import Architecture
@@ -61,6 +72,22 @@ def neck(network: "Architecture") -> Layers:
     if not network.resolved("last_norm"):
         return ()
     return (*_norm(network, "norm", network.features), Named("relu", Activation(network.activation)))
+
+
+def head(network: "Architecture") -> Layers:
+    """The linear layers of the head with an activation between each two; () without a head."""
+    if network.classes is None:
+        return ()
+    widths = (network.features, *network.head_widths, network.classes)
+    linear = [Linear(inputs, outputs) for inputs, outputs in pairwise(widths)]
+    if len(linear) == 1:
+        return (Named("fc", linear[0]),)
+    layers: list[Named] = []
+    for number, layer in enumerate(linear):  # in one Sequential
+        layers.append(Named(f"fc.{2 * number}", layer))
+        if number < len(linear) - 1:
+            layers.append(Named(f"fc.{2 * number + 1}", Activation(network.head_activation)))
+    return tuple(layers)
 
 
 def blocks(network: "Architecture") -> Iterator[BlockPlan]:

@@ -154,7 +154,7 @@ def _described(network: ResidualNetwork) -> Architecture:
     before = list(_before_pool(network))
     kinds = {block.shortcut_kind for _, block in network.blocks()} - {"identity"}
     deep = len(before) > 1
-    classifier = network.classifier
+    linear = [layer for layer in leaves(network.head) if isinstance(layer, nn.Linear)]
     return Architecture(
         block="basic" if len(stages[0][0]) == 2 else "bottleneck",
         blocks=tuple(map(len, stages)),
@@ -164,7 +164,8 @@ def _described(network: ResidualNetwork) -> Architecture:
         stem_width=before[-1].outputs,
         shortcut=sorted(kinds)[-1] if kinds else "projection",
         in_channels=stem[0].in_channels,
-        classes=None if classifier is None else classifier.out_features,
+        classes=linear[-1].out_features if linear else None,
+        head_widths=tuple(layer.out_features for layer in linear[:-1]),
         stem_widths=tuple(conv.outputs for conv in before[:-1]),
     )
 

@@ -46,6 +46,7 @@ STEM = re.compile(
     r"(?:stem|embedder|conv0|conv1|conv2|conv3|bn0|bn1|bn2|bn3|norm0|norm1|norm2|norm3|conv_1|bn_1|norm|conv|bn|input_layer|"
     r"first_conv|first_bn|initial(?:_conv|_bn|_block)?|prep|init_conv|init_bn|conv_in|norm_in|\d+)(?:\.|$)"
 )
+STEM_POOL = re.compile(r"maxpool\.[01](?:\.|$)")  # a convolution in the place of the pool
 LAST_NORM = re.compile(r"(?:norm|bn|final_norm|last_norm|bn_last|final_bn|\w*post\w*norm)\.")
 HEAD = re.compile(
     r"(?:fc\d*|linear|classifier|last_linear|head|heads?|logits|fc_layer|output|out|output_layer|final|final_layer|"

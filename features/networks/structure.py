@@ -104,10 +104,13 @@ class ResidualNetwork(nn.Module):
         return (neck(x.float()) if len(neck) else x).mean((2, 3))
 
     @property
-    def classifier(self) -> nn.Linear | None:
-        """The linear layer that makes the logits, or None for a network without a head."""
-        fc = self.head.fc
-        return fc if isinstance(fc, nn.Linear) else None
+    def classifier(self) -> nn.Module | None:
+        """What makes the logits (N, K) of pooled features (N, D), or None for a network without a head.
+
+        One linear layer, or several in a Sequential, with activations between them.
+        """
+        fc = cast(nn.Module, self.head.fc)
+        return None if isinstance(fc, nn.Identity) else fc
 
 
 def make_head(fc: nn.Module | None, neck: Iterable[tuple[str, nn.Module]] = ()) -> nn.Sequential:

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from features.errors import FeatureError, WeightsError
-from features.networks import card, catalogue, checkpoint, download
+from features.networks import card, catalogue, checkpoint, download, filling
 from features.networks.canonical import ResidualNetwork
 from features.networks.card import ModelSpec
 from features.progress import Task, finish
@@ -55,11 +55,11 @@ def load(name: str | None = None, weights: Path | None = None, classes: Path | N
     if weights is None:
         entry = catalogue.spec(name or catalogue.DEFAULT)
         file = checkpoint.read(entry.file or finish(fetch(entry)))
-        network = checkpoint.load(file, checkpoint.check(file, entry.architecture))
+        network = filling.load(file, checkpoint.check(file, entry.architecture))
     else:
         file = checkpoint.read(weights)
         entry = _spec_of(file, name)
-        network = checkpoint.load(file, entry.architecture)
+        network = filling.load(file, entry.architecture)
     if classes is not None:
         entry = replace(entry, class_names=read_classes(classes, entry.architecture.classes))
     return Model(network, entry, file.digest)
@@ -119,7 +119,7 @@ def _spec_of(file: checkpoint.Checkpoint, name: str | None) -> ModelSpec:
 
 def _inferred(file: checkpoint.Checkpoint) -> ModelSpec:
     """What its tensors say that a checkpoint is, and what they do not say."""
-    architecture = checkpoint.infer(file)
+    architecture = file.inferred.architecture
     large = architecture.stem == "imagenet"
     preprocessing = catalogue.IMAGENET_PREPROCESSING if large else catalogue.CIFAR_PREPROCESSING
     guess = "shortcuts that pad with zeros (a plain network without shortcuts has the same tensors)"

@@ -11,7 +11,7 @@ from math import comb
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from features.datasets import ImageSet, Rejected, labels
 from features.datasets.decoding import Batch, batch_size, through
@@ -182,11 +182,17 @@ class _Trip:
             x = self.steps[-1].output  # (N, C, H, W)
             classifier = network.classifier
             assert classifier is not None  # `need_paths` needed it
-            logits = class_logits(finite(classifier(network.pooled(x)), model)).double()  # (N, K)
+            features = network.pooled(x)  # (N, D)
+            raw = finite(classifier(features), model)  # (N, K)
+            logits = class_logits(raw).double()
             true = logits.argmax(1) if targets is None else targets.to(device)
             slope = logits.softmax(1).scatter_add(1, true[:, None], torch.full_like(logits[:, :1], -1.0))
-            slope = slope[:, -len(classifier.weight) :]  # one logit is that of the second class
-            slope = (slope @ classifier.weight.double()).float() / (x.shape[2] * x.shape[3])
+            slope = slope[:, -raw.shape[1] :]  # one logit is that of the second class
+            if isinstance(classifier, nn.Linear):
+                slope = (slope @ classifier.weight.double()).float()  # (N, D)
+            else:
+                slope = back(classifier, features, slope.float())
+            slope = slope / (x.shape[2] * x.shape[3])
             self.start = slope[:, :, None, None].expand(x.shape)  # (N, C, H, W)
             if len(network.neck):
                 self.start = back(network.neck, x, self.start)

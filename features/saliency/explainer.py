@@ -170,7 +170,11 @@ class Explainer:
             walk = self.walk(pixels, [ClassTarget()] * len(pixels), {len(self.blocks) - 1: False}, down=False)
             output = walk.pooled  # (N, C, H, W)
             classifier = self.network.classifier
-            assert classifier is not None  # a class target needed it
+            if not isinstance(classifier, nn.Linear):
+                raise FeatureError(
+                    f"The head of {self.model.spec.name} has several layers, so that maps of all classes at once are "
+                    "not weights of its last stage. Explain classes one by one."
+                )
             height, width = output.shape[2:]
             return self.to_host(torch.einsum("kc,nchw->nkhw", classifier.weight / (height * width), output))
 

@@ -61,6 +61,11 @@ def ledger(explainer: Explainer, pixels: Tensor, targets: Sequence[ClassTarget])
     Raises FeatureError as `Explainer.maps`, and for networks with another activation, or a norm before the pooling.
     """
     rectified = all(isinstance(block.activation, nn.ReLU) for _, block in explainer.blocks)
+    if not isinstance(explainer.network.classifier, nn.Linear | None):
+        raise FeatureError(
+            f"A logit of {explainer.model.spec.name} is no sum over blocks: its head has several layers. Take Grad-CAM "
+            "of branches instead."
+        )
     if len(explainer.network.neck) or not rectified:
         raise FeatureError(
             f"A logit of {explainer.model.spec.name} is no sum over blocks: their sums are not rectified by ReLUs, or "

@@ -87,6 +87,27 @@ class LogitScore(Score):
 
 
 @dataclass(frozen=True, eq=False)
+class HeadScore(Score):
+    """A logit, or the difference of two, of a head with several layers: its gradient depends on the features."""
+
+    classifier: nn.Module
+
+    def __call__(self, features: Tensor) -> Tensor:
+        logits = self.classifier(features)  # (N, K)
+        if logits.shape[1] == 1:  # one logit speaks for the second class, and as much against the first
+            logits = torch.cat([-logits, logits], 1)
+        score = logits.gather(1, self.class_ids[:, None])[:, 0]
+        against = logits.gather(1, self.against_ids.clamp_min(0)[:, None])[:, 0]
+        return score - torch.where(self.against_ids >= 0, against, torch.zeros_like(against))
+
+    def gradient(self, features: Tensor) -> Tensor:
+        with torch.inference_mode(False), torch.enable_grad():
+            start = features.detach().clone().requires_grad_()  # a clone, since they may be made in inference mode
+            head = HeadScore(self.stage, self.names, self.class_ids.clone(), self.against_ids.clone(), self.classifier)
+            return torch.autograd.grad(head(start).sum(), start)[0]
+
+
+@dataclass(frozen=True, eq=False)
 class LengthScore(Score):
     """The length of the features; its gradient is 0 where that is 0."""
 
@@ -117,8 +138,8 @@ def _unit(features: Tensor) -> Tensor:
 
 
 def logit_score(
-    model: Model, stage: str, classifier: nn.Linear, logits: Tensor, targets: Sequence[ClassTarget]
-) -> LogitScore:
+    model: Model, stage: str, classifier: nn.Module, logits: Tensor, targets: Sequence[ClassTarget]
+) -> Score:
     """Class targets made definite. classifier: what made the logits (N, K) of the features of `stage`.
 
     Raises FeatureError for classes that the network does not have.
@@ -132,6 +153,14 @@ def logit_score(
     others = [-1 if target.against is None else target.against for target in targets]
     class_ids, against_ids = (torch.tensor(ids, dtype=torch.int64, device=logits.device) for ids in (chosen, others))
     has_other = (against_ids >= 0)[:, None]  # (N, 1)
+    if not isinstance(classifier, nn.Linear):
+        return HeadScore(
+            stage=stage,
+            names=tuple(_name(model, index, other) for index, other in zip(chosen, others, strict=True)),
+            class_ids=class_ids,
+            against_ids=against_ids,
+            classifier=classifier,
+        )
     weight, bias = classifier.weight.float(), _bias(classifier)  # (K, D) and (K,)
     if len(weight) < n_classes:  # one logit speaks for the second class, and as much against the first
         weight, bias = torch.cat([-weight, weight]), torch.cat([-bias, bias])

@@ -16,7 +16,7 @@ from features.claim import Claim, Held, Kind, read_json
 from features.datasets import ImageSet
 from features.errors import FeatureError
 from features.evaluate import Evaluation
-from features.networks import card, checkpoint
+from features.networks import card, filling
 from features.networks.architecture import Architecture
 from features.networks.card import ModelSpec
 from features.train.recipe import Recipe
@@ -94,7 +94,7 @@ def publish(training: "Training", images: ImageSet, name: str, family: str, lice
         licence=licence,
     )
     path = folder / f"{name}{WEIGHTS}"
-    checkpoint.save(training.network, path, card.describe(spec))
+    filling.save(training.network, path, card.describe(spec))
     return path
 
 

@@ -12,7 +12,7 @@ from features import __main__ as command_line
 from features import files
 from features.commands import common, train
 from features.commands import models as models_command
-from features.networks import card, catalogue, checkpoint, zoo
+from features.networks import card, catalogue, filling, zoo
 from features.networks.architecture import cifar
 from features.networks.canonical import build
 from features.networks.card import ModelSpec
@@ -37,7 +37,7 @@ def weights(tmp_path) -> Path:
     """A drawn network for three classes, with their names."""
     network = randomise(build(cifar(8, classes=3))).eval()
     spec = ModelSpec("mine", "", cifar(8, classes=3), catalogue.CIFAR_PREPROCESSING, ("cat", "dog", "fox"), "", "")
-    checkpoint.save(network, tmp_path / "mine.safetensors", card.describe(spec))
+    filling.save(network, tmp_path / "mine.safetensors", card.describe(spec))
     return tmp_path / "mine.safetensors"
 
 
@@ -180,7 +180,7 @@ def bad_weights(folder: Path) -> Path:
 
 
 def headless(folder: Path) -> Path:
-    checkpoint.save(randomise(build(cifar(8, classes=None))), folder / "trunk.safetensors", {})
+    filling.save(randomise(build(cifar(8, classes=None))), folder / "trunk.safetensors", {})
     return folder / "trunk.safetensors"
 
 
@@ -212,7 +212,7 @@ def test_a_users_mistake_gives_status_2_and_one_message_without_a_traceback(
 
 
 def test_evaluate_says_what_it_assumed_of_a_file_without_a_description(tiny_folder, tmp_path, capsys):
-    checkpoint.save(randomise(build(cifar(8, classes=3))), tmp_path / "bare.safetensors", {})
+    filling.save(randomise(build(cifar(8, classes=3))), tmp_path / "bare.safetensors", {})
     status, text, errors = run(capsys, "evaluate", tiny_folder, "--weights", tmp_path / "bare.safetensors", "--json")
     assert status == 0
     assert json.loads(text)["n_images"] == 12

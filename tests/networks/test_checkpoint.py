@@ -12,10 +12,11 @@ from safetensors.torch import load_file, save_file
 
 from features import files
 from features.errors import WeightsError
-from features.networks import checkpoint
+from features.networks import checkpoint, filling
 from features.networks.architecture import Architecture, cifar
-from features.networks.canonical import build
+from features.networks.canonical import build, published_name
 from features.networks.catalogue import TORCHVISION
+from features.networks.containers import TensorRecord
 from tests.random_networks import randomise
 
 BOTTLENECK = Architecture("bottleneck", (2, 1), (4, 8), (16, 32), "imagenet", 8, groups=2, classes=5)
@@ -35,7 +36,19 @@ def network_of(architecture: Architecture = BOTTLENECK):
 
 def state_of(network) -> dict[str, torch.Tensor]:
     """The network's tensors under torchvision's names."""
-    return {checkpoint.published_name(name): tensor for name, tensor in network.state_dict().items()}
+    return {published_name(name): tensor for name, tensor in network.state_dict().items()}
+
+
+def in_memory(state, name="net.pth") -> checkpoint.Checkpoint:
+    """As if a state dict had been read from a file."""
+    records = {
+        key: TensorRecord(
+            tuple(tensor.shape), tensor.dtype, lambda tensor=tensor: tensor,
+            "" if tensor.layout == torch.strided and not tensor.is_meta else "sparse",
+        )
+        for key, tensor in state.items()
+    }  # fmt: skip
+    return checkpoint.Checkpoint(Path(name), "torch", records, {}, "")
 
 
 def logits(network, channels: int = 3) -> torch.Tensor:
@@ -45,7 +58,7 @@ def logits(network, channels: int = 3) -> torch.Tensor:
 
 def read_and_load(path: Path):
     file = checkpoint.read(path)
-    return checkpoint.load(file, checkpoint.infer(file))
+    return filling.load(file, file.inferred.architecture)
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +76,9 @@ def state(network):
 
 def test_torchvisions_state_dicts_are_recognised_and_give_bit_equal_logits(torchvision_network):
     name, source = torchvision_network
-    file = checkpoint.Checkpoint(Path(f"{name}.pth"), source.state_dict(), {}, "")
-    assert checkpoint.infer(file) == TORCHVISION[name]
-    loaded = checkpoint.load(file, checkpoint.check(file, TORCHVISION[name]))
+    file = in_memory(source.state_dict())
+    assert file.inferred.architecture == TORCHVISION[name]
+    loaded = filling.load(file, checkpoint.check(file, TORCHVISION[name]))
     x = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():
         assert torch.equal(loaded(x), source(x))
@@ -76,8 +89,8 @@ def test_an_architecture_is_read_from_its_tensors_alone(architecture, tmp_path):
     network = network_of(architecture)
     torch.save(state_of(network), tmp_path / "net.pth")
     file = checkpoint.read(tmp_path / "net.pth")
-    assert checkpoint.infer(file) == architecture
-    loaded = checkpoint.load(file, architecture)
+    assert file.inferred.architecture == architecture
+    loaded = filling.load(file, architecture)
     assert torch.equal(logits(loaded, architecture.in_channels), logits(network, architecture.in_channels))
 
 
@@ -150,8 +163,8 @@ def test_half_precision_is_widened_to_fp32_exactly(kind, suffix, state, tmp_path
 
 
 def test_a_loaded_network_is_frozen_in_eval_mode_and_owns_its_memory(state):
-    file = checkpoint.Checkpoint(Path("net.pth"), state, {}, "")
-    network = checkpoint.load(file, BOTTLENECK)
+    file = in_memory(state)
+    network = filling.load(file, BOTTLENECK)
     assert not any(module.training for module in network.modules())
     assert not any(parameter.requires_grad for parameter in network.parameters())
     theirs = {tensor.data_ptr() for tensor in state.values()}
@@ -203,7 +216,7 @@ def test_the_refusal_names_the_code_and_not_pytorchs_advice_to_run_it(tmp_path):
 
 
 def test_a_grey_network_may_be_called_by_the_name_of_its_colour_twin(tmp_path):
-    checkpoint.save(randomise(build(cifar(8, in_channels=1))), tmp_path / "grey.safetensors", {})
+    filling.save(randomise(build(cifar(8, in_channels=1))), tmp_path / "grey.safetensors", {})
     file = checkpoint.read(tmp_path / "grey.safetensors")
     assert checkpoint.check(file, cifar(8)) == cifar(8, in_channels=1)
 
@@ -319,23 +332,23 @@ def having(**tensors):
     ],
 )
 def test_tensors_that_do_not_fit_are_listed(change, text, state):
-    file = checkpoint.Checkpoint(Path("net.pth"), change(state), {}, "")
+    file = in_memory(change(state))
     with pytest.raises(WeightsError, match=f"net.pth do not fit .*{text}"):
-        checkpoint.load(file, BOTTLENECK)
+        filling.load(file, BOTTLENECK)
 
 
 def test_all_kinds_of_misfit_are_listed_at_once(state):
     changed = having(bn1__bias=torch.zeros(9), bn1__weight=torch.full((8,), torch.nan), extra=torch.zeros(1))
-    file = checkpoint.Checkpoint(Path("net.pth"), changed(without("fc.bias")(state)), {}, "")
+    file = in_memory(changed(without("fc.bias")(state)))
     with pytest.raises(WeightsError, match=r"1 missing: .*1 unexpected: .*1 misshapen: .*1 unusable: "):
-        checkpoint.load(file, BOTTLENECK)
+        filling.load(file, BOTTLENECK)
 
 
 def test_a_long_list_is_cut_with_the_number_of_the_rest(state):
-    file = checkpoint.Checkpoint(Path("net.pth"), {"conv1.weight": state["conv1.weight"]}, {}, "")
+    file = in_memory({"conv1.weight": state["conv1.weight"]})
     wanted = sum("num_batches_tracked" not in name for name in state)
     with pytest.raises(WeightsError, match=f"{wanted - 1} missing: .* and {wanted - 1 - 12} more"):
-        checkpoint.load(file, BOTTLENECK)
+        filling.load(file, BOTTLENECK)
 
 
 @pytest.mark.parametrize(
@@ -357,7 +370,7 @@ def test_a_long_list_is_cut_with_the_number_of_the_rest(state):
 )
 def test_tensors_that_describe_no_residual_network_are_refused(change, text, state):
     with pytest.raises(WeightsError, match=text):
-        checkpoint.infer(checkpoint.Checkpoint(Path("net.pth"), change(state), {}, ""))
+        _ = in_memory(change(state)).inferred
 
 
 @pytest.mark.parametrize(
@@ -371,22 +384,22 @@ def test_tensors_that_describe_no_residual_network_are_refused(change, text, sta
     ],
 )
 def test_weights_of_another_network_than_the_named_one_are_refused_with_what_differs(architecture, wanted, text):
-    file = checkpoint.Checkpoint(Path("net.pth"), state_of(network_of(architecture)), {}, "")
+    file = in_memory(state_of(network_of(architecture)))
     with pytest.raises(WeightsError, match=f"net.pth is of another network: .*{text}"):
         checkpoint.check(file, wanted)
 
 
 @pytest.mark.parametrize("classes", [3, None])
 def test_another_number_of_classes_than_the_named_networks_is_no_difference(classes):
-    file = checkpoint.Checkpoint(Path("net.pth"), state_of(network_of(cifar(8, classes=classes))), {}, "")
+    file = in_memory(state_of(network_of(cifar(8, classes=classes))))
     assert checkpoint.check(file, cifar(8)) == cifar(8, classes=classes)
 
 
 def test_a_plain_network_is_built_where_one_is_named_for_its_tensors_are_those_of_option_a():
     plain = network_of(cifar(8, "none"))
-    file = checkpoint.Checkpoint(Path("net.pth"), state_of(plain), {}, "")
-    assert checkpoint.infer(file).shortcut == "padding"
-    loaded = checkpoint.load(file, checkpoint.check(file, cifar(8, "none")))
+    file = in_memory(state_of(plain))
+    assert file.inferred.architecture.shortcut == "padding"
+    loaded = filling.load(file, checkpoint.check(file, cifar(8, "none")))
     assert torch.equal(logits(loaded), logits(plain))
 
 
@@ -396,11 +409,11 @@ def test_a_plain_network_is_built_where_one_is_named_for_its_tensors_are_those_o
 @pytest.mark.parametrize("architecture", SMALL.values(), ids=SMALL)
 def test_what_is_saved_is_read_back(architecture, tmp_path):
     network, path = network_of(architecture), tmp_path / "net.safetensors"
-    digest = checkpoint.save(network, path, {"name": "net", "note": "zwölf"})
+    digest = filling.save(network, path, {"name": "net", "note": "zwölf"})
     file = checkpoint.read(path)
     assert file.digest == digest == hashlib.sha256(path.read_bytes()).hexdigest()
     assert file.metadata == {"name": "net", "note": "zwölf"}
-    loaded = state_of(checkpoint.load(file, architecture))
+    loaded = state_of(filling.load(file, architecture))
     for name, tensor in state_of(network).items():
         if tensor.ndim > 1:
             assert torch.equal(loaded[name], tensor.half().float())
@@ -410,13 +423,13 @@ def test_what_is_saved_is_read_back(architecture, tmp_path):
 
 
 def test_saving_a_read_network_again_writes_the_same_bytes(network, tmp_path):
-    first = checkpoint.save(network, tmp_path / "one.safetensors", {"a": "1"})
-    again = checkpoint.save(read_and_load(tmp_path / "one.safetensors"), tmp_path / "two.safetensors", {"a": "1"})
+    first = filling.save(network, tmp_path / "one.safetensors", {"a": "1"})
+    again = filling.save(read_and_load(tmp_path / "one.safetensors"), tmp_path / "two.safetensors", {"a": "1"})
     assert again == first
 
 
 def test_saved_names_are_torchvisions(network, state, tmp_path):
-    checkpoint.save(network, tmp_path / "net.safetensors", {})
+    filling.save(network, tmp_path / "net.safetensors", {})
     saved = load_file(tmp_path / "net.safetensors")
     assert saved.keys() == {name for name in state if "num_batches_tracked" not in name}
     assert {"conv1.weight", "layer1.0.conv3.weight", "layer2.0.downsample.1.bias", "fc.bias"} <= saved.keys()
@@ -425,7 +438,7 @@ def test_saved_names_are_torchvisions(network, state, tmp_path):
 def test_saving_changes_neither_the_network_nor_its_mode(tmp_path):
     network = network_of().train()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    checkpoint.save(network, tmp_path / "net.safetensors", {})
+    filling.save(network, tmp_path / "net.safetensors", {})
     assert network.training
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
 

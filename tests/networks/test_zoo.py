@@ -11,9 +11,9 @@ from torchvision import models
 
 from features import files
 from features.errors import FeatureError, WeightsError
-from features.networks import card, catalogue, checkpoint, download, zoo
+from features.networks import card, catalogue, download, filling, zoo
 from features.networks.architecture import Architecture, cifar
-from features.networks.canonical import build
+from features.networks.canonical import build, published_name
 from features.networks.card import ModelSpec
 from features.networks.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from tests.random_networks import drawn, randomise
@@ -42,7 +42,7 @@ def own_resnet50_network():
 @pytest.fixture(scope="module")
 def own_resnet50(own_resnet50_network, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("own") / "mine.safetensors"
-    checkpoint.save(own_resnet50_network, path, {})
+    filling.save(own_resnet50_network, path, {})
     return path
 
 
@@ -59,7 +59,7 @@ def logits(network, side: int = 64, channels: int = 3) -> torch.Tensor:
 def stored(path: Path, architecture: Architecture, seed: int = 0):
     """A drawn network, written under torchvision's names."""
     network = randomise(build(architecture), seed).eval()
-    state = {checkpoint.published_name(name): tensor for name, tensor in network.state_dict().items()}
+    state = {published_name(name): tensor for name, tensor in network.state_dict().items()}
     torch.save(state, path)
     return network
 
@@ -254,7 +254,7 @@ OWN = ModelSpec("mine", "plain CIFAR network", cifar(8, "none", 1, 2), GREY, ("a
 def saved(folder: Path, entry: ModelSpec = OWN, **changes: str) -> Path:
     network = randomise(build(entry.architecture)).eval()
     path = folder / f"{entry.name}.safetensors"
-    checkpoint.save(network, path, card.describe(entry) | changes)
+    filling.save(network, path, card.describe(entry) | changes)
     return path
 
 
@@ -317,7 +317,7 @@ def test_a_file_that_describes_itself_wrongly_is_refused_by_name(changes, text, 
 @pytest.mark.parametrize("metadata", [{}, {"format": "pt"}, {"architecture": "resnet18"}])
 def test_metadata_of_other_programs_is_passed_over(metadata, tmp_path):
     network = randomise(build(cifar(8))).eval()
-    checkpoint.save(network, tmp_path / "theirs.safetensors", metadata)
+    filling.save(network, tmp_path / "theirs.safetensors", metadata)
     assert zoo.load(weights=tmp_path / "theirs.safetensors").spec.architecture == cifar(8)
 
 
@@ -365,7 +365,7 @@ def test_a_network_without_weights_has_no_card(tiny_model):
 
 
 def without_description(folder: Path, architecture: Architecture) -> Path:
-    checkpoint.save(randomise(build(architecture)), folder / "bare.safetensors", {})
+    filling.save(randomise(build(architecture)), folder / "bare.safetensors", {})
     return folder / "bare.safetensors"
 
 
@@ -400,7 +400,7 @@ def test_own_weights_get_the_usual_preprocessing_unless_a_set_of_weights_is_name
 def test_own_weights_that_tell_their_preprocessing_get_it_whatever_they_are_named(tmp_path, own_resnet50_network):
     bicubic = Preprocessing(240, 224, IMAGENET_MEAN, IMAGENET_STD, "bicubic")
     entry = ModelSpec("told", "ResNet", catalogue.TORCHVISION["resnet50"], bicubic, (), "mine", "")
-    checkpoint.save(own_resnet50_network, tmp_path / "told.safetensors", card.describe(entry))
+    filling.save(own_resnet50_network, tmp_path / "told.safetensors", card.describe(entry))
     spec = zoo.load("resnet50", tmp_path / "told.safetensors").spec
     assert spec.preprocessing == bicubic
     assert not spec.assumed

@@ -18,7 +18,7 @@ from features.__main__ import main
 from features.datasets import ImageSet, decoding, open_images
 from features.errors import DatasetError, FeatureError
 from features.evaluate import evaluate
-from features.networks import architecture, canonical, checkpoint, zoo
+from features.networks import architecture, canonical, filling, zoo
 from features.networks.card import ModelSpec
 from features.networks.preprocessing import Preprocessing
 from features.progress import finish
@@ -469,7 +469,7 @@ def test_what_cannot_be_measured_is_said_before_anything_is(arguments, text, tmp
     monkeypatch.setattr(residual.tally, "measure", lambda *_: pytest.fail("it has begun"))
     headless = tmp_path / "headless.safetensors"
     shape = architecture.cifar(8, classes=None)
-    checkpoint.save(randomise(canonical.build(shape)), headless, {})
+    filling.save(randomise(canonical.build(shape)), headless, {})
     given = [str(headless) if argument == "HEADLESS" else argument for argument in arguments]
     assert main(["residual", "sample", "--limit", "10", *given]) == 2
     assert text in capsys.readouterr().err

@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 
 from features import extract
 from features.datasets import labels, open_images
-from features.networks import catalogue, checkpoint, zoo
+from features.networks import catalogue, filling, zoo
 from features.networks.architecture import cifar
 from features.networks.canonical import build
 from features.progress import finish
@@ -250,7 +250,7 @@ def test_a_class_is_not_set_against_itself():
 
 def test_a_network_without_a_head_is_asked_what_its_stages_make_of_the_image(tmp_path, monkeypatch):
     monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
-    checkpoint.save(randomise(build(cifar(8, classes=None))), tmp_path / "trunk.safetensors", {})
+    filling.save(randomise(build(cifar(8, classes=None))), tmp_path / "trunk.safetensors", {})
     chosen = {"model": "a file of mine", "weights": str(tmp_path / "trunk.safetensors")}
     for view in ("stages", "randomised weights", "gallery"):  # which it does not have
         app = open_page("saliency", view=view, **chosen)
@@ -261,7 +261,7 @@ def test_a_network_without_a_head_is_asked_what_its_stages_make_of_the_image(tmp
 @pytest.mark.parametrize("view", ["stages", "classes", "logit ledger", "gallery"])
 def test_a_network_with_one_logit_has_two_classes_to_set_against_each_other(view, tmp_path, monkeypatch):
     monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
-    checkpoint.save(randomise(build(cifar(8, classes=1))), tmp_path / "one.safetensors", {})
+    filling.save(randomise(build(cifar(8, classes=1))), tmp_path / "one.safetensors", {})
     chosen = {"model": "a file of mine", "weights": str(tmp_path / "one.safetensors"), "limit": "100 images"}
     app = open_page("saliency", **chosen, view=view, against="the runner-up")
     assert not errors(app)
@@ -363,7 +363,7 @@ def test_an_uploaded_picture_outlives_its_control():
 
 def test_file_without_a_description_is_read_as_the_visitor_says(tmp_path, monkeypatch):
     monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
-    checkpoint.save(randomise(build(cifar(8))), tmp_path / "bare.safetensors", {})
+    filling.save(randomise(build(cifar(8))), tmp_path / "bare.safetensors", {})
     chosen = {"model": "a file of mine", "weights": str(tmp_path / "bare.safetensors")}
     guessed = open_page("anatomy", **chosen)
     assert not errors(guessed)
@@ -375,7 +375,7 @@ def test_file_without_a_description_is_read_as_the_visitor_says(tmp_path, monkey
 @pytest.mark.parametrize("architecture", ["what the file says", "resnet50"])
 def test_the_page_says_which_preprocessing_own_weights_get(architecture, tmp_path, monkeypatch):
     monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
-    checkpoint.save(build(catalogue.TORCHVISION["resnet50"]), tmp_path / "mine.safetensors", {})
+    filling.save(build(catalogue.TORCHVISION["resnet50"]), tmp_path / "mine.safetensors", {})
     chosen = {"model": "a file of mine", "weights": str(tmp_path / "mine.safetensors"), "architecture": architecture}
     (warning,) = open_page("anatomy", **chosen).warning
     assert "does not say: the input, shorter side to 256 px" in shown(warning.value)

@@ -1,0 +1,131 @@
+"""Heads in files: chains of linear layers and norms, as linear layers with an activation between each two.
+
+In eval mode a batch norm is linear too, and is taken into the linear layer before or behind it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from features.networks.containers import TensorRecord
+from features.networks.layers import COUNTER, NORM, Layer
+
+EPSILON = 1e-5
+
+
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """A linear layer with the norms that are taken into it. activated: whether an activation follows."""
+
+    linear: Layer
+    before: tuple[Layer, ...]
+    behind: tuple[Layer, ...]
+    activated: bool
+
+
+def plan(layers: Sequence[Layer]) -> tuple[int, ...]:
+    """Widths of a head's linear layers, those without an activation between them as one; () without a head."""
+    steps = _steps(layers)
+    return tuple(step.linear.width for number, step in enumerate(steps) if step.activated or number == len(steps) - 1)
+
+
+def tensors(layers: Sequence[Layer]) -> dict[str, TensorRecord]:
+    """The tensors of a head's linear layers as files call them: 'fc.weight', or 'fc.0.weight', 'fc.2.weight', ..."""
+    widths = plan(layers)
+    if len(layers) == 1:  # as it is, whatever its precision
+        return {f"fc.{own}": layers[0].tensors[own] for own in ("weight", "bias") if own in layers[0].tensors}
+    made = cache(lambda: read(layers))
+    inputs = layers[0].shape[-1] if layers[0].kind == NORM else layers[0].shape[1]
+    records = {}
+    for number, width in enumerate(widths):
+        name = "fc" if len(widths) == 1 else f"fc.{2 * number}"
+        for at, (own, shape) in enumerate((("weight", (width, inputs)), ("bias", (width,)))):
+            records[f"{name}.{own}"] = TensorRecord(
+                shape, torch.float32, lambda number=number, at=at: made()[number][at], _fault(layers)
+            )
+        inputs = width
+    return records
+
+
+def _fault(layers: Sequence[Layer]) -> str:
+    """Why one of a head's tensors is no plain numbers, or ''."""
+    records = [record for layer in layers for own, record in layer.tensors.items() if own != COUNTER]
+    odd = [record.fault or str(record.dtype) for record in records if not record.is_plain]
+    return odd[0] if odd else ""
+
+
+def read(layers: Sequence[Layer]) -> list[tuple[Tensor, Tensor]]:
+    """Weight (K, D) and bias (K,) of every linear layer of `plan`, float32."""
+    made: list[tuple[Tensor, Tensor]] = []
+    joined: tuple[Tensor, Tensor] | None = None
+    for step in _steps(layers):
+        weight, bias = _linear(step)
+        if joined is not None:  # nothing lies between the two
+            weight, bias = weight @ joined[0], weight @ joined[1] + bias
+        joined = weight, bias
+        if step.activated:
+            made.append(joined)
+            joined = None
+    return made if joined is None else [*made, joined]
+
+
+def _steps(layers: Sequence[Layer]) -> list[_Step]:
+    steps: list[_Step] = []
+    before: list[Layer] = []
+    for number, layer in enumerate(layers):
+        if layer.kind == NORM:
+            if steps and not before and _gap(layers[number - 1], layer) == 0:
+                last = steps[-1]
+                steps[-1] = _Step(last.linear, last.before, (*last.behind, layer), last.activated)
+            else:
+                before.append(layer)
+            continue
+        if steps:
+            last = steps[-1]
+            steps[-1] = _Step(last.linear, last.before, last.behind, _between(layers, last.linear, layer) > 0)
+        steps.append(_Step(layer, tuple(before), (), False))
+        before = []
+    if before and steps:  # a norm behind everything
+        last = steps[-1]
+        steps[-1] = _Step(last.linear, last.before, (*last.behind, *before), False)
+    return steps
+
+
+def _between(layers: Sequence[Layer], first: Layer, second: Layer) -> int:
+    """How many layers without parameters lie between two linear layers, by their numbers; 1 where they have none."""
+    at, until = (next(n for n, layer in enumerate(layers) if layer is each) for each in (first, second))
+    return sum(_gap(layers[n], layers[n + 1], unnumbered=1) for n in range(at, until))
+
+
+def _gap(first: Layer, second: Layer, unnumbered: int = 0) -> int:
+    """How many numbers of a Sequential lie between two of its layers; `unnumbered` where they are no such layers."""
+    (path, at), (other, until) = (
+        (layer.name.rpartition(".")[0], layer.name.rpartition(".")[2]) for layer in (first, second)
+    )
+    if path != other or not (at.isdecimal() and until.isdecimal()):
+        return unnumbered
+    return int(until) - int(at) - 1
+
+
+def _linear(step: _Step) -> tuple[Tensor, Tensor]:
+    weight = step.linear.tensors["weight"].load().float().flatten(1)  # (K, D); of a 1x1 convolution too
+    stored = step.linear.tensors.get("bias")
+    bias = torch.zeros(len(weight)) if stored is None else stored.load().float()
+    for norm in reversed(step.before):
+        scale, shift = _affine(norm)
+        weight, bias = weight * scale, bias + weight @ shift
+    for norm in step.behind:
+        scale, shift = _affine(norm)
+        weight, bias = weight * scale[:, None], bias * scale + shift
+    return weight, bias
+
+
+def _affine(norm: Layer) -> tuple[Tensor, Tensor]:
+    """A batch norm in eval mode as x * scale + shift, (D,) each."""
+    values = {own: norm.tensors[own].load().double() for own in norm.tensors if own != COUNTER}
+    scale = values.get("weight", torch.ones_like(values["running_mean"])) / (values["running_var"] + EPSILON).sqrt()
+    shift = values.get("bias", torch.zeros_like(scale)) - values["running_mean"] * scale
+    return scale.float(), shift.float()

@@ -1,0 +1,38 @@
+"""What is known of a network by what lies beside it in its file, though its own tensors do not tell."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from features.networks.architecture import Architecture
+from features.networks.parts import Part
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A kind of file. title: whose it is. fits: whether a network in a file is of it. fields: what is so in all."""
+
+    title: str
+    fits: Callable[[Part, Architecture], bool]
+    fields: Mapping[str, Any]
+
+
+def _has_attention_pool(part: Part, architecture: Architecture) -> bool:
+    return architecture.stem == "deep" and any(".attnpool." in f".{name}" for name in part.left)
+
+
+SIGNATURES = (
+    Signature(
+        "CLIP's ResNets (Radford et al. 2021, arXiv:2103.00020)",
+        _has_attention_pool,
+        {"antialias": "average", "shortcut_pool": "average", "stem_pool": "average"},
+    ),
+)
+
+
+def applied(part: Part, architecture: Architecture) -> tuple[Architecture, frozenset[str]]:
+    """The architecture with what signatures tell, and the fields that they tell."""
+    for signature in SIGNATURES:
+        if signature.fits(part, architecture):
+            return replace(architecture, **signature.fields), frozenset(signature.fields)
+    return architecture, frozenset()
