@@ -1,7 +1,7 @@
 """What every result must say of its making, and what none may hold."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from features.errors import FeatureError
@@ -46,7 +46,7 @@ class Provenance:
         """What is known, as it stands in files: the settings beside the rest, as JSON can hold them."""
         known = {name: getattr(self, name) for name in _FACTS}
         if self.preprocessing is not None:
-            known["preprocessing"] = asdict(self.preprocessing)
+            known["preprocessing"] = self.preprocessing.settings()
         return {name: value for name, value in known.items() if value is not None} | dict(self.settings)
 
     @staticmethod

@@ -3,18 +3,21 @@
 import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from features import files
 from features.errors import FeatureError
+from features.networks.settings import SETTINGS
 from features.progress import Progress, Result, Task, finish
 from features.registry import spelled
 
 if TYPE_CHECKING:
     from features.cluster import Cluster
     from features.datasets import ImageSet, Rejected
+    from features.networks.naming import NetworkName
     from features.networks.zoo import Model
 
     Commands = argparse._SubParsersAction["Parser"]
@@ -25,6 +28,10 @@ SOURCE_HELP = (
     "'sample', a folder, a .zip, Parquet files with image bytes, a .txt file with a path a line, or "
     "torchvision:NAME[:SPLIT]"
 )
+NETWORK_HELP = (
+    "a name of the catalogue, timm:NAME or a file; behind it ?part=..., ?lesion=without:layer3.1 and what is known"
+)
+SAID = "said_"
 FORMAT_HELP = "{names}; tensorboard is for the Embedding Projector"
 
 
@@ -73,9 +80,24 @@ def add_source(parser: argparse.ArgumentParser) -> None:
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", metavar="NAME", help="a network of the catalogue (default: the bundled one)")
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="a checkpoint: .pt .pth .th .safetensors")
+    parser.add_argument("--model", metavar="NETWORK", help=f"{NETWORK_HELP} (default: the bundled one)")
+    parser.add_argument(
+        "--weights", type=Path, metavar="FILE", help="a file of weights; --model says what to take it as"
+    )
+    parser.add_argument("--part", metavar="NAME", help="which network of a file with several; `inspect` lists them")
     parser.add_argument("--classes", type=Path, metavar="FILE", help="class names, one a line")
+    said = parser.add_argument_group(
+        "what a file of weights does not say",
+        "What is not given is read where it is written, tested by the statistics of the network's norms on some of the "
+        "images, or assumed, which is told.",
+    )
+    for setting in SETTINGS:
+        said.add_argument(
+            f"--{setting.name}",
+            dest=f"{SAID}{setting.name}",
+            metavar="X",
+            help=f"{setting.title}: {', '.join(setting.values) or f'as {setting.example}'}".replace("%", "%%"),
+        )
 
 
 def add_out(
@@ -136,15 +158,36 @@ def place(text: str) -> Path:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def load(options: argparse.Namespace) -> "Model":
+def named(options: argparse.Namespace) -> "NetworkName":
+    """The network of a command with `add_model`. Raises FeatureError if what is given contradicts itself."""
+    from features.networks import zoo
+
+    said = tuple(
+        (setting.name, value)
+        for setting in SETTINGS
+        if (value := getattr(options, f"{SAID}{setting.name}")) is not None
+    )
+    name = zoo.named_as(options.model, options.weights, options.classes)
+    return replace(name, part=options.part or name.part, settings=tuple(dict((*name.settings, *said)).items()))
+
+
+def load(options: argparse.Namespace, images: "ImageSet | None" = None) -> "Model":
+    """The network of a command with `add_model`. images: that it will be shown, on which is tested what is not said."""
+    from features import residual
     from features.devices import best_device
     from features.networks import catalogue, zoo
 
-    if options.weights is None and (entry := catalogue.spec(options.model or catalogue.DEFAULT)).file is None:
+    name = named(options)
+    if name.weights is None and (entry := catalogue.spec(name.name or catalogue.DEFAULT)).file is None:
         show(zoo.fetch(entry))
-    model = zoo.load(options.model, options.weights, options.classes)
+    model = zoo.load(name, pictures=None if images is None else images.pictures)
+    if model.verdict is not None and model.verdict.settings:
+        for tested in model.verdict.chosen:
+            print(f"found by the statistics of its norms: {tested}", file=sys.stderr)
     for guess in model.spec.assumed:
         print(f"assumed, since {model.spec.name} does not say: {guess}", file=sys.stderr)
+    if name.lesion is not None:
+        model = residual.lesioned(model, residual.parse(name.lesion))
     if getattr(options, "device", "auto") == "auto":  # an engine takes it where it is told to
         model.network.to(best_device())
     return model

@@ -29,8 +29,8 @@ def add(commands: Commands) -> None:
 def _evaluate(options: argparse.Namespace) -> None:
     from features.evaluate import evaluate
 
-    model = load(options)
     images = source_of(options)
+    model = load(options, images)
     result = show(evaluate(model, images))
     for rejected in result.rejected:
         print(f"left out: {rejected.reason}", file=sys.stderr)

@@ -82,8 +82,8 @@ def _extract(options: argparse.Namespace) -> None:
     joined = cluster_of(options)
     if joined and options.format != store.PARQUET:
         raise FeatureError("A cluster writes Parquet. Leave --format away, and convert what comes out.")
-    model = load(options)
     images = open_images(options.source, options.data_root, options.download)
+    model = load(options, images)
     choices = (options.stages, options.pool, options.precision, options.device, options.engine)
     if joined:
         from features.extract import cluster

@@ -12,6 +12,7 @@ from features.commands.common import (
     left_out,
     load,
     made_of,
+    named,
     names,
     positive,
     print_numbers,
@@ -50,21 +51,28 @@ def add(commands: Commands) -> None:
     )
 
 
+def _networks(text: str | None) -> list[str | None]:
+    """'A,B' as two names. What is said of a network may have commas in it, so such a name stands alone."""
+    return [None] if text is None else [text] if "?" in text else [*names(text)]
+
+
 def _faithfulness(options: argparse.Namespace) -> None:
     from features import faithfulness, saliency
     from features.claim import Claim, need_kind
     from features.datasets import Rejected, need_outside
     from features.networks import catalogue
 
-    networks = names(options.model) if options.model else [None]
+    networks = _networks(options.model)
     if options.weights and len(networks) > 1:
         raise FeatureError("--weights are of one network. Name one with --model, or run the command again for others.")
     need_outside(options.source, options.out)
     need_kind(options.out, faithfulness.TRIALS)
-    for name in networks if not options.weights else ():
-        catalogue.spec(name or catalogue.DEFAULT)  # before the first one is measured
+    options_of = [argparse.Namespace(**vars(options) | {"model": name}) for name in networks]
+    for name in map(named, options_of):  # before the first one is measured
+        if name.weights is None:
+            catalogue.spec(name.name or catalogue.DEFAULT)
     images = source_of(options)
-    models = [load(argparse.Namespace(**vars(options) | {"model": name})) for name in networks]
+    models = [load(one, images) for one in options_of]
     made = [made_of(model, images) for model in models]
     settings = {name: [one[name] for one in made] for name in made[0]} | {
         name: getattr(options, name) for name in ("methods", "tap", "steps", "seed", "quick")

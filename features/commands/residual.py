@@ -67,12 +67,12 @@ def _residual(options: argparse.Namespace) -> None:
     if options.out:
         need_outside(options.source, options.out)
         need_kind(options.out, residual.TABLES)
-    model = load(options)
+    images = source_of(options)
+    model = load(options, images)
     if kinds:
         model.need_classifier()
     if options.paths:
         residual.need_paths(model)
-    images = source_of(options)
     if not options.out:
         content, tables = _measured(model, images, kinds, options)
         _print(model.spec.name, images.name, content, tables)

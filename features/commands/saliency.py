@@ -81,8 +81,8 @@ def _saliency(options: argparse.Namespace) -> None:
     for source in options.images:
         need_outside(source, options.out)
     need_kind(options.out, saliency.MAPS)
-    model = load(options)
     images = open_files(options.images)
+    model = load(options, images)
     target = saliency.parse(options.target, model)
     explainer = saliency.Explainer(model, options.precision)
     taps = explainer.taps(options.taps) if options.taps else None

@@ -14,7 +14,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from io import BufferedReader, BufferedWriter
 from pathlib import Path
 from typing import TypeVar, cast
@@ -113,7 +112,7 @@ class _Worker:
         paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         # More threads of a library for linear algebra, which nothing here calls, would only take time to start.
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OPENBLAS_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "features.datasets.decode_worker", json.dumps(asdict(preprocessing))]
+        command = [sys.executable, "-m", "features.datasets.decode_worker", json.dumps(preprocessing.settings())]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, bufsize=-1
         )

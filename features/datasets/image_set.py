@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
@@ -13,7 +13,7 @@ from PIL import Image
 
 from features import files
 from features.datasets import images
-from features.errors import DatasetError
+from features.errors import DatasetError, ImageError
 from features.sources import EXTENSIONS
 
 
@@ -63,6 +63,16 @@ class ImageSet:
     def open(self, index: int) -> Image.Image:
         """Image number `index`, upright RGB. Raises ImageError if its file is damaged or gone."""
         return self.opener(index)
+
+    def pictures(self, limit: int = 8) -> list[Image.Image]:
+        """Some of the images, the same at every call; those that cannot be read are left out."""
+        few = self.sample(2 * limit)
+        opened: list[Image.Image] = []
+        for index in range(len(few)):
+            if len(opened) < limit:
+                with suppress(ImageError):
+                    opened.append(few.open(index))
+        return opened
 
     def uri(self, index: int) -> str:
         """Where image number `index` lies: a path, 'zip://MEMBER::PATH', 'parquet://ROW::PATH' (the row of a file), or

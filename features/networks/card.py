@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -100,7 +100,7 @@ def describe(entry: ModelSpec) -> dict[str, str]:
         "name": entry.name,
         "family": entry.family,
         "architecture": json.dumps(entry.architecture.settings()),
-        "preprocessing": json.dumps(asdict(entry.preprocessing)),
+        "preprocessing": json.dumps(entry.preprocessing.settings()),
         "classes": json.dumps(entry.class_names),
         "source": entry.source,
         "licence": entry.licence,

@@ -25,6 +25,7 @@ class Checkpoint:
 
     format: as of containers.Content. records: every tensor in it by its name. metadata: what the file says of itself,
     as strings. digest: hexadecimal SHA-256 of the file. wanted: the name of the part to take, None for the main one.
+    values: what lies in it beside tensors, as plain values.
     """
 
     path: Path
@@ -33,6 +34,7 @@ class Checkpoint:
     metadata: Mapping[str, str]
     digest: str
     wanted: str | None = None
+    values: object = None
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:
@@ -74,7 +76,7 @@ def read(path: Path, part: str | None = None) -> Checkpoint:
         need_bounds(records, path.stat().st_size)
     except WeightsError as error:
         raise refusal(path, str(error)) from error
-    return Checkpoint(path, content.format, records, content.metadata, files.digest_of(path), part)
+    return Checkpoint(path, content.format, records, content.metadata, files.digest_of(path), part, content.values)
 
 
 def choose(path: Path, parts: Sequence[Part], name: str | None) -> Part:

@@ -1,150 +1,196 @@
-"""Chooses between the readings of a file that its tensors allow, by the statistics that its norms keep."""
+"""Finds out what a file does not say, by what its batch norms keep of what they were given in training."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
+from features.errors import FeatureError
 from features.networks import fingerprint
 from features.networks.architecture import Architecture
 from features.networks.canonical import ResidualNetwork
-from features.networks.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
+from features.networks.card import ModelSpec
+from features.networks.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+from features.networks.settings import Settings, applied
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 # Drawn from trained networks on photographs: under the settings of their training 0.0014 to 0.003 nats (ImageNet
 # networks) and 0.019 (CIFAR networks); under others 0.0121 at the least, four times the truth's.
 FITS = 0.05
-DECISIVE = 2.5  # how many times worse the next reading must fit
-BADLY = 0.3  # above which even the best reading is worth a warning
+DECISIVE = 2.5  # how many times worse the next one must fit
+FEWEST = 4  # pictures
+BADLY = 0.3  # above which even the best is worth a warning
+TESTED = ("stride_at", "stem_pool", "stem_stride", "antialias", "shortcut_padding", "shortcut", "strides")
+AS_GIVEN = "as assumed"
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One way to read a file: values of fields of the architecture and of the preprocessing, and what to call it."""
+    """One way to take a file. settings: what differs from what is assumed."""
 
     title: str
-    architecture: tuple[tuple[str, Any], ...] = ()
-    preprocessing: tuple[tuple[str, Any], ...] = ()
-
-    def read(self, architecture: Architecture, preprocessing: Preprocessing) -> tuple[Architecture, Preprocessing]:
-        return replace(architecture, **dict(self.architecture)), replace(preprocessing, **dict(self.preprocessing))
+    settings: Settings = ()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Tested:
-    """A hypothesis with its fit in nats."""
+    """A hypothesis with how far a network's norms are from their statistics under it, in nats."""
 
     hypothesis: Hypothesis
     nats: float
 
+    def __str__(self) -> str:
+        options = " ".join(f"--{name} {value}" for name, value in self.hypothesis.settings)
+        return f"{self.hypothesis.title}{f' ({options})' if options else ''}: {self.nats:.2g} nats"
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True)
 class Verdict:
-    """What statistics say of the readings of a file.
+    """What statistics say.
 
-    tested: every hypothesis, the best first. decisive: whether the best fits in absolute terms and far better than the
-    next. fits_badly: whether even the best is far from the statistics: pixels of another kind, or another network.
-    statistics: whether the file keeps any.
+    pixels, structures: what was tested, the best first; structures under the best of the pixels.
+    settings: those of the best that fit and are told from the others; () to take the file as assumed.
+    settled: 'pixels' and 'structure', as far as each is told from the others and fits. has_statistics: whether the
+    network keeps any; nothing is tested of one that does not.
     """
 
-    tested: tuple[Tested, ...]
-    decisive: bool
-    fits_badly: bool
-    statistics: bool = True
+    pixels: tuple[Tested, ...]
+    structures: tuple[Tested, ...]
+    settings: Settings = ()
+    settled: tuple[str, ...] = ()
+    has_statistics: bool = True
 
     @property
-    def best(self) -> Hypothesis:
-        return self.tested[0].hypothesis
+    def nats(self) -> float:
+        """Of the best."""
+        return min((each.nats for each in (*self.pixels, *self.structures)), default=float("nan"))
+
+    @property
+    def chosen(self) -> tuple[Tested, ...]:
+        """What differs from what was assumed."""
+        best = [each[0] for each in (self.pixels, self.structures) if each]
+        return tuple(each for each in best if set(each.hypothesis.settings) & set(self.settings))
+
+    @property
+    def fits(self) -> bool:
+        return self.nats <= FITS
+
+    @property
+    def fits_badly(self) -> bool:
+        """Whether even the best is far from the statistics: pixels of another kind, or another network."""
+        return self.nats > BADLY
 
 
-def pixels_of(preprocessing: Preprocessing) -> tuple[Hypothesis, ...]:
-    """What may have been done to pixels: the present settings, and what else is common."""
-    channels = preprocessing.channels
-    if channels == 3:
-        ways = {
-            "ImageNet's mean and standard deviation": (IMAGENET_MEAN, IMAGENET_STD),
-            "[-1, 1]": ((0.5,) * 3, (0.5,) * 3),
-            "[0, 1]": ((0.0,) * 3, (1.0,) * 3),
-            "0 to 255 minus ImageNet's mean": (IMAGENET_MEAN, (1 / 255,) * 3),
-            "0 to 255": ((0.0,) * 3, (1 / 255,) * 3),
-        }
-    else:
-        ways = {
-            "[-1, 1]": ((0.5,) * channels, (0.5,) * channels),
-            "[0, 1]": ((0.0,) * channels, (1.0,) * channels),
-            "0 to 255": ((0.0,) * channels, (1 / 255,) * channels),
-        }
-    present = (preprocessing.mean, preprocessing.std)
-    named = {title: way for title, way in ways.items() if way != present}
-    return tuple(
-        Hypothesis(f"pixels {title}", (), (("mean", mean), ("std", std))) for title, (mean, std) in named.items()
-    )
+PIXELS = {
+    3: (
+        Hypothesis("ImageNet's mean and standard deviation", (
+            ("mean", ",".join(map(str, IMAGENET_MEAN))), ("std", ",".join(map(str, IMAGENET_STD))),
+        )),
+        Hypothesis("pixels from -1 to 1", (("range", "signed"),)),
+        Hypothesis("pixels from 0 to 1", (("range", "unit"),)),
+        Hypothesis("pixels from 0 to 255 less ImageNet's mean", (
+            ("range", "bytes"), ("mean", ",".join(f"{255 * value:.6g}" for value in IMAGENET_MEAN)),
+        )),
+        Hypothesis("pixels from 0 to 255", (("range", "bytes"),)),
+    ),
+    1: (
+        Hypothesis("pixels from -1 to 1", (("range", "signed"),)),
+        Hypothesis("pixels from 0 to 1", (("range", "unit"),)),
+        Hypothesis("pixels from 0 to 255", (("range", "bytes"),)),
+    ),
+}  # fmt: skip
 
 
-def structures_of(architecture: Architecture, assumed: Sequence[str]) -> tuple[Hypothesis, ...]:
-    """Other structures with the same tensors, one difference each. assumed: the fields that are open."""
-    return tuple(hypothesis for hypothesis in _structures(architecture) if hypothesis.architecture[0][0] in assumed)
+def pixels_of(spec: ModelSpec) -> Iterator[Hypothesis]:
+    """What else may have been done to pixels."""
+    for hypothesis in PIXELS.get(spec.preprocessing.channels, ()):
+        if applied(spec, hypothesis.settings)[0].preprocessing != spec.preprocessing:
+            yield hypothesis
 
 
-def _structures(architecture: Architecture) -> Iterator[Hypothesis]:
-    stages = len(architecture.blocks)
-    usual = tuple(1 if number == 0 else 2 for number in range(stages))
-    if architecture.block == "bottleneck":
-        yield Hypothesis("stride in the first 1x1", (("stride_at", "first"),))
-    for kind in ("blur", "average"):
-        yield Hypothesis(f"anti-aliased ({kind})", (("antialias", kind),))
+def structures_of(spec: ModelSpec, is_open: Callable[[str], bool]) -> Iterator[Hypothesis]:
+    """Other structures with the same tensors, one difference each. is_open: whether a field is not known."""
+    for title, fields, settings in _structures(spec.architecture):
+        if all(map(is_open, fields)):
+            try:
+                other = applied(spec, settings)[0]
+            except FeatureError:  # it does not go with what the network has
+                continue
+            if other.architecture != spec.architecture:
+                yield Hypothesis(title, settings)
+
+
+def _structures(network: Architecture) -> Iterator[tuple[str, tuple[str, ...], Settings]]:
+    stages = len(network.blocks)
+    usual = [1, *[2] * (stages - 1)]
+    yield "stride in the first 1x1 of bottlenecks", ("stride_at",), (("stride-at", "first"),)
+    yield "blurred in the place of strides", ("antialias",), (("antialias", "blur"),)
+    yield "averaged in the place of strides", ("antialias",), (("antialias", "average"),)
     if stages > 1:
-        yield Hypothesis("last stage with stride 1", (("strides", (*usual[:-1], 1)),))
-    if architecture.stem == "cifar":
-        yield Hypothesis("max-pool behind the 3x3 stem", (("stem_pool", "max"),))
-        yield Hypothesis("stem with stride 2", (("stem_stride", 2),))
-        yield Hypothesis("stem with stride 2 and max-pool", (("stem_stride", 2), ("stem_pool", "max")))
-        yield Hypothesis("first stage with stride 2", (("strides", (2,) * stages),))
+        text = ",".join(map(str, [*usual[:-1], 1]))
+        yield "last stage with stride 1", ("strides",), (("strides", text),)
+    if network.stem == "cifar":
+        yield "max-pool after the stem", ("stem_pool",), (("stem-pool", "max"),)
+        yield "stem of stride 2", ("stem_stride",), (("stem-stride", "2"),)
+        both = (("stem-stride", "2"), ("stem-pool", "max"))
+        yield "stem of stride 2 and max-pool", ("stem_stride", "stem_pool"), both
+        yield "first stage with stride 2", ("strides",), (("strides", ",".join(["2"] * stages)),)
     else:
-        yield Hypothesis("average pool behind the stem", (("stem_pool", "average"),))
-        yield Hypothesis("no pool behind the stem", (("stem_pool", "none"),))
-        yield Hypothesis("stem with stride 1, no pool", (("stem_stride", 1), ("stem_pool", "none")))
-    if architecture.shortcut == "padding":
-        yield Hypothesis("zeros at the end of shortcuts", (("shortcut_padding", "end"),))
-        yield Hypothesis("no shortcuts", (("shortcut", "none"),))
+        yield "average pool after the stem", ("stem_pool",), (("stem-pool", "average"),)
+        yield "no pool after the stem", ("stem_pool",), (("stem-pool", "none"),)
+        both = (("stem-stride", "1"), ("stem-pool", "none"))
+        yield "stem of stride 1 without a pool", ("stem_stride", "stem_pool"), both
+    yield "average pool before projections", ("shortcut_pool",), (("shortcut-pool", "average"),)
+    yield "zeros of shortcuts at the end", ("shortcut_padding",), (("shortcut-padding", "end"),)
+    yield "no shortcuts", ("shortcut",), (("shortcut", "none"),)
 
 
 def judge(
-    build: Callable[[Architecture], ResidualNetwork],
-    architecture: Architecture,
-    preprocessing: Preprocessing,
-    open_choices: Sequence[Hypothesis],
-    pictures: Sequence[Any],
-) -> Verdict:
-    """Test ways to take a file on some pictures: as given, with each other way for pixels, with each other structure.
-
-    build: makes the network of an architecture with the file's weights. open_choices: what is not known; what the file
-    says itself, or the user, is not tested. After the pixels are settled, structures are tested under the best of them.
-    """
-    as_given = Hypothesis("as given")
-    network = build(architecture)
-    if not fingerprint.has_statistics(network):
-        return Verdict((Tested(as_given, float("nan")),), decisive=False, fits_badly=False, statistics=False)
-    tested = [_test(network, preprocessing, as_given, architecture, pictures)]
-    for hypothesis in open_choices:
-        if not hypothesis.architecture:
-            tested.append(_test(network, preprocessing, hypothesis, architecture, pictures))
-    pixels = min(tested, key=lambda each: each.nats).hypothesis
-    for hypothesis in open_choices:
-        if hypothesis.architecture:
-            joined = replace(hypothesis, preprocessing=pixels.preprocessing)
-            other, _ = joined.read(architecture, preprocessing)
-            tested.append(_test(build(other), preprocessing, joined, architecture, pictures))
-    tested.sort(key=lambda each: each.nats)
-    best, *others = tested
-    margin = others[0].nats / max(best.nats, 1e-9) if others else float("inf")
-    return Verdict(tuple(tested), best.nats <= FITS and margin >= DECISIVE, best.nats > BADLY)
-
-
-def _test(
+    spec: ModelSpec,
     network: ResidualNetwork,
-    preprocessing: Preprocessing,
+    rebuilt: Callable[[Architecture], ResidualNetwork],
+    is_open: Callable[[str], bool],
+    pictures: Sequence["Image"],
+) -> Verdict:
+    """Test ways to take a file on some pictures.
+
+    network: as assumed. rebuilt: the same weights in another architecture. is_open: whether a field of the architecture
+    or of the preprocessing is neither known nor chosen, so that others are tested.
+    """
+    if len(pictures) < FEWEST:
+        return Verdict((), ())
+    if not fingerprint.has_statistics(network):
+        return Verdict((), (), has_statistics=False)
+    given = _tested(network, spec, Hypothesis(AS_GIVEN), pictures)
+    open_pixels = is_open("mean") and is_open("std")
+    ways = pixels_of(spec) if open_pixels else ()
+    pixels = sorted([given, *(_tested(network, spec, way, pictures) for way in ways)], key=lambda each: each.nats)
+    best = pixels[0].hypothesis.settings
+    structures = [replace(pixels[0], hypothesis=Hypothesis(AS_GIVEN))]
+    for way in structures_of(spec, is_open):
+        other, _ = applied(spec, (*best, *way.settings))
+        structures.append(_tested(rebuilt(other.architecture), spec, way, pictures, best))
+    structures.sort(key=lambda each: each.nats)
+    fits = structures[0].nats <= FITS
+    settled = {"pixels": fits and open_pixels and _told(pixels), "structure": fits and _told(structures)}
+    changed = structures[0].hypothesis.settings
+    chosen = (*(best if settled["pixels"] else ()), *(changed if settled["structure"] else ()))
+    return Verdict(tuple(pixels), tuple(structures), chosen, tuple(name for name, is_so in settled.items() if is_so))
+
+
+def _told(tested: Sequence[Tested]) -> bool:
+    """Whether the best is told from the next; where there is no other there is nothing to tell."""
+    return len(tested) > 1 and tested[1].nats >= DECISIVE * max(tested[0].nats, 1e-9)
+
+
+def _tested(
+    network: ResidualNetwork,
+    spec: ModelSpec,
     hypothesis: Hypothesis,
-    architecture: Architecture,
-    pictures: Sequence[Any],
+    pictures: Sequence["Image"],
+    besides: Settings = (),
 ) -> Tested:
-    _, pixels = hypothesis.read(architecture, preprocessing)
-    return Tested(hypothesis, fingerprint.fit(network, fingerprint.scaled_batch(pictures, pixels)).nats)
+    taken, _ = applied(spec, (*besides, *hypothesis.settings))
+    pixels = fingerprint.scaled_batch(pictures, taken.preprocessing)
+    return Tested(hypothesis, fingerprint.fit(network, pixels).nats)

@@ -238,12 +238,12 @@ def published(part: Part) -> dict[str, TensorRecord]:
         named |= {f"conv1.{3 * number}": conv for number, conv in enumerate(convs)}
         named |= {f"conv1.{3 * number + 1}": norm for number, norm in enumerate(norms[: len(convs) - 1])}
         norms = norms[len(convs) - 1 :]
-    named |= {"bn1": norm for norm in norms}
+    named |= {"bn1": norms[0]} if norms else {}
     named |= {f"maxpool.{number}": layer for number, layer in enumerate(part.stem_pool)}
     for number, stage in enumerate(part.stages, start=1):
         for index, block in enumerate(stage):
             named |= _block_layers(f"layer{number}.{index}", block)
-    named |= {"norm": norm for norm in part.last}
+    named |= {"norm": part.last[0]} if part.last else {}
     return {
         f"{name}.{own}": record
         for name, layer in named.items()

@@ -1,7 +1,7 @@
 """How a picture becomes a network's input: scaled, cut and normalised as the network was trained."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 from features.errors import FeatureError
 
@@ -10,7 +10,9 @@ if TYPE_CHECKING:  # the first page says how a network sees, and waits for none 
     from PIL import Image
     from torch import Tensor
 
-MAX_SIDE = 4096
+MAX_SIDE, MAX_CHANNELS = 4096, 16
+CHANNEL_ORDERS = {"rgb": "red, green, blue", "bgr": "blue, green, red"}
+INTERPOLATIONS = ("bilinear", "bicubic")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -20,8 +22,8 @@ class Preprocessing:
     """How a picture becomes a network's input; it belongs to the weights.
 
     resize: the shorter side after scaling, in pixels; crop: the side of the centre square that is kept.
-    mean, std: per channel, of values in [0, 1]; their number (3 or 1) is the network's input channels.
-    interpolation: 'bilinear' or 'bicubic', antialiased.
+    mean, std: per channel, of values in [0, 1], in the network's order of channels; as many as the network has input
+    channels. interpolation: 'bilinear' or 'bicubic', antialiased. channel_order: of colours, 'rgb' or 'bgr'.
     Raises FeatureError for settings outside these.
     """
 
@@ -30,14 +32,22 @@ class Preprocessing:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     interpolation: str = "bilinear"
+    channel_order: str = "rgb"
 
     def __post_init__(self) -> None:
-        if len(self.mean) not in (1, 3) or len(self.mean) != len(self.std) or min(self.std) <= 0:
-            raise FeatureError(f"Wanted 3 or 1 means and as many stds above 0, but got {self.mean} and {self.std}.")
+        if not 1 <= len(self.mean) <= MAX_CHANNELS or len(self.mean) != len(self.std) or not min(self.std) > 0:
+            raise FeatureError(
+                f"Wanted 1 to {MAX_CHANNELS} means and as many stds above 0, but got {self.mean} and {self.std}."
+            )
+        if self.channel_order not in CHANNEL_ORDERS or (self.channel_order != "rgb" and self.channels != 3):
+            raise FeatureError(
+                f"Wanted colours in the order 'rgb', or 'bgr' of three channels, but got {self.channel_order!r} of "
+                f"{self.channels}."
+            )
         if (
             min(self.resize, self.crop) < 1
             or max(self.resize, self.crop) > MAX_SIDE
-            or self.interpolation not in ("bilinear", "bicubic")
+            or self.interpolation not in INTERPOLATIONS
         ):
             raise FeatureError(
                 f"Wanted sides from 1 to {MAX_SIDE} px, 'bilinear' or 'bicubic', but got {self.resize}, {self.crop} "
@@ -48,16 +58,25 @@ class Preprocessing:
     def channels(self) -> int:
         return len(self.mean)
 
+    def settings(self) -> dict[str, Any]:
+        """What a file keeps: all, but for what is so usual that files of before do not know it."""
+        kept = asdict(self)
+        if self.channel_order == "rgb":
+            del kept["channel_order"]
+        return kept
+
+    def describe_size(self) -> str:
+        """The part of the line that says how a picture is scaled and cut."""
+        return (
+            f"shorter side to {self.resize} px ({self.interpolation}, antialiased), centre {self.crop} x {self.crop} px"
+        )
+
     def describe(self) -> str:
         """One line for people."""
-        colour = "RGB" if self.channels == 3 else "grey"
+        colour = {1: "grey", 3: self.channel_order.upper()}.get(self.channels, f"{self.channels} channels")
         numbers = " ".join(f"{value:.3f}" for value in self.mean)
         deviations = " ".join(f"{value:.3f}" for value in self.std)
-        return (
-            f"shorter side to {self.resize} px ({self.interpolation}, antialiased), "
-            f"centre {self.crop} x {self.crop} px, {colour} scaled to [0, 1], minus mean {numbers}, "
-            f"divided by std {deviations}"
-        )
+        return f"{self.describe_size()}, {colour} scaled to [0, 1], minus mean {numbers}, divided by std {deviations}"
 
     def __call__(self, image: "Image.Image") -> "Tensor":
         """(C, S, S) float32, bit for bit what torchvision's `weights.transforms()` of the same settings gives."""
@@ -86,6 +105,7 @@ class Preprocessing:
         else:  # it may turn round what is tall, and each step rounds
             picture = picture.resize((width, height), how).crop((left, top, right, bottom))
         values = np.array(picture, np.uint8).reshape(self.crop, self.crop, self.channels)
+        values = values[:, :, ::-1] if self.channel_order == "bgr" else values
         return values.transpose(2, 0, 1).copy()
 
     def _margin(self, side: int) -> int:
@@ -107,4 +127,5 @@ class Preprocessing:
 
     def visible(self, image: "Image.Image") -> "np.ndarray":
         """What the network sees of a picture: (S, S, 3) uint8, before normalisation."""
-        return self.framed(image).expand(3, -1, -1).permute(1, 2, 0).numpy()  # (S, S, 3)
+        values = self.framed(image).expand(3, -1, -1).permute(1, 2, 0).numpy()  # (S, S, 3)
+        return values[:, :, ::-1].copy() if self.channel_order == "bgr" else values

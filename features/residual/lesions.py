@@ -61,6 +61,29 @@ def swapped(one: str, other: str) -> Lesion:
     return Lesion(f"{one} and {other} swapped", SWAPPED, swaps=((one, other),))
 
 
+def parse(text: str) -> Lesion:
+    """A lesion as it is written: 'without:layer3.1,layer3.2', 'scaled:0.5:layer3.1' or 'swapped:layer3.1:layer3.2'.
+
+    Raises FeatureError if it is none of these. Whether the blocks exist shows when it is made.
+    """
+    kind, *rest = text.split(":")
+    blocks = [name.strip() for name in rest[-1].split(",") if name.strip()] if rest else []
+    try:
+        match kind, rest:
+            case "without", [_] if blocks:
+                return without(*blocks)
+            case "scaled", [factor, _] if blocks:
+                return scaled(float(factor), *blocks)
+            case "swapped", [one, other]:
+                return swapped(one.strip(), other.strip())
+    except ValueError:
+        pass
+    raise FeatureError(
+        f"The lesion was {text[:80]!r}. Wanted without:BLOCK, scaled:FACTOR:BLOCK or swapped:BLOCK:BLOCK, as in "
+        "without:layer3.1 or scaled:0.5:layer3.1,layer3.2."
+    )
+
+
 def each(network: ResidualNetwork) -> tuple[Lesion, ...]:
     """Every block left out in turn."""
     return tuple(without(name) for name, _ in network.blocks())

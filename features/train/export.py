@@ -104,7 +104,7 @@ def card_of(training: "Training", weights: Path, evaluation: Evaluation) -> dict
         "name": weights.stem,
         "weights_sha256": files.digest_of(weights),
         "architecture": asdict(training.architecture),
-        "preprocessing": asdict(training.preprocessing),
+        "preprocessing": training.preprocessing.settings(),
         "recipe": asdict(training.recipe),
         "curve": training.curve,
         "test": evaluation.as_dict(),

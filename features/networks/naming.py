@@ -1,0 +1,73 @@
+"""One way to name a network, in every command, page and link.
+
+resnet50                              a name of the catalogue
+timm:resnet50.a1_in1k                 one of timm's, with the tag of its weights
+weights/mine.pth                      a file
+mine.pth?as=resnet50&part=encoder_q   a file with what it does not say itself: what to take it as, which part,
+mine.pth?range=signed&stride-at=first      settings of `networks.settings`,
+resnet50?lesion=without:layer3.1      and what is done to it
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qsl, quote, urlencode
+
+from features.errors import FeatureError
+from features.networks import catalogue
+from features.networks.settings import BY_NAME, Settings
+
+AS, PART, LESION, CLASSES = "as", "part", "lesion", "classes"
+
+
+@dataclass(frozen=True)
+class NetworkName:
+    """Which network, and how its weights are taken.
+
+    name: of the catalogue, or 'timm:NAME'; beside `weights` what these are taken as; None for what they say, or for the
+    bundled network. part: of the networks in the file. classes: a text file with one class name a line. lesion: what is
+    done to it, as `residual.parse` reads it. settings: as of `settings.applied`.
+    """
+
+    name: str | None = None
+    weights: Path | None = None
+    part: str | None = None
+    classes: Path | None = None
+    lesion: str | None = None
+    settings: Settings = ()
+
+    def __str__(self) -> str:
+        """As `parse` reads it."""
+        base = str(self.weights) if self.weights is not None else self.name or catalogue.DEFAULT
+        given = {AS: self.name if self.weights is not None else None, PART: self.part, LESION: self.lesion}
+        given[CLASSES] = None if self.classes is None else str(self.classes)
+        pairs = [*((key, value) for key, value in given.items() if value is not None), *self.settings]
+        return f"{quote(base, safe='/:~. ()')}?{urlencode(pairs, safe=',:/.')}" if pairs else base
+
+
+def parse(text: str) -> NetworkName:
+    """Read a name. Raises FeatureError for keys that there are none of."""
+    if Path(text).expanduser().is_file():  # whatever signs its name has
+        return NetworkName(weights=Path(text))
+    base, _, query = text.partition("?")
+    pairs = dict(parse_qsl(query, keep_blank_values=True))
+    known = {key: pairs.pop(key, None) for key in (AS, PART, LESION, CLASSES)}
+    strange = [key for key in pairs if key not in BY_NAME]
+    if strange:
+        raise FeatureError(
+            f"{text[:80]!r} has {strange[0][:40]!r}, which says nothing of a network. What can be said: "
+            f"{', '.join((AS, PART, LESION, CLASSES, *BY_NAME))}."
+        )
+    classes = None if known[CLASSES] is None else Path(known[CLASSES])
+    rest = {"part": known[PART], "classes": classes, "lesion": known[LESION], "settings": tuple(pairs.items())}
+    if _is_name(base):
+        if known[AS] is not None:
+            raise FeatureError(f"{base!r} is a name already. '{AS}' belongs to files: FILE?{AS}={base}.")
+        return NetworkName(base, None, **rest)
+    return NetworkName(known[AS], Path(base), **rest)
+
+
+def _is_name(text: str) -> bool:
+    """Whether a text names a network, and no file: there is no such file, and nothing in it is as in paths."""
+    if text.startswith(catalogue.TIMM):
+        return True
+    return not Path(text).expanduser().exists() and not Path(text).suffix and "/" not in text

@@ -1,0 +1,156 @@
+"""What a file of one's own is: what it says itself, what its tensors tell, what was said of it, and what is assumed."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from features.errors import FeatureError
+from features.networks import card, catalogue, checkpoint, filling, hypotheses, verdicts, written
+from features.networks.architecture import Architecture
+from features.networks.canonical import ResidualNetwork, build, freeze
+from features.networks.card import ModelSpec
+from features.networks.checkpoint import Checkpoint
+from features.networks.choices import CHOICES
+from features.networks.hypotheses import Verdict
+from features.networks.naming import NetworkName
+from features.networks.preprocessing import Preprocessing
+from features.networks.settings import applied
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Pictures = Callable[[], Sequence["Image"]]
+MEANS = {1: ((0.449,), (0.226,))}  # ImageNet's, averaged over its channels
+
+
+def of_file(
+    file: Checkpoint, named: NetworkName, pictures: Pictures | None = None
+) -> tuple[ModelSpec, ResidualNetwork, Verdict | None]:
+    """What a file of weights is, the network that it fills, and what its statistics said.
+
+    pictures: some of the images that it will be shown, on which is tested what nothing tells; asked for only then.
+    Raises WeightsError if the file does not fit what it is said to be, FeatureError for settings that do not go with
+    it.
+    """
+    if card.is_described(file.metadata):
+        spec, known = _self_described(file, named.name), None
+    else:
+        spec, known = _told(file, named.name)
+    spec, chosen = applied(replace(spec, file=file.path), named.settings)
+    network = filling.load(file, spec.architecture)
+    if known is None:
+        return spec, network, None
+    settled = known | chosen
+    verdict = _verdict(file, spec, network, settled, pictures)
+    if verdict is not None and verdict.settings:
+        architecture = spec.architecture
+        spec, _ = applied(spec, verdict.settings)
+        if spec.architecture != architecture:
+            network = rebuilt(network, spec.architecture)
+    return replace(spec, assumed=tuple(_assumed(file, spec, named.name, settled, verdict))), network, verdict
+
+
+def rebuilt(network: ResidualNetwork, architecture: Architecture) -> ResidualNetwork:
+    """The same weights in a network that leaves no other trace in them."""
+    with torch.device("meta"):
+        made = build(architecture)
+    made.load_state_dict(network.state_dict(), assign=True)
+    return freeze(made)
+
+
+def _self_described(file: Checkpoint, name: str | None) -> ModelSpec:
+    """What a file says that it is, once its tensors and the name that the user gave it (if any) agree."""
+    try:
+        entry = card.described(file.metadata)
+    except (KeyError, TypeError, ValueError, AttributeError, FeatureError) as error:
+        raise checkpoint.refusal(
+            file.path, f"what it says of itself cannot be understood: {error}. Copy it again, or save it anew"
+        ) from error
+    if name is not None:
+        checkpoint.need_same(file, entry.architecture, catalogue.spec(name).architecture)
+    return entry
+
+
+def _told(file: Checkpoint, name: str | None) -> tuple[ModelSpec, frozenset[str]]:
+    """What a file is by its tensors, by what is written in or beside it, and by a name; and which fields are known."""
+    if name is None:
+        architecture = file.inferred.architecture
+        told, source = written.read(file.path, file.values, architecture), f"file {file.path.name}"
+        known = told.known | file.inferred.told
+        large = architecture.stem != "cifar"
+        preprocessing = catalogue.IMAGENET_PREPROCESSING if large else catalogue.CIFAR_PREPROCESSING
+        preprocessing = _of_channels(preprocessing, architecture.in_channels)
+        architecture, preprocessing = written.applied(told, architecture, preprocessing)
+        names, family = told.class_names, catalogue.family_of(architecture) or "ResNet (read from the file)"
+    else:
+        entry = catalogue.spec(name)
+        architecture, source = checkpoint.check(file, entry.architecture), f"file {file.path.name}"
+        told = written.read(file.path, file.values, architecture)
+        # Of torchvision's networks, the name is that of an architecture: whoever changed a stride keeps it.
+        is_whole = name not in catalogue.TORCHVISION
+        known = told.known | (frozenset(choice.field for choice in CHOICES) if is_whole else frozenset())
+        preprocessing = entry.preprocessing if is_whole else catalogue.IMAGENET_PREPROCESSING
+        preprocessing = _of_channels(preprocessing, architecture.in_channels)
+        _, preprocessing = written.applied(told, architecture, preprocessing)
+        same = architecture.classes == entry.architecture.classes
+        names, family = told.class_names or (entry.class_names if same else ()), entry.family
+    spec = ModelSpec(
+        file.path.stem, family, architecture, preprocessing, names, file.metadata.get("source", source),
+        "the file's own",
+    )  # fmt: skip
+    return spec, known
+
+
+def _of_channels(preprocessing: Preprocessing, channels: int) -> Preprocessing:
+    if preprocessing.channels == channels:
+        return preprocessing
+    mean, std = MEANS.get(channels, ((0.0,) * channels, (1.0,) * channels))
+    return replace(preprocessing, mean=mean, std=std)
+
+
+def _verdict(
+    file: Checkpoint,
+    spec: ModelSpec,
+    network: ResidualNetwork,
+    settled: frozenset[str],
+    pictures: Pictures | None,
+) -> Verdict | None:
+    """What statistics say of what is open; kept, so that no other images change it. None if it was not tested."""
+    is_open = {choice.field for choice in file.inferred.untold} | {"mean", "std"}
+    is_open -= settled
+    key = verdicts.key_of(file, spec, is_open)
+    verdict = verdicts.kept(key)
+    if verdict is not None or pictures is None or not is_open:
+        return verdict
+    verdict = hypotheses.judge(
+        spec, network, lambda architecture: rebuilt(network, architecture), is_open.__contains__, pictures()
+    )
+    if verdict.fits:
+        verdicts.keep(key, verdict)
+    return verdict
+
+
+def _assumed(
+    file: Checkpoint, spec: ModelSpec, name: str | None, settled: frozenset[str], verdict: Verdict | None
+) -> Iterator[str]:
+    """What nothing tells, in words with the options that set it; what was tested and told apart is no assumption."""
+    tested = verdict.settled if verdict is not None else ()
+    same_as = "" if name in (None, *catalogue.TORCHVISION) else f" of {name}"
+    if not {"mean", "std"} <= settled and "pixels" not in tested:
+        yield f"the input{same_as}, {spec.preprocessing.describe()} (--range, --mean, --std, --channel-order)"
+    elif not {"crop", "resize"} <= settled:
+        yield f"the size of the input{same_as}, {spec.preprocessing.describe_size()} (--resize, --crop)"
+    untold = [choice for choice in file.inferred.untold if choice.field not in settled]
+    if "structure" in tested:
+        untold = [choice for choice in untold if choice.field not in hypotheses.TESTED]
+    if untold:
+        yield ", ".join(f"{choice.words(spec.architecture)} ({choice.option})" for choice in untold)
+    if verdict is not None and not verdict.has_statistics:
+        yield "all this without a test, since its norms keep no statistics of their training"
+    elif verdict is not None and verdict.fits_badly:
+        yield (
+            f"that these images are of the kind that it was trained on: what its norms are given is {verdict.nats:.2g} "
+            "nats from their statistics, and nothing else that was tried fits"
+        )
