@@ -14,17 +14,22 @@ from features import files
 from features.errors import DatasetError, FeatureError, WeightsError
 from features.networks import catalogue
 from features.networks.card import ModelSpec
+from features.networks.naming import NetworkName
+from features.networks.settings import SETTINGS, Setting
 from features.sources import EXTENSIONS, SAMPLE
 from viz import widgets
 from viz.cached import warm_up
 from viz.cached.server import uploads
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from features.datasets import ImageSet
     from features.networks.zoo import Model
     from viz.cached.extract import Origins
 
 FILE = "a file of mine"
+TIMM = "a network of timm's"
 FOLDER = "a folder or zip of mine"
 AS_READ = "what the file says"
 ROOTS = "RESNET_EXPLORER_ROOTS"
@@ -40,7 +45,7 @@ def show() -> None:
 
 
 def _network() -> None:
-    names = [*catalogue.names(), FILE]
+    names = [*catalogue.names(), TIMM, FILE]
     asked = st.query_params.get("model")
     if asked is not None and asked not in names:
         st.warning(f"There is no network called {widgets.escape(asked)} to choose here.", icon=":material/help:")
@@ -52,16 +57,30 @@ def _network() -> None:
         help="Bundled networks come first, then torchvision's. Those that are not on this machine yet are "
         "fetched when chosen.",
     )
-    if st.session_state["model"] != FILE:
-        return
+    if st.session_state["model"] == TIMM:
+        st.text_input(
+            "Name",
+            key="timm",
+            bind="query-params",
+            placeholder="resnet50d.ra2_in1k",
+            help="One of timm's ResNet family, with or without the tag of its weights. "
+            "`python -m features models --timm` lists them.",
+        )
+    if st.session_state["model"] == FILE:
+        _file()
+
+
+def _file() -> None:
+    """A file of weights, and what it does not say itself."""
     st.text_input(
         "Path of the weights",
         key="weights",
         bind="query-params",
         placeholder="~/checkpoints/resnet50.pth",
-        help="A .pt, .pth, .th or .safetensors file on the machine that runs the app.",
+        help="A file of weights on the machine that runs the app, as PyTorch or safetensors write it, whatever it is "
+        "called. Nothing in it is run.",
     )
-    _keep_upload("or upload them", ["pt", "pth", "th", "safetensors"], "weights", multiple=False)
+    _keep_upload("or upload them", None, "weights", multiple=False)
     st.selectbox(
         "Read as",
         [AS_READ, *catalogue.architectures()],
@@ -70,6 +89,37 @@ def _network() -> None:
         help="Files without a description say their shapes, but not all: a plain network has the tensors of "
         "a ResNet with padding shortcuts.",
     )
+    st.text_input(
+        "Part",
+        key="part",
+        bind="query-params",
+        placeholder="the main one",
+        help="Which network of a file with several, as an encoder and its momentum copy. The first page lists them.",
+    )
+    with st.expander("What the file does not say", key="said", bind="query-params"):
+        st.caption(
+            "What is left open is read where it is written, tested on the images by what its norms keep, or assumed."
+        )
+        for setting in SETTINGS:
+            _setting(setting)
+
+
+def _setting(setting: Setting) -> None:
+    key = _key(setting)
+    if setting.values:
+        st.selectbox(
+            setting.title, list(setting.values), key=key, bind="query-params", index=None, placeholder="not said",
+            format_func=lambda value: setting.values[value], help=setting.meaning,
+        )  # fmt: skip
+    else:
+        st.text_input(
+            setting.title, key=key, bind="query-params", placeholder=f"not said, e.g. {setting.example}",
+            help=setting.meaning,
+        )  # fmt: skip
+
+
+def _key(setting: Setting) -> str:
+    return setting.name.replace("-", "_")
 
 
 def _images() -> None:
@@ -124,31 +174,45 @@ def _await_device() -> None:
 
 def spec() -> ModelSpec:
     """What the network chosen in the sidebar is. One of the catalogue is neither fetched nor loaded for it."""
-    name = st.session_state["model"]
-    return catalogue.spec(name) if name != FILE else model().spec
+    name = named()
+    return model().spec if name.weights is not None or name.name is None else catalogue.spec(name.name)
 
 
 def model() -> "Model":
     """The network chosen in the sidebar. Raises FeatureError if it cannot be loaded."""
     from viz.cached.networks import fetch_job, load_model  # PyTorch with it: the first page is drawn without
 
-    name, weights = _name_and_weights()
-    if weights is not None:
-        return load_model(name, str(weights), weights.stat().st_mtime)
-    assert name is not None
-    if catalogue.spec(name).file is None:
-        widgets.result(fetch_job(name), f"Fetching the weights of {name}")
-    return load_model(name, None, 0.0)
+    name = named()
+    if name.weights is not None:
+        return load_model(str(name), name.weights.stat().st_mtime, _pictures)
+    assert name.name is not None
+    if catalogue.spec(name.name).file is None:
+        widgets.result(fetch_job(name.name), f"Fetching the weights of {name}")
+    return load_model(str(name))
 
 
-def _name_and_weights() -> tuple[str | None, Path | None]:
-    """As `zoo.load` takes them."""
+def _pictures() -> "list[Image]":
+    """Some of the chosen images, to test on what a file does not say; none where they cannot be opened."""
+    with suppress(FeatureError):
+        return images().pictures()
+    return []
+
+
+def named() -> NetworkName:
+    """The network chosen in the sidebar, as it is named anywhere. Raises FeatureError if the name is missing."""
     name = st.session_state["model"]
+    if name == TIMM:
+        own = (st.session_state.get("timm") or "").strip().removeprefix(catalogue.TIMM)
+        if not own:
+            raise FeatureError("No network chosen yet. Type the name of one of timm's in the sidebar.")
+        return NetworkName(f"{catalogue.TIMM}{own}")
     if name != FILE:
-        return name, None
-    said = st.session_state.get("architecture", AS_READ)
+        return NetworkName(name)
+    read_as = st.session_state.get("architecture", AS_READ)
     path = _inside_roots(st.session_state.get("weights") or "", "weights", WeightsError)
-    return None if said == AS_READ else said, path
+    said = tuple((each.name, value.strip()) for each in SETTINGS if (value := st.session_state.get(_key(each))))
+    part = (st.session_state.get("part") or "").strip() or None
+    return NetworkName(None if read_as == AS_READ else read_as, path, part, settings=said)
 
 
 def images(whole: bool = False) -> "ImageSet":
@@ -173,8 +237,8 @@ def origins(whole: bool = False) -> "Origins":
     """From where another process loads the network and the images that are chosen in the sidebar."""
     from viz.cached.extract import Origins
 
-    name, weights = _name_and_weights()
-    return Origins(name, None if weights is None else str(weights), *_source_and_limit(whole))
+    name = named()
+    return Origins(str(name), name.weights, *_source_and_limit(whole))
 
 
 def source() -> str:
@@ -211,7 +275,7 @@ def _inside_roots(text: str, what: str, error: type[FeatureError], must_exist: b
     return path
 
 
-def _keep_upload(label: str, kinds: list[str], key: str, multiple: bool) -> None:
+def _keep_upload(label: str, kinds: list[str] | None, key: str, multiple: bool) -> None:
     """An upload that is written to disk and whose path becomes the text field `key`."""
 
     def keep() -> None:

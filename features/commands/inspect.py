@@ -21,6 +21,12 @@ def add(commands: Commands) -> None:
         "Tell which residual networks lie in a file of weights, and what it does not tell.",
     )
     inspect.add_argument("file", type=Path, metavar="FILE", help="a file of weights, whatever its name ends in")
+    inspect.add_argument("--part", metavar="NAME", help="the network to look at closely (default: the main one)")
+    inspect.add_argument(
+        "--images",
+        metavar="SOURCE",
+        help="images of the kind it was trained on, to test on what its tensors do not tell",
+    )
 
 
 def _inspect(options: argparse.Namespace) -> None:
@@ -30,6 +36,33 @@ def _inspect(options: argparse.Namespace) -> None:
     print(f"{options.file}: {inspection.format}, {inspection.n_tensors:,} tensors")
     for number, network in enumerate(inspection.networks):
         _print(network, main=number == 0)
+    chosen = next((each for each in inspection.networks if each.part.name == options.part), inspection.networks[0])
+    if chosen.inferred is not None:
+        _taken(options, chosen)
+
+
+def _taken(options: argparse.Namespace, chosen: "Network") -> None:
+    """What becomes of the network when it is loaded, and the command that uses it."""
+    from features.datasets import open_images
+    from features.networks import zoo
+    from features.networks.naming import NetworkName
+
+    images = open_images(options.images) if options.images else None
+    part = chosen.part.name if options.part is not None else None
+    model = zoo.load(NetworkName(weights=options.file, part=part), pictures=images.pictures if images else None)
+    print(f"\ntaken as: {model.spec.architecture.describe()}")
+    print(f"  pixels: {model.spec.preprocessing.describe()}")
+    verdict = model.verdict
+    if verdict is not None and verdict.structures:
+        print("  tested by the statistics of its norms, the best first:")
+        for kind, rows in (("pixels", verdict.pixels), ("structure", verdict.structures)):
+            print("\n".join(f"    {kind}: {tested}" for tested in rows))
+    for guess in model.spec.assumed:
+        print(f"  assumed: {guess}")
+    if verdict is None and not options.images:
+        print("  --images SOURCE tests what is assumed on images of the kind it was trained on")
+    said = f" --part {part}" if part else ""
+    print(f"use it: python -m features extract SOURCE --weights {options.file}{said} --out DIR")
 
 
 def _print(network: "Network", main: bool) -> None:

@@ -9,84 +9,95 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from features.networks.canonical import ResidualBlock, ResidualNetwork
 
-IMAGES = 8  # as many tell as much as 200 do
 SMALLEST = 1e-8  # variance
 
 
 @dataclass(frozen=True, eq=False)
-class Fit:
-    """How far each norm's inputs are from its running statistics, in nats.
+class Trace:
+    """A run through the stem and the stages.
 
-    layers: the norms' names in order. divergences: (L,) the median over channels of the Kullback-Leibler divergence of
-    the batch's normal distribution from the running one.
+    outputs: what the stem and each stage put out, (N, C, H, W). divergences: of each of these parts, how far its norms'
+    inputs are from their running statistics, in nats: the median over channels of the Kullback-Leibler divergence of
+    the batch's normal distribution from the running one. whole: whether it got to the end.
     """
 
-    layers: tuple[str, ...]
-    divergences: np.ndarray
+    outputs: tuple[Tensor, ...]
+    divergences: tuple[tuple[float, ...], ...]
+    whole: bool = True
 
     @property
     def nats(self) -> float:
-        """The mean over layers; infinite where a layer puts out no numbers."""
-        return float(self.divergences.mean()) if len(self.divergences) else float("nan")
+        """The mean over norms, of a run that got to the end; else at least that."""
+        values = [value for part in self.divergences for value in part]
+        return sum(values) / len(values) if values else float("nan")
+
+
+def norms(network: nn.Module) -> list[nn.BatchNorm2d]:
+    """The batch norms that keep statistics."""
+    found = (module for module in network.modules() if isinstance(module, nn.BatchNorm2d))
+    return [norm for norm in found if norm.running_mean is not None and norm.running_var is not None]
 
 
 def has_statistics(network: ResidualNetwork) -> bool:
     """Whether running statistics are there to compare with: not where they were folded away (mean 0, variance 1)."""
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    return any(
-        norm.running_mean is not None
-        and norm.running_var is not None
-        and not (torch.all(norm.running_mean == 0) and torch.all((norm.running_var - 1).abs() < 1e-3))
-        for norm in norms
+    return not all(
+        torch.all(cast(Tensor, norm.running_mean) == 0) and torch.all((cast(Tensor, norm.running_var) - 1).abs() < 1e-3)
+        for norm in norms(network)
     )
 
 
 @torch.inference_mode()
-def fit(network: ResidualNetwork, pixels: Tensor) -> Fit:
-    """Run a batch (N, C, S, S), scaled, through a network in eval mode and compare at every BatchNorm."""
-    layers, values = [], []
-    for name, norm, given in _walk(network, pixels):
-        layers.append(name)
-        values.append(_divergence(norm, given))
-    return Fit(tuple(layers), np.array(values))
+def run(network: ResidualNetwork, pixels: Tensor, worst: float = float("inf"), begun: Trace | None = None) -> Trace:
+    """Run a batch (N, C, S, S), scaled, through a network in eval mode and compare at every BatchNorm.
+
+    worst: nats at which the run is given up. begun: the stem and the first stages of another run, which are the same.
+    """
+    limit = worst * len(norms(network))
+    outputs = list(begun.outputs) if begun else []
+    divergences = [list(part) for part in begun.divergences] if begun else []
+    x = outputs[-1] if outputs else pixels
+    for part in [network.stem, *network.stages.values()][len(outputs) :]:
+        divergences.append([])
+        for norm, given, made in _through(part, x):
+            x = made
+            if norm is not None:
+                divergences[-1].append(_divergence(norm, given))
+                if sum(value for values in divergences for value in values) > limit:
+                    return Trace(tuple(outputs), tuple(map(tuple, divergences)), whole=False)
+        outputs.append(x)
+    return Trace(tuple(outputs), tuple(map(tuple, divergences)))
 
 
-def _walk(network: ResidualNetwork, x: Tensor) -> Iterator[tuple[str, nn.BatchNorm2d, Tensor]]:
-    """Every BatchNorm with what it is given, on the way up; the head is not run."""
-    x = yield from _through("stem", network.stem, x)
-    for name, block in network.blocks():
-        x = yield from _through_block(name, block, x)
+Seen = tuple[nn.BatchNorm2d | None, Tensor, Tensor]  # a norm, what it is given, what its part has put out by then
 
 
-def _through_block(
-    name: str, block: ResidualBlock, x: Tensor
-) -> Iterator[tuple[str, nn.BatchNorm2d, Tensor]]:  # and returns the block's output
-    shortcut = yield from _through(f"{name}.shortcut", block.shortcut, x)
-    branch = yield from _through(f"{name}.branch", block.branch, x)
-    return block.activation(shortcut + branch)
-
-
-def _through(name: str, module: nn.Module, x: Tensor) -> Iterator[tuple[str, nn.BatchNorm2d, Tensor]]:
-    if isinstance(module, nn.Sequential):
-        for part, layer in module.named_children():
-            x = yield from _through(f"{name}.{part}", layer, x)
-        return x
-    if isinstance(module, nn.BatchNorm2d):
-        yield name, module, x
-    return module(x)
+def _through(module: nn.Module, x: Tensor) -> Iterator[Seen]:
+    """Every BatchNorm of a part with what it is given, in order; the last one's third is what the part puts out."""
+    if isinstance(module, ResidualBlock):
+        shortcut = branch = x
+        for norm, given, shortcut in _through(module.shortcut, x):
+            yield norm, given, shortcut
+        for norm, given, branch in _through(module.branch, x):
+            yield norm, given, branch
+        yield None, x, module.activation(shortcut + branch)
+    elif isinstance(module, nn.Sequential) and len(module):
+        for layer in module:
+            for norm, given, made in _through(layer, x):
+                yield norm, given, made
+                x = made
+    else:
+        yield module if isinstance(module, nn.BatchNorm2d) else None, x, module(x)
 
 
 def _divergence(norm: nn.BatchNorm2d, given: Tensor) -> float:
     """Median over channels of KL(batch || running) in nats, for x (N, C, H, W)."""
-    values = given.double()
-    mean = values.mean((0, 2, 3))  # (C,)
-    variance = values.var((0, 2, 3), unbiased=False).clamp_min(SMALLEST)
+    variance, mean = (values.double() for values in torch.var_mean(given, (0, 2, 3), correction=0))  # (C,)
+    variance = variance.clamp_min(SMALLEST)
     wanted_mean = cast(Tensor, norm.running_mean).double()
     wanted = cast(Tensor, norm.running_var).double().clamp_min(SMALLEST)
     nats = 0.5 * ((wanted / variance).log() + (variance + (mean - wanted_mean) ** 2) / wanted - 1)
@@ -96,4 +107,4 @@ def _divergence(norm: nn.BatchNorm2d, given: Tensor) -> float:
 
 def scaled_batch(pictures: Sequence, preprocessing) -> Tensor:  # a Preprocessing; it imports no PyTorch
     """(N, C, S, S) of some pictures, as a network is given them."""
-    return torch.stack([preprocessing(picture) for picture in pictures[:IMAGES]])
+    return torch.stack([preprocessing(picture) for picture in pictures])

@@ -14,15 +14,16 @@ from features.networks.settings import Settings, applied
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from torch import Tensor
 
 # Drawn from trained networks on photographs: under the settings of their training 0.0014 to 0.003 nats (ImageNet
 # networks) and 0.019 (CIFAR networks); under others 0.0121 at the least, four times the truth's.
 FITS = 0.05
 DECISIVE = 2.5  # how many times worse the next one must fit
+FAR = 6.0  # times the best so far, at which a run is given up
 FEWEST = 4  # pictures
 BADLY = 0.3  # above which even the best is worth a warning
 TESTED = ("stride_at", "stem_pool", "stem_stride", "antialias", "shortcut_padding", "shortcut", "strides")
-AS_GIVEN = "as assumed"
 
 
 @dataclass(frozen=True)
@@ -33,16 +34,24 @@ class Hypothesis:
     settings: Settings = ()
 
 
+AS_GIVEN = Hypothesis("as assumed")
+
+
 @dataclass(frozen=True)
 class Tested:
-    """A hypothesis with how far a network's norms are from their statistics under it, in nats."""
+    """A hypothesis with how far a network's norms are from their statistics under it, in nats.
+
+    whole: whether the run was not given up before its end, so that they are no more than these.
+    """
 
     hypothesis: Hypothesis
     nats: float
+    whole: bool = True
 
     def __str__(self) -> str:
         options = " ".join(f"--{name} {value}" for name, value in self.hypothesis.settings)
-        return f"{self.hypothesis.title}{f' ({options})' if options else ''}: {self.nats:.2g} nats"
+        told = f"{self.hypothesis.title} ({options})" if options else self.hypothesis.title
+        return f"{told}: {'' if self.whole else 'over '}{self.nats:.2g} nats"
 
 
 @dataclass(frozen=True)
@@ -162,20 +171,19 @@ def judge(
         return Verdict((), ())
     if not fingerprint.has_statistics(network):
         return Verdict((), (), has_statistics=False)
-    given = _tested(network, spec, Hypothesis(AS_GIVEN), pictures)
     open_pixels = is_open("mean") and is_open("std")
-    ways = pixels_of(spec) if open_pixels else ()
-    pixels = sorted([given, *(_tested(network, spec, way, pictures) for way in ways)], key=lambda each: each.nats)
-    best = pixels[0].hypothesis.settings
-    structures = [replace(pixels[0], hypothesis=Hypothesis(AS_GIVEN))]
+    trial = _Trial(spec, network, pictures)
+    pixels = [trial.of_pixels(way) for way in (AS_GIVEN, *(pixels_of(spec) if open_pixels else ()))]
+    pixels.sort(key=lambda each: each.nats)
+    trial.take(pixels[0].hypothesis)
+    structures = [Tested(AS_GIVEN, pixels[0].nats)]
     for way in structures_of(spec, is_open):
-        other, _ = applied(spec, (*best, *way.settings))
-        structures.append(_tested(rebuilt(other.architecture), spec, way, pictures, best))
+        structures.append(trial.of_structure(way, rebuilt))
     structures.sort(key=lambda each: each.nats)
     fits = structures[0].nats <= FITS
     settled = {"pixels": fits and open_pixels and _told(pixels), "structure": fits and _told(structures)}
     changed = structures[0].hypothesis.settings
-    chosen = (*(best if settled["pixels"] else ()), *(changed if settled["structure"] else ()))
+    chosen = (*(trial.pixels.settings if settled["pixels"] else ()), *(changed if settled["structure"] else ()))
     return Verdict(tuple(pixels), tuple(structures), chosen, tuple(name for name, is_so in settled.items() if is_so))
 
 
@@ -184,13 +192,46 @@ def _told(tested: Sequence[Tested]) -> bool:
     return len(tested) > 1 and tested[1].nats >= DECISIVE * max(tested[0].nats, 1e-9)
 
 
-def _tested(
-    network: ResidualNetwork,
-    spec: ModelSpec,
-    hypothesis: Hypothesis,
-    pictures: Sequence["Image"],
-    besides: Settings = (),
-) -> Tested:
-    taken, _ = applied(spec, (*besides, *hypothesis.settings))
-    pixels = fingerprint.scaled_batch(pictures, taken.preprocessing)
-    return Tested(hypothesis, fingerprint.fit(network, pixels).nats)
+class _Trial:
+    """Runs a network under hypotheses. What is far from the best so far is not run to its end."""
+
+    def __init__(self, spec: ModelSpec, network: ResidualNetwork, pictures: Sequence["Image"]) -> None:
+        self.spec, self.network, self.pictures = spec, network, pictures
+        self.best, self.pixels = float("inf"), AS_GIVEN
+        self.batch = self.trace = None
+
+    def of_pixels(self, way: Hypothesis) -> Tested:
+        return self._tested(way, self.network, self._scaled(way))
+
+    def take(self, way: Hypothesis) -> None:
+        """Go on with these pixels: keep what the stem and the stages make of them."""
+        self.pixels, self.batch = way, self._scaled(way)
+        self.trace = fingerprint.run(self.network, self.batch)
+
+    def of_structure(self, way: Hypothesis, rebuilt: Callable[[Architecture], ResidualNetwork]) -> Tested:
+        """Only from the first stage on that differs."""
+        architecture = applied(self.spec, (*self.pixels.settings, *way.settings))[0].architecture
+        same = common_parts(self.spec.architecture, architecture)
+        begun = replace(self.trace, outputs=self.trace.outputs[:same], divergences=self.trace.divergences[:same])
+        return self._tested(way, rebuilt(architecture), self.batch, begun if same else None)
+
+    def _scaled(self, way: Hypothesis) -> "Tensor":
+        return fingerprint.scaled_batch(self.pictures, applied(self.spec, way.settings)[0].preprocessing)
+
+    def _tested(
+        self, way: Hypothesis, network: ResidualNetwork, batch: "Tensor", begun: fingerprint.Trace | None = None
+    ) -> Tested:
+        trace = fingerprint.run(network, batch, FAR * self.best, begun)
+        nats = trace.nats if trace.whole else max(trace.nats, FAR * self.best)
+        self.best = min(self.best, nats)
+        return Tested(way, nats, trace.whole)
+
+
+def common_parts(one: Architecture, other: Architecture) -> int:
+    """How many of the stem and the stages are the same, from the beginning."""
+    if one.stem_layers() != other.stem_layers():
+        return 0
+    differ = [a.stage for a, b in zip(one.plan(), other.plan(), strict=True) if a != b]
+    padded = one.shortcut_padding != other.shortcut_padding
+    differ += [block.stage for block in one.plan() if padded and block.shortcut == "padding"]
+    return min((int(stage.removeprefix("layer")) for stage in differ), default=len(one.blocks) + 1)

@@ -12,7 +12,7 @@ from features.networks.architecture import Architecture
 from features.networks.canonical import ResidualNetwork, build, freeze
 from features.networks.card import ModelSpec
 from features.networks.checkpoint import Checkpoint
-from features.networks.choices import CHOICES
+from features.networks.choices import CHOICES, Choice
 from features.networks.hypotheses import Verdict
 from features.networks.naming import NetworkName
 from features.networks.preprocessing import Preprocessing
@@ -118,7 +118,7 @@ def _verdict(
     pictures: Pictures | None,
 ) -> Verdict | None:
     """What statistics say of what is open; kept, so that no other images change it. None if it was not tested."""
-    is_open = {choice.field for choice in file.inferred.untold} | {"mean", "std"}
+    is_open = {choice.field for choice in _untold(file, spec)} | {"mean", "std"}
     is_open -= settled
     key = verdicts.key_of(file, spec, is_open)
     verdict = verdicts.kept(key)
@@ -132,17 +132,24 @@ def _verdict(
     return verdict
 
 
+def _untold(file: Checkpoint, spec: ModelSpec) -> tuple[Choice, ...]:
+    """What tensors do not tell; nothing of a network that another library builds by its name."""
+    return () if spec.architecture.builder else file.inferred.untold
+
+
 def _assumed(
     file: Checkpoint, spec: ModelSpec, name: str | None, settled: frozenset[str], verdict: Verdict | None
 ) -> Iterator[str]:
     """What nothing tells, in words with the options that set it; what was tested and told apart is no assumption."""
     tested = verdict.settled if verdict is not None else ()
     same_as = "" if name in (None, *catalogue.TORCHVISION) else f" of {name}"
-    if not {"mean", "std"} <= settled and "pixels" not in tested:
-        yield f"the input{same_as}, {spec.preprocessing.describe()} (--range, --mean, --std, --channel-order)"
+    if not {"mean", "std"} <= settled:
+        exact = "the exact mean, deviation and order of colours of " if "pixels" in tested else ""
+        options = "--range, --mean, --std, --channel-order, --resize, --crop"
+        yield f"{exact}the input{same_as}, {spec.preprocessing.describe()} ({options})"
     elif not {"crop", "resize"} <= settled:
         yield f"the size of the input{same_as}, {spec.preprocessing.describe_size()} (--resize, --crop)"
-    untold = [choice for choice in file.inferred.untold if choice.field not in settled]
+    untold = [choice for choice in _untold(file, spec) if choice.field not in settled]
     if "structure" in tested:
         untold = [choice for choice in untold if choice.field not in hypotheses.TESTED]
     if untold:

@@ -53,11 +53,14 @@ def _path(key: str) -> Path:
 
 
 def _rows(tested: Sequence[Tested]) -> list[list[object]]:
-    return [[each.hypothesis.title, each.hypothesis.settings, each.nats] for each in tested]
+    return [[each.hypothesis.title, each.hypothesis.settings, each.nats, each.whole] for each in tested]
 
 
 def _tested(rows: Sequence[Sequence]) -> tuple[Tested, ...]:
-    return tuple(Tested(Hypothesis(title, _settings(settings)), float(nats)) for title, settings, nats in rows)
+    return tuple(
+        Tested(Hypothesis(title, _settings(settings)), float(nats), bool(whole))
+        for title, settings, nats, whole in rows
+    )
 
 
 def _settings(pairs: Sequence[Sequence[str]]) -> tuple[tuple[str, str], ...]:

@@ -33,8 +33,8 @@ class Written:
     """What is said.
 
     where: what says it, for people. architecture, pixels: fields with their values; class_names: in the order of
-    logits, () for none. known: the fields that need no doubt. A name in a file of one's own ('arch': 'resnet50') is none of
-    these: scripts keep it whatever they change in the network.
+    logits, () for none. known: the fields that need no doubt. A name in a file of one's own ('arch': 'resnet50') is
+    none of these: scripts keep it whatever they change in the network.
     """
 
     where: str = ""

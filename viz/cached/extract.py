@@ -35,18 +35,19 @@ def features_job(model: zoo.Model, images: ImageSet) -> Job:
 class Origins:
     """What a process of its own is told of a network and images: from where to load them.
 
-    name, weights: as `zoo.load` takes them. source, limit: as `datasets.open_images` takes it, and how many of them.
+    network: as `naming.parse` reads it; weights: its file, if it has one of its own. source, limit: as
+    `datasets.open_images` takes it, and how many of them.
     """
 
-    name: str | None
-    weights: str | None
+    network: str
+    weights: Path | None
     source: str
     limit: int
 
     @property
     def durable(self) -> bool:
         """Whether they are there when the server is not: uploads go with it."""
-        paths = [Path(text) for text in (self.weights, self.source) if text]
+        paths = [Path(text) for text in (self.weights, self.source) if text is not None]
         return not any(path.is_relative_to(uploads()) for path in paths)
 
 
@@ -61,7 +62,7 @@ def extract_work(
     if kind != LONG or model.variant:  # which another process could not load
         return Work(key, lambda: extract.to_folder(model, images, plan, folder, size, format), kind, lasting=True)
     arguments = {
-        "network": {"name": origins.name, "weights": origins.weights, "key": model.key},
+        "network": {"name": origins.network, "key": model.key},
         "images": {"source": origins.source, "limit": origins.limit, "digest": images.digest},
         "how": {name: value for name, value in asdict(plan).items() if name != "why"},
         "folder": str(folder),

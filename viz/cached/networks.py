@@ -1,11 +1,14 @@
 """Networks that are kept loaded, and the fetching of their weights."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import streamlit as st
+from PIL.Image import Image
 
 from features import devices
 from features.networks import catalogue, zoo
+from features.networks.inspection import inspect
 from viz.cached.server import ask
 from viz.jobs import DOWNLOAD, Job, Work
 
@@ -15,9 +18,22 @@ def fetch_job(name: str) -> Job:
     return ask(Work(f"fetch {name}", lambda: zoo.fetch(catalogue.spec(name)), DOWNLOAD))
 
 
+@st.cache_data(max_entries=16, show_spinner=False)
+def parts_of(weights: str, stamp: float) -> list[tuple[str, str, int, bool]]:
+    """Every network in a file of weights: its name, its spelling, numbers in its blocks, whether it is a copy."""
+    return [
+        (each.part.name, each.part.title, each.part.parameters, each.part.copy)
+        for each in inspect(Path(weights)).networks
+    ]
+
+
 @st.cache_resource(max_entries=4, show_spinner="Loading the network")
-def load_model(name: str | None, weights: str | None, stamp: float) -> zoo.Model:
-    """A loaded network on the best device. stamp: the weights file's time, so that a new file is read again."""
-    loaded = zoo.load(name, Path(weights) if weights else None)
+def load_model(name: str, stamp: float = 0.0, _pictures: Callable[[], list[Image]] | None = None) -> zoo.Model:
+    """A loaded network on the best device. name: as `naming.parse` reads it.
+
+    stamp: the weights file's time, so that a new file is read again. _pictures: as `zoo.load` takes them, for the first
+    time that a file is read.
+    """
+    loaded = zoo.load(name, pictures=_pictures)
     loaded.network.to(devices.best_device())
     return loaded

@@ -26,7 +26,7 @@ def extract(
 ) -> Task[dict[str, Any]]:
     """Features into a folder; the result says where they are and what they are.
 
-    network: {name, weights, key}: as `zoo.load` takes them, and the key of what was chosen. images: {source, limit,
+    network: {name, key}: as `naming.parse` reads it, and the key of what was chosen. images: {source, limit,
     digest}. how: what `engine.choose` takes.
     Raises WeightsError or DatasetError if what is there is not what was chosen any more.
     """
@@ -39,13 +39,13 @@ def extract(
     return {"folder": folder, "features": json.dumps(manifest.without_results())}
 
 
-def _load(name: str | None, weights: str | None, key: str) -> Any:
+def _load(name: str, key: str) -> Any:
     from features import devices
     from features.networks import zoo
 
-    model = zoo.load(name, Path(weights) if weights else None)
+    model = zoo.load(name)
     if model.key != key:
-        raise WeightsError(f"{weights or name} has changed since it was chosen. Choose it again.")
+        raise WeightsError(f"{name} has changed since it was chosen. Choose it again.")
     model.network.to(devices.best_device())
     return model
 

@@ -31,6 +31,8 @@ def render() -> None:
         built = anatomy(spec.architecture, spec.preprocessing.crop)
         card = card_of(spec, str(spec.file), spec.file.stat().st_mtime) if spec.file else None
         _headline(spec, built, card)
+        if sidebar.named().weights is not None:
+            _file()
         widgets.chart(drawn(figures.network, built), "network")
         st.caption(
             "Each row is a stage and each box a block; the arch is its shortcut. Under a stage's name: channels × "
@@ -67,6 +69,45 @@ def _headline(spec: ModelSpec, built: Anatomy, card: dict[str, Any] | None) -> N
     with st.container(horizontal=True):
         for label, value in cells.items():
             st.metric(label, value, help=helps.get(label), width="content")
+
+
+def _file() -> None:
+    """What lies in a file of one's own, and what statistics say of what it does not say."""
+    from viz.cached.networks import parts_of  # PyTorch with it
+
+    model, name = sidebar.model(), sidebar.named()
+    assert name.weights is not None
+    parts = parts_of(str(name.weights), name.weights.stat().st_mtime)
+    if len(parts) > 1:
+        listed = ", ".join(
+            f"`{part or 'at the top'}` ({theme.count(numbers)}{', a copy' if copy else ''})"
+            for part, _, numbers, copy in parts
+        )
+        st.info(
+            f"This file holds {len(parts)} networks: {listed}. 'Part' in the sidebar chooses.", icon=":material/layers:"
+        )
+    verdict = model.verdict
+    if verdict is None or not verdict.structures:
+        return
+    for tested in verdict.chosen:
+        st.success(
+            f"Found by the statistics of its norms: {widgets.escape(str(tested))}.", icon=":material/fingerprint:"
+        )
+    with st.expander("What the statistics of its norms say"):
+        st.caption(
+            "How far what each batch norm is given on eight of the images is from what it was given in training: the "
+            "median over channels of the Kullback-Leibler divergence, its mean over layers, in nats. What fits best, "
+            "below 0.05 and 2.5 times better than the next, is taken."
+        )
+        st.dataframe(
+            [
+                {"what": kind, "taken as": each.hypothesis.title, "nats": each.nats, "given up": not each.whole,
+                 "set by": " ".join(f"--{name} {value}" for name, value in each.hypothesis.settings)}
+                for kind, rows in (("pixels", verdict.pixels), ("structure", verdict.structures))
+                for each in rows
+            ],
+            hide_index=True,
+        )  # fmt: skip
 
 
 def _one_block(built: Anatomy) -> None:

@@ -77,7 +77,7 @@ def _twins(model: zoo.Model, images: ImageSet, sweep: Sweep) -> None:
         return
     sweeps = {model.spec.name: sweep}
     for name in chosen:
-        sweeps[name] = _swept(load_model(name, None, 0.0), images, residual.WITHOUT)
+        sweeps[name] = _swept(load_model(name), images, residual.WITHOUT)
     widgets.exhibit(
         "One block less: with shortcuts and without",
         drawn(figures.twins, sweeps),

@@ -168,7 +168,7 @@ def networks(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) ->
         column = st.selectbox("Number", list(names), format_func=names.__getitem__, key="column", bind="query-params")
     measured = {model.spec.name: statistics}
     for name in chosen:
-        job = residual_job(load_model(name, None, 0.0), images)
+        job = residual_job(load_model(name), images)
         measured[name] = widgets.result(job, f"Measuring {len(images):,} images with {name}")
     widgets.exhibit(
         "Networks side by side",

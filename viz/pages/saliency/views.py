@@ -118,7 +118,7 @@ def _networks(explained: Explained) -> Shown:
     with right:
         depth = st.selectbox("Stage, from the end", DEPTHS, key="depth")
     from_end = 1 + DEPTHS.index(depth)
-    models = [explained.model, *(load_model(name, None, 0.0) for name in names if name != explained.model.spec.name)]
+    models = [explained.model, *(load_model(name) for name in names if name != explained.model.spec.name)]
     tiles, maps = [], []
     for model in models:
         stages = model.network.stage_names
