@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from features.networks.canonical import ResidualBlock, ResidualNetwork
 
 SMALLEST = 1e-8  # variance
+# A run is given up after SOME norms where it is FAR times as many nats away as a better one, which has CLOSE at least.
+SOME, FAR, CLOSE = 4, 8.0, 0.005
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,8 +24,7 @@ class Trace:
     """A run through the stem and the stages.
 
     outputs: what the stem and each stage put out, (N, C, H, W). divergences: of each of these parts, how far its norms'
-    inputs are from their running statistics, in nats: the median over channels of the Kullback-Leibler divergence of
-    the batch's normal distribution from the running one. whole: whether it got to the end.
+    inputs are from their running statistics, in nats (`divergence`). whole: whether it got to the end.
     """
 
     outputs: tuple[Tensor, ...]
@@ -31,10 +32,14 @@ class Trace:
     whole: bool = True
 
     @property
+    def values(self) -> list[float]:
+        """The divergences in one list."""
+        return [value for part in self.divergences for value in part]
+
+    @property
     def nats(self) -> float:
-        """The mean over norms, of a run that got to the end; else at least that."""
-        values = [value for part in self.divergences for value in part]
-        return sum(values) / len(values) if values else float("nan")
+        """The mean over norms, of a run that was given up over those that it came to."""
+        return sum(self.values) / len(self.values) if self.values else float("nan")
 
 
 def norms(network: nn.Module) -> list[nn.BatchNorm2d]:
@@ -52,12 +57,14 @@ def has_statistics(network: ResidualNetwork) -> bool:
 
 
 @torch.inference_mode()
-def run(network: ResidualNetwork, pixels: Tensor, worst: float = float("inf"), begun: Trace | None = None) -> Trace:
+def run(
+    network: ResidualNetwork, pixels: Tensor, best: Sequence[float] | None = None, begun: Trace | None = None
+) -> Trace:
     """Run a batch (N, C, S, S), scaled, through a network in eval mode and compare at every BatchNorm.
 
-    worst: nats at which the run is given up. begun: the stem and the first stages of another run, which are the same.
+    best: the divergences of a run that fits better; this one is given up where it is far behind. begun: the stem and
+    the first stages of another run, which are the same.
     """
-    limit = worst * len(norms(network))
     outputs = list(begun.outputs) if begun else []
     divergences = [list(part) for part in begun.divergences] if begun else []
     x = outputs[-1] if outputs else pixels
@@ -66,8 +73,9 @@ def run(network: ResidualNetwork, pixels: Tensor, worst: float = float("inf"), b
         for norm, given, made in _through(part, x):
             x = made
             if norm is not None:
-                divergences[-1].append(_divergence(norm, given))
-                if sum(value for values in divergences for value in values) > limit:
+                divergences[-1].append(divergence(norm, given))
+                values = [value for part_values in divergences for value in part_values]
+                if best is not None and _is_far(values, best):
                     return Trace(tuple(outputs), tuple(map(tuple, divergences)), whole=False)
         outputs.append(x)
     return Trace(tuple(outputs), tuple(map(tuple, divergences)))
@@ -94,15 +102,33 @@ def _through(module: nn.Module, x: Tensor) -> Iterator[Seen]:
         yield module if isinstance(module, nn.BatchNorm2d) else None, x, module(x)
 
 
-def _divergence(norm: nn.BatchNorm2d, given: Tensor) -> float:
-    """Median over channels of KL(batch || running) in nats, for x (N, C, H, W)."""
-    variance, mean = (values.double() for values in torch.var_mean(given, (0, 2, 3), correction=0))  # (C,)
-    variance = variance.clamp_min(SMALLEST)
+def _is_far(values: Sequence[float], best: Sequence[float]) -> bool:
+    """Whether a run is so far behind a better one, on some layers that it has passed, that the rest tells nothing."""
+    if len(values) < min(SOME, len(best)):
+        return False
+    mean, other = (sum(each) / len(values) for each in (values, best[: len(values)]))
+    return not mean < FAR * max(other, CLOSE)
+
+
+def divergence(norm: nn.BatchNorm2d, given: Tensor) -> float:
+    """How far N images' x (N, C, H, W) is from a norm's running statistics, in nats: the median over channels.
+
+    The Kullback-Leibler divergence of the batch's normal distribution from the running one, less what it is expected to
+    be by chance alone, since the images are few: the variances of the batch's mean and variance are estimated from the
+    differences between images.
+    """
+    n_images = len(given)
+    spread, means = (values.double() for values in torch.var_mean(given, (2, 3), correction=0))  # (N, C)
+    mean = means.mean(0)  # (C,)
+    moments = spread + (means - mean) ** 2 * n_images / (n_images - 1)  # (N, C), each image's about the common mean
+    variance = moments.mean(0).clamp_min(SMALLEST)
     wanted_mean = cast(Tensor, norm.running_mean).double()
     wanted = cast(Tensor, norm.running_var).double().clamp_min(SMALLEST)
-    nats = 0.5 * ((wanted / variance).log() + (variance + (mean - wanted_mean) ** 2) / wanted - 1)
-    middle = nats.median()
-    return float(middle) if torch.isfinite(middle) else float("inf")
+    ratio = variance / wanted
+    nats = 0.5 * ((mean - wanted_mean) ** 2 / wanted + ratio - 1 - ratio.log())
+    chance = 0.5 * (means.var(0) / wanted + 0.5 * moments.var(0) / variance**2) / n_images
+    middle = (nats - chance).median()
+    return max(0.0, float(middle)) if torch.isfinite(middle) else float("inf")
 
 
 def scaled_batch(pictures: Sequence, preprocessing) -> Tensor:  # a Preprocessing; it imports no PyTorch

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 # networks) and 0.019 (CIFAR networks); under others 0.0121 at the least, four times the truth's.
 FITS = 0.05
 DECISIVE = 2.5  # how many times worse the next one must fit
-FAR = 6.0  # times the best so far, at which a run is given up
 FEWEST = 4  # pictures
 BADLY = 0.3  # above which even the best is worth a warning
 TESTED = ("stride_at", "stem_pool", "stem_stride", "antialias", "shortcut_padding", "shortcut", "strides")
@@ -41,7 +40,7 @@ AS_GIVEN = Hypothesis("as assumed")
 class Tested:
     """A hypothesis with how far a network's norms are from their statistics under it, in nats.
 
-    whole: whether the run was not given up before its end, so that they are no more than these.
+    whole: whether it was run to its end; else the nats are of the layers before it was given up.
     """
 
     hypothesis: Hypothesis
@@ -51,7 +50,7 @@ class Tested:
     def __str__(self) -> str:
         options = " ".join(f"--{name} {value}" for name, value in self.hypothesis.settings)
         told = f"{self.hypothesis.title} ({options})" if options else self.hypothesis.title
-        return f"{told}: {'' if self.whole else 'over '}{self.nats:.2g} nats"
+        return f"{told}: {self.nats:.2g} nats{'' if self.whole else ' when it was given up'}"
 
 
 @dataclass(frozen=True)
@@ -189,7 +188,7 @@ def judge(
 
 def _told(tested: Sequence[Tested]) -> bool:
     """Whether the best is told from the next; where there is no other there is nothing to tell."""
-    return len(tested) > 1 and tested[1].nats >= DECISIVE * max(tested[0].nats, 1e-9)
+    return len(tested) > 1 and tested[1].nats >= DECISIVE * max(tested[0].nats, fingerprint.CLOSE / 2)
 
 
 class _Trial:
@@ -197,8 +196,8 @@ class _Trial:
 
     def __init__(self, spec: ModelSpec, network: ResidualNetwork, pictures: Sequence["Image"]) -> None:
         self.spec, self.network, self.pictures = spec, network, pictures
-        self.best, self.pixels = float("inf"), AS_GIVEN
-        self.batch = self.trace = None
+        self.best: fingerprint.Trace | None = None
+        self.pixels = AS_GIVEN
 
     def of_pixels(self, way: Hypothesis) -> Tested:
         return self._tested(way, self.network, self._scaled(way))
@@ -206,7 +205,7 @@ class _Trial:
     def take(self, way: Hypothesis) -> None:
         """Go on with these pixels: keep what the stem and the stages make of them."""
         self.pixels, self.batch = way, self._scaled(way)
-        self.trace = fingerprint.run(self.network, self.batch)
+        self.trace = self.best = fingerprint.run(self.network, self.batch)
 
     def of_structure(self, way: Hypothesis, rebuilt: Callable[[Architecture], ResidualNetwork]) -> Tested:
         """Only from the first stage on that differs."""
@@ -221,10 +220,11 @@ class _Trial:
     def _tested(
         self, way: Hypothesis, network: ResidualNetwork, batch: "Tensor", begun: fingerprint.Trace | None = None
     ) -> Tested:
-        trace = fingerprint.run(network, batch, FAR * self.best, begun)
-        nats = trace.nats if trace.whole else max(trace.nats, FAR * self.best)
-        self.best = min(self.best, nats)
-        return Tested(way, nats, trace.whole)
+        best = None if self.best is None else self.best.values
+        trace = fingerprint.run(network, batch, best, begun)
+        if trace.whole and (self.best is None or trace.nats < self.best.nats):
+            self.best = trace
+        return Tested(way, trace.nats, trace.whole)
 
 
 def common_parts(one: Architecture, other: Architecture) -> int:
