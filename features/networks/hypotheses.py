@@ -171,18 +171,27 @@ def judge(
     if not fingerprint.has_statistics(network):
         return Verdict((), (), has_statistics=False)
     open_pixels = is_open("mean") and is_open("std")
-    trial = _Trial(spec, network, pictures)
-    pixels = [trial.of_pixels(way) for way in (AS_GIVEN, *(pixels_of(spec) if open_pixels else ()))]
-    pixels.sort(key=lambda each: each.nats)
-    trial.take(pixels[0].hypothesis)
-    structures = [Tested(AS_GIVEN, pixels[0].nats)]
-    for way in structures_of(spec, is_open):
-        structures.append(trial.of_structure(way, rebuilt))
-    structures.sort(key=lambda each: each.nats)
+    trial = _Trial(spec, network, rebuilt, pictures)
+    ways = (AS_GIVEN, *(pixels_of(spec) if open_pixels else ()))
+    others = tuple(structures_of(spec, is_open))
+    pixels = sorted(map(trial.of_pixels, ways), key=lambda each: each.nats)
+    structures = trial.of_structures(pixels[0].hypothesis, others)
+    if structures[0].nats > FITS:  # pixels cannot be told under a structure that is wrong
+        for way in pixels[1:]:
+            found = trial.of_structures(way.hypothesis, others)
+            if found[0].nats < structures[0].nats:
+                pixels = [replace(way, nats=found[0].nats), *(each for each in pixels if each != way)]
+                structures = found
+    if structures[0].hypothesis != AS_GIVEN:
+        pixels = [pixels[0], *(trial.of_pixels(way, structures[0].hypothesis) for way in ways)]
+        pixels = sorted({each.hypothesis: each for each in pixels}.values(), key=lambda each: each.nats)
     fits = structures[0].nats <= FITS
     settled = {"pixels": fits and open_pixels and _told(pixels), "structure": fits and _told(structures)}
     changed = structures[0].hypothesis.settings
-    chosen = (*(trial.pixels.settings if settled["pixels"] else ()), *(changed if settled["structure"] else ()))
+    chosen = (
+        *(pixels[0].hypothesis.settings if settled["pixels"] else ()),
+        *(changed if settled["structure"] else ()),
+    )
     return Verdict(tuple(pixels), tuple(structures), chosen, tuple(name for name, is_so in settled.items() if is_so))
 
 
@@ -192,27 +201,38 @@ def _told(tested: Sequence[Tested]) -> bool:
 
 
 class _Trial:
-    """Runs a network under hypotheses. What is far from the best so far is not run to its end."""
+    """Runs a network under hypotheses. What is far behind the best so far is not run to its end."""
 
-    def __init__(self, spec: ModelSpec, network: ResidualNetwork, pictures: Sequence["Image"]) -> None:
-        self.spec, self.network, self.pictures = spec, network, pictures
+    def __init__(
+        self,
+        spec: ModelSpec,
+        network: ResidualNetwork,
+        rebuilt: Callable[[Architecture], ResidualNetwork],
+        pictures: Sequence["Image"],
+    ) -> None:
+        self.spec, self.network, self.rebuilt, self.pictures = spec, network, rebuilt, pictures
         self.best: fingerprint.Trace | None = None
-        self.pixels = AS_GIVEN
 
-    def of_pixels(self, way: Hypothesis) -> Tested:
-        return self._tested(way, self.network, self._scaled(way))
+    def of_pixels(self, way: Hypothesis, structure: Hypothesis | None = None) -> Tested:
+        """Pixels under a structure, None for the assumed one."""
+        network = self.network
+        if structure is not None:
+            network = self.rebuilt(applied(self.spec, (*way.settings, *structure.settings))[0].architecture)
+        return self._tested(way, network, self._scaled(way))
 
-    def take(self, way: Hypothesis) -> None:
-        """Go on with these pixels: keep what the stem and the stages make of them."""
-        self.pixels, self.batch = way, self._scaled(way)
-        self.trace = self.best = fingerprint.run(self.network, self.batch)
-
-    def of_structure(self, way: Hypothesis, rebuilt: Callable[[Architecture], ResidualNetwork]) -> Tested:
-        """Only from the first stage on that differs."""
-        architecture = applied(self.spec, (*self.pixels.settings, *way.settings))[0].architecture
-        same = common_parts(self.spec.architecture, architecture)
-        begun = replace(self.trace, outputs=self.trace.outputs[:same], divergences=self.trace.divergences[:same])
-        return self._tested(way, rebuilt(architecture), self.batch, begun if same else None)
+    def of_structures(self, pixels: Hypothesis, ways: Sequence[Hypothesis]) -> list[Tested]:
+        """Every structure under some pixels, the best first; each is run only from the first stage on that differs."""
+        batch = self._scaled(pixels)
+        trace = fingerprint.run(self.network, batch)
+        if self.best is None or trace.nats < self.best.nats:
+            self.best = trace
+        tested = [Tested(AS_GIVEN, trace.nats)]
+        for way in ways:
+            architecture = applied(self.spec, (*pixels.settings, *way.settings))[0].architecture
+            same = common_parts(self.spec.architecture, architecture)
+            begun = replace(trace, outputs=trace.outputs[:same], divergences=trace.divergences[:same])
+            tested.append(self._tested(way, self.rebuilt(architecture), batch, begun if same else None))
+        return sorted(tested, key=lambda each: each.nats)
 
     def _scaled(self, way: Hypothesis) -> "Tensor":
         return fingerprint.scaled_batch(self.pictures, applied(self.spec, way.settings)[0].preprocessing)
@@ -220,8 +240,7 @@ class _Trial:
     def _tested(
         self, way: Hypothesis, network: ResidualNetwork, batch: "Tensor", begun: fingerprint.Trace | None = None
     ) -> Tested:
-        best = None if self.best is None else self.best.values
-        trace = fingerprint.run(network, batch, best, begun)
+        trace = fingerprint.run(network, batch, None if self.best is None else self.best.values, begun)
         if trace.whole and (self.best is None or trace.nats < self.best.nats):
             self.best = trace
         return Tested(way, trace.nats, trace.whole)

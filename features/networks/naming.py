@@ -10,7 +10,7 @@ resnet50?lesion=without:layer3.1      and what is done to it
 
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, unquote, urlencode
 
 from features.errors import FeatureError
 from features.networks import catalogue
@@ -37,11 +37,12 @@ class NetworkName:
 
     def __str__(self) -> str:
         """As `parse` reads it."""
-        base = str(self.weights) if self.weights is not None else self.name or catalogue.DEFAULT
+        path = None if self.weights is None else str(self.weights).replace("%", "%25").replace("?", "%3F")
+        base = path or self.name or catalogue.DEFAULT
         given = {AS: self.name if self.weights is not None else None, PART: self.part, LESION: self.lesion}
         given[CLASSES] = None if self.classes is None else str(self.classes)
         pairs = [*((key, value) for key, value in given.items() if value is not None), *self.settings]
-        return f"{quote(base, safe='/:~. ()')}?{urlencode(pairs, safe=',:/.')}" if pairs else base
+        return f"{base}?{urlencode(pairs, safe=',:/.')}" if pairs else base
 
 
 def parse(text: str) -> NetworkName:
@@ -63,7 +64,7 @@ def parse(text: str) -> NetworkName:
         if known[AS] is not None:
             raise FeatureError(f"{base!r} is a name already. '{AS}' belongs to files: FILE?{AS}={base}.")
         return NetworkName(base, None, **rest)
-    return NetworkName(known[AS], Path(base), **rest)
+    return NetworkName(known[AS], Path(base if Path(base).expanduser().exists() else unquote(base)), **rest)
 
 
 def _is_name(text: str) -> bool:
