@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cache
+from math import floor
 from typing import Any
 
 from features.errors import FeatureError
@@ -95,7 +96,7 @@ def preprocessing_of(config: Mapping[str, Any]) -> Preprocessing:
     if len(mean) != channels and len(set(mean)) == 1:
         mean, std = mean[:1] * channels, std[:1] * channels
     return Preprocessing(
-        resize=int(height // percent),
+        resize=floor(height / percent),
         crop=height,
         mean=mean,
         std=std,

@@ -120,10 +120,10 @@ def test_nothing_is_told_by_too_few_pictures():
 
 
 def test_pictures_of_another_kind_fit_badly_and_decide_nothing():
-    network = trained_like(BOTTLENECK, given(BOTTLENECK).preprocessing)
+    model = zoo.load("resnet20-fashion")
     random = np.random.default_rng(0)
-    noise = [Image.fromarray(random.integers(0, 256, (48, 48, 3), dtype=np.uint8)) for _ in range(8)]
-    verdict = hypotheses.judge(given(BOTTLENECK), network, rebuilt(network), lambda field: True, noise)
+    noise = [Image.fromarray(random.integers(0, 256, (28, 28, 3), dtype=np.uint8)) for _ in range(8)]
+    verdict = hypotheses.judge(model.spec, model.network, rebuilt(model.network), lambda field: True, noise)
     assert verdict.fits_badly
     assert verdict.settings == ()
 

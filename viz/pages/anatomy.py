@@ -97,7 +97,7 @@ def _file() -> None:
         st.caption(
             "How far what each batch norm is given on eight of the images is from what it was given in training: the "
             "median over channels of the Kullback-Leibler divergence, its mean over layers, in nats. What fits best, "
-            "below 0.05 and 2.5 times better than the next, is taken."
+            "below 0.03 and 2.5 times better than the next, is taken."
         )
         st.dataframe(
             [
