@@ -107,10 +107,15 @@ def _file() -> None:
 def _setting(setting: Setting) -> None:
     key = _key(setting)
     if setting.values:
-        st.selectbox(
-            setting.title, list(setting.values), key=key, bind="query-params", index=None, placeholder="not said",
-            format_func=lambda value: setting.values[value], help=setting.meaning,
-        )  # fmt: skip
+        st.selectbox(  # links hold what is shown, so that is what the command line takes too
+            setting.title,
+            list(setting.values),
+            key=key,
+            bind="query-params",
+            index=None,
+            placeholder="not said",
+            help="\n".join([setting.meaning, "", *(f"- {value}: {words}" for value, words in setting.values.items())]),
+        )
     else:
         st.text_input(
             setting.title, key=key, bind="query-params", placeholder=f"not said, e.g. {setting.example}",

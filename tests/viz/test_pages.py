@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -19,7 +20,7 @@ from features import extract
 from features.datasets import labels, open_images
 from features.networks import catalogue, filling, zoo
 from features.networks.architecture import cifar
-from features.networks.canonical import build
+from features.networks.canonical import build, published_name
 from features.progress import finish
 from features.saliency import ClassTarget, Drawing, Explainer, Tap
 from tests.random_networks import randomise
@@ -367,7 +368,7 @@ def test_file_without_a_description_is_read_as_the_visitor_says(tmp_path, monkey
     chosen = {"model": "a file of mine", "weights": str(tmp_path / "bare.safetensors")}
     guessed = open_page("anatomy", **chosen)
     assert not errors(guessed)
-    assert any("plain network" in warning.value for warning in guessed.warning)
+    assert any("option A" in warning.value for warning in guessed.warning)
     told = open_page("anatomy", **chosen, architecture="plain20-cifar")
     assert "blocks is" in errors(told)  # 8 layers, not 20
 
@@ -378,7 +379,7 @@ def test_the_page_says_which_preprocessing_own_weights_get(architecture, tmp_pat
     filling.save(build(catalogue.TORCHVISION["resnet50"]), tmp_path / "mine.safetensors", {})
     chosen = {"model": "a file of mine", "weights": str(tmp_path / "mine.safetensors"), "architecture": architecture}
     (warning,) = open_page("anatomy", **chosen).warning
-    assert "does not say: the input, shorter side to 256 px" in shown(warning.value)
+    assert "- the input, shorter side to 256 px" in shown(warning.value)
 
 
 def test_names_of_files_are_not_read_as_markdown(tmp_path, monkeypatch):
@@ -449,3 +450,46 @@ def test_what_cannot_be_extracted_is_said_before_it_is_tried(query, said):
     app = open_page("extract", limit="100 images", **query)
     assert said in errors(app)
     assert not [button for button in app.button if button.label == "Extract"]
+
+
+# --- what a file does not say -----------------------------------------------------------------------------------------
+
+
+def test_what_the_visitor_says_of_a_file_is_taken_on_every_page_and_by_links(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    filling.save(randomise(build(cifar(8))), tmp_path / "bare.safetensors", {})
+    chosen = {"model": "a file of mine", "weights": str(tmp_path / "bare.safetensors"), "shortcut_padding": "end"}
+    page = open_page("anatomy", **chosen, range="signed", mean="0.1,0.2,0.3")
+    assert not errors(page)
+    said = " ".join(caption.value for caption in page.caption)
+    assert "minus mean 0.550 0.600 0.650, divided by std 0.500 0.500 0.500" in said
+    assert "--mean" not in " ".join(warning.value for warning in page.warning)
+    wrong = open_page("anatomy", **chosen, mean="grey")
+    assert "Wanted 3 numbers" in errors(wrong)
+
+
+def test_a_file_with_several_networks_lists_them_and_part_chooses(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    states = {
+        name: {f"{name}.{published_name(key)}": value for key, value in randomise(build(net)).state_dict().items()}
+        for name, net in (("encoder_q", cifar(8, classes=None)), ("encoder_k", cifar(14, classes=None)))
+    }
+    torch.save(states["encoder_q"] | states["encoder_k"], tmp_path / "moco.pth")
+    chosen = {"model": "a file of mine", "weights": str(tmp_path / "moco.pth")}
+    page = open_page("anatomy", **chosen)
+    assert "2 networks" in page.info[0].value
+    assert "encoder_k" in page.info[0].value
+    depth = {metric.label: metric.value for metric in page.metric}["Layers"]
+    other = open_page("anatomy", **chosen, part="encoder_k")
+    assert (depth, {metric.label: metric.value for metric in other.metric}["Layers"]) == ("8", "14")
+
+
+def test_one_of_timms_networks_is_chosen_by_its_name(tmp_path):
+    pytest.importorskip("timm")
+    page = open_page("anatomy", model="a network of timm's", timm="resnet26t.ra2_in1k")
+    assert not errors(page)
+    assert "deep stem" in " ".join(each.value for each in page.markdown) or "timm" in " ".join(
+        each.value for each in page.markdown
+    )
+    assert "no network called" in errors(open_page("anatomy", model="a network of timm's", timm="vgg16"))
+    assert "Type the name" in errors(open_page("anatomy", model="a network of timm's"))

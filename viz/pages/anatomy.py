@@ -47,8 +47,9 @@ def _headline(spec: ModelSpec, built: Anatomy, card: dict[str, Any] | None) -> N
     st.markdown(
         f"**{widgets.escape(spec.name)}** · {widgets.escape(spec.family)} · weights: {widgets.escape(spec.source)}"
     )
-    for guess in spec.assumed:
-        st.warning(f"Assumed, since the file does not say: {widgets.escape(guess)}.", icon=":material/help:")
+    if spec.assumed:
+        guesses = "".join(f"\n- {widgets.escape(guess)}" for guess in spec.assumed)
+        st.warning(f"Assumed, since the file does not say:\n{guesses}", icon=":material/help:")
     cells = {
         "Layers": str(spec.architecture.depth),
         "Parameters": theme.count(built.parameters),
