@@ -97,9 +97,11 @@ class HeadScore(Score):
         logits = self.classifier(features)  # (N, K)
         if logits.shape[1] == 1:  # one logit speaks for the second class, and as much against the first
             logits = torch.cat([-logits, logits], 1)
-        score = logits.gather(1, self.class_ids[:, None])[:, 0]
-        against = logits.gather(1, self.against_ids.clamp_min(0)[:, None])[:, 0]
-        return score - torch.where(self.against_ids >= 0, against, torch.zeros_like(against))
+        # A score of one image serves any number of features.
+        class_ids, against_ids = (ids.expand(len(logits)) for ids in (self.class_ids, self.against_ids))  # (N,)
+        score = logits.gather(1, class_ids[:, None])[:, 0]
+        against = logits.gather(1, against_ids.clamp_min(0)[:, None])[:, 0]
+        return score - torch.where(against_ids >= 0, against, torch.zeros_like(against))
 
     def gradient(self, features: Tensor) -> Tensor:
         with torch.inference_mode(False), torch.enable_grad():

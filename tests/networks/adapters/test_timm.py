@@ -109,9 +109,7 @@ def test_a_filter_of_another_size_stays_timms_own():
         def __init__(self, channels: int, stride: int, **_: object) -> None:
             super().__init__(channels, 5, stride)
 
-    source = timm.models.resnet.ResNet(
-        timm.models.resnet.BasicBlock, (1, 1, 1, 1), num_classes=3, aa_layer=Wide
-    )
+    source = timm.models.resnet.ResNet(timm.models.resnet.BasicBlock, (1, 1, 1, 1), num_classes=3, aa_layer=Wide)
     network = canonical(randomise(source).eval())
     assert relative(network(images()), source(images())) < 1e-5
     assert architecture_of(network).builder == "code"
