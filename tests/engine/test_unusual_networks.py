@@ -183,6 +183,17 @@ def test_grad_cam_of_every_block_is_that_of_autograd(model):
         close(found[tap], (values * gradient.mean((2, 3), keepdim=True)).sum(1))
 
 
+@pytest.mark.parametrize("name", ["7x7 stem", "pre-activation", "squeeze-and-excitation"])
+def test_maps_of_networks_with_frozen_norms_are_those_of_autograd(name):
+    model = model_of(RGB[name], frozen_norms(network_of(RGB[name])))
+    taps = [Tap(own, part) for own, _ in model.network.blocks() for part in (SUM, BRANCH)]
+    found = Explainer(model).maps(pixels(), [ClassTarget(1)] * 2, "gradcam", taps).maps
+    wanted = with_gradients(model, pixels(), 1)
+    for tap in taps:
+        share = wanted[Tap(tap.name, SUM)][1].mean((2, 3), keepdim=True)
+        close(found[tap], (wanted[tap][0] * share).sum(1))
+
+
 def test_maps_of_sums_branches_and_shortcuts_are_those_of_autograd(model):
     explainer = Explainer(model)
     taps = explainer.taps(saliency.BRANCHES)
