@@ -14,6 +14,7 @@ from features.datasets import ImageSet
 from features.engine import FastNetwork, forward
 from features.engine.plan import LOGITS, POOLED
 from features.errors import FeatureError
+from features.evaluate import evaluate
 from features.networks import zoo
 from features.networks.architecture import Architecture
 from features.networks.canonical import ResidualNetwork, build, freeze
@@ -339,6 +340,17 @@ def test_norms_and_sparsity_of_branches_are_those_of_a_plain_loop(model):
             for part, values in parts.items():
                 close(found.norms[part][:, index], values.flatten(1).norm(dim=1), 1e-3)
             close(found.sparsities[:, index], (x == 0).float().flatten(1).mean(1), 1e-3)
+
+
+def test_the_head_on_the_last_block_is_as_right_as_the_network(model):
+    batch = torch.stack([PIXELS.framed(images().open(row)) for row in range(6)])
+    predicted = class_logits(plain(model, batch)[LOGITS]).argmax(1).numpy()
+    names = tuple(model.spec.class_name(index) for index in range(max(2, model.spec.architecture.classes)))
+    given = np.where(np.arange(6) < 4, predicted, 1 - np.minimum(predicted, 1))  # four are right
+    labelled = replace(images(), labels=given.astype(np.int64), class_names=names)
+    named = replace(model, spec=replace(model.spec, class_names=names))
+    assert finish(residual.statistics(named, labelled)).head_accuracy[-1] == pytest.approx(4 / 6)
+    assert finish(evaluate(named, labelled)).accuracy == pytest.approx(4 / 6)
 
 
 def test_a_block_left_out_is_left_out_everywhere(model):

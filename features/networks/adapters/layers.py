@@ -24,8 +24,9 @@ IDENTITIES = (
 KEPT = (
     "torch.Conv2d", "torch.BatchNorm2d", "torch.GroupNorm", "torch.InstanceNorm2d", "torch.MaxPool2d",
     "torch.AvgPool2d", "torch.AdaptiveAvgPool2d", "torch.ConstantPad2d", "torch.ZeroPad2d", "torch.Flatten",
-    "torch.Linear", "torch.BatchNorm1d", "torch.LayerNorm", "torchvision.FrozenBatchNorm2d", "detectron2.FrozenBatchNorm2d", "timm.AvgPool2dSame",
-    "timm.SelectiveKernel", "timm.EvoNorm2dS0", "timm.FilterResponseNormTlu2d",
+    "torch.Linear", "torch.BatchNorm1d", "torch.LayerNorm", "torchvision.FrozenBatchNorm2d",
+    "detectron2.FrozenBatchNorm2d", "timm.AvgPool2dSame", "timm.SelectiveKernel", "timm.EvoNorm2dS0",
+    "timm.FilterResponseNormTlu2d",
 )  # fmt: skip
 # The arguments that make another of the same kind; they must not work in place, since a block's input is used twice.
 ACTIVATIONS: dict[str, tuple[str, ...]] = {
