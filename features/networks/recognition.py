@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 
@@ -92,7 +92,8 @@ def _pool(kind: str, module: Any) -> Pool | None:
     ]
     if any(len(set(size)) > 1 for size in sizes):
         return None
-    return Pool(kind, *(size[0] for size in sizes), ceil=module.ceil_mode)
+    kernel, stride, padding = (size[0] for size in sizes)
+    return Pool(kind, kernel, stride, padding, ceil=module.ceil_mode)
 
 
 def layers_of(module: nn.Module) -> list[Layer | None]:
@@ -105,25 +106,25 @@ def layers_of(module: nn.Module) -> list[Layer | None]:
             continue
         layer = layer_of(leaf)
         if pad:
-            zeros = isinstance(layer, Pool) and layer.kind == "max" and not layer.padding
-            layer = replace(layer, padding=pad, zeros=True) if zeros else None  # type: ignore[type-var]
+            is_max = isinstance(layer, Pool) and layer.kind == "max" and not layer.padding
+            layer = replace(cast(Pool, layer), padding=pad, zeros=True) if is_max else None
             pad = 0
         found.append(layer)
-    return found
+    return [*found, None] if pad else found
 
 
 def _same(network: ResidualNetwork, architecture: Architecture) -> bool:
     """Whether an architecture's layers are those of a network."""
 
     def equal(module: nn.Module, wanted: Iterable[Layer]) -> bool:
-        return layers_of(module) == [replace(each, channels=0) if _is_eca(each) else each for each in wanted]
+        return layers_of(module) == list(map(_of_any_width, wanted))
 
     blocks, plans = [block for _, block in network.blocks()], list(architecture.plan())
     return (
         equal(network.stem, (layer for _, layer in architecture.stem_layers()))
         and equal(network.neck, (layer for _, layer in architecture.neck_layers()))
         and equal(network.classifier or nn.Identity(), (layer for _, layer in architecture.head_layers()))
-        and tuple(len(list(stage)) for stage in network.stages.values()) == architecture.blocks  # type: ignore[arg-type]
+        and tuple(len(cast(nn.Sequential, stage)) for stage in network.stages.values()) == architecture.blocks
         and all(
             equal(block.branch, (layer for _, layer in each.branch))
             and equal(block.activation, [] if each.activation is None else [each.activation])
@@ -133,8 +134,9 @@ def _same(network: ResidualNetwork, architecture: Architecture) -> bool:
     )
 
 
-def _is_eca(layer: Layer) -> bool:
-    return isinstance(layer, Attention) and layer.kind == "eca"
+def _of_any_width(layer: Layer) -> Layer:
+    """The same record; of ECA, whose modules do not know how many channels they are given, without their number."""
+    return replace(layer, channels=0) if isinstance(layer, Attention) and layer.kind == "eca" else layer
 
 
 def _same_shortcut(block: ResidualBlock, plan: BlockPlan, architecture: Architecture, equal: Any) -> bool:
@@ -252,7 +254,7 @@ def _stem(network: ResidualNetwork, made: Architecture) -> dict[str, Any]:
     if first is None:  # a convolution of another kind
         return {}
     ends_with_conv = hasattr(list(_before_pool(network))[-1], "in_channels")
-    found = {"stem_stride": first.stride, "stem_padding": first.pad, "stem_norm": not ends_with_conv}
+    found: dict[str, Any] = {"stem_stride": first.stride, "stem_padding": first.pad, "stem_norm": not ends_with_conv}
     for pool in plan.STEM_POOLS:
         candidate = replace(made, **found, stem_pool=pool)
         if [layer for _, layer in candidate.stem_layers()] == layers:
