@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 
@@ -11,7 +11,7 @@ from features.errors import FeatureError
 from features.networks import plan
 from features.networks.architecture import Architecture
 from features.networks.building import MODULES
-from features.networks.layout import Activation, Attention, BlockPlan, Conv, Layer, Norm, Pool
+from features.networks.layout import Activation, Attention, BlockPlan, Conv, Layer, Linear, Norm, Pool
 from features.networks.modules import BlurPool, ChannelAttention, PaddedShortcut, SqueezeExcite, StandardisedConv
 from features.networks.structure import ResidualBlock, ResidualNetwork, leaves
 
@@ -49,6 +49,8 @@ def layer_of(module: nn.Module) -> Layer | None:
             return Norm(module.num_channels, "group", module.num_groups, module.eps)
         case nn.BatchNorm2d(affine=True, track_running_stats=True):
             return Norm(module.num_features, epsilon=module.eps)
+        case nn.Linear() if module.bias is not None:
+            return Linear(module.in_features, module.out_features)
         case nn.MaxPool2d(dilation=1):
             return _pool("max", module)
         case nn.AvgPool2d(divisor_override=None):
@@ -90,7 +92,8 @@ def _pool(kind: str, module: Any) -> Pool | None:
     ]
     if any(len(set(size)) > 1 for size in sizes):
         return None
-    return Pool(kind, *(size[0] for size in sizes), ceil=module.ceil_mode)
+    kernel, stride, padding = (size[0] for size in sizes)
+    return Pool(kind, kernel, stride, padding, ceil=module.ceil_mode)
 
 
 def layers_of(module: nn.Module) -> list[Layer | None]:
@@ -103,24 +106,25 @@ def layers_of(module: nn.Module) -> list[Layer | None]:
             continue
         layer = layer_of(leaf)
         if pad:
-            zeros = isinstance(layer, Pool) and layer.kind == "max" and not layer.padding
-            layer = replace(layer, padding=pad, zeros=True) if zeros else None  # type: ignore[type-var]
+            is_max = isinstance(layer, Pool) and layer.kind == "max" and not layer.padding
+            layer = replace(cast(Pool, layer), padding=pad, zeros=True) if is_max else None
             pad = 0
         found.append(layer)
-    return found
+    return [*found, None] if pad else found
 
 
 def _same(network: ResidualNetwork, architecture: Architecture) -> bool:
     """Whether an architecture's layers are those of a network."""
 
     def equal(module: nn.Module, wanted: Iterable[Layer]) -> bool:
-        return layers_of(module) == [replace(each, channels=0) if _is_eca(each) else each for each in wanted]
+        return layers_of(module) == list(map(_of_any_width, wanted))
 
     blocks, plans = [block for _, block in network.blocks()], list(architecture.plan())
     return (
         equal(network.stem, (layer for _, layer in architecture.stem_layers()))
         and equal(network.neck, (layer for _, layer in architecture.neck_layers()))
-        and tuple(len(list(stage)) for stage in network.stages.values()) == architecture.blocks  # type: ignore[arg-type]
+        and equal(network.classifier or nn.Identity(), (layer for _, layer in architecture.head_layers()))
+        and tuple(len(cast(nn.Sequential, stage)) for stage in network.stages.values()) == architecture.blocks
         and all(
             equal(block.branch, (layer for _, layer in each.branch))
             and equal(block.activation, [] if each.activation is None else [each.activation])
@@ -130,8 +134,9 @@ def _same(network: ResidualNetwork, architecture: Architecture) -> bool:
     )
 
 
-def _is_eca(layer: Layer) -> bool:
-    return isinstance(layer, Attention) and layer.kind == "eca"
+def _of_any_width(layer: Layer) -> Layer:
+    """The same record; of ECA, whose modules do not know how many channels they are given, without their number."""
+    return replace(layer, channels=0) if isinstance(layer, Attention) and layer.kind == "eca" else layer
 
 
 def _same_shortcut(block: ResidualBlock, plan: BlockPlan, architecture: Architecture, equal: Any) -> bool:
@@ -151,22 +156,22 @@ def _described(network: ResidualNetwork) -> Architecture:
     stages = [[_convs(block) for block in stage] for stage in network.stages.values()]  # type: ignore[attr-defined]
     stem = [layer for layer in leaves(network.stem) if isinstance(layer, nn.Conv2d | StandardisedConv)]
     kernel = stem[0].kernel_size[0]
-    before = list(_before_pool(network))
+    before = [layer for layer in _before_pool(network) if hasattr(layer, "in_channels")]
     kinds = {block.shortcut_kind for _, block in network.blocks()} - {"identity"}
     deep = len(before) > 1
-    linear = [layer for layer in leaves(network.head) if isinstance(layer, nn.Linear)]
+    linear = [layer for layer in leaves(network.classifier or nn.Identity()) if isinstance(layer, nn.Linear)]
     return Architecture(
         block="basic" if len(stages[0][0]) == 2 else "bottleneck",
         blocks=tuple(map(len, stages)),
         inner=tuple(stage[0][0 if len(stage[0]) == 2 else -2].out_channels for stage in stages),
         outputs=tuple(stage[0][-1].out_channels for stage in stages),
         stem="deep" if deep else "imagenet" if kernel == 7 else "cifar",
-        stem_width=before[-1].outputs,
+        stem_width=before[-1].out_channels,
         shortcut=sorted(kinds)[-1] if kinds else "projection",
         in_channels=stem[0].in_channels,
         classes=linear[-1].out_features if linear else None,
         head_widths=tuple(layer.out_features for layer in linear[:-1]),
-        stem_widths=tuple(conv.outputs for conv in before[:-1]),
+        stem_widths=tuple(conv.out_channels for conv in before[:-1]),
     )
 
 
@@ -175,11 +180,12 @@ def _convs(block: ResidualBlock) -> list[Any]:
     return [layer for layer in leaves(block.branch) if hasattr(layer, "in_channels")]
 
 
-def _before_pool(network: ResidualNetwork) -> Iterator[Conv]:
+def _before_pool(network: ResidualNetwork) -> Iterator[Any]:
+    """The layers of the stem up to what pools."""
     for name, child in network.stem.named_children():
         if name == "maxpool":
             return
-        yield from (layer for layer in layers_of(child) if isinstance(layer, Conv))
+        yield from leaves(child)
 
 
 def _choices(network: ResidualNetwork, described: Architecture) -> dict[str, Any]:
@@ -192,6 +198,7 @@ def _choices(network: ResidualNetwork, described: Architecture) -> dict[str, Any
     convs = [layer for layer in firsts[0] if isinstance(layer, Conv)]
     gates = [layer for layers in firsts for layer in layers if isinstance(layer, Attention)]
     filters = [layer.kind for layers in firsts for layer in layers if isinstance(layer, Pool)]
+    head = layers_of(network.classifier or nn.Identity())
     middle = 1 if described.block == "bottleneck" else -1
     preactivation = isinstance(stages[0][0].activation, nn.Identity)
     made: dict[str, Any] = {
@@ -210,6 +217,7 @@ def _choices(network: ResidualNetwork, described: Architecture) -> dict[str, Any
         "attention": gates[0].kind if gates else "none",
         "attention_widths": tuple(gate.width for gate in gates),
         "last_norm": len(network.neck) > 0,
+        "head_activation": next((layer.kind for layer in head if isinstance(layer, Activation)), "relu"),
         **_shortcuts(network, preactivation),
     }
     return made | _stem(network, replace(described, **made))
@@ -242,9 +250,11 @@ def _shortcuts(network: ResidualNetwork, preactivation: bool) -> dict[str, Any]:
 def _stem(network: ResidualNetwork, made: Architecture) -> dict[str, Any]:
     """The choices of the stem: its first convolution's, and the pool that makes the layers behind the others."""
     layers = layers_of(network.stem)
-    first = next(layer for layer in layers if isinstance(layer, Conv))
-    has_norm = any(isinstance(layer, Norm) for layer in layers[layers.index(list(_before_pool(network))[-1]) :])
-    found = {"stem_stride": first.stride, "stem_padding": first.pad, "stem_norm": has_norm}
+    first = next((layer for layer in layers if isinstance(layer, Conv)), None)
+    if first is None:  # a convolution of another kind
+        return {}
+    ends_with_conv = hasattr(list(_before_pool(network))[-1], "in_channels")
+    found: dict[str, Any] = {"stem_stride": first.stride, "stem_padding": first.pad, "stem_norm": not ends_with_conv}
     for pool in plan.STEM_POOLS:
         candidate = replace(made, **found, stem_pool=pool)
         if [layer for _, layer in candidate.stem_layers()] == layers:

@@ -229,7 +229,7 @@ class Tally:
         return replace(first, images=" + ".join(str(source.images) for source in self.sources), images_digest=digest)
 
 
-def _right(head: nn.Linear | None, features: Tensor, targets: np.ndarray | None) -> float:
+def _right(head: nn.Module | None, features: Tensor, targets: np.ndarray | None) -> float:
     """How many of N images a head classifies rightly by their features (N, C); NaN without a head or their classes."""
     if head is None or targets is None:
         return float("nan")

@@ -15,7 +15,7 @@ from features.networks.canonical import own_copy
 from features.progress import Progress, Stopped, Task, threaded
 from features.results import finite
 from features.saliency.maps import INPUT, Options, SaliencyMaps
-from features.saliency.targets import LogitScore, Score, Target
+from features.saliency.targets import HeadScore, LogitScore, Score, Target
 
 if TYPE_CHECKING:
     from features.saliency.explainer import Explainer  # which stands on the list of methods, and so on this module
@@ -136,7 +136,7 @@ class ScoredNetwork(nn.Module):
         self.passes += len(x)
         self.report(self.passes)
         output = self.stages(self.stem(x))  # (N, C, H, W)
-        if isinstance(self.score, LogitScore):
+        if isinstance(self.score, LogitScore | HeadScore):
             output = self.neck(output)
         return self.score(output.mean((2, 3)))  # (N,)
 

@@ -21,11 +21,13 @@ from features.saliency.methods import CAM, Weights, combined, need_weights
 from features.saliency.targets import (
     ClassTarget,
     CosineScore,
+    HeadScore,
     LengthScore,
     LogitScore,
     Score,
     StageTarget,
     Target,
+    class_gradients,
     logit_score,
 )
 
@@ -135,7 +137,7 @@ class Explainer:
         with torch.inference_mode():
             blocks = [block for _, block in self.blocks[: self._index[score.stage] + 1]]
             x = forward.through(blocks, self.network.stem(self._on_device(pixels)))  # (N, C, H, W)
-            if isinstance(score, LogitScore):
+            if isinstance(score, LogitScore | HeadScore):
                 x = self.network.neck(x)
             return score(x.mean((2, 3), dtype=torch.float32))
 
@@ -165,18 +167,19 @@ class Explainer:
         )
 
     def every_class(self, pixels: Tensor) -> np.ndarray:
-        """The last stage's Grad-CAM (which is CAM) of every class at once: (N, K, H, W) float32."""
+        """The last stage's Grad-CAM of every class at once: (N, K, H, W) float32, with K = 2 for one logit.
+
+        With one linear layer as the head this is CAM.
+        """
         with torch.inference_mode():
             walk = self.walk(pixels, [ClassTarget()] * len(pixels), {len(self.blocks) - 1: False}, down=False)
             output = walk.pooled  # (N, C, H, W)
-            classifier = self.network.classifier
-            if not isinstance(classifier, nn.Linear):
-                raise FeatureError(
-                    f"The head of {self.model.spec.name} has several layers, so that maps of all classes at once are "
-                    "not weights of its last stage. Explain classes one by one."
-                )
+            assert self.network.classifier is not None  # the walk needed it
             height, width = output.shape[2:]
-            return self.to_host(torch.einsum("kc,nchw->nkhw", classifier.weight / (height * width), output))
+            weights = class_gradients(self.network.classifier, walk.features) / (height * width)  # (N or 1, K, C)
+            if len(weights) == 1:
+                return self.to_host(torch.einsum("kc,nchw->nkhw", weights[0], output))
+            return self.to_host(torch.einsum("nkc,nchw->nkhw", weights, output))
 
     def top(self, targets: Sequence[Target]) -> int:
         """The last block that the targets depend on."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from features.datasets import open_uri
+from features.engine.backward import back
 from features.errors import FeatureError
 from features.networks.zoo import Model
 
@@ -96,9 +97,11 @@ class HeadScore(Score):
         logits = self.classifier(features)  # (N, K)
         if logits.shape[1] == 1:  # one logit speaks for the second class, and as much against the first
             logits = torch.cat([-logits, logits], 1)
-        score = logits.gather(1, self.class_ids[:, None])[:, 0]
-        against = logits.gather(1, self.against_ids.clamp_min(0)[:, None])[:, 0]
-        return score - torch.where(self.against_ids >= 0, against, torch.zeros_like(against))
+        # A score of one image serves any number of features.
+        class_ids, against_ids = (ids.expand(len(logits)) for ids in (self.class_ids, self.against_ids))  # (N,)
+        score = logits.gather(1, class_ids[:, None])[:, 0]
+        against = logits.gather(1, against_ids.clamp_min(0)[:, None])[:, 0]
+        return score - torch.where(against_ids >= 0, against, torch.zeros_like(against))
 
     def gradient(self, features: Tensor) -> Tensor:
         with torch.inference_mode(False), torch.enable_grad():
@@ -172,6 +175,18 @@ def logit_score(
         vectors=weight[class_ids] - has_other * weight[against_ids],
         biases=bias[class_ids] - has_other[:, 0] * bias[against_ids],
     )
+
+
+def class_gradients(classifier: nn.Module, features: Tensor) -> Tensor:
+    """The gradient of every class's logit with respect to the features (N, D): (N, K, D), or (1, K, D) where it is the
+    same for all, of one linear layer. Of one logit, that of the first class, which is its negative, and its own.
+    """
+    if isinstance(classifier, nn.Linear):
+        rows = classifier.weight.float()[None]  # (1, K, D)
+    else:
+        slopes = torch.eye(classifier(features[:1]).shape[1], device=features.device)  # (K, K)
+        rows = torch.stack([back(classifier, features, slope.expand(len(features), -1)) for slope in slopes], 1)
+    return rows if rows.shape[1] > 1 else torch.cat([-rows, rows], 1)
 
 
 def _bias(classifier: nn.Linear) -> Tensor:

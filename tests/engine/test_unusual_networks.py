@@ -9,16 +9,18 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision.ops import FrozenBatchNorm2d
 
-from features import residual, saliency
+from features import engine, faithfulness, residual, saliency
 from features.datasets import ImageSet
 from features.engine import FastNetwork, forward
 from features.engine.plan import LOGITS, POOLED
 from features.errors import FeatureError
+from features.evaluate import evaluate
 from features.networks import zoo
 from features.networks.architecture import Architecture
 from features.networks.canonical import ResidualNetwork, build, freeze
 from features.networks.card import ModelSpec
 from features.networks.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
+from features.predictions import class_logits
 from features.progress import finish
 from features.residual import lesioned, lesions, without
 from features.saliency import BRANCH, SHORTCUT, SUM, ClassTarget, Explainer, StageTarget, Tap, ledger
@@ -125,11 +127,16 @@ def test_what_cannot_be_folded_is_not_folded():
     assert sum(isinstance(module, nn.GroupNorm) for module in fast.modules()) == 8  # stem, 3 blocks of 2, projection
 
 
-@pytest.mark.parametrize("name", ["pre-activation", "squeeze-and-excitation", "blurred basic blocks", "SiLU"])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name",
+    [
+        "pre-activation", "squeeze-and-excitation", "efficient channel attention", "blurred basic blocks", "SiLU",
+        "group norms", "deep stem", "pre-activation with a head of two layers", "one logit of two layers",
+    ],
+)  # fmt: skip
 def test_openvino_reads_the_same(name):
     pytest.importorskip("openvino")
-    from features import engine
-
     model = model_of(RGB[name])
     plan = engine.choose(model.network, precision="fp32", device="cpu", engine="openvino")
     found, wanted = engine.start(model.network, PIXELS, plan)(pixels()), plain(model, pixels())
@@ -138,6 +145,11 @@ def test_openvino_reads_the_same(name):
 
 
 # --- gradients and maps -----------------------------------------------------------------------------------------------
+
+
+def of_classes(logits: Tensor) -> Tensor:
+    """(N, K) what speaks for each class: its logit; of one logit, (N, 2) its negative for the first class, and it."""
+    return logits if logits.shape[1] > 1 else torch.cat([-logits, logits], 1)
 
 
 def with_gradients(model: zoo.Model, batch: Tensor, index: int) -> dict[Tap, tuple[Tensor, Tensor]]:
@@ -154,7 +166,7 @@ def with_gradients(model: zoo.Model, batch: Tensor, index: int) -> dict[Tap, tup
         total.retain_grad()
         x.retain_grad()
         kept |= {Tap(name, SUM): total, Tap(name): x}
-    model.network.head(x)[:, index].sum().backward()
+    of_classes(model.network.head(x))[:, index].sum().backward()
     found = {tap: (values.detach(), values.grad) for tap, values in kept.items()}
     for name, (shortcut, branch) in parts.items():
         gradient = found[Tap(name, SUM)][1]
@@ -172,11 +184,22 @@ def test_grad_cam_of_every_block_is_that_of_autograd(model):
         close(found[tap], (values * gradient.mean((2, 3), keepdim=True)).sum(1))
 
 
+@pytest.mark.parametrize("name", ["7x7 stem", "pre-activation", "squeeze-and-excitation"])
+def test_maps_of_networks_with_frozen_norms_are_those_of_autograd(name):
+    model = model_of(RGB[name], frozen_norms(network_of(RGB[name])))
+    taps = [Tap(own, part) for own, _ in model.network.blocks() for part in (SUM, BRANCH)]
+    found = Explainer(model).maps(pixels(), [ClassTarget(1)] * 2, "gradcam", taps).maps
+    wanted = with_gradients(model, pixels(), 1)
+    for tap in taps:
+        share = wanted[Tap(tap.name, SUM)][1].mean((2, 3), keepdim=True)
+        close(found[tap], (wanted[tap][0] * share).sum(1))
+
+
 def test_maps_of_sums_branches_and_shortcuts_are_those_of_autograd(model):
     explainer = Explainer(model)
     taps = explainer.taps(saliency.BRANCHES)
-    found = explainer.maps(pixels(), [ClassTarget(2)] * 2, "hirescam", taps).maps
-    wanted = with_gradients(model, pixels(), 2)
+    found = explainer.maps(pixels(), [ClassTarget(0)] * 2, "hirescam", taps).maps
+    wanted = with_gradients(model, pixels(), 0)
     for tap in taps:
         values, gradient = wanted[tap]
         close(found[tap], (values * gradient).sum(1))
@@ -200,17 +223,80 @@ def test_in_bf16_gradients_are_nearly_those(model):
     assert np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.99
 
 
+def test_maps_of_every_class_are_weighted_by_the_gradients_of_the_logits(model):
+    last = model.network.stages["layer2"](model.network.stages["layer1"](model.network.stem(PIXELS.scaled(pixels()))))
+    maps = model.network.neck(last).detach()  # (N, C, H, W)
+    features = maps.mean((2, 3)).requires_grad_()
+    logits = of_classes(model.network.classifier(features))
+    wanted = []
+    for index in range(logits.shape[1]):
+        (gradient,) = torch.autograd.grad(logits[:, index].sum(), features, retain_graph=True)
+        wanted.append((maps * gradient[:, :, None, None]).mean(1) * maps.shape[1] / maps[0, 0].numel())
+    close(Explainer(model).every_class(pixels()), torch.stack(wanted, 1).detach())
+
+
 def test_cam_of_every_class_sums_to_its_logit_without_the_bias(model):
-    wanted = plain(model, pixels())[LOGITS] - model.network.classifier.bias
+    classifier = model.network.classifier
+    if not isinstance(classifier, nn.Linear):
+        return  # whose logits are no sums over space
+    wanted = of_classes(plain(model, pixels())[LOGITS] - classifier.bias)
     close(Explainer(model).every_class(pixels()).sum((2, 3)), wanted)
-    cam = Explainer(model).maps(pixels(), [ClassTarget(3)] * 2, "cam").maps[Tap("layer2")]
-    close(cam.sum((1, 2)), wanted[:, 3])
+    cam = Explainer(model).maps(pixels(), [ClassTarget(1)] * 2, "cam").maps[Tap("layer2")]
+    close(cam.sum((1, 2)), wanted[:, 1])
 
 
 def test_scores_of_other_pixels_are_logits(model):
     explainer = Explainer(model)
     walk = explainer.walk(pixels(), [ClassTarget(1)] * 2, {2: False}, down=False)
-    close(explainer.scores(pixels(), walk.score), plain(model, pixels())[LOGITS][:, 1])
+    close(explainer.scores(pixels(), walk.score), of_classes(plain(model, pixels())[LOGITS])[:, 1])
+
+
+@pytest.mark.parametrize("name", ["head of two layers", "one logit of two layers", "one logit", "biases"])
+def test_the_score_of_one_image_serves_others(name):
+    model = model_of(RGB[name])
+    explainer = Explainer(model)
+    score = explainer.walk(pixels(1), [ClassTarget(1)], {2: False}, down=False).score
+    close(explainer.scores(pixels(5), score), of_classes(plain(model, pixels(5))[LOGITS])[:, 1])
+
+
+def test_the_difference_of_two_classes_is_explained_by_that_of_their_gradients(model):
+    found = Explainer(model).maps(pixels(), [ClassTarget(1, 0)] * 2, "hirescam", [Tap("layer1.0")])
+    first, second = (with_gradients(model, pixels(), index)[Tap("layer1.0")] for index in (0, 1))
+    close(found.maps[Tap("layer1.0")], (first[0] * (second[1] - first[1])).sum(1))
+    logits = of_classes(plain(model, pixels())[LOGITS])
+    close(found.scores, logits[:, 1] - logits[:, 0])
+
+
+@pytest.mark.parametrize("name", [name for name in RGB if "head" in name or "layers" in name])
+def test_a_ledger_of_a_head_of_several_layers_is_refused(name):
+    with pytest.raises(FeatureError, match="its head has several layers"):
+        ledger(Explainer(model_of(RGB[name])), pixels(), [ClassTarget(0)] * 2)
+
+
+@pytest.mark.parametrize("name", ["head of two layers", "one logit of two layers", "group norms", "pre-activation"])
+def test_the_probability_that_faithfulness_measures_is_the_plain_networks(name):
+    model = model_of(RGB[name])
+    explainer = Explainer(model)
+    maps = explainer.maps(pixels(), [ClassTarget()] * 2, "gradcam", [Tap("layer2")])
+    trial = faithfulness.trial_of(explainer, pixels(), maps, Tap("layer2"), steps=3)
+    grey = explainer.mean_colour.expand(2, 3, SIDE, SIDE)
+    for probability, batch in ((trial.full, pixels()), (trial.curves.deletion[:, -1], grey)):
+        logits = class_logits(plain(model, batch)[LOGITS])
+        close(probability, logits.softmax(1).gather(1, torch.from_numpy(maps.class_ids)[:, None])[:, 0])
+
+
+@pytest.mark.parametrize("name", ["head of two layers", "pre-activation with a head of two layers"])
+def test_every_part_of_a_head_is_drawn_anew_for_the_randomisation_check(name):
+    explainer = Explainer(model_of(RGB[name]))
+    targets = [ClassTarget(0)] * 2
+    found = finish(faithfulness.randomised(explainer, pixels(), targets, "gradcam", [Tap("layer1")]))
+    ((_, other),) = faithfulness.drawn_anew(explainer, 0, ["head"])
+    for name, tensor in other.model.network.head.named_parameters():
+        assert not torch.equal(tensor, dict(explainer.model.network.head.named_parameters())[name]), name
+    close(
+        found.redrawn["head"].maps[Tap("layer1")],
+        other.maps(pixels(), targets, "gradcam", [Tap("layer1")]).maps[Tap("layer1")],
+    )
 
 
 @pytest.mark.parametrize("name", ["pre-activation", "SiLU"])
@@ -226,14 +312,16 @@ def test_the_ledger_of_other_blocks_sums_to_the_logit(name):
     close(found.values.sum(1) + found.biases, plain(model, pixels())[LOGITS][:, 0])
 
 
-@pytest.mark.parametrize("name", ["pre-activation", "squeeze-and-excitation"])
+@pytest.mark.parametrize(
+    "name", ["pre-activation", "squeeze-and-excitation", "pre-activation with a head of two layers", "one logit"]
+)
 def test_integrated_gradients_sum_to_the_difference_of_the_scores(name):
     model = model_of(RGB[name])
     explainer = Explainer(model)
     found = finish(saliency.explain(explainer, pixels(1), [ClassTarget(0)], "integrated-gradients"))
     ((_, values),) = found.maps.items()
     grey = explainer.mean_colour.expand(1, 3, SIDE, SIDE)
-    logits = explainer.logits(torch.cat([pixels(1).float(), grey]))[:, 0]
+    logits = of_classes(plain(model, torch.cat([pixels(1).float(), grey]))[LOGITS])[:, 0]
     assert float(values.sum()) == pytest.approx(float(logits[0] - logits[1]), rel=0.02, abs=0.02)
 
 
@@ -252,6 +340,17 @@ def test_norms_and_sparsity_of_branches_are_those_of_a_plain_loop(model):
             for part, values in parts.items():
                 close(found.norms[part][:, index], values.flatten(1).norm(dim=1), 1e-3)
             close(found.sparsities[:, index], (x == 0).float().flatten(1).mean(1), 1e-3)
+
+
+def test_the_head_on_the_last_block_is_as_right_as_the_network(model):
+    batch = torch.stack([PIXELS.framed(images().open(row)) for row in range(6)])
+    predicted = class_logits(plain(model, batch)[LOGITS]).argmax(1).numpy()
+    names = tuple(model.spec.class_name(index) for index in range(max(2, model.spec.architecture.classes)))
+    given = np.where(np.arange(6) < 4, predicted, 1 - np.minimum(predicted, 1))  # four are right
+    labelled = replace(images(), labels=given.astype(np.int64), class_names=names)
+    named = replace(model, spec=replace(model.spec, class_names=names))
+    assert finish(residual.statistics(named, labelled)).head_accuracy[-1] == pytest.approx(4 / 6)
+    assert finish(evaluate(named, labelled)).accuracy == pytest.approx(4 / 6)
 
 
 def test_a_block_left_out_is_left_out_everywhere(model):
@@ -278,15 +377,15 @@ def test_a_sweep_agrees_with_networks_that_have_the_lesions(model):
     wanted = lesions.each(model.network)
     found = finish(residual.sweep(model, images(), wanted))
     batch = torch.stack([PIXELS.framed(images().open(row)) for row in range(6)])
-    intact = plain(model, batch)[LOGITS].argmax(1)
+    intact = class_logits(plain(model, batch)[LOGITS]).argmax(1)
     for index, lesion in enumerate(wanted):
-        changed = plain(lesioned(model, lesion), batch)[LOGITS].argmax(1)
+        changed = class_logits(plain(lesioned(model, lesion), batch)[LOGITS]).argmax(1)
         assert found.agreement[index] == pytest.approx(float((changed == intact).float().mean()))
 
 
-@pytest.mark.parametrize("name", ["pre-activation", "SiLU", "group norms", "squeeze-and-excitation", "averaged"])
-def test_gradients_along_all_paths_sum_to_the_whole(name):
-    model = model_of(RGB[name])
+def test_gradients_along_all_paths_are_those_of_autograd(model):
+    if any(block.shortcut_kind == "none" for _, block in model.network.blocks()):
+        return  # one path leads through a plain network
     found = finish(residual.paths(model, images(3)))
     assert np.isfinite(found.single).all()
     x = plain(model, torch.stack([PIXELS.framed(images(3).open(row)) for row in range(3)]))["stem"]
@@ -295,7 +394,7 @@ def test_gradients_along_all_paths_sum_to_the_whole(name):
     for _, block in model.network.blocks():  # the path of all shortcuts: branches as they are, but without gradients
         shortcut, branch = block.parts(y)
         y = block.activation(shortcut + branch.detach())
-    logits = model.network.head(y)
+    logits = class_logits(model.network.head(y)).double()
     nn.functional.cross_entropy(logits, logits.argmax(1), reduction="sum").backward()
     close(found.single[0], x.grad.flatten(1).norm(dim=1).mean(), 1e-3)
     close(found.together[0], found.single[0], 1e-4)
@@ -305,3 +404,49 @@ def test_grouped_blocks_of_one_shape_can_change_places():
     model = model_of(replace(BASIC, blocks=(3, 2), antialias="blur"))
     pairs = [lesion.swaps[0] for lesion in lesions.neighbours(model.network)]
     assert pairs == [("layer1.0", "layer1.1"), ("layer1.1", "layer1.2")]
+
+
+# --- any number of channels -------------------------------------------------------------------------------------------
+
+
+class Planes(Preprocessing):
+    """Of any number of channels."""
+
+    def __post_init__(self) -> None:
+        pass
+
+
+def planes(channels: int, architecture: Architecture) -> tuple[zoo.Model, Tensor]:
+    """A network of so many channels, and pixels (2, C, S, S) for it."""
+    values = [tuple(start + 0.01 * index for index in range(channels)) for start in (0.4, 0.2)]
+    shape = replace(architecture, in_channels=channels)
+    spec = ModelSpec("drawn", "", shape, Planes(SIDE, SIDE, *values), (), "", "")
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (2, channels, SIDE, SIDE), dtype=torch.uint8, generator=generator)
+    return zoo.Model(network_of(shape), spec, "0" * 64), pixels
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4, 5, 16])
+@pytest.mark.parametrize("name", ["7x7 stem", "deep stem", "pre-activation", "group norms"])
+@torch.inference_mode()
+def test_networks_of_any_number_of_channels_are_run_and_explained(name, channels):
+    model, batch = planes(channels, RGB[name])
+    wanted = dict(model.network.walk(model.spec.preprocessing.scaled(batch)))
+    plan = engine.choose(model.network, precision="fp32", device="cpu", engine="torch")
+    found = engine.start(model.network, model.spec.preprocessing, plan)(batch)
+    close(found[LOGITS], wanted[LOGITS])
+    cam = Explainer(model).maps(batch, [ClassTarget(1)] * 2, "cam").maps[Tap("layer2")]
+    close(cam.sum((1, 2)), wanted[LOGITS][:, 1] - model.network.classifier.bias[1])
+    other = lesioned(model, without("layer1.0"))
+    fast = FastNetwork(other.network, model.spec.preprocessing, torch.float32, CPU)
+    close(dict(fast.walk(batch))[LOGITS], other.network(model.spec.preprocessing.scaled(batch)))
+
+
+@pytest.mark.parametrize("method", [each.name for each in saliency.METHODS.values() if each.name != "ledger"])
+@pytest.mark.parametrize("name", ["pre-activation with a head of two layers", "squeeze-and-excitation", "SiLU"])
+def test_every_method_makes_maps_of_other_forms_and_channels(name, method):
+    model, batch = planes(2, RGB[name])
+    found = finish(saliency.explain(Explainer(model), batch[:1], [ClassTarget(0)], method))
+    for values in found.maps.values():
+        assert np.isfinite(values).all()
+        assert abs(values).max() > 0

@@ -180,7 +180,7 @@ def test_the_description_names_what_fixes_the_shapes(architecture, words):
 def test_every_form_runs_and_puts_out_a_logit_per_class(name, architecture):
     network = randomise(build(architecture)).eval()
     logits = network(torch.randn(2, architecture.in_channels, 18, 18, generator=torch.Generator().manual_seed(1)))
-    assert logits.shape == (2, 5), name
+    assert logits.shape == (2, architecture.classes), name
     assert logits.isfinite().all()
 
 

@@ -198,7 +198,6 @@ def with_tied_convolutions() -> nn.Module:
         (models.densenet121, "DenseNet has"),
         (lambda: nn.ReLU(), "ReLU has no parts"),
         (lambda: changed(attention=nn.Conv2d(64, 64, 1)), "attention"),
-        (lambda: changed(layers=nn.Linear(512, 512)), "layers"),
         (lambda: changed(relu=nn.PReLU()), "'relu' is PReLU"),
         (lambda: changed(avgpool=nn.AdaptiveMaxPool2d(1)), "'avgpool' is AdaptiveMaxPool2d"),
         (lambda: with_block(relu=nn.PReLU()), "'relu' is PReLU"),
@@ -212,7 +211,6 @@ def with_tied_convolutions() -> nn.Module:
         "densenet",
         "no parts",
         "extra",
-        "layers",
         "act",
         "pool",
         "block act",
@@ -226,6 +224,13 @@ def test_other_layouts_are_refused_with_what_was_found(make, text):
     with torch.device("meta"):
         source = make()
     with pytest.raises(FeatureError, match=text):
+        canonical(source)
+
+
+def test_a_linear_layer_that_is_not_run_is_seen():
+    source = drawn(models.resnet18, num_classes=3)
+    source.layers = nn.Linear(3, 3)
+    with pytest.raises(FeatureError, match="compute something else"):
         canonical(source)
 
 

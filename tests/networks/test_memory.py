@@ -1,14 +1,18 @@
 """Modules in memory as models."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import timm
 import torch
 from torchvision import models
 
 from features.errors import FeatureError
 from features.networks.catalogue import CIFAR_PREPROCESSING
 from features.networks.memory import model_of
+from features.saliency import ClassTarget, Explainer
 from tests.random_networks import drawn
 
 NAMES = tuple("abcde")
@@ -46,3 +50,33 @@ def test_channels_and_names_that_do_not_fit_are_refused():
         model_of(small(), grey)
     with pytest.raises(FeatureError, match="has 5 classes, but got 2 names"):
         model_of(small(), CIFAR_PREPROCESSING, ("a", "b"))
+
+
+@pytest.mark.slow
+def test_the_readmes_example_runs_and_its_logits_are_those_of_its_modules():
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?memory\.model_of.*?)```", text, re.DOTALL)
+    names: dict[str, object] = {}
+    torch.manual_seed(0)
+    exec(code, names)  # the README is ours
+    assert names["statistics"].n_images == 8
+    x = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    torch.manual_seed(0)
+    one, other = models.resnet18(num_classes=2).eval(), timm.create_model("resnet26d", num_classes=2).eval()
+    with torch.inference_mode():
+        assert torch.equal(names["mine"].network(x), one(x))
+        torch.testing.assert_close(names["other"].network(x), other(x), rtol=1e-5, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_a_head_of_several_layers_with_weight_norm_goes_through_the_engine_and_maps():
+    module = small()
+    module.fc = torch.nn.Sequential(
+        torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(512, 12)), torch.nn.Tanh(), torch.nn.Linear(12, 5)
+    ).eval()
+    model = model_of(module, CIFAR_PREPROCESSING)
+    pixels = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    wanted = module(CIFAR_PREPROCESSING.scaled(pixels))
+    maps = Explainer(model).maps(pixels, [ClassTarget(3)] * 2)
+    torch.testing.assert_close(torch.from_numpy(maps.logits), wanted, rtol=1e-4, atol=1e-4)
+    assert all(abs(values).max() > 0 for values in maps.maps.values())

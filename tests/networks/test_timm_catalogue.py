@@ -108,6 +108,7 @@ def test_names_that_timm_does_not_have_are_refused(name, words):
         catalogue.spec(name)
 
 
+@pytest.mark.slow
 def test_every_name_that_is_listed_has_weights_and_can_be_built():
     names = catalogue.timm_names()
     assert {"timm:resnet50.a1_in1k", "timm:resnetv2_50x1_bit.goog_in21k", "timm:skresnet18.ra_in1k"} <= set(names)

@@ -11,8 +11,10 @@ PREACTIVATION = replace(BASIC, preactivation=True)
 UNUSUAL = {
     "stride in the first 1x1": replace(BOTTLENECK, stride_at="first"),
     "stride 1 in the last stage": replace(BOTTLENECK, strides=(1, 1)),
-    "dilated": replace(BOTTLENECK, strides=(1, 1), dilations=(1, 2)),
-    "dilated from its first block on": replace(BOTTLENECK, strides=(1, 1), dilations=(1, 2), first_dilation="own"),
+    "dilated": replace(BOTTLENECK, blocks=(1, 2), strides=(1, 1), dilations=(1, 2)),
+    "dilated from its first block on": replace(
+        BOTTLENECK, blocks=(1, 2), strides=(1, 1), dilations=(1, 2), first_dilation="own"
+    ),
     "max-pool behind a 3x3 stem": replace(BASIC, stem_pool="max"),
     "max-pool in ceil mode": replace(BASIC, stem_pool="max-ceil"),
     "unpadded max-pool in ceil mode": replace(BASIC, stem_pool="max-caffe"),
@@ -46,5 +48,10 @@ UNUSUAL = {
     "squeeze-and-excitation": replace(BASIC, attention="se", attention_widths=(4, 4)),
     "efficient channel attention": replace(BOTTLENECK, attention="eca"),
     "groups": replace(BOTTLENECK, groups=4),
+    "head of two layers": replace(BASIC, head_widths=(12,)),
+    "head of three layers": replace(BASIC, head_widths=(12, 9), head_activation="silu"),
+    "pre-activation with a head of two layers": replace(PREACTIVATION, head_widths=(12,), head_activation="gelu"),
+    "one logit": replace(BASIC, classes=1),
+    "one logit of two layers": replace(BASIC, classes=1, head_widths=(12,)),
     "five channels": replace(BASIC, in_channels=5),
 }

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from torch import nn
+from torch.nn import functional
 
 from features.errors import FeatureError
 from features.networks.modules import BlurPool, ChannelAttention, SqueezeExcite, StandardisedConv
@@ -23,8 +24,9 @@ IDENTITIES = (
 KEPT = (
     "torch.Conv2d", "torch.BatchNorm2d", "torch.GroupNorm", "torch.InstanceNorm2d", "torch.MaxPool2d",
     "torch.AvgPool2d", "torch.AdaptiveAvgPool2d", "torch.ConstantPad2d", "torch.ZeroPad2d", "torch.Flatten",
-    "torch.Linear", "torchvision.FrozenBatchNorm2d", "detectron2.FrozenBatchNorm2d", "timm.AvgPool2dSame",
-    "timm.SelectiveKernel", "timm.EvoNorm2dS0", "timm.FilterResponseNormTlu2d",
+    "torch.Linear", "torch.BatchNorm1d", "torch.LayerNorm", "torchvision.FrozenBatchNorm2d",
+    "detectron2.FrozenBatchNorm2d", "timm.AvgPool2dSame", "timm.SelectiveKernel", "timm.EvoNorm2dS0",
+    "timm.FilterResponseNormTlu2d",
 )  # fmt: skip
 # The arguments that make another of the same kind; they must not work in place, since a block's input is used twice.
 ACTIVATIONS: dict[str, tuple[str, ...]] = {
@@ -133,7 +135,26 @@ def _efficient(source: Any) -> Named:
     return [("", made)]
 
 
+def _as(make: Callable[[], nn.Module]) -> Callable[[Any], Named]:
+    """Classes of other libraries that do what one of PyTorch's does."""
+    return lambda source: [("", make())]
+
+
+def _gelu(source: Any) -> Named:
+    """transformers' class, which may hold a formula of its own."""
+    return [("", nn.GELU() if source.act is functional.gelu else source)]
+
+
 TRANSLATIONS: dict[str, Callable[[Any], Named]] = {
+    "timm.GELU": _as(nn.GELU),
+    "timm.GELUTanh": _as(lambda: nn.GELU("tanh")),
+    "timm.Swish": _as(nn.SiLU),
+    "timm.Mish": _as(nn.Mish),
+    "timm.Tanh": _as(nn.Tanh),
+    "timm.HardSwish": _as(nn.Hardswish),
+    "transformers.SiLUActivation": _as(nn.SiLU),
+    "transformers.MishActivation": _as(nn.Mish),
+    "transformers.GELUActivation": _gelu,
     "timm.BatchNormAct2d": _with_activation(_batch_norm),
     "timm.GroupNormAct": _with_activation(_group_norm),
     "timm.GroupNorm": lambda source: [("", _group_norm(source))],

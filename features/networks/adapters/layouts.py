@@ -82,6 +82,7 @@ def forms(pieces: Pieces) -> Iterator[Form]:
     layers = [layer for child in children for _, layer in _known(child)]
     before = bool(layers) and is_norm(layers[0])
     pooled = any(is_pool(part) for _, child in pieces.stem for part in child.modules())
+    heads = (False, True) if _has_linear_layers_alone(pieces.head) else (False,)
     for preactivation in (before, not before):
         try:
             kinds = {block.shortcut_kind for _, block in assembled(pieces, Form(preactivation)).blocks()}
@@ -91,10 +92,17 @@ def forms(pieces: Pieces) -> Iterator[Form]:
         fillers = ("both", "end", "none") if "padding" in kinds else ("both",)
         plains = (False,) if "projection" in kinds else (False, True)
         inputs = (True, False) if preactivation and "projection" in kinds else (True,)
-        for pools, is_plain, filler, activated in product(
-            (False,) if pooled else (False, True), plains, fillers, inputs
+        for head, pools, is_plain, filler, activated in product(
+            heads, (False,) if pooled else (False, True), plains, fillers, inputs
         ):
-            yield Form(preactivation, activated, filler, is_plain, pools)
+            yield Form(preactivation, activated, filler, is_plain, pools, head)
+
+
+def _has_linear_layers_alone(head: list[tuple[str, nn.Module]]) -> bool:
+    """Whether a head has several linear layers and nothing between them, so that code may call an activation there."""
+    kinds = [isinstance(layer, nn.Linear) for _, child in head for _, layer in _known(child)]
+    linear = kinds[kinds.index(True) :] if True in kinds else []
+    return len(linear) > 1 and all(linear)
 
 
 def timm_v2_forms(pieces: Pieces) -> Iterator[Form]:

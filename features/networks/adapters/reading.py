@@ -26,6 +26,8 @@ from features.networks.structure import ResidualBlock, ResidualNetwork, leaves, 
 
 SHORTCUTS = ("downsample", "shortcut", "convShortcut", "skip", "projection", "identity_downsample", "shortcut_conv")
 GATES = ("se", "eca", "attn", "attention", "se_module", "cbam")
+POOLED = (nn.AdaptiveAvgPool2d, nn.AvgPool2d, nn.Flatten)
+DENSE = (nn.Linear, nn.BatchNorm1d, nn.LayerNorm)  # on pooled features
 POOLINGS = ("torch.AdaptiveAvgPool2d", "torch.AvgPool2d", "timm.SelectAdaptivePool2d")
 
 
@@ -44,7 +46,8 @@ class Form:
 
     preactivation, activated: as Architecture's preactivation and shortcut_from. filler: what stands where a block
     changes the shape and has no shortcut: zeros on 'both' sides, at the 'end', or 'none'. plain: whether no block has a
-    shortcut. pools: whether a max-pool that is no child follows the stem.
+    shortcut. pools: whether a max-pool that is no child follows the stem. rectified_head: whether ReLUs that are no
+    children stand between the head's linear layers.
     """
 
     preactivation: bool = False
@@ -52,6 +55,7 @@ class Form:
     filler: str = "both"
     plain: bool = False
     pools: bool = False
+    rectified_head: bool = False
 
 
 def assembled(pieces: Pieces, form: Form) -> ResidualNetwork:
@@ -109,12 +113,14 @@ def _block(source: nn.Module, form: Form) -> ResidualBlock:
             f"{type(source).__name__} has {', '.join(dict(source.named_children())) or 'no parts'}. "
             "This kind of block is not supported."
         )
-    activation = _activation(layer for _, layer in layers)
+    last = max((at for at, (_, layer) in enumerate(layers) if is_conv(layer)), default=0)
+    inner, outer = ([layer for _, layer in some if is_activation(layer)] for some in (layers[:last], layers[last:]))
+    activation = _activation(iter(inner or outer))  # transformers' blocks may end with another
     branch = nested([*_branch(convs, norms, activation, filters, form.preactivation), *gates])
     return ResidualBlock(
         _shortcut(shortcut, branch, convs, form, type(source).__name__),
         branch,
-        nn.Identity() if form.preactivation else activation(),
+        nn.Identity() if form.preactivation else _activation(iter(outer or inner))(),
     )
 
 
@@ -217,22 +223,37 @@ def _filler(source: nn.Module, inputs: int, outputs: int, stride: int, block: st
 
 
 def _head(children: Sequence[tuple[str, nn.Module]], form: Form) -> nn.Sequential:
-    """Norm and activation of pre-activation networks, the mean over space, and at most one linear layer."""
+    """Norm and activation of pre-activation networks, the mean over space, and what makes logits of it."""
     layers: list[tuple[str, nn.Module]] = []
     for name, child in children:
         layers += _pooling(name, child) if _pools(child) else plain(child, name)
-    norms = [layer for _, layer in layers if is_norm(layer)]
-    linear = [layer for _, layer in layers if isinstance(layer, nn.Linear)]
-    known = (nn.Linear, nn.AdaptiveAvgPool2d, nn.AvgPool2d, nn.Flatten)
-    unknown = any(not (is_norm(layer) or is_activation(layer) or isinstance(layer, known)) for _, layer in layers)
-    if unknown or len(norms) > 1 or len(linear) > 1:
+    pooled = max((at for at, (_, layer) in enumerate(layers, 1) if isinstance(layer, POOLED)), default=0)
+    dense = next((at for at, (_, layer) in enumerate(layers) if isinstance(layer, DENSE)), len(layers))
+    split = max(pooled, dense) if pooled > dense or not pooled else pooled
+    before, chain = layers[:split], [layer for _, layer in layers[split:]]
+    norms = [layer for _, layer in before if is_norm(layer)]
+    known = all(is_norm(layer) or is_activation(layer) or isinstance(layer, POOLED) for _, layer in before)
+    makes_logits = not chain or isinstance(chain[-1], nn.Linear)
+    if not known or not makes_logits or len(norms) > 1 or not all(
+        is_activation(layer) or isinstance(layer, DENSE) for layer in chain
+    ):  # fmt: skip
         raise FeatureError(
-            f"The head has {_listed(layers)}, where a norm, the mean over space and one linear layer are read."
+            f"The head has {_listed(layers)}, where a norm, the mean over space and linear layers are read."
         )
     neck: list[tuple[str, nn.Module]] = [("norm", norm) for norm in norms]
     if norms and not holds_activation(norms[0]):
-        neck.append(("relu", _activation(layer for _, layer in layers)()))
-    return make_head(linear[0] if linear else None, neck)
+        neck.append(("relu", _activation(layer for _, layer in before)()))
+    return make_head(_classifier(chain, form), neck)
+
+
+def _classifier(chain: Sequence[nn.Module], form: Form) -> nn.Module | None:
+    """One linear layer, or all layers of the head in a Sequential."""
+    layers: list[nn.Module] = []
+    for layer in chain:
+        if form.rectified_head and layers and isinstance(layer, nn.Linear):
+            layers.append(nn.ReLU())
+        layers.append(layer)
+    return nn.Sequential(*layers) if len(layers) > 1 else layers[0] if layers else None
 
 
 def _pools(module: nn.Module) -> bool:

@@ -5,11 +5,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.functional import avg_pool2d, max_pool2d, pad, relu
+from torchvision.models import resnet18
 
 from features.errors import FeatureError
 from features.networks.canonical import canonical
 from features.networks.recognition import architecture_of
-from tests.random_networks import randomise
+from tests.random_networks import drawn, randomise
 
 WIDTHS = (8, 16, 32)
 
@@ -306,3 +307,106 @@ class Strange(Block):
 def test_layers_that_are_not_known_in_a_place_are_named():
     with pytest.raises(FeatureError, match="'mixer' is MultiheadAttention"):
         canonical(Network(Strange))
+
+
+# --- heads ------------------------------------------------------------------------------------------------------------
+
+
+class Headed(Network):
+    """A head of two linear layers, with a function of PyTorch's between them, or none."""
+
+    def __init__(self, between=None) -> None:
+        super().__init__(Block)
+        self.between = between
+        self.linear, self.fc2 = nn.Linear(WIDTHS[-1], 12), nn.Linear(12, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = super().forward(x)
+        return self.fc2(hidden if self.between is None else self.between(hidden))
+
+
+HEADS = {
+    "dropout": nn.Sequential(nn.Dropout(0.5), nn.Linear(512, 5)),
+    "dropout around two layers": nn.Sequential(
+        nn.Dropout(0.5), nn.Linear(512, 12), nn.ReLU(inplace=True), nn.Dropout(0.5), nn.Linear(12, 5)
+    ),
+    "three layers": nn.Sequential(
+        nn.Linear(512, 12), nn.Tanh(), nn.Sequential(nn.Linear(12, 9), nn.Tanh()), nn.Linear(9, 1)
+    ),
+    "batch norm": nn.Sequential(nn.BatchNorm1d(512), nn.Linear(512, 5)),
+    "batch norm inside": nn.Sequential(nn.Linear(512, 12, bias=False), nn.BatchNorm1d(12), nn.ReLU(), nn.Linear(12, 5)),
+    "activation before all": nn.Sequential(nn.Tanh(), nn.Linear(512, 5)),
+    "no activation": nn.Sequential(nn.Linear(512, 12), nn.Linear(12, 5)),
+    "no bias": nn.Linear(512, 5, bias=False),
+    "weight norm": nn.utils.parametrizations.weight_norm(nn.Linear(512, 5)),
+}
+TOLD = {  # what an architecture says all of
+    "dropout": ((), "relu"),
+    "dropout around two layers": ((12,), "relu"),
+    "three layers": ((12, 9), "tanh"),
+}
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("name", HEADS)
+def test_logits_of_torchvisions_networks_with_another_head_are_equal(name):
+    source = drawn(resnet18)
+    source.fc = HEADS[name].eval()
+    for module in source.fc.modules():
+        if isinstance(module, nn.BatchNorm1d):
+            module.running_mean.copy_(torch.linspace(-1, 1, len(module.running_mean)))
+    network = canonical(source)
+    torch.testing.assert_close(network(images()), source(images()), rtol=0, atol=0)
+    architecture = architecture_of(network)
+    assert architecture.classes == source(images()).shape[1]
+    if name in TOLD:
+        assert (architecture.head_widths, architecture.head_activation, architecture.builder) == (*TOLD[name], "")
+    elif name != "weight norm":
+        assert architecture.builder == "code"
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(
+    ("between", "widths"), [(relu, (12,)), (None, (12,))], ids=["a function between", "nothing between"]
+)
+def test_several_linear_layers_of_code_are_read_with_what_lies_between(between, widths):
+    source = randomise(Headed(between)).eval()
+    network = canonical(source)
+    torch.testing.assert_close(network(images()), source(images()), rtol=1e-5, atol=1e-5)
+    architecture = architecture_of(network)
+    assert (architecture.head_widths, architecture.builder) == (widths, "" if between else "code")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        nn.Sequential(nn.Linear(512, 5), nn.ReLU()),
+        nn.Sequential(nn.Linear(512, 5), nn.Sigmoid()),
+        nn.Sequential(nn.Linear(512, 5), nn.LogSoftmax(1)),
+        nn.Sequential(nn.Linear(512, 5), nn.BatchNorm1d(5)),
+        nn.Sequential(nn.Bilinear(512, 512, 5)),
+    ],
+    ids=["ReLU", "sigmoid", "log-softmax", "norm", "another layer"],
+)
+def test_heads_that_do_not_end_with_logits_of_a_linear_layer_are_refused(head):
+    source = drawn(resnet18)
+    source.fc = head
+    with pytest.raises(FeatureError, match=r"fc\.|is not known"):
+        canonical(source)
+
+
+@pytest.mark.parametrize("between", [torch.tanh, functional.gelu, functional.relu6])
+def test_functions_between_linear_layers_that_are_no_children_are_seen(between):
+    with pytest.raises(FeatureError, match="compute something else"):
+        canonical(randomise(Headed(between)).eval())
+
+
+class Clipped(Block):
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.bn2(self.conv2(functional.relu6(self.bn1(self.conv1(x)))))
+        return functional.relu6(out + self.shortcut(x))
+
+
+def test_activations_that_differ_for_large_values_only_are_seen():
+    with pytest.raises(FeatureError, match="compute something else"):
+        canonical(randomise(Network(Clipped)).eval())

@@ -54,7 +54,6 @@ def test_a_backbones_feature_maps_are_the_stages():
     [
         ("stride in the first 1x1", "stride_at", "first"),
         ("stride in the first stage", "strides", (2, 2, 2)),
-        ("another activation", "activation", "silu"),
         ("five channels", "in_channels", 5),
         ("basic", "block", "basic"),
     ],
@@ -64,3 +63,11 @@ def test_its_configuration_is_read_off_its_layers(form, field, value):
     architecture = architecture_of(canonical(source))
     assert getattr(architecture, field) == value
     assert not architecture.builder
+
+
+def test_an_activation_of_its_blocks_that_is_not_that_inside_them_is_only_described():
+    source = ResNetForImageClassification(ResNetConfig(**SMALL | FORMS["another activation"]))
+    network = canonical(source)
+    ((_, block), *_) = network.blocks()
+    assert (repr(block.activation), repr(block.branch.relu1)) == ("SiLU()", "ReLU()")  # as transformers has it
+    assert architecture_of(network).builder == "code"

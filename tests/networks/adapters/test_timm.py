@@ -3,7 +3,7 @@
 import pytest
 import timm
 import torch
-from timm.layers import BlurPool2d
+from timm.layers import GELU, BlurPool2d, PReLU
 from torch import nn
 
 from features.errors import FeatureError
@@ -90,7 +90,7 @@ def test_dilated_networks_are_read(name, stride):
 @torch.inference_mode()
 @pytest.mark.parametrize("activation", ["silu", "gelu", "leaky_relu"])
 def test_other_activations_are_read(activation):
-    layers = {"silu": nn.SiLU, "gelu": nn.GELU, "leaky_relu": nn.LeakyReLU}
+    layers = {"silu": nn.SiLU, "gelu": GELU, "leaky_relu": nn.LeakyReLU}
     source = timm.models.resnet.ResNet(
         timm.models.resnet.BasicBlock,
         (1, 1, 1, 1),
@@ -105,11 +105,11 @@ def test_other_activations_are_read(activation):
 
 @torch.inference_mode()
 def test_a_filter_of_another_size_stays_timms_own():
-    from functools import partial
+    class Wide(BlurPool2d):
+        def __init__(self, channels: int, stride: int, **_: object) -> None:
+            super().__init__(channels, 5, stride)
 
-    source = timm.models.resnet.ResNet(
-        timm.models.resnet.BasicBlock, (1, 1, 1, 1), num_classes=3, aa_layer=partial(BlurPool2d, filt_size=5)
-    )
+    source = timm.models.resnet.ResNet(timm.models.resnet.BasicBlock, (1, 1, 1, 1), num_classes=3, aa_layer=Wide)
     network = canonical(randomise(source).eval())
     assert relative(network(images()), source(images())) < 1e-5
     assert architecture_of(network).builder == "code"
@@ -120,7 +120,7 @@ def test_a_filter_of_another_size_stays_timms_own():
     [
         ({"global_pool": "max"}, "'max'"),
         ({"global_pool": "catavgmax"}, "'catavgmax'"),
-        ({"act_layer": nn.PReLU}, "PReLU"),
+        ({"act_layer": PReLU}, "PReLU"),
     ],
 )
 def test_what_has_no_place_in_the_canonical_form_is_refused_by_name(settings, words):
