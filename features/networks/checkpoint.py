@@ -13,7 +13,9 @@ from features.networks.containers import TensorRecord
 from features.networks.containers.tensors import need_bounds
 from features.networks.flatten import tensors_of
 from features.networks.inference import Inferred
+from features.networks.layers import COUNTER, STATISTICS
 from features.networks.parts import Part, parts_of
+from features.networks.spellings import PARAMETRIZED
 
 LISTED = 12
 MESSAGE = 480  # characters
@@ -88,8 +90,16 @@ def choose(path: Path, parts: Sequence[Part], name: str | None) -> Part:
     return named[0]
 
 
+# Of a layer's tensors: what convolutions and norms have, and how weight normalisation spells a weight.
+OWN_NAMES = {"weight", "bias", *STATISTICS, COUNTER, *(name for pair in PARAMETRIZED for name in pair)}
+
+
 def need_understood(part: Part) -> None:
     """Raises WeightsError for a network with layers whose place is not known, since it would be read wrong."""
+    if part.faulty:
+        raise WeightsError(
+            f"tensors that are no plain numbers: {listing(part.faulty)}. Save the network dense and in floating point"
+        )
     if part.unexplained:
         raise WeightsError(
             "a residual network with layers that are not understood, so that it would be read wrong: "
@@ -99,7 +109,10 @@ def need_understood(part: Part) -> None:
         f"stage {number} block {index}: {', '.join(sorted(layer.tensors)[:3])} at {layer.name or 'the block itself'}"
         for number, stage in enumerate(part.stages, start=1)
         for index, block in enumerate(stage)
-        for layer in block.others
+        for layer in (
+            *block.others,
+            *(layer for layer in (*block.convs, *block.shortcut) if layer.tensors.keys() - OWN_NAMES),
+        )
     ]
     if strange:
         raise WeightsError(
@@ -136,11 +149,12 @@ def need_same(checkpoint: Checkpoint, told: Architecture, wanted: Architecture) 
         f"{field.name} is {getattr(told, field.name)}, not {getattr(wanted, field.name)}"
         for field in fields(Architecture)
         if field.name not in OWN and told.resolved(field.name) != wanted.resolved(field.name)
+        if getattr(told, field.name) != getattr(wanted, field.name)  # else it follows from another field
     ]
     if differs:
         raise refusal(
             checkpoint.path,
-            f"it is of another network: {'; '.join(differs)}. Leave --model away to have it recognised",
+            f"the weights are of another network: {'; '.join(differs)}. Leave --model away to have it recognised",
         )
 
 
@@ -154,7 +168,8 @@ def _no_network(records: Mapping[str, TensorRecord]) -> str:
         )
     return (
         f"{len(records):,} tensors, but no residual network among them: wanted stages of blocks with two or three "
-        f"convolutions and norms, and got {listing(list(records))}"
+        f"convolutions and norms, and got {listing(list(records)[:6])}. If it is one of timm's, name it with --model "
+        "timm:NAME"
     )
 
 

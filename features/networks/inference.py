@@ -57,7 +57,7 @@ def infer(part: Part) -> Inferred:
             stem=stem,
             stem_width=widths[-1],
             stem_widths=widths[:-1],
-            stem_norm=None if norm == "none" else any(layer.kind == NORM for layer in part.stem),
+            stem_norm=None if norm == "none" else len(part.stem) == 2 * len(widths),
             stem_pool="conv" if part.stem_pool else None,
             shortcut=shortcut,
             groups=groups,
@@ -119,7 +119,7 @@ def _groups(part: Part, inner: Sequence[int]) -> int:
     if not counts:
         return 1
     if len(counts) > 1 or not (groups := counts.pop()) or any(width % groups for width in inner):
-        raise _refused(part, "has grouped convolutions whose groups differ from stage to stage")
+        raise _refused(part, "has convolutions whose groups differ from stage to stage. Name it with --model timm:NAME")
     return groups
 
 

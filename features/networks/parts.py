@@ -32,7 +32,7 @@ class Part:
     left: names in the file that belong to none of these, the tensors of other networks apart.
     copy: whether it follows another network's training (a momentum encoder, an average).
     stem_pool: convolution and norm in the place of the stem's pool (ResNet-RS). linear: names of left layers that only
-    see pooled features.
+    see pooled features. faulty: tensors inside the network that are no plain numbers, with why.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Part:
     copy: bool = False
     stem_pool: tuple[Layer, ...] = ()
     linear: frozenset[str] = frozenset()
+    faulty: tuple[str, ...] = ()
 
     @property
     def unexplained(self) -> tuple[str, ...]:
@@ -158,7 +159,17 @@ def _part(prefix: str, blocks: _Blocks, tensors: Mapping[str, TensorRecord]) -> 
     left = tuple(name for name in tensors if name not in used and name not in blocks.names)
     copy = bool(spellings.COPY.search(name))
     linear = frozenset(_linear(rest, prefix, tensors))
-    return Part(name, blocks.title, stages, stem, last, head, head_name, left, copy, stem_pool, linear)
+    faulty = tuple(_faulty(prefix, tensors))
+    return Part(name, blocks.title, stages, stem, last, head, head_name, left, copy, stem_pool, linear, faulty)
+
+
+def _faulty(prefix: str, tensors: Mapping[str, TensorRecord]) -> Iterator[str]:
+    """Tensors of a network or its head that are sparse, quantised or without numbers, each with why."""
+    for name, record in tensors.items():
+        inside = name.removeprefix(prefix)
+        if record.fault and name.startswith(prefix) and not name.endswith(layers.COUNTER):
+            if spellings.HEAD.match(inside) or not spellings.ASIDE.search(inside):
+                yield f"{name} ({record.fault})"
 
 
 def _linear(rest: Mapping[str, Layer], prefix: str, tensors: Mapping[str, TensorRecord]) -> Iterator[str]:
@@ -206,8 +217,24 @@ def _stem(inside: Mapping[str, Layer], first: BlockLayers) -> tuple[Layer, ...]:
             break
     if not chain or chain[-1].width != wanted:
         return ()
-    norms = [layer for layer in named if layer.kind == NORM and layer.width in {conv.width for conv in chain}]
-    return (*chain, *norms[: len(chain)])
+    return (*chain, *_stem_norms(chain, [layer for layer in named if layer.kind == NORM]))
+
+
+def _stem_norms(convs: Sequence[Layer], norms: Sequence[Layer]) -> tuple[Layer, ...]:
+    """The norms behind a stem's convolutions, in their order: the next in the same Sequential ('conv1.0', 'conv1.1'),
+    else the next one of the right width."""
+    by_name = {norm.name: norm for norm in norms}
+    behind = {conv.name: by_name.get(_next_in_sequential(conv.name)) for conv in convs}
+    rest = [norm for norm in norms if norm not in behind.values()]
+    for conv in convs:
+        if behind[conv.name] is None and rest and rest[0].width == conv.width:
+            behind[conv.name] = rest.pop(0)
+    return tuple(norm for norm in behind.values() if norm is not None)
+
+
+def _next_in_sequential(name: str) -> str:
+    outer, _, number = name.rpartition(".")
+    return f"{outer}.{int(number) + 1}".lstrip(".") if number.isdecimal() else ""
 
 
 def _stem_beside(prefix: str, tensors: Mapping[str, TensorRecord], first: BlockLayers) -> tuple[Layer, ...]:

@@ -21,7 +21,17 @@ def _has_attention_pool(part: Part, architecture: Architecture) -> bool:
     return architecture.stem == "deep" and any(".attnpool." in f".{name}" for name in part.left)
 
 
+def _is_bit(part: Part, architecture: Architecture) -> bool:
+    group_norms_first = architecture.preactivation and architecture.norm == "group"
+    return group_norms_first and architecture.stem == "imagenet" and any(len(layer.shape) == 4 for layer in part.head)
+
+
 SIGNATURES = (
+    Signature(
+        "Big Transfer, as timm has it (Kolesnikov et al. 2020, arXiv:1912.11370)",
+        _is_bit,
+        {"standardised": True, "stem_pool": "max-zeros"},
+    ),
     Signature(
         "CLIP's ResNets (Radford et al. 2021, arXiv:2103.00020)",
         _has_attention_pool,
