@@ -103,7 +103,10 @@ def _is_preactivation(blocks: Sequence[BlockLayers], part: Part) -> bool:
     pairs = [(conv, norm) for block in blocks for conv, norm in zip(block.convs, block.norms, strict=True)]
     if all(norm.width == conv.width for conv, norm in pairs):
         return bool(part.last)
-    if all(norm.width == conv.shape[1] for conv, norm in pairs if conv.shape[2] == 1) and part.last:
+    taken = [
+        width for block in blocks for width in (block.convs[0].shape[1], *(conv.width for conv in block.convs[:-1]))
+    ]
+    if all(norm.width == width for (_, norm), width in zip(pairs, taken, strict=True)):
         return True
     raise _refused(part, "has norms that are as wide as neither what comes before them nor what follows")
 
@@ -238,12 +241,12 @@ def published(part: Part) -> dict[str, TensorRecord]:
         named |= {f"conv1.{3 * number}": conv for number, conv in enumerate(convs)}
         named |= {f"conv1.{3 * number + 1}": norm for number, norm in enumerate(norms[: len(convs) - 1])}
         norms = norms[len(convs) - 1 :]
-    named |= {"bn1": norm for norm in norms}
+    named |= dict(zip(("bn1",), norms, strict=False))
     named |= {f"maxpool.{number}": layer for number, layer in enumerate(part.stem_pool)}
     for number, stage in enumerate(part.stages, start=1):
         for index, block in enumerate(stage):
             named |= _block_layers(f"layer{number}.{index}", block)
-    named |= {"norm": norm for norm in part.last}
+    named |= dict(zip(("norm",), part.last, strict=False))
     return {
         f"{name}.{own}": record
         for name, layer in named.items()

@@ -167,9 +167,9 @@ def _faulty(prefix: str, tensors: Mapping[str, TensorRecord]) -> Iterator[str]:
     """Tensors of a network or its head that are sparse, quantised or without numbers, each with why."""
     for name, record in tensors.items():
         inside = name.removeprefix(prefix)
-        if record.fault and name.startswith(prefix) and not name.endswith(layers.COUNTER):
-            if spellings.HEAD.match(inside) or not spellings.ASIDE.search(inside):
-                yield f"{name} ({record.fault})"
+        a_part = spellings.HEAD.match(inside) or not spellings.ASIDE.search(inside)
+        if a_part and record.fault and name.startswith(prefix) and not name.endswith(layers.COUNTER):
+            yield f"{name} ({record.fault})"
 
 
 def _linear(rest: Mapping[str, Layer], prefix: str, tensors: Mapping[str, TensorRecord]) -> Iterator[str]:
@@ -227,8 +227,10 @@ def _stem_norms(convs: Sequence[Layer], norms: Sequence[Layer]) -> tuple[Layer, 
     behind = {conv.name: by_name.get(_next_in_sequential(conv.name)) for conv in convs}
     rest = [norm for norm in norms if norm not in behind.values()]
     for conv in convs:
-        if behind[conv.name] is None and rest and rest[0].width == conv.width:
-            behind[conv.name] = rest.pop(0)
+        fitting = [norm for norm in rest if norm.width == conv.width]
+        if behind[conv.name] is None and fitting:
+            behind[conv.name] = fitting[0]
+            rest.remove(fitting[0])
     return tuple(norm for norm in behind.values() if norm is not None)
 
 

@@ -26,7 +26,12 @@ def _is_bit(part: Part, architecture: Architecture) -> bool:
     return group_norms_first and architecture.stem == "imagenet" and any(len(layer.shape) == 4 for layer in part.head)
 
 
+def _is_v2d(part: Part, architecture: Architecture) -> bool:
+    return architecture.preactivation and architecture.stem == "deep" and architecture.shortcut == "projection"
+
+
 SIGNATURES = (
+    Signature("timm's ResNet v2-D", _is_v2d, {"shortcut_pool": "average"}),
     Signature(
         "Big Transfer, as timm has it (Kolesnikov et al. 2020, arXiv:1912.11370)",
         _is_bit,

@@ -148,9 +148,10 @@ def _self_described(file: checkpoint.Checkpoint, name: str | None) -> ModelSpec:
     """What a file says that it is, once its tensors and the name that the user gave it (if any) agree."""
     try:
         entry = card.described(file.metadata)
-    except (KeyError, TypeError, ValueError, AttributeError, FeatureError) as error:
-        raise WeightsError(
-            f"What {file.path.name} says of itself cannot be understood: {error}. Copy it again, or save it anew."
+    except FeatureError as error:
+        reason = str(error).rstrip(".")
+        raise checkpoint.refusal(
+            file.path, f"what it says of itself cannot be understood: {reason}. Copy it again, or save it anew"
         ) from error
     checkpoint.check(file, entry.architecture)
     if name is not None:
