@@ -100,6 +100,11 @@ def need_understood(part: Part) -> None:
         raise WeightsError(
             f"tensors that are no plain numbers: {listing(part.faulty)}. Save the network dense and in floating point"
         )
+    if not part.stem:
+        raise WeightsError(
+            "a residual network without its first convolution, or with one that leads elsewhere. Save the complete "
+            "network, or name it with --model timm:NAME if it is one of timm's"
+        )
     if part.unexplained:
         raise WeightsError(
             "a residual network with layers that are not understood, so that it would be read wrong: "

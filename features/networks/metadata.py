@@ -1,4 +1,4 @@
-"""The schema of what a weights file of our own says of itself: wrong kinds, unknown fields and control characters fail."""
+"""The schema of what a weights file of our own says of itself."""
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
@@ -33,7 +33,7 @@ class Statement:
 
 
 def read(metadata: Mapping[str, str]) -> Statement:
-    """What the strings that `card.describe` writes say. Raises FeatureError, naming the entry, for what they may not."""
+    """What the strings that `card.describe` writes say. Raises FeatureError, naming the entry, for anything else."""
     return Statement(
         name=_text(metadata, "name", Name),
         family=_text(metadata, "family", Words),

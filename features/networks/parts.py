@@ -99,18 +99,25 @@ def _gather(tensors: Mapping[str, TensorRecord]) -> dict[str, _Blocks]:
         pattern = word.compiled()
         here: dict[str, _Blocks] = {}
         for name, record in left.items():
-            match = pattern.fullmatch(name)
-            if match is None:
-                continue
-            blocks = here.setdefault(match["prefix"], _Blocks(word.title))
-            key = int(match["stage"]), int(match["block"])
-            blocks.blocks.setdefault(key, {})[match["rest"]] = record
-            blocks.names.add(name)
-        for prefix, blocks in here.items():
-            if prefix not in gathered and _is_residual(blocks):
+            for match in _matches(pattern, name):
+                blocks = here.setdefault(name[: match.start()], _Blocks(word.title))
+                key = int(match["stage"]), int(match["block"])
+                blocks.blocks.setdefault(key, {})[match["rest"]] = record
+                blocks.names.add(name)
+        for prefix in sorted(here, key=lambda prefix: prefix.count(".")):
+            blocks = here[prefix]
+            if prefix not in gathered and blocks.names <= left.keys() and _is_residual(blocks):
                 gathered[prefix] = blocks
                 left = {name: record for name, record in left.items() if name not in blocks.names}
     return gathered
+
+
+def _matches(pattern: re.Pattern[str], name: str) -> Iterator[re.Match[str]]:
+    """Where a stage's word can begin in a name: at its start, and behind each dot."""
+    for start in (0, *(dot.end() for dot in re.finditer(r"\.", name))):
+        match = pattern.fullmatch(name, start)
+        if match is not None:
+            yield match
 
 
 def _is_residual(blocks: _Blocks) -> bool:
@@ -151,7 +158,8 @@ def _part(prefix: str, blocks: _Blocks, tensors: Mapping[str, TensorRecord]) -> 
         and spellings.LAST_NORM.match(f"{path}.") and layer.width == _width(stages)
     )  # fmt: skip
     encoder = bool(spellings.ENCODER.search(prefix))
-    head, head_name = ((), "") if encoder else _head(rest, _width(stages), last)
+    projects = encoder or _has_predictor(prefix, tensors)
+    head, head_name = ((), "") if projects else _head(rest, _width(stages), last)
     if not head and not encoder:
         head, head_name = _head_beside(prefix, tensors, _width(stages))
     used = {name for layer in (*stem, *stem_pool, *last, *head) for name in _full_names(layer, prefix, tensors)}
@@ -161,6 +169,17 @@ def _part(prefix: str, blocks: _Blocks, tensors: Mapping[str, TensorRecord]) -> 
     linear = frozenset(_linear(rest, prefix, tensors))
     faulty = tuple(_faulty(prefix, tensors))
     return Part(name, blocks.title, stages, stem, last, head, head_name, left, copy, stem_pool, linear, faulty)
+
+
+def _has_predictor(prefix: str, tensors: Mapping[str, TensorRecord]) -> bool:
+    """Whether a predictor or a queue stands beside a network, so that its fc is a projection."""
+    paths = prefix.split(".")[:-1]
+    above = {"".join(f"{path}." for path in paths[:number]) for number in range(len(paths) + 1)}
+    return any(
+        name.startswith(path) and spellings.PREDICTOR.match(name.removeprefix(path))
+        for name in tensors
+        for path in above
+    )
 
 
 def _faulty(prefix: str, tensors: Mapping[str, TensorRecord]) -> Iterator[str]:

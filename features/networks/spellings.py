@@ -22,8 +22,8 @@ class StageWord:
     first: int | None = None
 
     def compiled(self) -> re.Pattern[str]:
-        """Matches whole names: prefix, stage, block, and the rest inside the block."""
-        return re.compile(rf"(?P<prefix>(?:.*?\.)?){self.pattern}\.(?P<rest>.+)")
+        """Matches names behind a prefix: stage, block, and the rest inside the block."""
+        return re.compile(rf"{self.pattern}\.(?P<rest>.+)")
 
 
 STAGES = (
@@ -61,6 +61,8 @@ PROJECTION = re.compile(
 ENCODER = re.compile(
     r"(?:^|\.)(?:encoder_[qk]|base_encoder|momentum_encoder|online_encoder|target_encoder|query_encoder)\b"
 )
+# What stands beside an encoder whose fc is a projection (SimSiam, BYOL).
+PREDICTOR = re.compile(r"(?:online_)?predictor\.|queue(?:_ptr)?$")
 # Copies that follow another network's training: second choice where that one is there too.
 COPY = re.compile(
     r"(?:^|[._])(?:teacher|momentum|encoder_k|target|key_encoder|ema|model_ema|state_dict_ema|averaged|swa|module_ema)"

@@ -186,6 +186,7 @@ def _path(*parts: Any) -> str:
 
 
 MAKERS: dict[str, Maker] = {
+    "_codecs.encode": _first,  # how protocol 2 writes bytes
     "collections.OrderedDict": _pairs,
     "collections.defaultdict": lambda *_: {},
     "builtins.dict": lambda *_: {},
