@@ -105,6 +105,11 @@ def need_understood(part: Part) -> None:
             "a residual network without its first convolution, or with one that leads elsewhere. Save the complete "
             "network, or name it with --model timm:NAME if it is one of timm's"
         )
+    if part.going_on:
+        raise WeightsError(
+            f"a residual network whose outputs go on into {part.going_on[0]!r}, and tensors do not tell what lies "
+            "between. Save it with its head in one Sequential, as network.fc"
+        )
     if part.unexplained:
         raise WeightsError(
             "a residual network with layers that are not understood, so that it would be read wrong: "

@@ -57,7 +57,10 @@ def _records(checkpoint: Checkpoint, architecture: Architecture, names: Mapping[
     if architecture.builder:
         return _prefixed(checkpoint, set(names.values()))
     part = checkpoint.part
-    return {**inference.published(part), **(heads.tensors(part.head) if architecture.classes is not None else {})}
+    return {
+        **inference.published(part),
+        **(heads.tensors(inference.head_layers(part)) if architecture.classes is not None else {}),
+    }
 
 
 def _prefixed(checkpoint: Checkpoint, wanted: set[str]) -> Records:

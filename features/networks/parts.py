@@ -32,7 +32,8 @@ class Part:
     left: names in the file that belong to none of these, the tensors of other networks apart.
     copy: whether it follows another network's training (a momentum encoder, an average).
     stem_pool: convolution and norm in the place of the stem's pool (ResNet-RS). linear: names of left layers that only
-    see pooled features. faulty: tensors inside the network that are no plain numbers, with why.
+    see pooled features. faulty: tensors inside the network that are no plain numbers, with why. going_on: names of
+    heads that take the head's outputs, with nothing that tells what lies between.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Part:
     stem_pool: tuple[Layer, ...] = ()
     linear: frozenset[str] = frozenset()
     faulty: tuple[str, ...] = ()
+    going_on: tuple[str, ...] = ()
 
     @property
     def unexplained(self) -> tuple[str, ...]:
@@ -167,8 +169,28 @@ def _part(prefix: str, blocks: _Blocks, tensors: Mapping[str, TensorRecord]) -> 
     left = tuple(name for name in tensors if name not in used and name not in blocks.names)
     copy = bool(spellings.COPY.search(name))
     linear = frozenset(_linear(rest, prefix, tensors))
-    faulty = tuple(_faulty(prefix, tensors))
-    return Part(name, blocks.title, stages, stem, last, head, head_name, left, copy, stem_pool, linear, faulty)
+    going_on = tuple(_going_on(prefix, tensors, rest, head))
+    return Part(
+        name, blocks.title, stages, stem, last, head, head_name, left, copy, stem_pool, linear,
+        tuple(_faulty(prefix, tensors)), going_on,
+    )  # fmt: skip
+
+
+def _going_on(
+    prefix: str, tensors: Mapping[str, TensorRecord], rest: Mapping[str, Layer], head: Sequence[Layer]
+) -> Iterator[str]:
+    """Heads that take what a head puts out: beside its network, or in it under another name ('fc', 'classifier')."""
+    if not head:
+        return
+    width = [layer for layer in head if layer.kind != NORM][-1].width
+    used = {id(record) for layer in head for record in layer.tensors.values()}
+    for above, inside in (
+        ("", {path: layer for path, layer in rest.items() if layer not in head}),
+        *_above(prefix, tensors),
+    ):
+        following, name = _head({path: layer for path, layer in inside.items() if layer not in head}, width, ())
+        if following and used.isdisjoint(id(record) for layer in following for record in layer.tensors.values()):
+            yield f"{above}{name}"
 
 
 def _has_predictor(prefix: str, tensors: Mapping[str, TensorRecord]) -> bool:
@@ -299,13 +321,23 @@ def _head(layers_left: Mapping[str, Layer], width: int, last: Sequence[Layer]) -
             continue
         groups.setdefault(path.split(".")[0], []).append(layer)
     head: list[Layer] = []
-    names = []
-    for name, group in groups.items():
+    names: list[str] = []
+    for name, group in _split_up(groups, width):
         if _chains(group, width) and (not head or _goes_on_from(names[-1], name)):
             head += group
             width = [layer for layer in group if layer.kind != NORM][-1].width
             names.append(name)
     return tuple(head), ", ".join(names)
+
+
+def _split_up(groups: Mapping[str, list[Layer]], width: int) -> Iterator[tuple[str, list[Layer]]]:
+    """Layers that may be heads, by name; those of several heads in one list ('heads.0', 'heads.1') each on its own."""
+    for name, group in groups.items():
+        sides = [layer for layer in group if layer.kind == LINEAR and layer.shape[1] == width]
+        if len(sides) == len(group) > 1 and any(layer.width != width for layer in sides[:-1]):
+            yield from ((layer.name, [layer]) for layer in group)
+        else:
+            yield name, group
 
 
 def _goes_on_from(name: str, following: str) -> bool:

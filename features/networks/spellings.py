@@ -49,8 +49,8 @@ STEM = re.compile(
 STEM_POOL = re.compile(r"maxpool\.[01](?:\.|$)")  # a convolution in the place of the pool
 LAST_NORM = re.compile(r"(?:norm|bn|final_norm|last_norm|bn_last|final_bn|\w*post\w*norm)\.")
 HEAD = re.compile(
-    r"(?:fc\d*|linear|classifier|last_linear|head|heads?|logits|fc_layer|output|out|output_layer|final|final_layer|"
-    r"cls_head|classification_head|fc_out|dense|\d+)(?:\.|$)"
+    r"(?:(?:fc|linear|classifier|head|dense)\d*|last_linear|heads?|logits|output|out|output_layer|final|final_layer|"
+    r"cls_head|classification_head|dense|(?:fc|head|classifier|linear)_\w+|\d+)(?:\.|$)"
 )
 # What trains a network without being a part of it: read neither as its head nor as a network beside it.
 PROJECTION = re.compile(

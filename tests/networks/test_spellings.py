@@ -263,8 +263,9 @@ FILES = {
         "model.backbone.bottom_up", "model.backbone.fpn_lateral2.weight",
     ),
     "torchvision's detectors": Beside(
-        lambda s: before("backbone.body.", trunk(s)) | {"backbone.fpn.inner_blocks.0.0.weight": torch.randn(8, 64, 1, 1),
-                                                        "rpn.head.conv.0.0.weight": torch.randn(8, 8, 3, 3)},
+        lambda s: before("backbone.body.", trunk(s))
+        | {"backbone.fpn.inner_blocks.0.0.weight": torch.randn(8, 64, 1, 1),
+           "rpn.head.conv.0.0.weight": torch.randn(8, 8, 3, 3)},
         "backbone.body", "rpn.head.conv.0.0.weight",
     ),
     "averaged copy": Beside(
@@ -281,7 +282,8 @@ FILES = {
         "model.0", "model.1.4.weight",
     ),
     "Lightning with metrics and a weighted loss": Beside(
-        lambda s: {"state_dict": before("model.", s) | {"criterion.weight": torch.ones(7), "train_acc.tp": torch.ones(7)},
+        lambda s: {"state_dict": before("model.", s)
+                   | {"criterion.weight": torch.ones(7), "train_acc.tp": torch.ones(7)},
                    "callbacks": {}, "loops": {}},
         "state_dict.model", "state_dict.criterion.weight", head=True,
     ),
@@ -308,7 +310,7 @@ def test_another_of_several_networks_is_taken_by_its_name(networks, tmp_path):
     file = checkpoint.read(tmp_path / "dino.pth", "teacher")
     weight = dict(filling.load(file, file.inferred.architecture).named_parameters())["stem.conv1.weight"]
     assert torch.equal(weight, state["conv1.weight"] * 2)
-    with pytest.raises(WeightsError, match="no network at 'tutor'.*'student', 'teacher'.*--part"):
+    with pytest.raises(WeightsError, match=r"no network at 'tutor'.*'student', 'teacher'.*--part"):
         _ = checkpoint.read(tmp_path / "dino.pth", "tutor").part
 
 
