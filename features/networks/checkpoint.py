@@ -100,6 +100,8 @@ def need_understood(part: Part) -> None:
         raise WeightsError(
             f"tensors that are no plain numbers: {listing(part.faulty)}. Save the network dense and in floating point"
         )
+    if part.gap:
+        raise WeightsError(f"a residual network with {part.gap} alone. Save the complete network")
     if not part.stem:
         raise WeightsError(
             "a residual network without its first convolution, or with one that leads elsewhere. Save the complete "

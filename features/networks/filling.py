@@ -107,10 +107,12 @@ def _trimmed(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _implied(name: str, records: Records) -> bool:
-    """Whether a tensor that is not in the file has its usual value: biases of 0, and norms without weights."""
+    """Whether a tensor that is not in the file has its usual value: a bias of 0, or what no norm in the file has."""
     path, _, own = name.rpartition(".")
-    has_weight, has_mean = f"{path}.weight" in records, f"{path}.running_mean" in records
-    return (own == "bias" and (has_weight or has_mean)) or (own == "weight" and has_mean)
+    if f"{path}.running_mean" not in records and f"{path}.running_var" not in records:
+        return own == "bias" and f"{path}.weight" in records
+    norms = (other.removesuffix("running_mean") for other in records if other.endswith("running_mean"))
+    return own in ("weight", "bias") and not any(f"{norm}{own}" in records for norm in norms)
 
 
 def _absorbed(records: Records, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:

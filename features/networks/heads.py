@@ -35,6 +35,8 @@ def plan(layers: Sequence[Layer]) -> tuple[int, ...]:
 def tensors(layers: Sequence[Layer]) -> dict[str, TensorRecord]:
     """The tensors of a head's linear layers as files call them: 'fc.weight', or 'fc.0.weight', 'fc.2.weight', ..."""
     widths = plan(layers)
+    if not widths:
+        return {}
     if len(layers) == 1:  # as it is, whatever its precision
         return {f"fc.{own}": layers[0].tensors[own] for own in ("weight", "bias") if own in layers[0].tensors}
     made = cache(lambda: read(layers))

@@ -9,6 +9,7 @@ from features.networks.containers import TensorRecord
 from features.networks.layers import CONV, LINEAR, NORM, Layer, layers_of, natural
 
 MAX_BLOCKS = 1000
+SHOWN = 12  # numbers in a sentence
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +34,8 @@ class Part:
     copy: whether it follows another network's training (a momentum encoder, an average).
     stem_pool: convolution and norm in the place of the stem's pool (ResNet-RS). linear: names of left layers that only
     see pooled features. faulty: tensors inside the network that are no plain numbers, with why. going_on: names of
-    heads that take the head's outputs, with nothing that tells what lies between.
+    heads that take the head's outputs, with nothing that tells what lies between. gap: which blocks there are, in
+    words, where some are missing.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Part:
     linear: frozenset[str] = frozenset()
     faulty: tuple[str, ...] = ()
     going_on: tuple[str, ...] = ()
+    gap: str = ""
 
     @property
     def unexplained(self) -> tuple[str, ...]:
@@ -81,16 +84,15 @@ class _Blocks:
 def parts_of(tensors: Mapping[str, TensorRecord]) -> list[Part]:
     """Every residual network among named tensors, the main one first.
 
-    The main one is the first that is no copy of another (teacher, momentum encoder, average); among those, one with a
-    head before one without, then the one with more parameters, then the one that comes first in the file.
+    The main one is the first that is whole and no copy of another (teacher, momentum encoder, average); among those,
+    one with a head before one without, then the one with more parameters, then the one that comes first in the file.
     """
     usable = {name: record for name, record in tensors.items() if not spellings.TRAINING.search(name)}
     gathered = _gather(usable)
-    parts = [part for prefix, blocks in gathered.items() if (part := _part(prefix, blocks, usable)) is not None]
+    parts = [_part(prefix, blocks, usable) for prefix, blocks in gathered.items()]
     taken = {name for blocks in gathered.values() for name in blocks.names}
     parts = [_without(part, taken) for part in parts]
-    order = sorted(range(len(parts)), key=lambda n: (parts[n].copy, not parts[n].head, -parts[n].parameters, n))
-    return [parts[number] for number in order]
+    return sorted(parts, key=lambda part: (bool(part.gap), part.copy, not part.head, -part.parameters))
 
 
 def _gather(tensors: Mapping[str, TensorRecord]) -> dict[str, _Blocks]:
@@ -146,10 +148,8 @@ def _block(tensors: Mapping[str, TensorRecord]) -> BlockLayers:
     )
 
 
-def _part(prefix: str, blocks: _Blocks, tensors: Mapping[str, TensorRecord]) -> Part | None:
+def _part(prefix: str, blocks: _Blocks, tensors: Mapping[str, TensorRecord]) -> Part:
     stages = _stages(blocks)
-    if stages is None:
-        return None
     outside = {name: record for name, record in tensors.items() if name.startswith(prefix) and name not in blocks.names}
     inside = layers_of({name.removeprefix(prefix): record for name, record in outside.items()})
     stem = _stem(inside, stages[0][0]) or _stem_beside(prefix, tensors, stages[0][0])
@@ -172,7 +172,7 @@ def _part(prefix: str, blocks: _Blocks, tensors: Mapping[str, TensorRecord]) -> 
     going_on = tuple(_going_on(prefix, tensors, rest, head))
     return Part(
         name, blocks.title, stages, stem, last, head, head_name, left, copy, stem_pool, linear,
-        tuple(_faulty(prefix, tensors)), going_on,
+        tuple(_faulty(prefix, tensors)), going_on, _gap(blocks),
     )  # fmt: skip
 
 
@@ -224,16 +224,24 @@ def _linear(rest: Mapping[str, Layer], prefix: str, tensors: Mapping[str, Tensor
                 yield from _full_names(layer, prefix, tensors)
 
 
-def _stages(blocks: _Blocks) -> tuple[tuple[BlockLayers, ...], ...] | None:
-    """Blocks by stage, or None where numbers have gaps."""
+def _stages(blocks: _Blocks) -> tuple[tuple[BlockLayers, ...], ...]:
+    """Blocks by stage."""
     numbers = sorted({stage for stage, _ in blocks.blocks})
-    stages = []
+    return tuple(
+        tuple(_block(blocks.blocks[key]) for key in sorted(blocks.blocks) if key[0] == number) for number in numbers
+    )
+
+
+def _gap(blocks: _Blocks) -> str:
+    """In words, where the numbers of stages or blocks leave some out; '' where they do not."""
+    numbers = sorted({stage for stage, _ in blocks.blocks})
+    if numbers != list(range(numbers[0], numbers[0] + len(numbers))):
+        return f"stages {', '.join(map(str, numbers[:SHOWN]))}"
     for number in numbers:
         indices = sorted(block for stage, block in blocks.blocks if stage == number)
         if indices != list(range(indices[0], indices[0] + len(indices))) or indices[0] > 1:
-            return None
-        stages.append(tuple(_block(blocks.blocks[number, index]) for index in indices))
-    return tuple(stages) if numbers == list(range(numbers[0], numbers[0] + len(numbers))) else None
+            return f"blocks {', '.join(map(str, indices[:SHOWN]))} in stage {number}"
+    return ""
 
 
 def _width(stages: Sequence[Sequence[BlockLayers]]) -> int:
