@@ -355,13 +355,21 @@ def _goes_on_from(name: str, following: str) -> bool:
 
 
 def _head_beside(prefix: str, tensors: Mapping[str, TensorRecord], width: int) -> tuple[tuple[Layer, ...], str]:
-    """The classifier beside a network ('head.fc' beside 'backbone'): under one of the paths that lead to it."""
+    """The classifier beside a network ('head.fc' beside 'backbone'): under one of the paths that lead to it.
+
+    A norm of the features that stands there too ('bottleneck' beside 'base' and 'classifier') comes before it.
+    """
     for above, inside in _above(prefix, tensors):
         head, name = _head(inside, width, ())
         if head:
-            for layer in head:
+            norms = [
+                layer for path, layer in inside.items()
+                if layer not in head and layer.has_statistics and layer.width == width
+                and spellings.LAST_NORM.fullmatch(f"{path}.")
+            ]  # fmt: skip
+            for layer in (*norms, *head):
                 layer.name = f"{above}{layer.name}"
-            return head, f"{above}{name}"
+            return (*norms, *head), f"{above}{name}"
     return (), ""
 
 

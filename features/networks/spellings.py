@@ -31,14 +31,14 @@ STAGES = (
     StageWord(r"res(?P<stage>\d+)\.(?P<block>\d+)", "detectron2", 2),
     StageWord(r"stages\.(?P<stage>\d+)\.(?:layers|blocks)\.(?P<block>\d+)", "Hugging Face, timm's ResNet v2", 0),
     StageWord(r"conv(?P<stage>\d+)_x\.(?P<block>\d+)", "weiaicunzai's CIFAR networks", 2),
-    StageWord(r"(?:stage|stages|block|blocks|group|layers)[_.]?(?P<stage>\d+)\.(?:(?:layers|blocks|block)\.)?(?P<block>\d+)",
+    StageWord(r"(?:stage|stages|block|blocks|group|layers)[_.]?(?P<stage>\d+)\.(?:(?:layers|layer|blocks|block)\.)?(?P<block>\d+)",
               "networks of people's own"),
     StageWord(r"(?P<stage>\d+)\.(?P<block>\d+)", "a bare Sequential, as fastai's and Lightly's"),
 )  # fmt: skip
 
 SHORTCUT = re.compile(
     r"(?:downsample|shortcut|skip(?:_connection)?|proj(?:ection)?|identity_downsample|residual_conv|side|match_dimensions|"
-    r"skip_layer|down_sample|conv_skip|identity)\b(?!\d)"
+    r"skip_layer|down_sample|conv_skip|conv_?shortcut|convShortcut|identity)\b(?!\d)"
 )
 ATTENTION = re.compile(r"(?:se|se_module|eca|attn|attention|cbam|selayer)\b")
 # Layers of the first convolution; numbers are those of a bare Sequential.
@@ -47,7 +47,10 @@ STEM = re.compile(
     r"first_conv|first_bn|initial(?:_conv|_bn|_block)?|prep|init_conv|init_bn|conv_in|norm_in|\d+)(?:\.|$)"
 )
 STEM_POOL = re.compile(r"maxpool\.[01](?:\.|$)")  # a convolution in the place of the pool
-LAST_NORM = re.compile(r"(?:norm|bn|final_norm|last_norm|bn_last|final_bn|\w*post\w*norm)\.")
+# Norms between the last stage and the head; the last few words are those of re-identification.
+LAST_NORM = re.compile(
+    r"(?:norm|bn\d?|final_norm|last_norm|bn_last|final_bn|\w*post\w*norm|bottleneck|bnneck|bn_?neck|feat_bn)\."
+)
 HEAD = re.compile(
     r"(?:(?:fc|linear|classifier|head|dense)\d*|last_linear|heads?|logits|output|out|output_layer|final|final_layer|"
     r"cls_head|classification_head|dense|(?:fc|head|classifier|linear)_\w+|\d+)(?:\.|$)"

@@ -173,6 +173,19 @@ def test_a_norm_that_is_an_attribute_beside_the_head_is_read_with_it(trunk, tmp_
         need_logits(file, network(pixels()))
 
 
+def test_a_norm_beside_the_network_and_its_head_is_read_with_them(trunk, tmp_path):
+    """Re-identification's BNNeck (Luo et al. 2019, arXiv:1903.07071)."""
+    network = with_head(trunk, nn.Sequential(norm(), dense(bias=False)))
+    names = {"fc.0.": "bottleneck.", "fc.1.": "classifier."}
+    state = {}
+    for name, value in network.state_dict().items():
+        state[names[name[:5]] + name[5:] if name.startswith("fc.") else f"base.{name}"] = value
+    file = read(state, tmp_path)
+    assert file.part.name == "base"
+    with torch.inference_mode():
+        need_logits(file, network(pixels()))
+
+
 def renamed(state: dict[str, Tensor], name: str) -> dict[str, Tensor]:
     return {key.replace("fc.", f"{name}."): value for key, value in state.items()}
 

@@ -1,6 +1,7 @@
 """Files as people have them: one entry for each spelling of a network's names, nesting, and what lies beside it."""
 
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -364,6 +365,32 @@ def test_kuanglius_pre_activation_networks_are_read_from_their_tensors(deep, tmp
     source = randomise(PreActivationNetwork(deep)).eval()
     file, network = opened({"net": before("module.", source.state_dict()), "acc": 95.1}, tmp_path)
     assert file.inferred.architecture.preactivation
+    with torch.inference_mode():
+        torch.testing.assert_close(network(pixels(side=32)), source(pixels(side=32)), rtol=1e-5, atol=1e-5)
+
+
+class WideNetwork(nn.Module):
+    """Wide ResNets as their best-known code has them: the last norm is called bn1, the projection convShortcut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 8, 3, padding=1, bias=False)
+        widths = (8, 16, 32)
+        for stage, (inputs, outputs) in enumerate(pairwise(widths), start=1):
+            blocks = [PreActivationBlock(inputs, outputs, stage, False), PreActivationBlock(outputs, outputs, 1, False)]
+            self.add_module(f"block{stage}", nn.Sequential(OrderedDict(layer=nn.Sequential(*blocks))))
+        self.bn1 = nn.BatchNorm2d(widths[-1])
+        self.fc = nn.Linear(widths[-1], 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(functional.relu(self.bn1(self.block2(self.block1(self.conv1(x))))).mean((2, 3)))
+
+
+def test_wide_networks_with_their_last_norm_are_read_from_their_tensors(tmp_path):
+    source = randomise(WideNetwork()).eval()
+    state = {name.replace("shortcut.0", "convShortcut"): value for name, value in source.state_dict().items()}
+    file, network = opened({"state_dict": state, "best_prec1": 96.0}, tmp_path)
+    assert file.inferred.architecture.resolved("last_norm")
     with torch.inference_mode():
         torch.testing.assert_close(network(pixels(side=32)), source(pixels(side=32)), rtol=1e-5, atol=1e-5)
 
