@@ -57,8 +57,9 @@ class Part:
     def unexplained(self) -> tuple[str, ...]:
         """Names that lie inside the network, and are neither read nor of what is known to stand beside one."""
         prefix = f"{self.name}." if self.name else ""
-        inside = (name for name in self.left if name.startswith(prefix) and name not in self.linear)
-        return tuple(name for name in inside if not spellings.ASIDE.search(name.removeprefix(prefix)))
+        inside = (name.removeprefix(prefix) for name in self.left if name.startswith(prefix))
+        names = (name for name in inside if spellings.MADE.search(name) or not spellings.ASIDE.search(name))
+        return tuple(f"{prefix}{name}" for name in names if f"{prefix}{name}" not in self.linear)
 
     @property
     def parameters(self) -> int:

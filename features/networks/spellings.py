@@ -57,7 +57,7 @@ HEAD = re.compile(
 )
 # What trains a network without being a part of it: read neither as its head nor as a network beside it.
 PROJECTION = re.compile(
-    r"(?:^|[._])(?:projector|projection(?:_head|_mlp)?|prototypes?|predictor|prediction_head|contrastive_head|proj_head|queue|"
+    r"(?:^|[._])(?:projector|projection(?:_head|_mlp)?|prototypes?|predictor|prediction_head|contrastive_head|proj_head|proj|queue|"
     r"queue_ptr|mlp_head|g|h)(?:[._]|$)"
 )
 # Encoders of self-supervised learning, in which a layer called fc is a projection.
@@ -74,6 +74,8 @@ PARAMETRIZED = (
     ("parametrizations.weight.original0", "parametrizations.weight.original1"),  # PyTorch from 2.0
     ("weight_g", "weight_v"),
 )
+# Weights that are made of others by a rule that is not read: pruning, spectral normalisation, LoRA, quantisation.
+MADE = re.compile(r"(?:^|\.)(?:weight_orig|weight_mask|weight_u|lora_\w+|qweight|\w+_packed_params\w*)(?:\.|$)")
 # What optimizers and training keep beside the weights.
 TRAINING = re.compile(
     r"(?:^|\.)(?:optimizer\w*|optim|opt|lr_scheduler|scheduler|scaler|amp|state\.\d+|callbacks|loops)(?:\.|$)"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrizations
+from torch.nn.utils import parametrizations, prune
 from torchvision.models.resnet import BasicBlock, ResNet
 
 from features.errors import WeightsError
@@ -210,7 +210,7 @@ def test_of_two_heads_beside_each_other_the_first_is_taken_and_the_other_listed(
         need_logits(file, network(pixels()))
 
 
-@pytest.mark.parametrize("name", ["projector", "projection_head", "predictor", "prototypes", "mlp_head"])
+@pytest.mark.parametrize("name", ["projector", "projection_head", "predictor", "prototypes", "mlp_head", "head.proj"])
 def test_a_projection_is_no_head(name, trunk, tmp_path):
     state = renamed(with_head(trunk, nn.Sequential(dense(WIDTH, 64), nn.ReLU(), dense(64, 5))).state_dict(), name)
     file = read(state, tmp_path)
@@ -234,3 +234,11 @@ def test_a_head_of_no_plain_numbers_is_refused_and_not_left_aside(trunk, tmp_pat
     state["fc.weight"] = state["fc.weight"].to_sparse()
     with pytest.raises(WeightsError, match=r"no plain numbers: fc\.weight \(sparse\).*Save the network dense"):
         _ = read(state, tmp_path).part
+
+
+def test_a_pruned_head_is_refused_and_not_left_aside(trunk, tmp_path):
+    network = with_head(trunk, dense())
+    prune.random_unstructured(network.fc, "weight", 0.5)
+    assert "fc.weight_mask" in network.state_dict()
+    with pytest.raises(WeightsError, match=r"not understood.*fc\.weight_mask, fc\.weight_orig"):
+        _ = read(network.state_dict(), tmp_path).part
