@@ -140,7 +140,7 @@ def check(checkpoint: Checkpoint, wanted: Architecture) -> Architecture:
     network) or be missing; all else must agree. Raises WeightsError with what differs.
     """
     if wanted.builder:
-        return wanted
+        return replace(wanted, classes=_classes_as_timm_has_them(checkpoint.records))
     told, untold = checkpoint.inferred.architecture, checkpoint.inferred.untold
     taken = {choice.field: getattr(wanted, choice.field) for choice in untold}
     if "shortcut" in taken and taken["shortcut"] == "projection":
@@ -150,6 +150,13 @@ def check(checkpoint: Checkpoint, wanted: Architecture) -> Architecture:
     told = replace(told, **taken)
     need_same(checkpoint, told, wanted)
     return told
+
+
+def _classes_as_timm_has_them(records: Mapping[str, TensorRecord]) -> int | None:
+    """The width of the classifier in a file of timm's, None where there is none."""
+    heads = [record for name, record in records.items() if f".{name}".endswith((".fc.weight", ".head.weight"))]
+    linear = [record.shape[0] for record in heads if len(record.shape) in (2, 4)]
+    return linear[0] if linear else None
 
 
 OWN = ("classes", "in_channels", "head_widths", "head_activation")  # what fine-tuning changes

@@ -51,9 +51,13 @@ def resnet18():
     return drawn(models.resnet18)
 
 
+def pixels(side: int = 64, channels: int = 3) -> torch.Tensor:
+    return torch.randn(2, channels, side, side, generator=torch.Generator().manual_seed(0))
+
+
 def logits(network, side: int = 64, channels: int = 3) -> torch.Tensor:
     with torch.inference_mode():
-        return network(torch.randn(2, channels, side, side, generator=torch.Generator().manual_seed(0)))
+        return network(pixels(side, channels))
 
 
 def stored(path: Path, architecture: Architecture, seed: int = 0):
@@ -189,6 +193,20 @@ def test_a_file_of_another_network_than_the_named_one_is_refused(tmp_path):
     stored(tmp_path / "mine.pth", cifar(8))
     with pytest.raises(WeightsError, match=r"of another network: blocks is \(1, 1, 1\), not \(2, 2, 2, 2\)"):
         zoo.load("resnet18", tmp_path / "mine.pth")
+
+
+@pytest.mark.parametrize("classes", [5, 0])
+def test_a_network_that_timm_builds_may_have_other_classes(classes, tmp_path):
+    import timm
+
+    source = randomise(timm.create_model("skresnet18", num_classes=classes)).eval()
+    state = {f"model.{name}": value for name, value in source.state_dict().items()}
+    torch.save({"state_dict": state}, tmp_path / "tuned.ckpt")
+    model = zoo.load("timm:skresnet18", tmp_path / "tuned.ckpt")
+    assert model.spec.architecture.classes == (classes or None)
+    assert model.spec.class_names == ()
+    with torch.inference_mode():
+        torch.testing.assert_close(logits(model.network), source(pixels()), rtol=1e-4, atol=1e-4)
 
 
 def test_a_plain_network_is_loaded_as_one_when_it_is_named_so(tmp_path):
