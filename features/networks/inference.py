@@ -79,8 +79,10 @@ def infer(part: Part) -> Inferred:
 
 
 def _refused(part: Part, why: str) -> WeightsError:
-    where = f" at {part.name!r}" if part.name else ""
-    return WeightsError(f"the network{where} {why}")
+    """The reason, with a way out: the one that it names, or that of networks from code."""
+    where = f" at {part.name[:80]!r}" if part.name else ""
+    out = "" if ". " in why else ". Build it in Python, and give the module to features.networks.canonical"
+    return WeightsError(f"the network{where} {why}{out}")
 
 
 def _convs(layers: Sequence[Layer]) -> list[Layer]:
