@@ -30,7 +30,18 @@ def _is_v2d(part: Part, architecture: Architecture) -> bool:
     return architecture.preactivation and architecture.stem == "deep" and architecture.shortcut == "projection"
 
 
+def _has_segmentation_head(part: Part, architecture: Architecture) -> bool:
+    above = part.name.removesuffix("backbone")
+    heads = (f"{above}classifier.4.weight", f"{above}classifier.0.convs.0.0.weight")
+    return part.name != above and len(architecture.blocks) == 4 and any(name in part.left for name in heads)
+
+
 SIGNATURES = (
+    Signature(
+        "the bodies of torchvision's networks for segmentation",
+        _has_segmentation_head,
+        {"strides": (1, 2, 1, 1), "dilations": (1, 1, 2, 4)},
+    ),
     Signature("timm's ResNet v2-D", _is_v2d, {"shortcut_pool": "average"}),
     Signature(
         "Big Transfer, as timm has it (Kolesnikov et al. 2020, arXiv:1912.11370)",

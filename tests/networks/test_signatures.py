@@ -6,9 +6,10 @@ import pytest
 import torch
 from timm.layers import BatchNormAct2d, GroupNormAct, StdConv2d, create_conv2d
 from timm.models.resnetv2 import ResNetV2
+from torchvision.models.segmentation import fcn_resnet50
 
 from features.networks import checkpoint, filling
-from tests.random_networks import randomise
+from tests.random_networks import drawn, randomise
 
 KINDS = {
     "Big Transfer": {
@@ -35,3 +36,14 @@ def test_timms_second_residual_networks_are_read_from_their_tensors(kind, tmp_pa
     with torch.inference_mode():
         wanted = source(x)
         torch.testing.assert_close(network(x), wanted, rtol=1e-5, atol=1e-5 * float(wanted.abs().max()))
+
+
+def test_the_dilated_body_of_a_network_for_segmentation_is_told_by_the_head_beside_it(tmp_path):
+    source = drawn(fcn_resnet50, weights=None, weights_backbone=None, aux_loss=True)
+    torch.save(source.state_dict(), tmp_path / "net.pth")
+    file = checkpoint.read(tmp_path / "net.pth")
+    network = filling.load(file, file.inferred.architecture)
+    assert not {"strides", "dilations"} & {choice.field for choice in file.inferred.untold}
+    x = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        assert torch.equal(dict(network.walk(x))["layer4"], source.backbone(x)["out"])
