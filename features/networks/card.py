@@ -104,6 +104,7 @@ def describe(entry: ModelSpec) -> dict[str, str]:
         "classes": json.dumps(entry.class_names),
         "source": entry.source,
         "licence": entry.licence,
+        **({"outputs": str(entry.outputs)} if entry.multilabel else {}),
     }
 
 
@@ -113,26 +114,14 @@ def is_described(metadata: Mapping[str, str]) -> bool:
 
 
 def described(metadata: Mapping[str, str]) -> ModelSpec:
-    """The spec that `describe` wrote.
+    """The spec that `describe` wrote. Raises FeatureError if it is another program's or damaged."""
+    from features.networks.metadata import read
 
-    Raises KeyError, TypeError, ValueError, AttributeError or FeatureError if it is another program's or damaged.
-    """
-    entry = ModelSpec(
-        metadata["name"],
-        metadata["family"],
-        Architecture(**_settings(metadata["architecture"])),
-        Preprocessing(**_settings(metadata["preprocessing"])),
-        tuple(json.loads(metadata["classes"])),
-        metadata["source"],
-        metadata["licence"],
+    said = read(metadata)
+    if said.classes and not names_fit(len(said.classes), said.architecture.classes):
+        raise WeightsError(f"{len(said.classes)} class names for {said.architecture.classes} classes")
+    if said.preprocessing.channels != said.architecture.in_channels:
+        raise WeightsError(f"{said.preprocessing.channels} means for {said.architecture.in_channels} channels")
+    return ModelSpec(
+        said.name, said.family, said.architecture, said.preprocessing, said.classes, said.source, said.licence
     )
-    if entry.class_names and not names_fit(len(entry.class_names), entry.architecture.classes):
-        raise WeightsError(f"{len(entry.class_names)} class names for {entry.architecture.classes} classes")
-    if entry.preprocessing.channels != entry.architecture.in_channels:
-        raise WeightsError(f"{entry.preprocessing.channels} means for {entry.architecture.in_channels} channels")
-    return entry
-
-
-def _settings(text: str) -> dict[str, Any]:
-    """The keyword arguments that `describe` wrote as JSON, which has no tuples."""
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in json.loads(text).items()}

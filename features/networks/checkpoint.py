@@ -13,7 +13,9 @@ from features.networks.containers import TensorRecord
 from features.networks.containers.tensors import need_bounds
 from features.networks.flatten import tensors_of
 from features.networks.inference import Inferred
+from features.networks.layers import COUNTER, STATISTICS
 from features.networks.parts import Part, parts_of
+from features.networks.spellings import PARAMETRIZED
 
 LISTED = 12
 MESSAGE = 480  # characters
@@ -90,8 +92,28 @@ def choose(path: Path, parts: Sequence[Part], name: str | None) -> Part:
     return named[0]
 
 
+# Of a layer's tensors: what convolutions and norms have, and how weight normalisation spells a weight.
+OWN_NAMES = {"weight", "bias", *STATISTICS, COUNTER, *(name for pair in PARAMETRIZED for name in pair)}
+
+
 def need_understood(part: Part) -> None:
     """Raises WeightsError for a network with layers whose place is not known, since it would be read wrong."""
+    if part.faulty:
+        raise WeightsError(
+            f"tensors that are no plain numbers: {listing(part.faulty)}. Save the network dense and in floating point"
+        )
+    if part.gap:
+        raise WeightsError(f"a residual network with {part.gap} alone. Save the complete network")
+    if not part.stem:
+        raise WeightsError(
+            "a residual network without its first convolution, or with one that leads elsewhere. Save the complete "
+            "network, or name it with --model timm:NAME if it is one of timm's"
+        )
+    if part.going_on:
+        raise WeightsError(
+            f"a residual network whose outputs go on into {part.going_on[0]!r}, and tensors do not tell what lies "
+            "between. Save it with its head in one Sequential, as network.fc"
+        )
     if part.unexplained:
         raise WeightsError(
             "a residual network with layers that are not understood, so that it would be read wrong: "
@@ -101,7 +123,10 @@ def need_understood(part: Part) -> None:
         f"stage {number} block {index}: {', '.join(sorted(layer.tensors)[:3])} at {layer.name or 'the block itself'}"
         for number, stage in enumerate(part.stages, start=1)
         for index, block in enumerate(stage)
-        for layer in block.others
+        for layer in (
+            *block.others,
+            *(layer for layer in (*block.convs, *block.shortcut) if layer.tensors.keys() - OWN_NAMES),
+        )
     ]
     if strange:
         raise WeightsError(
@@ -117,7 +142,7 @@ def check(checkpoint: Checkpoint, wanted: Architecture) -> Architecture:
     network) or be missing; all else must agree. Raises WeightsError with what differs.
     """
     if wanted.builder:
-        return wanted
+        return replace(wanted, classes=_classes_as_timm_has_them(checkpoint.records))
     told, untold = checkpoint.inferred.architecture, checkpoint.inferred.untold
     taken = {choice.field: getattr(wanted, choice.field) for choice in untold}
     if "shortcut" in taken and taken["shortcut"] == "projection":
@@ -129,6 +154,13 @@ def check(checkpoint: Checkpoint, wanted: Architecture) -> Architecture:
     return told
 
 
+def _classes_as_timm_has_them(records: Mapping[str, TensorRecord]) -> int | None:
+    """The width of the classifier in a file of timm's, None where there is none."""
+    heads = [record for name, record in records.items() if f".{name}".endswith((".fc.weight", ".head.weight"))]
+    linear = [record.shape[0] for record in heads if len(record.shape) in (2, 4)]
+    return linear[0] if linear else None
+
+
 OWN = ("classes", "in_channels", "head_widths", "head_activation")  # what fine-tuning changes
 
 
@@ -138,11 +170,12 @@ def need_same(checkpoint: Checkpoint, told: Architecture, wanted: Architecture) 
         f"{field.name} is {getattr(told, field.name)}, not {getattr(wanted, field.name)}"
         for field in fields(Architecture)
         if field.name not in OWN and told.resolved(field.name) != wanted.resolved(field.name)
+        if getattr(told, field.name) != getattr(wanted, field.name)  # else it follows from another field
     ]
     if differs:
         raise refusal(
             checkpoint.path,
-            f"it is of another network: {'; '.join(differs)}. Leave --model away to have it recognised",
+            f"the weights are of another network: {'; '.join(differs)}. Leave --model away to have it recognised",
         )
 
 
@@ -156,7 +189,8 @@ def _no_network(records: Mapping[str, TensorRecord]) -> str:
         )
     return (
         f"{len(records):,} tensors, but no residual network among them: wanted stages of blocks with two or three "
-        f"convolutions and norms, and got {listing(list(records))}"
+        f"convolutions and norms, and got {listing(list(records)[:6])}. If it is one of timm's, name it with --model "
+        "timm:NAME"
     )
 
 

@@ -26,7 +26,8 @@ def load(checkpoint: Checkpoint, architecture: Architecture) -> ResidualNetwork:
     with torch.device("meta"):
         network = build(architecture)
     empty = network.state_dict()
-    names = _names(architecture, empty)
+    is_own = card.is_described(checkpoint.metadata)
+    names = {name: published_name(name) for name in empty} if is_own else _names(architecture, empty)
     records = _records(checkpoint, architecture, names)
     biases = {} if architecture.builder else dict(_absorbed(records, names))
     _need_fit(checkpoint, {names[name]: tensor for name, tensor in empty.items()}, records, biases, architecture)
@@ -57,7 +58,10 @@ def _records(checkpoint: Checkpoint, architecture: Architecture, names: Mapping[
     if architecture.builder:
         return _prefixed(checkpoint, set(names.values()))
     part = checkpoint.part
-    return {**inference.published(part), **(heads.tensors(part.head) if architecture.classes is not None else {})}
+    return {
+        **inference.published(part),
+        **(heads.tensors(inference.head_layers(part)) if architecture.classes is not None else {}),
+    }
 
 
 def _prefixed(checkpoint: Checkpoint, wanted: set[str]) -> Records:
@@ -104,10 +108,12 @@ def _trimmed(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _implied(name: str, records: Records) -> bool:
-    """Whether a tensor that is not in the file has its usual value: biases of 0, and norms without weights."""
+    """Whether a tensor that is not in the file has its usual value: a bias of 0, or what no norm in the file has."""
     path, _, own = name.rpartition(".")
-    has_weight, has_mean = f"{path}.weight" in records, f"{path}.running_mean" in records
-    return (own == "bias" and (has_weight or has_mean)) or (own == "weight" and has_mean)
+    if f"{path}.running_mean" not in records and f"{path}.running_var" not in records:
+        return own == "bias" and f"{path}.weight" in records
+    norms = (other.removesuffix("running_mean") for other in records if other.endswith("running_mean"))
+    return own in ("weight", "bias") and not any(f"{norm}{own}" in records for norm in norms)
 
 
 def _absorbed(records: Records, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -147,7 +153,7 @@ def _need_numbers(checkpoint: Checkpoint, name: str, values: Tensor) -> None:
 def _filled(name: str, empty: Tensor, records: Records) -> Tensor:
     """A tensor of its own with the file's values in the wanted precision, or what they usually are."""
     record = records.get(name)
-    if record is None or (name.endswith(COUNTER) and record.shape != tuple(empty.shape)):
+    if record is None or name.endswith(COUNTER):  # which changes nothing that is computed
         usual = float(name.endswith(".weight"))  # of a norm
         return torch.full(empty.shape, usual, dtype=empty.dtype)
     # The memory layout of the file would choose other kernels, whose sums differ in the last digit.

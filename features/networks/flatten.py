@@ -9,6 +9,7 @@ from features.networks.containers.tensors import MAX_NAME
 MAX_NODES = 400_000
 MAX_DEPTH = 64
 # Of a pickled nn.Module, whose tensors have the names that its state_dict would give them.
+KEYS = (str, int, bytes)
 MODULE_PARTS = ("_parameters", "_buffers", "_modules")
 
 
@@ -42,7 +43,7 @@ def tensors_of(content: Content) -> dict[str, TensorRecord]:
 def _children(value: Any) -> list[tuple[str, Any]]:
     """What lies directly in a value, with names."""
     if isinstance(value, dict):
-        return [(str(key), child) for key, child in value.items() if isinstance(key, str | int) and _holds(child)]
+        return [(_text(key), child) for key, child in value.items() if isinstance(key, KEYS) and _holds(child)]
     if isinstance(value, list | tuple):
         return [(str(number), child) for number, child in enumerate(value) if _holds(child)]
     if isinstance(value, Inert):
@@ -51,6 +52,10 @@ def _children(value: Any) -> list[tuple[str, Any]]:
         entries = [(str(key), child) for key, child in value.state.items() if isinstance(key, str) and _holds(child)]
         return entries + [(str(number), child) for number, child in enumerate(value.items) if _holds(child)]
     return []
+
+
+def _text(key: str | int | bytes) -> str:
+    return key.decode(errors="replace") if isinstance(key, bytes) else str(key)  # Python 2 wrote bytes
 
 
 def _holds(value: Any) -> bool:

@@ -3,9 +3,9 @@
 In eval mode a batch norm is linear too, and is taken into the linear layer before or behind it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import torch
 from torch import Tensor
@@ -35,6 +35,8 @@ def plan(layers: Sequence[Layer]) -> tuple[int, ...]:
 def tensors(layers: Sequence[Layer]) -> dict[str, TensorRecord]:
     """The tensors of a head's linear layers as files call them: 'fc.weight', or 'fc.0.weight', 'fc.2.weight', ..."""
     widths = plan(layers)
+    if not widths:
+        return {}
     if len(layers) == 1:  # as it is, whatever its precision
         return {f"fc.{own}": layers[0].tensors[own] for own in ("weight", "bias") if own in layers[0].tensors}
     made = cache(lambda: read(layers))
@@ -43,11 +45,14 @@ def tensors(layers: Sequence[Layer]) -> dict[str, TensorRecord]:
     for number, width in enumerate(widths):
         name = "fc" if len(widths) == 1 else f"fc.{2 * number}"
         for at, (own, shape) in enumerate((("weight", (width, inputs)), ("bias", (width,)))):
-            records[f"{name}.{own}"] = TensorRecord(
-                shape, torch.float32, lambda number=number, at=at: made()[number][at], _fault(layers)
-            )
+            load = partial(_one_of, made, number, at)
+            records[f"{name}.{own}"] = TensorRecord(shape, torch.float32, load, _fault(layers))
         inputs = width
     return records
+
+
+def _one_of(made: Callable[[], Sequence[tuple[Tensor, Tensor]]], number: int, at: int) -> Tensor:
+    return made()[number][at]
 
 
 def _fault(layers: Sequence[Layer]) -> str:

@@ -38,7 +38,7 @@ def infer(part: Part) -> Inferred:
     blocks = [block for stage in part.stages for block in stage]
     kind = _kind(blocks, part)
     norm = _norm(blocks, part)
-    preactivation = norm != "none" and _is_preactivation(blocks, part)
+    preactivation = norm != "none" and _is_preactivation(part)
     inner = tuple(stage[0].convs[-2 if kind == "bottleneck" else 0].width for stage in part.stages)
     outputs = tuple(stage[0].convs[-1].width for stage in part.stages)
     groups = _groups(part, inner)
@@ -46,7 +46,7 @@ def infer(part: Part) -> Inferred:
     stem = _stem(part)
     shortcut, pool = _shortcut(part)
     widths = tuple(conv.width for conv in _convs(part.stem))
-    head = heads.plan(part.head)
+    head = heads.plan(head_layers(part))
     attention, attention_widths = _attention(part)
     try:
         architecture = Architecture(
@@ -57,7 +57,7 @@ def infer(part: Part) -> Inferred:
             stem=stem,
             stem_width=widths[-1],
             stem_widths=widths[:-1],
-            stem_norm=None if norm == "none" else any(layer.kind == NORM for layer in part.stem),
+            stem_norm=None if norm == "none" else len(part.stem) == 2 * len(widths),
             stem_pool="conv" if part.stem_pool else None,
             shortcut=shortcut,
             groups=groups,
@@ -66,7 +66,7 @@ def infer(part: Part) -> Inferred:
             head_widths=head[:-1],
             shortcut_pool=pool,
             preactivation=preactivation,
-            last_norm=None if norm == "none" else bool(part.last),
+            last_norm=None if norm == "none" else preactivation and bool(part.last),
             norm=norm,
             norm_groups=_norm_groups(norm, (*widths, *inner, *outputs)),
             bias=_has_bias(part, norm, preactivation),
@@ -79,8 +79,10 @@ def infer(part: Part) -> Inferred:
 
 
 def _refused(part: Part, why: str) -> WeightsError:
-    where = f" at {part.name!r}" if part.name else ""
-    return WeightsError(f"the network{where} {why}")
+    """The reason, with a way out: the one that it names, or that of networks from code."""
+    where = f" at {part.name[:80]!r}" if part.name else ""
+    out = "" if ". " in why else ". Build it in Python, and give the module to features.networks.canonical"
+    return WeightsError(f"the network{where} {why}{out}")
 
 
 def _convs(layers: Sequence[Layer]) -> list[Layer]:
@@ -98,12 +100,27 @@ def _listed(kernels: set[tuple[int, ...]]) -> str:
     return ", ".join("-".join(map(str, each)) for each in sorted(kernels))
 
 
-def _is_preactivation(blocks: Sequence[BlockLayers], part: Part) -> bool:
-    """Norms lie behind their convolutions, or before them, which their widths tell where a stage begins."""
-    pairs = [(conv, norm) for block in blocks for conv, norm in zip(block.convs, block.norms, strict=True)]
-    if all(norm.width == conv.width for conv, norm in pairs):
-        return bool(part.last)
-    if all(norm.width == conv.shape[1] for conv, norm in pairs if conv.shape[2] == 1) and part.last:
+def head_layers(part: Part) -> tuple[Layer, ...]:
+    """The layers of the head. A norm behind the last stage is one of them but in pre-activation networks.
+
+    There the pooling comes first, which makes no difference to a norm.
+    """
+    if not part.last or not part.head or _is_preactivation(part):
+        return part.head
+    return (*part.last, *part.head)
+
+
+def _is_preactivation(part: Part) -> bool:
+    """Norms lie behind their convolutions, or before them, which their widths tell where a block changes its width."""
+    blocks = [block for stage in part.stages for block in stage]
+    norms = [norm.width for block in blocks for norm in block.norms]
+    behind = [conv.width for block in blocks for conv in block.convs]
+    before = [
+        width for block in blocks for width in (block.convs[0].shape[1], *(conv.width for conv in block.convs[:-1]))
+    ]
+    if norms == behind:
+        return norms == before and bool(part.last)
+    if norms == before:
         return True
     raise _refused(part, "has norms that are as wide as neither what comes before them nor what follows")
 
@@ -119,7 +136,7 @@ def _groups(part: Part, inner: Sequence[int]) -> int:
     if not counts:
         return 1
     if len(counts) > 1 or not (groups := counts.pop()) or any(width % groups for width in inner):
-        raise _refused(part, "has grouped convolutions whose groups differ from stage to stage")
+        raise _refused(part, "has convolutions whose groups differ from stage to stage. Name it with --model timm:NAME")
     return groups
 
 
@@ -243,7 +260,8 @@ def published(part: Part) -> dict[str, TensorRecord]:
     for number, stage in enumerate(part.stages, start=1):
         for index, block in enumerate(stage):
             named |= _block_layers(f"layer{number}.{index}", block)
-    named |= {"norm": part.last[0]} if part.last else {}
+    if part.head == head_layers(part) and part.last:  # else the head has taken it
+        named |= {"norm": part.last[0]}
     return {
         f"{name}.{own}": record
         for name, layer in named.items()

@@ -22,8 +22,8 @@ class Layer:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of its weight."""
-        return self.tensors["weight"].shape
+        """Of its weight, or of its statistics where a norm has no weight."""
+        return (self.tensors.get("weight") or self.tensors["running_mean"]).shape
 
     @property
     def width(self) -> int:

@@ -9,6 +9,7 @@ from features.networks.containers import TensorRecord
 from features.networks.layers import CONV, LINEAR, NORM, Layer, layers_of, natural
 
 MAX_BLOCKS = 1000
+SHOWN = 12  # numbers in a sentence
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,9 @@ class Part:
     left: names in the file that belong to none of these, the tensors of other networks apart.
     copy: whether it follows another network's training (a momentum encoder, an average).
     stem_pool: convolution and norm in the place of the stem's pool (ResNet-RS). linear: names of left layers that only
-    see pooled features.
+    see pooled features. faulty: tensors inside the network that are no plain numbers, with why. going_on: names of
+    heads that take the head's outputs, with nothing that tells what lies between. gap: which blocks there are, in
+    words, where some are missing.
     """
 
     name: str
@@ -46,13 +49,17 @@ class Part:
     copy: bool = False
     stem_pool: tuple[Layer, ...] = ()
     linear: frozenset[str] = frozenset()
+    faulty: tuple[str, ...] = ()
+    going_on: tuple[str, ...] = ()
+    gap: str = ""
 
     @property
     def unexplained(self) -> tuple[str, ...]:
         """Names that lie inside the network, and are neither read nor of what is known to stand beside one."""
         prefix = f"{self.name}." if self.name else ""
-        inside = (name for name in self.left if name.startswith(prefix) and name not in self.linear)
-        return tuple(name for name in inside if not spellings.ASIDE.search(name.removeprefix(prefix)))
+        inside = (name.removeprefix(prefix) for name in self.left if name.startswith(prefix))
+        names = (name for name in inside if spellings.MADE.search(name) or not spellings.ASIDE.search(name))
+        return tuple(f"{prefix}{name}" for name in names if f"{prefix}{name}" not in self.linear)
 
     @property
     def parameters(self) -> int:
@@ -78,16 +85,15 @@ class _Blocks:
 def parts_of(tensors: Mapping[str, TensorRecord]) -> list[Part]:
     """Every residual network among named tensors, the main one first.
 
-    The main one is the first that is no copy of another (teacher, momentum encoder, average); among those, one with a
-    head before one without, then the one with more parameters, then the one that comes first in the file.
+    The main one is the first that is whole and no copy of another (teacher, momentum encoder, average); among those,
+    one with a head before one without, then the one with more parameters, then the one that comes first in the file.
     """
     usable = {name: record for name, record in tensors.items() if not spellings.TRAINING.search(name)}
     gathered = _gather(usable)
-    parts = [part for prefix, blocks in gathered.items() if (part := _part(prefix, blocks, usable)) is not None]
+    parts = [_part(prefix, blocks, usable) for prefix, blocks in gathered.items()]
     taken = {name for blocks in gathered.values() for name in blocks.names}
     parts = [_without(part, taken) for part in parts]
-    order = sorted(range(len(parts)), key=lambda n: (parts[n].copy, not parts[n].head, -parts[n].parameters, n))
-    return [parts[number] for number in order]
+    return sorted(parts, key=lambda part: (bool(part.gap), part.copy, not part.head, -part.parameters))
 
 
 def _gather(tensors: Mapping[str, TensorRecord]) -> dict[str, _Blocks]:
@@ -98,18 +104,25 @@ def _gather(tensors: Mapping[str, TensorRecord]) -> dict[str, _Blocks]:
         pattern = word.compiled()
         here: dict[str, _Blocks] = {}
         for name, record in left.items():
-            match = pattern.fullmatch(name)
-            if match is None:
-                continue
-            blocks = here.setdefault(match["prefix"], _Blocks(word.title))
-            key = int(match["stage"]), int(match["block"])
-            blocks.blocks.setdefault(key, {})[match["rest"]] = record
-            blocks.names.add(name)
-        for prefix, blocks in here.items():
-            if prefix not in gathered and _is_residual(blocks):
+            for match in _matches(pattern, name):
+                blocks = here.setdefault(name[: match.start()], _Blocks(word.title))
+                key = int(match["stage"]), int(match["block"])
+                blocks.blocks.setdefault(key, {})[match["rest"]] = record
+                blocks.names.add(name)
+        for prefix in sorted(here, key=lambda prefix: prefix.count(".")):
+            blocks = here[prefix]
+            if prefix not in gathered and blocks.names <= left.keys() and _is_residual(blocks):
                 gathered[prefix] = blocks
                 left = {name: record for name, record in left.items() if name not in blocks.names}
     return gathered
+
+
+def _matches(pattern: re.Pattern[str], name: str) -> Iterator[re.Match[str]]:
+    """Where a stage's word can begin in a name: at its start, and behind each dot."""
+    for start in (0, *(dot.end() for dot in re.finditer(r"\.", name))):
+        match = pattern.fullmatch(name, start)
+        if match is not None:
+            yield match
 
 
 def _is_residual(blocks: _Blocks) -> bool:
@@ -136,10 +149,8 @@ def _block(tensors: Mapping[str, TensorRecord]) -> BlockLayers:
     )
 
 
-def _part(prefix: str, blocks: _Blocks, tensors: Mapping[str, TensorRecord]) -> Part | None:
+def _part(prefix: str, blocks: _Blocks, tensors: Mapping[str, TensorRecord]) -> Part:
     stages = _stages(blocks)
-    if stages is None:
-        return None
     outside = {name: record for name, record in tensors.items() if name.startswith(prefix) and name not in blocks.names}
     inside = layers_of({name.removeprefix(prefix): record for name, record in outside.items()})
     stem = _stem(inside, stages[0][0]) or _stem_beside(prefix, tensors, stages[0][0])
@@ -150,7 +161,8 @@ def _part(prefix: str, blocks: _Blocks, tensors: Mapping[str, TensorRecord]) -> 
         and spellings.LAST_NORM.match(f"{path}.") and layer.width == _width(stages)
     )  # fmt: skip
     encoder = bool(spellings.ENCODER.search(prefix))
-    head, head_name = ((), "") if encoder else _head(rest, _width(stages), last)
+    projects = encoder or _has_predictor(prefix, tensors)
+    head, head_name = ((), "") if projects else _head(rest, _width(stages), last)
     if not head and not encoder:
         head, head_name = _head_beside(prefix, tensors, _width(stages))
     used = {name for layer in (*stem, *stem_pool, *last, *head) for name in _full_names(layer, prefix, tensors)}
@@ -158,7 +170,48 @@ def _part(prefix: str, blocks: _Blocks, tensors: Mapping[str, TensorRecord]) -> 
     left = tuple(name for name in tensors if name not in used and name not in blocks.names)
     copy = bool(spellings.COPY.search(name))
     linear = frozenset(_linear(rest, prefix, tensors))
-    return Part(name, blocks.title, stages, stem, last, head, head_name, left, copy, stem_pool, linear)
+    going_on = tuple(_going_on(prefix, tensors, rest, head))
+    return Part(
+        name, blocks.title, stages, stem, last, head, head_name, left, copy, stem_pool, linear,
+        tuple(_faulty(prefix, tensors)), going_on, _gap(blocks),
+    )  # fmt: skip
+
+
+def _going_on(
+    prefix: str, tensors: Mapping[str, TensorRecord], rest: Mapping[str, Layer], head: Sequence[Layer]
+) -> Iterator[str]:
+    """Heads that take what a head puts out: beside its network, or in it under another name ('fc', 'classifier')."""
+    if not head:
+        return
+    width = [layer for layer in head if layer.kind != NORM][-1].width
+    used = {id(record) for layer in head for record in layer.tensors.values()}
+    for above, inside in (
+        ("", {path: layer for path, layer in rest.items() if layer not in head}),
+        *_above(prefix, tensors),
+    ):
+        following, name = _head({path: layer for path, layer in inside.items() if layer not in head}, width, ())
+        if following and used.isdisjoint(id(record) for layer in following for record in layer.tensors.values()):
+            yield f"{above}{name}"
+
+
+def _has_predictor(prefix: str, tensors: Mapping[str, TensorRecord]) -> bool:
+    """Whether a predictor or a queue stands beside a network, so that its fc is a projection."""
+    paths = prefix.split(".")[:-1]
+    above = {"".join(f"{path}." for path in paths[:number]) for number in range(len(paths) + 1)}
+    return any(
+        name.startswith(path) and spellings.PREDICTOR.match(name.removeprefix(path))
+        for name in tensors
+        for path in above
+    )
+
+
+def _faulty(prefix: str, tensors: Mapping[str, TensorRecord]) -> Iterator[str]:
+    """Tensors of a network or its head that are sparse, quantised or without numbers, each with why."""
+    for name, record in tensors.items():
+        inside = name.removeprefix(prefix)
+        a_part = spellings.HEAD.match(inside) or not spellings.ASIDE.search(inside)
+        if a_part and record.fault and name.startswith(prefix) and not name.endswith(layers.COUNTER):
+            yield f"{name} ({record.fault})"
 
 
 def _linear(rest: Mapping[str, Layer], prefix: str, tensors: Mapping[str, TensorRecord]) -> Iterator[str]:
@@ -172,16 +225,24 @@ def _linear(rest: Mapping[str, Layer], prefix: str, tensors: Mapping[str, Tensor
                 yield from _full_names(layer, prefix, tensors)
 
 
-def _stages(blocks: _Blocks) -> tuple[tuple[BlockLayers, ...], ...] | None:
-    """Blocks by stage, or None where numbers have gaps."""
+def _stages(blocks: _Blocks) -> tuple[tuple[BlockLayers, ...], ...]:
+    """Blocks by stage."""
     numbers = sorted({stage for stage, _ in blocks.blocks})
-    stages = []
+    return tuple(
+        tuple(_block(blocks.blocks[key]) for key in sorted(blocks.blocks) if key[0] == number) for number in numbers
+    )
+
+
+def _gap(blocks: _Blocks) -> str:
+    """In words, where the numbers of stages or blocks leave some out; '' where they do not."""
+    numbers = sorted({stage for stage, _ in blocks.blocks})
+    if numbers != list(range(numbers[0], numbers[0] + len(numbers))):
+        return f"stages {', '.join(map(str, numbers[:SHOWN]))}"
     for number in numbers:
         indices = sorted(block for stage, block in blocks.blocks if stage == number)
         if indices != list(range(indices[0], indices[0] + len(indices))) or indices[0] > 1:
-            return None
-        stages.append(tuple(_block(blocks.blocks[number, index]) for index in indices))
-    return tuple(stages) if numbers == list(range(numbers[0], numbers[0] + len(numbers))) else None
+            return f"blocks {', '.join(map(str, indices[:SHOWN]))} in stage {number}"
+    return ""
 
 
 def _width(stages: Sequence[Sequence[BlockLayers]]) -> int:
@@ -206,8 +267,26 @@ def _stem(inside: Mapping[str, Layer], first: BlockLayers) -> tuple[Layer, ...]:
             break
     if not chain or chain[-1].width != wanted:
         return ()
-    norms = [layer for layer in named if layer.kind == NORM and layer.width in {conv.width for conv in chain}]
-    return (*chain, *norms[: len(chain)])
+    return (*chain, *_stem_norms(chain, [layer for layer in named if layer.kind == NORM]))
+
+
+def _stem_norms(convs: Sequence[Layer], norms: Sequence[Layer]) -> tuple[Layer, ...]:
+    """The norms behind a stem's convolutions, in their order: the next in the same Sequential ('conv1.0', 'conv1.1'),
+    else the next one of the right width."""
+    by_name = {norm.name: norm for norm in norms}
+    behind = {conv.name: by_name.get(_next_in_sequential(conv.name)) for conv in convs}
+    rest = [norm for norm in norms if norm not in behind.values()]
+    for conv in convs:
+        fitting = [norm for norm in rest if norm.width == conv.width]
+        if behind[conv.name] is None and fitting:
+            behind[conv.name] = fitting[0]
+            rest.remove(fitting[0])
+    return tuple(norm for norm in behind.values() if norm is not None)
+
+
+def _next_in_sequential(name: str) -> str:
+    outer, _, number = name.rpartition(".")
+    return f"{outer}.{int(number) + 1}".lstrip(".") if number.isdecimal() else ""
 
 
 def _stem_beside(prefix: str, tensors: Mapping[str, TensorRecord], first: BlockLayers) -> tuple[Layer, ...]:
@@ -251,13 +330,23 @@ def _head(layers_left: Mapping[str, Layer], width: int, last: Sequence[Layer]) -
             continue
         groups.setdefault(path.split(".")[0], []).append(layer)
     head: list[Layer] = []
-    names = []
-    for name, group in groups.items():
+    names: list[str] = []
+    for name, group in _split_up(groups, width):
         if _chains(group, width) and (not head or _goes_on_from(names[-1], name)):
             head += group
             width = [layer for layer in group if layer.kind != NORM][-1].width
             names.append(name)
     return tuple(head), ", ".join(names)
+
+
+def _split_up(groups: Mapping[str, list[Layer]], width: int) -> Iterator[tuple[str, list[Layer]]]:
+    """Layers that may be heads, by name; those of several heads in one list ('heads.0', 'heads.1') each on its own."""
+    for name, group in groups.items():
+        sides = [layer for layer in group if layer.kind == LINEAR and layer.shape[1] == width]
+        if len(sides) == len(group) > 1 and any(layer.width != width for layer in sides[:-1]):
+            yield from ((layer.name, [layer]) for layer in group)
+        else:
+            yield name, group
 
 
 def _goes_on_from(name: str, following: str) -> bool:
@@ -267,13 +356,21 @@ def _goes_on_from(name: str, following: str) -> bool:
 
 
 def _head_beside(prefix: str, tensors: Mapping[str, TensorRecord], width: int) -> tuple[tuple[Layer, ...], str]:
-    """The classifier beside a network ('head.fc' beside 'backbone'): under one of the paths that lead to it."""
+    """The classifier beside a network ('head.fc' beside 'backbone'): under one of the paths that lead to it.
+
+    A norm of the features that stands there too ('bottleneck' beside 'base' and 'classifier') comes before it.
+    """
     for above, inside in _above(prefix, tensors):
         head, name = _head(inside, width, ())
         if head:
-            for layer in head:
+            norms = [
+                layer for path, layer in inside.items()
+                if layer not in head and layer.has_statistics and layer.width == width
+                and spellings.LAST_NORM.fullmatch(f"{path}.")
+            ]  # fmt: skip
+            for layer in (*norms, *head):
                 layer.name = f"{above}{layer.name}"
-            return head, f"{above}{name}"
+            return (*norms, *head), f"{above}{name}"
     return (), ""
 
 

@@ -22,8 +22,8 @@ class StageWord:
     first: int | None = None
 
     def compiled(self) -> re.Pattern[str]:
-        """Matches whole names: prefix, stage, block, and the rest inside the block."""
-        return re.compile(rf"(?P<prefix>(?:.*?\.)?){self.pattern}\.(?P<rest>.+)")
+        """Matches names behind a prefix: stage, block, and the rest inside the block."""
+        return re.compile(rf"{self.pattern}\.(?P<rest>.+)")
 
 
 STAGES = (
@@ -31,14 +31,14 @@ STAGES = (
     StageWord(r"res(?P<stage>\d+)\.(?P<block>\d+)", "detectron2", 2),
     StageWord(r"stages\.(?P<stage>\d+)\.(?:layers|blocks)\.(?P<block>\d+)", "Hugging Face, timm's ResNet v2", 0),
     StageWord(r"conv(?P<stage>\d+)_x\.(?P<block>\d+)", "weiaicunzai's CIFAR networks", 2),
-    StageWord(r"(?:stage|stages|block|blocks|group|layers)[_.]?(?P<stage>\d+)\.(?:(?:layers|blocks|block)\.)?(?P<block>\d+)",
+    StageWord(r"(?:stage|stages|block|blocks|group|layers)[_.]?(?P<stage>\d+)\.(?:(?:layers|layer|blocks|block)\.)?(?P<block>\d+)",
               "networks of people's own"),
     StageWord(r"(?P<stage>\d+)\.(?P<block>\d+)", "a bare Sequential, as fastai's and Lightly's"),
 )  # fmt: skip
 
 SHORTCUT = re.compile(
     r"(?:downsample|shortcut|skip(?:_connection)?|proj(?:ection)?|identity_downsample|residual_conv|side|match_dimensions|"
-    r"skip_layer|down_sample|conv_skip|identity)\b(?!\d)"
+    r"skip_layer|down_sample|conv_skip|conv_?shortcut|convShortcut|identity)\b(?!\d)"
 )
 ATTENTION = re.compile(r"(?:se|se_module|eca|attn|attention|cbam|selayer)\b")
 # Layers of the first convolution; numbers are those of a bare Sequential.
@@ -47,20 +47,25 @@ STEM = re.compile(
     r"first_conv|first_bn|initial(?:_conv|_bn|_block)?|prep|init_conv|init_bn|conv_in|norm_in|\d+)(?:\.|$)"
 )
 STEM_POOL = re.compile(r"maxpool\.[01](?:\.|$)")  # a convolution in the place of the pool
-LAST_NORM = re.compile(r"(?:norm|bn|final_norm|last_norm|bn_last|final_bn|\w*post\w*norm)\.")
+# Norms between the last stage and the head; the last few words are those of re-identification.
+LAST_NORM = re.compile(
+    r"(?:norm|bn\d?|final_norm|last_norm|bn_last|final_bn|\w*post\w*norm|bottleneck|bnneck|bn_?neck|feat_bn)\."
+)
 HEAD = re.compile(
-    r"(?:fc\d*|linear|classifier|last_linear|head|heads?|logits|fc_layer|output|out|output_layer|final|final_layer|"
-    r"cls_head|classification_head|fc_out|dense|\d+)(?:\.|$)"
+    r"(?:(?:fc|linear|classifier|head|dense)\d*|last_linear|heads?|logits|output|out|output_layer|final|final_layer|"
+    r"cls_head|classification_head|dense|(?:fc|head|classifier|linear)_\w+|\d+)(?:\.|$)"
 )
 # What trains a network without being a part of it: read neither as its head nor as a network beside it.
 PROJECTION = re.compile(
-    r"(?:^|[._])(?:projector|projection(?:_head|_mlp)?|prototypes?|predictor|prediction_head|contrastive_head|proj_head|queue|"
+    r"(?:^|[._])(?:projector|projection(?:_head|_mlp)?|prototypes?|predictor|prediction_head|contrastive_head|proj_head|proj|queue|"
     r"queue_ptr|mlp_head|g|h)(?:[._]|$)"
 )
 # Encoders of self-supervised learning, in which a layer called fc is a projection.
 ENCODER = re.compile(
     r"(?:^|\.)(?:encoder_[qk]|base_encoder|momentum_encoder|online_encoder|target_encoder|query_encoder)\b"
 )
+# What stands beside an encoder whose fc is a projection (SimSiam, BYOL).
+PREDICTOR = re.compile(r"(?:online_)?predictor\.|queue(?:_ptr)?$")
 # Copies that follow another network's training: second choice where that one is there too.
 COPY = re.compile(
     r"(?:^|[._])(?:teacher|momentum|encoder_k|target|key_encoder|ema|model_ema|state_dict_ema|averaged|swa|module_ema)"
@@ -69,6 +74,8 @@ PARAMETRIZED = (
     ("parametrizations.weight.original0", "parametrizations.weight.original1"),  # PyTorch from 2.0
     ("weight_g", "weight_v"),
 )
+# Weights that are made of others by a rule that is not read: pruning, spectral normalisation, LoRA, quantisation.
+MADE = re.compile(r"(?:^|\.)(?:weight_orig|weight_mask|weight_u|lora_\w+|qweight|\w+_packed_params\w*)(?:\.|$)")
 # What optimizers and training keep beside the weights.
 TRAINING = re.compile(
     r"(?:^|\.)(?:optimizer\w*|optim|opt|lr_scheduler|scheduler|scaler|amp|state\.\d+|callbacks|loops)(?:\.|$)"

@@ -192,7 +192,7 @@ def headless(folder: Path) -> Path:
         (lambda f, w: ["torchvision:Nothing", "--weights", w], "no image set called 'Nothing'"),
         (lambda f, w: ["torchvision:CIFAR10", "--data-root", f, "--weights", w], "Name its folder with --data-root"),
         (lambda f, w: [f, "--weights", f / "absent.pth"], "There is no file"),
-        (lambda f, w: [f, "--weights", bad_weights(f.parent)], "bad.pth cannot be read"),
+        (lambda f, w: [f, "--weights", bad_weights(f.parent)], "bad.pth is no weights that are known here"),
         (lambda f, w: [f, "--weights", headless(f.parent)], "trunk has no classifier"),
         (lambda f, w: [f, "--weights", w, "--model", "resnet18"], "of another network"),
         (lambda f, w: [f, "--weights", w, "--classes", f / "absent.txt"], "cannot be read"),

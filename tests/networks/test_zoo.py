@@ -51,9 +51,13 @@ def resnet18():
     return drawn(models.resnet18)
 
 
+def pixels(side: int = 64, channels: int = 3) -> torch.Tensor:
+    return torch.randn(2, channels, side, side, generator=torch.Generator().manual_seed(0))
+
+
 def logits(network, side: int = 64, channels: int = 3) -> torch.Tensor:
     with torch.inference_mode():
-        return network(torch.randn(2, channels, side, side, generator=torch.Generator().manual_seed(0)))
+        return network(pixels(side, channels))
 
 
 def stored(path: Path, architecture: Architecture, seed: int = 0):
@@ -191,6 +195,20 @@ def test_a_file_of_another_network_than_the_named_one_is_refused(tmp_path):
         zoo.load("resnet18", tmp_path / "mine.pth")
 
 
+@pytest.mark.parametrize("classes", [5, 0])
+def test_a_network_that_timm_builds_may_have_other_classes(classes, tmp_path):
+    import timm
+
+    source = randomise(timm.create_model("skresnet18", num_classes=classes)).eval()
+    state = {f"model.{name}": value for name, value in source.state_dict().items()}
+    torch.save({"state_dict": state}, tmp_path / "tuned.ckpt")
+    model = zoo.load("timm:skresnet18", tmp_path / "tuned.ckpt")
+    assert model.spec.architecture.classes == (classes or None)
+    assert model.spec.class_names == ()
+    with torch.inference_mode():
+        torch.testing.assert_close(logits(model.network), source(pixels()), rtol=1e-4, atol=1e-4)
+
+
 def test_a_plain_network_is_loaded_as_one_when_it_is_named_so(tmp_path):
     network = stored(tmp_path / "plain.pth", cifar(8, "none"))
     model = zoo.load("plain8-cifar", tmp_path / "plain.pth")
@@ -291,27 +309,55 @@ def stated(**changes: object) -> str:
     return json.dumps(asdict(OWN.architecture) | changes)
 
 
+def seen(**changes: object) -> str:
+    return json.dumps(asdict(GREY) | changes)
+
+
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"architecture": "resnet20"}, "cannot be understood"),
-        ({"architecture": "{}"}, "cannot be understood.*missing"),
-        ({"architecture": "[]"}, "cannot be understood"),
-        ({"architecture": stated(colour="red")}, "cannot be understood.*colour"),
+        ({"architecture": "resnet20"}, "architecture: JSON is malformed"),
+        ({"architecture": "{}"}, "architecture: .*missing required field `block`"),
+        ({"architecture": "[]"}, "architecture: Expected `object`, got `array`"),
+        ({"architecture": "[" * 100_000 + "]" * 100_000}, "architecture: Expected `object`"),
+        ({"architecture": stated(stem={"a": [1]})}, "Expected `str`, got `object`"),
+        ({"architecture": stated(colour="red")}, "unknown field `colour`"),
         ({"architecture": stated(blocks=[2, 2, 2])}, r"blocks is \(1, 1, 1\), not \(2, 2, 2\)"),
-        ({"architecture": stated(blocks="many")}, "blocks is .*, not many"),
+        ({"architecture": stated(blocks="many")}, "Expected `array`, got `str`"),
+        ({"architecture": stated(blocks=[1.0, 1, 1])}, "Expected `int`, got `float`"),
+        ({"architecture": stated(blocks=[[1], 1, 1])}, "Expected `int`, got `array`"),
+        ({"architecture": stated(groups=True)}, "Expected `int`, got `bool`"),
+        ({"architecture": stated(classes="2")}, "got `str`"),
+        ({"architecture": stated(classes=-2), "classes": "[]"}, "classes was -2"),
+        ({"architecture": stated(classes=10**30), "classes": "[]"}, "Wanted a whole number from 1 to 1,048,576"),
         ({"architecture": stated(classes=3)}, "2 class names for 3 classes"),
-        ({"preprocessing": "null"}, "cannot be understood"),
+        ({"preprocessing": "null"}, "preprocessing: Expected `object`, got `null`"),
         ({"preprocessing": json.dumps(asdict(catalogue.CIFAR_PREPROCESSING))}, "3 means for 1 channels"),
-        ({"preprocessing": json.dumps(asdict(GREY) | {"std": [0]})}, "stds above 0"),
-        ({"preprocessing": json.dumps(asdict(GREY) | {"crop": "all"})}, "cannot be understood"),
+        ({"preprocessing": seen(std=[0])}, "stds above 0"),
+        ({"preprocessing": seen(std=[1e-300])}, "stds above 0"),
+        ({"preprocessing": seen(std=[1e300 * 1e300])}, "preprocessing: JSON is malformed"),
+        ({"preprocessing": seen(mean=["x"])}, "Expected `float`, got `str`"),
+        ({"preprocessing": seen(crop="all")}, "Expected `int`, got `str`"),
+        ({"preprocessing": seen(crop=True)}, "Expected `int`, got `bool`"),
+        ({"preprocessing": seen(crop=28.5)}, "Expected `int`, got `float`"),
+        ({"preprocessing": seen(crop=-1)}, "Wanted sides from 1 to 1024 px"),
+        ({"preprocessing": seen(resize=4096, crop=4096)}, "Wanted sides from 1 to 1024 px"),
+        ({"preprocessing": seen(interpolation=["bilinear"])}, "Expected `str`, got `array`"),
         ({"classes": json.dumps(["only one"])}, "1 class names for 2 classes"),
-        ({"classes": "7"}, "cannot be understood"),
+        ({"classes": "7"}, "classes: Expected `array`, got `int`"),
+        ({"classes": json.dumps("ab")}, "classes: Expected `array`, got `str`"),
+        ({"classes": json.dumps(["a", None])}, "classes: Expected `str`, got `null`"),
+        ({"classes": json.dumps(["a", "b" * 1_000])}, "classes: Expected `str` of length <= 200"),
+        ({"name": "n" * 1_000}, "name: Expected `str` of length <= 200"),
+        ({"name": "a\x1b[31mred"}, "name: Expected `str` matching"),
+        ({"source": "two\nlines"}, "source: Expected `str` matching"),
     ],
 )
-def test_a_file_that_describes_itself_wrongly_is_refused_by_name(changes, text, tmp_path):
-    with pytest.raises(WeightsError, match=rf"mine\.safetensors.*{text}"):
+def test_a_file_that_describes_itself_wrongly_is_refused_by_name_in_a_sentence(changes, text, tmp_path):
+    with pytest.raises(WeightsError, match=rf"^mine\.safetensors.*{text}") as caught:
         zoo.load(weights=saved(tmp_path, **changes))
+    assert len(str(caught.value)) < 500
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("metadata", [{}, {"format": "pt"}, {"architecture": "resnet18"}])

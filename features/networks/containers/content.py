@@ -96,8 +96,8 @@ def _read(path: Path, head: bytes, size: int) -> Content:
     if head.startswith(b"PK"):
         raise WeightsError("a damaged archive: its end is missing, so it is not whole. Copy or download it again")
     length = int.from_bytes(head[:8], "little")
-    if head[8:9] == b"{" or path.suffix.lower() == ".safetensors":
-        if size < 8 + length and head[8:9] == b"{":
+    if head[8:9] in (b"{", b"["):
+        if size < 8 + length:
             raise WeightsError("a safetensors file that is not whole (its header breaks off). Copy it again")
         tensors, metadata = read_safetensors(path)
         return Content(path, "safetensors", tensors, metadata)

@@ -15,6 +15,8 @@ MAX_NAME = 500  # characters
 MAX_DIMENSIONS = 16
 EXPANSION = 4  # how often a file's own size its tensors may take: float16 becomes float32, compression gains little
 HEADROOM = 64 << 20
+# What pickles call types: 'torch.float8_e4m3fn'.
+DTYPES = {str(value): value for value in vars(torch).values() if isinstance(value, torch.dtype)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +45,14 @@ class TensorRecord:
     def is_plain(self) -> bool:
         """Whether it is dense floating-point numbers."""
         return not self.fault and self.dtype.is_floating_point
+
+
+def retyped(storage: Any, offset: Any, shape: Any, stride: Any, *others: Any) -> TensorRecord:
+    """As `strided`, of a storage of bytes whose type is told apart from it: float8 and what else has no storage."""
+    kind = DTYPES.get(getattr(others[2], "name", "")) if len(others) > 2 else None
+    if isinstance(storage, Storage) and storage.dtype == torch.uint8 and kind is not None:
+        storage = Storage(kind, storage.numel // kind.itemsize, storage.read)
+    return strided(storage, offset, shape, stride)
 
 
 def strided(storage: Any, offset: Any, shape: Any, stride: Any, *_: Any) -> TensorRecord:

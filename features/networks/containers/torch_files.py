@@ -12,7 +12,7 @@ import torch
 from features.errors import WeightsError
 from features.networks.containers import inert
 from features.networks.containers.inert import Inert, Maker
-from features.networks.containers.tensors import EXPANSION, HEADROOM, Storage, odd, strided
+from features.networks.containers.tensors import EXPANSION, HEADROOM, Storage, odd, retyped, strided
 
 MAGIC = 0x1950A86A20F9469CFC6C  # of the single files
 DIRECTORY = "data.pkl"
@@ -20,7 +20,7 @@ STORAGES = {
     "DoubleStorage": torch.float64, "FloatStorage": torch.float32, "HalfStorage": torch.float16,
     "BFloat16Storage": torch.bfloat16, "LongStorage": torch.int64, "IntStorage": torch.int32,
     "ShortStorage": torch.int16, "CharStorage": torch.int8, "ByteStorage": torch.uint8, "BoolStorage": torch.bool,
-    "ComplexFloatStorage": torch.complex64, "ComplexDoubleStorage": torch.complex128,
+    "ComplexFloatStorage": torch.complex64, "ComplexDoubleStorage": torch.complex128, "UntypedStorage": torch.uint8,
 }  # fmt: skip
 
 
@@ -186,13 +186,14 @@ def _path(*parts: Any) -> str:
 
 
 MAKERS: dict[str, Maker] = {
+    "_codecs.encode": _first,  # how protocol 2 writes bytes
     "collections.OrderedDict": _pairs,
     "collections.defaultdict": lambda *_: {},
     "builtins.dict": lambda *_: {},
     "__builtin__.dict": lambda *_: {},
     "torch.Size": lambda values=(), *_: tuple(values) if isinstance(values, list | tuple) else (),
     "torch._utils._rebuild_tensor_v2": strided,
-    "torch._utils._rebuild_tensor_v3": strided,
+    "torch._utils._rebuild_tensor_v3": retyped,
     "torch._utils._rebuild_tensor": strided,
     "torch._utils._rebuild_parameter": _first,
     "torch._utils._rebuild_parameter_with_state": _first,

@@ -1,0 +1,244 @@
+"""Heads of every usual form give the logits of the module that wrote them, and what is no head is left aside."""
+
+import copy
+from collections import OrderedDict
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations, prune
+from torchvision.models.resnet import BasicBlock, ResNet
+
+from features.errors import WeightsError
+from features.networks import checkpoint, filling
+from tests.random_networks import drawn
+
+WIDTH = 512
+
+
+@pytest.fixture(scope="module")
+def trunk():
+    return drawn(ResNet, block=BasicBlock, layers=[1, 1, 1, 1], num_classes=7)
+
+
+def trained(head: nn.Module) -> nn.Module:
+    """A head with drawn weights and statistics, as training would leave them."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for layer in head.modules():
+            if isinstance(layer, nn.BatchNorm1d):
+                if layer.affine:
+                    layer.weight.uniform_(0.5, 1.5, generator=generator)
+                    layer.bias.normal_(0, 0.2, generator=generator)
+                layer.running_mean.normal_(0, 0.5, generator=generator)
+                layer.running_var.uniform_(0.5, 2, generator=generator)
+    return head.eval()
+
+
+def with_head(trunk: nn.Module, head: nn.Module) -> nn.Module:
+    network = copy.deepcopy(trunk)
+    network.fc = trained(head)
+    return network
+
+
+def pixels() -> Tensor:
+    return torch.randn(4, 3, 48, 48, generator=torch.Generator().manual_seed(0))
+
+
+def read(state: dict[str, Tensor], folder: Path):
+    torch.save(state, folder / "net.pth")
+    return checkpoint.read(folder / "net.pth")
+
+
+@torch.inference_mode()
+def need_logits(file: checkpoint.Checkpoint, wanted: Tensor) -> None:
+    network = filling.load(file, file.inferred.architecture)
+    torch.testing.assert_close(network(pixels()), wanted, rtol=1e-5, atol=1e-5 * float(wanted.abs().max()))
+
+
+def norm(width: int = WIDTH) -> nn.Module:
+    return nn.BatchNorm1d(width)
+
+
+def dense(inputs: int = WIDTH, outputs: int = 5, bias: bool = True) -> nn.Linear:
+    return nn.Linear(inputs, outputs, bias)
+
+
+def weight_norm(layer: nn.Linear) -> nn.Module:
+    parametrizations.weight_norm(layer)
+    with torch.no_grad():
+        layer.parametrizations.weight.original0.mul_(1.7)  # so that length and direction both matter
+    return layer
+
+
+HEADS = {
+    "linear": (dense, ()),
+    "without bias": (lambda: dense(bias=False), ()),
+    "one logit": (lambda: dense(outputs=1), ()),
+    "many logits": (lambda: dense(outputs=300), ()),
+    "dropout, linear": (lambda: nn.Sequential(nn.Dropout(), dense()), ()),
+    "linear alone in a Sequential": (lambda: nn.Sequential(dense()), ()),
+    "flatten, dropout, linear": (lambda: nn.Sequential(nn.Flatten(), nn.Dropout(), dense()), ()),
+    "norm, linear": (lambda: nn.Sequential(norm(), dense()), ()),
+    "norm, dropout, linear without bias": (lambda: nn.Sequential(norm(), nn.Dropout(), dense(bias=False)), ()),
+    "norm without weights, linear": (lambda: nn.Sequential(nn.BatchNorm1d(WIDTH, affine=False), dense()), ()),
+    "linear, norm": (lambda: nn.Sequential(dense(), norm(5)), ()),
+    "weight norm": (lambda: weight_norm(dense()), ()),
+    "two linear layers": (lambda: nn.Sequential(dense(WIDTH, 64), dense(64, 5)), ()),
+    "linear, ReLU, linear": (lambda: nn.Sequential(dense(WIDTH, 64), nn.ReLU(), dense(64, 5)), (64,)),
+    "linear, ReLU, dropout, linear": (
+        lambda: nn.Sequential(dense(WIDTH, 64), nn.ReLU(), nn.Dropout(), dense(64, 5)), (64,),
+    ),
+    "linear, norm, ReLU, linear": (
+        lambda: nn.Sequential(dense(WIDTH, 64, False), norm(64), nn.ReLU(), dense(64, 5)), (64,),
+    ),
+    "linear, norm, ReLU, dropout, linear": (
+        lambda: nn.Sequential(dense(WIDTH, 64), norm(64), nn.ReLU(), nn.Dropout(), dense(64, 5)), (64,),
+    ),
+    "linear, ReLU, norm, linear": (
+        lambda: nn.Sequential(dense(WIDTH, 64), nn.ReLU(), norm(64), dense(64, 5)), (64,),
+    ),
+    "norm, dropout, linear, ReLU, norm, dropout, linear": (
+        lambda: nn.Sequential(
+            norm(), nn.Dropout(), dense(WIDTH, 64, False), nn.ReLU(), norm(64), nn.Dropout(), dense(64, 5, False)
+        ), (64,),
+    ),
+    "three layers": (
+        lambda: nn.Sequential(
+            dense(WIDTH, 64), nn.ReLU(), nn.Dropout(), dense(64, 32), norm(32), nn.ReLU(), dense(32, 5)
+        ), (64, 32),
+    ),
+    "layers with names": (
+        lambda: nn.Sequential(
+            OrderedDict([("fc1", dense(WIDTH, 64)), ("relu", nn.ReLU()), ("fc2", dense(64, 5)), ("out", nn.Softmax(1))])
+        )[:3], (64,),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_a_head_gives_the_logits_of_its_module(kind, trunk, tmp_path):
+    make, widths = HEADS[kind]
+    network = with_head(trunk, make())
+    file = read(network.state_dict(), tmp_path)
+    assert file.inferred.architecture.head_widths == widths
+    assert file.part.head_name == "fc"
+    with torch.inference_mode():
+        need_logits(file, network(pixels()))
+
+
+def test_weight_norm_of_older_pytorch_is_read(trunk, tmp_path):
+    network = with_head(trunk, weight_norm(dense()))
+    old = {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}
+    state = {}
+    for name, value in network.state_dict().items():
+        for new, older in old.items():
+            name = name.replace(new, older)
+        state[name] = value
+    assert {"fc.weight_g", "fc.weight_v"} <= state.keys()
+    with torch.inference_mode():
+        need_logits(read(state, tmp_path), network(pixels()))
+
+
+def test_a_1x1_convolution_as_a_head_is_linear(trunk, tmp_path):
+    network = with_head(trunk, dense())
+    state = network.state_dict()
+    state["fc.weight"] = state["fc.weight"][:, :, None, None]
+    with torch.inference_mode():
+        need_logits(read(state, tmp_path), network(pixels()))
+
+
+@pytest.mark.parametrize("names", [("fc1", "fc2"), ("linear1", "linear2"), ("fc", "fc2"), ("dense1", "dense2")])
+def test_layers_that_are_attributes_are_one_head_with_an_activation_between(names, trunk, tmp_path):
+    network = with_head(trunk, nn.Sequential(dense(WIDTH, 64), nn.ReLU(), dense(64, 5)))
+    state = {
+        name.replace("fc.0.", f"{names[0]}.").replace("fc.2.", f"{names[1]}."): value
+        for name, value in network.state_dict().items()
+    }
+    file = read(state, tmp_path)
+    assert "head_activation" in {choice.field for choice in file.inferred.untold}
+    with torch.inference_mode():
+        need_logits(file, network(pixels()))
+
+
+def test_a_norm_that_is_an_attribute_beside_the_head_is_read_with_it(trunk, tmp_path):
+    network = with_head(trunk, nn.Sequential(norm(), dense()))
+    state = {
+        name.replace("fc.0.", "bn.").replace("fc.1.", "fc."): value for name, value in network.state_dict().items()
+    }
+    file = read(state, tmp_path)
+    assert not file.inferred.architecture.preactivation
+    with torch.inference_mode():
+        need_logits(file, network(pixels()))
+
+
+def test_a_norm_beside_the_network_and_its_head_is_read_with_them(trunk, tmp_path):
+    """Re-identification's BNNeck (Luo et al. 2019, arXiv:1903.07071)."""
+    network = with_head(trunk, nn.Sequential(norm(), dense(bias=False)))
+    names = {"fc.0.": "bottleneck.", "fc.1.": "classifier."}
+    state = {}
+    for name, value in network.state_dict().items():
+        state[names[name[:5]] + name[5:] if name.startswith("fc.") else f"base.{name}"] = value
+    file = read(state, tmp_path)
+    assert file.part.name == "base"
+    with torch.inference_mode():
+        need_logits(file, network(pixels()))
+
+
+def renamed(state: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    return {key.replace("fc.", f"{name}."): value for key, value in state.items()}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("fc1", "fc2"),
+        ("heads.0", "heads.1"),
+        ("head_age", "head_sex"),
+        ("fc", "fc_aux"),
+        ("classifier1", "classifier2"),
+    ],
+)
+def test_of_two_heads_beside_each_other_the_first_is_taken_and_the_other_listed(first, second, trunk, tmp_path):
+    network = with_head(trunk, dense())
+    other = {f"{second}.weight": torch.randn(3, WIDTH), f"{second}.bias": torch.randn(3)}
+    file = read(renamed(network.state_dict(), first) | other, tmp_path)
+    assert file.part.head_name == first
+    assert set(other) <= set(file.part.left)
+    with torch.inference_mode():
+        need_logits(file, network(pixels()))
+
+
+@pytest.mark.parametrize("name", ["projector", "projection_head", "predictor", "prototypes", "mlp_head", "head.proj"])
+def test_a_projection_is_no_head(name, trunk, tmp_path):
+    state = renamed(with_head(trunk, nn.Sequential(dense(WIDTH, 64), nn.ReLU(), dense(64, 5))).state_dict(), name)
+    file = read(state, tmp_path)
+    assert file.inferred.architecture.classes is None
+    assert f"{name}.0.weight" in file.part.left
+
+
+@pytest.mark.parametrize(("prefix", "further"), [("backbone.", "fc"), ("", "classifier"), ("model.net.", "head")])
+def test_a_head_that_goes_on_under_another_name_is_refused_since_what_lies_between_is_not_told(
+    prefix, further, trunk, tmp_path
+):
+    state = {prefix + name: value for name, value in trunk.state_dict().items()}
+    state |= {f"{further}.weight": torch.randn(3, 7), f"{further}.bias": torch.randn(3)}
+    with pytest.raises(WeightsError, match=f"outputs go on into '{further}'") as caught:
+        _ = read(state, tmp_path).part
+    assert len(str(caught.value)) < 500
+
+
+def test_a_head_of_no_plain_numbers_is_refused_and_not_left_aside(trunk, tmp_path):
+    state = trunk.state_dict()
+    state["fc.weight"] = state["fc.weight"].to_sparse()
+    with pytest.raises(WeightsError, match=r"no plain numbers: fc\.weight \(sparse\).*Save the network dense"):
+        _ = read(state, tmp_path).part
+
+
+def test_a_pruned_head_is_refused_and_not_left_aside(trunk, tmp_path):
+    network = with_head(trunk, dense())
+    prune.random_unstructured(network.fc, "weight", 0.5)
+    assert "fc.weight_mask" in network.state_dict()
+    with pytest.raises(WeightsError, match=r"not understood.*fc\.weight_mask, fc\.weight_orig"):
+        _ = read(network.state_dict(), tmp_path).part
