@@ -157,7 +157,7 @@ def _timeless(value: Any) -> Any:
         return {name: _timeless(inner) for name, inner in value.items() if name not in TIMES}
     if isinstance(value, list | tuple):
         return [_timeless(inner) for inner in value]
-    return value.tolist() if isinstance(value, torch.Tensor) else value
+    return (value.dtype, value.shape, value.numpy().tobytes()) if isinstance(value, torch.Tensor) else value
 
 
 def untouched(folder: Path) -> dict[str, Any]:
@@ -231,6 +231,14 @@ def kind(event: str, path: Path) -> tuple[str, str]:
     return event, re.sub(r"[0-9a-f]{32}", "*", path.relative_to(DISK.at).as_posix())
 
 
+def step(name: str) -> tuple[str, str]:
+    """What a write is for: each file of the run under way by its name, those of a result by the folder they lie in."""
+    folder, _, file = name.rpartition("/")
+    if not folder.endswith("resnet-explorer"):
+        file = "half written" if file.endswith(".tmp") else "whole"
+    return re.sub(r"(?<=/new/).*|^[^.].*", "*", folder), file  # a result's own folders are alike
+
+
 def writes(world: World, command: str, replacing: bool, tmp_path: Path) -> list[tuple[str, str]]:
     """The kind of each write of a run that nothing happens to."""
     out = tmp_path / "recorded"
@@ -289,7 +297,7 @@ def test_killed_at_any_write_and_run_again_it_ends_as_if_undisturbed(command, re
     if command in WRITTEN_LIKE:  # what it writes by itself, and what comes after, which leaves half of it behind
         known = {*writes(world, WRITTEN_LIKE[command], replacing, tmp_path)}
         own = {number for number in numbers if made[number] not in known}
-        assert len(own) > 3
+        assert own
         numbers = {after for number in own for after in (number, number + 1)} & numbers
     check_kills(world, command, replacing, tmp_path, sorted(numbers))
 
@@ -511,7 +519,7 @@ def test_a_disk_that_fails_from_the_first_write_leaves_the_earlier_result(comman
 def test_a_disk_that_fails_at_any_write_leaves_the_earlier_result_or_is_gone_on_with(command, fault, world, tmp_path):
     # The last write of each kind, before which the most was written: `check_kills` takes them all.
     last = {
-        (event, re.sub(r"\d+", "#", name)): number
+        (event, step(name)): number
         for number, (event, name) in enumerate(writes(world, command, True, tmp_path))
         if fault != "full" or event not in FREEING
     }
