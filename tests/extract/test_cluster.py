@@ -93,9 +93,7 @@ def test_what_a_worker_says_reaches_the_user(tiny_model, tiny_folder, tmp_path, 
     monkeypatch.setattr(datasets, "open_images", lambda *_: opened)  # here only: workers open what is there
     break_image(tiny_folder, "dog/1.png")
     with pytest.raises(FeatureError, match="holds other images"):
-        finish(
-            cluster.to_folder(tiny_model, Source(str(tiny_folder)), plan_of(tiny_model), tmp_path / "out", ALONE, 4)
-        )
+        finish(cluster.to_folder(tiny_model, Source(str(tiny_folder)), plan_of(tiny_model), tmp_path / "out", ALONE, 4))
 
 
 def test_what_is_fast_is_decided_where_it_will_run(tiny_model):
@@ -112,6 +110,4 @@ def test_what_is_fast_is_decided_where_it_will_run(tiny_model):
 def test_without_ray_it_says_what_to_install(tiny_model, tiny_folder, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(FeatureError, match=r"requirements-ray\.txt"):
-        finish(
-            cluster.to_folder(tiny_model, Source(str(tiny_folder)), plan_of(tiny_model), tmp_path / "out", ALONE, 4)
-        )
+        finish(cluster.to_folder(tiny_model, Source(str(tiny_folder)), plan_of(tiny_model), tmp_path / "out", ALONE, 4))
