@@ -20,8 +20,8 @@ from tests.random_networks import drawn, randomise
 torch.set_num_threads(1)
 # A test that takes one of these as a parameter compiles for seconds, or computes with a very large network.
 SLOW_CASES = {
-    "umap", "openvino", "resnet101", "resnet152", "resnext101_32x8d", "resnext101_64x4d", "wide_resnet50_2",
-    "wide_resnet101_2",
+    "umap", "openvino", "resnet101", "resnet152", "resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d",
+    "wide_resnet50_2", "wide_resnet101_2",
 }  # fmt: skip
 LONGEST = ("ray", "browser", "openvino")  # groups of tests that one worker has to itself, with which workers begin
 
