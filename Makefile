@@ -5,7 +5,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 # Threads that wait for each other on busy processors lose a great deal: a worker for each, and one thread for a worker.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
+# Without compiled files each worker rewrites all tests, and each process that a test starts compiles the program anew.
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --dist loadgroup
 
 .PHONY: app test quick lint clean
 

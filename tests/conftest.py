@@ -20,9 +20,10 @@ from tests.random_networks import drawn, randomise
 torch.set_num_threads(1)
 # A test that takes one of these as a parameter compiles for seconds, or computes with a very large network.
 SLOW_CASES = {
-    "umap", "openvino", "resnet101", "resnet152", "resnext101_32x8d", "resnext101_64x4d", "wide_resnet50_2",
-    "wide_resnet101_2",
+    "umap", "openvino", "resnet101", "resnet152", "resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d",
+    "wide_resnet50_2", "wide_resnet101_2",
 }  # fmt: skip
+LONGEST = ("ray", "browser", "openvino")  # groups of tests that one worker has to itself, with which workers begin
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -43,7 +44,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if name := parameters.get("torchvision_network"):
             item.add_marker(pytest.mark.xdist_group(name))
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+        items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    """What comes earlier has a smaller one: a long group that began last would leave the other workers idle."""
+    group = item.get_closest_marker("xdist_group")
+    if group is not None and group.args and group.args[0] in LONGEST:
+        return LONGEST.index(group.args[0])
+    return len(LONGEST) + (item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(scope="session", autouse=True)

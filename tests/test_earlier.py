@@ -149,6 +149,7 @@ def test_what_is_no_earlier_run_for_sure_is_not_gone_on_with(earlier, capsys):
 # --- analyses -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "line"),
     [

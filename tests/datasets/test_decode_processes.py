@@ -81,6 +81,7 @@ def same(one: list[decoding.Batch], other: list[decoding.Batch]) -> bool:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [lambda folder: folder, zipped, listed, tabled])
 def test_batches_are_those_of_threads(folder, form):
     images = datasets.open_images(str(form(folder))).take(range(NUMBER - 1, -1, -1))

@@ -159,6 +159,7 @@ def test_pca_equals_the_two_leading_singular_directions():
     np.testing.assert_allclose(found * signs, theirs, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n_rows", "width"), [(40, 6), (4, 6), (30, 600), (600, 30), (530, 520)], ids=lambda number: str(number)
 )

@@ -66,6 +66,7 @@ def test_a_network_that_shares_layers_with_another_shares_their_folded_weights(d
     assert {*weights_of(one)}.isdisjoint(values.data_ptr() for values in net.parameters())
 
 
+@pytest.mark.slow
 def test_shared_weights_live_as_long_as_somebody_uses_them():
     net = network()
     one = fast(net)

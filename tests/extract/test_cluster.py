@@ -25,6 +25,7 @@ pytestmark = [
     pytest.mark.xdist_group("ray"),
 ]
 CLUSTER = Cluster(workers=2)
+ALONE = Cluster(workers=1)  # where several would show no more: each imports for seconds
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +74,7 @@ def test_addresses_of_fsspec_are_read_and_written(tiny_model, tiny_folder, tiny_
     break_image(tiny_folder, "dog/1.png")
     how = plan_of(tiny_model)
     source, out = Source(f"local://{tiny_folder}"), place(f"local://{tmp_path}/out")
-    done = finish(cluster.to_folder(tiny_model, source, how, out, CLUSTER, 4))
+    done = finish(cluster.to_folder(tiny_model, source, how, out, ALONE, 4))
     assert (done.n_rows, done.n_rejected) == (11, 1)
     found = open_features(f"local://{tmp_path}/out")
     finish(extract.to_folder(tiny_model, tiny_images, how, tmp_path / "here", 4))
@@ -81,10 +82,10 @@ def test_addresses_of_fsspec_are_read_and_written(tiny_model, tiny_folder, tiny_
     assert found.ids == wanted.ids
     for name, values in wanted.stages.items():
         np.testing.assert_allclose(found.stages[name], values, rtol=1e-5, atol=1e-5)
-    again = finish(cluster.to_folder(tiny_model, source, how, out, CLUSTER, 4))  # it is there already
+    again = finish(cluster.to_folder(tiny_model, source, how, out, ALONE, 4))  # it is there already
     assert again.images_per_second == done.images_per_second
     replace(done, n_rows=None, n_rejected=None).write(out)  # killed after the last part, before the end
-    assert finish(cluster.to_folder(tiny_model, source, how, out, CLUSTER, 4)).n_rows == 11
+    assert finish(cluster.to_folder(tiny_model, source, how, out, ALONE, 4)).n_rows == 11
 
 
 def test_what_a_worker_says_reaches_the_user(tiny_model, tiny_folder, tmp_path, monkeypatch):
@@ -92,9 +93,7 @@ def test_what_a_worker_says_reaches_the_user(tiny_model, tiny_folder, tmp_path, 
     monkeypatch.setattr(datasets, "open_images", lambda *_: opened)  # here only: workers open what is there
     break_image(tiny_folder, "dog/1.png")
     with pytest.raises(FeatureError, match="holds other images"):
-        finish(
-            cluster.to_folder(tiny_model, Source(str(tiny_folder)), plan_of(tiny_model), tmp_path / "out", CLUSTER, 4)
-        )
+        finish(cluster.to_folder(tiny_model, Source(str(tiny_folder)), plan_of(tiny_model), tmp_path / "out", ALONE, 4))
 
 
 def test_what_is_fast_is_decided_where_it_will_run(tiny_model):
@@ -111,6 +110,4 @@ def test_what_is_fast_is_decided_where_it_will_run(tiny_model):
 def test_without_ray_it_says_what_to_install(tiny_model, tiny_folder, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(FeatureError, match=r"requirements-ray\.txt"):
-        finish(
-            cluster.to_folder(tiny_model, Source(str(tiny_folder)), plan_of(tiny_model), tmp_path / "out", CLUSTER, 4)
-        )
+        finish(cluster.to_folder(tiny_model, Source(str(tiny_folder)), plan_of(tiny_model), tmp_path / "out", ALONE, 4))

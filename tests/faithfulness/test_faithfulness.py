@@ -140,6 +140,7 @@ def test_networks_that_are_drawn_anew_are_asked_for_the_class_that_the_intact_on
         assert (drawn.against_ids == 1).all()
 
 
+@pytest.mark.slow
 def test_what_is_measured_of_a_method_does_not_depend_on_the_others(tiny_model, tiny_folder):
     images = open_images(str(tiny_folder)).take(range(3))
     explainer = Explainer(tiny_model)
@@ -213,6 +214,7 @@ def test_a_map_without_ranks_is_left_out_of_the_mean_and_none_is_not_hidden():
     assert "infidelity" not in table
 
 
+@pytest.mark.slow
 def test_a_map_of_one_class_against_another_is_made_again_as_that(tiny_model):
     explainer = Explainer(tiny_model)
     alone, against = (

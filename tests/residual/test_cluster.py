@@ -21,6 +21,7 @@ from tests.store.test_store import break_image
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(400), pytest.mark.xdist_group("ray")]
 CLUSTER = Cluster(workers=2)
+ALONE = Cluster(workers=1)  # where several would show no more: each imports for seconds
 
 
 def same(one: residual.BlockStatistics, other: residual.BlockStatistics) -> None:
@@ -60,14 +61,14 @@ def test_a_part_that_cannot_be_read_stops_nothing_and_a_set_of_them_is_an_error(
     monkeypatch.setattr(cluster, "images_at_once", lambda model, device: 4)
     for number in range(4):
         break_image(tiny_folder, f"dog/{number}.png")
-    found = finish(cluster.statistics(tiny_model, Source(str(tiny_folder)), CLUSTER))
+    found = finish(cluster.statistics(tiny_model, Source(str(tiny_folder)), ALONE))
     same(found, finish(residual.statistics(tiny_model, datasets.open_images(str(tiny_folder)))))
     assert [entry.id for entry in found.rejected] == [f"dog/{number}.png" for number in range(4)]
     for name in ("cat", "fox"):
         for number in range(4):
             break_image(tiny_folder, f"{name}/{number}.png")
     with pytest.raises(DatasetError, match="None of the 12 images could be read"):
-        finish(cluster.statistics(tiny_model, Source(str(tiny_folder)), CLUSTER))
+        finish(cluster.statistics(tiny_model, Source(str(tiny_folder)), ALONE))
 
 
 @pytest.mark.slow
@@ -76,7 +77,7 @@ def test_the_command_measures_the_same_sample_on_the_cluster_as_here(capsys):
     run = ["residual", "sample", "--limit", "60"]
     assert main(run) == 0
     here = capsys.readouterr().out
-    assert main([*run, "--cluster", "ray", "--workers", "2"]) == 0
+    assert main([*run, "--cluster", "ray", "--workers", "1"]) == 0
     assert capsys.readouterr().out == here
 
 

@@ -143,6 +143,7 @@ def test_a_sweep_is_what_each_lesioned_network_does_by_itself():
     assert found.table()["lesion"].tolist() == [lesion.name for lesion in lesions]
 
 
+@pytest.mark.slow
 def test_one_lesion_ruins_the_plain_network_and_not_its_residual_twin():
     images = open_images("sample").sample(100)
     lost = {}

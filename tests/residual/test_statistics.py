@@ -175,6 +175,7 @@ def agree(found, wanted):
     np.testing.assert_allclose(table["kurtosis"], sizes, rtol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])
 def test_statistics_equal_a_plain_loop_over_torchvisions_own_modules(name, randomised):
     source = randomised(getattr(torchvision.models, name)(num_classes=5)).eval()

@@ -635,6 +635,7 @@ def picture(path):
         return np.asarray(image)
 
 
+@pytest.mark.slow
 def test_the_command_writes_overlays_raw_maps_and_a_manifest(tiny_folder, tmp_path):
     images = [str(tiny_folder / "cat" / "0.png"), str(tiny_folder / "dog" / "0.png")]
     out = tmp_path / "out"
@@ -695,6 +696,7 @@ def test_every_image_of_a_large_set_has_its_own_bias_in_the_ledger(tmp_path, mon
     assert [row["image"] for row in content["left_out"]] == ["broken.png"]
 
 
+@pytest.mark.slow
 def test_a_second_run_leaves_no_file_of_the_first_behind_and_touches_no_others(tiny_folder, tmp_path, capsys):
     image, out = str(tiny_folder / "cat" / "0.png"), tmp_path / "out"
     assert main(["saliency", image, "--taps", "branches", "--out", str(out)]) == 0

@@ -33,7 +33,7 @@ def source(tiny_model, tiny_folder, tiny_images, tmp_path, monkeypatch) -> Path:
 
 
 def plan_of(model, **choices):
-    return engine.choose(model.network, **{"precision": "fp32", "device": "cpu", **choices})
+    return engine.choose(model.network, **{"precision": "fp32", "device": "cpu", "engine": "torch", **choices})
 
 
 def extracted(model, images, folder: Path, format: str = "parquet", **choices) -> Path:

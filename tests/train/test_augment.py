@@ -206,6 +206,7 @@ def same(one: dict[int, torch.Tensor], other: dict[int, torch.Tensor]) -> bool:
     return list(one) == list(other) and all(torch.equal(one[index], other[index]) for index in one)
 
 
+@pytest.mark.slow
 def test_batches_are_the_same_whatever_the_number_of_workers():
     images = picture_set(noise(10))
     first = epoch_of(images, replace(EVERYTHING, workers=1), epoch=3)
@@ -232,6 +233,7 @@ def test_images_of_one_epoch_are_augmented_differently():
     assert not any(torch.equal(found[0], other) for other in found[1:])
 
 
+@pytest.mark.slow
 def test_the_largest_seed_can_be_used():
     images = picture_set(noise(4))
     largest = replace(EVERYTHING, seed=2**32 - 1)

@@ -99,6 +99,7 @@ def test_a_warm_up_may_end_within_an_epoch():
     assert shares[40] == pytest.approx(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_images", "batch_size"), [(12, 4), (11, 4), (13, 4)])
 def test_the_run_follows_the_schedule_down_to_zero_however_many_images_are_left_over(n_images, batch_size, tmp_path):
     recipe = replace(EVERYTHING, epochs=3, batch_size=batch_size, warmup_epochs=1.0, learning_rate=0.08)
@@ -211,6 +212,7 @@ def learned(tmp_path_factory) -> fit.Training:
     return trained(tmp_path_factory.mktemp("learned"), recipe, images=squares(36), test_images=squares(30, seed=1))
 
 
+@pytest.mark.slow
 def test_classes_of_different_colours_are_learned(learned):
     assert learned.curve[-1]["train_accuracy"] > 0.95
     assert learned.curve[-1]["test_accuracy"] == 1
@@ -219,6 +221,7 @@ def test_classes_of_different_colours_are_learned(learned):
     assert all(point["seconds"] > 0 for point in learned.curve)
 
 
+@pytest.mark.slow
 def test_the_result_is_ready_for_analysis_and_fits_the_images(learned):
     assert not learned.network.training
     assert not any(parameter.requires_grad for parameter in learned.network.parameters())
@@ -253,6 +256,7 @@ def test_test_images_that_cannot_be_read_count_as_wrong(monkeypatch, tmp_path):
     assert found.curve[-1]["test_accuracy"] == pytest.approx(right[12:].sum() / 30)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("on_cpu")
 def test_test_images_change_nothing_in_the_network(tmp_path):
     one = trained(tmp_path, EVERYTHING, "one.pt")
@@ -260,6 +264,7 @@ def test_test_images_change_nothing_in_the_network(tmp_path):
     assert same_weights(one.network, other.network)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("on_cpu")
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a machine of one core
 def test_the_seed_decides_the_outcome_and_the_number_of_workers_does_not(tmp_path):
@@ -318,6 +323,7 @@ def interrupt(folder: Path, recipe: Recipe, note: str, name: str = "run.pt") -> 
     task.close()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("on_cpu")
 @pytest.mark.parametrize(
     ("optimizer", "note"), [("sgd", "epoch 1 of 2"), ("sgd", "epoch 2 of 2"), ("adamw", "epoch 2 of 2")]

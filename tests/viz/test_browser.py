@@ -47,26 +47,33 @@ def address():
 
 
 def _wait_for(url: str, server: subprocess.Popen) -> None:
-    for _ in range(240):
+    for _ in range(1200):
         assert server.poll() is None, "the app ended while it started"
         try:
             urllib.request.urlopen(url, timeout=2).close()
             return
         except OSError:
-            time.sleep(0.5)
+            time.sleep(0.1)
     raise AssertionError("the app did not answer")
 
 
-@pytest.fixture
-def page():
+@pytest.fixture(scope="module")
+def browser():
+    """One browser, which keeps the app's scripts from one page to the next."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        tab = browser.new_page(viewport={"width": 1400, "height": 1000})
-        tab.set_default_timeout(PATIENCE_MS)
-        yield tab
+        yield browser.new_context(viewport={"width": 1400, "height": 1000})
         browser.close()
+
+
+@pytest.fixture
+def page(browser):
+    tab = browser.new_page()
+    tab.set_default_timeout(PATIENCE_MS)
+    yield tab
+    tab.close()
 
 
 def test_visitor_sees_saliency_overlays_and_changes_their_opacity(address, page):
@@ -118,10 +125,10 @@ def test_pointing_at_the_map_shows_the_image(address, page):
         }"""
     )
     card = page.locator("#hover-picture-card")
-    for _ in range(20):  # the picture's listener comes a moment after the chart
+    for _ in range(100):  # the picture's listener comes a moment after the chart
         page.mouse.move(x + 30, y + 30)
         page.mouse.move(x, y, steps=4)
-        page.wait_for_timeout(500)
+        page.wait_for_timeout(100)
         if card.is_visible():
             break
     assert "label:" in card.inner_text()

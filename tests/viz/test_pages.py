@@ -132,6 +132,7 @@ def test_what_a_network_is_can_be_seen_without_its_weights(monkeypatch, tmp_path
     assert any("not on this machine" in caption.value for caption in app.caption)
 
 
+@pytest.mark.slow
 def test_plain_network_has_no_ratio_and_says_why():
     app = open_page("residual", model="plain20-fashion", limit="100 images")
     assert not errors(app)
@@ -139,6 +140,7 @@ def test_plain_network_has_no_ratio_and_says_why():
     assert not app.get("plotly_chart")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("view", "charts"),
     [("branches", 2), ("variance", 2), ("channels", 4), ("representation", 3), ("classes", 1), ("lesions", 2),
@@ -150,6 +152,7 @@ def test_every_view_of_the_residual_page_stands(view, charts):
     assert len(app.get("plotly_chart")) == charts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [pytest.param("scaled", marks=pytest.mark.slow), "random", "swapped"])
 def test_every_kind_of_lesion_is_shown(kind):
     app = open_page("residual", limit="100 images", lesion=kind, **{"residual view": "lesions"})
@@ -157,6 +160,7 @@ def test_every_kind_of_lesion_is_shown(kind):
     assert len(app.get("plotly_chart")) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", ["variance", "channels", "representation", "lesions"])
 def test_a_plain_network_is_measured_too(view):
     app = open_page("residual", model="plain20-fashion", limit="100 images", **{"residual view": view})
@@ -249,6 +253,7 @@ def test_a_class_is_not_set_against_itself():
     assert "cannot be set against itself" in shown(errors(app))
 
 
+@pytest.mark.slow
 def test_a_network_without_a_head_is_asked_what_its_stages_make_of_the_image(tmp_path, monkeypatch):
     monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
     filling.save(randomise(build(cifar(8, classes=None))), tmp_path / "trunk.safetensors", {})
@@ -315,6 +320,7 @@ def test_folder_of_images_without_classes_can_be_embedded(tmp_path, monkeypatch)
     assert "1 images could not be read" in app.warning[0].value
 
 
+@pytest.mark.slow
 def test_selection_brings_up_the_images_and_can_be_cleared():
     from streamlit.elements.plotly_chart import PlotlyState
 
@@ -330,6 +336,7 @@ def test_selection_brings_up_the_images_and_can_be_cleared():
     assert "Nothing selected yet" in [header.value for header in app.subheader]
 
 
+@pytest.mark.slow
 def test_a_class_has_one_name_and_one_colour_however_the_map_is_coloured():
     def legend(colour: str) -> dict[str, str]:
         app = open_page("embed", limit="100 images", method="PCA", colour=colour)
@@ -362,6 +369,7 @@ def test_an_uploaded_picture_outlives_its_control():
     assert any("Grad-CAM" in header.value for header in app.subheader)
 
 
+@pytest.mark.slow
 def test_file_without_a_description_is_read_as_the_visitor_says(tmp_path, monkeypatch):
     monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
     filling.save(randomise(build(cifar(8))), tmp_path / "bare.safetensors", {})
@@ -373,6 +381,7 @@ def test_file_without_a_description_is_read_as_the_visitor_says(tmp_path, monkey
     assert "blocks is" in errors(told)  # 8 layers, not 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["what the file says", "resnet50"])
 def test_the_page_says_which_preprocessing_own_weights_get(architecture, tmp_path, monkeypatch):
     monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
@@ -397,6 +406,7 @@ def press(app: AppTest, label: str) -> AppTest:
     return settle(app)
 
 
+@pytest.mark.slow
 def test_features_are_extracted_shown_and_offered(tmp_path, monkeypatch):
     monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
     app = open_page("extract", limit="100 images", out=str(tmp_path / "mine"), format="npy")
@@ -422,6 +432,7 @@ def test_features_are_extracted_shown_and_offered(tmp_path, monkeypatch):
     assert 'format was "npy" and is "npz"' in shown(errors(other))
 
 
+@pytest.mark.slow
 def test_features_whose_folder_somebody_took_away_are_made_again(tmp_path, monkeypatch):
     monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
     app = press(open_page("extract", limit="100 images", out=str(tmp_path / "mine")), "Extract")
@@ -431,6 +442,7 @@ def test_features_whose_folder_somebody_took_away_are_made_again(tmp_path, monke
     assert {metric.label: metric.value for metric in app.metric}["Rows"] == "100"
 
 
+@pytest.mark.slow
 def test_all_images_of_a_set_can_be_extracted_and_not_only_the_sample(tmp_path, monkeypatch):
     monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
     app = open_page("extract", limit="100 images")

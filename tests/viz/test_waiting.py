@@ -104,6 +104,7 @@ def test_the_page_shows_how_far_a_job_is_and_then_its_result(jobs, held, visitor
     assert ann.looks(work).sees == "It is result."
 
 
+@pytest.mark.slow
 def test_one_visitor_cancels_and_the_other_is_shown_nothing_of_it(jobs, held, visitor):
     ann, ben, work = visitor("ann").looks(held.work()), visitor("ben").looks(held.work()), held.work()
     ann.clicks("Cancel", work)
@@ -117,6 +118,7 @@ def test_one_visitor_cancels_and_the_other_is_shown_nothing_of_it(jobs, held, vi
     assert ann.clicks("Start again", work).sees == "It is result."
 
 
+@pytest.mark.slow
 def test_whoever_comes_after_a_cancel_finds_no_trace_of_it(jobs, held, visitor):
     visitor("ann").looks(held.work()).clicks("Cancel", held.work())
     held.released.set()
@@ -143,6 +145,7 @@ def breaks():
     raise ZeroDivisionError
 
 
+@pytest.mark.slow
 def test_a_failure_is_told_to_everybody_who_waited_and_tried_again_after_that(jobs, held, visitor):
     jobs.ask("somebody", held.work())
     ann, ben, work = visitor("ann"), visitor("ben"), Work("a", fails)
@@ -170,6 +173,7 @@ def test_what_was_not_foreseen_stays_until_the_visitor_tries_again(jobs, held, v
     assert ann.looks(Work("a", gives("better"))).sees == "It is better."
 
 
+@pytest.mark.slow
 def test_a_job_that_waits_shows_its_place_and_when_it_starts(jobs, visitor, held, monkeypatch):
     clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr(run_module, "time", SimpleNamespace(monotonic=lambda: clock.now))
@@ -219,6 +223,7 @@ def test_long_work_begins_when_it_is_asked_for(jobs, visitor, record):
     assert ann.looks(NUMBERS).sees == "It is 5."
 
 
+@pytest.mark.slow
 def test_what_runs_already_is_shown_without_a_click(jobs, visitor, record, held):
     record.write_state(State("running", 1, None))
     with record.lock():  # as a worker holds it

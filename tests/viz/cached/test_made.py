@@ -72,6 +72,7 @@ def test_another_function_makes_another_thing():
     assert made(max, 1, 2) == 2
 
 
+@pytest.mark.slow
 def test_no_result_is_kept_alive_and_none_is_taken_for_one_that_is_gone(calls):
     def make(result):
         calls.append(result.value)

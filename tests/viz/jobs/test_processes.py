@@ -362,6 +362,7 @@ def test_only_the_latest_records_are_kept(tmp_path, monkeypatch):
 # --- the long work of the app -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_features_are_extracted_by_a_process_as_they_are_here(tmp_path, monkeypatch):
     monkeypatch.setattr(processes, "WORKER", ("-m", "viz.jobs.worker"))
     monkeypatch.setattr(estimates, "seconds", lambda model, images, passes: 1000)

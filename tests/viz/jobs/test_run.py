@@ -185,6 +185,7 @@ class Network:
     """Something that must not stay in memory."""
 
 
+@pytest.mark.slow
 def test_a_finished_run_lets_go_of_what_its_task_was_made_from():
     network = Network()
     gone = weakref.ref(network)
@@ -201,6 +202,7 @@ def test_a_finished_run_lets_go_of_what_its_task_was_made_from():
     assert gone() is None
 
 
+@pytest.mark.slow
 def test_a_failed_run_lets_go_of_the_frames_that_it_failed_in():
     held = []
 

@@ -119,6 +119,7 @@ def test_every_method_but_the_ledger_is_offered():
     assert options == [method.title for name, method in METHODS.items() if name != "ledger"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parameter", ["proof", "faithfulness"])
 def test_a_link_to_measured_maps_opens_them_under_the_old_name_too(parameter):
     app = open_page("saliency", **{parameter: "true"})
