@@ -123,5 +123,12 @@ def described(metadata: Mapping[str, str]) -> ModelSpec:
     if said.preprocessing.channels != said.architecture.in_channels:
         raise WeightsError(f"{said.preprocessing.channels} means for {said.architecture.in_channels} channels")
     return ModelSpec(
-        said.name, said.family, said.architecture, said.preprocessing, said.classes, said.source, said.licence
+        said.name,
+        said.family,
+        said.architecture,
+        said.preprocessing,
+        said.classes,
+        said.source,
+        said.licence,
+        multilabel=said.multilabel,
     )
