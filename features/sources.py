@@ -2,4 +2,6 @@
 
 SAMPLE = "sample"  # the bundled images
 TORCHVISION = "torchvision:"
-EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+PICTURES = (".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+ARRAYS = (".npy",)  # images only where there are no pictures: beside pictures they are masks, or features
+EXTENSIONS = (*PICTURES, *ARRAYS)

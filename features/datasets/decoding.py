@@ -33,7 +33,7 @@ GPU_FACTOR = 8
 class Batch:
     """Images ready for the network.
 
-    rows: (N,) int64, their positions in the image set; pixels: (N, C, S, S) uint8, to be scaled.
+    rows: (N,) int64, their positions in the image set; pixels: (N, C, S, S) from 0 to 255, to be scaled.
     rejected: those that could not be read. seen: how many there were, readable or not.
     """
 
@@ -61,6 +61,7 @@ def batches(
     parts = [range(len(images))] if parts is None else parts
     spans = (part[start : start + size] for part in parts for start in range(0, len(part), size))
     with ExitStack() as stack:
+        processes = processes if preprocessing.pixel_type == "uint8" else 0
         if processes and isinstance(images.opener, FileOpener) and sum(map(len, parts)) >= FEW:
             shared = stack.enter_context(decode_processes.shared(preprocessing, processes))
             # A few more, which read the next files meanwhile. Not lowered: they hardly compute, and all wait for them.
@@ -79,7 +80,7 @@ def batches(
 
         def submit(rows: range) -> tuple[range, np.ndarray, list[Future[Rejected | None]]]:
             # Filled by decoders: stacking with torch would wake its threads, which then spin on the decoders' cores.
-            pixels = np.empty((len(rows), *shape), np.uint8)
+            pixels = np.empty((len(rows), *shape), preprocessing.pixel_type)
             return rows, pixels, [pool.submit(prepare, row, place) for row, place in zip(rows, pixels, strict=True)]
 
         queue = [submit(rows) for rows in islice(spans, AHEAD)]

@@ -9,6 +9,7 @@ import zlib
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from PIL import Image
 
@@ -16,9 +17,10 @@ from features import files
 from features.datasets import images
 from features.datasets.image_set import FileOpener, ImageSet, from_store, labelled, set_digest, spelled, with_labels
 from features.errors import DatasetError, ImageError
-from features.sources import EXTENSIONS
+from features.sources import EXTENSIONS, PICTURES
 
 LIST_SUFFIX = ".txt"
+Name = TypeVar("Name", str, Path)
 
 
 def open_folder(root: Path, found: list[Path]) -> ImageSet:
@@ -110,7 +112,7 @@ def image_files(root: Path) -> list[Path]:
     """The images below a folder, in the order of their paths."""
     if not files.is_local(root):
         inside = (file for file in root.rglob("*") if _looks_like_image(file.relative_to(root).as_posix()))
-        return sorted((file for file in inside if file.is_file()), key=str)
+        return sorted(pictures_first([file for file in inside if file.is_file()]), key=str)
     found = []
 
     def unreadable(error: OSError) -> None:
@@ -119,7 +121,12 @@ def image_files(root: Path) -> list[Path]:
     for folder, subfolders, names in os.walk(root, onerror=unreadable):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         found += [Path(folder, name) for name in names if _looks_like_image(name)]
-    return sorted(found)
+    return sorted(pictures_first(found))
+
+
+def pictures_first(found: list[Name]) -> list[Name]:
+    """The pictures among files, or the arrays where there are no pictures."""
+    return [name for name in found if str(name).lower().endswith(PICTURES)] or found
 
 
 def _looks_like_image(name: str) -> bool:
@@ -160,7 +167,7 @@ def _image_entries(path: Path) -> list[zipfile.ZipInfo]:
             entries = {entry.filename: entry for entry in archive.infolist()}  # of two of one name the later counts
     except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
         raise DatasetError(f"{path} cannot be opened as a zip: {error}. Make or copy it again.") from error
-    return [entries[name] for name in sorted(entries) if _looks_like_image(name)]
+    return [entries[name] for name in sorted(pictures_first([*filter(_looks_like_image, entries)]))]
 
 
 def _zip(path: Path) -> zipfile.ZipFile:

@@ -5,6 +5,7 @@ import io
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
+from features.datasets import planes
 from features.errors import ImageError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
@@ -17,6 +18,7 @@ def decode(data: bytes, name: str) -> Image.Image:
     """The picture in an image file, upright (EXIF) and in RGB; an animation's first frame.
 
     data: the file's bytes. name: what to call it in an error.
+    Arrays (.npy) and TIFFs of more bands are pictures of three planes that carry all of them (`planes`).
     Transparency is laid on white; 16-bit greys are scaled to 8 bits; palettes, greys and CMYK are converted.
     Raises ImageError for empty, truncated, oversized, very narrow and non-image files, naming the file and
     the reason.
@@ -24,9 +26,13 @@ def decode(data: bytes, name: str) -> Image.Image:
     if not data:
         raise ImageError(f"{name} is empty (0 bytes). Export or copy the image again.")
     need_size(len(data), name)
+    if planes.is_array(data):
+        return _of_planes(planes.read_array(data, name), name)
+    if data.startswith(planes.TIFF) and (values := planes.read_tiff(data, name)) is not None:
+        return _of_planes(values, name)
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
-        _check_size(image, name)
+        _check_sides(*image.size, name)
         image.load()
         return upright_rgb(image)
     except ImageError:
@@ -44,6 +50,12 @@ def decode(data: bytes, name: str) -> Image.Image:
         raise ImageError(f"{name} is damaged: {error}. Export or copy the image again.") from error
 
 
+def _of_planes(values: np.ndarray, name: str) -> Image.Image:
+    height, width, _ = values.shape
+    _check_sides(width, height, name)
+    return planes.picture_of(planes.scaled(values, name))
+
+
 def need_size(n_bytes: int, name: str) -> None:
     """Raises ImageError if a file is too large to be read."""
     if n_bytes > MAX_BYTES:
@@ -52,8 +64,7 @@ def need_size(n_bytes: int, name: str) -> None:
         )
 
 
-def _check_size(image: Image.Image, name: str) -> None:
-    width, height = image.size
+def _check_sides(width: int, height: int, name: str) -> None:
     if width * height > MAX_PIXELS:
         raise ImageError(
             f"{name} has {width} x {height} pixels, but at most {MAX_PIXELS // 10**6} megapixels are read. "

@@ -63,6 +63,7 @@ class CudaGraphEngine(TorchEngine):
         if compiled:  # which merges what cuDNN's fused operations merge, and does not follow them
             cudnn.unfuse(self.network)
         self.name = f"torch {torch.__version__}, CUDA graphs{', compiled' if compiled else ''}"
+        self._pixel_type = getattr(torch, preprocessing.pixel_type)
         outputs = Outputs(self.network, plan.stages, plan.pool)
         self.output_names = outputs.names
         self._run: Callable[[Tensor], tuple[Tensor, ...]] = (
@@ -128,7 +129,7 @@ class CudaGraphEngine(TorchEngine):
         return self._graphs[min(fits)] if fits else None
 
     def _capture(self, shape: tuple[int, ...]) -> _Captured:
-        pixels = torch.zeros(shape, dtype=torch.uint8, device=self.device).to(memory_format=torch.channels_last)
+        pixels = torch.zeros(shape, dtype=self._pixel_type, device=self.device).to(memory_format=torch.channels_last)
         graph = torch.cuda.CUDAGraph()
         with _CAPTURING:
             for _ in range(WARM_UPS):  # what is compiled, chosen and allocated at first does not belong in a graph

@@ -70,7 +70,9 @@ class _Outputs(nn.Module):
         super().__init__()
         self.network = own_copy(network, "cpu")
         side = preprocessing.crop
-        self.example = torch.zeros(2, preprocessing.channels, side, side, dtype=torch.uint8)
+        self.example = torch.zeros(
+            2, preprocessing.channels, side, side, dtype=getattr(torch, preprocessing.pixel_type)
+        )
         dtype = PRECISIONS[plan.precision]
         self.network.stem = pixel_stem(self.network.stem, preprocessing, dtype)
         for _, block in self.network.blocks():

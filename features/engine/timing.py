@@ -129,13 +129,13 @@ def _differs(values: Mapping[str, np.ndarray], wanted: Mapping[str, np.ndarray])
 
 
 def example_pixels(preprocessing: Preprocessing, number: int) -> Tensor:
-    """Pictures of smooth colours with some noise: (N, C, S, S) uint8."""
+    """Pictures of smooth colours with some noise: (N, C, S, S) of the type that pixels have."""
     random = torch.Generator().manual_seed(0)
     side, channels = preprocessing.crop, preprocessing.channels
     coarse = torch.rand(number, channels, 6, 6, generator=random)
     smooth = torch.nn.functional.interpolate(coarse, (side, side), mode="bilinear", align_corners=True)
     noise = torch.rand(number, channels, side, side, generator=random)
-    return (220 * smooth + 35 * noise).to(torch.uint8)
+    return (220 * smooth + 35 * noise).to(torch.uint8).to(getattr(torch, preprocessing.pixel_type))
 
 
 def keep(file: Path, timing: Timing) -> None:

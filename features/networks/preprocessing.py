@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from features.errors import FeatureError
+from features.errors import FeatureError, ImageError
 
 if TYPE_CHECKING:  # the first page says how a network sees, and waits for none of them
     import numpy as np
@@ -26,6 +26,7 @@ class Preprocessing:
     resize: the shorter side after scaling, in pixels; crop: the side of the centre square that is kept.
     mean, std: per channel, of values in [0, 1], in the network's order of channels; as many as the network has input
     channels. interpolation: 'bilinear' or 'bicubic', antialiased. channel_order: of colours, 'rgb' or 'bgr'.
+    shown: which planes stand for red, green and blue where there are others than colours.
     Raises FeatureError for settings outside these.
     """
 
@@ -35,6 +36,7 @@ class Preprocessing:
     std: tuple[float, ...]
     interpolation: str = "bilinear"
     channel_order: str = "rgb"
+    shown: tuple[int, ...] = (0, 1, 2)
 
     def __post_init__(self) -> None:
         fit = 1 <= len(self.mean) <= MAX_CHANNELS and len(self.mean) == len(self.std)
@@ -47,6 +49,8 @@ class Preprocessing:
                 f"Wanted colours in the order 'rgb', or 'bgr' of three channels, but got {self.channel_order!r} of "
                 f"{self.channels}."
             )
+        if len(self.shown) != 3 or not all(0 <= plane < max(3, self.channels) for plane in self.shown):
+            raise FeatureError(f"Wanted three planes from 0 to {self.channels - 1} to show, but got {self.shown}.")
         if (
             min(self.resize, self.crop) < 1
             or max(self.resize, self.crop) > MAX_SIDE
@@ -64,9 +68,8 @@ class Preprocessing:
     def settings(self) -> dict[str, Any]:
         """What a file keeps: all, but for what is so usual that files of before do not know it."""
         kept = asdict(self)
-        if self.channel_order == "rgb":
-            del kept["channel_order"]
-        return kept
+        usual = {"channel_order": "rgb", "shown": (0, 1, 2)}
+        return {name: value for name, value in kept.items() if usual.get(name) != value}
 
     def describe_size(self) -> str:
         """The part of the line that says how a picture is scaled and cut."""
@@ -86,16 +89,26 @@ class Preprocessing:
         return self.scaled(self.framed(image))
 
     def framed(self, image: "Image.Image") -> "Tensor":
-        """(C, S, S) uint8: scaled to size and cut, the part that takes time and is done image by image."""
+        """(C, S, S) of `pixel_type`: scaled to size and cut, the part that takes time and is done image by image."""
         import torch
 
         return torch.from_numpy(self.framed_array(image))
 
+    @property
+    def pixel_type(self) -> str:
+        """What pixels are before they are normalised: 'uint8' of pictures, 'float32' of other numbers of planes."""
+        return "uint8" if self.channels in (1, 3) else "float32"
+
     def framed_array(self, image: "Image.Image") -> "np.ndarray":
-        """As `framed`, for processes that do without PyTorch: (C, S, S) uint8."""
+        """As `framed`, for processes that do without PyTorch: (C, S, S) from 0 to 255, of `pixel_type`.
+
+        Raises ImageError for an image of another number of planes than the network takes, if that is neither 1 nor 3.
+        """
         import numpy as np
         from PIL import Image
 
+        if self.pixel_type == "float32":
+            return self._framed_planes(image)
         picture = image if self.channels == 3 else image.convert("L")
         how = Image.Resampling[self.interpolation.upper()]
         width, height = (self.resize * side // min(picture.size) for side in picture.size)
@@ -110,6 +123,25 @@ class Preprocessing:
         values = np.array(picture, np.uint8).reshape(self.crop, self.crop, self.channels)
         values = values[:, :, ::-1] if self.channel_order == "bgr" else values
         return values.transpose(2, 0, 1).copy()
+
+    def _framed_planes(self, image: "Image.Image") -> "np.ndarray":
+        """(C, S, S) float32 of an image with as many planes, each scaled and cut as a picture."""
+        import numpy as np
+        from PIL import Image
+
+        values = getattr(image, "planes", None)  # datasets.planes
+        count = 3 if values is None else values.shape[2]
+        if count != self.channels:
+            raise ImageError(
+                f"An image of {count} channels was given to a network of {self.channels}. Give .npy or .tif files with "
+                f"{self.channels} planes."
+            )
+        how = Image.Resampling[self.interpolation.upper()]
+        width, height = (self.resize * side // min(image.size) for side in image.size)
+        left, top = self._margin(width), self._margin(height)
+        box = (left, top, left + self.crop, top + self.crop)
+        made = [Image.fromarray(plane).resize((width, height), how).crop(box) for plane in values.transpose(2, 0, 1)]
+        return np.stack([np.asarray(plane, np.float32) for plane in made])
 
     def _margin(self, side: int) -> int:
         """How much is cut off before a side's centre; less than 0 for black that is added."""
@@ -129,6 +161,12 @@ class Preprocessing:
         return torch.stack([self(picture) for picture in pictures])
 
     def visible(self, image: "Image.Image") -> "np.ndarray":
-        """What the network sees of a picture: (S, S, 3) uint8, before normalisation."""
+        """What the network sees of a picture: (S, S, 3) uint8, before normalisation; of planes, those `shown`."""
+        if self.pixel_type == "float32":
+            from features.datasets import planes
+
+            return planes.visible(
+                self.framed_array(image)[[plane % self.channels for plane in self.shown]].transpose(1, 2, 0)
+            )
         values = self.framed(image).expand(3, -1, -1).permute(1, 2, 0).numpy()  # (S, S, 3)
         return values[:, :, ::-1].copy() if self.channel_order == "bgr" else values

@@ -69,14 +69,23 @@ def _of_pixels(
         return replace(spec, preprocessing=replace(spec.preprocessing, **{field: value}))
 
     return Setting(
-        name, PIXELS, title, meaning, (field,), values, lambda spec: str(getattr(spec.preprocessing, field)), chosen,
+        name, PIXELS, title, meaning, (field,), values, lambda spec: _shown(getattr(spec.preprocessing, field)), chosen,
         lambda spec: field != "channel_order" or spec.preprocessing.channels == 3, example,
     )  # fmt: skip
+
+
+def _shown(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def numbers(text: str) -> tuple[float, ...]:
     """'0.5,0.5,0.5' as numbers. Raises ValueError."""
     return tuple(float(part) for part in text.split(","))
+
+
+def planes(text: str) -> tuple[int, ...]:
+    """'3,2,1' as whole numbers. Raises ValueError."""
+    return tuple(int(part) for part in text.split(","))
 
 
 def _per_channel(name: str, spec: ModelSpec, text: str) -> tuple[float, ...]:
@@ -152,6 +161,8 @@ _OF_PIXELS = (
                "256"),
     _of_pixels("crop", "Side of the centre square that is kept, in pixels", "Usually 224, or 32 for CIFAR's.", int, {},
                "224"),
+    _of_pixels("shown", "Planes shown as red, green and blue", "Of images with other planes than colours.", planes, {},
+               "3,2,1"),
     _of_pixels("interpolation", "How pictures are scaled", "Both with antialiasing, as Pillow does it.", str,
                {name: name for name in INTERPOLATIONS}),
 )  # fmt: skip

@@ -1,0 +1,108 @@
+"""Images of any number of planes: arrays in .npy files, TIFFs of more bands than a picture has.
+
+Such an image is opened as a picture of three of its planes, so that it can be shown, which carries them all: `of` gives
+them to whoever makes a network's input of it.
+"""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from features.errors import ImageError
+
+NPY = b"\x93NUMPY"
+TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+MAX_PLANES = 16
+MAX_VALUES = 200_000_000
+SHOWN = (2.0, 98.0)  # percentiles that become black and white
+
+
+def of(picture: Image.Image) -> np.ndarray | None:
+    """(H, W, C) float32 from 0 to 255, what a picture was made of; None for a picture that is all there is."""
+    return getattr(picture, "planes", None)
+
+
+def picture_of(values: np.ndarray) -> Image.Image:
+    """A picture of the first three planes (or of one) that carries all. values: (H, W, C) of `scaled`."""
+    shown = values[:, :, :3] if values.shape[2] >= 3 else values[:, :, :1].repeat(3, 2)
+    picture = Image.fromarray(visible(shown))
+    picture.planes = values  # type: ignore[attr-defined]
+    return picture
+
+
+def visible(planes: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 of any three planes, from their darkest values to their brightest."""
+    low, high = np.percentile(planes, SHOWN, axis=(0, 1))
+    spread = np.maximum(high - low, 1e-12)
+    return np.clip(255 * (planes - low) / spread, 0, 255).astype(np.uint8)
+
+
+def scaled(values: np.ndarray, name: str) -> np.ndarray:
+    """Values of any type as float32 from 0 to 255: integers as shares of their type's largest, floats as shares of 1.
+
+    Raises ImageError for other types, and for values that are no numbers.
+    """
+    if values.dtype == np.bool_:
+        return values.astype(np.float32) * 255
+    if np.issubdtype(values.dtype, np.integer):
+        return values.astype(np.float32) * np.float32(255 / np.iinfo(values.dtype).max)
+    if not np.issubdtype(values.dtype, np.floating):
+        raise ImageError(f"{name} holds values of type {values.dtype}. Wanted whole or floating-point numbers.")
+    if not np.isfinite(values).all():
+        raise ImageError(f"{name} holds values that are infinite or no numbers. Replace them first.")
+    return values.astype(np.float32) * 255
+
+
+def is_array(data: bytes) -> bool:
+    return data.startswith(NPY)
+
+
+def read_array(data: bytes, name: str) -> np.ndarray:
+    """(H, W, C) of a .npy file, of which nothing is run. Raises ImageError for other shapes and damaged files."""
+    stream = io.BytesIO(data)
+    try:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, kind = read(stream)
+    except (ValueError, OSError) as error:
+        raise ImageError(f"{name} is damaged: {str(error)[:200]}. Save the array again.") from error
+    if kind.hasobject or len(shape) not in (2, 3) or not 0 < np.prod(shape, dtype=float) <= MAX_VALUES:
+        raise ImageError(f"{name} holds {kind} of shape {shape}. Wanted numbers (H, W), (H, W, C) or (C, H, W).")
+    try:
+        values = np.load(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise ImageError(f"{name} is damaged: {str(error)[:200]}. Save the array again.") from error
+    return in_order(values, name)
+
+
+def read_tiff(data: bytes, name: str) -> np.ndarray | None:
+    """(H, W, C) of a TIFF of more bands than a picture has; None for one that is an ordinary picture."""
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(io.BytesIO(data)) as file:
+            series = file.series[0]
+            shape = tuple(side for side in series.shape if side != 1)
+            planes = min(shape) if len(shape) == 3 else 1
+            if planes in (1, 3) or (planes == 4 and file.pages[0].photometric == tifffile.PHOTOMETRIC.RGB):
+                return None
+            if not 0 < np.prod(shape, dtype=float) <= MAX_VALUES:
+                raise ImageError(f"{name} has the shape {shape}, more than is read. Make it smaller.")
+            values = series.asarray()
+    except ImageError:
+        raise
+    except Exception:  # it raises many kinds for what it does not know; whoever reads pictures says what is wrong
+        return None
+    return in_order(values.reshape(shape), name)
+
+
+def in_order(values: np.ndarray, name: str) -> np.ndarray:
+    """(H, W, C) of an array (H, W), (H, W, C) or (C, H, W): the planes are those that are at most MAX_PLANES."""
+    if values.ndim == 2:
+        return values[:, :, None]
+    if values.shape[2] <= MAX_PLANES:
+        return values
+    if values.shape[0] <= MAX_PLANES:
+        return values.transpose(1, 2, 0)
+    raise ImageError(f"{name} has the shape {values.shape}. Wanted at most {MAX_PLANES} planes, first or last.")
