@@ -11,7 +11,6 @@ from features import predictions
 from features.datasets import ImageSet, Rejected
 from features.datasets.decoding import over
 from features.datasets.labels import Matched, match_labels
-from features.errors import FeatureError
 from features.networks.card import Outputs
 from features.networks.zoo import Model
 from features.predictions import Predictions, named
@@ -29,7 +28,8 @@ OF_IMAGES = ("ids", "labels", "truth", "predictions")  # what an Evaluation has 
 class ClassScore:
     """One class: shares in [0, 1]; support is the number of its images.
 
-    Precision is 0 where nothing was predicted as it.
+    Precision is 0 where nothing was predicted as it. average_precision: the area below precision over recall of all
+    thresholds, of a label among many; None where one class holds.
     """
 
     name: str
@@ -37,13 +37,18 @@ class ClassScore:
     recall: float
     f1: float
     support: int
+    average_precision: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """How a network does on N labelled images.
 
-    accuracy, top5: shares of images whose class is the first, or among the first five.
+    accuracy, top5: shares of images whose class is the first, or among the first five. Of a network of many labels, an
+    image's class is the one label that it has, and accuracy is the share of images of which every label is right.
     macro_*: unweighted means over the classes that occur in the set. per_class: those classes.
     confusion: (K, K) int64, rows are true classes, columns predicted ones; class_names: the network's K.
     labels_matched: with the network's classes 'by name', or 'by order' where no name agreed.
@@ -68,11 +73,19 @@ class Evaluation:
     truth: np.ndarray
     predictions: Predictions
 
+    @property
+    def mean_average_precision(self) -> float | None:
+        """Over the labels that occur; None where one class holds."""
+        values = [score.average_precision for score in self.per_class if score.average_precision is not None]
+        return sum(values) / len(values) if values else None
+
     def as_dict(self) -> dict[str, Any]:
         """All but the rows of single images, as JSON can hold it."""
         content = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name not in OF_IMAGES}
+        if self.mean_average_precision is not None:
+            content["mean_average_precision"] = self.mean_average_precision
         return content | {
-            "per_class": [asdict(score) for score in self.per_class],
+            "per_class": [score.as_dict() for score in self.per_class],
             "rejected": [asdict(entry) for entry in self.rejected],
             "confusion": self.confusion.tolist(),
             "provenance": self.provenance.as_dict(),
@@ -87,24 +100,23 @@ def evaluate(model: Model, images: ImageSet) -> Task[Evaluation]:
     """Predict every image in fp32 and compare with its label.
 
     Raises DatasetError if the images have no labels or the labels cannot be matched with the network's
-    classes, FeatureError if the network says of each of many labels whether it holds, or puts out NaN.
+    classes, FeatureError if it puts out NaN.
     """
     model.need_classifier()
-    if model.spec.outputs is Outputs.MULTILABEL:
-        raise FeatureError(
-            f"{model.spec.name} predicts any number of labels, but image sets have one class an image. "
-            "Choose another network."
-        )
     matched = match_labels(model.spec, images)
     parts: list[Predictions] = []
+    of_labels: list[np.ndarray] = []  # (N, K) logits
 
     def work(pixels: Tensor) -> None:
         with torch.inference_mode():
             logits = finite(model.network(pixels), model)  # (N, K)
         parts.append(Predictions.of(logits.cpu().numpy(), matched.names, model.spec.outputs))
+        if model.spec.outputs is Outputs.MULTILABEL:
+            of_labels.append(logits.cpu().numpy())
 
     rows, rejected = yield from over(model, images, work)
-    return _score(model, images, matched, Predictions.joined(parts), rows, rejected)
+    scores = np.concatenate(of_labels) if of_labels else None
+    return _score(model, images, matched, Predictions.joined(parts), scores, rows, rejected)
 
 
 def _score(
@@ -112,19 +124,25 @@ def _score(
     images: ImageSet,
     matched: Matched,
     said: Predictions,
+    scores: np.ndarray | None,
     rows: np.ndarray,
     rejected: tuple[Rejected, ...],
 ) -> Evaluation:
     truth = matched.at(rows)
     assert truth is not None  # match_labels found them
     assert images.labels is not None
-    per_class, confusion = _by_class(matched.names, torch.from_numpy(said.predicted), torch.from_numpy(truth))
+    if scores is None:
+        per_class, confusion = _by_class(matched.names, torch.from_numpy(said.predicted), torch.from_numpy(truth))
+        right = said.correct(truth)
+    else:
+        per_class, confusion = _by_label(matched.names, said, scores, truth)
+        right = said.correct(_labels(truth, len(matched.names)))
 
     def mean(score: str) -> float:
         return float(torch.tensor([getattr(row, score) for row in per_class], dtype=torch.float64).mean())
 
     return Evaluation(
-        accuracy=float(said.correct(truth).mean()),
+        accuracy=float(right.mean()),
         top5=float(said.among_first(truth).mean()),
         macro_precision=mean("precision"),
         macro_recall=mean("recall"),
@@ -141,6 +159,30 @@ def _score(
         truth=truth,
         predictions=said,
     )
+
+
+def _labels(truth: np.ndarray, n_labels: int) -> np.ndarray:
+    """(N, K) bool of the one label that each image has."""
+    return np.equal(truth[:, None], np.arange(n_labels))
+
+
+def _by_label(
+    names: tuple[str, ...], said: Predictions, scores: np.ndarray, truth: np.ndarray
+) -> tuple[tuple[ClassScore, ...], np.ndarray]:
+    """Scores of the labels that occur, and (K, K) how often images of a label (row) were given each label (column)."""
+    from sklearn import metrics
+
+    assert said.assigned is not None  # these are labels
+    wanted = _labels(truth, len(names))
+    precision, recall, f1, support = metrics.precision_recall_fscore_support(wanted, said.assigned, zero_division=0)
+    rows = tuple(
+        ClassScore(
+            names[index], float(precision[index]), float(recall[index]), float(f1[index]), int(support[index]),
+            float(metrics.average_precision_score(wanted[:, index], scores[:, index])),
+        )
+        for index in np.flatnonzero(support).tolist()
+    )  # fmt: skip
+    return rows, wanted.T.astype(np.int64) @ said.assigned.astype(np.int64)
 
 
 def _by_class(names: tuple[str, ...], predicted: Tensor, truth: Tensor) -> tuple[tuple[ClassScore, ...], np.ndarray]:

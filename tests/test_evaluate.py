@@ -182,6 +182,30 @@ def test_rejected_images_can_be_written_as_json(tiny_model, tiny_folder, tiny_im
     assert row["id"] == "dog/2.png"
 
 
+def test_labels_of_which_any_number_holds_are_scored_one_by_one(tiny_images):
+    from torchmetrics.functional import classification
+
+    model = drawn(3)
+    model = replace(model, spec=replace(model.spec, multilabel=True))
+    result = finish(evaluate(model, tiny_images))
+    with torch.inference_mode():
+        pixels = torch.stack([model.spec.preprocessing(tiny_images.open(n)) for n in range(len(tiny_images))])
+        scores = model.network(pixels).sigmoid()  # (N, K)
+    wanted = torch.nn.functional.one_hot(torch.from_numpy(tiny_images.labels), 3)
+    settings = {"num_labels": 3, "average": "none"}
+    for name, own in (
+        ("average_precision", classification.multilabel_average_precision(scores, wanted, **settings)),
+        ("f1", classification.multilabel_f1_score(scores, wanted, **settings)),
+        ("precision", classification.multilabel_precision(scores, wanted, **settings)),
+        ("recall", classification.multilabel_recall(scores, wanted, **settings)),
+    ):
+        np.testing.assert_allclose([getattr(score, name) for score in result.per_class], own, atol=1e-6)
+    assert result.accuracy == pytest.approx(float(((scores > 0.5).int() == wanted).all(1).float().mean()))
+    assert result.as_dict()["mean_average_precision"] == pytest.approx(
+        float(classification.multilabel_average_precision(scores, wanted, num_labels=3))
+    )
+
+
 # --- what is refused -------------------------------------------------------------------------------------------------
 
 
@@ -194,12 +218,6 @@ def drawn(classes: int | None) -> zoo.Model:
 def test_a_network_without_a_head_is_refused(tiny_images):
     with pytest.raises(FeatureError, match="drawn has no classifier"):
         finish(evaluate(drawn(None), tiny_images))
-
-
-def test_a_network_of_independent_labels_is_refused(tiny_images):
-    model = drawn(3)
-    with pytest.raises(FeatureError, match="drawn predicts any number of labels"):
-        finish(evaluate(replace(model, spec=replace(model.spec, multilabel=True)), tiny_images))
 
 
 def test_images_without_labels_are_refused(tiny_images):

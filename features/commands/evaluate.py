@@ -46,7 +46,9 @@ def _evaluate(options: argparse.Namespace) -> None:
         return
     print(f"{model.spec.name} on {result.n_images} images of {images.name}")
     top5 = f"   top-5 {result.top5:.2%}" if len(result.class_names) > 5 else ""
-    print(f"accuracy {result.accuracy:.2%}{top5}")
+    average = result.mean_average_precision
+    exact = "" if average is None else f" (every label right)   mean average precision {average:.2%}"
+    print(f"accuracy {result.accuracy:.2%}{exact}{top5}")
     print(
         f"macro precision {result.macro_precision:.2%}   recall {result.macro_recall:.2%}   F1 {result.macro_f1:.2%}\n"
     )
@@ -55,4 +57,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         (score.name, f"{score.precision:.3f}", f"{score.recall:.3f}", f"{score.f1:.3f}", str(score.support))
         for score in result.per_class
     ]
+    if average is not None:
+        column = ["average precision", *(f"{score.average_precision:.3f}" for score in result.per_class)]
+        table = [(*row, cell) for row, cell in zip(table, column, strict=True)]
     print_table(table)
