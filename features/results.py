@@ -19,15 +19,19 @@ class Provenance:
     """What made a result; None for what does not apply or is not known.
 
     model: its name. weights_sha256, weights: its weights' file, and whose they are in words. variant: what was done to
-    the network since it was loaded. preprocessing: of the images. torch: version. images, images_digest: the set's
-    name and digest. precision: 'fp32', 'bf16' or 'fp16'. device: as PyTorch calls it. engine: what ran the network.
-    versions: of other libraries that the values depend on. settings: of the analysis, by name.
+    the network since it was loaded. network, assumed: of weights that do not say it themselves, the architecture that
+    they were taken for, and what of it and of the pixels nothing tells, in words. preprocessing: of the images.
+    torch: version. images, images_digest: the set's name and digest. precision: 'fp32', 'bf16' or 'fp16'. device: as
+    PyTorch calls it. engine: what ran the network. versions: of other libraries that the values depend on. settings: of
+    the analysis, by name.
     """
 
     model: str | None = None
     weights_sha256: str | None = None
     weights: str | None = None
     variant: str | None = None
+    network: str | None = None
+    assumed: tuple[str, ...] | None = None
     preprocessing: Preprocessing | None = None
     torch: str | None = None
     images: str | None = None
@@ -47,12 +51,16 @@ class Provenance:
         known = {name: getattr(self, name) for name in _FACTS}
         if self.preprocessing is not None:
             known["preprocessing"] = self.preprocessing.settings()
+        if self.assumed is not None:
+            known["assumed"] = list(self.assumed)
         return {name: value for name, value in known.items() if value is not None} | dict(self.settings)
 
     @staticmethod
     def from_dict(content: Mapping[str, Any]) -> "Provenance":
         """What `as_dict` gave, or JSON made of it. Raises FeatureError for a preprocessing that cannot be."""
         facts = {name: content[name] for name in _FACTS if name in content}
+        if facts.get("assumed") is not None:
+            facts["assumed"] = tuple(facts["assumed"])
         if (numbers := facts.get("preprocessing")) is not None:  # JSON has no tuples
             pairs: dict[str, Any] = {
                 name: tuple(value) if isinstance(value, list) else value for name, value in numbers.items()
@@ -77,6 +85,8 @@ def provenance(
         weights_sha256=model.digest,
         weights=model.spec.source,
         variant=model.variant or None,
+        network=model.spec.architecture.describe() if model.spec.assumed or model.verdict else None,
+        assumed=model.spec.assumed or None,
         preprocessing=model.spec.preprocessing,
         torch=torch.__version__,
         images=None if images is None else images.name,

@@ -30,10 +30,14 @@ def add(commands: Commands) -> None:
 
 
 def _inspect(options: argparse.Namespace) -> None:
+    from features.networks import card
     from features.networks.inspection import inspect
 
     inspection = inspect(options.file)
     print(f"{options.file}: {inspection.format}, {inspection.n_tensors:,} tensors")
+    if card.is_described(inspection.metadata):
+        said = card.described(inspection.metadata)
+        print(f"it says of itself: {said.name}, {said.family}, weights: {said.source}, licence: {said.licence}")
     for number, network in enumerate(inspection.networks):
         _print(network, main=number == 0)
     chosen = next((each for each in inspection.networks if each.part.name == options.part), inspection.networks[0])
