@@ -66,3 +66,11 @@ def test_folders_of_features_are_opened_without_pytorch():
     code = "import sys; import features.store; print({'torch', 'pandas'} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_what_nothing_tells_of_weights_is_told_with_what_they_were_taken_for(tiny_model):
+    guessed = replace(tiny_model, spec=replace(tiny_model.spec, assumed=("the input", "max-pool after the stem")))
+    told = provenance(guessed)
+    assert told.network == guessed.spec.architecture.describe()
+    assert Provenance.from_dict(json.loads(json.dumps(told.as_dict()))) == told
+    assert told.as_dict()["assumed"] == ["the input", "max-pool after the stem"]

@@ -10,6 +10,7 @@ from PIL import Image
 
 from features import files
 from features.claim import MANIFEST
+from features.registry import Registry
 from features.store import arrays, parquet, projector
 from features.store.feature_set import FeatureSet, Stages
 from features.store.manifest import REJECTED, Manifest, StoreError, read_manifest
@@ -41,9 +42,9 @@ def _all_rows(write: Callable[[FeatureSet, Manifest, Path], Iterator[int]]) -> W
     return lambda features, manifest, folder, rows, picture: write(features, manifest, folder)
 
 
-FORMATS = {
-    entry.name: entry
-    for entry in (
+FORMATS = Registry(
+    "format",
+    (
         Format(
             PARQUET,
             "for DuckDB, pandas, Polars, Hugging Face datasets and Ray",
@@ -64,8 +65,8 @@ FORMATS = {
             _all_rows(arrays.write_safetensors),
         ),
         Format(TENSORBOARD, "for the Embedding Projector", projector.names, projector.TsvStages, projector.write),
-    )
-}
+    ),
+)
 
 
 def names_of(manifest: Manifest, format: str | None = None) -> set[str]:

@@ -18,8 +18,9 @@ from features import datasets, engine, extract, store
 from features.errors import DatasetError, FeatureError
 from features.files import place
 from features.progress import finish
+from features.registry import Registry
 from features.results import Provenance
-from features.store import FeatureSet, StoreError, arrays, formats, manifest, open_features, projector
+from features.store import FeatureSet, StoreError, arrays, conversion, formats, manifest, open_features, projector
 from tests.store.test_store import break_image, same
 
 
@@ -322,7 +323,8 @@ def test_a_full_disk_is_said_and_the_conversion_can_be_done_again(source, tmp_pa
         yield 1
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setitem(formats.FORMATS, "npy", replace(formats.FORMATS["npy"], write=full))
+    npy = replace(formats.FORMATS["npy"], write=full)
+    monkeypatch.setattr(conversion, "FORMATS", Registry("format", (npy,)))
     with pytest.raises(StoreError, match="No space left on device"):
         converted(source, tmp_path / "out", "npy")
     monkeypatch.undo()
