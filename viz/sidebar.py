@@ -68,6 +68,14 @@ def _network() -> None:
         )
     if st.session_state["model"] == FILE:
         _file()
+    st.text_input(
+        "Lesion",
+        key="network_lesion",
+        bind="query-params",
+        placeholder="none, or without:layer3.1",
+        help="What is done to the network, on every page: without:BLOCK (several with commas), scaled:FACTOR:BLOCK or "
+        "swapped:BLOCK:BLOCK.",
+    )
 
 
 def _file() -> None:
@@ -180,7 +188,8 @@ def _await_device() -> None:
 def spec() -> ModelSpec:
     """What the network chosen in the sidebar is. One of the catalogue is neither fetched nor loaded for it."""
     name = named()
-    return model().spec if name.weights is not None or name.name is None else catalogue.spec(name.name)
+    known = name.name is not None and name.weights is None and name.lesion is None
+    return catalogue.spec(str(name.name)) if known else model().spec
 
 
 def model() -> "Model":
@@ -205,19 +214,19 @@ def _pictures() -> "list[Image]":
 
 def named() -> NetworkName:
     """The network chosen in the sidebar, as it is named anywhere. Raises FeatureError if the name is missing."""
-    name = st.session_state["model"]
+    name, lesion = st.session_state["model"], (st.session_state.get("network_lesion") or "").strip() or None
     if name == TIMM:
         own = (st.session_state.get("timm") or "").strip().removeprefix(catalogue.TIMM)
         if not own:
             raise FeatureError("No network chosen yet. Type the name of one of timm's in the sidebar.")
-        return NetworkName(f"{catalogue.TIMM}{own}")
+        return NetworkName(f"{catalogue.TIMM}{own}", lesion=lesion)
     if name != FILE:
-        return NetworkName(name)
+        return NetworkName(name, lesion=lesion)
     read_as = st.session_state.get("architecture", AS_READ)
     path = _inside_roots(st.session_state.get("weights") or "", "weights", WeightsError)
     said = tuple((each.name, value.strip()) for each in SETTINGS if (value := st.session_state.get(_key(each))))
     part = (st.session_state.get("part") or "").strip() or None
-    return NetworkName(None if read_as == AS_READ else read_as, path, part, settings=said)
+    return NetworkName(None if read_as == AS_READ else read_as, path, part, lesion=lesion, settings=said)
 
 
 def images(whole: bool = False) -> "ImageSet":

@@ -505,3 +505,11 @@ def test_one_of_timms_networks_is_chosen_by_its_name(tmp_path):
     )
     assert "no network called" in errors(open_page("anatomy", model="a network of timm's", timm="vgg16"))
     assert "Type the name" in errors(open_page("anatomy", model="a network of timm's"))
+
+
+def test_a_lesion_in_the_sidebar_is_on_every_page():
+    page = open_page("anatomy", network_lesion="without:layer3.1")
+    assert not errors(page)
+    assert any("without layer3.1" in shown(each.value) for each in page.markdown)
+    assert "Wanted without:BLOCK" in errors(open_page("anatomy", network_lesion="no layer3.1"))
+    assert "layer9.1" in errors(open_page("anatomy", network_lesion="without:layer9.1"))

@@ -1,13 +1,14 @@
 """Networks that are kept loaded, and the fetching of their weights."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
 from PIL.Image import Image
 
-from features import devices
-from features.networks import catalogue, zoo
+from features import devices, residual
+from features.networks import catalogue, naming, zoo
 from features.networks.inspection import inspect
 from viz.cached.server import ask
 from viz.jobs import DOWNLOAD, Job, Work
@@ -34,6 +35,10 @@ def load_model(name: str, stamp: float = 0.0, _pictures: Callable[[], list[Image
     stamp: the weights file's time, so that a new file is read again. _pictures: as `zoo.load` takes them, for the first
     time that a file is read.
     """
-    loaded = zoo.load(name, pictures=_pictures)
+    asked = naming.parse(name)
+    if asked.lesion is not None:
+        intact = load_model(str(replace(asked, lesion=None)), stamp, _pictures)
+        return residual.lesioned(intact, residual.parse(asked.lesion))
+    loaded = zoo.load(asked, pictures=_pictures)
     loaded.network.to(devices.best_device())
     return loaded
