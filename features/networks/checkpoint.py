@@ -82,11 +82,11 @@ def read(path: Path, part: str | None = None) -> Checkpoint:
 
 
 def choose(path: Path, parts: Sequence[Part], name: str | None) -> Part:
-    """The part of a name, or the main one. Raises WeightsError with the names that there are."""
+    """The part of a name, or of its end alone, or the main one. Raises WeightsError with the names that there are."""
     if name is None:
         return parts[0]
-    named = [part for part in parts if part.name == name]
-    if not named:
+    named = [part for part in parts if part.name == name] or [part for part in parts if part.name.endswith(f".{name}")]
+    if len(named) != 1:
         known = ", ".join(repr(part.name) for part in parts[:LISTED])
         raise refusal(path, f"no network at {name[:80]!r}; those that were found: {known}. Choose one with --part")
     return named[0]

@@ -69,7 +69,7 @@ def _prefixed(checkpoint: Checkpoint, wanted: set[str]) -> Records:
     first = min(wanted)
     prefixes = [name[: -len(first)] for name in checkpoint.records if name == first or name.endswith(f".{first}")]
     if checkpoint.wanted is not None:
-        prefixes = [prefix for prefix in prefixes if prefix.rstrip(".") == checkpoint.wanted]
+        prefixes = [prefix for prefix in prefixes if f".{prefix}".endswith(f".{checkpoint.wanted}.")]
     prefix = min(prefixes, key=len, default="")
     return {
         name.removeprefix(prefix): record

@@ -1,0 +1,98 @@
+"""How networks are named and described on the command line, and what becomes of what their files do not say."""
+
+import json
+
+import pytest
+import torch
+
+from features.__main__ import main
+from features.networks import filling
+from features.networks.architecture import cifar
+from features.networks.canonical import build, published_name
+from features.store import open_features
+from tests.random_networks import randomise
+
+QUICK = "--precision fp32 --device cpu --engine torch --stages layer3 --out"
+
+
+@pytest.fixture
+def net(tmp_path):
+    path = tmp_path / "net.safetensors"
+    filling.save(randomise(build(cifar(8, classes=3))), path, {})
+    return path
+
+
+def run(line: str, capsys) -> tuple[int, str, str]:
+    status = main(line.split())
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+@pytest.mark.parametrize("way", ["--weights {net} --range signed --shortcut-padding end",
+                                 "--model {net}?range=signed&shortcut-padding=end"])  # fmt: skip
+def test_what_is_said_of_a_file_is_taken_and_kept_in_the_provenance(way, net, tiny_folder, tmp_path, capsys):
+    status, _, errors = run(f"extract {tiny_folder} {way.format(net=net)} {QUICK} {tmp_path / 'out'}", capsys)
+    assert status == 0
+    assert "--range" not in errors
+    assert "--stem-pool" in errors
+    told = open_features(tmp_path / "out").provenance
+    assert told.preprocessing.mean == (0.5, 0.5, 0.5)
+    assert "zeros after the old channels" in told.network
+    assert any("--stem-pool" in guess for guess in told.assumed)
+
+
+def test_the_two_ways_of_naming_are_the_same_network(net, tiny_folder, tmp_path, capsys):
+    first = f"extract {tiny_folder} --weights {net} --range signed {QUICK} {tmp_path / 'out'}"
+    assert run(first, capsys)[0] == 0
+    assert run(f"extract {tiny_folder} --model {net}?range=signed {QUICK} {tmp_path / 'out'}", capsys)[0] == 0
+    status, _, errors = run(f"extract {tiny_folder} --model {net}?range=unit {QUICK} {tmp_path / 'out'}", capsys)
+    assert status == 2
+    assert "of another run" in errors
+
+
+def test_a_part_is_chosen_by_its_name(tiny_folder, tmp_path, capsys):
+    states = {}
+    for name, depth in (("online_encoder.net", 8), ("target_encoder.net", 14)):
+        network = randomise(build(cifar(depth, classes=None)))
+        states |= {f"{name}.{published_name(key)}": value for key, value in network.state_dict().items()}
+    torch.save({"state_dict": states}, tmp_path / "byol.ckpt")
+    for part, blocks in (("", 3), (" --part target_encoder.net", 6)):
+        status, out, errors = run(f"residual {tiny_folder} --weights {tmp_path / 'byol.ckpt'}{part}", capsys)
+        assert status == 0, errors
+        assert sum(line.startswith("layer") for line in out.splitlines()) == blocks
+    status, _, errors = run(f"residual {tiny_folder} --weights {tmp_path / 'byol.ckpt'} --part encoder", capsys)
+    assert status == 2
+    assert "'online_encoder.net', 'target_encoder.net'" in errors
+
+
+def test_a_lesion_is_part_of_a_name(net, tiny_folder, tmp_path, capsys):
+    status, _, _ = run(
+        f"extract {tiny_folder} --model {net}?lesion=without:layer3.0 {QUICK} {tmp_path / 'out'}", capsys
+    )
+    assert status == 0
+    assert open_features(tmp_path / "out").provenance.variant == "without layer3.0"
+    status, _, errors = run(f"extract {tiny_folder} --model {net}?lesion=layer3.0 {QUICK} {tmp_path / 'no'}", capsys)
+    assert status == 2
+    assert "Wanted without:BLOCK" in errors
+
+
+def test_inspect_tells_what_a_file_is_taken_for_and_the_command_that_uses_it(net, tiny_folder, capsys):
+    status, out, _ = run(f"inspect {net} --images {tiny_folder}", capsys)
+    assert status == 0
+    assert "taken as: basic blocks 1-1-1" in out
+    assert "tested by the statistics of its norms" in out
+    assert f"--weights {net}" in out
+
+
+def test_two_files_for_one_network_are_refused(net, tiny_folder, capsys):
+    status, _, errors = run(f"evaluate {tiny_folder} --model {net} --weights {net}", capsys)
+    assert status == 2
+    assert "Two files of weights" in errors
+
+
+def test_many_labels_are_evaluated_one_by_one(net, tiny_folder, tmp_path, capsys):
+    (tmp_path / "names.txt").write_text("cat\ndog\nfox\n")
+    line = f"evaluate {tiny_folder} --weights {net} --classes {tmp_path / 'names.txt'} --outputs multilabel --json"
+    status, out, errors = run(line, capsys)
+    assert status == 0, errors
+    assert 0 <= json.loads(out)["mean_average_precision"] <= 1
