@@ -10,12 +10,12 @@ import numpy as np
 from PIL import Image
 
 from features.errors import ImageError
+from features.networks.preprocessing import from_dark_to_bright
 
 NPY = b"\x93NUMPY"
 TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 MAX_PLANES = 16
 MAX_VALUES = 200_000_000
-SHOWN = (2.0, 98.0)  # percentiles that become black and white
 
 
 def of(picture: Image.Image) -> np.ndarray | None:
@@ -26,16 +26,9 @@ def of(picture: Image.Image) -> np.ndarray | None:
 def picture_of(values: np.ndarray) -> Image.Image:
     """A picture of the first three planes (or of one) that carries all. values: (H, W, C) of `scaled`."""
     shown = values[:, :, :3] if values.shape[2] >= 3 else values[:, :, :1].repeat(3, 2)
-    picture = Image.fromarray(visible(shown))
+    picture = Image.fromarray(from_dark_to_bright(shown))
     picture.planes = values  # type: ignore[attr-defined]
     return picture
-
-
-def visible(planes: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8 of any three planes, from their darkest values to their brightest."""
-    low, high = np.percentile(planes, SHOWN, axis=(0, 1))
-    spread = np.maximum(high - low, 1e-12)
-    return np.clip(255 * (planes - low) / spread, 0, 255).astype(np.uint8)
 
 
 def scaled(values: np.ndarray, name: str) -> np.ndarray:
@@ -65,7 +58,7 @@ def read_array(data: bytes, name: str) -> np.ndarray:
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, kind = read(stream)
-    except (ValueError, OSError) as error:
+    except Exception as error:  # a damaged header raises many kinds
         raise ImageError(f"{name} is damaged: {str(error)[:200]}. Save the array again.") from error
     if kind.hasobject or len(shape) not in (2, 3) or not 0 < np.prod(shape, dtype=float) <= MAX_VALUES:
         raise ImageError(f"{name} holds {kind} of shape {shape}. Wanted numbers (H, W), (H, W, C) or (C, H, W).")

@@ -163,10 +163,16 @@ class Preprocessing:
     def visible(self, image: "Image.Image") -> "np.ndarray":
         """What the network sees of a picture: (S, S, 3) uint8, before normalisation; of planes, those `shown`."""
         if self.pixel_type == "float32":
-            from features.datasets import planes
-
-            return planes.visible(
+            return from_dark_to_bright(
                 self.framed_array(image)[[plane % self.channels for plane in self.shown]].transpose(1, 2, 0)
             )
         values = self.framed(image).expand(3, -1, -1).permute(1, 2, 0).numpy()  # (S, S, 3)
         return values[:, :, ::-1].copy() if self.channel_order == "bgr" else values
+
+
+def from_dark_to_bright(planes: "np.ndarray") -> "np.ndarray":
+    """(H, W, 3) uint8 of any three planes, each from its 2nd percentile (black) to its 98th (white)."""
+    import numpy as np
+
+    low, high = np.percentile(planes, (2, 98), axis=(0, 1))
+    return np.clip(255 * (planes - low) / np.maximum(high - low, 1e-12), 0, 255).astype(np.uint8)

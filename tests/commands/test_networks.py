@@ -62,7 +62,7 @@ def test_a_part_is_chosen_by_its_name(tiny_folder, tmp_path, capsys):
         assert sum(line.startswith("layer") for line in out.splitlines()) == blocks
     status, _, errors = run(f"residual {tiny_folder} --weights {tmp_path / 'byol.ckpt'} --part encoder", capsys)
     assert status == 2
-    assert "'online_encoder.net', 'target_encoder.net'" in errors
+    assert "'state_dict.online_encoder.net', 'state_dict.target_encoder.net'" in errors
 
 
 def test_a_lesion_is_part_of_a_name(net, tiny_folder, tmp_path, capsys):
