@@ -78,7 +78,8 @@ def read_tiff(data: bytes, name: str) -> np.ndarray | None:
             series = file.series[0]
             shape = tuple(side for side in series.shape if side != 1)
             planes = min(shape) if len(shape) == 3 else 1
-            if planes in (1, 3) or (planes == 4 and file.pages[0].photometric == tifffile.PHOTOMETRIC.RGB):
+            colours = getattr(file.pages[0], "photometric", None) == tifffile.PHOTOMETRIC.RGB
+            if planes in (1, 3) or (planes == 4 and colours):
                 return None
             if not 0 < np.prod(shape, dtype=float) <= MAX_VALUES:
                 raise ImageError(f"{name} has the shape {shape}, more than is read. Make it smaller.")

@@ -8,7 +8,7 @@ mine.pth?range=signed&stride-at=first      settings of `networks.settings`,
 resnet50?lesion=without:layer3.1      and what is done to it
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlencode
 
@@ -51,20 +51,22 @@ def parse(text: str) -> NetworkName:
         return NetworkName(weights=Path(text))
     base, _, query = text.partition("?")
     pairs = dict(parse_qsl(query, keep_blank_values=True))
-    known = {key: pairs.pop(key, None) for key in (AS, PART, LESION, CLASSES)}
+    taken_as, part, lesion, classes = (pairs.pop(key, None) for key in (AS, PART, LESION, CLASSES))
     strange = [key for key in pairs if key not in BY_NAME]
     if strange:
         raise FeatureError(
             f"{text[:80]!r} has {strange[0][:40]!r}, which says nothing of a network. What can be said: "
             f"{', '.join((AS, PART, LESION, CLASSES, *BY_NAME))}."
         )
-    classes = None if known[CLASSES] is None else Path(known[CLASSES])
-    rest = {"part": known[PART], "classes": classes, "lesion": known[LESION], "settings": tuple(pairs.items())}
+    name = NetworkName(
+        part=part, lesion=lesion, classes=None if classes is None else Path(classes), settings=tuple(pairs.items())
+    )
     if _is_name(base):
-        if known[AS] is not None:
+        if taken_as is not None:
             raise FeatureError(f"{base!r} is a name already. '{AS}' belongs to files: FILE?{AS}={base}.")
-        return NetworkName(base, None, **rest)
-    return NetworkName(known[AS], Path(base if Path(base).expanduser().exists() else unquote(base)), **rest)
+        return replace(name, name=base)
+    path = Path(base if Path(base).expanduser().exists() else unquote(base))
+    return replace(name, name=taken_as, weights=path)
 
 
 def _is_name(text: str) -> bool:

@@ -129,9 +129,9 @@ class Preprocessing:
         import numpy as np
         from PIL import Image
 
-        values = getattr(image, "planes", None)  # datasets.planes
+        values: np.ndarray | None = getattr(image, "planes", None)  # of datasets.planes
         count = 3 if values is None else values.shape[2]
-        if count != self.channels:
+        if values is None or count != self.channels:
             raise ImageError(
                 f"An image of {count} channels was given to a network of {self.channels}. Give .npy or .tif files with "
                 f"{self.channels} planes."

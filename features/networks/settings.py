@@ -6,6 +6,7 @@ link. Those of the architecture come from `choices.CHOICES`.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from features.errors import FeatureError
 from features.networks.card import ModelSpec, Outputs
@@ -54,7 +55,7 @@ def _of_choice(choice: Choice) -> Setting:
 
 
 def _of_pixels(
-    field: str, title: str, meaning: str, parse: Callable[[str], object], values: Mapping[str, str], example: str = ""
+    field: str, title: str, meaning: str, parse: Callable[[str], Any], values: Mapping[str, str], example: str = ""
 ) -> Setting:
     name = field.replace("_", "-")
 

@@ -13,7 +13,7 @@ from features.networks.architecture import Architecture
 from features.networks.card import names_fit
 from features.networks.choices import BY_FIELD
 from features.networks.containers import Inert
-from features.networks.preprocessing import Preprocessing
+from features.networks.preprocessing import MAX_CHANNELS, Preprocessing
 
 MAX_BYTES = 8 << 20  # of a JSON file beside the weights
 HUB_FILES = ("model.safetensors", "pytorch_model.bin", "timm_model.safetensors")  # as hubs call them
@@ -115,9 +115,9 @@ def _processor(config: Mapping[str, Any]) -> dict[str, Any]:
     size = config.get("size")
     edge = size.get("shortest_edge", size.get("height")) if isinstance(size, dict) else size
     made: dict[str, Any] = {}
-    mean, std = config.get("image_mean"), config.get("image_std")
-    if _numbers(mean) and _numbers(std):
-        made |= {"mean": tuple(map(float, mean)), "std": tuple(map(float, std))}
+    mean, std = _numbers(config.get("image_mean")), _numbers(config.get("image_std"))
+    if mean and std:
+        made |= {"mean": mean, "std": std}
     if isinstance(edge, int) and edge > 0:
         share = config.get("crop_pct")
         share = share if isinstance(share, float) and 0 < share <= 1 else 224 / 256
@@ -166,7 +166,7 @@ def _usable(kind: str, value: object) -> Any:
     if kind == "name":
         return value if isinstance(value, str) and 0 < len(value) < 80 else None
     if kind in ("mean", "std"):
-        return tuple(map(float, value)) if _numbers(value) else None  # type: ignore[arg-type]
+        return _numbers(value) or None
     if kind == "numbers":
         order = sorted(value.items(), key=lambda item: str(item[1])) if isinstance(value, dict) else []
         whole = [item for item in order if isinstance(item[1], int)]
@@ -174,9 +174,12 @@ def _usable(kind: str, value: object) -> Any:
     return (_names({"id2label": value}) if isinstance(value, dict) else _strings(value)) or None
 
 
-def _numbers(value: object) -> bool:
-    fits = isinstance(value, list | tuple) and 0 < len(value) <= 16
-    return fits and all(isinstance(each, int | float) and not isinstance(each, bool) for each in value)  # type: ignore[union-attr]
+def _numbers(value: object) -> tuple[float, ...]:
+    """A short list of numbers; () for anything else."""
+    if not isinstance(value, list | tuple) or len(value) > MAX_CHANNELS:
+        return ()
+    fits = all(isinstance(each, int | float) and not isinstance(each, bool) for each in value)
+    return tuple(map(float, value)) if fits else ()
 
 
 def _strings(value: object) -> tuple[str, ...]:
