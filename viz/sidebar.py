@@ -94,8 +94,9 @@ def _file() -> None:
         [AS_READ, *catalogue.architectures()],
         key="architecture",
         bind="query-params",
+        accept_new_options=True,
         help="Files without a description say their shapes, but not all: a plain network has the tensors of "
-        "a ResNet with padding shortcuts.",
+        "a ResNet with padding shortcuts. One of timm's can be typed: timm:resnet50d.",
     )
     st.text_input(
         "Part",

@@ -513,3 +513,13 @@ def test_a_lesion_in_the_sidebar_is_on_every_page():
     assert any("without layer3.1" in shown(each.value) for each in page.markdown)
     assert "Wanted without:BLOCK" in shown(errors(open_page("anatomy", network_lesion="no layer3.1")))
     assert "layer9.1" in shown(errors(open_page("anatomy", network_lesion="without:layer9.1")))
+
+
+def test_a_file_is_read_as_one_of_timms_that_is_typed(tmp_path, monkeypatch):
+    timm = pytest.importorskip("timm")
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    torch.save(timm.create_model("resnetblur18", pretrained=False, num_classes=4).state_dict(), tmp_path / "blur.pth")
+    chosen = {"model": "a file of mine", "weights": str(tmp_path / "blur.pth")}
+    page = open_page("anatomy", **chosen, architecture="timm:resnetblur18")
+    assert not errors(page)
+    assert not any("--antialias" in shown(each.value) for each in page.warning)
