@@ -248,6 +248,9 @@ def test_output_that_nobody_reads_is_no_error(weights):
         (["sample", "--name", "x"], "Name them with --test SOURCE"),
         (["/no/train", "--test", "/no/test", "--name", "x"], "'/no/train' does not exist"),
         (["sample", "--test", "sample", "--name", "a/b"], "Give a name without folders"),
+        (["sample", "--test", "sample", "--name", ""], "Give a name without folders"),
+        (["sample", "--test", "sample", "--name", ".."], "Give a name without folders"),
+        (["sample", "--test", "sample", "--name", "manifest"], "manifest.json would say that the whole folder"),
     ],
 )
 def test_training_on_nothing_is_refused(arguments, text, capsys, tmp_path):
