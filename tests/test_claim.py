@@ -448,6 +448,13 @@ def test_files_that_a_person_put_beside_a_result_stay(command, world, tmp_path):
     assert found == content(world.result(command))
 
 
+def test_a_finished_result_is_answered_whatever_a_person_put_beside_it(world, tmp_path):
+    out = world.copied("residual", tmp_path / "out")
+    for name in ("lesions.parquet", "paths.parquet"):
+        (out / name).write_text("no Parquet")
+    assert world.run("residual", out) == (0, "")
+
+
 @pytest.mark.parametrize(
     ("command", "more", "name"),
     [
