@@ -239,6 +239,14 @@ def test_output_that_nobody_reads_is_no_error(weights):
     assert (done.returncode, done.stderr) == (141, "")
 
 
+def test_a_list_of_no_networks_is_refused(capsys, tmp_path):
+    status, _, errors = run(capsys, "faithfulness", "sample", "--model", ",", "--out", tmp_path / "out")
+    assert (status, errors) == (
+        2,
+        "faithfulness: No network is named. Name at least one with --model, or leave it away.\n",
+    )
+
+
 # --- train -----------------------------------------------------------------------------------------------------------
 
 
