@@ -59,7 +59,8 @@ class Timing:
         if others:
             beside = min(others, key=self._of) if best == running[0] else running[0]
             ratio = self._of(beside) / self._of(best)
-            reasons.insert(0, f"{ratio:.2g} times as fast as {title_of(beside)} here, measured")
+            much = f"{ratio:.2g} times as" if ratio >= 1 else "about as"  # what is simpler may be slower by GAIN
+            reasons.insert(0, f"{much} fast as {title_of(beside)} here, measured")
         return "; ".join(reasons) or "nothing else runs here"
 
 
