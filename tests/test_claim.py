@@ -389,11 +389,23 @@ def test_a_folder_of_another_kind_is_refused_and_stays_as_it_is(command, world, 
         before = untouched(out)
         for more in ("", "--replace"):
             status, errors = world.run(command, out, f"--name mine {more}" if command == "train" else more)
-            if (command, made) == ("train", "train"):
-                continue
             assert status == 2, made
             assert "holds other things than" in one_sentence(errors, command)
             assert untouched(out) == before
+
+
+@pytest.mark.parametrize(("first", "second"), [("residual", "train"), ("train", "residual")])
+def test_a_folder_with_an_unfinished_result_of_another_kind_is_refused_and_gone_on_with(first, second, world, tmp_path):
+    out = tmp_path / "out"
+    assert killed(world, first, out, "", len(writes(world, first, False, tmp_path)) // 2)
+    before = untouched(out)
+    for more in ("", "--replace"):
+        status, errors = world.run(second, out, more)
+        assert status == 2
+        assert "holds other things than" in one_sentence(errors, second)
+        assert untouched(out) == before
+    assert world.run(first, out)[0] == 0
+    assert content(out) == content(world.result(first))
 
 
 PERSONAL = (
@@ -448,6 +460,13 @@ def test_files_that_a_person_put_beside_a_result_stay(command, world, tmp_path):
     assert found == content(world.result(command))
 
 
+def test_a_finished_result_is_answered_whatever_a_person_put_beside_it(world, tmp_path):
+    out = world.copied("residual", tmp_path / "out")
+    for name in ("lesions.parquet", "paths.parquet"):
+        (out / name).write_text("no Parquet")
+    assert world.run("residual", out) == (0, "")
+
+
 @pytest.mark.parametrize(
     ("command", "more", "name"),
     [
@@ -484,6 +503,19 @@ def test_a_manifest_that_names_files_outside_its_folder_is_not_obeyed(world, tmp
     (out / "manifest.json").write_text(json.dumps(told | {"written": [*told["written"], "link/precious.txt"]}))
     assert world.run("residual", out, "--lesions --replace")[0] == 2
     assert (tmp_path / "precious.txt").read_text() == "precious"
+
+
+@pytest.mark.parametrize("text", ["no JSON", "{}", '{"deletes": [], "moves": [1]}'])
+def test_a_damaged_journal_is_told_of(text, world, tmp_path):
+    out = tmp_path / "out"
+    made = writes(world, "residual", False, tmp_path)
+    renames = [number for number, (event, _) in enumerate(made) if event == "os.rename"]
+    assert killed(world, "residual", out, "", renames[-1])
+    journal = out / ".resnet-explorer" / "journal.json"
+    journal.write_text(text)
+    status, errors = world.run("residual", out)
+    assert status == 2
+    assert one_sentence(errors, "residual").endswith("journal.json is damaged. Choose another folder.")
 
 
 # --- disks ----------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import streamlit as st
 
 from features.errors import FeatureError
 from viz import theme
+from viz.cached import server
 from viz.jobs import Interrupted, Job, State, Work, standing
 
 if TYPE_CHECKING:  # the first page waits for none of them
@@ -138,19 +139,22 @@ def result(job: Job, what: str) -> Any:
 
 
 def start(work: Work, label: str) -> bool:
-    """Whether long work was asked for: in this session, or it runs already. Otherwise a button does so.
+    """Whether long work was asked for: in this session, or it waits or runs already. Otherwise a button does so.
 
     Where an earlier run ended before it was done, the page says how, and going on with it is offered.
     """
     if st.session_state.get(STARTED) == work.key:
         return True
-    earlier = standing(work.key)
+    jobs, earlier = server.jobs(), standing(work.key)
+    if any(run.key == work.key and not run.stopped for run in jobs.unfinished()):
+        return True
     if earlier is not None and earlier.status == "running":
         return True
     if earlier is not None and earlier.status in ("stopped", "failed"):
         st.warning(_ended(earlier), icon=":material/pause_circle:")
         label = "Go on" if earlier.status == "stopped" else "Try again"
     if st.button(label, type="primary", icon=":material/play_arrow:"):
+        jobs.again(server.visitor(), work)  # how it ended has just been told, or who cancelled it was this visitor
         st.session_state[STARTED] = work.key
         st.rerun()
     return False

@@ -128,6 +128,8 @@ def held_in(folder: Path, kind: Kind, name: str) -> Held | None:
     manifest = manifest_name(name)
     if name and (folder / MANIFEST).exists():
         raise _of_others(folder, kind, f"{MANIFEST} says that it is one result's alone")
+    if name and (whole := Staging(folder).owner()):  # whose manifest will say so
+        raise _of_others(folder, kind, f"an unfinished result of the kind {whole.get('kind')!r}")
     content = read_json(folder / manifest) or {}
     if content.get("made_by") == MADE_BY and content.get("kind") != kind.name:
         raise _of_others(folder, kind, f"a result of the kind {content.get('kind')!r}")

@@ -108,10 +108,14 @@ class Staging:
         if not self.committed:
             return
         journal = read_json(self.folder / JOURNAL) or {}
+        try:
+            moves = {inner_name(name): self.folder / inner_name(source) for source, name in journal["moves"]}
+            deletes = [inner_name(name) for name in journal["deletes"]]
+        except (KeyError, TypeError, ValueError) as error:
+            raise FeatureError(f"{self.folder / JOURNAL} is damaged. Choose another folder.") from error
         # What was moved before a run was killed is no longer here, and must not go from where it is now.
-        moves = {inner_name(name): self.folder / inner_name(source) for source, name in journal["moves"]}
         moved = {name for name, staged in moves.items() if not staged.exists()}
-        files.remove(self.target, [inner_name(name) for name in journal["deletes"] if name not in moved])
+        files.remove(self.target, [name for name in deletes if name not in moved])
         for name, staged in moves.items():
             if name not in moved:
                 files.make_folder((self.target / name).parent)

@@ -63,6 +63,8 @@ def _faithfulness(options: argparse.Namespace) -> None:
     from features.networks import catalogue
 
     networks = _networks(options.model)
+    if not networks:
+        raise FeatureError("No network is named. Name at least one with --model, or leave it away.")
     if options.weights and len(networks) > 1:
         raise FeatureError("--weights are of one network. Name one with --model, or run the command again for others.")
     need_outside(options.source, options.out)

@@ -83,7 +83,7 @@ def _residual(options: argparse.Namespace) -> None:
             content, tables = _measured(model, images, kinds, options)
             residual.write(claim, tables, content)
         else:
-            content, tables = claim.finished, residual.read(options.out)
+            content, tables = claim.finished, residual.read(options.out, claim.finished)
     _print(model.spec.name, images.name, content, tables)
     print(f"\nThe tables with all numbers are in {options.out}.")
 

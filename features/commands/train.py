@@ -40,14 +40,19 @@ def add(commands: Commands) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from features.claim import Claim, need_kind
+    from features.claim import MANIFEST, Claim, need_kind
     from features.datasets import open_images
     from features.evaluate import evaluate
     from features.networks import catalogue, zoo
     from features.train import export, fit
 
-    if Path(options.name).name != options.name:
+    if Path(options.name).name != options.name or not options.name.strip("."):
         raise FeatureError(f"The name is {options.name!r}. Give a name without folders; --out says where it goes.")
+    if f"{options.name}.json" == MANIFEST:
+        raise FeatureError(
+            f"The name is {options.name!r}, and {MANIFEST} would say that the whole folder is one result's. Choose "
+            "another name."
+        )
     source, test = _splits(options.source, options.test)
     need_kind(options.out, export.TRAINING, options.name)
     images = open_images(source, options.data_root, options.download)

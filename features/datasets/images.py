@@ -28,13 +28,13 @@ def decode(data: bytes, name: str) -> Image.Image:
     need_size(len(data), name)
     if planes.is_array(data):
         return _of_planes(planes.read_array(data, name), name)
-    if data.startswith(planes.TIFF) and (values := planes.read_tiff(data, name)) is not None:
-        return _of_planes(values, name)
+    bands = planes.read_tiff(data, name) if data.startswith(planes.TIFF) else None
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
         _check_sides(*image.size, name)
         image.load()
-        return upright_rgb(image)
+        picture = upright_rgb(image)
+        return picture if bands is None else planes.carried(picture, bands, name)
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -43,6 +43,8 @@ def decode(data: bytes, name: str) -> Image.Image:
             f"{name} has more than {MAX_PIXELS // 10**6} megapixels, the most that are read. Scale it down first."
         ) from error
     except Image.UnidentifiedImageError:
+        if bands is not None:  # more than a picture has
+            return _of_planes(bands, name)
         raise ImageError(
             f"{name} is not an image that can be read here (wanted {', '.join(FORMATS)}). Convert it to JPEG or PNG."
         ) from None

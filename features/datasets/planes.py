@@ -31,6 +31,12 @@ def picture_of(values: np.ndarray) -> Image.Image:
     return picture
 
 
+def carried(picture: Image.Image, values: np.ndarray, name: str) -> Image.Image:
+    """A picture that is shown as it is and carries planes: what a stack of greys is to networks of so many channels."""
+    picture.planes = scaled(values, name)  # type: ignore[attr-defined]
+    return picture
+
+
 def scaled(values: np.ndarray, name: str) -> np.ndarray:
     """Values of any type as float32 from 0 to 255: integers as shares of their type's largest, floats as shares of 1.
 
@@ -75,12 +81,11 @@ def read_tiff(data: bytes, name: str) -> np.ndarray | None:
 
     try:
         with tifffile.TiffFile(io.BytesIO(data)) as file:
-            series = file.series[0]
-            shape = tuple(side for side in series.shape if side != 1)
-            planes = min(shape) if len(shape) == 3 else 1
-            colours = getattr(file.pages[0], "photometric", None) == tifffile.PHOTOMETRIC.RGB
-            if planes in (1, 3) or (planes == 4 and colours):
+            series, page = file.series[0], file.pages.first
+            count = page.samplesperpixel if page.samplesperpixel > 1 else len(series.pages)
+            if count in (1, 3) or page.photometric not in (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE):
                 return None
+            shape = tuple(side for side in series.shape if side != 1)
             if not 0 < np.prod(shape, dtype=float) <= MAX_VALUES:
                 raise ImageError(f"{name} has the shape {shape}, more than is read. Make it smaller.")
             values = series.asarray()

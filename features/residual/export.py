@@ -51,10 +51,9 @@ def write(claim: Claim, made: Mapping[str, pd.DataFrame], content: Mapping[str, 
     claim.commit({**content, "files": {name: len(table) for name, table in made.items()}})
 
 
-def read(folder: Path) -> dict[str, pd.DataFrame]:
-    """The tables of a finished folder, by their files' names."""
-    names = (BLOCKS, CHANNELS, CLASSES, LESIONS, PATHS)
-    return {name: pd.read_parquet(folder / name) for name in names if (folder / name).exists()}
+def read(folder: Path, content: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+    """The tables of a finished folder, by their files' names. content: its manifest; other files are not its own."""
+    return {name: pd.read_parquet(folder / name) for name in content["files"]}
 
 
 def _earlier(folder: Path, name: str) -> Held | None:

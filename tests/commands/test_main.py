@@ -239,6 +239,14 @@ def test_output_that_nobody_reads_is_no_error(weights):
     assert (done.returncode, done.stderr) == (141, "")
 
 
+def test_a_list_of_no_networks_is_refused(capsys, tmp_path):
+    status, _, errors = run(capsys, "faithfulness", "sample", "--model", ",", "--out", tmp_path / "out")
+    assert (status, errors) == (
+        2,
+        "faithfulness: No network is named. Name at least one with --model, or leave it away.\n",
+    )
+
+
 # --- train -----------------------------------------------------------------------------------------------------------
 
 
@@ -248,6 +256,9 @@ def test_output_that_nobody_reads_is_no_error(weights):
         (["sample", "--name", "x"], "Name them with --test SOURCE"),
         (["/no/train", "--test", "/no/test", "--name", "x"], "'/no/train' does not exist"),
         (["sample", "--test", "sample", "--name", "a/b"], "Give a name without folders"),
+        (["sample", "--test", "sample", "--name", ""], "Give a name without folders"),
+        (["sample", "--test", "sample", "--name", ".."], "Give a name without folders"),
+        (["sample", "--test", "sample", "--name", "manifest"], "manifest.json would say that the whole folder"),
     ],
 )
 def test_training_on_nothing_is_refused(arguments, text, capsys, tmp_path):

@@ -73,9 +73,17 @@ def test_tiffs_of_many_bands_are_read(own, order, tmp_path):
 
 
 def test_ordinary_tiffs_are_pictures_as_ever(tmp_path):
-    for mode in ("RGB", "L", "RGBA", "I;16"):
+    for mode in ("RGB", "L", "RGBA", "I;16", "CMYK"):
         Image.new(mode, (8, 8)).save(tmp_path / "a.tif")
         assert planes.of(images.decode((tmp_path / "a.tif").read_bytes(), "a.tif")) is None
+
+
+def test_a_stack_of_greys_is_its_first_page_to_whoever_wants_a_picture_and_planes_to_a_network_of_so_many(tmp_path):
+    pages = [Image.fromarray(np.full((8, 8), 10 * number, np.uint8)) for number in range(1, 6)]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    picture = images.decode((tmp_path / "a.tif").read_bytes(), "a.tif")
+    assert picture.getpixel((0, 0)) == (10, 10, 10)
+    assert planes.of(picture)[0, 0].tolist() == [10, 20, 30, 40, 50]
 
 
 def test_what_a_network_is_given_is_each_plane_scaled_cut_and_normalised():

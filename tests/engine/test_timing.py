@@ -64,6 +64,7 @@ def test_the_fastest_is_taken_whichever_it_is(fastest, clock):
 def test_a_lower_precision_must_be_clearly_faster(clock):
     found = timed({EXACT: runner(clock, 0.0103), HALF: runner(clock, 0.01)})
     assert found.fastest([EXACT, HALF]).precision == "fp32"
+    assert found.fastest([EXACT, HALF]).why == "about as fast as bf16 with PyTorch here, measured"
     found = timed({EXACT: runner(clock, 0.0107), HALF: runner(clock, 0.01)})
     assert found.fastest([EXACT, HALF]).precision == "bf16"
 
@@ -104,8 +105,9 @@ def test_broken_weights_leave_the_exact_plan_which_will_tell_of_them(clock):
         measure({EXACT: lambda: (_ for _ in ()).throw(FeatureError("no memory"))}, EXACT, preprocessing(), 16)
 
 
-def test_contestants_take_turns_and_one_hiccup_decides_nothing(clock):
-    hiccups = iter([0.0] * 4 + [5.0] + [0.0] * 100)
+@pytest.mark.parametrize("before", [2, 4])  # a pass that tells what it makes and one to warm up are not counted
+def test_contestants_take_turns_and_one_hiccup_decides_nothing(before, clock):
+    hiccups = iter([0.0] * before + [10.0] + [0.0] * 100)
 
     def slow_once(pixels):
         clock.now += 0.01 * len(pixels) + next(hiccups) / 50

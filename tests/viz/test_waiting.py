@@ -231,6 +231,29 @@ def test_what_runs_already_is_shown_without_a_click(jobs, visitor, record, held)
     assert "Counting:" in ann.sees
 
 
+def test_what_waits_in_its_queue_is_shown_to_a_tab_that_is_opened_again(jobs, visitor, record, held):
+    jobs.ask("somebody", held.work("another", kind=LONG))
+    visitor("ann", START).looks(NUMBERS).clicks("Count", NUMBERS)
+    assert "Counting: place 2 of 2" in visitor("ann's next tab", START).looks(NUMBERS).sees
+
+
+def test_one_click_goes_on_with_what_ended_while_a_visitor_looked_who_had_not_begun_it(jobs, visitor, record, held):
+    def ends():
+        yield from held.task()
+        raise Interrupted("The process was ended from outside.")
+
+    ann, work = visitor("ann", START), Work("numbers", ends, LONG, lasting=True)
+    record.write_state(State("running", 1, None))
+    with record.lock():  # as a worker holds it
+        assert "Counting:" in ann.looks(work).sees
+    held.released.set()
+    end(jobs)
+    assert "Go on" in ann.looks(work).sees
+    ann.clicks("Go on", NUMBERS)
+    end(jobs)
+    assert ann.looks(NUMBERS).sees == "It is 5."
+
+
 @pytest.mark.parametrize(
     ("state", "text", "label"),
     [

@@ -13,6 +13,8 @@ from features.datasets import ImageSet
 from features.datasets.decoding import pictures
 from features.networks import zoo
 from features.progress import Task, finish
+from features.saliency import METHODS, Speed
+from viz.cached.estimates import queue_of
 from viz.cached.server import ask
 from viz.jobs import Job, Work
 
@@ -60,8 +62,14 @@ def saliency_job(
         Work(
             f"{task.__name__} {model.key} {digest} {target_key} {method}",
             lambda: task(explainer_of(model.key, model), _pixels(model, image), [target], method),
+            queue_of(model, (image,), _passes(model, method)),
         )
     )
+
+
+def _passes(model: zoo.Model, method: str) -> int:
+    """About how many passes through the network a map takes; the slowest methods make one for every channel."""
+    return model.spec.architecture.features if METHODS[method].speed is Speed.MINUTES else 100
 
 
 def framed_picture(model: zoo.Model, image: Image.Image) -> Tensor:

@@ -78,6 +78,7 @@ class Jobs:
         """A visitor's share in the run of this work, which is started if there is none."""
         asked = visitor, work.key
         with self._lock:
+            self._absent.pop(visitor, None)  # what they were missed at before is over, even if nobody looked since
             self.tidy()
             if asked in self._cancels:
                 return Job(self, visitor, work, None)

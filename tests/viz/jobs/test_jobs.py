@@ -170,6 +170,21 @@ def test_a_visitor_who_comes_back_within_the_grace_was_never_gone(server, held):
     assert not job.run.stopped
 
 
+def test_an_absence_that_ended_unnoticed_does_not_shorten_the_next_grace(server, held):
+    first = server.jobs.ask(ANN, Work("first", gives("result")))
+    finished(first.run)
+    first.cancel()  # so that something of hers is looked after
+    server.away.add(ANN)
+    server.jobs.tidy()
+    first.again()
+    server.away.clear()
+    server.clock.now = GONE_SECONDS
+    job = server.jobs.ask(ANN, held.work())
+    server.away.add(ANN)
+    server.jobs.tidy()
+    assert not job.run.stopped
+
+
 def test_a_run_goes_on_while_another_visitor_stays(server, held):
     ann, ben = (server.jobs.ask(visitor, held.work()) for visitor in (ANN, BEN))
     server.away.add(ANN)
