@@ -83,17 +83,23 @@ def read_tiff(data: bytes, name: str) -> np.ndarray | None:
         with tifffile.TiffFile(io.BytesIO(data)) as file:
             series, page = file.series[0], file.pages.first
             count = page.samplesperpixel if page.samplesperpixel > 1 else len(series.pages)
-            if count in (1, 3) or page.photometric not in (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE):
+            if count in (1, 3) or page.photometric not in (
+                tifffile.PHOTOMETRIC.MINISBLACK,
+                tifffile.PHOTOMETRIC.MINISWHITE,
+            ):
                 return None
             shape = tuple(side for side in series.shape if side != 1)
+            if len(shape) != 3 or count > MAX_PLANES:
+                return None
             if not 0 < np.prod(shape, dtype=float) <= MAX_VALUES:
                 raise ImageError(f"{name} has the shape {shape}, more than is read. Make it smaller.")
-            values = series.asarray()
+            values = series.asarray().reshape(shape)
+            first = page.samplesperpixel == 1 or page.planarconfig == tifffile.PLANARCONFIG.SEPARATE
     except ImageError:
         raise
     except Exception:  # it raises many kinds for what it does not know; whoever reads pictures says what is wrong
         return None
-    return in_order(values.reshape(shape), name)
+    return values.transpose(1, 2, 0) if first else values
 
 
 def in_order(values: np.ndarray, name: str) -> np.ndarray:

@@ -118,6 +118,8 @@ def _verdict(
     pictures: Pictures | None,
 ) -> Verdict | None:
     """What statistics say of what is open; kept, so that no other images change it. None if it was not tested."""
+    if spec.architecture.builder:  # which says it all
+        return None
     is_open = {choice.field for choice in _untold(file, spec)} | {"mean", "std"}
     is_open -= settled
     key = verdicts.key_of(file, spec, is_open)
