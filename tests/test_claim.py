@@ -565,6 +565,15 @@ def test_a_disk_that_fails_at_any_write_leaves_the_earlier_result_or_is_gone_on_
         assert check_fault(world, command, fault, number, tmp_path)
 
 
+@every_command
+def test_a_finished_run_is_answered_where_nothing_can_be_written(command, world, tmp_path):
+    out = world.copied(command, tmp_path / "out")
+    before = untouched(out)
+    with DISK.failing(out, 0, OSError(errno.EACCES, os.strerror(errno.EACCES))):
+        assert world.run(command, out)[0] == 0
+    assert untouched(out) == before
+
+
 def test_a_disk_that_cannot_be_written_to_is_left_as_it_was(world, tmp_path):
     with DISK.failing(tmp_path, 0, OSError(errno.EACCES, "Permission denied")):
         assert world.run("saliency", tmp_path / "out")[0] == 2

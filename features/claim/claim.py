@@ -37,7 +37,12 @@ class Claim:
         with self.errors():
             if need_kind(folder, kind, name) is None:  # before a lock is left in a folder that is refused
                 self._need_same(held_in(folder, kind, name))
-            self._lock()
+            try:
+                self._lock()
+            except OSError:
+                if not self._answered():
+                    raise
+                return
             try:
                 self._staging.recover()
                 self.held = held_in(folder, kind, name)
@@ -52,6 +57,14 @@ class Claim:
             except BaseException:
                 self.close()
                 raise
+
+    def _answered(self) -> bool:
+        """Whether a complete result with these settings lies in a folder that cannot be written to."""
+        held = held_in(self.folder, self.kind, self.name)
+        if held is None or not held.complete or not same(held, self.settings) or self._lost(held):
+            return False
+        self.held, self.direct, self.finished, self._closed = held, True, held.content, True
+        return True
 
     def redo(self) -> None:
         """Work again on a complete result, part of which turns out to be damaged."""

@@ -75,10 +75,12 @@ def add(commands: Commands) -> None:
 
 def _extract(options: argparse.Namespace) -> None:
     from features import engine, extract, store
+    from features.claim import need_kind
     from features.datasets import need_outside, open_images
     from features.datasets.decoding import batch_size
 
     need_outside(options.source, options.out)
+    need_kind(options.out, store.FEATURES)
     joined = cluster_of(options)
     if joined and options.format != store.PARQUET:
         raise FeatureError("A cluster writes Parquet. Leave --format away, and convert what comes out.")

@@ -23,7 +23,16 @@ stopped (`features.claim` has the rules for all folders of results).
 from features.claim import MANIFEST
 from features.store.conversion import convert, write_as
 from features.store.feature_set import FeatureSet
-from features.store.formats import FORMATS, PARQUET, TENSORBOARD, Format, need_format, need_local, open_features
+from features.store.formats import (
+    FORMATS,
+    PARQUET,
+    TENSORBOARD,
+    Format,
+    names_of,
+    need_format,
+    need_local,
+    open_features,
+)
 from features.store.kind import FEATURES, claimed
 from features.store.manifest import REJECTED, Manifest, StoreError, part_images, read_manifest, unique_names
 from features.store.parts import Parts
@@ -46,6 +55,7 @@ __all__ = [
     "Writer",
     "claimed",
     "convert",
+    "names_of",
     "need_format",
     "need_local",
     "open_features",

@@ -12,7 +12,7 @@ from features import extract
 from features.datasets import ImageSet
 from features.engine import Plan
 from features.networks import zoo
-from features.store import open_features
+from features.store import names_of, open_features, read_manifest
 from viz.cached.estimates import queue_of
 from viz.cached.server import ask, uploads
 from viz.jobs import LONG, Job, Work, in_process
@@ -84,10 +84,11 @@ def preview_rows(folder: str, stamp: float) -> pd.DataFrame:
 
 
 def zipped(folder: Path) -> bytes:
-    """A folder's files in one archive."""
+    """The files of a folder of features in one archive; what a person put beside them is not among them."""
     buffer = io.BytesIO()
+    own = names_of(read_manifest(folder))
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for path in sorted(folder.iterdir()):
-            if not path.name.startswith("."):
+            if path.name in own:
                 archive.write(path, f"features/{path.name}")
     return buffer.getvalue()

@@ -62,12 +62,12 @@ def saliency_job(
         Work(
             f"{task.__name__} {model.key} {digest} {target_key} {method}",
             lambda: task(explainer_of(model.key, model), _pixels(model, image), [target], method),
-            queue_of(model, (image,), _passes(model, method)),
+            queue_of(model, (image,), passes(model, method)),
         )
     )
 
 
-def _passes(model: zoo.Model, method: str) -> int:
+def passes(model: zoo.Model, method: str) -> int:
     """About how many passes through the network a map takes; the slowest methods make one for every channel."""
     return model.spec.architecture.features if METHODS[method].speed is Speed.MINUTES else 100
 
