@@ -82,7 +82,7 @@ def test_labels_of_which_any_number_holds():
         ((("mean", "a,b,c"),), "Wanted 3 numbers"),
         ((("std", "0"),), "stds above 0"),
         ((("std", "nan"),), "stds above 0"),
-        ((("crop", "9999"),), "sides from 1 to 4096"),
+        ((("crop", "9999"),), "sides from 1 to 1024"),
         ((("crop", "big"),), "--crop is 'big'. Wanted as 224"),
         ((("range", "half"),), "Wanted one of unit, signed, bytes"),
         ((("strides", "1,2"),), "strides"),
