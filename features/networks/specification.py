@@ -149,6 +149,8 @@ def _assumed(
         yield f"{exact}the input{same_as}, {spec.preprocessing.describe()} ({options})"
     elif not {"crop", "resize"} <= settled:
         yield f"the size of the input{same_as}, {spec.preprocessing.describe_size()} (--resize, --crop)"
+    if {"mean", "std"} <= settled and "channel_order" not in settled and spec.preprocessing.channels == 3:
+        yield f"colours in the order {spec.preprocessing.channel_order.upper()}{same_as} (--channel-order)"
     untold = [choice for choice in _untold(file, spec) if choice.field not in settled]
     if "structure" in tested:
         untold = [choice for choice in untold if choice.field not in hypotheses.TESTED]
