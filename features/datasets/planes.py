@@ -24,11 +24,28 @@ def of(picture: Image.Image) -> np.ndarray | None:
 
 
 def picture_of(values: np.ndarray) -> Image.Image:
-    """A picture of the first three planes (or of one) that carries all. values: (H, W, C) of `scaled`."""
+    """A picture of the first three planes (or of one), stretched to be seen, that carries all.
+
+    values: (H, W, C) of `scaled`."""
     shown = values[:, :, :3] if values.shape[2] >= 3 else values[:, :, :1].repeat(3, 2)
     picture = Image.fromarray(visible(shown))
     picture.planes = values  # type: ignore[attr-defined]
     return picture
+
+
+def plain_picture(values: np.ndarray, name: str) -> Image.Image:
+    """The picture whose numbers one plane or three are. values: (H, W, 1 or 3) of `scaled`.
+
+    Raises ImageError for numbers that no picture has.
+    """
+    low, high = float(values.min()), float(values.max())
+    if low < -0.5 or high > 255.5:
+        raise ImageError(
+            f"{name} holds {values.shape[2]} planes of numbers from {low / 255:.3g} to {high / 255:.3g}, where a "
+            "picture has 0 to 1, or whole numbers. Scale them."
+        )
+    pixels = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return Image.fromarray(pixels if values.shape[2] == 3 else pixels[:, :, 0])
 
 
 def visible(planes: np.ndarray) -> np.ndarray:
@@ -65,7 +82,7 @@ def read_array(data: bytes, name: str) -> np.ndarray:
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, kind = read(stream)
-    except (ValueError, OSError) as error:
+    except Exception as error:  # numpy reads the header as Python, whose parser raises kinds of its own
         raise ImageError(f"{name} is damaged: {str(error)[:200]}. Save the array again.") from error
     if kind.hasobject or len(shape) not in (2, 3) or not 0 < np.prod(shape, dtype=float) <= MAX_VALUES:
         raise ImageError(f"{name} holds {kind} of shape {shape}. Wanted numbers (H, W), (H, W, C) or (C, H, W).")
@@ -85,7 +102,9 @@ def read_tiff(data: bytes, name: str) -> np.ndarray | None:
             series = file.series[0]
             shape = tuple(side for side in series.shape if side != 1)
             planes = min(shape) if len(shape) == 3 else 1
-            if planes in (1, 3) or (planes == 4 and file.pages[0].photometric == tifffile.PHOTOMETRIC.RGB):
+            page = file.pages[0]
+            is_grey = page.photometric in (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE)
+            if planes in (1, 3) or (not is_grey and page.samplesperpixel <= 4):  # RGBA, CMYK, palettes
                 return None
             if not 0 < np.prod(shape, dtype=float) <= MAX_VALUES:
                 raise ImageError(f"{name} has the shape {shape}, more than is read. Make it smaller.")
