@@ -117,7 +117,7 @@ def need_understood(part: Part) -> None:
     if part.between:
         raise WeightsError(
             f"a residual network with {part.between[0]!r}, which may lie between its features and its head, and "
-            "tensors do not tell. Save it with its head in one Sequential, as network.fc, or without what is no part of it"
+            "tensors do not tell. Save it with its head in one Sequential, as network.fc, or without what is no part"
         )
     if part.unexplained:
         raise WeightsError(
