@@ -90,7 +90,9 @@ def _told(file: Checkpoint, name: str | None) -> tuple[ModelSpec, frozenset[str]
         told = written.read(file.path, file.values, architecture)
         # Of torchvision's networks, the name is that of an architecture: whoever changed a stride keeps it.
         is_whole = name not in catalogue.TORCHVISION
-        known = told.known | (frozenset(choice.field for choice in CHOICES) if is_whole else frozenset())
+        # Everybody calls their own option A by the same name.
+        named = frozenset(choice.field for choice in CHOICES) - {"shortcut_padding"}
+        known = told.known | (named if is_whole else frozenset())
         preprocessing = entry.preprocessing if is_whole else catalogue.IMAGENET_PREPROCESSING
         preprocessing = _of_channels(preprocessing, architecture.in_channels)
         _, preprocessing = written.applied(told, architecture, preprocessing)

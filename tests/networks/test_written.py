@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from features.networks import filling, zoo
+from features.networks import catalogue, filling, zoo
 from features.networks.architecture import Architecture
 from features.networks.canonical import build, published_name
 from tests.random_networks import randomise
@@ -126,6 +126,12 @@ def test_a_mean_that_says_nothing_of_pixels_leaves_them_assumed(mean, std, state
     spec = zoo.load(weights=path).spec
     assert spec.preprocessing == zoo.load(weights=_bare(state, tmp_path)).spec.preprocessing
     assert any("--mean" in guess for guess in spec.assumed)
+
+
+def test_a_name_of_he_et_als_networks_does_not_say_where_option_a_has_its_zeros(tmp_path):
+    network = build(catalogue.spec("resnet20-cifar").architecture)
+    path = _bare({published_name(name): tensor for name, tensor in network.state_dict().items()}, tmp_path)
+    assert any("--shortcut-padding" in guess for guess in zoo.load("resnet20-cifar", path).spec.assumed)
 
 
 def _bare(state, folder):
