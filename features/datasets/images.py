@@ -55,7 +55,10 @@ def decode(data: bytes, name: str) -> Image.Image:
 def _of_planes(values: np.ndarray, name: str) -> Image.Image:
     height, width, _ = values.shape
     _check_sides(width, height, name)
-    return planes.picture_of(planes.scaled(values, name))
+    scaled = planes.scaled(values, name)
+    if scaled.shape[2] in (1, 3):
+        return planes.plain_picture(scaled, name).convert("RGB")
+    return planes.picture_of(scaled)
 
 
 def need_size(n_bytes: int, name: str) -> None:

@@ -24,10 +24,12 @@ def of(picture: Image.Image) -> np.ndarray | None:
 
 
 def picture_of(values: np.ndarray) -> Image.Image:
-    """A picture of the first three planes (or of one) that carries all. values: (H, W, C) of `scaled`."""
+    """A picture of the first three planes (or of one), stretched to be seen, that carries all.
+
+    values: (H, W, C) of `scaled`."""
     shown = values[:, :, :3] if values.shape[2] >= 3 else values[:, :, :1].repeat(3, 2)
     picture = Image.fromarray(from_dark_to_bright(shown))
-    picture.planes = values  # type: ignore[attr-defined]
+    picture.planes, picture.stretched = values, True  # type: ignore[attr-defined]
     return picture
 
 
@@ -35,6 +37,21 @@ def carried(picture: Image.Image, values: np.ndarray, name: str) -> Image.Image:
     """A picture that is shown as it is and carries planes: what a stack of greys is to networks of so many channels."""
     picture.planes = scaled(values, name)  # type: ignore[attr-defined]
     return picture
+
+
+def plain_picture(values: np.ndarray, name: str) -> Image.Image:
+    """The picture whose numbers one plane or three are. values: (H, W, 1 or 3) of `scaled`.
+
+    Raises ImageError for numbers that no picture has.
+    """
+    low, high = float(values.min()), float(values.max())
+    if low < -0.5 or high > 255.5:
+        raise ImageError(
+            f"{name} holds {values.shape[2]} planes of numbers from {low / 255:.3g} to {high / 255:.3g}, where a "
+            "picture has 0 to 1, or whole numbers. Scale them."
+        )
+    pixels = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return Image.fromarray(pixels if values.shape[2] == 3 else pixels[:, :, 0])
 
 
 def scaled(values: np.ndarray, name: str) -> np.ndarray:

@@ -114,6 +114,11 @@ def need_understood(part: Part) -> None:
             f"a residual network whose outputs go on into {part.going_on[0]!r}, and tensors do not tell what lies "
             "between. Save it with its head in one Sequential, as network.fc"
         )
+    if part.between:
+        raise WeightsError(
+            f"a residual network with {part.between[0]!r}, which may lie between its features and its head, and "
+            "tensors do not tell. Save it with its head in one Sequential, as network.fc, or without what is no part"
+        )
     if part.unexplained:
         raise WeightsError(
             "a residual network with layers that are not understood, so that it would be read wrong: "

@@ -1,6 +1,6 @@
 """Finds out what a file does not say, by what its batch norms keep of what they were given in training."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -9,8 +9,9 @@ from features.networks import fingerprint
 from features.networks.architecture import Architecture
 from features.networks.canonical import ResidualNetwork
 from features.networks.card import ModelSpec
+from features.networks.layout import ACTIVATIONS
 from features.networks.preprocessing import IMAGENET_MEAN, IMAGENET_STD
-from features.networks.settings import Settings, applied
+from features.networks.settings import BY_NAME, Settings, applied
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
 # Drawn from trained networks on eight photographs each: under the settings of their training 0.000 to 0.002 nats
 # (ImageNet networks) and 0.001 to 0.020 (CIFAR networks, also under another set's mean and deviation), under others
 # 0.013 at the least where the truth had 0.002; of noise, 0.17.
-FITS = 0.03
+FITS = 0.015
 DECISIVE = 2.5  # how many times worse the next one must fit
+FLOOR = 0.001  # nats that tell nothing
+GLANCE = 3  # pictures on which everything is tried first
+NEAR, MOST = 4.0, 6  # how many times as far as the best, and how many, are tried on all pictures then
 FEWEST = 4  # pictures
-BADLY = 0.1  # above which even the best is worth a warning
-TESTED = ("stride_at", "stem_pool", "stem_stride", "antialias", "shortcut_padding", "shortcut", "strides")
+BADLY = 0.05  # above which even the best is worth a warning
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ AS_GIVEN = Hypothesis("as assumed")
 class Tested:
     """A hypothesis with how far a network's norms are from their statistics under it, in nats.
 
-    whole: whether it was run to its end; else the nats are of the layers before it was given up.
+    whole: whether it was run on all pictures to its end; else it was far behind others before.
     """
 
     hypothesis: Hypothesis
@@ -51,7 +54,7 @@ class Tested:
     def __str__(self) -> str:
         options = " ".join(f"--{name} {value}" for name, value in self.hypothesis.settings)
         told = f"{self.hypothesis.title} ({options})" if options else self.hypothesis.title
-        return f"{told}: {self.nats:.2g} nats{'' if self.whole else ' when it was given up'}"
+        return f"{told}: {self.nats:.2g} nats{'' if self.whole else ' at a glance'}"
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,8 @@ class Verdict:
 
     pixels, structures: what was tested, the best first; structures under the best of the pixels.
     settings: those of the best that fit and are told from the others; () to take the file as assumed.
-    settled: 'pixels' and 'structure', as far as each is told from the others and fits. has_statistics: whether the
-    network keeps any; nothing is tested of one that does not.
+    settled: the fields of which nothing else that was tried fits nearly as well. has_statistics: whether the network
+    keeps any; nothing is tested of one that does not.
     """
 
     pixels: tuple[Tested, ...]
@@ -131,14 +134,26 @@ def structures_of(spec: ModelSpec, is_open: Callable[[str], bool]) -> Iterator[H
 
 
 def _structures(network: Architecture) -> Iterator[tuple[str, tuple[str, ...], Settings]]:
+    """Title, fields that must be open, settings."""
     stages = len(network.blocks)
     usual = [1, *[2] * (stages - 1)]
-    yield "stride in the first 1x1 of bottlenecks", ("stride_at",), (("stride-at", "first"),)
+    last = (("strides", ",".join(map(str, [*usual[:-1], 1]))),)
+    first = (("stride-at", "first"),)
+    yield "stride in the first 1x1 of bottlenecks", ("stride_at",), first
     yield "blurred in the place of strides", ("antialias",), (("antialias", "blur"),)
     yield "averaged in the place of strides", ("antialias",), (("antialias", "average"),)
     if stages > 1:
-        text = ",".join(map(str, [*usual[:-1], 1]))
-        yield "last stage with stride 1", ("strides",), (("strides", text),)
+        yield "last stage with stride 1", ("strides",), last
+        yield "stride in the first 1x1, last stage with stride 1", ("stride_at", "strides"), (*first, *last)
+    if stages > 2:
+        ones = ["1"] * (stages - 2)
+        dilated = (*last, ("dilation", ",".join([*ones, "1", "2"])))
+        twice = (
+            ("strides", ",".join(map(str, [*usual[:-2], 1, 1]))),
+            ("dilation", ",".join([*ones, "2", "4"])),
+        )
+        yield "last stage dilated", ("strides", "dilations"), dilated
+        yield "last two stages dilated", ("strides", "dilations"), twice
     if network.stem == "cifar":
         yield "max-pool after the stem", ("stem_pool",), (("stem-pool", "max"),)
         yield "stem of stride 2", ("stem_stride",), (("stem-stride", "2"),)
@@ -148,11 +163,16 @@ def _structures(network: Architecture) -> Iterator[tuple[str, tuple[str, ...], S
     else:
         yield "average pool after the stem", ("stem_pool",), (("stem-pool", "average"),)
         yield "no pool after the stem", ("stem_pool",), (("stem-pool", "none"),)
-        both = (("stem-stride", "1"), ("stem-pool", "none"))
-        yield "stem of stride 1 without a pool", ("stem_stride", "stem_pool"), both
-    yield "average pool before projections", ("shortcut_pool",), (("shortcut-pool", "average"),)
+    for kind in ("average", "none"):
+        yield f"{POOLED[kind]} before projections", ("shortcut_pool",), (("shortcut-pool", kind),)
+    yield "projections of the input", ("shortcut_from",), (("shortcut-from", "input"),)
     yield "zeros of shortcuts at the end", ("shortcut_padding",), (("shortcut-padding", "end"),)
     yield "no shortcuts", ("shortcut",), (("shortcut", "none"),)
+    for activation in ("silu", "gelu", "leaky_relu"):
+        yield f"{ACTIVATIONS[activation]} for ReLU", ("activation",), (("activation", activation),)
+
+
+POOLED = {"average": "average pool", "none": "no pool"}
 
 
 def judge(
@@ -175,34 +195,36 @@ def judge(
     trial = _Trial(spec, network, rebuilt, pictures)
     ways = (AS_GIVEN, *(pixels_of(spec) if open_pixels else ()))
     others = tuple(structures_of(spec, is_open))
-    pixels = sorted(map(trial.of_pixels, ways), key=lambda each: each.nats)
-    structures = trial.of_structures(pixels[0].hypothesis, others)
-    if structures[0].nats > FITS:  # pixels cannot be told under a structure that is wrong
-        for way in pixels[1:]:
-            found = trial.of_structures(way.hypothesis, others)
-            if found[0].nats < structures[0].nats:
-                pixels = [replace(way, nats=found[0].nats), *(each for each in pixels if each != way)]
-                structures = found
-    if structures[0].hypothesis != AS_GIVEN:
-        pixels = [pixels[0], *(trial.of_pixels(way, structures[0].hypothesis) for way in ways)]
-        pixels = sorted({each.hypothesis: each for each in pixels}.values(), key=lambda each: each.nats)
+    pixels, structures = trial.best(ways, others)
     fits = structures[0].nats <= FITS
-    settled = {"pixels": fits and open_pixels and _told(pixels), "structure": fits and _told(structures)}
-    changed = structures[0].hypothesis.settings
+    close = [each for each in structures if not _told([structures[0], each])]
+    settled: set[str] = set()
+    if fits and open_pixels and _told(pixels):
+        settled |= {"mean", "std"}
+    if fits:
+        settled |= _fields(others) - _fields(each.hypothesis for each in close if len(close) > 1)
+    differs = fits and AS_GIVEN not in [each.hypothesis for each in close]  # and what is assumed is told from the best
     chosen = (
-        *(pixels[0].hypothesis.settings if settled["pixels"] else ()),
-        *(changed if settled["structure"] else ()),
+        *(pixels[0].hypothesis.settings if "mean" in settled else ()),
+        *(structures[0].hypothesis.settings if differs else ()),
     )
-    return Verdict(tuple(pixels), tuple(structures), chosen, tuple(name for name, is_so in settled.items() if is_so))
+    return Verdict(tuple(pixels), tuple(structures), chosen, tuple(sorted(settled)))
+
+
+def _fields(ways: Iterable[Hypothesis]) -> set[str]:
+    return {field for way in ways for name, _ in way.settings for field in BY_NAME[name].fields}
 
 
 def _told(tested: Sequence[Tested]) -> bool:
     """Whether the best is told from the next; where there is no other there is nothing to tell."""
-    return len(tested) > 1 and tested[1].nats >= DECISIVE * max(tested[0].nats, fingerprint.CLOSE / 2)
+    return len(tested) > 1 and tested[1].nats >= DECISIVE * max(tested[0].nats, FLOOR)
 
 
 class _Trial:
-    """Runs a network under hypotheses. What is far behind the best so far is not run to its end."""
+    """Runs a network under hypotheses: first all on a few pictures, then those that are near the best on all.
+
+    What is far behind the best so far is not run to its end.
+    """
 
     def __init__(
         self,
@@ -212,39 +234,69 @@ class _Trial:
         pictures: Sequence["Image"],
     ) -> None:
         self.spec, self.network, self.rebuilt, self.pictures = spec, network, rebuilt, pictures
-        self.best: fingerprint.Trace | None = None
 
-    def of_pixels(self, way: Hypothesis, structure: Hypothesis | None = None) -> Tested:
-        """Pixels under a structure, None for the assumed one."""
-        network = self.network
-        if structure is not None:
-            network = self.rebuilt(applied(self.spec, (*way.settings, *structure.settings))[0].architecture)
-        return self._tested(way, network, self._scaled(way))
+    def best(self, ways: Sequence[Hypothesis], others: Sequence[Hypothesis]) -> tuple[list[Tested], list[Tested]]:
+        """Pixels under the best structure and structures under the best pixels, the best first of both."""
+        glances = self._pixels(ways, AS_GIVEN, GLANCE)
+        pixels, structures = glances[0].hypothesis, self._structures(glances[0].hypothesis, others, GLANCE)
+        if structures[0].nats > BADLY:  # pixels cannot be told under a structure that is wrong
+            for glance in glances[1:]:
+                found = self._structures(glance.hypothesis, others, GLANCE) if glance.whole else structures
+                if found[0].nats < structures[0].nats:
+                    pixels, structures = glance.hypothesis, found
+        near = NEAR * max(structures[0].nats, fingerprint.CLOSE)
+        kept = [each.hypothesis for each in structures[:MOST] if each.whole and each.nats <= near]
+        whole = self._structures(pixels, [each for each in kept if each != AS_GIVEN], len(self.pictures))
+        rest = [replace(each, whole=False) for each in structures if each.hypothesis not in (*kept, AS_GIVEN)]
+        structures = sorted([*whole, *rest], key=lambda each: each.nats)
+        near_ways = [each for each in self._pixels(ways, structures[0].hypothesis, GLANCE) if each.hypothesis != pixels]
+        told = [replace(each, whole=False) for each in near_ways]
+        return sorted([Tested(pixels, structures[0].nats), *told], key=lambda each: each.nats), structures
 
-    def of_structures(self, pixels: Hypothesis, ways: Sequence[Hypothesis]) -> list[Tested]:
+    def _pixels(self, ways: Sequence[Hypothesis], structure: Hypothesis, few: int) -> list[Tested]:
+        """What may be done to pixels, under a structure, the best first."""
+
+        def run(way: Hypothesis, best: Sequence[float] | None) -> fingerprint.Trace:
+            taken = applied(self.spec, (*way.settings, *structure.settings))[0]
+            return fingerprint.run(self._built(taken.architecture), self._scaled(way, few), best)
+
+        return _each(ways, run)
+
+    def _structures(self, pixels: Hypothesis, ways: Sequence[Hypothesis], few: int) -> list[Tested]:
         """Every structure under some pixels, the best first; each is run only from the first stage on that differs."""
-        batch = self._scaled(pixels)
+        batch = self._scaled(pixels, few)
         trace = fingerprint.run(self.network, batch)
-        if self.best is None or trace.nats < self.best.nats:
-            self.best = trace
-        tested = [Tested(AS_GIVEN, trace.nats)]
-        for way in ways:
+
+        def run(way: Hypothesis, best: Sequence[float] | None) -> fingerprint.Trace:
             architecture = applied(self.spec, (*pixels.settings, *way.settings))[0].architecture
             same = common_parts(self.spec.architecture, architecture)
+            if same > len(architecture.blocks):
+                return trace
             begun = replace(trace, outputs=trace.outputs[:same], divergences=trace.divergences[:same])
-            tested.append(self._tested(way, self.rebuilt(architecture), batch, begun if same else None))
-        return sorted(tested, key=lambda each: each.nats)
+            return fingerprint.run(self._built(architecture), batch, best, begun if same else None)
 
-    def _scaled(self, way: Hypothesis) -> "Tensor":
-        return fingerprint.scaled_batch(self.pictures, applied(self.spec, way.settings)[0].preprocessing)
+        return _each((AS_GIVEN, *ways), run)
 
-    def _tested(
-        self, way: Hypothesis, network: ResidualNetwork, batch: "Tensor", begun: fingerprint.Trace | None = None
-    ) -> Tested:
-        trace = fingerprint.run(network, batch, None if self.best is None else self.best.values, begun)
-        if trace.whole and (self.best is None or trace.nats < self.best.nats):
-            self.best = trace
-        return Tested(way, trace.nats, trace.whole)
+    def _built(self, architecture: Architecture) -> ResidualNetwork:
+        return self.network if architecture == self.spec.architecture else self.rebuilt(architecture)
+
+    def _scaled(self, way: Hypothesis, few: int) -> "Tensor":
+        return fingerprint.scaled_batch(self.pictures[:few], applied(self.spec, way.settings)[0].preprocessing)
+
+
+Run = Callable[[Hypothesis, Sequence[float] | None], fingerprint.Trace]
+
+
+def _each(ways: Sequence[Hypothesis], run: Run) -> list[Tested]:
+    """Every hypothesis, the best first; those that are far behind are not run to their end."""
+    best: fingerprint.Trace | None = None
+    tested = []
+    for way in ways:
+        trace = run(way, None if best is None else best.values)
+        if trace.whole and (best is None or trace.nats < best.nats):
+            best = trace
+        tested.append(Tested(way, trace.nats, trace.whole))
+    return sorted(tested, key=lambda each: each.nats)
 
 
 def common_parts(one: Architecture, other: Architecture) -> int:

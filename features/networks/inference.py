@@ -26,8 +26,9 @@ class Inferred:
     @property
     def untold(self) -> tuple[Choice, ...]:
         """What leaves no trace in this network's tensors and changes what they compute."""
-        told = self.told | ({"shortcut_pool"} if self.architecture.shortcut_pool != "none" else set())
-        return tuple(choice for choice in CHOICES if choice.field not in told and choice.matters(self.architecture))
+        return tuple(
+            choice for choice in CHOICES if choice.field not in self.told and choice.matters(self.architecture)
+        )
 
 
 def infer(part: Part) -> Inferred:

@@ -34,8 +34,9 @@ class Part:
     copy: whether it follows another network's training (a momentum encoder, an average).
     stem_pool: convolution and norm in the place of the stem's pool (ResNet-RS). linear: names of left layers that only
     see pooled features. faulty: tensors inside the network that are no plain numbers, with why. going_on: names of
-    heads that take the head's outputs, with nothing that tells what lies between. gap: which blocks there are, in
-    words, where some are missing.
+    heads that take the head's outputs, with nothing that tells what lies between. between: names of layers that may
+    lie between the pooling and the head, since they put out as many features as they take. gap: which blocks there
+    are, in words, where some are missing.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Part:
     linear: frozenset[str] = frozenset()
     faulty: tuple[str, ...] = ()
     going_on: tuple[str, ...] = ()
+    between: tuple[str, ...] = ()
     gap: str = ""
 
     @property
@@ -171,9 +173,11 @@ def _part(prefix: str, blocks: _Blocks, tensors: Mapping[str, TensorRecord]) -> 
     copy = bool(spellings.COPY.search(name))
     linear = frozenset(_linear(rest, prefix, tensors))
     going_on = tuple(_going_on(prefix, tensors, rest, head))
+    after = {path: layer for path, layer in rest.items() if layer not in last}
+    between = tuple(_between(prefix, tensors, after, head))
     return Part(
         name, blocks.title, stages, stem, last, head, head_name, left, copy, stem_pool, linear,
-        tuple(_faulty(prefix, tensors)), going_on, _gap(blocks),
+        tuple(_faulty(prefix, tensors)), going_on, between, _gap(blocks),
     )  # fmt: skip
 
 
@@ -192,6 +196,33 @@ def _going_on(
         following, name = _head({path: layer for path, layer in inside.items() if layer not in head}, width, ())
         if following and used.isdisjoint(id(record) for layer in following for record in layer.tensors.values()):
             yield f"{above}{name}"
+
+
+def _between(
+    prefix: str, tensors: Mapping[str, TensorRecord], rest: Mapping[str, Layer], head: Sequence[Layer]
+) -> Iterator[str]:
+    """Linear layers and norms in or beside a network that lead from as many features as its head takes to as many."""
+    if not head:
+        return
+    width = head[0].width if head[0].kind == NORM else head[0].shape[1]
+    used = {id(record) for layer in head for record in layer.tensors.values()}
+    for above, inside in (("", rest), *_above(prefix, tensors)):
+        groups: dict[str, list[Layer]] = {}
+        for path, layer in inside.items():
+            if used.isdisjoint(map(id, layer.tensors.values())) and not spellings.PROJECTION.search(path):
+                groups.setdefault(path.split(".")[0], []).append(layer)
+        yield from (f"{above}{name}" for name, group in groups.items() if _keeps(group, width))
+
+
+def _keeps(group: Sequence[Layer], width: int) -> bool:
+    """Whether layers lead from `width` features to `width` features, one after the other."""
+    made = width
+    for layer in group:
+        a_linear = layer.kind == LINEAR or layer.shape[2:] == (1, 1)
+        if (layer.shape[1] if a_linear else layer.width) != made or not (a_linear or layer.kind == NORM):
+            return False
+        made = layer.width
+    return made == width
 
 
 def _has_predictor(prefix: str, tensors: Mapping[str, TensorRecord]) -> bool:
@@ -329,6 +360,8 @@ def _head(layers_left: Mapping[str, Layer], width: int, last: Sequence[Layer]) -
         if layer in last or not spellings.HEAD.match(path) or spellings.PROJECTION.search(path):
             continue
         groups.setdefault(path.split(".")[0], []).append(layer)
+    if not any(_chains(group, width) for _, group in _split_up(groups, width)):
+        groups = _only_candidate(layers_left, width, last)
     head: list[Layer] = []
     names: list[str] = []
     for name, group in _split_up(groups, width):
@@ -337,6 +370,17 @@ def _head(layers_left: Mapping[str, Layer], width: int, last: Sequence[Layer]) -
             width = [layer for layer in group if layer.kind != NORM][-1].width
             names.append(name)
     return tuple(head), ", ".join(names)
+
+
+def _only_candidate(layers_left: Mapping[str, Layer], width: int, last: Sequence[Layer]) -> dict[str, list[Layer]]:
+    """Layers of an unknown name that lead from the features to outputs, if there is one such group: 'cls', 'top'."""
+    groups: dict[str, list[Layer]] = {}
+    for path, layer in layers_left.items():
+        if layer not in last and not spellings.PROJECTION.search(path) and not spellings.NO_HEAD.search(path):
+            groups.setdefault(path.split(".")[0], []).append(layer)
+    fitting = {name: group for name, group in groups.items() if _chains(group, width)}
+    widths = [[layer for layer in group if layer.kind != NORM][-1].width for group in fitting.values()]
+    return fitting if len(fitting) == 1 and widths != [width] else {}
 
 
 def _split_up(groups: Mapping[str, list[Layer]], width: int) -> Iterator[tuple[str, list[Layer]]]:

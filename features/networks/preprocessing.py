@@ -102,13 +102,15 @@ class Preprocessing:
     def framed_array(self, image: "Image.Image") -> "np.ndarray":
         """As `framed`, for processes that do without PyTorch: (C, S, S) from 0 to 255, of `pixel_type`.
 
-        Raises ImageError for an image of another number of planes than the network takes, if that is neither 1 nor 3.
+        Raises ImageError for an image of another number of planes than the network takes; pictures go with 1 and 3.
         """
         import numpy as np
         from PIL import Image
 
         if self.pixel_type == "float32":
             return self._framed_planes(image)
+        if getattr(image, "stretched", False):  # what is seen of its planes is made for people
+            raise self._other_planes(image.planes.shape[2])  # type: ignore[attr-defined]
         picture = image if self.channels == 3 else image.convert("L")
         how = Image.Resampling[self.interpolation.upper()]
         width, height = (self.resize * side // min(picture.size) for side in picture.size)
@@ -132,16 +134,19 @@ class Preprocessing:
         values: np.ndarray | None = getattr(image, "planes", None)  # of datasets.planes
         count = 3 if values is None else values.shape[2]
         if values is None or count != self.channels:
-            raise ImageError(
-                f"An image of {count} channels was given to a network of {self.channels}. Give .npy or .tif files with "
-                f"{self.channels} planes."
-            )
+            raise self._other_planes(count)
         how = Image.Resampling[self.interpolation.upper()]
         width, height = (self.resize * side // min(image.size) for side in image.size)
         left, top = self._margin(width), self._margin(height)
         box = (left, top, left + self.crop, top + self.crop)
         made = [Image.fromarray(plane).resize((width, height), how).crop(box) for plane in values.transpose(2, 0, 1)]
         return np.stack([np.asarray(plane, np.float32) for plane in made])
+
+    def _other_planes(self, count: int) -> ImageError:
+        return ImageError(
+            f"An image of {count} channels was given to a network of {self.channels}. Give .npy or .tif files with "
+            f"{self.channels} planes."
+        )
 
     def _margin(self, side: int) -> int:
         """How much is cut off before a side's centre; less than 0 for black that is added."""

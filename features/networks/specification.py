@@ -90,7 +90,9 @@ def _told(file: Checkpoint, name: str | None) -> tuple[ModelSpec, frozenset[str]
         told = written.read(file.path, file.values, architecture)
         # Of torchvision's networks, the name is that of an architecture: whoever changed a stride keeps it.
         is_whole = name not in catalogue.TORCHVISION
-        known = told.known | (frozenset(choice.field for choice in CHOICES) if is_whole else frozenset())
+        # Everybody calls their own option A by the same name.
+        named = frozenset(choice.field for choice in CHOICES) - {"shortcut_padding"}
+        known = told.known | (named if is_whole else frozenset())
         preprocessing = entry.preprocessing if is_whole else catalogue.IMAGENET_PREPROCESSING
         preprocessing = _of_channels(preprocessing, architecture.in_channels)
         _, preprocessing = written.applied(told, architecture, preprocessing)
@@ -146,14 +148,15 @@ def _assumed(
     tested = verdict.settled if verdict is not None else ()
     same_as = "" if name in (None, *catalogue.TORCHVISION) else f" of {name}"
     if not {"mean", "std"} <= settled:
-        exact = "the exact mean, deviation and order of colours of " if "pixels" in tested else ""
+        exact = "the exact mean, deviation and order of colours of " if "mean" in tested else ""
         options = "--range, --mean, --std, --channel-order, --resize, --crop"
         yield f"{exact}the input{same_as}, {spec.preprocessing.describe()} ({options})"
     elif not {"crop", "resize"} <= settled:
         yield f"the size of the input{same_as}, {spec.preprocessing.describe_size()} (--resize, --crop)"
+    if {"mean", "std"} <= settled and "channel_order" not in settled and spec.preprocessing.channels == 3:
+        yield f"colours in the order {spec.preprocessing.channel_order.upper()}{same_as} (--channel-order)"
     untold = [choice for choice in _untold(file, spec) if choice.field not in settled]
-    if "structure" in tested:
-        untold = [choice for choice in untold if choice.field not in hypotheses.TESTED]
+    untold = [choice for choice in untold if choice.field not in tested]
     if untold:
         yield ", ".join(f"{choice.words(spec.architecture)} ({choice.option})" for choice in untold)
     if verdict is not None and not verdict.has_statistics:

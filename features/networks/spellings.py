@@ -60,6 +60,10 @@ PROJECTION = re.compile(
     r"(?:^|[._])(?:projector|projection(?:_head|_mlp)?|prototypes?|predictor|prediction_head|contrastive_head|proj_head|proj|queue|"
     r"queue_ptr|mlp_head|g|h)(?:[._]|$)"
 )
+# Linear layers that use the network's features for something else than classes.
+NO_HEAD = re.compile(
+    r"(?:^|[._])(?:bottleneck|neck|embedding|embed|feat|features?|adapter|attn\w*|rotation|decoder|memory)(?:[._]|$)"
+)
 # Encoders of self-supervised learning, in which a layer called fc is a projection.
 ENCODER = re.compile(
     r"(?:^|\.)(?:encoder_[qk]|base_encoder|momentum_encoder|online_encoder|target_encoder|query_encoder)\b"

@@ -13,7 +13,7 @@ from features.networks.architecture import Architecture
 from features.networks.card import names_fit
 from features.networks.choices import BY_FIELD
 from features.networks.containers import Inert
-from features.networks.preprocessing import MAX_CHANNELS, Preprocessing
+from features.networks.preprocessing import IMAGENET_MEAN, MAX_CHANNELS, Preprocessing
 
 MAX_BYTES = 8 << 20  # of a JSON file beside the weights
 HUB_FILES = ("model.safetensors", "pytorch_model.bin", "timm_model.safetensors")  # as hubs call them
@@ -25,6 +25,7 @@ WORDS = {
     "std": ("std", "image_std", "pixel_std", "normalize_std", "norm_std"),
 }
 MAX_VISITED, MAX_DEPTH = 20_000, 8
+NEAR = 0.01  # of one mean to another, in [0, 1]
 PILLOW = {0: "nearest", 2: "bilinear", 3: "bicubic"}  # numbers of its resampling filters
 
 
@@ -57,7 +58,9 @@ def read(path: Path, values: object, architecture: Architecture) -> Written:
         {**inside.architecture, **beside.architecture},
         {**inside.pixels, **beside.pixels},
         names if names_fit(len(names), architecture.classes) else (),
-        frozenset((*beside.architecture, *beside.pixels, *inside.pixels)),
+        frozenset(
+            (*beside.architecture, *beside.pixels, *inside.pixels, *(["channel_order"] if beside.pixels else []))
+        ),
     )
 
 
@@ -135,14 +138,28 @@ def _inside(values: object, architecture: Architecture) -> Written:
             for word in words:
                 if word in table and kind not in found and (value := _usable(kind, table[word])) is not None:
                     found[kind] = value
-    pixels = {}
-    if "mean" in found and "std" in found and len(found["mean"]) == len(found["std"]) == architecture.in_channels:
-        unit = 255.0 if max(found["mean"]) > 2 else 1.0
-        pixels = {key: tuple(value / unit for value in found[key]) for key in ("mean", "std")}
+    pixels = _pixels(found.get("mean", ()), found.get("std", ()), architecture.in_channels)
     fields = _named(found["name"], architecture) if "name" in found else {}
     names = found.get("classes") or found.get("numbers") or ()
     where = "the file itself" if fields or pixels or names else ""
     return Written(where, fields, pixels, names)
+
+
+def _pixels(mean: tuple[float, ...], std: tuple[float, ...], channels: int) -> dict[str, Any]:
+    """Mean and deviation in [0, 1] of those in a file; {} for what is none of pixels.
+
+    0 and 1 say that pixels are left as they are, but not whether these go to 1 or to 255. ImageNet's mean the other way
+    round is of blue, green and red.
+    """
+    if not len(mean) == len(std) == channels or {*mean, *std} == {0.0, 1.0}:
+        return {}
+    unit = 255.0 if max(*mean, *std) > 2 else 1.0
+    scaled = {"mean": tuple(value / unit for value in mean), "std": tuple(value / unit for value in std)}
+    if not all(0 <= value <= 1 for value in (*scaled["mean"], *scaled["std"])):
+        return {}
+    turned = zip(scaled["mean"], reversed(IMAGENET_MEAN), strict=False)
+    is_bgr = channels == 3 and all(abs(value - usual) < NEAR for value, usual in turned)
+    return {**scaled, "channel_order": "bgr"} if is_bgr else scaled
 
 
 def _tables(values: object) -> Iterator[Mapping[str, Any]]:

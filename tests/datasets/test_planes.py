@@ -109,6 +109,26 @@ def test_a_picture_is_refused_by_a_network_of_other_planes_and_the_other_way_rou
         preprocessing()(Image.new("RGB", (40, 40)))
     with pytest.raises(ImageError, match="image of 4 channels was given to a network of 13"):
         preprocessing()(planes.picture_of(planes.scaled(values(shape=(40, 40, 4)), "a")))
+    for channels in (1, 3):
+        colours = Preprocessing(40, 32, (0.5,) * channels, (0.5,) * channels)
+        with pytest.raises(ImageError, match=f"image of {COUNT} channels was given to a network of {channels}"):
+            colours(planes.picture_of(planes.scaled(values(), "a")))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("count", [1, 3])
+def test_an_array_of_a_pictures_planes_is_that_picture(count, kind, tmp_path):
+    own = np.random.default_rng(0).integers(60, 120, (40, 36, count)).astype(np.uint8)
+    stored = own / np.float32(255) if kind == np.float32 else own.astype(kind) * (257 if kind == np.uint16 else 1)
+    np.save(tmp_path / "a.npy", stored.astype(kind))
+    picture = images.decode((tmp_path / "a.npy").read_bytes(), "a.npy")
+    np.testing.assert_array_equal(np.asarray(picture), np.broadcast_to(own, (40, 36, 3)))
+
+
+def test_an_array_of_a_pictures_planes_whose_numbers_are_none_of_a_picture_is_refused(tmp_path):
+    np.save(tmp_path / "a.npy", np.linspace(-1, 1, 300).reshape(10, 10, 3))
+    with pytest.raises(ImageError, match=r"a\.npy holds 3 planes of numbers from -1 to 1"):
+        images.decode((tmp_path / "a.npy").read_bytes(), "a.npy")
 
 
 @pytest.mark.parametrize(

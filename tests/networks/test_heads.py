@@ -229,6 +229,26 @@ def test_a_head_that_goes_on_under_another_name_is_refused_since_what_lies_betwe
     assert len(str(caught.value)) < 500
 
 
+@pytest.mark.parametrize("prefix", ["", "backbone."])
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [
+        pytest.param("embedding", lambda width: nn.Linear(width, width), id="linear"),
+        pytest.param("neck", lambda width: nn.Sequential(nn.Linear(width, 3), nn.Linear(3, width)), id="mlp"),
+        pytest.param("feat", lambda width: nn.Sequential(nn.Linear(width, width), nn.BatchNorm1d(width)), id="normed"),
+        pytest.param("scaled", lambda width: nn.LayerNorm(width), id="layer-norm"),
+    ],
+)  # fmt: skip
+def test_layers_that_may_lie_before_the_head_are_refused_and_not_left_out(name, module, prefix, trunk, tmp_path):
+    state = trunk.state_dict()
+    width = state["fc.weight"].shape[1]
+    state = {name if name.startswith("fc.") else prefix + name: value for name, value in state.items()}
+    state |= {f"{name}.{own}": value for own, value in module(width).state_dict().items()}
+    with pytest.raises(WeightsError, match=f"with '{name}', which may lie between.*one Sequential") as caught:
+        _ = read(state, tmp_path).part
+    assert len(str(caught.value)) < 500
+
+
 def test_a_head_of_no_plain_numbers_is_refused_and_not_left_aside(trunk, tmp_path):
     state = trunk.state_dict()
     state["fc.weight"] = state["fc.weight"].to_sparse()

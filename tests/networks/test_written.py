@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from features.networks import filling, zoo
+from features.networks import catalogue, filling, zoo
 from features.networks.architecture import Architecture
 from features.networks.canonical import build, published_name
 from tests.random_networks import randomise
@@ -92,6 +92,51 @@ def test_hyper_parameters_say_classes_and_pixels(state, tmp_path):
     assert spec.class_names == ("cat", "dog", "eel")
     assert spec.preprocessing.mean == pytest.approx((0.485, 0.456, 0.406))
     assert spec.preprocessing.std == pytest.approx((0.229, 0.224, 0.225))
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "wanted", "order"),
+    [
+        pytest.param([103.53, 116.28, 123.675], [1.0] * 3, (0.406, 0.456, 0.485), "bgr", id="Caffe's"),
+        pytest.param([123.675, 116.28, 103.53], [58.395, 57.12, 57.375], (0.485, 0.456, 0.406), "rgb", id="bytes"),
+        pytest.param([0, 0, 0], [255, 255, 255], (0, 0, 0), "rgb", id="bytes-scaled-to-1"),
+    ],
+)
+def test_pixels_that_a_script_kept_are_taken_in_their_own_units_and_order(mean, std, wanted, order, state, tmp_path):
+    path = tmp_path / "net.pt"
+    torch.save({"model": state, "args": {"mean": mean, "std": std}}, path)
+    spec = zoo.load(weights=path).spec
+    assert spec.preprocessing.mean == pytest.approx(wanted, abs=1e-3)
+    assert spec.preprocessing.std == pytest.approx([value / 255 for value in std])
+    assert spec.preprocessing.channel_order == order
+    assert not any("--mean" in guess for guess in spec.assumed)
+    assert any("--channel-order" in guess for guess in spec.assumed) == (order == "rgb")
+
+
+@pytest.mark.parametrize(
+    ("mean", "std"),
+    [
+        pytest.param([1.5, -3.0, 0.2], [9.0, 2.0, 1.0], id="of-other-numbers"),
+        pytest.param([0.0] * 3, [1.0] * 3, id="of-pixels-of-no-known-range"),
+    ],
+)
+def test_a_mean_that_says_nothing_of_pixels_leaves_them_assumed(mean, std, state, tmp_path):
+    path = tmp_path / "net.pt"
+    torch.save({"model": state, "target": {"mean": mean, "std": std}}, path)
+    spec = zoo.load(weights=path).spec
+    assert spec.preprocessing == zoo.load(weights=_bare(state, tmp_path)).spec.preprocessing
+    assert any("--mean" in guess for guess in spec.assumed)
+
+
+def test_a_name_of_he_et_als_networks_does_not_say_where_option_a_has_its_zeros(tmp_path):
+    network = build(catalogue.spec("resnet20-cifar").architecture)
+    path = _bare({published_name(name): tensor for name, tensor in network.state_dict().items()}, tmp_path)
+    assert any("--shortcut-padding" in guess for guess in zoo.load("resnet20-cifar", path).spec.assumed)
+
+
+def _bare(state, folder):
+    torch.save(state, folder / "bare.pt")
+    return folder / "bare.pt"
 
 
 def test_numbers_of_classes_say_their_order(state, tmp_path):

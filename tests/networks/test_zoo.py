@@ -426,8 +426,9 @@ def test_what_a_file_does_not_say_is_named_as_assumed(tmp_path):
 
 
 def test_of_a_named_network_the_input_is_assumed_and_of_one_that_describes_itself_nothing(tmp_path):
-    (guess,) = zoo.load("resnet8-cifar", without_description(tmp_path, cifar(8))).spec.assumed
+    guess, padding = zoo.load("resnet8-cifar", without_description(tmp_path, cifar(8))).spec.assumed
     assert guess.startswith("the input of resnet8-cifar, shorter side to 32 px")
+    assert "--shortcut-padding" in padding
     assert not zoo.load(weights=saved(tmp_path)).spec.assumed
 
 
