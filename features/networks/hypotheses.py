@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 # Drawn from trained networks on eight photographs each: under the settings of their training 0.000 to 0.002 nats
 # (ImageNet networks) and 0.001 to 0.020 (CIFAR networks, also under another set's mean and deviation), under others
 # 0.013 at the least where the truth had 0.002; of noise, 0.17.
-FITS = 0.015
+FITS, MISSES = 0.015, 0.008
 DECISIVE = 2.5  # how many times worse the next one must fit
 FLOOR = 0.001  # nats that tell nothing
 GLANCE = 3  # pictures on which everything is tried first
 NEAR, MOST = 4.0, 6  # how many times as far as the best, and how many, are tried on all pictures then
-FEWEST = 4  # pictures
+FEWEST = 6  # pictures
 BADLY = 0.05  # above which even the best is worth a warning
 
 
@@ -129,8 +129,15 @@ def structures_of(spec: ModelSpec, is_open: Callable[[str], bool]) -> Iterator[H
                 other = applied(spec, settings)[0]
             except FeatureError:  # it does not go with what the network has
                 continue
-            if other.architecture != spec.architecture:
+            if other.architecture != spec.architecture and _projects(other.architecture) == _projects(
+                spec.architecture
+            ):
                 yield Hypothesis(title, settings)
+
+
+def _projects(network: Architecture) -> list[bool]:
+    """Which blocks have a projection, whose tensors are there or not."""
+    return [block.shortcut == "projection" for block in network.plan()]
 
 
 def _structures(network: Architecture) -> Iterator[tuple[str, tuple[str, ...], Settings]]:
@@ -203,7 +210,9 @@ def judge(
         settled |= {"mean", "std"}
     if fits:
         settled |= _fields(others) - _fields(each.hypothesis for each in close if len(close) > 1)
-    differs = fits and AS_GIVEN not in [each.hypothesis for each in close]  # and what is assumed is told from the best
+    # What is assumed is given up only where it does not fit and is told from the best.
+    given = next(each for each in structures if each.hypothesis == AS_GIVEN)
+    differs = fits and given.nats >= MISSES and AS_GIVEN not in [each.hypothesis for each in close]
     chosen = (
         *(pixels[0].hypothesis.settings if "mean" in settled else ()),
         *(structures[0].hypothesis.settings if differs else ()),
