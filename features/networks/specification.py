@@ -136,6 +136,18 @@ def _verdict(
     return verdict
 
 
+def _of_head(file: Checkpoint, spec: ModelSpec) -> Iterator[str]:
+    """What no option sets: what lies around the head, and that norms are of the kind that they look like."""
+    norms = {"none": "no norms: theirs are folded into the convolutions", "group": "group norms, not batch norms that "
+             "lost their statistics"}  # fmt: skip
+    if spec.architecture.norm in norms:
+        yield norms[spec.architecture.norm]
+    if spec.architecture.classes is not None:
+        yield "a mean over space before the head, and nothing behind it"
+    elif file.part.linear:
+        yield f"no head: {checkpoint.listing(sorted(file.part.linear))} are left aside"
+
+
 def _untold(file: Checkpoint, spec: ModelSpec) -> tuple[Choice, ...]:
     """What tensors do not tell; nothing of a network that another library builds by its name."""
     return () if spec.architecture.builder else file.inferred.untold
@@ -159,6 +171,8 @@ def _assumed(
     untold = [choice for choice in untold if choice.field not in tested]
     if untold:
         yield ", ".join(f"{choice.words(spec.architecture)} ({choice.option})" for choice in untold)
+    if name is None:
+        yield from _of_head(file, spec)
     if verdict is not None and not verdict.has_statistics:
         yield "all this without a test, since its norms keep no statistics of their training"
     elif verdict is not None and verdict.fits_badly:
