@@ -74,7 +74,8 @@ def _headline(spec: ModelSpec, built: Anatomy, card: dict[str, Any] | None) -> N
 
 def _file() -> None:
     """What lies in a file of one's own, and what statistics say of what it does not say."""
-    from viz.cached.networks import parts_of  # PyTorch with it
+    from features.networks.hypotheses import DECISIVE, FITS, MISSES  # PyTorch with them
+    from viz.cached.networks import parts_of
 
     model, name = sidebar.model(), sidebar.named()
     assert name.weights is not None
@@ -97,12 +98,13 @@ def _file() -> None:
     with st.expander("What the statistics of its norms say"):
         st.caption(
             "How far what each batch norm is given on eight of the images is from what it was given in training: the "
-            "median over channels of the Kullback-Leibler divergence, its mean over layers, in nats. What fits best, "
-            "below 0.03 and 2.5 times better than the next, is taken."
+            "mean over most channels of the Kullback-Leibler divergence, less what chance does, averaged over layers, in "
+            f"nats. What is assumed is given up where it is {MISSES} or more and something else is below {FITS} and "
+            f"{DECISIVE} times nearer. What was far behind was looked at on three images only."
         )
         st.dataframe(
             [
-                {"what": kind, "taken as": each.hypothesis.title, "nats": each.nats, "given up": not each.whole,
+                {"what": kind, "taken as": each.hypothesis.title, "nats": each.nats, "on all images": each.whole,
                  "set by": " ".join(f"--{name} {value}" for name, value in each.hypothesis.settings)}
                 for kind, rows in (("pixels", verdict.pixels), ("structure", verdict.structures))
                 for each in rows
