@@ -98,8 +98,8 @@ def _file() -> None:
     with st.expander("What the statistics of its norms say"):
         st.caption(
             "How far what each batch norm is given on eight of the images is from what it was given in training: the "
-            "mean over most channels of the Kullback-Leibler divergence, less what chance does, averaged over layers, in "
-            f"nats. What is assumed is given up where it is {MISSES} or more and something else is below {FITS} and "
+            "mean over most channels of the Kullback-Leibler divergence, less what chance does, averaged over layers, "
+            f"in nats. What is assumed is given up where it is {MISSES} or more and something else is below {FITS} and "
             f"{DECISIVE} times nearer. What was far behind was looked at on three images only."
         )
         st.dataframe(
