@@ -12,6 +12,8 @@ from features.networks.canonical import build, published_name
 from features.store import open_features
 from tests.random_networks import randomise
 
+pytestmark = pytest.mark.slow
+
 QUICK = "--precision fp32 --device cpu --engine torch --stages layer3 --out"
 
 

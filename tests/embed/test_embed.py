@@ -203,6 +203,7 @@ def test_copies_of_one_image_are_laid_out_without_a_warning(method):
     assert np.isfinite(found.points).all()
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_map():
     values = two_clusters()
     one, other = (finish(embed.project(values, n_neighbors=5, seed=3)).points for _ in range(2))

@@ -27,6 +27,8 @@ from features.saliency import BRANCH, SHORTCUT, SUM, ClassTarget, Explainer, Sta
 from tests.networks.unusual import BASIC, UNUSUAL
 from tests.random_networks import randomise
 
+pytestmark = pytest.mark.slow
+
 SIDE = 24
 PIXELS = Preprocessing(SIDE, SIDE, IMAGENET_MEAN, IMAGENET_STD)
 RGB = {name: architecture for name, architecture in UNUSUAL.items() if architecture.in_channels == 3}

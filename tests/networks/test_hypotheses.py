@@ -15,6 +15,8 @@ from features.networks.canonical import build
 from features.networks.settings import applied
 from tests.random_networks import randomise
 
+pytestmark = pytest.mark.slow
+
 BOTTLENECK = Architecture("bottleneck", (1, 2, 1), (8, 16, 32), (32, 64, 128), "cifar", 16, classes=5)
 LARGE = Architecture("basic", (1, 1, 1), (16, 32, 64), (16, 32, 64), "imagenet", 16, classes=5)
 

@@ -11,6 +11,8 @@ from torchvision.models.segmentation import fcn_resnet50
 from features.networks import checkpoint, filling
 from tests.random_networks import drawn, randomise
 
+pytestmark = pytest.mark.slow
+
 KINDS = {
     "Big Transfer": {
         "stem_type": "fixed", "conv_layer": partial(StdConv2d, eps=1e-8),

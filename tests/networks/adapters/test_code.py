@@ -12,6 +12,8 @@ from features.networks.canonical import canonical
 from features.networks.recognition import architecture_of
 from tests.random_networks import drawn, randomise
 
+pytestmark = pytest.mark.slow
+
 WIDTHS = (8, 16, 32)
 
 

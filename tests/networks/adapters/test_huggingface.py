@@ -8,6 +8,8 @@ from features.networks.canonical import canonical
 from features.networks.recognition import architecture_of
 from tests.random_networks import randomise
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"embedding_size": 8, "hidden_sizes": [16, 24, 32], "depths": [2, 1, 1], "num_labels": 5}
 FORMS = {
     "basic": {"layer_type": "basic"},

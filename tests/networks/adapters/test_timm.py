@@ -11,6 +11,8 @@ from features.networks.canonical import build, canonical, published_name
 from features.networks.recognition import architecture_of
 from tests.random_networks import randomise
 
+pytestmark = pytest.mark.slow
+
 # One of every form: stems, shortcuts, gates, filters, norms, pre-activation, and those that only timm builds.
 NAMES = (
     "resnet18", "resnet50c", "resnet26t", "resnext50_32x4d", "resnet10t", "seresnet18", "ecaresnet26t", "resnetblur18",
