@@ -19,9 +19,9 @@ class Choice:
     """One field of an architecture that tensors do not tell.
 
     field: its name in Architecture. option: on the command line. title: for people. values: what it may be, as it is
-    written, and in words; {} where it is a number, or numbers separated by commas. meaning: what it changes, and who
-    has it how. likelihood: how often it is other than usual, in words. matters: whether it can differ in a network that
-    has the other fields of a given one.
+    written, and in words; {} where it is a number, or numbers separated by commas, as in `example`. meaning: what it
+    changes, and who has it how. likelihood: how often it is other than usual, in words. matters: whether it can differ
+    in a network that has the other fields of a given one.
     """
 
     field: str
@@ -32,6 +32,7 @@ class Choice:
     likelihood: str
     matters: Callable[["Architecture"], bool] = lambda network: True
     parse: Callable[[str], Any] = str
+    example: str = ""
 
     def value(self, network: "Architecture") -> str:
         """What a network has, as it is written."""
@@ -119,12 +120,12 @@ CHOICES = (
     Choice(
         "strides", "--strides", "Strides of the stages", {},
         "How far each stage's first block skips. Usually 1,2,2,2; networks for re-identification have 1,2,2,1.",
-        "likely in re-identification, retrieval and segmentation", parse=_whole_numbers,
+        "likely in re-identification, retrieval and segmentation", parse=_whole_numbers, example="1,2,2,1",
     ),
     Choice(
         "dilations", "--dilation", "Dilations of the stages", {},
         "Gaps in each stage's 3x3 convolutions, as 1,1,2,4 with strides 1,2,1,1 in networks for segmentation.",
-        "likely in segmentation", parse=_whole_numbers,
+        "likely in segmentation", parse=_whole_numbers, example="1,1,2,4",
     ),
     Choice(
         "first_dilation", "--first-dilation", "Dilation of a stage's first block",
@@ -183,7 +184,7 @@ CHOICES = (
     Choice(
         "norm_groups", "--norm-groups", "Groups of group norms", {},
         "How many groups of channels are normalised together, the same everywhere; usually 32.",
-        "likely with narrow networks", lambda network: network.norm == "group", int,
+        "likely with narrow networks", lambda network: network.norm == "group", int, "16",
     ),
     Choice(
         "standardised", "--standardised", "Weight standardisation",
@@ -194,7 +195,7 @@ CHOICES = (
     Choice(
         "epsilon", "--epsilon", "Epsilon of the norms", {},
         "What is added to variances. 1e-5 with PyTorch; 1e-3 or 2e-5 in weights from TensorFlow and MXNet.",
-        "likely in weights from other frameworks", lambda network: network.norm != "none", float,
+        "likely in weights from other frameworks", lambda network: network.norm != "none", float, "0.001",
     ),
 )  # fmt: skip
 BY_FIELD = {choice.field: choice for choice in CHOICES}

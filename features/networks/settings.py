@@ -51,6 +51,7 @@ def _of_choice(choice: Choice) -> Setting:
         lambda spec: choice.value(spec.architecture),
         lambda spec, text: replace(spec, architecture=choice.chosen(spec.architecture, text)),
         lambda spec: choice.matters(spec.architecture),
+        choice.example,
     )
 
 
