@@ -5,7 +5,7 @@ import hashlib
 import os
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
@@ -156,6 +156,13 @@ def write_whole(path: Path, data: bytes, durable: bool = False) -> None:
     """Write a file so that a crash leaves the old one or the new one, never a part, whoever else writes it."""
     with written_whole(path, durable=durable) as file:
         file.write(data)
+
+
+def keep(path: Path, data: bytes) -> None:
+    """Write what can be made again, if that can be done: it is no matter if not."""
+    with suppress(OSError, FeatureError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, data)
 
 
 def digest_of(path: Path) -> str:

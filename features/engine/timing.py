@@ -19,7 +19,6 @@ from torch import Tensor
 from features import files
 from features.engine.plan import LOGITS, Plan, Runner
 from features.engine.registry import title_of
-from features.errors import FeatureError
 from features.networks.preprocessing import Preprocessing
 
 REVISION = 1  # of what is kept
@@ -144,11 +143,7 @@ def example_pixels(preprocessing: Preprocessing, number: int) -> Tensor:
 
 def keep(file: Path, timing: Timing) -> None:
     """Write a timing down, if that can be done: it is no matter if not."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        files.write_whole(file, json.dumps(asdict(timing), indent=1).encode())
-    except (OSError, FeatureError):
-        pass
+    files.keep(file, json.dumps(asdict(timing), indent=1).encode())
 
 
 def kept(file: Path, plans: Sequence[Plan]) -> Timing | None:

@@ -72,7 +72,8 @@ class Choice:
         return self.values.get(value) or f"{self.title[0].lower()}{self.title[1:]} {value}"
 
 
-def _whole_numbers(text: str) -> tuple[int, ...]:
+def whole_numbers(text: str) -> tuple[int, ...]:
+    """'1,2,2,1' as numbers. Raises ValueError."""
     return tuple(int(part) for part in text.split(","))
 
 
@@ -120,12 +121,12 @@ CHOICES = (
     Choice(
         "strides", "--strides", "Strides of the stages", {},
         "How far each stage's first block skips. Usually 1,2,2,2; networks for re-identification have 1,2,2,1.",
-        "likely in re-identification, retrieval and segmentation", parse=_whole_numbers, example="1,2,2,1",
+        "likely in re-identification, retrieval and segmentation", parse=whole_numbers, example="1,2,2,1",
     ),
     Choice(
         "dilations", "--dilation", "Dilations of the stages", {},
         "Gaps in each stage's 3x3 convolutions, as 1,1,2,4 with strides 1,2,1,1 in networks for segmentation.",
-        "likely in segmentation", parse=_whole_numbers, example="1,1,2,4",
+        "likely in segmentation", parse=whole_numbers, example="1,1,2,4",
     ),
     Choice(
         "first_dilation", "--first-dilation", "Dilation of a stage's first block",

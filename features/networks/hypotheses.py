@@ -246,7 +246,7 @@ class _Trial:
 
     def best(self, ways: Sequence[Hypothesis], others: Sequence[Hypothesis]) -> tuple[list[Tested], list[Tested]]:
         """Pixels under the best structure and structures under the best pixels, the best first of both."""
-        glances = self._pixels(ways, AS_GIVEN, GLANCE)
+        glances = self._pixels(ways, AS_GIVEN)
         pixels, structures = glances[0].hypothesis, self._structures(glances[0].hypothesis, others, GLANCE)
         if structures[0].nats > BADLY:  # pixels cannot be told under a structure that is wrong
             for glance in glances[1:]:
@@ -258,16 +258,16 @@ class _Trial:
         whole = self._structures(pixels, [each for each in kept if each != AS_GIVEN], len(self.pictures))
         rest = [replace(each, whole=False) for each in structures if each.hypothesis not in (*kept, AS_GIVEN)]
         structures = sorted([*whole, *rest], key=lambda each: each.nats)
-        near_ways = [each for each in self._pixels(ways, structures[0].hypothesis, GLANCE) if each.hypothesis != pixels]
+        near_ways = [each for each in self._pixels(ways, structures[0].hypothesis) if each.hypothesis != pixels]
         told = [replace(each, whole=False) for each in near_ways]
         return sorted([Tested(pixels, structures[0].nats), *told], key=lambda each: each.nats), structures
 
-    def _pixels(self, ways: Sequence[Hypothesis], structure: Hypothesis, few: int) -> list[Tested]:
-        """What may be done to pixels, under a structure, the best first."""
+    def _pixels(self, ways: Sequence[Hypothesis], structure: Hypothesis) -> list[Tested]:
+        """What may be done to pixels, under a structure, the best first, at a glance."""
 
         def run(way: Hypothesis, best: Sequence[float] | None) -> fingerprint.Trace:
             taken = applied(self.spec, (*way.settings, *structure.settings))[0]
-            return fingerprint.run(self._built(taken.architecture), self._scaled(way, few), best)
+            return fingerprint.run(self._built(taken.architecture), self._scaled(way, GLANCE), best)
 
         return _each(ways, run)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from features.errors import FeatureError
 from features.networks.card import ModelSpec, Outputs
-from features.networks.choices import CHOICES, Choice
+from features.networks.choices import CHOICES, Choice, whole_numbers
 from features.networks.preprocessing import CHANNEL_ORDERS, INTERPOLATIONS, Preprocessing
 
 Settings = tuple[tuple[str, str], ...]
@@ -83,11 +83,6 @@ def _shown(value: object) -> str:
 def numbers(text: str) -> tuple[float, ...]:
     """'0.5,0.5,0.5' as numbers. Raises ValueError."""
     return tuple(float(part) for part in text.split(","))
-
-
-def planes(text: str) -> tuple[int, ...]:
-    """'3,2,1' as whole numbers. Raises ValueError."""
-    return tuple(int(part) for part in text.split(","))
 
 
 def _per_channel(name: str, spec: ModelSpec, text: str) -> tuple[float, ...]:
@@ -163,8 +158,8 @@ _OF_PIXELS = (
                "256"),
     _of_pixels("crop", "Side of the centre square that is kept, in pixels", "Usually 224, or 32 for CIFAR's.", int, {},
                "224"),
-    _of_pixels("shown", "Planes shown as red, green and blue", "Of images with other planes than colours.", planes, {},
-               "3,2,1"),
+    _of_pixels("shown", "Planes shown as red, green and blue", "Of images with other planes than colours.",
+               whole_numbers, {}, "3,2,1"),
     _of_pixels("interpolation", "How pictures are scaled", "Both with antialiasing, as Pillow does it.", str,
                {name: name for name in INTERPOLATIONS}),
 )  # fmt: skip

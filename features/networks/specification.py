@@ -64,9 +64,10 @@ def _self_described(file: Checkpoint, name: str | None) -> ModelSpec:
     """What a file says that it is, once its tensors and the name that the user gave it (if any) agree."""
     try:
         entry = card.described(file.metadata)
-    except (KeyError, TypeError, ValueError, AttributeError, FeatureError) as error:
+    except FeatureError as error:
+        reason = str(error).rstrip(".")
         raise checkpoint.refusal(
-            file.path, f"what it says of itself cannot be understood: {error}. Copy it again, or save it anew"
+            file.path, f"what it says of itself cannot be understood: {reason}. Copy it again, or save it anew"
         ) from error
     if name is not None:
         checkpoint.need_same(file, entry.architecture, catalogue.spec(name).architecture)
@@ -167,8 +168,7 @@ def _assumed(
         yield f"the size of the input{same_as}, {spec.preprocessing.describe_size()} (--resize, --crop)"
     if {"mean", "std"} <= settled and "channel_order" not in settled and spec.preprocessing.channels == 3:
         yield f"colours in the order {spec.preprocessing.channel_order.upper()}{same_as} (--channel-order)"
-    untold = [choice for choice in _untold(file, spec) if choice.field not in settled]
-    untold = [choice for choice in untold if choice.field not in tested]
+    untold = [choice for choice in _untold(file, spec) if choice.field not in (*settled, *tested)]
     if untold:
         yield ", ".join(f"{choice.words(spec.architecture)} ({choice.option})" for choice in untold)
     if name is None:

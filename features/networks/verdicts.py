@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from features import files
@@ -42,10 +41,7 @@ def keep(key: str, verdict: Verdict) -> None:
         "settings": verdict.settings,
         "settled": verdict.settled,
     }
-    with suppress(OSError):
-        path = _path(key)
-        files.make_folder(path.parent)
-        files.write_whole(path, json.dumps(told).encode())
+    files.keep(_path(key), json.dumps(told).encode())
 
 
 def _path(key: str) -> Path:
