@@ -88,7 +88,7 @@ def provenance(
         network=model.spec.architecture.describe() if model.spec.assumed or model.verdict else None,
         assumed=model.spec.assumed or None,
         preprocessing=model.spec.preprocessing,
-        torch=torch.__version__,
+        torch=str(torch.__version__),
         images=None if images is None else images.name,
         images_digest=None if images is None else images.digest,
         precision=precision,

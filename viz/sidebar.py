@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from features.datasets import ImageSet
     from features.networks.zoo import Model
-    from viz.cached.extract import Origins
 
 FILE = "a file of mine"
 TIMM = "a network of timm's"
@@ -246,14 +245,6 @@ def _source_and_limit(whole: bool) -> tuple[str, int]:
     if source == SAMPLE:
         return source, limit
     return str(_inside_roots(st.session_state.get("folder") or "", "images", DatasetError)), limit
-
-
-def origins(whole: bool = False) -> "Origins":
-    """From where another process loads the network and the images that are chosen in the sidebar."""
-    from viz.cached.extract import Origins
-
-    name = named()
-    return Origins(str(name), name.weights, *_source_and_limit(whole))
 
 
 def source() -> str:

@@ -13,7 +13,7 @@ import streamlit as st
 from features.errors import FeatureError
 from viz import theme
 from viz.cached import server
-from viz.jobs import Interrupted, Job, State, Work, standing
+from viz.jobs import LONG, Interrupted, Job, State, Work, kept, standing
 
 if TYPE_CHECKING:  # the first page waits for none of them
     import pandas as pd
@@ -124,8 +124,7 @@ def result(job: Job, what: str) -> Any:
         _offer(job, f"{what}: {escape(str(run.error))} What is written stays.", "Go on", ":material/pause_circle:")
     if isinstance(run.error, FeatureError):
         job.again()
-        if st.session_state.get(STARTED) == job.work.key:
-            del st.session_state[STARTED]  # a long run is not to be tried again at every touch of the page
+        _started().discard(job.work.key)  # a long run is not to be tried again at every touch of the page
         raise copy(run.error)  # other visitors are told by the same one, at the same time
     if run.error is not None:
         st.error(
@@ -138,26 +137,44 @@ def result(job: Job, what: str) -> Any:
     return run.result
 
 
-def start(work: Work, label: str) -> bool:
-    """Whether long work was asked for: in this session, or it waits or runs already. Otherwise a button does so.
+def awaited(work: Work, what: str) -> Any:
+    """The result of work. The page stops here while it is not there; long work begins when somebody asks for it."""
+    if not wanted(work, what):
+        st.stop()
+    return result(server.ask(work), what)
 
-    Where an earlier run ended before it was done, the page says how, and going on with it is offered.
+
+def wanted(work: Work, what: str) -> bool:
+    """Whether work may begin: at once if it takes a moment, if it is long when a button is pressed that this draws."""
+    return work.kind != LONG or kept(work.key) or start(work, "Start", f"{what} takes minutes or more here.")
+
+
+def start(work: Work, label: str, why: str = "") -> bool:
+    """Whether work was asked for: in this session, or anybody's waits, runs or is done. Otherwise a button does so.
+
+    Where an earlier run ended before it was done, the page says how, and going on with it is offered. why: a button
+    must be pressed.
     """
-    if st.session_state.get(STARTED) == work.key:
+    if work.key in _started() or server.jobs().knows(work):
         return True
-    jobs, earlier = server.jobs(), standing(work.key)
-    if any(run.key == work.key and not run.stopped for run in jobs.unfinished()):
-        return True
+    earlier = standing(work.key)
     if earlier is not None and earlier.status == "running":
         return True
     if earlier is not None and earlier.status in ("stopped", "failed"):
         st.warning(_ended(earlier), icon=":material/pause_circle:")
         label = "Go on" if earlier.status == "stopped" else "Try again"
-    if st.button(label, type="primary", icon=":material/play_arrow:"):
-        jobs.again(server.visitor(), work)  # how it ended has just been told, or who cancelled it was this visitor
-        st.session_state[STARTED] = work.key
+    elif why:
+        st.caption(f"{why} It goes on when this tab is closed, and is found again.")
+    if st.button(label, type="primary", icon=":material/play_arrow:", key=f"start {work.key}"):
+        server.jobs().again(server.visitor(), work)  # how it ended was just told, or it was this visitor's cancel
+        _started().add(work.key)
         st.rerun()
     return False
+
+
+def _started() -> set[str]:
+    """The keys of the work that was asked for in this session."""
+    return st.session_state.setdefault(STARTED, set())
 
 
 def _ended(state: State) -> str:

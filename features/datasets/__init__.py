@@ -10,7 +10,7 @@ from PIL import Image
 from features import files
 from features.datasets import folders, parquet, torchvision_sets
 from features.datasets.changes import stamp
-from features.datasets.image_set import ImageSet, Rejected
+from features.datasets.image_set import ImageSet, Origin, Rejected
 from features.errors import DatasetError, ImageError
 from features.sources import EXTENSIONS, SAMPLE, TORCHVISION
 
@@ -18,11 +18,13 @@ __all__ = [
     "SAMPLE",
     "SAMPLE_FILE",
     "ImageSet",
+    "Origin",
     "Rejected",
     "need_outside",
     "open_files",
     "open_images",
     "open_uri",
+    "reopen",
     "stamp",
 ]
 
@@ -39,13 +41,22 @@ def open_images(source: str, data_root: str | None = None, download: bool = Fals
     data_root: where the torchvision set lies. download: let torchvision fetch it if it is not there.
     Raises DatasetError if there is nothing to open.
     """
-    if source == SAMPLE:
-        return replace(folders.open_zip(SAMPLE_FILE), name="Fashion-MNIST sample")
     if source.startswith(TORCHVISION):
-        return torchvision_sets.open_torchvision(source, data_root, download)
+        images = torchvision_sets.open_torchvision(source, data_root, download)
+        return replace(images, origin=Origin(source) if data_root is None else None)
+    if source == SAMPLE:
+        return replace(folders.open_zip(SAMPLE_FILE), name="Fashion-MNIST sample", origin=Origin(source))
     path = files.place(source)
     with files.reached(path):
-        return _opened(path, source)
+        return replace(_opened(path, source), origin=Origin(source))
+
+
+def reopen(origin: Origin) -> ImageSet:
+    """The same images once more, if the source has not changed since. Raises DatasetError as `open_images`."""
+    images = open_images(origin.source)
+    for limit in origin.limits:
+        images = images.sample(limit)
+    return images
 
 
 def _opened(path: Path, source: str) -> ImageSet:

@@ -25,6 +25,16 @@ class Rejected:
     reason: str
 
 
+@dataclass(frozen=True)
+class Origin:
+    """From where a set can be opened again: a source as `datasets.open_images` takes it, and at most how many images
+    were taken of it, of those again, and so on.
+    """
+
+    source: str
+    limits: tuple[int, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class FileOpener:
     """Opens images whose files are read first and decoded then, so that another process may do the decoding.
@@ -47,6 +57,7 @@ class ImageSet:
     class_names: the names of the labels, sorted, or in torchvision's order; empty for unlabelled images.
     digest:      hexadecimal SHA-256 of the ids, sizes and times or checksums; changes when the set changes.
     locate:      where image number i lies (see `uri`); None where its id says so.
+    origin:      from where the same set can be opened again; None where nothing tells.
     """
 
     name: str
@@ -56,6 +67,7 @@ class ImageSet:
     digest: str
     opener: Callable[[int], Image.Image]
     locate: Callable[[int], str] | None = None
+    origin: Origin | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -100,6 +112,7 @@ class ImageSet:
                 else lambda index: opener(chosen[index])
             ),
             locate=lambda index: self.uri(chosen[index]),
+            origin=None,
         )
 
     def sample(self, limit: int, seed: int = 0) -> "ImageSet":
@@ -115,7 +128,10 @@ class ImageSet:
             rank = np.empty(len(self), dtype=np.int64)
             rank[by_class] = np.arange(len(self)) - starts
             order = order[np.argsort(rank, kind="stable")]
-        return self.take(np.sort(order[:limit]).tolist())
+        taken = self.take(np.sort(order[:limit]).tolist())
+        if self.origin is None or seed != 0:
+            return taken
+        return replace(taken, origin=replace(self.origin, limits=(*self.origin.limits, limit)))
 
 
 def labelled(name: str, where: str, ids: list[str], marks: list[str], opener: Callable[[int], Image.Image]) -> ImageSet:

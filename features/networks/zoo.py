@@ -22,7 +22,8 @@ class Model:
     """A loaded network: canonical, frozen, in eval mode; digest is the SHA-256 of its weights' file.
 
     variant: what was done to it since, in words; '' for the network as it was loaded. verdict: what its norms'
-    statistics said of what its file does not say, None where nothing was tested.
+    statistics said of what its file does not say, None where nothing was tested. name: what loads it again, lesion
+    included; None for a network that was made in memory.
     """
 
     network: ResidualNetwork
@@ -30,6 +31,7 @@ class Model:
     digest: str
     variant: str = ""
     verdict: Verdict | None = None
+    name: NetworkName | None = None
 
     @cached_property
     def key(self) -> str:
@@ -74,7 +76,7 @@ def load(
         entry, network, verdict = specification.of_file(file, named, pictures)
     if named.classes is not None:
         entry = replace(entry, class_names=read_classes(named.classes, entry.architecture.classes))
-    return Model(network, entry, file.digest, verdict=verdict)
+    return Model(network, entry, file.digest, verdict=verdict, name=replace(named, lesion=None))
 
 
 def named_as(name: str | NetworkName | None, weights: Path | None = None, classes: Path | None = None) -> NetworkName:

@@ -45,6 +45,13 @@ class Lesion:
         """How many blocks are touched."""
         return len(self.touched)
 
+    def __str__(self) -> str:
+        """As `parse` reads it, which knows nothing of what drew it."""
+        if self.swaps:
+            return f"{SWAPPED}:{':'.join(self.touched)}"
+        factor = self.factors[0][1]
+        return f"{SCALED}:{factor!r}:{','.join(self.touched)}" if factor else f"{WITHOUT}:{','.join(self.touched)}"
+
 
 def without(*blocks: str) -> Lesion:
     """Leave out the branches of some blocks. In a plain network, which has no shortcuts, they hand on their input."""
@@ -217,7 +224,10 @@ def lesioned(model: Model, lesion: Lesion) -> Model:
         stages.setdefault(_stage(name), []).append(block)
     network = freeze(ResidualNetwork(model.network.stem, stages, model.network.head))
     spec = replace(model.spec, name=f"{model.spec.name} {lesion.name}")
-    return Model(network, spec, model.digest, lesion.name)
+    name = None
+    if model.name is not None and model.name.lesion is None and parse(str(lesion)) == lesion:
+        name = replace(model.name, lesion=str(lesion))
+    return Model(network, spec, model.digest, lesion.name, name=name)
 
 
 def _stage(block: str) -> str:

@@ -209,3 +209,30 @@ def test_effects_are_of_the_same_images(tiny_model, tiny_images):
     one = finish(extract.features(tiny_model, tiny_images))
     with pytest.raises(FeatureError, match="the same images"):
         residual.effect(one, replace(one, ids=one.ids[::-1]), matched(tiny_model.spec, tiny_images))
+
+
+@pytest.mark.parametrize(
+    "lesion",
+    [
+        residual.without("layer1.0"),
+        residual.without("layer1.0", "layer3.0"),
+        residual.scaled(0.1, "layer1.0"),
+        residual.scaled(-1e-9, "layer1.0", "layer2.0"),
+        residual.swapped("layer1.0", "layer1.1"),
+    ],
+    ids=str,
+)
+def test_what_a_lesion_is_written_as_is_read_as_the_same(lesion):
+    assert residual.parse(str(lesion)) == lesion
+
+
+def test_a_network_with_a_lesion_is_named_so_that_it_can_be_loaded_again():
+    model = zoo.load("resnet20-fashion")
+    assert str(model.name) == "resnet20-fashion"
+    changed = residual.lesioned(model, residual.scaled(0.5, "layer2.1"))
+    assert str(changed.name) == "resnet20-fashion?lesion=scaled:0.5:layer2.1"
+    assert residual.lesioned(zoo.load(changed.name), residual.parse(changed.name.lesion)).key == changed.key
+    assert residual.lesioned(changed, residual.without("layer1.0")).name is None  # two lesions have no name
+    drawn = residual.lesions_of(model.network, residual.RANDOM)[0]
+    assert residual.lesioned(model, drawn).name is None  # which would be read as chosen by hand
+    assert residual.lesioned(replace(model, name=None), residual.without("layer1.0")).name is None

@@ -3,8 +3,8 @@
 from features import embed
 from features.networks import zoo
 from features.store import FeatureSet
-from viz.cached.server import ask
-from viz.jobs import Job, Work, kind_of
+from viz.cached.elsewhere import placed
+from viz.jobs import Work, kind_of
 
 
 def moved_features(before: FeatureSet, after: FeatureSet, stage: str) -> embed.Moved:
@@ -15,22 +15,16 @@ def moved_features(before: FeatureSet, after: FeatureSet, stage: str) -> embed.M
 SECONDS_A_POINT = 0.002  # of UMAP's layout on two cores; the order of magnitude is enough to choose a queue
 
 
-def embed_job(
+def embed_work(
     model: zoo.Model, features: FeatureSet, stage: str, method: str, neighbours: int, min_dist: float, seed: int
-) -> Job:
+) -> Work:
     """A map of one stage's features."""
     made_of = f"{model.key} {features.provenance.images_digest}"
-    return ask(
-        Work(
-            f"embed {made_of} {stage} {method} {neighbours} {min_dist} {seed}",
-            lambda: embed.project(
-                features.stages[stage],
-                method,
-                neighbours,
-                min_dist,
-                seed,
-                features.provenance.with_settings(stage=stage),
-            ),
-            kind_of(SECONDS_A_POINT * len(features)),
-        )
+    values, provenance = features.stages[stage], features.provenance.with_settings(stage=stage)
+    work = Work(
+        f"embed {made_of} {stage} {method} {neighbours} {min_dist} {seed}",
+        lambda: embed.project(values, method, neighbours, min_dist, seed, provenance),
+        kind_of(SECONDS_A_POINT * len(features)),
     )
+    attached = {"features": values, "provenance": provenance}
+    return placed(work, "embed", attached, method=method, n_neighbors=neighbours, min_dist=min_dist, seed=seed)

@@ -1,22 +1,22 @@
 """Maps of one picture, and of the pictures of a gallery."""
 
-from collections.abc import Callable
-from typing import Any
-
 import streamlit as st
 import torch
 from PIL import Image
 from torch import Tensor
 
-from features import saliency
+from features import faithfulness, saliency
 from features.datasets import ImageSet
 from features.datasets.decoding import pictures
 from features.networks import zoo
-from features.progress import Task, finish
+from features.progress import finish
 from features.saliency import METHODS, Speed
+from viz.cached.elsewhere import placed
 from viz.cached.estimates import queue_of
-from viz.cached.server import ask
-from viz.jobs import Job, Work
+from viz.jobs import Work
+
+EXPLAIN, RANDOMISED = "explain", "randomised"
+TASKS = {EXPLAIN: saliency.explain, RANDOMISED: faithfulness.randomised}
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -48,23 +48,23 @@ def saliency_ledger(
     return saliency.ledger(explainer_of(model_key, _model), _pixels(_model, _image), [_target])
 
 
-def saliency_job(
-    task: Callable[..., Task[Any]],
+def saliency_work(
+    task: str,
     model: zoo.Model,
     digest: str,
     image: Image.Image,
     target: saliency.Target,
     target_key: str,
     method: str,
-) -> Job:
-    """What takes long to say of one picture. task: saliency.explain or faithfulness.randomised."""
-    return ask(
-        Work(
-            f"{task.__name__} {model.key} {digest} {target_key} {method}",
-            lambda: task(explainer_of(model.key, model), _pixels(model, image), [target], method),
-            queue_of(model, (image,), passes(model, method)),
-        )
+) -> Work:
+    """What takes long to say of one picture. task: a name of TASKS."""
+    pixels = _pixels(model, image)
+    work = Work(
+        f"{task} {model.key} {digest} {target_key} {method}",
+        lambda: TASKS[task](explainer_of(model.key, model), pixels, [target], method),
+        queue_of(model, (image,), passes(model, method)),
     )
+    return placed(work, task, {"pixels": pixels, "target": target}, model=model, method=method)
 
 
 def passes(model: zoo.Model, method: str) -> int:

@@ -13,9 +13,9 @@ from viz.jobs import Job, Jobs, Work, processes
 
 @st.cache_resource(show_spinner=False)
 def jobs() -> Jobs:
-    """The queues of this server. What an earlier one left running in processes of their own is taken over."""
+    """The queues of this server. What an earlier one left running in processes, or waiting for one, is taken over."""
     made = Jobs(present=_is_connected)
-    for work in processes.left_running():
+    for work in processes.left_by_others():
         made.adopt(work)
     return made
 

@@ -1,7 +1,7 @@
 """Runs work off the pages' threads, in queues that all visitors share, and long work in processes of their own."""
 
 from viz.jobs.jobs import GONE_SECONDS, Job, Jobs
-from viz.jobs.processes import Interrupted, in_process, standing
+from viz.jobs.processes import Interrupted, in_process, kept, standing
 from viz.jobs.queues import KEPT
 from viz.jobs.records import State
 from viz.jobs.run import Run
@@ -23,6 +23,7 @@ __all__ = [
     "State",
     "Work",
     "in_process",
+    "kept",
     "kind_of",
     "standing",
 ]

@@ -115,12 +115,20 @@ class Jobs:
         """What waits and runs, in all queues."""
         return [run for waiting in self.queues.values() for run in waiting.unfinished()]
 
+    def knows(self, work: Work) -> bool:
+        """Whether anybody's run of this work waits, runs or has a result."""
+        return self.queues[work.kind].knows(work.key)
+
+    def has_result(self, work: Work) -> bool:
+        """Whether the result of this work can be had at once."""
+        return self.queues[work.kind].has_result(work.key)
+
     def busy(self, kind: str) -> bool:
         """Whether anything waits or runs in a queue."""
         return bool(self.queues[kind].unfinished())
 
     def adopt(self, work: Work) -> None:
-        """Put work in its queue for which no visitor has asked: what an earlier server left running."""
+        """Put work in its queue for which no visitor has asked: what an earlier server left."""
         self.queues[work.kind].get(work)
 
     def tidy(self) -> None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -14,10 +15,10 @@ from typing import Any
 
 from features.errors import FeatureError
 from features.progress import Progress, Task
-from viz.jobs import records
+from viz.jobs import records, results
 from viz.jobs.records import DONE, FAILED, RUNNING, Order, Record, State
 from viz.jobs.tasks import TASKS
-from viz.jobs.work import LONG, Work
+from viz.jobs.work import LONG, Note, Work
 
 WORKER = ("-m", "viz.jobs.worker")
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,14 +38,40 @@ class WorkerError(Exception):
     """What was not foreseen happened in a process; the text is the end of its log."""
 
 
-def in_process(key: str, task: str, arguments: dict[str, Any], durable: bool = True) -> Work:
+def in_process(
+    key: str,
+    task: str,
+    arguments: dict[str, Any],
+    durable: bool = True,
+    attached: Mapping[str, Any] | None = None,
+) -> Work:
     """Work for a process of its own.
 
-    task: a name of `tasks.TASKS`; arguments: of it, as JSON has them. durable: False where what it reads or writes goes
-    with the server, so that it must end then.
+    task: a name of `tasks.TASKS`; arguments: of it, as JSON has them; attached: those that JSON does not have, None for
+    what is attached to its record already. durable: False where what it reads or writes goes with the server, so that
+    it must end then, and need not be found by the next.
     """
     order = Order(key, task, arguments)
-    return Work(key, partial(_attend, order, durable), LONG, lasting=True)
+    note = WaitingNote(order, attached) if durable else Note()
+    return Work(key, partial(_attend, order, durable, attached), LONG, lasting=True, note=note)
+
+
+@dataclass(frozen=True, eq=False)
+class WaitingNote(Note):
+    """On disk: the order, and that it waits."""
+
+    order: Order
+    attached: Mapping[str, Any] | None
+
+    def write(self) -> None:
+        record = Record.of(self.order.key)
+        with suppress(OSError):  # a full disk: it waits all the same, but not beyond this server
+            record.write_order(self.order, self.attached)
+            record.wait()
+
+    def erase(self) -> None:
+        with suppress(OSError):
+            Record.of(self.order.key).wait_no_more()
 
 
 def standing(key: str) -> State | None:
@@ -52,13 +79,20 @@ def standing(key: str) -> State | None:
     return Record.of(key).standing()
 
 
-def left_running() -> list[Work]:
-    """What other servers than this have begun, and processes still work on."""
-    orders = [record.order() for record in records.running()]
+def kept(key: str) -> bool:
+    """Whether the result of work in a process is on disk, so that asking for it takes a moment."""
+    record = Record.of(key)
+    state = record.state()
+    return state is not None and state.status == DONE and record.result.exists()
+
+
+def left_by_others() -> list[Work]:
+    """What other servers than this have begun, and processes still work on; and what waited there."""
+    orders = [record.order() for record in (*records.running(), *records.waiting())]
     return [in_process(order.key, order.task, order.arguments) for order in orders if order and order.task in TASKS]
 
 
-def _attend(order: Order, durable: bool) -> Task[Any]:
+def _attend(order: Order, durable: bool, attached: Mapping[str, Any] | None) -> Task[Any]:
     """Start the process for an order, or join the one that is on it; pass its reports on until it ends.
 
     What an earlier one has finished is read. Closing the task ends the process.
@@ -67,8 +101,12 @@ def _attend(order: Order, durable: bool) -> Task[Any]:
     alive, before = record.alive(), record.state()
     if not alive and before is not None and before.status == DONE:
         with suppress(FeatureError):  # somebody has taken it away
-            return TASKS[order.task].read(before.result)
-    worker = Worker(record, None, None) if alive else Worker(record, before, _start(record, order))
+            result = _result(record, order, before)
+            record.wait_no_more()
+            return result
+    worker = Worker(record, None, None) if alive else Worker(record, before, _start(record, order, attached))
+    with suppress(OSError):
+        record.wait_no_more()
     if not durable:
         _end_with_server(record)
     try:
@@ -85,9 +123,9 @@ def _attend(order: Order, durable: bool) -> Task[Any]:
     return _outcome(record, order, state)
 
 
-def _start(record: Record, order: Order) -> subprocess.Popen:
+def _start(record: Record, order: Order, attached: Mapping[str, Any] | None) -> subprocess.Popen:
+    record.write_order(order, attached)
     records.clear_up()
-    record.write_order(order)
     with record.log.open("wb") as log:
         return subprocess.Popen(
             [sys.executable, *WORKER, str(record.folder)],
@@ -142,9 +180,15 @@ class Worker:
             os.kill(state.pid, which)
 
 
+def _result(record: Record, order: Order, state: State) -> Any:
+    """Raises FeatureError if it is not there any more."""
+    read = TASKS[order.task].read
+    return results.read(record.result) if read is None else read(state.result)
+
+
 def _outcome(record: Record, order: Order, state: State) -> Any:
     if state.status == DONE:
-        return TASKS[order.task].read(state.result)
+        return _result(record, order, state)
     if state.status == FAILED and state.foreseen:
         raise FeatureError(state.error)
     if state.status == FAILED:

@@ -62,6 +62,7 @@ class JobQueue:
             if run is None or run.stopped or run.error is not None:
                 run = self._runs[work.key] = Run(work)
                 self._line.append(run)
+                work.note.write()  # before it can begin
                 self._waiting.put(run)
             if run.ended:  # the others stay in the order in which they run
                 self._runs.move_to_end(work.key)
@@ -69,6 +70,18 @@ class JobQueue:
             for old in ended[: max(0, len(self._runs) - KEPT)]:
                 del self._runs[old]
             return run
+
+    def knows(self, key: str) -> bool:
+        """Whether there is a run of this key that waits, runs or has a result."""
+        with self._lock:
+            run = self._runs.get(key)
+            return run is not None and not run.stopped and run.error is None
+
+    def has_result(self, key: str) -> bool:
+        """Whether the run of this key is done."""
+        with self._lock:
+            run = self._runs.get(key)
+            return run is not None and run.ended and not run.stopped and run.error is None
 
     def forget(self, run: Run) -> None:
         """Let the next `get` of its key start anew, unless somebody has done so already."""

@@ -4,7 +4,7 @@ import hashlib
 import json
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ from filelock import FileLock, Timeout
 
 from features import files
 from features.progress import Progress
+from viz.jobs import results
 
 RUNNING, DONE, FAILED, STOPPED = "running", "done", "failed", "stopped"
-KEPT_RECORDS = 100
+KEPT_RECORDS, KEPT_BYTES = 100, 4 * 2**30
 LOG_BYTES = 4000  # of the end of a worker's log, for the server's
 
 _looking = threading.Lock()  # two threads that look at once would take each other for a worker
@@ -64,6 +65,19 @@ class Record:
     def log(self) -> Path:
         return self.folder / "log.txt"
 
+    @property
+    def result(self) -> Path:
+        """Where the result is kept of a task that keeps it here."""
+        return self.folder / "result.pickle"
+
+    @property
+    def _attached(self) -> Path:
+        return self.folder / "attached.pickle"
+
+    @property
+    def _waiting(self) -> Path:
+        return self.folder / "waiting"
+
     def lock(self) -> FileLock:
         return FileLock(self.folder / ".lock")
 
@@ -77,9 +91,29 @@ class Record:
         except Timeout:
             return True
 
-    def write_order(self, order: Order) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+    def write_order(self, order: Order, attached: Mapping[str, Any] | None = None) -> None:
+        """attached: arguments that JSON does not have; None for those that are there, or none."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if attached is not None:
+            results.write(self._attached, dict(attached))
         files.write_whole(self.folder / "job.json", json.dumps(asdict(order), indent=1).encode())
+
+    def attached(self) -> dict[str, Any]:
+        """The arguments that JSON does not have. Raises ResultError if they cannot be read."""
+        return results.read(self._attached) if self._attached.exists() else {}
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it waits in a server's queue, or did when that server ended."""
+        return self._waiting.exists()
+
+    def wait(self) -> None:
+        """Note that it waits."""
+        self._waiting.touch()
+
+    def wait_no_more(self) -> None:
+        """Note that it was begun, or is not to be."""
+        self._waiting.unlink(missing_ok=True)
 
     def order(self) -> Order | None:
         """What is to be done; None if that cannot be read."""
@@ -122,10 +156,17 @@ def running() -> Iterator[Record]:
     return (record for record in _newest_first() if record.alive())
 
 
+def waiting() -> list[Record]:
+    """The records that wait, the longest first."""
+    return [record for record in reversed(_newest_first()) if record.waiting]
+
+
 def clear_up() -> None:
-    """Keep the latest records only."""
-    for record in _newest_first()[KEPT_RECORDS:]:
-        if not record.alive():
+    """Keep the latest records only, and no more than KEPT_BYTES of them."""
+    size = 0
+    for number, record in enumerate(_newest_first()):
+        size += sum(path.stat().st_size for path in files.entries(record.folder))
+        if (number >= KEPT_RECORDS or size > KEPT_BYTES) and number and not record.waiting and not record.alive():
             for path in files.entries(record.folder):
                 path.unlink(missing_ok=True)
             record.folder.rmdir()

@@ -23,6 +23,7 @@ class Run:
         self.error: BaseException | None = None
         self.began: float | None = None  # when the present kind of step began
         self._make_task: Callable[[], Task[Any]] | None = work.make_task
+        self._note_of_waiting = work.note
         self._done_before = 0
         self._reported: float | None = None  # when the last report came: until the next one nothing is known
         self._lock = threading.Lock()
@@ -70,8 +71,9 @@ class Run:
         """Have the task closed at its next report; a run that waits ends at once."""
         self._stopped.set()
         with self._lock:
-            if self.began is None:
+            if self.began is None and not self.ended:
                 self._make_task = None
+                self._note_of_waiting.erase()
                 self._ended.set()
 
     def wait(self, timeout: float) -> bool:

@@ -1,62 +1,89 @@
-"""What a process of its own can be told to do by plain arguments: one entry each."""
+"""What a process of its own can be told to do: one entry each."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from features.errors import DatasetError, WeightsError
 from features.progress import Task
 
+if TYPE_CHECKING:  # a page that waits for a process needs none of them
+    import numpy as np
+
+    from features.datasets import ImageSet
+    from features.networks.zoo import Model
+
+MODEL, IMAGES = "model", "images"
+
 
 @dataclass(frozen=True)
 class LongTask:
-    """run: a task of JSON's types with a result of JSON's types.
+    """run: a task. Its arguments have JSON's types, but for `model` and `images`, which `resolved` loads from what an
+    order says of them, and for what is attached to the order.
 
-    read: makes of that result what pages show. Raises FeatureError if it is not there any more.
+    read: makes of the result, which then has JSON's types, what pages show. Raises FeatureError if it is not there any
+    more. None for a result that is kept as it is.
     """
 
     run: Callable[..., Task[Any]]
-    read: Callable[[Any], Any]
+    read: Callable[[Any], Any] | None = None
 
 
-def extract(
-    network: dict[str, Any], images: dict[str, Any], how: dict[str, Any], folder: str, size: int, format: str
-) -> Task[dict[str, Any]]:
-    """Features into a folder; the result says where they are and what they are.
+def told_of_model(model: "Model") -> dict[str, Any] | None:
+    """What an order says of a network; None for one that another process could not load."""
+    return None if model.name is None else {"name": str(model.name), "key": model.key}
 
-    network: {name, key}: as `naming.parse` reads it, and the key of what was chosen. images: {source, limit,
-    digest}. how: what `engine.choose` takes.
+
+def told_of_images(images: "ImageSet") -> dict[str, Any] | None:
+    """What an order says of an image set; None for one that another process could not open."""
+    origin = images.origin
+    return origin and {"source": origin.source, "limits": list(origin.limits), "digest": images.digest}
+
+
+def resolved(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """An order's arguments with the network and the images that it tells of.
+
     Raises WeightsError or DatasetError if what is there is not what was chosen any more.
     """
-    from features import engine
-    from features.extract import to_folder
-
-    model = _load(**network)
-    plan = engine.choose(model.network, **how)
-    manifest = yield from to_folder(model, _open(**images), plan, Path(folder), size, format)
-    return {"folder": folder, "features": json.dumps(manifest.without_results())}
+    loaders = {MODEL: _load, IMAGES: _open}
+    return {name: loaders[name](**value) if name in loaders else value for name, value in arguments.items()}
 
 
-def _load(name: str, key: str) -> Any:
-    from features import devices
-    from features.networks import zoo
+def _load(name: str, key: str) -> "Model":
+    from features import devices, residual
+    from features.networks import naming, zoo
 
-    model = zoo.load(name)
+    asked = naming.parse(name)
+    model = zoo.load(asked)
+    if asked.lesion is not None:
+        model = residual.lesioned(model, residual.parse(asked.lesion))
     if model.key != key:
         raise WeightsError(f"{name} has changed since it was chosen. Choose it again.")
     model.network.to(devices.best_device())
     return model
 
 
-def _open(source: str, limit: int, digest: str) -> Any:
+def _open(source: str, limits: Sequence[int], digest: str) -> "ImageSet":
     from features import datasets
 
-    images = datasets.open_images(source).sample(limit)
+    images = datasets.reopen(datasets.Origin(source, tuple(limits)))
     if images.digest != digest:
         raise DatasetError(f"The images of {source} have changed since they were chosen. Choose them again.")
     return images
+
+
+def _extract(
+    model: "Model", images: "ImageSet", how: dict[str, Any], folder: str, size: int, format: str
+) -> Task[dict[str, Any]]:
+    """Features into a folder; the result says where they are and what they are. how: what `engine.choose` takes."""
+    from features import engine
+    from features.extract import to_folder
+
+    plan = engine.choose(model.network, **how)
+    manifest = yield from to_folder(model, images, plan, Path(folder), size, format)
+    return {"folder": folder, "features": json.dumps(manifest.without_results())}
 
 
 def _manifest(result: dict[str, Any]) -> Any:
@@ -68,4 +95,62 @@ def _manifest(result: dict[str, Any]) -> Any:
     return manifest
 
 
-TASKS = {"extract": LongTask(extract, _manifest)}
+def _features(model: "Model", images: "ImageSet") -> Task[Any]:
+    from features import extract
+
+    return extract.features(model, images)
+
+
+def _statistics(model: "Model", images: "ImageSet") -> Task[Any]:
+    from features import residual
+
+    return residual.statistics(model, images)
+
+
+def _sweep(model: "Model", images: "ImageSet", kind: str) -> Task[Any]:
+    from features import residual
+
+    return residual.sweep(model, images, residual.lesions_of(model.network, kind))
+
+
+def _paths(model: "Model", images: "ImageSet") -> Task[Any]:
+    from features import residual
+
+    return residual.paths(model, images)
+
+
+def _embed(features: "np.ndarray", provenance: Any, **settings: Any) -> Task[Any]:
+    from features import embed
+
+    return embed.project(features, provenance=provenance, **settings)
+
+
+def _explain(model: "Model", pixels: Any, target: Any, method: str) -> Task[Any]:
+    from features import saliency
+
+    return saliency.explain(saliency.Explainer(model), pixels, [target], method)
+
+
+def _randomised(model: "Model", pixels: Any, target: Any, method: str) -> Task[Any]:
+    from features import faithfulness, saliency
+
+    return faithfulness.randomised(saliency.Explainer(model), pixels, [target], method)
+
+
+def _faithfulness(model: "Model", pixels: Any, maps: Any) -> Task[Any]:
+    from features import faithfulness, saliency
+
+    return faithfulness.measure_maps(saliency.Explainer(model), pixels, maps)
+
+
+TASKS = {
+    "extract": LongTask(_extract, _manifest),
+    "features": LongTask(_features),
+    "statistics": LongTask(_statistics),
+    "sweep": LongTask(_sweep),
+    "paths": LongTask(_paths),
+    "embed": LongTask(_embed),
+    "explain": LongTask(_explain),
+    "randomised": LongTask(_randomised),
+    "faithfulness": LongTask(_faithfulness),
+}

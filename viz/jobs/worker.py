@@ -16,8 +16,9 @@ from pathlib import Path
 from filelock import Timeout
 
 from features.errors import FeatureError
+from viz.jobs import results
 from viz.jobs.records import DONE, FAILED, RUNNING, STOPPED, Order, Record, State, began
-from viz.jobs.tasks import TASKS
+from viz.jobs.tasks import TASKS, resolved
 
 NICE = 10  # beside the server's 0: the scheduler gives this process a ninth of what it gives one that draws a page
 REPORT_SECONDS = 0.5
@@ -46,8 +47,9 @@ def _work(record: Record, order: Order, told_to_end: threading.Event) -> State:
     state = State(RUNNING, os.getpid(), began(os.getpid()))
     record.write_state(state)
     written = time.monotonic()
+    todo = TASKS[order.task]
     try:
-        task = TASKS[order.task].run(**order.arguments)
+        task = todo.run(**resolved(order.arguments), **record.attached())
         try:
             while not told_to_end.is_set():
                 state = replace(state, progress=next(task))
@@ -57,7 +59,9 @@ def _work(record: Record, order: Order, told_to_end: threading.Event) -> State:
                     written = time.monotonic()
             return replace(state, status=STOPPED)
         except StopIteration as end:
-            return replace(state, status=DONE, result=end.value)
+            if todo.read is None:
+                results.write(record.result, end.value)
+            return replace(state, status=DONE, result=None if todo.read is None else end.value)
         finally:
             task.close()
     except FeatureError as error:

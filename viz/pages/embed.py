@@ -14,8 +14,8 @@ from features.embed.projection import METHODS, Projection
 from features.networks import zoo
 from features.store import FeatureSet
 from viz import sidebar, widgets
-from viz.cached.embed import embed_job
-from viz.cached.extract import features_job
+from viz.cached.embed import embed_work
+from viz.cached.extract import features_work
 from viz.cached.made import drawn
 from viz.cached.pictures import SHEET_COLUMNS, sheet_job
 from viz.components import hover_pictures
@@ -72,10 +72,10 @@ def render() -> None:
             stage, method, neighbours, min_dist, seed = _settings(model)
             colour = _colour_by(model, images)
         sheet_job(images)  # made while the features are read, so that the map need not wait for it
-        features = widgets.result(features_job(model, images), f"Reading {len(images):,} images")
+        features = widgets.awaited(features_work(model, images), f"Reading {len(images):,} images")
         shown = Shown(model, images, features, labels.matched(model.spec, images))
-        job = embed_job(model, features, stage, method, neighbours, min_dist, seed)
-        projection = widgets.result(job, f"Laying out {len(features):,} points")
+        work = embed_work(model, features, stage, method, neighbours, min_dist, seed)
+        projection = widgets.awaited(work, f"Laying out {len(features):,} points")
         widgets.rejected(features.rejected)
         left, right = st.columns([2, 1], gap="medium")
         with left:

@@ -39,7 +39,7 @@ def render() -> None:
         planned = extract.planned_manifest(model, images, decided, size, format)
         _say(planned, decided, images, folder)
         finished = _finished(planned, folder)
-        work = extract_work(model, images, sidebar.origins(whole), plan, folder, size, format)
+        work = extract_work(model, images, plan, folder, size, format)
         if finished is None and widgets.start(work, "Extract"):
             job = ask(work)
             if job.run is not None and job.run.result is not None:

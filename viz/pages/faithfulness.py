@@ -8,7 +8,7 @@ from features import faithfulness
 from features.faithfulness import Trial
 from features.saliency import SaliencyMaps
 from viz import widgets
-from viz.cached.faithfulness import faithfulness_job
+from viz.cached.faithfulness import faithfulness_work
 from viz.cached.made import drawn
 from viz.figures import faithfulness as figures
 from viz.picking.target import Explained
@@ -23,8 +23,8 @@ def measured(explained: Explained, maps: Sequence[SaliencyMaps]) -> None:
         st.query_params[KEY] = "true" if st.session_state[KEY] else "false"
     if not st.toggle("Measure how far to trust these maps", key=KEY, bind="query-params"):
         return
-    job = faithfulness_job(explained.model, explained.chosen.digest, explained.chosen.picture, maps)
-    trials = widgets.result(job, "Taking pixels away and giving them back")
+    work = faithfulness_work(explained.model, explained.chosen.digest, explained.chosen.picture, maps)
+    trials = widgets.awaited(work, "Taking pixels away and giving them back")
     known = faithfulness.measurable()
     titles = [known[trial.method].title for trial in trials]
     _table(trials, titles)

@@ -10,10 +10,10 @@ import streamlit as st
 from features import saliency
 from features.errors import FeatureError
 from features.networks import zoo
-from features.progress import Task
 from features.saliency import METHODS, ClassTarget, SaliencyMaps, Speed, StageTarget, Tap
 from viz import sidebar, widgets
-from viz.cached.saliency import framed_picture, saliency_job, saliency_maps
+from viz.cached.saliency import EXPLAIN, framed_picture, saliency_maps, saliency_work
+from viz.cached.server import jobs
 from viz.picking.picture import Chosen, from_set, show_image
 
 PREDICTED, NOTHING, RUNNER_UP = "the predicted class", "nothing", "the runner-up"
@@ -37,18 +37,18 @@ class Explained:
     def maps(self, method: str, taps: Sequence[Tap] | None = None) -> SaliencyMaps:
         """The maps by any method; the page waits here for one that takes long."""
         if METHODS[method].speed is not Speed.MOMENT:
-            return self.result(saliency.explain, method, METHODS[method].title)
+            return self.result(EXPLAIN, method, METHODS[method].title)
         digest, picture = self.chosen.digest, self.chosen.picture
         given = None if taps is None else tuple(taps)
         return saliency_maps(self.model.key, digest, self.key, method, given, self.target, self.model, picture)
 
-    def result(self, task: Callable[..., Task[Any]], method: str, what: str) -> Any:
-        """What comes of a task of `saliency_job`, of this picture and target; the page waits here. what: it does."""
+    def result(self, task: str, method: str, what: str) -> Any:
+        """What comes of a task of `saliency_work`, of this picture and target; the page waits here. what: it does."""
         chosen = self.chosen
-        job = saliency_job(task, self.model, chosen.digest, chosen.picture, self.target, self.key, method)
-        if job.run is None or job.run.result is None:  # the page ends at the wait, and nothing can be drawn behind it
+        work = saliency_work(task, self.model, chosen.digest, chosen.picture, self.target, self.key, method)
+        if not jobs().has_result(work):  # the page ends at the wait, and nothing can be drawn behind it
             self.before_waiting()
-        return widgets.result(job, what)
+        return widgets.awaited(work, what)
 
     @property
     def stages(self) -> list[str]:

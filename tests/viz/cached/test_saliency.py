@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from features.networks import catalogue, zoo
-from features.saliency import ClassTarget, explain
+from features.saliency import ClassTarget
 from viz.cached import saliency
 from viz.jobs import LONG, SHORT
 
@@ -18,9 +18,8 @@ from viz.jobs import LONG, SHORT
     ],
 )
 def test_maps_that_take_minutes_are_long_work_if_the_network_is_large(name, method, kind, tiny_model, monkeypatch):
-    asked = []
-    monkeypatch.setattr(saliency, "ask", asked.append)
     monkeypatch.setattr("torch.get_num_threads", lambda: 1)
     model = zoo.Model(tiny_model.network, catalogue.spec(name), "0" * 64)
-    saliency.saliency_job(explain, model, "digest", Image.new("RGB", (8, 8)), ClassTarget(), "predicted", method)
-    assert asked[0].kind == kind
+    image = Image.new("RGB", (8, 8))
+    work = saliency.saliency_work(saliency.EXPLAIN, model, "digest", image, ClassTarget(), "predicted", method)
+    assert work.kind == kind

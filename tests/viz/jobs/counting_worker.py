@@ -38,7 +38,14 @@ def read(result):
     return f"counted to {result['counted']}"
 
 
+def double(values, times: int):
+    """Values times a number, which are attached and kept as they are."""
+    yield Progress(1, 1, "step")
+    return values * times
+
+
 TASKS["count"] = LongTask(count, read)
+TASKS["double"] = LongTask(double)
 
 if __name__ == "__main__":
     worker.REPORT_SECONDS = 0.0

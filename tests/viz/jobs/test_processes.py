@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from features import engine, extract
@@ -18,8 +19,8 @@ from features.progress import Progress, finish
 from features.store import open_features, read_manifest
 from tests.viz.jobs import counting_worker  # noqa: F401  # this process reads results of its tasks
 from viz.cached import estimates
-from viz.cached.extract import Origins, extract_work
-from viz.jobs import LONG, Interrupted, Jobs, State, in_process, processes, records, standing
+from viz.cached.extract import extract_work
+from viz.jobs import LONG, Interrupted, Jobs, State, in_process, kept, processes, records, standing
 from viz.jobs.processes import WorkerError
 from viz.jobs.records import Order, Record
 from viz.jobs.worker import NICE
@@ -234,7 +235,7 @@ def test_a_new_server_takes_over_what_runs_so_that_other_long_work_waits_for_it(
     counts(Jobs().ask(ANN, counting.hold().work()).run)
     other = Counting(tmp_path / "others")
     jobs = Jobs()
-    for work in processes.left_running():
+    for work in processes.left_by_others():
         jobs.adopt(work)
     waiting = jobs.ask(BEN, other.work())
     assert waiting.place.number == 2
@@ -243,6 +244,68 @@ def test_a_new_server_takes_over_what_runs_so_that_other_long_work_waits_for_it(
     counting.release()
     assert finished(joined.run) == "counted to 5"
     assert finished(waiting.run) == "counted to 5"
+
+
+def test_a_new_server_takes_over_what_waited_in_its_order_with_what_was_attached(counting, tmp_path):
+    first = Jobs()
+    counts(first.ask(ANN, counting.hold().work()).run)
+    waits = [Counting(tmp_path / name) for name in ("b", "c", "d")]
+    jobs = [first.ask(ANN, each.work()) for each in waits]
+    for number, each in enumerate(waits):
+        os.utime(each.record.folder, (number, number))  # however coarse the clock of the disk is
+    jobs[1].cancel()  # which was for nobody else
+    second = Jobs()
+    for work in processes.left_by_others():
+        second.adopt(work)
+    left = [run.key for run in second.unfinished()]
+    assert left == [counting.key, waits[0].key, waits[2].key]
+    counting.release()
+    for each in (waits[0], waits[2]):
+        assert finished(second.ask(BEN, each.work()).run) == "counted to 5"
+    until(lambda: not first.unfinished())
+    assert waits[1].counted == 0
+    assert not processes.left_by_others()
+
+
+def test_what_waits_and_goes_with_the_server_is_not_noted(counting, tmp_path):
+    jobs = Jobs()
+    counts(jobs.ask(ANN, counting.hold().work()).run)
+    jobs.ask(ANN, Counting(tmp_path / "uploads").work(durable=False))
+    assert [work.key for work in processes.left_by_others()] == [counting.key]
+
+
+def test_work_waits_all_the_same_where_nothing_can_be_noted(counting, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(Record, "wait", full)
+        run = Jobs().ask(ANN, counting.work()).run
+    assert finished(run) == "counted to 5"
+
+
+def test_what_json_does_not_have_is_attached_and_a_result_without_a_reader_is_kept(counting):
+    values = np.arange(3)
+    attached = {"values": values}
+    work = in_process(counting.key, "double", {"times": 2}, attached=attached)
+    assert np.array_equal(finished(Jobs().ask(ANN, work).run), values * 2)
+    assert kept(counting.key)
+    again = in_process(counting.key, "double", {"times": 2})  # as a server has it that finds the record
+    assert np.array_equal(finished(Jobs().ask(BEN, again).run), values * 2)
+    counting.record.result.write_bytes(b"damaged")
+    assert np.array_equal(finished(Jobs().ask(BEN, again).run), values * 2)  # made again, of what is attached
+
+
+def test_records_beyond_a_size_are_taken_away_the_oldest_first_but_not_what_waits(monkeypatch):
+    named = [Record.of(name) for name in "abcd"]
+    for number, record in enumerate(named):
+        record.write_order(Order("key", "count", {}), {"values": np.zeros(1000)})  # 8 kB
+        if number == 1:
+            record.wait()
+        os.utime(record.folder, (number, number))
+    monkeypatch.setattr(records, "KEPT_BYTES", 20_000)
+    records.clear_up()
+    assert [record.folder.exists() for record in named] == [False, True, True, True]
 
 
 SERVER = """
@@ -321,6 +384,7 @@ def test_the_order_of_a_process_is_plain_text(counting):
     }
     names = {path.name for path in counting.record.folder.iterdir()}
     assert names == {"job.json", "state.json", "log.txt", ".lock"}
+    assert counting.record.folder.stat().st_mode & 0o077 == 0  # for nobody else to read
 
 
 def test_work_that_nobody_began_has_no_standing():
@@ -369,9 +433,7 @@ def test_features_are_extracted_by_a_process_as_they_are_here(tmp_path, monkeypa
     model, images = zoo.load("resnet20-fashion"), open_images("sample").sample(30)
     plan = engine.choose(model.network, precision="fp32", engine="torch")
     finish(extract.to_folder(model, images, plan, tmp_path / "here", 10))
-    work = extract_work(
-        model, images, Origins("resnet20-fashion", None, "sample", 30), plan, tmp_path / "there", 10, "parquet"
-    )
+    work = extract_work(model, images, plan, tmp_path / "there", 10, "parquet")
     assert (work.kind, work.lasting) == (LONG, True)
     manifest = finished(Jobs().ask(ANN, work).run)
     assert manifest.without_results() == read_manifest(tmp_path / "here").without_results()

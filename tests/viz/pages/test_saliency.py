@@ -8,14 +8,14 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from features import faithfulness, saliency
+from features import saliency
 from features.errors import FeatureError
 from features.networks import catalogue
 from features.saliency import METHODS, Method, Need
 from tests.viz.test_pages import PATIENCE, SCRIPT, errors, open_page, settle
 from viz.cached import warm_up
 from viz.cached.networks import load_model
-from viz.cached.saliency import explainer_of, saliency_ledger, saliency_maps
+from viz.cached.saliency import RANDOMISED, TASKS, explainer_of, saliency_ledger, saliency_maps
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +74,7 @@ def test_the_likeliest_classes_are_shown_while_a_view_waits(monkeypatch):
         raise FeatureError("It was only waited for.")
         yield
 
-    monkeypatch.setattr(faithfulness, "randomised", waiting)
+    monkeypatch.setitem(TASKS, RANDOMISED, waiting)
     app = AppTest.from_string(SCRIPT.format(page="saliency"), default_timeout=PATIENCE)
     app.query_params["view"] = "randomised weights"
     try:

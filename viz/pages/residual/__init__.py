@@ -8,7 +8,7 @@ from features.networks import zoo
 from features.residual import BlockStatistics
 from viz import sidebar, widgets
 from viz.cached.made import made
-from viz.cached.residual import residual_job
+from viz.cached.residual import statistics_work
 from viz.pages.residual import bench, gradient_paths, lesions, views
 
 BRANCHES, VARIANCE, CHANNELS, DEPTH, CLASSES, LESIONS, PATHS, NETWORKS, BENCH = (
@@ -33,8 +33,7 @@ def render() -> None:
     st.title("What every branch adds")
     with widgets.show_errors():
         model, images = sidebar.model(), sidebar.images()
-        job = residual_job(model, images)
-        statistics = widgets.result(job, f"Measuring {len(images):,} images")
+        statistics = widgets.awaited(statistics_work(model, images), f"Measuring {len(images):,} images")
         _say(model, images, statistics)
         widgets.rejected(statistics.rejected)
         how = statistics.labels_matched

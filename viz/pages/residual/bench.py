@@ -12,7 +12,7 @@ from features.residual import BlockStatistics
 from features.saliency import SaliencyMaps
 from viz import widgets
 from viz.cached.embed import moved_features
-from viz.cached.extract import features_job
+from viz.cached.extract import features_work
 from viz.cached.links import heat_link, picture_link
 from viz.cached.made import drawn
 from viz.components import Overlay, overlays
@@ -106,10 +106,10 @@ def _maps(here: Bench, chosen: Chosen, networks: Mapping[str, SaliencyMaps]) -> 
 def _whole_set(here: Bench, images: ImageSet) -> None:
     part = images.sample(BENCH_IMAGES)
     st.subheader(f"{len(part):,} images of the set")
-    before = widgets.result(features_job(here.intact, part), f"Reading {len(part):,} images")
+    before = widgets.awaited(features_work(here.intact, part), f"Reading {len(part):,} images")
     after = before
     if here.lesion:
-        after = widgets.result(features_job(here.changed, part), f"Reading {len(part):,} images without")
+        after = widgets.awaited(features_work(here.changed, part), f"Reading {len(part):,} images without")
     matched = labels.matched(here.intact.spec, part)
     effect = residual.effect(before, after, matched)
     with st.container(horizontal=True):

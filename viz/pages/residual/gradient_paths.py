@@ -9,10 +9,9 @@ from features.networks import zoo
 from features.residual import BlockStatistics
 from viz import widgets
 from viz.cached.made import drawn
-from viz.cached.residual import paths_job
+from viz.cached.residual import paths_work
 from viz.figures.residual import gradient_paths as figures
 from viz.pages.residual.lesions import VEIT
-from viz.pages.residual.long import is_wanted
 from viz.pages.residual.views import is_plain
 
 
@@ -21,9 +20,10 @@ def paths(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> No
     if is_plain(statistics):
         raise FeatureError("This is a plain network: a single path leads through it. Choose one with shortcuts.")
     n_blocks, part = len(statistics.blocks), images.sample(residual.PATH_IMAGES)
-    if not is_wanted(model, part, f"paths {images.digest}", n_blocks**2, f"The paths through {n_blocks} blocks"):
+    work, what = paths_work(model, part), f"Following paths through {n_blocks} blocks on {len(part):,} images"
+    if not widgets.wanted(work, what):
         return
-    through = widgets.result(paths_job(model, part), f"Following paths on {len(part):,} images")
+    through = widgets.awaited(work, what)
     followed = "all" if not through.error.any() else "drawn"
     widgets.exhibit(
         "Paths through the network",

@@ -11,9 +11,8 @@ from features.residual import BlockStatistics, Sweep
 from viz import widgets
 from viz.cached.made import drawn
 from viz.cached.networks import load_model
-from viz.cached.residual import sweep_job
+from viz.cached.residual import sweep_work
 from viz.figures.residual import lesions as figures
-from viz.pages.residual.long import is_wanted
 from viz.pages.residual.views import is_plain
 
 VEIT = "[Veit et al. 2016](https://arxiv.org/abs/1605.06431)"
@@ -34,7 +33,7 @@ def lesions(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> 
     if not n_lesions:
         st.info(kind.absent)
         return
-    if not is_wanted(model, images, f"{name} {images.digest}", n_lesions, f"{n_lesions} lesions"):
+    if not widgets.wanted(sweep_work(model, images, name), f"Measuring {n_lesions} lesions on {len(images):,} images"):
         return
     sweep = _swept(model, images, name)
     widgets.exhibit(
@@ -56,8 +55,7 @@ def _linked(paper: str) -> str:
 
 
 def _swept(model: zoo.Model, images: ImageSet, kind: str) -> Sweep:
-    job = sweep_job(model, images, kind)
-    return widgets.result(job, f"Taking {model.spec.name} apart on {len(images):,} images")
+    return widgets.awaited(sweep_work(model, images, kind), f"Taking {model.spec.name} apart on {len(images):,} images")
 
 
 def _twins(model: zoo.Model, images: ImageSet, sweep: Sweep) -> None:

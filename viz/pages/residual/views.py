@@ -11,7 +11,7 @@ from features.residual import BlockStatistics
 from viz import widgets
 from viz.cached.made import drawn, made
 from viz.cached.networks import load_model
-from viz.cached.residual import residual_job
+from viz.cached.residual import statistics_work
 from viz.figures import residual as figures
 
 
@@ -168,8 +168,8 @@ def networks(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) ->
         column = st.selectbox("Number", list(names), format_func=names.__getitem__, key="column", bind="query-params")
     measured = {model.spec.name: statistics}
     for name in chosen:
-        job = residual_job(load_model(name), images)
-        measured[name] = widgets.result(job, f"Measuring {len(images):,} images with {name}")
+        work = statistics_work(load_model(name), images)
+        measured[name] = widgets.awaited(work, f"Measuring {len(images):,} images with {name}")
     widgets.exhibit(
         "Networks side by side",
         drawn(figures.networks.compare, measured, column),

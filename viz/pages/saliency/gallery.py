@@ -9,7 +9,7 @@ from features.datasets.decoding import pictures
 from features.networks import zoo
 from features.predictions import Predictions
 from viz import sidebar, widgets
-from viz.cached.extract import features_job
+from viz.cached.extract import features_work
 from viz.cached.links import heat_link, picture_link
 from viz.cached.saliency import gallery_maps
 from viz.components import Overlay
@@ -23,7 +23,7 @@ GALLERY_SIZE = 25
 
 def gallery(model: zoo.Model) -> None:
     images = sidebar.images()
-    features = widgets.result(features_job(model, images), f"Reading {len(images):,} images")
+    features = widgets.awaited(features_work(model, images), f"Reading {len(images):,} images")
     said = features.predictions
     assert said is not None  # the view needs classes
     truth = labels.matched(model.spec, images).at(features.rows)  # (N,)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from features import faithfulness
 from features.errors import FeatureError
 from features.networks import catalogue
 from features.registry import Registry
@@ -26,7 +25,7 @@ from features.saliency import (
 from viz import widgets
 from viz.cached.made import drawn
 from viz.cached.networks import load_model
-from viz.cached.saliency import saliency_ledger
+from viz.cached.saliency import RANDOMISED, saliency_ledger
 from viz.figures import faithfulness as curves
 from viz.figures import saliency as figures
 from viz.pages.saliency.overlays import Shown, Tile
@@ -206,7 +205,7 @@ def _timeline(explained: Explained) -> Shown:
 
 def _randomised(explained: Explained) -> Shown:
     method = _choose_method()
-    check = explained.result(faithfulness.randomised, method.name, "Drawing the weights anew")
+    check = explained.result(RANDOMISED, method.name, "Drawing the weights anew")
     taps = list(check.intact.maps)
     correlations = {tap: check.correlations(tap)[:, 0] for tap in taps}  # (P,) each
     lines = {tap.name: values for tap, values in correlations.items()}
