@@ -112,8 +112,7 @@ def result(job: Job, what: str) -> Any:
     here.
     """
     if job.run is None:
-        kept = " What it has written stays, and it goes on from there." if job.work.lasting else ""
-        _offer(job, f"{what}: cancelled by you.{kept}", "Go on" if job.work.lasting else "Start again")
+        _offer(job, f"{what}: cancelled by you.{_resumed(job.work)}")
     run = job.run
     if not run.wait(GRACE):
         _watch(job.work.key, job, what)
@@ -121,7 +120,7 @@ def result(job: Job, what: str) -> Any:
     if run.stopped:  # by others, in the moment before this visitor asked
         st.rerun()
     if isinstance(run.error, Interrupted):
-        _offer(job, f"{what}: {escape(str(run.error))} What is written stays.", "Go on", ":material/pause_circle:")
+        _offer(job, f"{what}: {escape(str(run.error))}{_resumed(job.work)}", ":material/pause_circle:")
     if isinstance(run.error, FeatureError):
         job.again()
         _started().discard(job.work.key)  # a long run is not to be tried again at every touch of the page
@@ -161,8 +160,8 @@ def start(work: Work, label: str, why: str = "") -> bool:
     if earlier is not None and earlier.status == "running":
         return True
     if earlier is not None and earlier.status in ("stopped", "failed"):
-        st.warning(_ended(earlier), icon=":material/pause_circle:")
-        label = "Go on" if earlier.status == "stopped" else "Try again"
+        st.warning(_ended(earlier) + _resumed(work), icon=":material/pause_circle:")
+        label = _again_label(work) if earlier.status == "stopped" else "Try again"
     elif why:
         st.caption(f"{why} It goes on when this tab is closed, and is found again.")
     if st.button(label, type="primary", icon=":material/play_arrow:", key=f"start {work.key}"):
@@ -182,14 +181,23 @@ def _ended(state: State) -> str:
     done = state.progress
     how_far = f" after {done.done:,} of {done.total:,} {_plural(done.unit)}" if done is not None else ""
     if state.status == "stopped":
-        return f"An earlier run of this was stopped{how_far}. It can be gone on with: what it has written stays."
+        return f"An earlier run of this was stopped{how_far}."
     reason = escape(state.error) if state.foreseen else f"in a way that was not foreseen ({state.error})."
     return f"An earlier run of this failed{how_far}: {reason}"
 
 
-def _offer(job: Job, text: str, label: str, icon: str = ":material/cancel:") -> NoReturn:
+def _resumed(work: Work) -> str:
+    """What becomes of what a stopped run has done, as a sentence to add."""
+    return " What it has written stays, and it goes on from there." if work.resumes else ""
+
+
+def _again_label(work: Work) -> str:
+    return "Go on" if work.resumes else "Start again"
+
+
+def _offer(job: Job, text: str, icon: str = ":material/cancel:") -> NoReturn:
     st.info(text, icon=icon)
-    _again(job, label)
+    _again(job, _again_label(job.work))
     st.stop()
 
 

@@ -224,10 +224,10 @@ def lesioned(model: Model, lesion: Lesion) -> Model:
         stages.setdefault(_stage(name), []).append(block)
     network = freeze(ResidualNetwork(model.network.stem, stages, model.network.head))
     spec = replace(model.spec, name=f"{model.spec.name} {lesion.name}")
-    name = None
+    again = None
     if model.name is not None and model.name.lesion is None and parse(str(lesion)) == lesion:
-        name = replace(model.name, lesion=str(lesion))
-    return Model(network, spec, model.digest, lesion.name, name=name)
+        again = replace(model.name, lesion=str(lesion))
+    return Model(network, spec, model.digest, lesion.name, name=again)
 
 
 def _stage(block: str) -> str:

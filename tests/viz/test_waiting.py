@@ -11,7 +11,7 @@ from tests.viz.jobs import held as holder
 from tests.viz.jobs.held import PATIENCE, Held, gives
 from viz import widgets
 from viz.cached import server
-from viz.jobs import LONG, Interrupted, Jobs, State, Work
+from viz.jobs import LONG, Interrupted, Jobs, State, Work, in_process, results
 from viz.jobs import run as run_module
 from viz.jobs.records import Order, Record
 
@@ -34,6 +34,17 @@ st.session_state["drawn"] = True
 if widgets.start(held.WORK, "Count"):
     with widgets.show_errors():
         st.write(f"It is {widgets.result(server.ask(held.WORK), 'Counting')}.")
+"""
+
+
+AWAITED = """
+import streamlit as st
+from tests.viz.jobs import held
+from viz import widgets
+
+st.session_state["drawn"] = True
+with widgets.show_errors():
+    st.write(f"It is {widgets.awaited(held.WORK, 'Counting')}.")
 """
 
 
@@ -129,10 +140,14 @@ def test_whoever_comes_after_a_cancel_finds_no_trace_of_it(jobs, held, visitor):
 
 
 def test_what_a_cancel_leaves_of_lasting_work_is_said(jobs, held, visitor):
-    work = held.work(kind=LONG, lasting=True)
+    work = held.work(kind=LONG, lasting=True, resumes=True)
     ann = visitor("ann").looks(work).clicks("Cancel", work)
     assert "What it has written stays" in ann.sees
     assert "Go on" in ann.sees
+    forgets = held.work("forgets", kind=LONG, lasting=True)  # as what is measured in memory
+    ann = visitor("ann").looks(forgets).clicks("Cancel", forgets)
+    assert "stays" not in ann.sees
+    assert "Start again" in ann.sees
 
 
 def fails():
@@ -212,7 +227,7 @@ def record(tmp_path, monkeypatch):
     return record
 
 
-NUMBERS = Work("numbers", gives(5), LONG, lasting=True)
+NUMBERS = Work("numbers", gives(5), LONG, lasting=True, resumes=True)
 
 
 def test_long_work_begins_when_it_is_asked_for(jobs, visitor, record):
@@ -223,11 +238,32 @@ def test_long_work_begins_when_it_is_asked_for(jobs, visitor, record):
     assert ann.looks(NUMBERS).sees == "It is 5."
 
 
+def test_what_takes_a_moment_begins_by_itself_and_what_is_long_by_a_button(jobs, visitor, record):
+    short, long = Work("short", gives(3)), Work("numbers", gives(5), LONG, lasting=True)
+    ann = visitor("ann", AWAITED).looks(short)
+    end(jobs)
+    assert ann.looks(short).sees == "It is 3."
+    assert "Counting takes minutes or more here." in ann.looks(long).sees
+    assert not jobs.unfinished()
+    ann.clicks("Start", long)
+    end(jobs)
+    assert ann.looks(long).sees == "It is 5."
+    assert visitor("ben", AWAITED).looks(long).sees == "It is 5."  # which is there: nothing need be pressed
+
+
+def test_a_result_that_an_earlier_server_kept_is_read_without_a_click(jobs, visitor, record):
+    record.write_state(State("done", 1, None))
+    results.write(record.result, 5)
+    ann = visitor("ann", AWAITED).looks(in_process("numbers", "sweep", {}))
+    end(jobs)
+    assert ann.looks(in_process("numbers", "sweep", {})).sees == "It is 5."
+
+
 @pytest.mark.slow
 def test_what_runs_already_is_shown_without_a_click(jobs, visitor, record, held):
     record.write_state(State("running", 1, None))
     with record.lock():  # as a worker holds it
-        ann = visitor("ann", START).looks(Work("numbers", held.task, LONG, lasting=True))
+        ann = visitor("ann", START).looks(Work("numbers", held.task, LONG, lasting=True, resumes=True))
     assert "Counting:" in ann.sees
 
 
@@ -242,7 +278,7 @@ def test_one_click_goes_on_with_what_ended_while_a_visitor_looked_who_had_not_be
         yield from held.task()
         raise Interrupted("The process was ended from outside.")
 
-    ann, work = visitor("ann", START), Work("numbers", ends, LONG, lasting=True)
+    ann, work = visitor("ann", START), Work("numbers", ends, LONG, lasting=True, resumes=True)
     record.write_state(State("running", 1, None))
     with record.lock():  # as a worker holds it
         assert "Counting:" in ann.looks(work).sees
@@ -258,7 +294,7 @@ def test_one_click_goes_on_with_what_ended_while_a_visitor_looked_who_had_not_be
     ("state", "text", "label"),
     [
         (State("running", 1, None, Progress(3, 5, "number")), "was stopped after 3 of 5 numbers", "Go on"),
-        (State("stopped", 1, None), "was stopped. It can be gone on with", "Go on"),
+        (State("stopped", 1, None), "was stopped. What it has written stays", "Go on"),
         (State("failed", 1, None, None, None, "The disk is full."), "failed: The disk is full.", "Try again"),
         (State("failed", 1, None, None, None, "KeyError", False), "not foreseen (KeyError)", "Try again"),
     ],
@@ -275,7 +311,7 @@ def test_how_an_earlier_run_ended_is_said_before_it_is_gone_on_with(jobs, visito
 
 def test_a_failure_of_long_work_is_not_tried_again_without_a_click(jobs, visitor, record, held):
     jobs.ask("somebody", held.work("another", kind=LONG))
-    work = Work("numbers", fails, LONG, lasting=True)
+    work = Work("numbers", fails, LONG, lasting=True, resumes=True)
     ann = visitor("ann", START).looks(work).clicks("Count", work)
     held.released.set()
     end(jobs)
@@ -289,11 +325,13 @@ def is_interrupted():
 
 
 def test_a_process_that_ends_while_somebody_looks_is_told_of_until_they_go_on(jobs, visitor, record):
-    work = Work("numbers", is_interrupted, LONG, lasting=True)
+    work = Work("numbers", is_interrupted, LONG, lasting=True, resumes=True)
     ann = visitor("ann").looks(work)
     end(jobs)
     for _ in range(2):
-        assert "after 3 of 5 numbers. What is written stays. Go on" in ann.looks(work).sees
+        assert (
+            "after 3 of 5 numbers. What it has written stays, and it goes on from there. Go on" in ann.looks(work).sees
+        )
     ann.clicks("Go on", NUMBERS)
     end(jobs)
     assert ann.looks(NUMBERS).sees == "It is 5."

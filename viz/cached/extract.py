@@ -34,6 +34,7 @@ def extract_work(model: zoo.Model, images: ImageSet, plan: Plan, folder: Path, s
         lambda: extract.to_folder(model, images, plan, folder, size, format),
         queue_of(model, images),
         lasting=True,
+        resumes=True,
     )
     how = {name: value for name, value in asdict(plan).items() if name != "why"}
     return placed(work, "extract", model=model, images=images, how=how, folder=folder, size=size, format=format)

@@ -1,5 +1,8 @@
 """Maps of one picture, and of the pictures of a gallery."""
 
+from collections.abc import Callable
+from typing import Any
+
 import streamlit as st
 import torch
 from PIL import Image
@@ -9,14 +12,14 @@ from features import faithfulness, saliency
 from features.datasets import ImageSet
 from features.datasets.decoding import pictures
 from features.networks import zoo
-from features.progress import finish
+from features.progress import Task, finish
 from features.saliency import METHODS, Speed
 from viz.cached.elsewhere import placed
 from viz.cached.estimates import queue_of
 from viz.jobs import Work
 
 EXPLAIN, RANDOMISED = "explain", "randomised"
-TASKS = {EXPLAIN: saliency.explain, RANDOMISED: faithfulness.randomised}
+TASKS: dict[str, Callable[..., Task[Any]]] = {EXPLAIN: saliency.explain, RANDOMISED: faithfulness.randomised}
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

@@ -53,7 +53,8 @@ def in_process(
     """
     order = Order(key, task, arguments)
     note = WaitingNote(order, attached) if durable else Note()
-    return Work(key, partial(_attend, order, durable, attached), LONG, lasting=True, note=note)
+    make_task, resumes = partial(_attend, order, durable, attached), TASKS[task].read is not None
+    return Work(key, make_task, LONG, lasting=True, resumes=resumes, note=note)
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,8 +23,8 @@ class LongTask:
     """run: a task. Its arguments have JSON's types, but for `model` and `images`, which `resolved` loads from what an
     order says of them, and for what is attached to the order.
 
-    read: makes of the result, which then has JSON's types, what pages show. Raises FeatureError if it is not there any
-    more. None for a result that is kept as it is.
+    read: of a task that writes to a folder, where the next run goes on: makes of the result, which then has JSON's
+    types, what pages show. Raises FeatureError if it is not there any more. None for a result that is kept as it is.
     """
 
     run: Callable[..., Task[Any]]
@@ -39,7 +39,9 @@ def told_of_model(model: "Model") -> dict[str, Any] | None:
 def told_of_images(images: "ImageSet") -> dict[str, Any] | None:
     """What an order says of an image set; None for one that another process could not open."""
     origin = images.origin
-    return origin and {"source": origin.source, "limits": list(origin.limits), "digest": images.digest}
+    if origin is None:
+        return None
+    return {"source": origin.source, "limits": list(origin.limits), "digest": images.digest}
 
 
 def resolved(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,7 +49,7 @@ def resolved(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises WeightsError or DatasetError if what is there is not what was chosen any more.
     """
-    loaders = {MODEL: _load, IMAGES: _open}
+    loaders: dict[str, Callable[..., Any]] = {MODEL: _load, IMAGES: _open}
     return {name: loaders[name](**value) if name in loaders else value for name, value in arguments.items()}
 
 

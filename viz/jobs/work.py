@@ -28,13 +28,14 @@ class Work:
     kind: the queue that it waits in, one of KINDS; `kind_of` tells by how long it takes, downloads and small pictures
     have queues of their own because they wait for the network and the disk.
     lasting: it goes on when all who waited for it have closed their tabs, and ends only by itself or by a cancel.
-    note: of its waiting.
+    resumes: a run that was stopped has written what the next one goes on from. note: of its waiting.
     """
 
     key: str
     make_task: Callable[[], Task[Any]]
     kind: str = SHORT
     lasting: bool = False
+    resumes: bool = False
     note: Note = field(default_factory=Note)
 
 
