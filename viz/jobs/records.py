@@ -5,6 +5,7 @@ import json
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from viz.jobs import results
 
 RUNNING, DONE, FAILED, STOPPED = "running", "done", "failed", "stopped"
 KEPT_RECORDS, KEPT_BYTES = 100, 4 * 2**30
+LOCK = ".lock"
 LOG_BYTES = 4000  # of the end of a worker's log, for the server's
 
 _looking = threading.Lock()  # two threads that look at once would take each other for a worker
@@ -79,11 +81,11 @@ class Record:
         return self.folder / "waiting"
 
     def lock(self) -> FileLock:
-        return FileLock(self.folder / ".lock")
+        return FileLock(self.folder / LOCK)
 
     def alive(self) -> bool:
         """Whether a worker is on it."""
-        if not self.folder.is_dir():
+        if not (self.folder / LOCK).exists():  # asking for it would make one, and change the folder's time
             return False
         try:
             with _looking, self.lock().acquire(timeout=0.02, poll_interval=0.005):  # another server may be looking too
@@ -106,6 +108,10 @@ class Record:
     def waiting(self) -> bool:
         """Whether it waits in a server's queue, or did when that server ended."""
         return self._waiting.exists()
+
+    def waiting_since(self) -> int:
+        """When it began to wait, in nanoseconds. Raises OSError if it does not."""
+        return self._waiting.stat().st_mtime_ns
 
     def wait(self) -> None:
         """Note that it waits."""
@@ -158,23 +164,30 @@ def running() -> Iterator[Record]:
 
 def waiting() -> list[Record]:
     """The records that wait, the longest first."""
-    return [record for record in reversed(_newest_first()) if record.waiting]
+    since: list[tuple[int, Record]] = []
+    for record in _newest_first():
+        with suppress(OSError):  # it does not wait, or not any more
+            since.append((record.waiting_since(), record))
+    return [record for _, record in sorted(since, key=lambda pair: pair[0])]
 
 
 def clear_up() -> None:
     """Keep the latest records only, and no more than KEPT_BYTES of them."""
     size = 0
     for number, record in enumerate(_newest_first()):
-        size += sum(path.stat().st_size for path in files.entries(record.folder))
-        if (number >= KEPT_RECORDS or size > KEPT_BYTES) and number and not record.waiting and not record.alive():
-            for path in files.entries(record.folder):
-                path.unlink(missing_ok=True)
-            record.folder.rmdir()
+        with suppress(OSError):  # another server clears up too
+            size += sum(path.stat().st_size for path in files.entries(record.folder))
+            if (number >= KEPT_RECORDS or size > KEPT_BYTES) and number and not record.waiting and not record.alive():
+                files.remove_all(record.folder)
 
 
 def _newest_first() -> list[Record]:
-    folders = [folder for folder in files.entries(jobs_folder()) if (folder / "job.json").exists()]
-    return [Record(folder) for folder in sorted(folders, key=lambda folder: folder.stat().st_mtime, reverse=True)]
+    written: list[tuple[float, Path]] = []
+    for folder in files.entries(jobs_folder()):
+        with suppress(OSError):  # it is taken away just now
+            if (folder / "job.json").exists():
+                written.append((folder.stat().st_mtime, folder))
+    return [Record(folder) for _, folder in sorted(written, reverse=True)]
 
 
 def began(pid: int) -> str | None:

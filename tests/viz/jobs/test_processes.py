@@ -252,7 +252,7 @@ def test_a_new_server_takes_over_what_waited_in_its_order_with_what_was_attached
     waits = [Counting(tmp_path / name) for name in ("b", "c", "d")]
     jobs = [first.ask(ANN, each.work()) for each in waits]
     for number, each in enumerate(waits):
-        os.utime(each.record.folder, (number, number))  # however coarse the clock of the disk is
+        os.utime(each.record.folder / "waiting", (number, number))  # however coarse the clock of the disk is
     jobs[1].cancel()  # which was for nobody else
     second = Jobs()
     for work in processes.left_by_others():
