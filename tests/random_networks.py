@@ -1,10 +1,15 @@
 """Networks with drawn weights and BatchNorm statistics: no downloads, and nothing is left at its initial value."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+import pytest
 import torch
 from torch import nn
 from torchvision.ops import FrozenBatchNorm2d
+
+# Of torchvision's classifiers one of each kind: basic blocks, bottlenecks, bottlenecks of groups with an own width.
+ONE_OF_EACH_KIND = ("resnet18", "resnet50", "resnext50_32x4d")
 
 
 def randomise(module: nn.Module, seed: int = 0) -> nn.Module:
@@ -36,3 +41,12 @@ def drawn(build: Callable[..., nn.Module], seed: int = 0, **settings: object) ->
     for buffer in module.buffers():
         buffer.zero_()
     return randomise(module, seed).eval()
+
+
+@contextmanager
+def undrawn() -> Iterator[None]:
+    """Layers made here hold what was in memory until `randomise` draws them, so that they are drawn once."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("kaiming_uniform_", "kaiming_normal_", "uniform_", "normal_", "trunc_normal_"):
+            patch.setattr(nn.init, name, lambda tensor, *_, **__: tensor)
+        yield

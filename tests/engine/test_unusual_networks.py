@@ -24,7 +24,7 @@ from features.predictions import class_logits
 from features.progress import finish
 from features.residual import lesioned, lesions, without
 from features.saliency import BRANCH, SHORTCUT, SUM, ClassTarget, Explainer, StageTarget, Tap, ledger
-from tests.networks.unusual import BASIC, UNUSUAL
+from tests.networks.unusual import BASIC, BOTTLENECK, PREACTIVATION, UNUSUAL
 from tests.random_networks import randomise
 
 pytestmark = pytest.mark.slow
@@ -129,17 +129,19 @@ def test_what_cannot_be_folded_is_not_folded():
     assert sum(isinstance(module, nn.GroupNorm) for module in fast.modules()) == 8  # stem, 3 blocks of 2, projection
 
 
-@pytest.mark.slow
+@pytest.mark.xdist_group("openvino")
 @pytest.mark.parametrize(
-    "name",
+    "architecture",
     [
-        "pre-activation", "squeeze-and-excitation", "efficient channel attention", "blurred basic blocks", "SiLU",
-        "group norms", "deep stem", "pre-activation with a head of two layers", "one logit of two layers",
+        replace(BASIC, stem="deep", stem_widths=(6, 4), attention="se", attention_widths=(4, 4), activation="silu"),
+        replace(BOTTLENECK, attention="eca", antialias="blur", classes=1, head_widths=(12,)),
+        replace(PREACTIVATION, norm="group", norm_groups=4, head_widths=(12,), head_activation="gelu"),
     ],
-)  # fmt: skip
-def test_openvino_reads_the_same(name):
+    ids=["deep stem, SE, SiLU", "ECA, blur, one logit of two layers", "pre-activation, group norms, head of two layers"],
+)
+def test_openvino_reads_the_same(architecture):
     pytest.importorskip("openvino")
-    model = model_of(RGB[name])
+    model = model_of(architecture)
     plan = engine.choose(model.network, precision="fp32", device="cpu", engine="openvino")
     found, wanted = engine.start(model.network, PIXELS, plan)(pixels()), plain(model, pixels())
     close(found[LOGITS], wanted[LOGITS], 1e-3)
