@@ -137,7 +137,11 @@ def test_what_cannot_be_folded_is_not_folded():
         replace(BOTTLENECK, attention="eca", antialias="blur", classes=1, head_widths=(12,)),
         replace(PREACTIVATION, norm="group", norm_groups=4, head_widths=(12,), head_activation="gelu"),
     ],
-    ids=["deep stem, SE, SiLU", "ECA, blur, one logit of two layers", "pre-activation, group norms, head of two layers"],
+    ids=[
+        "deep stem, SE, SiLU",
+        "ECA, blur, one logit of two layers",
+        "pre-activation, group norms, head of two layers",
+    ],
 )
 def test_openvino_reads_the_same(architecture):
     pytest.importorskip("openvino")
