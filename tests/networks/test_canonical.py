@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.functional import relu
 from torchvision import models
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
-from torchvision.models.resnet import BasicBlock
+from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from features.devices import device_of
 from features.errors import FeatureError
@@ -138,7 +138,8 @@ def test_a_network_with_other_activations_stays_exact(activation):
 @torch.inference_mode()
 @pytest.mark.parametrize("replaced", [(False, False, True), (False, True, True), (True, True, True)])
 def test_dilation_in_the_place_of_strides_stays_exact(replaced):
-    source = drawn(models.resnet50, replace_stride_with_dilation=replaced)
+    layers = [2, 2, 2, 2]
+    source = drawn(models.ResNet, block=Bottleneck, layers=layers, replace_stride_with_dilation=replaced)
     network = canonical(source)
     assert torch.equal(network(pictures()), source(pictures()))
     dilations = architecture_of(network).dilations

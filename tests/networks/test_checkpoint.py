@@ -368,7 +368,10 @@ def recursive() -> dict[str, object]:
     return content
 
 
-@pytest.mark.parametrize("kind", HOSTILE)
+LARGE = ("many tensors", "a million entries")  # to write, and to refuse
+
+
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind in LARGE)) for kind in HOSTILE])
 def test_a_file_that_asks_for_too_much_is_refused_in_one_short_sentence(kind, state, tmp_path):
     make, text = HOSTILE[kind]
     make(state, tmp_path / "net.pt")
@@ -378,6 +381,7 @@ def test_a_file_that_asks_for_too_much_is_refused_in_one_short_sentence(kind, st
     assert len(str(caught.value)) < 500
 
 
+@pytest.mark.slow
 def test_a_storage_that_expands_far_beyond_its_file_is_refused(tmp_path):
     torch.save({"conv1.weight": torch.zeros(1 << 26)}, tmp_path / "plain.pt")
     with zipfile.ZipFile(tmp_path / "plain.pt") as file:

@@ -360,10 +360,9 @@ def test_no_images_give_no_maps(explainer):
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_a_gradient_in_half_precision_ranks_places_as_in_fp32(precision, tiny_model):
+    explainers = [Explainer(tiny_model, kind) for kind in ("fp32", precision)]
     for method in FORMULAS:
-        one, other = (
-            Explainer(tiny_model, kind).maps(pixels(), classes(1, 2, 3), method).maps for kind in ("fp32", precision)
-        )
+        one, other = (each.maps(pixels(), classes(1, 2, 3), method).maps for each in explainers)
         for tap, values in one.items():
             for expected, found in zip(values, other[tap], strict=True):
                 assert rank_correlation(expected, found) > 0.999
