@@ -132,7 +132,7 @@ def _score(
     assert truth is not None  # match_labels found them
     assert images.labels is not None
     if scores is None:
-        per_class, confusion = _by_class(matched.names, torch.from_numpy(said.predicted), torch.from_numpy(truth))
+        per_class, confusion = _by_class(matched.names, said.predicted, truth)
         right = said.correct(truth)
     else:
         per_class, confusion = _by_label(matched.names, said, scores, truth)
@@ -185,17 +185,22 @@ def _by_label(
     return rows, wanted.T.astype(np.int64) @ said.assigned.astype(np.int64)
 
 
-def _by_class(names: tuple[str, ...], predicted: Tensor, truth: Tensor) -> tuple[tuple[ClassScore, ...], np.ndarray]:
+def _by_class(
+    names: tuple[str, ...], predicted: np.ndarray, truth: np.ndarray
+) -> tuple[tuple[ClassScore, ...], np.ndarray]:
     """Scores of the classes that occur, and the confusion matrix (K, K) of all. predicted, truth: (N,) int64."""
-    from torchmetrics.functional import classification
-
-    settings: dict[str, Any] = {"num_classes": len(names), "average": "none"}
-    precision = classification.multiclass_precision(predicted, truth, **settings)  # (K,)
-    recall = classification.multiclass_recall(predicted, truth, **settings)  # (K,)
-    f1 = classification.multiclass_f1_score(predicted, truth, **settings)  # (K,)
-    support = truth.bincount(minlength=len(names))  # (K,)
+    size = len(names)
+    confusion = np.bincount(truth * size + predicted, minlength=size * size).reshape(size, size)  # (K, K)
+    right, given, support = confusion.diagonal(), confusion.sum(axis=0), confusion.sum(axis=1)  # (K,) each
+    precision, recall = _share(right, given), _share(right, support)  # (K,)
+    f1 = _share(2 * right, given + support)  # (K,)
     scores = tuple(
         ClassScore(names[index], float(precision[index]), float(recall[index]), float(f1[index]), int(support[index]))
-        for index in support.nonzero().flatten().tolist()
+        for index in np.flatnonzero(support).tolist()
     )
-    return scores, classification.multiclass_confusion_matrix(predicted, truth, num_classes=len(names)).numpy()
+    return scores, confusion
+
+
+def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """part / whole, and 0 where there is nothing to have a part of, as float32."""
+    return (part / np.maximum(whole, 1)).astype(np.float32)

@@ -3,21 +3,19 @@
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
-import torch
-from PIL import Image
-from torch import nn
-from torchvision import models
 
-from features import datasets
-from features.networks import architecture, canonical, catalogue, zoo
-from features.networks.card import ModelSpec
-from tests.random_networks import drawn, randomise
+from features.networks import architecture, catalogue
 
-# Small networks gain nothing from threads, and threads that wait for each other on busy cores lose a great deal.
-torch.set_num_threads(1)
+# PyTorch takes seconds to import, which workers wait for twice if the process that starts them imports it as well.
+if TYPE_CHECKING:
+    from torch import nn
+
+    from features import datasets
+    from features.networks import zoo
+
 # A test that takes one of these as a parameter compiles for seconds, or computes with a very large network.
 SLOW_CASES = {
     "umap", "openvino", "resnet101", "resnet152", "resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d",
@@ -26,6 +24,7 @@ SLOW_CASES = {
 LONGEST = ("ray", "browser", "openvino")  # groups of tests that one worker has to itself, with which workers begin
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """What `-n auto` stands for: all processors that may be used, also where two of them share a core."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -63,21 +62,39 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """Small networks gain nothing from threads, and threads that wait on busy cores lose a great deal."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session", params=catalogue.TORCHVISION)
-def torchvision_network(request: pytest.FixtureRequest) -> tuple[str, nn.Module]:
+def torchvision_network(request: pytest.FixtureRequest) -> "tuple[str, nn.Module]":
     """(name, network): each classifier of torchvision's residual family in turn, drawn, in eval mode."""
+    from torchvision import models
+
+    from tests.random_networks import drawn
+
     return request.param, drawn(models.get_model_builder(request.param))
 
 
 @pytest.fixture
-def randomised() -> Callable[..., nn.Module]:
+def randomised() -> "Callable[..., nn.Module]":
     """randomised(module, seed=0): the module with drawn weights and statistics."""
+    from tests.random_networks import randomise
+
     return randomise
 
 
 @pytest.fixture
-def tiny_model() -> zoo.Model:
+def tiny_model() -> "zoo.Model":
     """A CIFAR ResNet of 8 layers with drawn weights and BatchNorm statistics: RGB, 32 px, 10 classes."""
+    from features.networks import canonical, zoo
+    from features.networks.card import ModelSpec
+    from tests.random_networks import randomise
+
     shape = architecture.cifar(8)
     net = canonical.freeze(randomise(canonical.build(shape)))
     names = tuple(f"class {number}" for number in range(10))
@@ -88,6 +105,9 @@ def tiny_model() -> zoo.Model:
 @pytest.fixture
 def tiny_folder(tmp_path: Path) -> Path:
     """A folder with 3 classes (cat, dog, fox) of 4 noisy PNGs each, every class with a colour of its own."""
+    import numpy as np
+    from PIL import Image
+
     random = np.random.default_rng(0)
     root = tmp_path / "tiny"
     for label, name in enumerate(("cat", "dog", "fox")):
@@ -100,8 +120,10 @@ def tiny_folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def tiny_images(tiny_folder: Path) -> datasets.ImageSet:
+def tiny_images(tiny_folder: Path) -> "datasets.ImageSet":
     """The 12 images of `tiny_folder`, labelled by their folders, in the order cat, dog, fox."""
+    from features import datasets
+
     return datasets.open_images(str(tiny_folder))
 
 

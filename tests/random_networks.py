@@ -1,10 +1,16 @@
 """Networks with drawn weights and BatchNorm statistics: no downloads, and nothing is left at its initial value."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+import pytest
 import torch
 from torch import nn
+from torchvision.models.resnet import ResNet
 from torchvision.ops import FrozenBatchNorm2d
+
+# Of torchvision's classifiers one of each kind: basic blocks, bottlenecks, bottlenecks of groups with an own width.
+ONE_OF_EACH_KIND = ("resnet18", "resnet50", "resnext50_32x4d")
 
 
 def randomise(module: nn.Module, seed: int = 0) -> nn.Module:
@@ -36,3 +42,26 @@ def drawn(build: Callable[..., nn.Module], seed: int = 0, **settings: object) ->
     for buffer in module.buffers():
         buffer.zero_()
     return randomise(module, seed).eval()
+
+
+class Narrow(ResNet):
+    """torchvision's ResNet with a quarter of its channels, whose files are a sixteenth of the size."""
+
+    def __init__(self, block: type, layers: list[int], num_classes: int) -> None:
+        with torch.device("meta"):
+            super().__init__(block, layers, num_classes)
+        self.inplanes = 16
+        self.conv1 = nn.Conv2d(3, 16, 7, 2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        for number, count in enumerate(layers):
+            setattr(self, f"layer{number + 1}", self._make_layer(block, 16 << number, count, 1 + (number > 0)))
+        self.fc = nn.Linear(128 * block.expansion, num_classes)
+
+
+@contextmanager
+def undrawn() -> Iterator[None]:
+    """Layers made here hold what was in memory until `randomise` draws them, so that they are drawn once."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("kaiming_uniform_", "kaiming_normal_", "uniform_", "normal_", "trunc_normal_"):
+            patch.setattr(nn.init, name, lambda tensor, *_, **__: tensor)
+        yield

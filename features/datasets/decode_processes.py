@@ -71,11 +71,10 @@ class Processes:
     def close(self) -> None:
         """End all processes; threads that still ask decode by themselves."""
         with self._lock:
-            self._closed, serving, self._serving = True, self._serving, 0
+            self._closed, self._serving = True, 0
         for worker in self._workers:
             worker.close()
-        for _ in range(serving + self.number):
-            self._idle.put(None)  # whoever waits for one
+        self._idle.put(None)  # for whoever waits for one
 
     def _admit(self, worker: "_Worker") -> None:
         ready = worker.wait()
@@ -91,9 +90,12 @@ class Processes:
         with self._lock:
             waits = self._serving > 0 and not self._starting
         try:
-            return self._idle.get(block=waits)
+            worker = self._idle.get(block=waits)
         except queue.Empty:
             return None
+        if worker is None:  # there is none any more, which is to be told to all who wait
+            self._idle.put(None)
+        return worker
 
     def _lose(self, worker: "_Worker") -> None:
         worker.close()
@@ -101,8 +103,7 @@ class Processes:
         with self._lock:
             self._serving = max(0, self._serving - 1)
             if not self._serving:
-                for _ in range(4 * self.number):
-                    self._idle.put(None)
+                self._idle.put(None)
 
 
 class _Worker:

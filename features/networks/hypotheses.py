@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from features.errors import FeatureError
@@ -242,7 +243,8 @@ class _Trial:
         rebuilt: Callable[[Architecture], ResidualNetwork],
         pictures: Sequence["Image"],
     ) -> None:
-        self.spec, self.network, self.rebuilt, self.pictures = spec, network, rebuilt, pictures
+        self.spec, self.network, self.pictures = spec, network, pictures
+        self.rebuilt = cache(rebuilt)  # most structures are run several times; all share the weights
 
     def best(self, ways: Sequence[Hypothesis], others: Sequence[Hypothesis]) -> tuple[list[Tested], list[Tested]]:
         """Pixels under the best structure and structures under the best pixels, the best first of both."""

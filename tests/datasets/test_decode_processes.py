@@ -104,6 +104,16 @@ def test_a_process_that_ends_loses_no_image(folder):
     assert ready() is not processes  # whoever comes next has new ones
 
 
+def test_whoever_waits_for_a_process_is_told_that_there_is_none_however_many_asked_before(folder):
+    images = datasets.open_images(str(folder))
+    processes = ready()
+    for worker in processes._workers:
+        worker.process.kill()
+    list(decoding.batches(images, FRAMING, 4, processes=2))
+    assert [processes._take() for _ in range(100)] == [None] * 100
+    assert processes._idle.get(timeout=10) is None  # as who began to wait while there still was one
+
+
 def test_other_openers_and_few_images_need_no_processes(folder, monkeypatch):
     started = []
     monkeypatch.setattr(decode_processes, "shared", lambda *how: started.append(how))

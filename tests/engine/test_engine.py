@@ -12,7 +12,7 @@ from features.errors import FeatureError
 from features.networks.architecture import cifar
 from features.networks.canonical import build, canonical, freeze
 from tests.engine.cases import KINDS, activations, differs, network, on_torch, pixels, preprocessing, read
-from tests.random_networks import randomise
+from tests.random_networks import ONE_OF_EACH_KIND, randomise
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -27,6 +27,7 @@ def test_every_stage_is_that_of_the_exact_network(kind):
     assert differs(found["logits"], exact["logits"]) < 1e-5
 
 
+@pytest.mark.parametrize("torchvision_network", ONE_OF_EACH_KIND, indirect=True)
 def test_torchvisions_networks_keep_their_features(torchvision_network):
     _, source = torchvision_network
     net = freeze(canonical(copy.deepcopy(source)))

@@ -24,7 +24,7 @@ from features.predictions import class_logits
 from features.progress import finish
 from features.residual import lesioned, lesions, without
 from features.saliency import BRANCH, SHORTCUT, SUM, ClassTarget, Explainer, StageTarget, Tap, ledger
-from tests.networks.unusual import BASIC, UNUSUAL
+from tests.networks.unusual import BASIC, BOTTLENECK, PREACTIVATION, UNUSUAL
 from tests.random_networks import randomise
 
 pytestmark = pytest.mark.slow
@@ -33,6 +33,14 @@ SIDE = 24
 PIXELS = Preprocessing(SIDE, SIDE, IMAGENET_MEAN, IMAGENET_STD)
 RGB = {name: architecture for name, architecture in UNUSUAL.items() if architecture.in_channels == 3}
 CPU = torch.device("cpu")
+# Analyses begin behind the stem and walk its blocks: one form of each kind of what they meet there.
+BLOCKS = (
+    "stride in the first 1x1", "dilated from its first block on", "7x7 stem", "zeros at the end", "plain",
+    "pooled shortcuts", "blurred", "SiLU", "pre-activation", "pre-activation without a last norm",
+    "pre-activation with raw projections", "pre-activation with padded shortcuts", "group norms",
+    "biases without norms", "squeeze-and-excitation", "efficient channel attention", "groups", "head of two layers",
+    "pre-activation with a head of two layers", "one logit", "one logit of two layers",
+)  # fmt: skip
 
 
 def network_of(architecture: Architecture) -> ResidualNetwork:
@@ -76,9 +84,13 @@ def close(found: Tensor | np.ndarray, wanted: Tensor | np.ndarray, tolerance: fl
     np.testing.assert_allclose(found, wanted, rtol=tolerance, atol=tolerance * max(abs(wanted).max(), 1e-30))
 
 
-@pytest.fixture(params=RGB, ids=str)
+@pytest.fixture(scope="module", params=RGB, ids=str)
 def model(request: pytest.FixtureRequest) -> zoo.Model:
+    """Of every form."""
     return model_of(RGB[request.param])
+
+
+of_blocks = pytest.mark.parametrize("model", BLOCKS, indirect=True)
 
 
 # --- forward ----------------------------------------------------------------------------------------------------------
@@ -129,17 +141,23 @@ def test_what_cannot_be_folded_is_not_folded():
     assert sum(isinstance(module, nn.GroupNorm) for module in fast.modules()) == 8  # stem, 3 blocks of 2, projection
 
 
-@pytest.mark.slow
+@pytest.mark.xdist_group("openvino")
 @pytest.mark.parametrize(
-    "name",
+    "architecture",
     [
-        "pre-activation", "squeeze-and-excitation", "efficient channel attention", "blurred basic blocks", "SiLU",
-        "group norms", "deep stem", "pre-activation with a head of two layers", "one logit of two layers",
+        replace(BASIC, stem="deep", stem_widths=(6, 4), attention="se", attention_widths=(4, 4), activation="silu"),
+        replace(BOTTLENECK, attention="eca", antialias="blur", classes=1, head_widths=(12,)),
+        replace(PREACTIVATION, norm="group", norm_groups=4, head_widths=(12,), head_activation="gelu"),
     ],
-)  # fmt: skip
-def test_openvino_reads_the_same(name):
+    ids=[
+        "deep stem, SE, SiLU",
+        "ECA, blur, one logit of two layers",
+        "pre-activation, group norms, head of two layers",
+    ],
+)
+def test_openvino_reads_the_same(architecture):
     pytest.importorskip("openvino")
-    model = model_of(RGB[name])
+    model = model_of(architecture)
     plan = engine.choose(model.network, precision="fp32", device="cpu", engine="openvino")
     found, wanted = engine.start(model.network, PIXELS, plan)(pixels()), plain(model, pixels())
     close(found[LOGITS], wanted[LOGITS], 1e-3)
@@ -207,6 +225,7 @@ def test_maps_of_sums_branches_and_shortcuts_are_those_of_autograd(model):
         close(found[tap], (values * gradient).sum(1))
 
 
+@of_blocks
 def test_maps_of_a_stages_features_are_those_of_autograd(model):
     explainer = Explainer(model)
     found = explainer.maps(pixels(), [StageTarget("layer2")] * 2, "hirescam", [Tap("layer1")]).maps[Tap("layer1")]
@@ -216,6 +235,7 @@ def test_maps_of_a_stages_features_are_those_of_autograd(model):
     close(found, (x * x.grad).sum(1).detach())
 
 
+@of_blocks
 def test_in_bf16_gradients_are_nearly_those(model):
     taps = [Tap("layer1")]
     one, other = (
@@ -225,6 +245,7 @@ def test_in_bf16_gradients_are_nearly_those(model):
     assert np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.99
 
 
+@of_blocks
 def test_maps_of_every_class_are_weighted_by_the_gradients_of_the_logits(model):
     last = model.network.stages["layer2"](model.network.stages["layer1"](model.network.stem(PIXELS.scaled(pixels()))))
     maps = model.network.neck(last).detach()  # (N, C, H, W)
@@ -237,6 +258,7 @@ def test_maps_of_every_class_are_weighted_by_the_gradients_of_the_logits(model):
     close(Explainer(model).every_class(pixels()), torch.stack(wanted, 1).detach())
 
 
+@of_blocks
 def test_cam_of_every_class_sums_to_its_logit_without_the_bias(model):
     classifier = model.network.classifier
     if not isinstance(classifier, nn.Linear):
@@ -247,6 +269,7 @@ def test_cam_of_every_class_sums_to_its_logit_without_the_bias(model):
     close(cam.sum((1, 2)), wanted[:, 1])
 
 
+@of_blocks
 def test_scores_of_other_pixels_are_logits(model):
     explainer = Explainer(model)
     walk = explainer.walk(pixels(), [ClassTarget(1)] * 2, {2: False}, down=False)
@@ -261,6 +284,7 @@ def test_the_score_of_one_image_serves_others(name):
     close(explainer.scores(pixels(5), score), of_classes(plain(model, pixels(5))[LOGITS])[:, 1])
 
 
+@of_blocks
 def test_the_difference_of_two_classes_is_explained_by_that_of_their_gradients(model):
     found = Explainer(model).maps(pixels(), [ClassTarget(1, 0)] * 2, "hirescam", [Tap("layer1.0")])
     first, second = (with_gradients(model, pixels(), index)[Tap("layer1.0")] for index in (0, 1))
@@ -330,6 +354,7 @@ def test_integrated_gradients_sum_to_the_difference_of_the_scores(name):
 # --- statistics, paths and lesions ------------------------------------------------------------------------------------
 
 
+@of_blocks
 def test_norms_and_sparsity_of_branches_are_those_of_a_plain_loop(model):
     found = finish(residual.statistics(model, images()))
     batch = torch.stack([PIXELS.framed(images().open(row)) for row in range(6)])
@@ -344,6 +369,7 @@ def test_norms_and_sparsity_of_branches_are_those_of_a_plain_loop(model):
             close(found.sparsities[:, index], (x == 0).float().flatten(1).mean(1), 1e-3)
 
 
+@of_blocks
 def test_the_head_on_the_last_block_is_as_right_as_the_network(model):
     batch = torch.stack([PIXELS.framed(images().open(row)) for row in range(6)])
     predicted = class_logits(plain(model, batch)[LOGITS]).argmax(1).numpy()
@@ -355,6 +381,7 @@ def test_the_head_on_the_last_block_is_as_right_as_the_network(model):
     assert finish(evaluate(named, labelled)).accuracy == pytest.approx(4 / 6)
 
 
+@of_blocks
 def test_a_block_left_out_is_left_out_everywhere(model):
     names = [name for name, _ in model.network.blocks()]
     for name in names:
@@ -375,6 +402,7 @@ def test_a_block_left_out_is_left_out_everywhere(model):
             close(dict(fast.walk(pixels()))[LOGITS], plain(other, pixels())[LOGITS])
 
 
+@of_blocks
 def test_a_sweep_agrees_with_networks_that_have_the_lesions(model):
     wanted = lesions.each(model.network)
     found = finish(residual.sweep(model, images(), wanted))
@@ -385,6 +413,7 @@ def test_a_sweep_agrees_with_networks_that_have_the_lesions(model):
         assert found.agreement[index] == pytest.approx(float((changed == intact).float().mean()))
 
 
+@of_blocks
 def test_gradients_along_all_paths_are_those_of_autograd(model):
     if any(block.shortcut_kind == "none" for _, block in model.network.blocks()):
         return  # one path leads through a plain network

@@ -16,13 +16,17 @@ from features.files import place
 from features.progress import finish
 from features.store import FeatureSet, StoreError, manifest, open_features
 
-s3fs = pytest.importorskip("s3fs")
-moto_server = pytest.importorskip("moto.server")
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("object store")]
 
 
+@pytest.fixture(scope="module")
+def s3fs():
+    """Imported here, as the server is: both take a second, which only those who run these tests need to wait."""
+    return pytest.importorskip("s3fs")
+
+
 def started():
-    server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server = pytest.importorskip("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     host, port = server.get_host_and_port()
     return server, f"http://{host}:{port}"
@@ -36,7 +40,7 @@ def server():
 
 
 @pytest.fixture
-def bucket(server, monkeypatch, tmp_path):
+def bucket(server, monkeypatch, tmp_path, s3fs):
     """An empty bucket, and credentials that its server takes."""
     for name, value in {
         "AWS_ENDPOINT_URL": server,
@@ -56,7 +60,7 @@ def bucket(server, monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def photos(bucket, tiny_folder) -> str:
+def photos(bucket, tiny_folder, s3fs) -> str:
     """The tiny folder, there."""
     s3fs.S3FileSystem().put(str(tiny_folder), f"{bucket}/photos", recursive=True)
     return f"{bucket}/photos"
@@ -99,7 +103,7 @@ def test_a_run_that_was_stopped_goes_on_there(photos, bucket, tiny_model, tiny_i
         finish(extract.to_folder(tiny_model, images, plan_of(tiny_model), out, 5))
 
 
-def test_zips_tables_and_lists_lie_there_too(photos, bucket, tiny_folder, tiny_images):
+def test_zips_tables_and_lists_lie_there_too(photos, bucket, tiny_folder, tiny_images, s3fs):
     system = s3fs.S3FileSystem()
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
@@ -117,7 +121,7 @@ def test_zips_tables_and_lists_lie_there_too(photos, bucket, tiny_folder, tiny_i
             assert np.array_equal(open_uri(found.uri(index)), tiny_images.open(index))
 
 
-def test_what_is_not_ours_or_not_reached_is_told(photos, bucket, tiny_model, tiny_images, monkeypatch, capsys):
+def test_what_is_not_ours_or_not_reached_is_told(photos, bucket, tiny_model, tiny_images, monkeypatch, capsys, s3fs):
     with pytest.raises(StoreError, match="holds other things than features"):
         finish(extract.to_folder(tiny_model, tiny_images, plan_of(tiny_model), place(photos)))
     with pytest.raises(FeatureError, match="takes only Parquet"):
@@ -131,13 +135,13 @@ def test_what_is_not_ours_or_not_reached_is_told(photos, bucket, tiny_model, tin
     assert all("it cannot be reached (Unable to locate credentials)" in line for line in told)
 
 
-def test_no_bucket_is_made_for_a_wrong_name(bucket, tiny_model, tiny_images):
+def test_no_bucket_is_made_for_a_wrong_name(bucket, tiny_model, tiny_images, s3fs):
     with pytest.raises(StoreError, match="cannot be written"):
         finish(extract.to_folder(tiny_model, tiny_images, plan_of(tiny_model), place(f"{bucket}-typo/x"), 4))
     assert not s3fs.S3FileSystem().exists(f"{bucket}-typo")
 
 
-def test_a_store_that_goes_away_stops_a_run_instead_of_rejecting_its_images(bucket, tiny_folder, monkeypatch):
+def test_a_store_that_goes_away_stops_a_run_instead_of_rejecting_its_images(bucket, tiny_folder, monkeypatch, s3fs):
     server, address = started()
     monkeypatch.setenv("AWS_ENDPOINT_URL", address)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
@@ -152,7 +156,7 @@ def test_a_store_that_goes_away_stops_a_run_instead_of_rejecting_its_images(buck
         images.open(1)
 
 
-def test_neither_is_an_image_rejected_that_lies_in_a_zip_there(bucket, tiny_folder, monkeypatch):
+def test_neither_is_an_image_rejected_that_lies_in_a_zip_there(bucket, tiny_folder, monkeypatch, s3fs):
     class Gone(Exception):
         """As a library for a store raises it, once more is asked for than it holds."""
 

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.functional import relu
 from torchvision import models
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
-from torchvision.models.resnet import BasicBlock
+from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from features.devices import device_of
 from features.errors import FeatureError
@@ -25,7 +25,7 @@ from features.networks.canonical import (
     own_copy,
 )
 from features.networks.recognition import architecture_of
-from tests.random_networks import drawn
+from tests.random_networks import ONE_OF_EACH_KIND, drawn
 
 
 def pictures(count: int = 2, side: int = 64, channels: int = 3) -> torch.Tensor:
@@ -43,7 +43,7 @@ def source() -> nn.Module:
 @torch.inference_mode()
 def test_canonical_logits_are_bit_equal_to_torchvisions(torchvision_network):
     _, network = torchvision_network
-    x = pictures()
+    x = pictures(1)
     wanted = network(x)
     assert wanted.isfinite().all()
     assert torch.equal(canonical(network)(x), wanted)
@@ -138,7 +138,8 @@ def test_a_network_with_other_activations_stays_exact(activation):
 @torch.inference_mode()
 @pytest.mark.parametrize("replaced", [(False, False, True), (False, True, True), (True, True, True)])
 def test_dilation_in_the_place_of_strides_stays_exact(replaced):
-    source = drawn(models.resnet50, replace_stride_with_dilation=replaced)
+    layers = [2, 2, 2, 2]
+    source = drawn(models.ResNet, block=Bottleneck, layers=layers, replace_stride_with_dilation=replaced)
     network = canonical(source)
     assert torch.equal(network(pictures()), source(pictures()))
     dilations = architecture_of(network).dilations
@@ -252,6 +253,7 @@ DEVICES = ["cpu", pytest.param("cuda", marks=(pytest.mark.gpu, NO_GPU))]
 
 
 @torch.inference_mode()
+@pytest.mark.parametrize("torchvision_network", ONE_OF_EACH_KIND, indirect=True)
 @pytest.mark.parametrize("device", DEVICES)
 def test_shortcut_and_branch_of_every_block_sum_to_its_pre_activation(torchvision_network, device):
     source = torchvision_network[1].to(device)

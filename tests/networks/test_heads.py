@@ -8,18 +8,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, prune
-from torchvision.models.resnet import BasicBlock, ResNet
+from torchvision.models.resnet import BasicBlock
 
 from features.errors import WeightsError
 from features.networks import checkpoint, filling
-from tests.random_networks import drawn
+from tests.random_networks import Narrow, drawn
 
-WIDTH = 512
+WIDTH = 128
 
 
 @pytest.fixture(scope="module")
 def trunk():
-    return drawn(ResNet, block=BasicBlock, layers=[1, 1, 1, 1], num_classes=7)
+    return drawn(Narrow, block=BasicBlock, layers=[1, 1, 1, 1], num_classes=7)
 
 
 def trained(head: nn.Module) -> nn.Module:

@@ -11,20 +11,21 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
+from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from features.errors import WeightsError
 from features.networks import checkpoint, filling
-from tests.random_networks import drawn, randomise
+from tests.random_networks import Narrow, drawn, randomise
 
 State = dict[str, Tensor]
+WIDTH = 128  # of the last stage of basic blocks
 
 
 @pytest.fixture(scope="module")
 def networks():
     return {
-        "basic": drawn(ResNet, block=BasicBlock, layers=[1, 2, 1, 1], num_classes=7),
-        "bottleneck": drawn(ResNet, block=Bottleneck, layers=[1, 2, 1, 1], num_classes=7),
+        "basic": drawn(Narrow, block=BasicBlock, layers=[1, 2, 1, 1], num_classes=7),
+        "bottleneck": drawn(Narrow, block=Bottleneck, layers=[1, 2, 1, 1], num_classes=7),
     }
 
 
@@ -192,56 +193,56 @@ class Beside:
 
 FILES = {
     "MoCo v1": Beside(
-        lambda s: {"state_dict": before("module.encoder_q.", trunk(s)) | linear("module.encoder_q.fc", 128, 512)
-                   | before("module.encoder_k.", other(trunk(s))) | linear("module.encoder_k.fc", 128, 512)
+        lambda s: {"state_dict": before("module.encoder_q.", trunk(s)) | linear("module.encoder_q.fc", 128, WIDTH)
+                   | before("module.encoder_k.", other(trunk(s))) | linear("module.encoder_k.fc", 128, WIDTH)
                    | {"module.queue": torch.randn(128, 64), "module.queue_ptr": torch.zeros(1, dtype=torch.long)}},
         "state_dict.module.encoder_q", "state_dict.module.queue", parts=2,
     ),
     "MoCo v2": Beside(
-        lambda s: before("module.encoder_q.", trunk(s)) | linear("module.encoder_q.fc.0", 512, 512)
-        | linear("module.encoder_q.fc.2", 128, 512) | before("module.encoder_k.", other(trunk(s))),
+        lambda s: before("module.encoder_q.", trunk(s)) | linear("module.encoder_q.fc.0", WIDTH, WIDTH)
+        | linear("module.encoder_q.fc.2", 64, WIDTH) | before("module.encoder_k.", other(trunk(s))),
         "module.encoder_q", "module.encoder_q.fc.2.weight", parts=2,
     ),
     "MoCo v3": Beside(
         lambda s: before("module.momentum_encoder.", other(trunk(s))) | before("module.base_encoder.", trunk(s))
-        | mlp("module.base_encoder.fc", 512, 64, 32) | mlp("module.predictor", 32, 64, 32),
+        | mlp("module.base_encoder.fc", WIDTH, 64, 32) | mlp("module.predictor", 32, 64, 32),
         "module.base_encoder", "module.predictor.0.weight", parts=2,
     ),
     "BYOL": Beside(
         lambda s: before("target_encoder.net.", other(s)) | before("online_encoder.net.", s)
-        | mlp("online_encoder.projector", 512, 64, 32) | mlp("online_predictor", 32, 64, 32),
+        | mlp("online_encoder.projector", WIDTH, 64, 32) | mlp("online_predictor", 32, 64, 32),
         "online_encoder.net", "online_encoder.projector.0.weight", parts=2,
     ),
     "SimSiam": Beside(
-        lambda s: before("module.encoder.", trunk(s)) | mlp("module.encoder.fc", 512, 512, 512, 64)
+        lambda s: before("module.encoder.", trunk(s)) | mlp("module.encoder.fc", WIDTH, WIDTH, WIDTH, 64)
         | mlp("module.predictor", 64, 32, 64),
         "module.encoder", "module.encoder.fc.0.weight",
     ),
     "SwAV": Beside(
-        lambda s: before("module.", trunk(s)) | mlp("module.projection_head", 512, 64, 32)
+        lambda s: before("module.", trunk(s)) | mlp("module.projection_head", WIDTH, 64, 32)
         | {"module.prototypes.weight": torch.randn(30, 32)},
         "module", "module.prototypes.weight",
     ),
     "DINO": Beside(
-        lambda s: {"teacher": before("backbone.", other(trunk(s))) | linear("head.mlp.0", 64, 512),
-                   "student": before("module.backbone.", trunk(s)) | linear("module.head.mlp.0", 64, 512)
+        lambda s: {"teacher": before("backbone.", other(trunk(s))) | linear("head.mlp.0", 64, WIDTH),
+                   "student": before("module.backbone.", trunk(s)) | linear("module.head.mlp.0", 64, WIDTH)
                    | {"module.head.last_layer.weight_g": torch.ones(9, 1),
                       "module.head.last_layer.weight_v": torch.randn(9, 64)}},
         "student.module.backbone", "student.module.head.mlp.0.weight", parts=2,
     ),
     "VICReg": Beside(
-        lambda s: {"model": before("module.backbone.", trunk(s)) | mlp("module.projector", 512, 64, 64)},
+        lambda s: {"model": before("module.backbone.", trunk(s)) | mlp("module.projector", WIDTH, 64, 64)},
         "model.module.backbone", "model.module.projector.0.weight",
     ),
     "solo-learn": Beside(
         lambda s: {"state_dict": before("backbone.", trunk(s)) | before("momentum_backbone.", other(trunk(s)))
                    | {f"classifier.{name[3:]}": value for name, value in s.items() if name.startswith("fc.")}
-                   | mlp("projector", 512, 64, 32), "hyper_parameters": {"method": "byol"}},
+                   | mlp("projector", WIDTH, 64, 32), "hyper_parameters": {"method": "byol"}},
         "state_dict.backbone", "state_dict.projector.0.weight", head=True, parts=2,
     ),
     "Lightly": Beside(
         lambda s: {bare(name, "backbone."): value for name, value in trunk(s).items()}
-        | mlp("projection_head.layers", 512, 64, 32),
+        | mlp("projection_head.layers", WIDTH, 64, 32),
         "backbone", "projection_head.layers.0.weight",
     ),
     "MMDetection": Beside(
@@ -277,8 +278,8 @@ FILES = {
     ),
     "DeepSpeed": Beside(deepspeed, "module", head=True),
     "fastai": Beside(
-        lambda s: {"model": {bare(name, "0."): value for name, value in trunk(s).items()} | norm("1.2", 1024)
-                   | {"1.4.weight": torch.randn(512, 1024)} | norm("1.6", 512) | {"1.8.weight": torch.randn(10, 512)},
+        lambda s: {"model": {bare(name, "0."): value for name, value in trunk(s).items()} | norm("1.2", 2 * WIDTH)
+                   | {"1.4.weight": torch.randn(96, 2 * WIDTH)} | norm("1.6", 96) | {"1.8.weight": torch.randn(10, 96)},
                    "opt": {}},
         "model.0", "model.1.4.weight",
     ),
@@ -458,8 +459,8 @@ def test_clips_visual_trunk_is_read_and_its_attention_pool_left_aside(tmp_path):
 
 def test_a_deep_stem_is_read_with_the_norm_behind_each_of_its_convolutions(tmp_path):
     """MMSegmentation's ResNetV1c: the stem in one Sequential, no norm called bn1."""
-    source = drawn(ResNet, block=Bottleneck, layers=[1, 1, 1, 1], num_classes=7)
-    convs = [(3, 32, 2), (32, 32, 1), (32, 64, 1)]
+    source = drawn(Narrow, block=Bottleneck, layers=[1, 1, 1, 1], num_classes=7)
+    convs = [(3, 8, 2), (8, 8, 1), (8, 16, 1)]
     stem = [[nn.Conv2d(i, o, 3, s, 1, bias=False), nn.BatchNorm2d(o), nn.ReLU()] for i, o, s in convs]
     source.conv1, source.bn1, source.relu = (
         nn.Sequential(*(layer for group in stem for layer in group)),

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-import torchvision
 from torch import nn
+from torchvision.models.resnet import BasicBlock
 
 from features import extract, residual
 from features.datasets import open_images
@@ -14,9 +14,10 @@ from features.datasets.labels import match_labels, matched
 from features.errors import FeatureError
 from features.evaluate import evaluate
 from features.networks import architecture, canonical, zoo
+from features.networks.recognition import architecture_of
 from features.progress import finish
 from features.results import provenance
-from tests.random_networks import randomise
+from tests.random_networks import Narrow, drawn, randomise
 from tests.residual.test_statistics import model_of, noise
 
 BLOCKS = ("layer1.0", "layer2.0", "layer3.0")
@@ -31,11 +32,11 @@ def batch_of(model, images):
     return torch.stack([model.spec.preprocessing(images.open(place)) for place in range(len(images))])
 
 
-def resnet18(seed=0):
+def narrow_resnet18(seed=0):
     """torchvision's own and our form of it, each with its own parameters."""
-    source = randomise(torchvision.models.resnet18(num_classes=5), seed).eval()
-    shape = architecture.imagenet("basic", (2, 2, 2, 2), classes=5)
-    return source, model_of(canonical.freeze(canonical.canonical(source)), shape, 40)
+    source = drawn(Narrow, seed, block=BasicBlock, layers=[2, 2, 2, 2], num_classes=5)
+    network = canonical.freeze(canonical.canonical(source))
+    return source, model_of(network, architecture_of(network), 40)
 
 
 def by_hand(source, block, factor):
@@ -51,7 +52,7 @@ def by_hand(source, block, factor):
 @pytest.mark.parametrize("block", ["layer1.1", "layer2.0", "layer4.1"])
 @pytest.mark.parametrize("factor", [0.0, -1.0, 0.5, 2.0])
 def test_a_lesion_is_the_network_whose_last_batchnorm_is_scaled(block, factor):
-    source, model = resnet18()
+    source, model = narrow_resnet18()
     lesion = residual.without(block) if factor == 0 else residual.scaled(factor, block)
     batch = torch.randn(2, 3, 40, 40, generator=torch.Generator().manual_seed(0))
     found = logits(residual.lesioned(model, lesion).network, batch)
@@ -60,7 +61,7 @@ def test_a_lesion_is_the_network_whose_last_batchnorm_is_scaled(block, factor):
 
 
 def test_swapped_blocks_are_those_of_the_network_in_another_order():
-    source, model = resnet18()
+    source, model = narrow_resnet18()
     batch = torch.randn(2, 3, 40, 40, generator=torch.Generator().manual_seed(0))
     assert [lesion.name for lesion in residual.neighbours(model.network)] == ["layer1.0 and layer1.1 swapped"]
     found = logits(residual.lesioned(model, residual.swapped("layer1.0", "layer1.1")).network, batch)

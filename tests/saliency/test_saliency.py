@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from captum.attr import LayerGradCam
 from PIL import Image
 
 from features import datasets, rasters, saliency
@@ -75,6 +74,8 @@ def explainer(tiny_model):
 
 def assert_equal_to_captum(model, source, layers, images, indices):
     """Signed maps equal captum's, and their positive parts the rectified ones of the paper."""
+    from captum.attr import LayerGradCam  # which brings matplotlib
+
     maps = Explainer(model).maps(images, classes(*indices)).maps
     assert [tap.name for tap in maps] == list(layers)
     for stage, layer in layers.items():
@@ -359,10 +360,9 @@ def test_no_images_give_no_maps(explainer):
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_a_gradient_in_half_precision_ranks_places_as_in_fp32(precision, tiny_model):
+    explainers = [Explainer(tiny_model, kind) for kind in ("fp32", precision)]
     for method in FORMULAS:
-        one, other = (
-            Explainer(tiny_model, kind).maps(pixels(), classes(1, 2, 3), method).maps for kind in ("fp32", precision)
-        )
+        one, other = (each.maps(pixels(), classes(1, 2, 3), method).maps for each in explainers)
         for tap, values in one.items():
             for expected, found in zip(values, other[tap], strict=True):
                 assert rank_correlation(expected, found) > 0.999
@@ -479,14 +479,14 @@ def test_the_callers_images_are_left_as_they_were(explainer):
     ],
 )
 def test_threads_that_share_an_explainer_get_the_maps_they_would_get_alone(method, taps, explainer):
-    inputs = [pixels(2, seed=seed) for seed in range(8)]
+    inputs = [pixels(2, seed=seed) for seed in range(4)]
 
     def maps(images):
         chosen = explainer.taps(taps)[-1:] if method == "scorecam" else taps and explainer.taps(taps)
         return finish(explain(explainer, images, classes(3, 7), method, chosen)).maps
 
     alone = [maps(images) for images in inputs]
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(maps, inputs))
     for expected, found in zip(alone, together, strict=True):
         for tap in expected:

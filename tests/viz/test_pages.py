@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 
 from features import extract
 from features.datasets import labels, open_images
-from features.networks import catalogue, filling, zoo
+from features.networks import card, catalogue, filling, zoo
 from features.networks.architecture import cifar
 from features.networks.canonical import build, published_name
 from features.progress import finish
@@ -267,7 +267,9 @@ def test_a_network_without_a_head_is_asked_what_its_stages_make_of_the_image(tmp
 @pytest.mark.parametrize("view", ["stages", "classes", "logit ledger", "gallery"])
 def test_a_network_with_one_logit_has_two_classes_to_set_against_each_other(view, tmp_path, monkeypatch):
     monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
-    filling.save(randomise(build(cifar(8, classes=1))), tmp_path / "one.safetensors", {})
+    shape = cifar(8, classes=1)
+    spec = card.ModelSpec("one", "", shape, catalogue.CIFAR_PREPROCESSING, (), "", "")  # nothing to test
+    filling.save(randomise(build(shape)), tmp_path / "one.safetensors", card.describe(spec))
     chosen = {"model": "a file of mine", "weights": str(tmp_path / "one.safetensors"), "limit": "100 images"}
     app = open_page("saliency", **chosen, view=view, against="the runner-up")
     assert not errors(app)
@@ -480,6 +482,7 @@ def test_what_the_visitor_says_of_a_file_is_taken_on_every_page_and_by_links(tmp
     assert "Wanted 3 numbers" in errors(wrong)
 
 
+@pytest.mark.slow
 def test_a_file_with_several_networks_lists_them_and_part_chooses(tmp_path, monkeypatch):
     monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
     states = {

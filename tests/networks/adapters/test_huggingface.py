@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from transformers.models.resnet import ResNetBackbone, ResNetConfig, ResNetForImageClassification, ResNetModel
 
 from features.networks.canonical import canonical
 from features.networks.recognition import architecture_of
@@ -21,22 +20,28 @@ FORMS = {
 }
 
 
+@pytest.fixture(scope="module")
+def library():
+    """transformers' ResNets, which take seconds to import: only those who run these tests wait for them."""
+    return pytest.importorskip("transformers.models.resnet")
+
+
 def images(channels: int = 3) -> torch.Tensor:
     return torch.randn(2, channels, 70, 70, generator=torch.Generator().manual_seed(0))
 
 
 @torch.inference_mode()
 @pytest.mark.parametrize("form", FORMS)
-def test_logits_are_those_of_the_image_classifier(form):
+def test_logits_are_those_of_the_image_classifier(library, form):
     settings = SMALL | FORMS[form]
-    source = randomise(ResNetForImageClassification(ResNetConfig(**settings))).eval()
+    source = randomise(library.ResNetForImageClassification(library.ResNetConfig(**settings))).eval()
     x = images(settings.get("num_channels", 3))
     torch.testing.assert_close(canonical(source)(x), source(pixel_values=x).logits, rtol=1e-5, atol=1e-5)
 
 
 @torch.inference_mode()
-def test_a_model_without_a_head_puts_out_its_pooled_features():
-    source = randomise(ResNetModel(ResNetConfig(**SMALL))).eval()
+def test_a_model_without_a_head_puts_out_its_pooled_features(library):
+    source = randomise(library.ResNetModel(library.ResNetConfig(**SMALL))).eval()
     network = canonical(source)
     wanted = source(pixel_values=images())
     assert network.classifier is None
@@ -45,8 +50,8 @@ def test_a_model_without_a_head_puts_out_its_pooled_features():
 
 
 @torch.inference_mode()
-def test_a_backbones_feature_maps_are_the_stages():
-    source = randomise(ResNetBackbone(ResNetConfig(**SMALL))).eval()
+def test_a_backbones_feature_maps_are_the_stages(library):
+    source = randomise(library.ResNetBackbone(library.ResNetConfig(**SMALL))).eval()
     walked = dict(canonical(source).walk(images()))
     torch.testing.assert_close(walked["layer3"], source(images()).feature_maps[-1], rtol=1e-5, atol=1e-5)
 
@@ -60,15 +65,15 @@ def test_a_backbones_feature_maps_are_the_stages():
         ("basic", "block", "basic"),
     ],
 )
-def test_its_configuration_is_read_off_its_layers(form, field, value):
-    source = ResNetForImageClassification(ResNetConfig(**SMALL | FORMS[form]))
+def test_its_configuration_is_read_off_its_layers(library, form, field, value):
+    source = library.ResNetForImageClassification(library.ResNetConfig(**SMALL | FORMS[form]))
     architecture = architecture_of(canonical(source))
     assert getattr(architecture, field) == value
     assert not architecture.builder
 
 
-def test_an_activation_of_its_blocks_that_is_not_that_inside_them_is_only_described():
-    source = ResNetForImageClassification(ResNetConfig(**SMALL | FORMS["another activation"]))
+def test_an_activation_of_its_blocks_that_is_not_that_inside_them_is_only_described(library):
+    source = library.ResNetForImageClassification(library.ResNetConfig(**SMALL | FORMS["another activation"]))
     network = canonical(source)
     ((_, block), *_) = network.blocks()
     assert (repr(block.activation), repr(block.branch.relu1)) == ("SiLU()", "ReLU()")  # as transformers has it
