@@ -2,6 +2,7 @@
 
 import argparse
 
+from features.commands import families
 from features.commands.common import (
     Commands,
     add_limit,
@@ -32,7 +33,7 @@ def add(commands: Commands) -> None:
     add_out(faithfulness, "where the table and curves go")
     faithfulness.add_choice(
         "--methods",
-        "features.faithfulness:measurable",
+        families.MEASURABLE,
         "of {names}; random knows nothing of the network (default: %(default)s)",
         type=names,
         default="gradcam,hirescam,gradcam++,layercam,eigencam,random",
