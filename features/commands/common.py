@@ -184,7 +184,14 @@ def source_of(options: argparse.Namespace) -> "ImageSet":
     from features.datasets import open_images
 
     images = open_images(options.source, options.data_root, options.download)
+    tell_aside(images)
     return images.sample(options.limit) if options.limit else images
+
+
+def tell_aside(images: "ImageSet") -> None:
+    """Say which files of a source are no part of the set."""
+    if images.aside:
+        print(images.aside, file=sys.stderr)
 
 
 def made_of(model: "Model", images: "ImageSet") -> dict[str, Any]:

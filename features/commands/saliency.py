@@ -18,6 +18,7 @@ from features.commands.common import (
     load,
     made_of,
     show,
+    tell_aside,
 )
 from features.errors import FeatureError
 
@@ -79,6 +80,7 @@ def _saliency(options: argparse.Namespace) -> None:
         need_outside(source, options.out)
     need_kind(options.out, saliency.MAPS)
     images = open_files(options.images)
+    tell_aside(images)
     model = load(options, images)
     target = saliency.parse(options.target, model)
     explainer = saliency.Explainer(model, options.precision)

@@ -10,6 +10,7 @@ from features.commands.common import (
     add_source,
     command,
     show,
+    tell_aside,
 )
 from features.errors import FeatureError
 from features.train.recipe import Recipe
@@ -57,6 +58,8 @@ def _train(options: argparse.Namespace) -> None:
     need_kind(options.out, export.TRAINING, options.name)
     images = open_images(source, options.data_root, options.download)
     test_images = open_images(test, options.data_root, options.download)
+    for each in (images, test_images):
+        tell_aside(each)
     recipe = Recipe(**{field.name: getattr(options, field.name) for field in fields(Recipe)})
     entry = catalogue.spec(options.model)
     told = {"family": entry.family, "licence": options.licence}

@@ -47,6 +47,7 @@ class ImageSet:
     class_names: the names of the labels, sorted, or in torchvision's order; empty for unlabelled images.
     digest:      hexadecimal SHA-256 of the ids, sizes and times or checksums; changes when the set changes.
     locate:      where image number i lies (see `uri`); None where its id says so.
+    aside:       what of the source is no part of the set, and why, as a sentence; '' for nothing.
     """
 
     name: str
@@ -56,6 +57,7 @@ class ImageSet:
     digest: str
     opener: Callable[[int], Image.Image]
     locate: Callable[[int], str] | None = None
+    aside: str = ""
 
     def __len__(self) -> int:
         return len(self.ids)

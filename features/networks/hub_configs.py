@@ -13,6 +13,7 @@ from features.networks.architecture import Architecture
 from features.networks.choices import BY_FIELD
 from features.networks.preprocessing import MAX_CHANNELS
 
+CONFIG, PROCESSOR = "config.json", "preprocessor_config.json"
 MAX_BYTES = 8 << 20  # of a JSON file
 FILES = ("model.safetensors", "pytorch_model.bin", "timm_model.safetensors")  # as hubs call weights
 PILLOW = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}  # its resampling filters
@@ -48,6 +49,14 @@ def weights_in(folder: Path) -> Path | None:
     return next((path for name in FILES if (path := folder / name).is_file()), None)
 
 
+def beside(path: Path) -> tuple[Path, ...]:
+    """The files that say what weights are: those in a folder that is named, or beside a file that hubs call so."""
+    if path.is_dir():
+        inner = weights_in(path)
+        return () if inner is None else (inner, *beside(inner))
+    return (path.with_name(CONFIG), path.with_name(PROCESSOR)) if path.name in FILES else ()
+
+
 def read(path: Path, architecture: Architecture) -> Config:
     """What lies beside a file, if it is called as hubs call weights.
 
@@ -57,7 +66,7 @@ def read(path: Path, architecture: Architecture) -> Config:
     if "pretrained_cfg" in config:
         return _timm(config, architecture)
     if config.get("model_type") == "resnet":
-        return _hugging_face(config, read_json(path.with_name("preprocessor_config.json")), architecture)
+        return _hugging_face(config, read_json(path.with_name(PROCESSOR)), architecture)
     return Config()
 
 
@@ -82,7 +91,7 @@ def timm_name(name: object) -> str | None:
 
 
 def _config_of(path: Path) -> dict[str, Any]:
-    return read_json(path.with_name("config.json")) if path.name in FILES else {}
+    return read_json(path.with_name(CONFIG)) if path.name in FILES else {}
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -109,7 +118,9 @@ def _timm(config: Mapping[str, Any], architecture: Architecture) -> Config:
         )
     name = timm_name(config.get("architecture"))
     fields = {} if name is None else _of_timm(name, arguments, architecture)
-    return Config("config.json (timm)", fields, _timms_pixels(told), _listed(names))
+    return Config(
+        "config.json (timm)", fields, _timms_pixels(told), _unless_numbers(_listed(names)), _is_multilabel(config)
+    )
 
 
 def _of_timm(name: str, arguments: Mapping[str, Any], architecture: Architecture) -> dict[str, Any]:
@@ -187,8 +198,12 @@ def _hugging_face(config: Mapping[str, Any], pixels: Mapping[str, Any], architec
         choices_of(said, architecture),
         _processors_pixels(pixels, architecture.in_channels),
         _unless_numbers(names_by_number(config.get("id2label"))),
-        config.get("problem_type") == "multi_label_classification",
+        _is_multilabel(config),
     )
+
+
+def _is_multilabel(config: Mapping[str, Any]) -> bool:
+    return config.get("problem_type") == "multi_label_classification"
 
 
 def _unless_numbers(names: tuple[str, ...]) -> tuple[str, ...]:
