@@ -1,6 +1,7 @@
 """Measures how far maps can be trusted."""
 
 import argparse
+from pathlib import Path
 
 from features.commands import families
 from features.commands.common import (
@@ -53,8 +54,10 @@ def add(commands: Commands) -> None:
 
 
 def _networks(text: str | None) -> list[str | None]:
-    """'A,B' as two names. What is said of a network may have commas in it, so such a name stands alone."""
-    return [None] if text is None else [text] if "?" in text else [*names(text)]
+    """'A,B' as two names. What is said of a network may have commas in it, so such a name stands alone, as a file does."""
+    if text is None:
+        return [None]
+    return [text] if "?" in text or Path(text).expanduser().exists() else [*names(text)]
 
 
 def _faithfulness(options: argparse.Namespace) -> None:

@@ -24,7 +24,10 @@ def add(commands: Commands) -> None:
     add_source(train)
     train.add_argument("--test", metavar="SOURCE", help="held-out images (default: the set's own test split)")
     train.add_argument(
-        "--model", default="resnet20-cifar", metavar="NAME", help="the architecture (default: %(default)s)"
+        "--model",
+        default="resnet20-cifar",
+        metavar="NAME",
+        help="the architecture, as of a name of the catalogue or timm:NAME (default: %(default)s)",
     )
     train.add_argument("--name", required=True, help="what to call the result: NAME.safetensors and NAME.json")
     add_out(train, "where it goes (default: %(default)s)", required=False)
