@@ -54,7 +54,7 @@ def add(commands: Commands) -> None:
 
 
 def _networks(text: str | None) -> list[str | None]:
-    """'A,B' as two names. What is said of a network may have commas in it, so such a name stands alone, as a file does."""
+    """'A,B' as two names. One with what is said of a network, and that of a file, may have commas and stands alone."""
     if text is None:
         return [None]
     return [text] if "?" in text or Path(text).expanduser().exists() else [*names(text)]
