@@ -164,6 +164,7 @@ def load(options: argparse.Namespace, images: "ImageSet | None" = None) -> "Mode
     from features.networks import catalogue, zoo
 
     name = named(options)
+    lesion = None if name.lesion is None else residual.parse(name.lesion)
     if name.weights is None and (entry := catalogue.spec(name.name or catalogue.DEFAULT)).file is None:
         show(zoo.fetch(entry))
     model = zoo.load(name, pictures=None if images is None else images.pictures)
@@ -172,8 +173,8 @@ def load(options: argparse.Namespace, images: "ImageSet | None" = None) -> "Mode
             print(f"found by the statistics of its norms: {tested}", file=sys.stderr)
     for guess in model.spec.assumed:
         print(f"assumed, since {model.spec.name} does not say: {guess}", file=sys.stderr)
-    if name.lesion is not None:
-        model = residual.lesioned(model, residual.parse(name.lesion))
+    if lesion is not None:
+        model = residual.lesioned(model, lesion)
     if getattr(options, "device", "auto") == "auto":  # an engine takes it where it is told to
         model.network.to(best_device())
     return model

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from features.commands.common import Commands, command, tell_aside
-from features.errors import WeightsError
+from features.errors import FeatureError, WeightsError
 
 if TYPE_CHECKING:
     from features.networks.inspection import Network
@@ -38,10 +38,15 @@ def add(commands: Commands) -> None:
 
 
 def _inspect(options: argparse.Namespace) -> None:
-    from features.networks import card, hub_configs, naming
+    from features.networks import card, catalogue, hub_configs, naming
     from features.networks.inspection import inspect
 
     name = naming.parse(options.file)
+    if name.weights is None and catalogue.is_known(str(name.name)):
+        raise FeatureError(
+            f"{options.file[:80]} is the name of a network, of which `python -m features models` tells. Give a file of "
+            "weights."
+        )
     name = replace(name, part=options.part or name.part, weights=name.weights or Path(options.file))
     assert name.weights is not None
     named = name.name or hub_configs.name_beside(name.weights)

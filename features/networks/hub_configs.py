@@ -72,6 +72,7 @@ def read(path: Path, architecture: Architecture) -> Config:
 
 def name_beside(path: Path) -> str | None:
     """'timm:NAME' where timm's config.json names a network that only timm builds; None for all others."""
+    path = (weights_in(path) or path) if path.is_dir() else path
     name = timm_name(_config_of(path).get("architecture"))
     if name is None:
         return None

@@ -75,14 +75,8 @@ def _is_name(text: str) -> bool:
     A folder of results may be called as a network of the catalogue is.
     """
     path = Path(text).expanduser()
-    if text.startswith(catalogue.TIMM) or (path.is_dir() and hub_configs.weights_in(path) is None and _is_known(text)):
+    if text.startswith(catalogue.TIMM) or (
+        path.is_dir() and hub_configs.weights_in(path) is None and catalogue.is_known(text)
+    ):
         return True
     return not path.exists() and not path.suffix and "/" not in text
-
-
-def _is_known(text: str) -> bool:
-    try:
-        catalogue.spec(text)
-    except FeatureError:
-        return False
-    return True

@@ -126,3 +126,26 @@ def test_many_labels_are_evaluated_one_by_one(net, tiny_folder, tmp_path, capsys
     status, out, errors = run(line, capsys)
     assert status == 0, errors
     assert 0 <= json.loads(out)["mean_average_precision"] <= 1
+
+
+@pytest.mark.parametrize("told", ["{net}", "resnet20-cifar?lesion=without:layer3.1", "{net}?part=x"])
+def test_training_takes_an_architecture_by_its_name_alone(told, net, tiny_folder, tmp_path, capsys):
+    line = f"train {tiny_folder} --test {tiny_folder} --name a --out {tmp_path / 'out'} --model {told.format(net=net)}"
+    status, _, errors = run(line, capsys)
+    assert status == 2
+    assert "training draws all weights anew. Name an architecture" in errors
+
+
+def test_inspect_of_a_name_says_what_tells_of_it(capsys):
+    status, _, errors = run("inspect resnet20-fashion", capsys)
+    assert status == 2
+    assert "`python -m features models` tells" in errors
+
+
+def test_inspect_of_a_folder_that_names_its_network(tmp_path, capsys):
+    timm = pytest.importorskip("timm")
+    network = timm.create_model("skresnet18", pretrained=False, num_classes=3)
+    timm.models.save_for_hf(network, str(tmp_path), safe_serialization=True)
+    status, out, _ = run(f"inspect {tmp_path}", capsys)
+    assert status == 0
+    assert "built as timm:skresnet18" in out
