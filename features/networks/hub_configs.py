@@ -49,6 +49,11 @@ def weights_in(folder: Path) -> Path | None:
     return next((path for name in FILES if (path := folder / name).is_file()), None)
 
 
+def title_of(path: Path) -> str:
+    """What a network of a file is called: as the file, or as the folder in which a library gave it its own name."""
+    return path.resolve().parent.name if path.name in FILES and path.with_name(CONFIG).is_file() else path.stem
+
+
 def beside(path: Path) -> tuple[Path, ...]:
     """The files that say what weights are: those in a folder that is named, or beside a file that hubs call so."""
     if path.is_dir():

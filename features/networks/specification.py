@@ -106,8 +106,8 @@ def _told(file: Checkpoint, name: str | None, is_said: bool) -> tuple[ModelSpec,
         same = is_said and architecture.classes == entry.architecture.classes
         names, family = told.class_names or (entry.class_names if same else ()), entry.family
     spec = ModelSpec(
-        file.path.stem, family, architecture, preprocessing, names, file.metadata.get("source", source),
-        "the file's own", multilabel=told.multilabel,
+        hub_configs.title_of(file.path), family, architecture, preprocessing, names,
+        file.metadata.get("source", source), "the file's own", multilabel=told.multilabel,
     )  # fmt: skip
     return spec, known
 
@@ -150,13 +150,13 @@ def _verdict(
     return verdict
 
 
-def _of_head(file: Checkpoint, spec: ModelSpec) -> Iterator[str]:
+def _of_head(file: Checkpoint, spec: ModelSpec, settled: frozenset[str]) -> Iterator[str]:
     """What no option sets: what lies around the head, and that norms are of the kind that they look like."""
     norms = {"none": "no norms: theirs are folded into the convolutions", "group": "group norms, not batch norms that "
              "lost their statistics"}  # fmt: skip
     if spec.architecture.norm in norms:
         yield norms[spec.architecture.norm]
-    if spec.architecture.classes is not None:
+    if spec.architecture.classes is not None and written.HEAD not in settled:
         yield "a mean over space before the head, and nothing behind it"
     elif file.part.linear:
         yield f"no head: {checkpoint.listing(sorted(file.part.linear))} are left aside"
@@ -185,7 +185,7 @@ def _assumed(
     if untold:
         yield ", ".join(f"{choice.words(spec.architecture)} ({choice.option})" for choice in untold)
     if name is None:
-        yield from _of_head(file, spec)
+        yield from _of_head(file, spec, settled)
     if verdict is not None and not verdict.has_statistics:
         yield "all this without a test, since its norms keep no statistics of their training"
     elif verdict is not None and verdict.fits_badly:

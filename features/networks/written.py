@@ -22,6 +22,7 @@ WORDS = {
     "std": ("std", "image_std", "pixel_std", "normalize_std", "norm_std"),
 }
 MAX_VISITED, MAX_DEPTH = 20_000, 8
+HEAD = "head"  # what is known where it is known what lies around the head
 NEAR = 0.01  # of one mean to another, in [0, 1]
 
 
@@ -58,7 +59,13 @@ def read(path: Path, values: object, architecture: Architecture) -> Written:
         {**inside.pixels, **beside.pixels},
         names if names_fit(len(names), architecture.classes) else (),
         frozenset(
-            (*beside.architecture, *beside.pixels, *inside.pixels, *(["channel_order"] if beside.pixels else []))
+            (
+                *beside.architecture,
+                *beside.pixels,
+                *inside.pixels,
+                *(["channel_order"] if beside.pixels else []),
+                *([HEAD] if beside.architecture else []),
+            )
         ),
         beside.multilabel,
     )

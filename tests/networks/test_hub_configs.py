@@ -65,7 +65,8 @@ def test_a_folder_of_hugging_faces_has_its_logits_and_nothing_of_it_is_assumed(t
     model = zoo.load(weights=tmp_path)  # the folder
     with torch.inference_mode():
         np.testing.assert_array_equal(shown(model, pixels), network(pixels).logits)
-    assert not any("--stride" in guess or "--stem" in guess for guess in model.spec.assumed)
+    assert not any("--stride" in guess or "--stem" in guess or "head" in guess for guess in model.spec.assumed)
+    assert model.spec.name == tmp_path.name
 
 
 @pytest.mark.parametrize(
