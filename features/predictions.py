@@ -154,7 +154,7 @@ class Predictions:
 def _block(logits: np.ndarray, class_names: tuple[str, ...], outputs: Outputs, top: int) -> Predictions:
     """As `Predictions.of`, of rows whose probabilities fit into memory."""
     chances = probabilities(logits, outputs)  # (N, K)
-    ranked = _ranked(logits, top)  # (N, T)
+    ranked = likeliest(logits, top)  # (N, T)
     kept = np.take_along_axis(chances, ranked, 1)  # (N, T)
     if outputs is not Outputs.MULTILABEL:
         margin = kept[:, 0] - kept[:, 1] if top > 1 else np.full(len(logits), np.nan, np.float32)
@@ -169,8 +169,12 @@ def _block(logits: np.ndarray, class_names: tuple[str, ...], outputs: Outputs, t
     )
 
 
-def _ranked(logits: np.ndarray, top: int) -> np.ndarray:
-    """The `top` highest of each row (N, K), equal ones by number: (N, T). A few passes are faster than a whole sort."""
+def likeliest(logits: np.ndarray, top: int = TOP) -> np.ndarray:
+    """The `top` highest of each row (N, K), or all K, from high to low, equal ones by number: (N, T) int64.
+
+    A few passes are faster than a whole sort.
+    """
+    top = min(top, logits.shape[1])
     rest, rows = logits.copy(), np.arange(len(logits))
     ranked = np.empty((len(logits), top), np.int64)
     for rank in range(top):

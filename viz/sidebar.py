@@ -12,7 +12,7 @@ import streamlit as st
 
 from features import files
 from features.errors import DatasetError, FeatureError, WeightsError
-from features.networks import catalogue
+from features.networks import catalogue, hub_configs
 from features.networks.card import ModelSpec
 from features.networks.naming import NetworkName
 from features.networks.settings import SETTINGS, Setting
@@ -198,11 +198,17 @@ def model() -> "Model":
 
     name = named()
     if name.weights is not None:
-        return load_model(str(name), name.weights.stat().st_mtime, _pictures)
+        return load_model(str(name), stamp(name.weights), _pictures)
     assert name.name is not None
     if catalogue.spec(name.name).file is None:
         widgets.result(fetch_job(name.name), f"Fetching the weights of {name}")
     return load_model(str(name))
+
+
+def stamp(weights: Path) -> float:
+    """What changes when a file of weights, or what lies beside it, does."""
+    beside = [weights, *hub_configs.beside(weights)]
+    return max(path.stat().st_mtime for path in beside if path.exists())
 
 
 def _pictures() -> "list[Image]":
@@ -237,6 +243,12 @@ def images(whole: bool = False) -> "ImageSet":
 
     source, limit = _source_and_limit(whole)
     return open_set(source, limit, "" if source == SAMPLE else set_stamp(source))
+
+
+def say_aside(images: "ImageSet") -> None:
+    """Which files of the images' source are no part of the set, for pages that show a set."""
+    if images.aside:
+        st.caption(widgets.escape(images.aside))
 
 
 def _source_and_limit(whole: bool) -> tuple[str, int]:

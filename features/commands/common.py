@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from features import files
@@ -38,27 +37,14 @@ FORMAT_HELP = "{names}; tensorboard is for the Embedding Projector"
 class Parser(argparse.ArgumentParser):
     """A parser whose options may take a name of a family of choices, which its help lists."""
 
-    def __init__(self, *args: Any, **settings: Any) -> None:
-        super().__init__(*args, **settings)
-        self._choices: list[tuple[argparse.Action, str, str]] = []
-
-    def add_choice(self, flag: str, family: str, text: str, **settings: Any) -> None:
+    def add_choice(self, flag: str, family: Sequence[str], text: str, **settings: Any) -> None:
         """Add an option that takes a name of a family.
 
-        family: where its registry lies, or what makes one, as 'features.saliency:METHODS'. It is imported when somebody
-        asks for this help, because most families bring PyTorch, which takes seconds; names are checked when the
-        command runs, by the registry itself. text: the help, in which '{names}' becomes the family's names.
+        family: its names, of `commands.families`. A name is checked when the command runs, by the registry itself.
+        text: the help, in which '{names}' becomes the family's names.
         """
-        action = self.add_argument(flag, help=text, **settings)
-        self._choices.append((action, text, family))
-
-    def format_help(self) -> str:
-        for action, text, family in self._choices:
-            registry = resolve_name(family)
-            known = registry() if callable(registry) else registry
-            names = [f"{name} (default)" if name == action.default else name for name in spelled(known)]
-            action.help = text.replace("{names}", _either(names).replace("%", "%%"))
-        return super().format_help()
+        names = [f"{name} (default)" if name == settings.get("default") else name for name in spelled(family)]
+        self.add_argument(flag, help=text.replace("{names}", _either(names).replace("%", "%%")), **settings)
 
 
 def _either(names: Sequence[str]) -> str:
@@ -178,6 +164,7 @@ def load(options: argparse.Namespace, images: "ImageSet | None" = None) -> "Mode
     from features.networks import catalogue, zoo
 
     name = named(options)
+    lesion = None if name.lesion is None else residual.parse(name.lesion)
     if name.weights is None and (entry := catalogue.spec(name.name or catalogue.DEFAULT)).file is None:
         show(zoo.fetch(entry))
     model = zoo.load(name, pictures=None if images is None else images.pictures)
@@ -186,8 +173,8 @@ def load(options: argparse.Namespace, images: "ImageSet | None" = None) -> "Mode
             print(f"found by the statistics of its norms: {tested}", file=sys.stderr)
     for guess in model.spec.assumed:
         print(f"assumed, since {model.spec.name} does not say: {guess}", file=sys.stderr)
-    if name.lesion is not None:
-        model = residual.lesioned(model, residual.parse(name.lesion))
+    if lesion is not None:
+        model = residual.lesioned(model, lesion)
     if getattr(options, "device", "auto") == "auto":  # an engine takes it where it is told to
         model.network.to(best_device())
     return model
@@ -198,7 +185,14 @@ def source_of(options: argparse.Namespace) -> "ImageSet":
     from features.datasets import open_images
 
     images = open_images(options.source, options.data_root, options.download)
+    tell_aside(images)
     return images.sample(options.limit) if options.limit else images
+
+
+def tell_aside(images: "ImageSet") -> None:
+    """Say which files of a source are no part of the set."""
+    if images.aside:
+        print(images.aside, file=sys.stderr)
 
 
 def made_of(model: "Model", images: "ImageSet") -> dict[str, Any]:

@@ -5,6 +5,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+from features.commands import families
 from features.commands.common import (
     FORMAT_HELP,
     Commands,
@@ -20,6 +21,7 @@ from features.commands.common import (
     positive_or_auto,
     print_table,
     show,
+    tell_aside,
 )
 from features.errors import FeatureError
 
@@ -36,21 +38,19 @@ def add(commands: Commands) -> None:
     extract.add_argument(
         "--stages", type=names, metavar="A,B", help="of stem, layer1, ..., pool, logits (default: every layer)"
     )
-    extract.add_choice(
-        "--pool", "features.engine:POOLINGS", "{names}; none keeps whole maps", default="mean", metavar="HOW"
-    )
+    extract.add_choice("--pool", families.POOLINGS, "{names}; none keeps whole maps", default="mean", metavar="HOW")
     extract.add_choice(
         "--precision",
-        "features.engine:PRECISIONS",
+        families.PRECISIONS,
         "{names}; auto (default) takes fp32 or bf16, whichever a short timing finds faster",
         default="auto",
         metavar="X",
     )
-    extract.add_choice("--format", "features.store:FORMATS", FORMAT_HELP, default="parquet", metavar="X")
+    extract.add_choice("--format", families.FORMATS, FORMAT_HELP, default="parquet", metavar="X")
     extract.add_argument("--device", default="auto", metavar="X", help="cpu, cuda or auto (default: %(default)s)")
     extract.add_choice(
         "--engine",
-        "features.engine:ENGINES",
+        families.ENGINES,
         "{names}; auto (default) takes the fastest that is measured here",
         default="auto",
         metavar="X",
@@ -65,7 +65,7 @@ def add(commands: Commands) -> None:
         commands, "convert", _convert, "Write a folder of features anew in another format; its values stay the same."
     )
     convert.add_argument("folder", type=place, metavar="DIR", help="what `extract` wrote")
-    convert.add_choice("--format", "features.store:FORMATS", FORMAT_HELP, required=True, metavar="X")
+    convert.add_choice("--format", families.FORMATS, FORMAT_HELP, required=True, metavar="X")
     add_out(convert, "where the copy goes", place)
 
     info = command(commands, "info", _info, "Tell what a folder of features is.")
@@ -85,6 +85,7 @@ def _extract(options: argparse.Namespace) -> None:
     if joined and options.format != store.PARQUET:
         raise FeatureError("A cluster writes Parquet. Leave --format away, and convert what comes out.")
     images = open_images(options.source, options.data_root, options.download)
+    tell_aside(images)
     model = load(options, images)
     choices = (options.stages, options.pool, options.precision, options.device, options.engine)
     if joined:

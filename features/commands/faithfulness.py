@@ -1,7 +1,9 @@
 """Measures how far maps can be trusted."""
 
 import argparse
+from pathlib import Path
 
+from features.commands import families
 from features.commands.common import (
     Commands,
     add_limit,
@@ -32,7 +34,7 @@ def add(commands: Commands) -> None:
     add_out(faithfulness, "where the table and curves go")
     faithfulness.add_choice(
         "--methods",
-        "features.faithfulness:measurable",
+        families.MEASURABLE,
         "of {names}; random knows nothing of the network (default: %(default)s)",
         type=names,
         default="gradcam,hirescam,gradcam++,layercam,eigencam,random",
@@ -52,8 +54,10 @@ def add(commands: Commands) -> None:
 
 
 def _networks(text: str | None) -> list[str | None]:
-    """'A,B' as two names. What is said of a network may have commas in it, so such a name stands alone."""
-    return [None] if text is None else [text] if "?" in text else [*names(text)]
+    """'A,B' as two names. One with what is said of a network, and that of a file, may have commas and stands alone."""
+    if text is None:
+        return [None]
+    return [text] if "?" in text or Path(text).expanduser().exists() else [*names(text)]
 
 
 def _faithfulness(options: argparse.Namespace) -> None:

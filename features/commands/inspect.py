@@ -1,13 +1,17 @@
 """Tells what lies in a file of weights."""
 
 import argparse
+import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from features.commands.common import Commands, command
+from features.commands.common import Commands, command, tell_aside
+from features.errors import FeatureError, WeightsError
 
 if TYPE_CHECKING:
     from features.networks.inspection import Network
+    from features.networks.naming import NetworkName
 
 LISTED = 8
 
@@ -20,7 +24,11 @@ def add(commands: Commands) -> None:
         _inspect,
         "Tell which residual networks lie in a file of weights, and what it does not tell.",
     )
-    inspect.add_argument("file", type=Path, metavar="FILE", help="a file of weights, whatever its name ends in")
+    inspect.add_argument(
+        "file",
+        metavar="FILE",
+        help="a file of weights, whatever its name ends in; behind it ?part=... as of --model",
+    )
     inspect.add_argument("--part", metavar="NAME", help="the network to look at closely (default: the main one)")
     inspect.add_argument(
         "--images",
@@ -30,32 +38,51 @@ def add(commands: Commands) -> None:
 
 
 def _inspect(options: argparse.Namespace) -> None:
-    from features.networks import card
+    from features.networks import card, catalogue, hub_configs, naming
     from features.networks.inspection import inspect
 
-    inspection = inspect(options.file)
-    print(f"{options.file}: {inspection.format}, {inspection.n_tensors:,} tensors")
+    name = naming.parse(options.file)
+    if name.weights is None and catalogue.is_known(str(name.name)):
+        raise FeatureError(
+            f"{options.file[:80]} is the name of a network, of which `python -m features models` tells. Give a file of "
+            "weights."
+        )
+    name = replace(name, part=options.part or name.part, weights=name.weights or Path(options.file))
+    assert name.weights is not None
+    named = name.name or hub_configs.name_beside(name.weights)
+    try:
+        inspection = inspect(name.weights)
+    except WeightsError:
+        if named is None or not name.weights.exists():
+            raise
+        print(f"{name.weights}: a network that tensors alone do not tell, named {named}")
+        _taken(options, name)
+        return
+    print(f"{name.weights}: {inspection.format}, {inspection.n_tensors:,} tensors")
     if card.is_described(inspection.metadata):
         said = card.described(inspection.metadata)
         print(f"it says of itself: {said.name}, {said.family}, weights: {said.source}, licence: {said.licence}")
     for number, network in enumerate(inspection.networks):
         _print(network, main=number == 0)
-    chosen = next((each for each in inspection.networks if each.part.name == options.part), inspection.networks[0])
-    if chosen.inferred is not None:
-        _taken(options, chosen)
+    chosen = next((each for each in inspection.networks if each.part.name == name.part), inspection.networks[0])
+    if chosen.inferred is not None or named is not None:
+        _taken(options, name)
 
 
-def _taken(options: argparse.Namespace, chosen: "Network") -> None:
+def _taken(options: argparse.Namespace, name: "NetworkName") -> None:
     """What becomes of the network when it is loaded, and the command that uses it."""
     from features.datasets import open_images
     from features.networks import zoo
-    from features.networks.naming import NetworkName
 
     images = open_images(options.images) if options.images else None
-    part = chosen.part.name if options.part is not None else None
-    model = zoo.load(NetworkName(weights=options.file, part=part), pictures=images.pictures if images else None)
+    if images is not None:
+        tell_aside(images)
+    model = zoo.load(name, pictures=images.pictures if images else None)
     print(f"\ntaken as: {model.spec.architecture.describe()}")
     print(f"  pixels: {model.spec.preprocessing.describe()}")
+    if model.spec.class_names:
+        rest = ", ..." if len(model.spec.class_names) > LISTED else ""
+        print(f"  classes: {', '.join(model.spec.class_names[:LISTED])}{rest}")
     verdict = model.verdict
     if verdict is not None and verdict.structures:
         print("  tested by the statistics of its norms, the best first:")
@@ -63,10 +90,17 @@ def _taken(options: argparse.Namespace, chosen: "Network") -> None:
             print("\n".join(f"    {kind}: {tested}" for tested in rows))
     for guess in model.spec.assumed:
         print(f"  assumed: {guess}")
-    if verdict is None and not options.images:
+    if verdict is None and model.spec.assumed and not options.images:
         print("  --images SOURCE tests what is assumed on images of the kind it was trained on")
-    said = f" --part {part}" if part else ""
-    print(f"use it: python -m features extract SOURCE --weights {options.file}{said} --out DIR")
+    print(f"use it: python -m features extract SOURCE {_as_options(name)} --out DIR")
+
+
+def _as_options(name: "NetworkName") -> str:
+    """A network's name as it can be pasted into a shell."""
+    if name.name is None and not name.settings and name.lesion is None and name.classes is None:
+        part = f" --part {shlex.quote(name.part)}" if name.part else ""
+        return f"--weights {shlex.quote(str(name.weights))}{part}"
+    return f"--model {shlex.quote(str(name))}"
 
 
 def _print(network: "Network", main: bool) -> None:

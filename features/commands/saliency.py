@@ -7,6 +7,7 @@ from contextlib import closing
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from features.commands import families
 from features.commands.common import (
     SOURCE_HELP,
     Commands,
@@ -17,6 +18,7 @@ from features.commands.common import (
     load,
     made_of,
     show,
+    tell_aside,
 )
 from features.errors import FeatureError
 
@@ -35,7 +37,7 @@ def add(commands: Commands) -> None:
     saliency.add_argument("images", nargs="+", metavar="IMAGE", help="image files, or one SOURCE: " + SOURCE_HELP)
     add_model(saliency)
     add_out(saliency, "where the files go")
-    saliency.add_choice("--method", "features.saliency:METHODS", "how: {names}", default="gradcam", metavar="X")
+    saliency.add_choice("--method", families.METHODS, "how: {names}", default="gradcam", metavar="X")
     saliency.add_argument(
         "--target",
         default="predicted",
@@ -43,15 +45,11 @@ def add(commands: Commands) -> None:
         help="what is explained: predicted (default), a class by name or number, A-vs-B, norm:STAGE, or "
         "alike:STAGE:FILE for the likeness to another image",
     )
-    saliency.add_choice(
-        "--taps", "features.saliency:KINDS", "where maps are taken: {names} (default: by method)", metavar="X"
-    )
-    saliency.add_choice(
-        "--precision", "features.engine:PRECISIONS", "of gradients: {names}", default="fp32", metavar="X"
-    )
+    saliency.add_choice("--taps", families.TAPS, "where maps are taken: {names} (default: by method)", metavar="X")
+    saliency.add_choice("--precision", families.PRECISIONS, "of gradients: {names}", default="fp32", metavar="X")
     saliency.add_choice(
         "--colours",
-        "features.rasters:COLOURS",
+        families.COLOURS,
         "of the overlays: {names} (default: Inferno, of branches Blue, black, orange)",
         metavar="NAME",
     )
@@ -82,6 +80,7 @@ def _saliency(options: argparse.Namespace) -> None:
         need_outside(source, options.out)
     need_kind(options.out, saliency.MAPS)
     images = open_files(options.images)
+    tell_aside(images)
     model = load(options, images)
     target = saliency.parse(options.target, model)
     explainer = saliency.Explainer(model, options.precision)

@@ -10,8 +10,10 @@ from features.commands.common import (
     add_source,
     command,
     show,
+    tell_aside,
 )
 from features.errors import FeatureError
+from features.networks import naming
 from features.train.recipe import Recipe
 
 
@@ -23,7 +25,10 @@ def add(commands: Commands) -> None:
     add_source(train)
     train.add_argument("--test", metavar="SOURCE", help="held-out images (default: the set's own test split)")
     train.add_argument(
-        "--model", default="resnet20-cifar", metavar="NAME", help="the architecture (default: %(default)s)"
+        "--model",
+        default="resnet20-cifar",
+        metavar="NAME",
+        help="the architecture, as of a name of the catalogue or timm:NAME (default: %(default)s)",
     )
     train.add_argument("--name", required=True, help="what to call the result: NAME.safetensors and NAME.json")
     add_out(train, "where it goes (default: %(default)s)", required=False)
@@ -57,8 +62,10 @@ def _train(options: argparse.Namespace) -> None:
     need_kind(options.out, export.TRAINING, options.name)
     images = open_images(source, options.data_root, options.download)
     test_images = open_images(test, options.data_root, options.download)
+    for each in (images, test_images):
+        tell_aside(each)
     recipe = Recipe(**{field.name: getattr(options, field.name) for field in fields(Recipe)})
-    entry = catalogue.spec(options.model)
+    entry = catalogue.spec(_architecture(options.model))
     told = {"family": entry.family, "licence": options.licence}
     settings = export.settings_of(entry.architecture, images, test_images, recipe, told)
     with Claim(options.out, export.TRAINING, settings, options.replace, options.name) as claim:
@@ -75,6 +82,17 @@ def _train(options: argparse.Namespace) -> None:
         f"{weights}: test accuracy {result['accuracy']:.2%} on {result['n_images']} images. "
         f"Everything else is in {weights.with_suffix('.json')}."
     )
+
+
+def _architecture(text: str) -> str:
+    """The name of a network that is trained anew. Raises FeatureError for one whose weights would be needed."""
+    name = naming.parse(text)
+    if name.name is None or name != naming.NetworkName(name.name):
+        raise FeatureError(
+            f"--model is {text[:80]!r}, a file or more than a name, but training draws all weights anew. Name an "
+            "architecture, as resnet20-cifar or timm:resnet18."
+        )
+    return name.name
 
 
 def _splits(source: str, test: str | None) -> tuple[str, str]:

@@ -62,7 +62,9 @@ def reopen(origin: Origin) -> ImageSet:
 def _opened(path: Path, source: str) -> ImageSet:
     if path.is_dir():
         found = folders.image_files(path.resolve())
-        return folders.open_folder(path, found) if found or not parquet.table_files(path) else parquet.open_tables(path)
+        if not found and parquet.table_files(path):
+            return parquet.open_tables(path)
+        return folders.open_folder(path, found)
     if path.is_file() and folders.is_zip(path):
         return folders.open_zip(path)
     if path.is_file() and path.suffix == parquet.SUFFIX:

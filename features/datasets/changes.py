@@ -32,7 +32,7 @@ def _marks(root: Path) -> Iterator[tuple[str, str]]:
     elif files.is_local(root):
         yield from _below(str(root), hidden=False)
     else:
-        found = [*folders.image_files(root), *parquet.table_files(root)]
+        found = [*sorted(folders.image_files(root), key=str), *parquet.table_files(root)]
         yield from ((str(file), folders.mark(file)) for file in found)
 
 

@@ -20,14 +20,18 @@ from features.errors import DatasetError, ImageError
 from features.sources import EXTENSIONS, PICTURES
 
 LIST_SUFFIX = ".txt"
+NAMED = 5  # of files in a sentence
 Name = TypeVar("Name", str, Path)
 
 
-def open_folder(root: Path, found: list[Path]) -> ImageSet:
-    """found: what `image_files` found there."""
+def open_folder(root: Path, every: list[Path]) -> ImageSet:
+    """every: what `image_files` found there."""
     root = root.resolve()
+    found = sorted(pictures_first(every), key=None if files.is_local(root) else str)
     ids = [file.relative_to(root).as_posix() for file in found]
-    return _of_files(root.name or str(root), str(root), found, ids)  # a bucket has no name of its own
+    images = _of_files(root.name or str(root), str(root), found, ids)  # a bucket has no name of its own
+    beside = {*every} - {*found} if len(found) < len(every) else ()
+    return replace(images, aside=_aside([file.relative_to(root).as_posix() for file in beside]))
 
 
 def open_named(names: list[str], places: list[Path]) -> ImageSet:
@@ -109,10 +113,10 @@ def mark(file: Path) -> str:
 
 
 def image_files(root: Path) -> list[Path]:
-    """The images below a folder, in the order of their paths."""
+    """The files below a folder that are called as images are, in no order."""
     if not files.is_local(root):
         inside = (file for file in root.rglob("*") if _looks_like_image(file.relative_to(root).as_posix()))
-        return sorted(pictures_first([file for file in inside if file.is_file()]), key=str)
+        return [file for file in inside if file.is_file()]
     found = []
 
     def unreadable(error: OSError) -> None:
@@ -121,12 +125,24 @@ def image_files(root: Path) -> list[Path]:
     for folder, subfolders, names in os.walk(root, onerror=unreadable):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         found += [Path(folder, name) for name in names if _looks_like_image(name)]
-    return sorted(pictures_first(found))
+    return found
 
 
 def pictures_first(found: list[Name]) -> list[Name]:
     """The pictures among files, or the arrays where there are no pictures."""
     return [name for name in found if str(name).lower().endswith(PICTURES)] or found
+
+
+def _aside(names: list[str]) -> str:
+    """Why files that are called as images are no part of a set, as a sentence; '' for none."""
+    if not names:
+        return ""
+    some = ", ".join(map(spelled, sorted(names)[:NAMED]))
+    rest = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return (
+        f"{len(names):,} arrays beside pictures are left aside: {some}{rest}. "
+        "If they are the images, give a folder that holds them alone."
+    )
 
 
 def _looks_like_image(name: str) -> bool:
@@ -146,7 +162,7 @@ def open_zip(path: Path) -> ImageSet:
     # One handle for each set, guarded: ZipFile objects are not safe to read from several threads or processes.
     lock = threading.Lock()
     handles: dict[int, zipfile.ZipFile] = {}
-    entries = _image_entries(path)
+    entries, beside = _image_entries(path)
     place = path.resolve()
 
     def read(index: int) -> tuple[bytes, str]:
@@ -157,17 +173,21 @@ def open_zip(path: Path) -> ImageSet:
             return _unpacked(handles[process], entries[index], path), entries[index].filename
 
     ids = [entry.filename for entry in entries]
+    aside = _aside(beside)
     found = labelled(path.stem, str(path), ids, [f"{e.file_size} {e.CRC}" for e in entries], FileOpener(read))
-    return replace(found, locate=lambda index: f"zip://{ids[index]}::{place}")
+    return replace(found, locate=lambda index: f"zip://{ids[index]}::{place}", aside=aside)
 
 
-def _image_entries(path: Path) -> list[zipfile.ZipInfo]:
+def _image_entries(path: Path) -> tuple[list[zipfile.ZipInfo], list[str]]:
+    """The images in a zip, and the names of the arrays that are none because there are pictures."""
     try:
         with _zip(path) as archive:
             entries = {entry.filename: entry for entry in archive.infolist()}  # of two of one name the later counts
     except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
         raise DatasetError(f"{path} cannot be opened as a zip: {error}. Make or copy it again.") from error
-    return [entries[name] for name in sorted(pictures_first([*filter(_looks_like_image, entries)]))]
+    every = [*filter(_looks_like_image, entries)]
+    names = sorted(pictures_first(every))
+    return [entries[name] for name in names], [*{*every} - {*names}]
 
 
 def _zip(path: Path) -> zipfile.ZipFile:

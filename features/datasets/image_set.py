@@ -58,6 +58,7 @@ class ImageSet:
     digest:      hexadecimal SHA-256 of the ids, sizes and times or checksums; changes when the set changes.
     locate:      where image number i lies (see `uri`); None where its id says so.
     origin:      from where the same set can be opened again; None where nothing tells.
+    aside:       what of the source is no part of the set, and why, as a sentence; '' for nothing.
     """
 
     name: str
@@ -68,6 +69,7 @@ class ImageSet:
     opener: Callable[[int], Image.Image]
     locate: Callable[[int], str] | None = None
     origin: Origin | None = None
+    aside: str = ""
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -93,17 +93,16 @@ def read_array(data: bytes, name: str) -> np.ndarray:
 
 
 def read_tiff(data: bytes, name: str) -> np.ndarray | None:
-    """(H, W, C) of a TIFF of more bands than a picture has; None for one that is an ordinary picture."""
+    """(H, W, C) of a TIFF of more bands than a picture has, or of three of real numbers; None for all others."""
     import tifffile
 
     try:
         with tifffile.TiffFile(io.BytesIO(data)) as file:
             series, page = file.series[0], file.pages.first
             count = page.samplesperpixel if page.samplesperpixel > 1 else len(series.pages)
-            if count in (1, 3) or page.photometric not in (
-                tifffile.PHOTOMETRIC.MINISBLACK,
-                tifffile.PHOTOMETRIC.MINISWHITE,
-            ):
+            greys = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE)
+            is_real = count == 3 and page.dtype is not None and page.dtype.kind == "f"  # which Pillow does not read
+            if not is_real and (count in (1, 3) or page.photometric not in greys):
                 return None
             shape = tuple(side for side in series.shape if side != 1)
             if len(shape) != 3 or count > MAX_PLANES:

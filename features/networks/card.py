@@ -27,6 +27,11 @@ class Outputs(StrEnum):
     BINARY = "binary"
     MULTILABEL = "multilabel"
 
+    @property
+    def function(self) -> str:
+        """What makes probabilities of the logits."""
+        return "softmax" if self is Outputs.MULTICLASS else "sigmoid"
+
 
 @dataclass(frozen=True)
 class ModelSpec:

@@ -75,6 +75,15 @@ def _versions(name: str) -> tuple[int, ...]:
     return (1,) if name in V1_ONLY else (1, 2)
 
 
+def is_known(name: str) -> bool:
+    """Whether there is a network of a name."""
+    try:
+        spec(name)
+    except FeatureError:
+        return False
+    return True
+
+
 def spec(name: str) -> ModelSpec:
     """The catalogue's entry for a name.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from features import files
 from features.errors import WeightsError
-from features.networks import containers, inference
+from features.networks import containers, hub_configs, inference
 from features.networks.architecture import Architecture
 from features.networks.containers import TensorRecord
 from features.networks.containers.tensors import need_bounds
@@ -68,10 +68,12 @@ def read(path: Path, part: str | None = None) -> Checkpoint:
     """Read a file of weights without ever running code from it.
 
     Takes what torch.save writes (state dicts, training states, whole networks, TorchScript) and safetensors, whatever
-    the file is called. part: the name of the network to take where there are several; None takes the main one.
+    the file is called, and a folder in which timm or Hugging Face saved one. part: the name of the network to take
+    where there are several; None takes the main one.
     Raises WeightsError, in one sentence of at most 500 characters, for everything else.
     """
     path = Path(path).expanduser()
+    path = (hub_configs.weights_in(path) or path) if path.is_dir() else path
     content = containers.read(path)
     try:
         records = tensors_of(content)

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlencode
 
 from features.errors import FeatureError
-from features.networks import catalogue
+from features.networks import catalogue, hub_configs
 from features.networks.settings import BY_NAME, Settings
 
 AS, PART, LESION, CLASSES = "as", "part", "lesion", "classes"
@@ -70,7 +70,13 @@ def parse(text: str) -> NetworkName:
 
 
 def _is_name(text: str) -> bool:
-    """Whether a text names a network, and no file: there is no such file, and nothing in it is as in paths."""
-    if text.startswith(catalogue.TIMM):
+    """Whether a text names a network, and no file: there is no such file, and nothing in it is as in paths.
+
+    A folder of results may be called as a network of the catalogue is.
+    """
+    path = Path(text).expanduser()
+    if text.startswith(catalogue.TIMM) or (
+        path.is_dir() and hub_configs.weights_in(path) is None and catalogue.is_known(text)
+    ):
         return True
-    return not Path(text).expanduser().exists() and not Path(text).suffix and "/" not in text
+    return not path.exists() and not path.suffix and "/" not in text

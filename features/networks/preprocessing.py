@@ -14,7 +14,12 @@ if TYPE_CHECKING:  # the first page says how a network sees, and waits for none 
 MAX_SIDE = 1024  # at which a batch of 32 takes 2 GB behind the stem
 MAX_CHANNELS, MIN_STD = 16, 1e-6
 CHANNEL_ORDERS = {"rgb": "red, green, blue", "bgr": "blue, green, red"}
-INTERPOLATIONS = ("bilinear", "bicubic")
+INTERPOLATIONS = ("bilinear", "bicubic", "nearest", "lanczos", "box", "hamming")
+FRAMINGS = {
+    "centre": "the centre square; odd margins are rounded to even, as torchvision and timm do",
+    "centre-down": "the centre square; odd margins are rounded down, as Hugging Face's processors do",
+    "squash": "both sides are scaled alike, whatever the picture's shape",
+}
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -23,10 +28,11 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class Preprocessing:
     """How a picture becomes a network's input; it belongs to the weights.
 
-    resize: the shorter side after scaling, in pixels; crop: the side of the centre square that is kept.
+    resize: the shorter side after scaling, in pixels, or both where `framing` is 'squash'; crop: the side of the centre
+    square that is kept. framing: a name of FRAMINGS.
     mean, std: per channel, of values in [0, 1], in the network's order of channels; as many as the network has input
-    channels. interpolation: 'bilinear' or 'bicubic', antialiased. channel_order: of colours, 'rgb' or 'bgr'.
-    shown: which planes stand for red, green and blue where there are others than colours.
+    channels. interpolation: of INTERPOLATIONS, antialiased but for 'nearest'. channel_order: of colours, 'rgb' or
+    'bgr'. shown: which planes stand for red, green and blue where there are others than colours.
     Raises FeatureError for settings outside these.
     """
 
@@ -37,6 +43,7 @@ class Preprocessing:
     interpolation: str = "bilinear"
     channel_order: str = "rgb"
     shown: tuple[int, ...] = (0, 1, 2)
+    framing: str = "centre"
 
     def __post_init__(self) -> None:
         fit = 1 <= len(self.mean) <= MAX_CHANNELS and len(self.mean) == len(self.std)
@@ -51,14 +58,16 @@ class Preprocessing:
             )
         if len(self.shown) != 3 or not all(0 <= plane < max(3, self.channels) for plane in self.shown):
             raise FeatureError(f"Wanted three planes from 0 to {self.channels - 1} to show, but got {self.shown}.")
+        if self.framing not in FRAMINGS:
+            raise FeatureError(f"Wanted one of the framings {', '.join(FRAMINGS)}, but got {self.framing!r}.")
         if (
             min(self.resize, self.crop) < 1
             or max(self.resize, self.crop) > MAX_SIDE
             or self.interpolation not in INTERPOLATIONS
         ):
             raise FeatureError(
-                f"Wanted sides from 1 to {MAX_SIDE} px, 'bilinear' or 'bicubic', but got {self.resize}, {self.crop} "
-                f"and {self.interpolation!r}."
+                f"Wanted sides from 1 to {MAX_SIDE} px and one of {', '.join(INTERPOLATIONS)}, but got {self.resize}, "
+                f"{self.crop} and {self.interpolation!r}."
             )
 
     @property
@@ -68,14 +77,17 @@ class Preprocessing:
     def settings(self) -> dict[str, Any]:
         """What a file keeps: all, but for what is so usual that files of before do not know it."""
         kept = asdict(self)
-        usual = {"channel_order": "rgb", "shown": (0, 1, 2)}
+        usual = {"channel_order": "rgb", "shown": (0, 1, 2), "framing": "centre"}
         return {name: value for name, value in kept.items() if usual.get(name) != value}
 
     def describe_size(self) -> str:
         """The part of the line that says how a picture is scaled and cut."""
-        return (
-            f"shorter side to {self.resize} px ({self.interpolation}, antialiased), centre {self.crop} x {self.crop} px"
-        )
+        how = "nearest pixel" if self.interpolation == "nearest" else f"{self.interpolation}, antialiased"
+        if self.framing == "squash":
+            whole = f"both sides to {self.resize} px ({how})"
+            return whole if self.crop == self.resize else f"{whole}, centre {self.crop} x {self.crop} px"
+        down = ", odd margins rounded down" if self.framing == "centre-down" else ""
+        return f"shorter side to {self.resize} px ({how}), centre {self.crop} x {self.crop} px{down}"
 
     def describe(self) -> str:
         """One line for people."""
@@ -113,7 +125,7 @@ class Preprocessing:
             raise self._other_planes(image.planes.shape[2])  # type: ignore[attr-defined]
         picture = image if self.channels == 3 else image.convert("L")
         how = Image.Resampling[self.interpolation.upper()]
-        width, height = (self.resize * side // min(picture.size) for side in picture.size)
+        width, height = self._scaled_size(picture.size)
         left, top = self._margin(width), self._margin(height)
         right, bottom = left + self.crop, top + self.crop
         if picture.width >= picture.height:
@@ -136,7 +148,7 @@ class Preprocessing:
         if values is None or count != self.channels:
             raise self._other_planes(count)
         how = Image.Resampling[self.interpolation.upper()]
-        width, height = (self.resize * side // min(image.size) for side in image.size)
+        width, height = self._scaled_size(image.size)
         left, top = self._margin(width), self._margin(height)
         box = (left, top, left + self.crop, top + self.crop)
         made = [Image.fromarray(plane).resize((width, height), how).crop(box) for plane in values.transpose(2, 0, 1)]
@@ -148,8 +160,17 @@ class Preprocessing:
             f"{self.channels} planes."
         )
 
+    def _scaled_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Width and height after scaling."""
+        if self.framing == "squash":
+            return self.resize, self.resize
+        width, height = size
+        return self.resize * width // min(size), self.resize * height // min(size)
+
     def _margin(self, side: int) -> int:
         """How much is cut off before a side's centre; less than 0 for black that is added."""
+        if self.framing == "centre-down" and side >= self.crop:
+            return (side - self.crop) // 2
         return round((side - self.crop) / 2) if side >= self.crop else -((self.crop - side) // 2)
 
     def scaled(self, pixels: "Tensor") -> "Tensor":

@@ -11,7 +11,7 @@ from typing import Any
 from features.errors import FeatureError
 from features.networks.card import ModelSpec, Outputs
 from features.networks.choices import CHOICES, Choice, whole_numbers
-from features.networks.preprocessing import CHANNEL_ORDERS, INTERPOLATIONS, Preprocessing
+from features.networks.preprocessing import CHANNEL_ORDERS, FRAMINGS, INTERPOLATIONS, Preprocessing
 
 Settings = tuple[tuple[str, str], ...]
 ARCHITECTURE, PIXELS, LOGITS = "architecture", "pixels", "logits"
@@ -158,9 +158,11 @@ _OF_PIXELS = (
                "256"),
     _of_pixels("crop", "Side of the centre square that is kept, in pixels", "Usually 224, or 32 for CIFAR's.", int, {},
                "224"),
+    _of_pixels("framing", "What of a picture becomes the square", "squash where --resize is of both sides.", str,
+               FRAMINGS),
     _of_pixels("shown", "Planes shown as red, green and blue", "Of images with other planes than colours.",
                whole_numbers, {}, "3,2,1"),
-    _of_pixels("interpolation", "How pictures are scaled", "Both with antialiasing, as Pillow does it.", str,
+    _of_pixels("interpolation", "How pictures are scaled", "As Pillow does it, all but nearest antialiased.", str,
                {name: name for name in INTERPOLATIONS}),
 )  # fmt: skip
 SETTINGS = (

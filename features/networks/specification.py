@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from features.errors import FeatureError
-from features.networks import card, catalogue, checkpoint, filling, hypotheses, verdicts, written
+from features.errors import FeatureError, WeightsError
+from features.networks import card, catalogue, checkpoint, filling, hub_configs, hypotheses, verdicts, written
 from features.networks.architecture import Architecture
 from features.networks.canonical import ResidualNetwork, build, freeze
 from features.networks.card import ModelSpec
@@ -17,6 +17,7 @@ from features.networks.hypotheses import Verdict
 from features.networks.naming import NetworkName
 from features.networks.preprocessing import Preprocessing
 from features.networks.settings import applied
+from features.networks.written import Written
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -34,10 +35,12 @@ def of_file(
     Raises WeightsError if the file does not fit what it is said to be, FeatureError for settings that do not go with
     it.
     """
+    name = named.name
     if card.is_described(file.metadata):
-        spec, known = _self_described(file, named.name), None
+        spec, known = _self_described(file, name), None
     else:
-        spec, known = _told(file, named.name)
+        name = name or hub_configs.name_beside(file.path)
+        spec, known = _told(file, name, is_said=named.name is not None)
     spec, chosen = applied(replace(spec, file=file.path), named.settings)
     network = filling.load(file, spec.architecture)
     if known is None:
@@ -49,7 +52,7 @@ def of_file(
         spec, _ = applied(spec, verdict.settings)
         if spec.architecture != architecture:
             network = rebuilt(network, spec.architecture)
-    return replace(spec, assumed=tuple(_assumed(file, spec, named.name, settled, verdict))), network, verdict
+    return replace(spec, assumed=tuple(_assumed(file, spec, name, settled, verdict))), network, verdict
 
 
 def rebuilt(network: ResidualNetwork, architecture: Architecture) -> ResidualNetwork:
@@ -74,11 +77,14 @@ def _self_described(file: Checkpoint, name: str | None) -> ModelSpec:
     return entry
 
 
-def _told(file: Checkpoint, name: str | None) -> tuple[ModelSpec, frozenset[str]]:
-    """What a file is by its tensors, by what is written in or beside it, and by a name; and which fields are known."""
+def _told(file: Checkpoint, name: str | None, is_said: bool) -> tuple[ModelSpec, frozenset[str]]:
+    """What a file is by its tensors, by what is written in or beside it, and by a name; and which fields are known.
+
+    is_said: whether a person gave the name, whose classes are then the network's.
+    """
     if name is None:
         architecture = file.inferred.architecture
-        told, source = written.read(file.path, file.values, architecture), f"file {file.path.name}"
+        told, source = _written(file, architecture), f"file {file.path.name}"
         known = told.known | file.inferred.told
         large = architecture.stem != "cifar"
         preprocessing = catalogue.IMAGENET_PREPROCESSING if large else catalogue.CIFAR_PREPROCESSING
@@ -88,7 +94,7 @@ def _told(file: Checkpoint, name: str | None) -> tuple[ModelSpec, frozenset[str]
     else:
         entry = catalogue.spec(name)
         architecture, source = checkpoint.check(file, entry.architecture), f"file {file.path.name}"
-        told = written.read(file.path, file.values, architecture)
+        told = _written(file, architecture)
         # Of torchvision's networks, the name is that of an architecture: whoever changed a stride keeps it.
         is_whole = name not in catalogue.TORCHVISION
         # Everybody calls their own option A by the same name.
@@ -97,13 +103,20 @@ def _told(file: Checkpoint, name: str | None) -> tuple[ModelSpec, frozenset[str]
         preprocessing = entry.preprocessing if is_whole else catalogue.IMAGENET_PREPROCESSING
         preprocessing = _of_channels(preprocessing, architecture.in_channels)
         _, preprocessing = written.applied(told, architecture, preprocessing)
-        same = architecture.classes == entry.architecture.classes
+        same = is_said and architecture.classes == entry.architecture.classes
         names, family = told.class_names or (entry.class_names if same else ()), entry.family
     spec = ModelSpec(
-        file.path.stem, family, architecture, preprocessing, names, file.metadata.get("source", source),
-        "the file's own",
+        hub_configs.title_of(file.path), family, architecture, preprocessing, names,
+        file.metadata.get("source", source), "the file's own", multilabel=told.multilabel,
     )  # fmt: skip
     return spec, known
+
+
+def _written(file: Checkpoint, architecture: Architecture) -> Written:
+    try:
+        return written.read(file.path, file.values, architecture)
+    except WeightsError as error:
+        raise checkpoint.refusal(file.path, str(error)) from error
 
 
 def _of_channels(preprocessing: Preprocessing, channels: int) -> Preprocessing:
@@ -137,13 +150,13 @@ def _verdict(
     return verdict
 
 
-def _of_head(file: Checkpoint, spec: ModelSpec) -> Iterator[str]:
+def _of_head(file: Checkpoint, spec: ModelSpec, settled: frozenset[str]) -> Iterator[str]:
     """What no option sets: what lies around the head, and that norms are of the kind that they look like."""
     norms = {"none": "no norms: theirs are folded into the convolutions", "group": "group norms, not batch norms that "
              "lost their statistics"}  # fmt: skip
     if spec.architecture.norm in norms:
         yield norms[spec.architecture.norm]
-    if spec.architecture.classes is not None:
+    if spec.architecture.classes is not None and written.HEAD not in settled:
         yield "a mean over space before the head, and nothing behind it"
     elif file.part.linear:
         yield f"no head: {checkpoint.listing(sorted(file.part.linear))} are left aside"
@@ -172,7 +185,7 @@ def _assumed(
     if untold:
         yield ", ".join(f"{choice.words(spec.architecture)} ({choice.option})" for choice in untold)
     if name is None:
-        yield from _of_head(file, spec)
+        yield from _of_head(file, spec, settled)
     if verdict is not None and not verdict.has_statistics:
         yield "all this without a test, since its norms keep no statistics of their training"
     elif verdict is not None and verdict.fits_badly:

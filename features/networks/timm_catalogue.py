@@ -87,10 +87,10 @@ def preprocessing_of(config: Mapping[str, Any]) -> Preprocessing:
     channels, height, width = config.get("test_input_size") or config.get("input_size") or (3, 224, 224)
     percent = config.get("test_crop_pct") or config.get("crop_pct") or 0.875
     mode = config.get("crop_mode") or "center"
-    if mode != "center" or height != width:
+    if mode not in _FRAMINGS or height != width:
         raise FeatureError(
-            f"timm cuts these pictures by {mode!r} to {height} x {width} px. Only the middle square is cut here: give "
-            "--resize and --crop."
+            f"timm cuts these pictures by {mode!r} to {height} x {width} px, which cannot be done here: give --resize, "
+            "--crop and --framing."
         )
     mean, std = (tuple(float(value) for value in config.get(key) or usual) for key, usual in _USUAL.items())
     if len(mean) != channels and len(set(mean)) == 1:
@@ -101,9 +101,11 @@ def preprocessing_of(config: Mapping[str, Any]) -> Preprocessing:
         mean=mean,
         std=std,
         interpolation=config.get("interpolation") or "bicubic",
+        framing=_FRAMINGS[mode],
     )
 
 
+_FRAMINGS = {"center": "centre", "squash": "squash"}
 _USUAL = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
 

@@ -1,4 +1,4 @@
-"""Sums over any number of values that merge exactly: the parts of a set give what the whole gives.
+"""Sums over any number of values that merge: the parts of a set give what the whole gives, but for rounding.
 
 Means travel with the sums of squares about them, in float64 (Chan, Golub & LeVeque 1983,
 doi:10.1080/00031305.1983.10483115), so that a small spread about a large mean is not lost.

@@ -1,4 +1,4 @@
-"""Reads image sets block by block into sums that can be merged: k shards give what one set gives."""
+"""Reads image sets block by block into sums that can be merged: k shards give what one set gives, but for rounding."""
 
 import hashlib
 from collections.abc import Sequence

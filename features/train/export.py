@@ -147,4 +147,4 @@ def _metadata(weights: Path) -> Mapping[str, str] | None:
     return metadata if card.is_described(metadata) else None
 
 
-TRAINING = Kind("training", "trained network", endings=(WEIGHTS, STATE), spare=(STATE,), earlier=_earlier)
+TRAINING = Kind("training", "trained networks", endings=(WEIGHTS, STATE), spare=(STATE,), earlier=_earlier)

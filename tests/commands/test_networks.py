@@ -1,12 +1,16 @@
 """How networks are named and described on the command line, and what becomes of what their files do not say."""
 
 import json
+import subprocess
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
-from features.__main__ import main
-from features.networks import filling
+from features.__main__ import _parser, main
+from features.commands.common import named
+from features.networks import filling, naming
 from features.networks.architecture import cifar
 from features.networks.canonical import build, published_name
 from features.store import open_features
@@ -86,6 +90,30 @@ def test_inspect_tells_what_a_file_is_taken_for_and_the_command_that_uses_it(net
     assert f"--weights {net}" in out
 
 
+@pytest.mark.parametrize("said", ["", "?part=student", "?part=student&stem-pool=max"])
+def test_the_command_that_inspect_tells_can_be_pasted_into_a_shell(said, net, tiny_folder, tmp_path, capsys):
+    """Whatever signs a file's name has; through a shell, it names the network that was inspected."""
+    odd = tmp_path / "it's a file & more?.pt"
+    torch.save({"student": load_file(net), "teacher": load_file(net)}, odd)
+    assert main(["inspect", f"{str(odd).replace('?', '%3F')}{said}" if said else str(odd)]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("use it: ")]
+    echo = "python() { printf '%s\\n' \"$@\"; }; " + line.removeprefix("use it: ")
+    words = subprocess.run(["sh", "-c", echo], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert words[:4] == ["-m", "features", "extract", "SOURCE"]
+    options = named(_parser().parse_args(words[2:]))
+    assert options.weights == odd
+    assert options.part == ("student" if said else None)
+    assert dict(options.settings) == ({"stem-pool": "max"} if "max" in said else {})
+
+
+def test_a_folder_of_results_does_not_hide_the_network_that_it_is_called_after(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "resnet50").mkdir()
+    assert naming.parse("resnet50") == naming.NetworkName("resnet50")
+    (tmp_path / "resnet50" / "model.safetensors").touch()
+    assert naming.parse("resnet50").weights == Path("resnet50")
+
+
 def test_two_files_for_one_network_are_refused(net, tiny_folder, capsys):
     status, _, errors = run(f"evaluate {tiny_folder} --model {net} --weights {net}", capsys)
     assert status == 2
@@ -98,3 +126,26 @@ def test_many_labels_are_evaluated_one_by_one(net, tiny_folder, tmp_path, capsys
     status, out, errors = run(line, capsys)
     assert status == 0, errors
     assert 0 <= json.loads(out)["mean_average_precision"] <= 1
+
+
+@pytest.mark.parametrize("told", ["{net}", "resnet20-cifar?lesion=without:layer3.1", "{net}?part=x"])
+def test_training_takes_an_architecture_by_its_name_alone(told, net, tiny_folder, tmp_path, capsys):
+    line = f"train {tiny_folder} --test {tiny_folder} --name a --out {tmp_path / 'out'} --model {told.format(net=net)}"
+    status, _, errors = run(line, capsys)
+    assert status == 2
+    assert "training draws all weights anew. Name an architecture" in errors
+
+
+def test_inspect_of_a_name_says_what_tells_of_it(capsys):
+    status, _, errors = run("inspect resnet20-fashion", capsys)
+    assert status == 2
+    assert "`python -m features models` tells" in errors
+
+
+def test_inspect_of_a_folder_that_names_its_network(tmp_path, capsys):
+    timm = pytest.importorskip("timm")
+    network = timm.create_model("skresnet18", pretrained=False, num_classes=3)
+    timm.models.save_for_hf(network, str(tmp_path), safe_serialization=True)
+    status, out, _ = run(f"inspect {tmp_path}", capsys)
+    assert status == 0
+    assert "built as timm:skresnet18" in out

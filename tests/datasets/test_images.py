@@ -372,7 +372,8 @@ def test_what_the_network_sees_is_the_picture_itself_when_nothing_is_scaled_or_c
         {"std": (0.2, 0.0, 0.2)},
         {"resize": 0},
         {"crop": -1},
-        {"interpolation": "lanczos"},
+        {"interpolation": "spline"},
+        {"framing": "left"},
     ],
 )
 def test_impossible_preprocessing_is_refused(changes):

@@ -1,6 +1,7 @@
 """Images of any number of planes, from files to features, statistics and lesions."""
 
 import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -164,8 +165,42 @@ def test_half_an_array_and_an_array_that_claims_too_much_are_refused(tmp_path):
 
 def test_arrays_beside_pictures_are_no_images(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    for name in "abcdefg":
+        np.save(tmp_path / f"{name}.npy", np.zeros((8, 8)))
+    with zipfile.ZipFile(tmp_path.with_suffix(".zip"), "w") as archive:
+        for file in tmp_path.iterdir():
+            archive.write(file, file.name)
+    for source in (tmp_path, tmp_path.with_suffix(".zip")):
+        found = datasets.open_images(str(source))
+        assert found.ids == ("a.png",)
+        assert found.aside.startswith(
+            "7 arrays beside pictures are left aside: a.npy, b.npy, c.npy, d.npy, e.npy and 2 more. "
+        )
+        assert found.sample(1).aside == found.aside
+
+
+def test_of_pictures_or_arrays_alone_nothing_is_left_aside(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((8, 8)))
-    assert datasets.open_images(str(tmp_path)).ids == ("a.png",)
+    assert datasets.open_images(str(tmp_path)).aside == ""
+
+
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.float16])
+def test_a_tiff_of_three_planes_of_shares_is_the_picture_of_them(planar, kind, tmp_path):
+    whole = np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8)
+    stored = (whole / 255).astype(kind)
+    stored = stored if planar == "contig" else stored.transpose(2, 0, 1)
+    tifffile.imwrite(tmp_path / "a.tif", stored, photometric="rgb", planarconfig=planar)
+    picture = images.decode((tmp_path / "a.tif").read_bytes(), "a.tif")
+    np.testing.assert_array_equal(np.asarray(picture), whole)
+    assert planes.of(picture) is None
+
+
+def test_a_tiff_of_three_planes_of_other_numbers_is_refused_with_its_range(tmp_path):
+    values = np.linspace(-3, 120, 9 * 7 * 3, dtype=np.float32).reshape(9, 7, 3)
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="rgb")
+    with pytest.raises(ImageError, match=r"a\.tif holds 3 planes of numbers from -3 to 120, where a picture has 0"):
+        images.decode((tmp_path / "a.tif").read_bytes(), "a.tif")
 
 
 def test_features_statistics_and_lesions_are_those_of_plain_pytorch(folder, model):

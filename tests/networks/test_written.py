@@ -30,39 +30,11 @@ def spec_of(folder, state, name="model.safetensors", **files):
     return zoo.load(weights=folder / name).spec
 
 
-def test_hugging_faces_config_says_pixels_classes_and_where_the_stride_is(state, tmp_path):
-    config = CONFIG | {"downsample_in_bottleneck": True, "hidden_act": "silu"}
-    spec = spec_of(tmp_path, state, config=config, preprocessor_config=PROCESSOR)
-    assert (spec.architecture.stride_at, spec.architecture.activation) == ("first", "silu")
-    assert spec.class_names == ("cat", "dog", "eel")
-    pixels = spec.preprocessing
-    assert (pixels.mean, pixels.std, pixels.resize, pixels.crop) == ((0.5,) * 3, (0.25,) * 3, 256, 224)
-    assert pixels.interpolation == "bicubic"
-    assert not any("--stride-at" in guess or "--mean" in guess for guess in spec.assumed)
-
-
 def test_without_it_the_same_weights_are_taken_as_usual_and_that_is_told(state, tmp_path):
     spec = spec_of(tmp_path, state)
     assert (spec.architecture.stride_at, spec.class_names) == ("middle", ())
     assert any("--stride-at" in guess for guess in spec.assumed)
     assert any("--mean" in guess for guess in spec.assumed)
-
-
-def test_timms_config_says_the_network_its_pixels_and_its_classes(tmp_path):
-    timm = pytest.importorskip("timm")
-    network = timm.create_model("resnetblur18", pretrained=False, num_classes=2)
-    config = {
-        "architecture": "resnetblur18",
-        "num_classes": 2,
-        "pretrained_cfg": {
-            "input_size": [3, 288, 288], "crop_pct": 0.9, "mean": [0.5, 0.5, 0.5], "std": [0.2, 0.2, 0.2],
-            "interpolation": "bicubic", "label_names": ["cat", "dog"],
-        },
-    }  # fmt: skip
-    spec = spec_of(tmp_path, network.state_dict(), config=config)
-    assert spec.architecture.antialias == "blur"
-    assert (spec.preprocessing.crop, spec.preprocessing.resize, spec.preprocessing.mean) == (288, 320, (0.5,) * 3)
-    assert spec.class_names == ("cat", "dog")
 
 
 UNFIT = ["no JSON", "[1]", {"model_type": "bert"}, CONFIG | {"id2label": {"0": "cat"}}, CONFIG | {"id2label": "cats"},

@@ -5,29 +5,22 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from features.networks.card import Outputs
 from viz import theme
-
-TOP = 5
-
-
-def likeliest(probabilities: np.ndarray) -> list[int]:
-    """The five likeliest of K classes."""
-    return np.argsort(-probabilities, kind="stable")[:TOP].tolist()
 
 
 def top_classes(
-    probabilities: np.ndarray, names: Sequence[str], explained: int, chosen: Sequence[int] = ()
+    probabilities: np.ndarray, names: Sequence[str], explained: int, order: Sequence[int], outputs: Outputs
 ) -> go.Figure:
-    """Classes as bars, the explained one in another colour: the five likeliest, or those that are `chosen`.
+    """Classes as bars, the explained one in another colour.
 
-    probabilities: (K,).
+    probabilities: (K,). order: the classes that are shown, from top to bottom. outputs: what the logits say.
     """
-    order = list(chosen) or likeliest(probabilities)
     shown = [theme.plain(names[index]) for index in order]
     places = list(range(len(order)))  # not the names: ImageNet has two classes called maillot
     figure = go.Figure(
         go.Bar(
-            x=probabilities[order],
+            x=probabilities[list(order)],
             y=places,
             hovertext=shown,
             orientation="h",
@@ -39,7 +32,7 @@ def top_classes(
         )
     )
     theme.style(figure, 60 + 34 * len(order))
-    figure.update_xaxes(range=[0, 1.3], tickformat=".0%", title="probability (softmax)", fixedrange=True)
+    figure.update_xaxes(range=[0, 1.3], tickformat=".0%", title=f"probability ({outputs.function})", fixedrange=True)
     figure.update_yaxes(autorange="reversed", automargin=True, tickvals=places, ticktext=shown, fixedrange=True)
     return figure.update_layout(margin={"l": 10, "r": 10, "t": 5, "b": 45})
 

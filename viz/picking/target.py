@@ -10,6 +10,7 @@ import streamlit as st
 from features import saliency
 from features.errors import FeatureError
 from features.networks import zoo
+from features.predictions import likeliest
 from features.saliency import METHODS, ClassTarget, SaliencyMaps, Speed, StageTarget, Tap
 from viz import sidebar, widgets
 from viz.cached.saliency import EXPLAIN, framed_picture, saliency_maps, saliency_work
@@ -110,10 +111,10 @@ def _against(model: zoo.Model, chosen: Chosen, index: int | None, other: str) ->
         return None
     against = None if other == RUNNER_UP else numbered.index(other)
     if index is None or against is None:
-        order = np.argsort(-logits_of(model, chosen), kind="stable")  # (K,), the likeliest first
-        index = int(order[0]) if index is None else index
+        order = likeliest(logits_of(model, chosen)[None], 2)[0].tolist()
+        index = order[0] if index is None else index
         if other == RUNNER_UP:
-            against = next(int(each) for each in order if each != index)  # one logit, too, is of two classes
+            against = next(each for each in order if each != index)  # one logit, too, is of two classes
     if against == index:
         raise FeatureError(f"{numbered[index]} cannot be set against itself. Choose another class.")
     return against

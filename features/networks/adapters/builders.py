@@ -1,6 +1,9 @@
 """Builds networks that an architecture can only describe, by the code and the name that it gives: those of timm."""
 
+from collections.abc import Mapping
 from functools import cache
+from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import nn
@@ -32,11 +35,13 @@ def source(architecture: Architecture) -> nn.Module:
     return make(name, architecture.classes, architecture.in_channels)
 
 
-def make(name: str, classes: int | None, in_channels: int = 3) -> nn.Module:
-    """A network of timm's without its weights: nothing is fetched. name: one of `names`."""
+def make(
+    name: str, classes: int | None, in_channels: int = 3, arguments: Mapping[str, Any] = MappingProxyType({})
+) -> nn.Module:
+    """A network of timm's without its weights: nothing is fetched. name: one of `names`. arguments: of timm's own."""
     import timm
 
-    return timm.create_model(name, pretrained=False, num_classes=classes or 0, in_chans=in_channels)
+    return timm.create_model(name, pretrained=False, num_classes=classes or 0, in_chans=in_channels, **arguments)
 
 
 @cache
@@ -53,10 +58,10 @@ def _converted(module: nn.Module) -> ResidualNetwork:
     return convert(module)
 
 
-def described(name: str, classes: int | None) -> Architecture:
+def described(name: str, classes: int | None, arguments: Mapping[str, Any] = MappingProxyType({})) -> Architecture:
     """The architecture of one of timm's networks, which has it built by timm where it says less than all."""
     with torch.device("meta"):
-        network = _converted(make(name, classes))
+        network = _converted(make(name, classes, arguments=arguments))
     return architecture_of(network, f"{TIMM}{name}")
 
 

@@ -8,6 +8,7 @@ import streamlit as st
 from features import residual
 from features.datasets import ImageSet, labels
 from features.networks import zoo
+from features.predictions import likeliest
 from features.residual import BlockStatistics
 from features.saliency import SaliencyMaps
 from viz import widgets
@@ -64,8 +65,8 @@ def _one_image(here: Bench) -> None:
     after = of_class(here.changed, chosen, explained).maps("gradcam") if here.lesion else before
     assert before.probabilities is not None  # of a class target
     assert after.probabilities is not None
-    shown = figures.likeliest(before.probabilities[0])
-    shown += [index for index in figures.likeliest(after.probabilities[0])[:2] if index not in shown]
+    shown = likeliest(before.probabilities)[0].tolist()
+    shown += [index for index in likeliest(after.probabilities, 2)[0].tolist() if index not in shown]
     with wide:
         middle, right = st.columns(2)
         with middle:
@@ -82,7 +83,7 @@ def _predictions(here: Bench, title: str, maps: SaliencyMaps, explained: int, sh
     assert maps.probabilities is not None  # of a class target
     st.markdown(f"**{widgets.escape(title)}**")
     widgets.chart(
-        drawn(figures.top_classes, maps.probabilities[0], class_names(here.intact), explained, shown),
+        drawn(figures.top_classes, maps.probabilities[0], class_names(here.intact), explained, shown, maps.outputs),
         f"top of {title}",
     )
 

@@ -6,7 +6,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from features.errors import FeatureError
-from features.predictions import probabilities
+from features.predictions import likeliest, probabilities
 from features.saliency import ClassTarget
 from viz import sidebar, widgets
 from viz.cached.made import drawn
@@ -82,5 +82,7 @@ class _Likeliest:
         if isinstance(target, ClassTarget):
             index = int(logits.argmax()) if target.index is None else target.index
         with self.container:
-            (chances,) = probabilities(logits[None], model.spec.outputs)  # (K,)
-            widgets.chart(drawn(figures.top_classes, chances, class_names(model), index), "top")
+            outputs = model.spec.outputs
+            (chances,) = probabilities(logits[None], outputs)  # (K,)
+            order = likeliest(logits[None])[0].tolist()
+            widgets.chart(drawn(figures.top_classes, chances, class_names(model), index, order, outputs), "top")

@@ -8,6 +8,7 @@ import streamlit as st
 
 from features.errors import FeatureError
 from features.networks import catalogue
+from features.predictions import likeliest
 from features.registry import Registry
 from features.saliency import (
     BRANCH,
@@ -95,7 +96,7 @@ def _classes(explained: Explained) -> Shown:
     left, right = st.columns([2, 1])
     with left:
         picked = st.multiselect(
-            "Classes", numbered, default=[numbered[index] for index in figures.likeliest(logits_of(model, chosen))[:3]],
+            "Classes", numbered, default=[numbered[index] for index in likeliest(logits_of(model, chosen)[None], 3)[0]],
             key=f"classes {chosen.digest[:8]} {model.key[:8]}",
         )  # fmt: skip
     with right:
