@@ -110,7 +110,7 @@ def _block(
     output = network.outputs[number]
     filters: Layers = ()
     if network.antialias != "none" and (stride > 1 or dilations[0] != dilations[1]):
-        filters = (Named("aa", _filter(network.antialias, stride)),)
+        filters = (Named("aa", _filter(network, stride)),)
     convs = list(_convs(network, number, channels, 1 if filters else stride, dilations))
     same_shape = stride == 1 and channels == output
     shortcut = "identity" if same_shape and network.shortcut != "none" else network.shortcut
@@ -160,7 +160,7 @@ def _projection(network: "Architecture", inputs: int, outputs: int, stride: int)
     """Option B; torchvision calls its convolution 'downsample.0' and the norm 'downsample.1'."""
     pools = network.shortcut_pool == "average" and stride > 1
     conv = Named("0", _conv(network, inputs, outputs, 1, 1 if pools else stride))
-    pool = (Named("pool", Pool("average", stride, stride, ceil=True)),) if pools else ()
+    pool = (Named("pool", Pool("average", stride, stride, ceil=network.antialias != "average")),) if pools else ()
     return (*pool, conv) if network.preactivation else (*pool, conv, *_norm(network, "1", outputs))
 
 
@@ -176,8 +176,11 @@ def attention_widths(kind: str, outputs: tuple[int, ...]) -> tuple[int, ...]:
     return () if kind == "none" else tuple(attention_width(kind, channels) for channels in outputs)
 
 
-def _filter(kind: str, stride: int) -> Pool:
-    return Pool("blur", 3, stride, 1) if kind == "blur" else Pool("average", stride, stride)
+def _filter(network: "Architecture", stride: int) -> Pool:
+    """What has the stride in a branch. An average ends at an odd border as the shortcut does: CLIP's leave it out."""
+    if network.antialias == "blur":
+        return Pool("blur", 3, stride, 1)
+    return Pool("average", stride, stride, ceil=network.shortcut_pool != "average")
 
 
 def _conv(

@@ -126,7 +126,7 @@ def _same(network: ResidualNetwork, architecture: Architecture) -> bool:
         and equal(network.classifier or nn.Identity(), (layer for _, layer in architecture.head_layers()))
         and tuple(len(cast(nn.Sequential, stage)) for stage in network.stages.values()) == architecture.blocks
         and all(
-            equal(block.branch, (layer for _, layer in each.branch))
+            _at_even_sides(layers_of(block.branch)) == _at_even_sides(_of_any_width(layer) for _, layer in each.branch)
             and equal(block.activation, [] if each.activation is None else [each.activation])
             and _same_shortcut(block, each, architecture, equal)
             for block, each in zip(blocks, plans, strict=True)
@@ -137,6 +137,13 @@ def _same(network: ResidualNetwork, architecture: Architecture) -> bool:
 def _of_any_width(layer: Layer) -> Layer:
     """The same record; of ECA, whose modules do not know how many channels they are given, without their number."""
     return replace(layer, channels=0) if isinstance(layer, Attention) and layer.kind == "eca" else layer
+
+
+def _at_even_sides(layers: Iterable[Layer | None]) -> list[Layer | None]:
+    """Layers, averages without what they do at odd borders, where timm's branches do not fit their shortcuts."""
+    return [
+        replace(layer, ceil=False) if isinstance(layer, Pool) and layer.kind == "average" else layer for layer in layers
+    ]
 
 
 def _same_shortcut(block: ResidualBlock, plan: BlockPlan, architecture: Architecture, equal: Any) -> bool:

@@ -279,3 +279,13 @@ def test_an_architecture_that_only_another_library_builds_is_not_built_from_a_st
     for builder in ("timm:hf-hub:someone/something", "timm:vit_base_patch16_224", "os:system", "code"):
         with pytest.raises(FeatureError):
             build(replace(BASIC, builder=builder))
+
+
+@pytest.mark.parametrize("pool", ["none", "average"])
+@torch.inference_mode()
+def test_averages_in_the_place_of_strides_fit_the_shortcuts_at_odd_sides(pool):
+    architecture = replace(BASIC, antialias="average", shortcut_pool=pool, shortcut="projection")
+    network = build(architecture).eval()
+    for side in (15, 16, 17):
+        wanted = side // 2 if pool == "average" else -(-side // 2)
+        assert dict(network.walk(torch.randn(1, 3, side, side)))["layer2"].shape[-1] == wanted
