@@ -17,7 +17,8 @@ NAMES = {
     "shortcut": ("projection", "padding", "none"),
     "stem_pool": (None, *STEM_POOLS),
     "first_dilation": ("previous", "own"),
-    "stride_at": ("middle", "first"),
+    "widened_at": ("first", "last"),
+    "stride_at": ("middle", "first", "last"),
     "shortcut_padding": ("both", "end"),
     "shortcut_pool": ("none", "average"),
     "shortcut_from": ("activated", "input"),
@@ -90,7 +91,12 @@ def _check_fit(network: "Architecture") -> None:
     contradictions = {
         "groups are of bottlenecks, not of basic blocks": basic and network.groups > 1,
         "the inner widths are not multiples of the groups": any(width % network.groups for width in network.inner),
-        "stride_at is of bottlenecks, not of basic blocks": basic and network.stride_at != "middle",
+        "widened_at is of basic blocks": not basic and network.widened_at != "first",
+        "basic blocks are as wide inside as their output": network.widened_at == "last"
+        and network.inner != network.outputs,
+        "the first convolution has the stride in bottlenecks alone": basic and network.stride_at == "first",
+        "the last convolution has the stride where it widens": network.stride_at == "last"
+        and network.widened_at != "last",
         "stride_at does not go with antialias": network.antialias != "none" and network.stride_at != "middle",
         "shortcut_padding is of padded shortcuts": network.shortcut != "padding" and at != "both",
         "shortcut_pool is of projections": network.shortcut != "projection" and network.shortcut_pool != "none",

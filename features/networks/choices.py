@@ -83,12 +83,17 @@ def _is_switched(text: str) -> bool:
 
 CHOICES = (
     Choice(
-        "stride_at", "--stride-at", "Stride of a bottleneck in its",
-        {"middle": "stride in the 3x3 convolution", "first": "stride in the first 1x1 convolution"},
+        "stride_at", "--stride-at", "Stride of a block in its",
+        {
+            "middle": "stride in the first 3x3 convolution",
+            "first": "stride in the first 1x1 convolution",
+            "last": "stride in the last convolution",
+        },
         "Which convolution of a bottleneck skips pixels. torchvision and timm: the 3x3 ('v1.5'); He et al. 2015, "
-        "Caffe, MSRA's weights, detectron2, Keras: the first 1x1.",
+        "Caffe, MSRA's weights, detectron2, Keras: the first 1x1. In basic blocks whose last convolution widens: last "
+        "(fattorib's) or the first 3x3 (middle).",
         "likely in weights of before 2018 and of detectors",
-        lambda network: network.block == "bottleneck" and network.antialias == "none",
+        lambda network: (network.block == "bottleneck" or network.widened_at == "last") and network.antialias == "none",
     ),
     Choice(
         "stem_pool", "--stem-pool", "Pool after the stem",
@@ -203,6 +208,7 @@ BY_FIELD = {choice.field: choice for choice in CHOICES}
 # What a file does tell, but the names in `describe` do not.
 TOLD = {
     "preactivation": lambda network: "pre-activation",
+    "widened_at": lambda network: "widened by the last convolution of a block",
     "stem_norm": lambda network: "norm after the stem" if network.stem_norm else "no norm after the stem",
     "last_norm": lambda network: "norm after the last stage" if network.last_norm else "no norm after the last stage",
     "norm": lambda network: {"group": f"{network.norm_groups} groups to a norm"}.get(network.norm, "no norms"),

@@ -147,6 +147,7 @@ def _structures(network: Architecture) -> Iterator[tuple[str, tuple[str, ...], S
     last = (("strides", ",".join(map(str, [*usual[:-1], 1]))),)
     first = (("stride-at", "first"),)
     yield "stride in the first 1x1 of bottlenecks", ("stride_at",), first
+    yield "stride in the first 3x3 of basic blocks", ("stride_at",), (("stride-at", "middle"),)
     yield "blurred in the place of strides", ("antialias",), (("antialias", "blur"),)
     yield "averaged in the place of strides", ("antialias",), (("antialias", "average"),)
     if stages > 1:

@@ -40,7 +40,8 @@ def infer(part: Part) -> Inferred:
     kind = _kind(blocks, part)
     norm = _norm(blocks, part)
     preactivation = norm != "none" and _is_preactivation(part)
-    inner = tuple(stage[0].convs[-2 if kind == "bottleneck" else 0].width for stage in part.stages)
+    late = kind == "basic" and _widens_late(blocks, part)
+    inner = tuple(stage[0].convs[-1 if late else -2].width for stage in part.stages)
     outputs = tuple(stage[0].convs[-1].width for stage in part.stages)
     groups = _groups(part, inner)
     _need_chain(part, groups)
@@ -66,6 +67,9 @@ def infer(part: Part) -> Inferred:
             classes=head[-1] if head else None,
             head_widths=head[:-1],
             shortcut_pool=pool,
+            widened_at="last" if late else "first",
+            stride_at="last" if late else "middle",
+            strides=tuple(1 + _widens(stage[0]) for stage in part.stages) if late else (),
             preactivation=preactivation,
             last_norm=None if norm == "none" else preactivation and bool(part.last),
             norm=norm,
@@ -95,6 +99,19 @@ def _kind(blocks: Sequence[BlockLayers], part: Part) -> str:
     if len(kernels) > 1 or (only := kernels.pop()) not in KERNELS:
         raise _refused(part, f"has blocks of convolutions {_listed(kernels) or only}, where 3-3 or 1-3-1 are read")
     return KERNELS[only]
+
+
+def _widens_late(blocks: Sequence[BlockLayers], part: Part) -> bool:
+    """Whether basic blocks that change their width do so in their last convolution, and not in their first."""
+    widening = [block for block in blocks if _widens(block)]
+    late = {block.convs[0].shape[1] == block.convs[0].width for block in widening}
+    if len(late) > 1:
+        raise _refused(part, "has blocks that widen in their first convolution, and others that do in their last")
+    return late == {True}
+
+
+def _widens(block: BlockLayers) -> bool:
+    return block.convs[0].shape[1] != block.convs[-1].width
 
 
 def _listed(kernels: set[tuple[int, ...]]) -> str:

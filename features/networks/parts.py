@@ -3,12 +3,14 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from features.networks import layers, spellings
 from features.networks.containers import TensorRecord
 from features.networks.layers import CONV, LINEAR, NORM, Layer, layers_of, natural
 
 MAX_BLOCKS = 1000
+LAST = 1 << 30  # the number of a block that has none, since it ends its stage
 SHOWN = 12  # numbers in a sentence
 
 
@@ -108,7 +110,7 @@ def _gather(tensors: Mapping[str, TensorRecord]) -> dict[str, _Blocks]:
         for name, record in left.items():
             for match in _matches(pattern, name):
                 blocks = here.setdefault(name[: match.start()], _Blocks(word.title))
-                key = int(match["stage"]), int(match["block"])
+                key = _number(match["stage"]), _number(match["block"])
                 blocks.blocks.setdefault(key, {})[match["rest"]] = record
                 blocks.names.add(name)
         for prefix in sorted(here, key=lambda prefix: prefix.count(".")):
@@ -117,6 +119,13 @@ def _gather(tensors: Mapping[str, TensorRecord]) -> dict[str, _Blocks]:
                 gathered[prefix] = blocks
                 left = {name: record for name, record in left.items() if name not in blocks.names}
     return gathered
+
+
+def _number(word: str | None) -> int:
+    """Of a stage or block: its number, of a word the one that it stands for, of none one behind all others."""
+    if word is None:
+        return LAST
+    return spellings.NUMBERS[word] if word in spellings.NUMBERS else int(word)
 
 
 def _matches(pattern: re.Pattern[str], name: str) -> Iterator[re.Match[str]]:
@@ -257,11 +266,17 @@ def _linear(rest: Mapping[str, Layer], prefix: str, tensors: Mapping[str, Tensor
 
 
 def _stages(blocks: _Blocks) -> tuple[tuple[BlockLayers, ...], ...]:
-    """Blocks by stage."""
+    """Blocks by stage. Where stages end with the block that widens, it begins the next one, with those as wide."""
     numbers = sorted({stage for stage, _ in blocks.blocks})
-    return tuple(
-        tuple(_block(blocks.blocks[key]) for key in sorted(blocks.blocks) if key[0] == number) for number in numbers
-    )
+    stages = [[_block(blocks.blocks[key]) for key in sorted(blocks.blocks) if key[0] == number] for number in numbers]
+    for stage, following in pairwise(stages):
+        if len(stage) > 1 and _widens(stage[-1]) and not _widens(following[0]):
+            following.insert(0, stage.pop())
+    return tuple(map(tuple, stages))
+
+
+def _widens(block: BlockLayers) -> bool:
+    return bool(block.convs) and block.convs[-1].width > block.convs[0].shape[1]
 
 
 def _gap(blocks: _Blocks) -> str:
@@ -270,7 +285,7 @@ def _gap(blocks: _Blocks) -> str:
     if numbers != list(range(numbers[0], numbers[0] + len(numbers))):
         return f"stages {', '.join(map(str, numbers[:SHOWN]))}"
     for number in numbers:
-        indices = sorted(block for stage, block in blocks.blocks if stage == number)
+        indices = sorted(block for stage, block in blocks.blocks if stage == number and block != LAST) or [0]
         if indices != list(range(indices[0], indices[0] + len(indices))) or indices[0] > 1:
             return f"blocks {', '.join(map(str, indices[:SHOWN]))} in stage {number}"
     return ""

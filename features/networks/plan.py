@@ -131,8 +131,10 @@ def _convs(
 ) -> Iterator[Conv]:
     inner, output = network.inner[number], network.outputs[number]
     if network.block == "basic":
-        yield _conv(network, channels, inner, 3, stride, dilation=dilations[0])
-        yield _conv(network, inner, output, 3, dilation=dilations[1])
+        inner = channels if network.widened_at == "last" else inner
+        late = network.stride_at == "last"
+        yield _conv(network, channels, inner, 3, 1 if late else stride, dilation=dilations[0])
+        yield _conv(network, inner, output, 3, stride if late else 1, dilation=dilations[1])
     else:
         early = network.stride_at == "first"
         yield _conv(network, channels, inner, 1, stride if early else 1)

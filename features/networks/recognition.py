@@ -166,11 +166,12 @@ def _described(network: ResidualNetwork) -> Architecture:
     before = [layer for layer in _before_pool(network) if hasattr(layer, "in_channels")]
     kinds = {block.shortcut_kind for _, block in network.blocks()} - {"identity"}
     deep = len(before) > 1
+    late = _widens_late(stages)
     linear = [layer for layer in leaves(network.classifier or nn.Identity()) if isinstance(layer, nn.Linear)]
     return Architecture(
         block="basic" if len(stages[0][0]) == 2 else "bottleneck",
         blocks=tuple(map(len, stages)),
-        inner=tuple(stage[0][0 if len(stage[0]) == 2 else -2].out_channels for stage in stages),
+        inner=tuple(stage[0][-1 if late else -2].out_channels for stage in stages),
         outputs=tuple(stage[0][-1].out_channels for stage in stages),
         stem="deep" if deep else "imagenet" if kernel == 7 else "cifar",
         stem_width=before[-1].out_channels,
@@ -179,6 +180,16 @@ def _described(network: ResidualNetwork) -> Architecture:
         classes=linear[-1].out_features if linear else None,
         head_widths=tuple(layer.out_features for layer in linear[:-1]),
         stem_widths=tuple(conv.out_channels for conv in before[:-1]),
+        widened_at="last" if late else "first",
+    )
+
+
+def _widens_late(stages: Sequence[Sequence[Sequence[Any]]]) -> bool:
+    """Whether all basic blocks that change their width do so in their last convolution."""
+    blocks = [convs for stage in stages for convs in stage]
+    widening = [convs for convs in blocks if convs and convs[0].in_channels != convs[-1].out_channels]
+    return bool(widening) and all(
+        len(convs) == 2 and convs[0].in_channels == convs[0].out_channels for convs in widening
     )
 
 
@@ -212,7 +223,7 @@ def _choices(network: ResidualNetwork, described: Architecture) -> dict[str, Any
         "groups": max((layer.groups for layer in convs), default=1),
         "strides": tuple(_stride(layers) for layers in firsts),
         "dilations": tuple(layers[middle].dilation for layers in lasts),
-        "stride_at": _stride_at(firsts) if described.block == "bottleneck" and not filters else "middle",
+        "stride_at": "middle" if filters else _stride_at(firsts),
         "antialias": filters[0] if filters else "none",
         "activation": next((layer.kind for layer in every if isinstance(layer, Activation)), "relu"),
         "preactivation": preactivation,
@@ -238,8 +249,10 @@ def _stride(layers: Sequence[Layer | None]) -> int:
 
 
 def _stride_at(firsts: Sequence[Sequence[Layer | None]]) -> str:
-    ones = [layer for layers in firsts for layer in layers if isinstance(layer, Conv) and layer.kernel == 1]
-    return "first" if any(layer.stride > 1 for layer in ones) else "middle"
+    branches = [[layer for layer in layers if isinstance(layer, Conv)] for layers in firsts]
+    if any(convs[0].kernel == 1 and convs[0].stride > 1 for convs in branches if convs):
+        return "first"
+    return "last" if any(convs[-1].stride > 1 for convs in branches if convs) else "middle"
 
 
 def _shortcuts(network: ResidualNetwork, preactivation: bool) -> dict[str, Any]:

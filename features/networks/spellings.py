@@ -14,23 +14,25 @@ from dataclasses import dataclass
 class StageWord:
     """How a file writes 'stage S, block I': a pattern with the groups `stage` and `block`.
 
-    title: whose it is. first: the number of the first stage, None for whichever comes first.
+    title: whose it is. Stages are numbers, or words of NUMBERS; a block without a number is its stage's last.
     """
 
     pattern: str
     title: str
-    first: int | None = None
 
     def compiled(self) -> re.Pattern[str]:
         """Matches names behind a prefix: stage, block, and the rest inside the block."""
         return re.compile(rf"{self.pattern}\.(?P<rest>.+)")
 
 
+NUMBERS = {"first": 1, "second": 2, "third": 3, "fourth": 4}
 STAGES = (
     StageWord(r"layer(?P<stage>\d+)\.(?P<block>\d+)", "torchvision, timm and most others"),
-    StageWord(r"res(?P<stage>\d+)\.(?P<block>\d+)", "detectron2", 2),
-    StageWord(r"stages\.(?P<stage>\d+)\.(?:layers|blocks)\.(?P<block>\d+)", "Hugging Face, timm's ResNet v2", 0),
-    StageWord(r"conv(?P<stage>\d+)_x\.(?P<block>\d+)", "weiaicunzai's CIFAR networks", 2),
+    StageWord(r"res(?P<stage>\d+)\.(?P<block>\d+)", "detectron2"),
+    StageWord(r"stages\.(?P<stage>\d+)\.(?:layers|blocks)\.(?P<block>\d+)", "Hugging Face, timm's ResNet v2"),
+    StageWord(r"conv(?P<stage>\d+)_x\.(?P<block>\d+)", "weiaicunzai's CIFAR networks"),
+    StageWord(r"(?P<stage>first|second|third|fourth)_block\.(?:residual_block\.(?P<block>\d+)|final_block)",
+              "fattorib's CIFAR networks"),
     StageWord(r"(?:stage|stages|block|blocks|group|layers)[_.]?(?P<stage>\d+)\.(?:(?:layers|layer|blocks|block)\.)?(?P<block>\d+)",
               "networks of people's own"),
     StageWord(r"(?P<stage>\d+)\.(?P<block>\d+)", "a bare Sequential, as fastai's and Lightly's"),
@@ -44,7 +46,7 @@ ATTENTION = re.compile(r"(?:se|se_module|eca|attn|attention|cbam|selayer)\b")
 # Layers of the first convolution; numbers are those of a bare Sequential.
 STEM = re.compile(
     r"(?:stem|embedder|conv0|conv1|conv2|conv3|bn0|bn1|bn2|bn3|norm0|norm1|norm2|norm3|conv_1|bn_1|norm|conv|bn|input_layer|"
-    r"first_conv|first_bn|initial(?:_conv|_bn|_block)?|prep|init_conv|init_bn|conv_in|norm_in|\d+)(?:\.|$)"
+    r"first_conv|first_bn|first_layer|initial(?:_conv|_bn|_block)?|prep|init_conv|init_bn|conv_in|norm_in|\d+)(?:\.|$)"
 )
 STEM_POOL = re.compile(r"maxpool\.[01](?:\.|$)")  # a convolution in the place of the pool
 # Norms between the last stage and the head; the last few words are those of re-identification.
@@ -90,5 +92,7 @@ ASIDE = re.compile(
     r"aux_classifier|auxiliary_head|fpn|rpn|roi_heads|proposal_generator|neck|decoder|decode_head|bbox_head|mask_head|"
     r"attnpool|rotation|transformer|text_projection|token_embedding|positional_embedding|ln_final|logit_scale|head|heads|"
     r"classifier|fc\w*)(?:\.|$)"
+    # Templates of blocks, of which fattorib's code runs copies alone, and a norm that it never runs.
+    r"|^(?:first|second|third|fourth)_block\.(?:conv_block|bn)\."
     r"|" + PROJECTION.pattern
 )

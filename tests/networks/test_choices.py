@@ -58,7 +58,7 @@ def test_every_choice_with_values_is_among_those_that_were_tried():
 @pytest.mark.parametrize(
     ("field", "text", "words"),
     [
-        ("stride_at", "last", "--stride-at is 'last'. Wanted one of middle, first"),
+        ("stride_at", "end", "--stride-at is 'end'. Wanted one of middle, first, last"),
         ("strides", "a,b", "--strides is 'a,b'. Wanted whole numbers, as 1,2,2,1"),
         ("strides", "1,2,2", "strides was"),
         ("dilations", "1,0", "dilations was"),

@@ -77,7 +77,7 @@ def test_labels_of_which_any_number_holds():
     ("settings", "text"),
     [
         ((("colour", "red"),), "no setting called 'colour'.*stride-at"),
-        ((("stride-at", "last"),), "--stride-at is 'last'. Wanted one of middle, first"),
+        ((("stride-at", "end"),), "--stride-at is 'end'. Wanted one of middle, first"),
         ((("mean", "0.1,0.2"),), "Wanted 3 numbers"),
         ((("mean", "a,b,c"),), "Wanted 3 numbers"),
         ((("std", "0"),), "stds above 0"),

@@ -472,17 +472,61 @@ def test_a_deep_stem_is_read_with_the_norm_behind_each_of_its_convolutions(tmp_p
     need_equal(opened({"state_dict": before("backbone.", trunk(state))}, tmp_path)[1], source, head=False)
 
 
-def test_stages_whose_last_block_widens_are_refused_and_not_read_wrong(tmp_path):
-    """fattorib's CIFAR networks, whose stages end with the block that has the stride."""
+class LateBlock(nn.Sequential):
+    """Two 3x3 convolutions, of which the second widens and has the stride; `shortcut` is option A."""
 
-    def block(name: str, inputs: int, outputs: int) -> State:
-        convs = {"0.weight": torch.randn(inputs, inputs, 3, 3), "3.weight": torch.randn(outputs, inputs, 3, 3)}
-        return before(f"{name}.", convs) | norm(f"{name}.1", inputs) | norm(f"{name}.4", outputs)
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__(
+            nn.Conv2d(inputs, inputs, 3, padding=1, bias=False), nn.BatchNorm2d(inputs), nn.ReLU(),
+            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs),
+        )  # fmt: skip
+        self.stride, self.more = stride, (outputs - inputs) // 2
 
-    state = {"first_layer.weight": torch.randn(16, 3, 3, 3)} | norm("bn", 16) | linear("fc", 10, 64)
-    for name, inputs, outputs in (("first_block", 16, 32), ("second_block", 32, 64), ("third_block", 64, 64)):
-        state |= block(f"{name}.conv_block", inputs, inputs) | block(f"{name}.residual_block.0", inputs, inputs)
-        state |= block(f"{name}.final_block", inputs, outputs) | norm(f"{name}.bn", outputs)
-    torch.save(state, tmp_path / "resnet20.pth")
-    with pytest.raises(WeightsError, match="no residual network among them"):
-        _ = checkpoint.read(tmp_path / "resnet20.pth").part
+    def shortcut(self, x: Tensor) -> Tensor:
+        return functional.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.more, self.more))
+
+
+class LateStage(nn.Module):
+    """Its last block widens; it has a template of its blocks and a norm beside them, which are never run."""
+
+    def __init__(self, inputs: int, outputs: int, n_blocks: int, stride: int) -> None:
+        super().__init__()
+        self.conv_block = LateBlock(inputs, inputs, 1)
+        self.residual_block = nn.ModuleList([LateBlock(inputs, inputs, 1) for _ in range(n_blocks - 1)])
+        self.bn = nn.BatchNorm2d(outputs)
+        self.final_block = LateBlock(inputs, outputs, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for block in (*self.residual_block, self.final_block):
+            x = functional.relu(block(x) + block.shortcut(x))
+        return x
+
+
+class LateNetwork(nn.Module):
+    """As fattorib's CIFAR networks are built and called."""
+
+    def __init__(self, n_blocks: int) -> None:
+        super().__init__()
+        self.first_layer, self.bn = nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16)
+        self.first_block = LateStage(16, 32, n_blocks, 2)
+        self.second_block = LateStage(32, 64, n_blocks, 2)
+        self.third_block = LateStage(64, 64, n_blocks, 1)
+        self.fc = nn.Linear(64, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.relu(self.bn(self.first_layer(x)))
+        return self.fc(self.third_block(self.second_block(self.first_block(x))).mean((2, 3)))
+
+
+@pytest.mark.parametrize("n_blocks", [1, 2, 3])
+def test_stages_whose_last_block_widens_in_its_last_convolution_are_read(n_blocks, tmp_path):
+    source = randomise(LateNetwork(n_blocks)).eval()
+    file, network = opened(source.state_dict(), tmp_path)
+    architecture = file.inferred.architecture
+    assert architecture.blocks == ((n_blocks - 1, n_blocks, n_blocks + 1) if n_blocks > 1 else (1, 1, 1))
+    assert (architecture.widened_at, architecture.stride_at, architecture.shortcut) == ("last", "last", "padding")
+    assert "first_block.conv_block.0.weight" in file.part.left
+    for side in (32, 30):
+        with torch.inference_mode():
+            wanted = source(pixels(side=side))
+            torch.testing.assert_close(network(pixels(side=side)), wanted, rtol=1e-5, atol=1e-5)

@@ -10,6 +10,10 @@ PREACTIVATION = replace(BASIC, preactivation=True)
 
 UNUSUAL = {
     "stride in the first 1x1": replace(BOTTLENECK, stride_at="first"),
+    "widened by the last convolution": replace(
+        BASIC, shortcut="padding", widened_at="last", stride_at="last", blocks=(1, 2)
+    ),
+    "widened by the last convolution, stride in the first": replace(BASIC, widened_at="last"),
     "stride 1 in the last stage": replace(BOTTLENECK, strides=(1, 1)),
     "dilated": replace(BOTTLENECK, blocks=(1, 2), strides=(1, 1), dilations=(1, 2)),
     "dilated from its first block on": replace(
