@@ -22,6 +22,7 @@ def add(commands: Commands) -> None:
     )
     inspect.add_argument("file", type=Path, metavar="FILE", help="a file of weights, whatever its name ends in")
     inspect.add_argument("--part", metavar="NAME", help="the network to look at closely (default: the main one)")
+    inspect.add_argument("--head", metavar="NAME", help="which head of a network with several (default: the first)")
     inspect.add_argument(
         "--images",
         metavar="SOURCE",
@@ -53,7 +54,8 @@ def _taken(options: argparse.Namespace, chosen: "Network") -> None:
 
     images = open_images(options.images) if options.images else None
     part = chosen.part.name if options.part is not None else None
-    model = zoo.load(NetworkName(weights=options.file, part=part), pictures=images.pictures if images else None)
+    name = NetworkName(weights=options.file, part=part, head=options.head)
+    model = zoo.load(name, pictures=images.pictures if images else None)
     print(f"\ntaken as: {model.spec.architecture.describe()}")
     print(f"  pixels: {model.spec.preprocessing.describe()}")
     verdict = model.verdict
@@ -65,7 +67,7 @@ def _taken(options: argparse.Namespace, chosen: "Network") -> None:
         print(f"  assumed: {guess}")
     if verdict is None and not options.images:
         print("  --images SOURCE tests what is assumed on images of the kind it was trained on")
-    said = f" --part {part}" if part else ""
+    said = f" --part {part}" * bool(part) + f" --head {options.head}" * bool(options.head)
     print(f"use it: python -m features extract SOURCE --weights {options.file}{said} --out DIR")
 
 
@@ -84,6 +86,8 @@ def _print(network: "Network", main: bool) -> None:
     print(f"  known from its tensors: {architecture.describe()}")
     untold = "; ".join(f"{choice.words(architecture)} ({choice.option})" for choice in network.inferred.untold)
     print(f"  not told by them, and taken as usual: {untold}")
+    if len(part.heads) > 1:
+        print(f"  heads: {', '.join(part.heads[:LISTED])}; the first is taken, or another with --head")
     if part.left:
         rest = f" and {len(part.left) - LISTED} more" if len(part.left) > LISTED else ""
         print(f"  left aside: {', '.join(part.left[:LISTED])}{rest}")

@@ -15,8 +15,8 @@ class Architecture:
     """Everything that fixes what a residual network computes, but for its weights.
 
     The first ten fields fix the shapes of its tensors. Of the others `stem_widths`, `stem_norm`, `widened_at`,
-    `last_norm`, `norm`, `bias`, `attention` and `attention_widths` show in a file as well. What is left leaves no trace in tensors: two
-    networks that differ in it have tensors of the same names and shapes, and compute different things
+    `last_norm`, `norm`, `bias`, `attention` and `attention_widths` show in a file as well. What is left leaves no trace
+    in tensors: two networks that differ in it have tensors of the same names and shapes, and compute different things
     (`choices.CHOICES`). All defaults are torchvision's. What is given as it would be by default counts as not given, so
     that networks that compute the same are equal.
 

@@ -14,7 +14,7 @@ from features.networks.containers.tensors import need_bounds
 from features.networks.flatten import tensors_of
 from features.networks.inference import Inferred
 from features.networks.layers import COUNTER, STATISTICS
-from features.networks.parts import Part, parts_of
+from features.networks.parts import Part, is_called, parts_of
 from features.networks.spellings import PARAMETRIZED
 
 LISTED = 12
@@ -26,7 +26,8 @@ class Checkpoint:
     """A weights file, read.
 
     format: as of containers.Content. records: every tensor in it by its name. metadata: what the file says of itself,
-    as strings. digest: hexadecimal SHA-256 of the file. wanted: the name of the part to take, None for the main one.
+    as strings. digest: hexadecimal SHA-256 of the file. wanted: the name of the part to take, None for the main one;
+    head: of its head, None for the first.
     values: what lies in it beside tensors, as plain values.
     """
 
@@ -37,11 +38,12 @@ class Checkpoint:
     digest: str
     wanted: str | None = None
     values: object = None
+    head: str | None = None
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:
         """Every residual network in it, the main one first."""
-        return tuple(parts_of(self.records))
+        return tuple(parts_of(self.records, self.head))
 
     @cached_property
     def part(self) -> Part:
@@ -49,6 +51,11 @@ class Checkpoint:
         if not self.parts:
             raise refusal(self.path, _no_network(self.records))
         chosen = choose(self.path, self.parts, self.wanted)
+        if self.head is not None and not is_called(chosen.head_name, self.head):
+            known = ", ".join(map(repr, chosen.heads[:LISTED])) or "none"
+            raise refusal(
+                self.path, f"no head at {self.head[:80]!r}; those of this network: {known}. Choose one with --head"
+            )
         try:
             need_understood(chosen)
         except WeightsError as error:
@@ -64,11 +71,12 @@ class Checkpoint:
             raise refusal(self.path, str(error)) from error
 
 
-def read(path: Path, part: str | None = None) -> Checkpoint:
+def read(path: Path, part: str | None = None, head: str | None = None) -> Checkpoint:
     """Read a file of weights without ever running code from it.
 
     Takes what torch.save writes (state dicts, training states, whole networks, TorchScript) and safetensors, whatever
-    the file is called. part: the name of the network to take where there are several; None takes the main one.
+    the file is called. part, head: the names of the network, and of its head, to take where there are several; None
+    takes the main network, and the first head.
     Raises WeightsError, in one sentence of at most 500 characters, for everything else.
     """
     path = Path(path).expanduser()
@@ -78,7 +86,9 @@ def read(path: Path, part: str | None = None) -> Checkpoint:
         need_bounds(records, path.stat().st_size)
     except WeightsError as error:
         raise refusal(path, str(error)) from error
-    return Checkpoint(path, content.format, records, content.metadata, files.digest_of(path), part, content.values)
+    return Checkpoint(
+        path, content.format, records, content.metadata, files.digest_of(path), part, content.values, head
+    )
 
 
 def choose(path: Path, parts: Sequence[Part], name: str | None) -> Part:

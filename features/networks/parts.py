@@ -38,7 +38,8 @@ class Part:
     see pooled features. faulty: tensors inside the network that are no plain numbers, with why. going_on: names of
     heads that take the head's outputs, with nothing that tells what lies between. between: names of layers that may
     lie between the pooling and the head, since they put out as many features as they take. gap: which blocks there
-    are, in words, where some are missing.
+    are, in words, where some are missing. heads: what the classifiers that take its features are called, of which
+    `head` is one.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Part:
     going_on: tuple[str, ...] = ()
     between: tuple[str, ...] = ()
     gap: str = ""
+    heads: tuple[str, ...] = ()
 
     @property
     def unexplained(self) -> tuple[str, ...]:
@@ -86,15 +88,22 @@ class _Blocks:
     names: set[str] = field(default_factory=set)
 
 
-def parts_of(tensors: Mapping[str, TensorRecord]) -> list[Part]:
+def is_called(name: str, wanted: str | None) -> bool:
+    """Whether a dotted name is the wanted one, or ends with it."""
+    return wanted is not None and f".{name}".endswith(f".{wanted}")
+
+
+def parts_of(tensors: Mapping[str, TensorRecord], head: str | None = None) -> list[Part]:
     """Every residual network among named tensors, the main one first.
+
+    head: which to take of those that have several; None takes the first.
 
     The main one is the first that is whole and no copy of another (teacher, momentum encoder, average); among those,
     one with a head before one without, then the one with more parameters, then the one that comes first in the file.
     """
     usable = {name: record for name, record in tensors.items() if not spellings.TRAINING.search(name)}
     gathered = _gather(usable)
-    parts = [_part(prefix, blocks, usable) for prefix, blocks in gathered.items()]
+    parts = [_part(prefix, blocks, usable, head) for prefix, blocks in gathered.items()]
     taken = {name for blocks in gathered.values() for name in blocks.names}
     parts = [_without(part, taken) for part in parts]
     return sorted(parts, key=lambda part: (bool(part.gap), part.copy, not part.head, -part.parameters))
@@ -160,7 +169,7 @@ def _block(tensors: Mapping[str, TensorRecord]) -> BlockLayers:
     )
 
 
-def _part(prefix: str, blocks: _Blocks, tensors: Mapping[str, TensorRecord]) -> Part:
+def _part(prefix: str, blocks: _Blocks, tensors: Mapping[str, TensorRecord], wanted: str | None) -> Part:
     stages = _stages(blocks)
     outside = {name: record for name, record in tensors.items() if name.startswith(prefix) and name not in blocks.names}
     inside = layers_of({name.removeprefix(prefix): record for name, record in outside.items()})
@@ -173,9 +182,9 @@ def _part(prefix: str, blocks: _Blocks, tensors: Mapping[str, TensorRecord]) -> 
     )  # fmt: skip
     encoder = bool(spellings.ENCODER.search(prefix))
     projects = encoder or _has_predictor(prefix, tensors)
-    head, head_name = ((), "") if projects else _head(rest, _width(stages), last)
-    if not head and not encoder:
-        head, head_name = _head_beside(prefix, tensors, _width(stages))
+    heads = [] if projects else _heads(rest, _width(stages), last)
+    heads += [] if encoder else _heads_beside(prefix, tensors, _width(stages))
+    head_name, head = next((each for each in heads if is_called(each[0], wanted)), heads[0] if heads else ("", ()))
     used = {name for layer in (*stem, *stem_pool, *last, *head) for name in _full_names(layer, prefix, tensors)}
     name = prefix.rstrip(".")
     left = tuple(name for name in tensors if name not in used and name not in blocks.names)
@@ -186,7 +195,7 @@ def _part(prefix: str, blocks: _Blocks, tensors: Mapping[str, TensorRecord]) -> 
     between = tuple(_between(prefix, tensors, after, head))
     return Part(
         name, blocks.title, stages, stem, last, head, head_name, left, copy, stem_pool, linear,
-        tuple(_faulty(prefix, tensors)), going_on, between, _gap(blocks),
+        tuple(_faulty(prefix, tensors)), going_on, between, _gap(blocks), tuple(name for name, _ in heads),
     )  # fmt: skip
 
 
@@ -196,15 +205,15 @@ def _going_on(
     """Heads that take what a head puts out: beside its network, or in it under another name ('fc', 'classifier')."""
     if not head:
         return
-    width = [layer for layer in head if layer.kind != NORM][-1].width
+    width = _outputs(head)
     used = {id(record) for layer in head for record in layer.tensors.values()}
     for above, inside in (
         ("", {path: layer for path, layer in rest.items() if layer not in head}),
         *_above(prefix, tensors),
     ):
-        following, name = _head({path: layer for path, layer in inside.items() if layer not in head}, width, ())
-        if following and used.isdisjoint(id(record) for layer in following for record in layer.tensors.values()):
-            yield f"{above}{name}"
+        for name, following in _heads({path: layer for path, layer in inside.items() if layer not in head}, width, ()):
+            if used.isdisjoint(id(record) for layer in following for record in layer.tensors.values()):
+                yield f"{above}{name}"
 
 
 def _between(
@@ -368,8 +377,11 @@ def _goes_on(conv: Layer, convs: Sequence[Layer]) -> bool:
     )  # fmt: skip
 
 
-def _head(layers_left: Mapping[str, Layer], width: int, last: Sequence[Layer]) -> tuple[tuple[Layer, ...], str]:
-    """The classifier among layers that are neither stem nor stages: a chain of linear layers and norms from `width`."""
+Head = tuple[str, tuple[Layer, ...]]  # what it is called, its layers in order
+
+
+def _heads(layers_left: Mapping[str, Layer], width: int, last: Sequence[Layer]) -> list[Head]:
+    """The classifiers among layers that are neither stem nor stages: chains of linear layers and norms from `width`."""
     groups: dict[str, list[Layer]] = {}
     for path, layer in layers_left.items():
         if layer in last or not spellings.HEAD.match(path) or spellings.PROJECTION.search(path):
@@ -377,14 +389,26 @@ def _head(layers_left: Mapping[str, Layer], width: int, last: Sequence[Layer]) -
         groups.setdefault(path.split(".")[0], []).append(layer)
     if not any(_chains(group, width) for _, group in _split_up(groups, width)):
         groups = _only_candidate(layers_left, width, last)
-    head: list[Layer] = []
-    names: list[str] = []
+    heads: list[tuple[list[str], list[Layer]]] = []
     for name, group in _split_up(groups, width):
-        if _chains(group, width) and (not head or _goes_on_from(names[-1], name)):
-            head += group
-            width = [layer for layer in group if layer.kind != NORM][-1].width
-            names.append(name)
-    return tuple(head), ", ".join(names)
+        before = next((each for each in heads if _follows(each, name, group)), None)
+        if before is not None:
+            before[0].append(name)
+            before[1].extend(group)
+        elif _chains(group, width):
+            heads.append(([name], list(group)))
+    return [(", ".join(names), tuple(layers)) for names, layers in heads]
+
+
+def _follows(head: tuple[list[str], list[Layer]], name: str, group: Sequence[Layer]) -> bool:
+    """Whether layers go on from a head whose last ones are called alike, with the next number."""
+    names, layers = head
+    return _goes_on_from(names[-1], name) and _chains(group, _outputs(layers))
+
+
+def _outputs(head: Sequence[Layer]) -> int:
+    """How many logits a head makes."""
+    return [layer for layer in head if layer.kind != NORM][-1].width
 
 
 def _only_candidate(layers_left: Mapping[str, Layer], width: int, last: Sequence[Layer]) -> dict[str, list[Layer]]:
@@ -394,7 +418,7 @@ def _only_candidate(layers_left: Mapping[str, Layer], width: int, last: Sequence
         if layer not in last and not spellings.PROJECTION.search(path) and not spellings.NO_HEAD.search(path):
             groups.setdefault(path.split(".")[0], []).append(layer)
     fitting = {name: group for name, group in groups.items() if _chains(group, width)}
-    widths = [[layer for layer in group if layer.kind != NORM][-1].width for group in fitting.values()]
+    widths = list(map(_outputs, fitting.values()))
     return fitting if len(fitting) == 1 and widths != [width] else {}
 
 
@@ -414,23 +438,24 @@ def _goes_on_from(name: str, following: str) -> bool:
     return start == same and bool(other) and int(other) == int(number or 0) + 1 + (not number)
 
 
-def _head_beside(prefix: str, tensors: Mapping[str, TensorRecord], width: int) -> tuple[tuple[Layer, ...], str]:
-    """The classifier beside a network ('head.fc' beside 'backbone'): under one of the paths that lead to it.
+def _heads_beside(prefix: str, tensors: Mapping[str, TensorRecord], width: int) -> list[Head]:
+    """The classifiers beside a network ('head.fc' beside 'backbone'): under the nearest of the paths that lead to it.
 
-    A norm of the features that stands there too ('bottleneck' beside 'base' and 'classifier') comes before it.
+    A norm of the features that stands there too ('bottleneck' beside 'base' and 'classifier') comes before each.
     """
     for above, inside in _above(prefix, tensors):
-        head, name = _head(inside, width, ())
-        if head:
+        heads = _heads(inside, width, ())
+        if heads:
+            taken = [layer for _, head in heads for layer in head]
             norms = [
                 layer for path, layer in inside.items()
-                if layer not in head and layer.has_statistics and layer.width == width
+                if layer not in taken and layer.has_statistics and layer.width == width
                 and spellings.LAST_NORM.fullmatch(f"{path}.")
             ]  # fmt: skip
-            for layer in (*norms, *head):
+            for layer in (*norms, *taken):
                 layer.name = f"{above}{layer.name}"
-            return (*norms, *head), f"{above}{name}"
-    return (), ""
+            return [(f"{above}{name}", (*norms, *head)) for name, head in heads]
+    return []
 
 
 def _chains(group: Sequence[Layer], width: int) -> bool:

@@ -15,6 +15,7 @@ from features.networks.checkpoint import Checkpoint
 from features.networks.choices import CHOICES, Choice
 from features.networks.hypotheses import Verdict
 from features.networks.naming import NetworkName
+from features.networks.parts import is_called
 from features.networks.preprocessing import Preprocessing
 from features.networks.settings import applied
 
@@ -34,10 +35,14 @@ def of_file(
     Raises WeightsError if the file does not fit what it is said to be, FeatureError for settings that do not go with
     it.
     """
+    if file.head is not None and (card.is_described(file.metadata) or str(named.name).startswith(catalogue.TIMM)):
+        raise FeatureError("A head is chosen only where a network is read from its tensors. Leave --head away.")
     if card.is_described(file.metadata):
         spec, known = _self_described(file, named.name), None
     else:
         spec, known = _told(file, named.name)
+        taken = _taken(file)
+        spec = replace(spec, taken=taken, source=", ".join(filter(None, (spec.source, taken))))
     spec, chosen = applied(replace(spec, file=file.path), named.settings)
     network = filling.load(file, spec.architecture)
     if known is None:
@@ -50,6 +55,16 @@ def of_file(
         if spec.architecture != architecture:
             network = rebuilt(network, spec.architecture)
     return replace(spec, assumed=tuple(_assumed(file, spec, named.name, settled, verdict))), network, verdict
+
+
+def _taken(file: Checkpoint) -> str:
+    """Which of several networks and heads is taken, in words; '' for the main one with its first head."""
+    words = []
+    if file.wanted is not None and not (file.parts and is_called(file.parts[0].name, file.wanted)):
+        words.append(f"part {file.wanted}")
+    if file.head is not None and file.part.head_name != file.part.heads[0]:
+        words.append(f"head {file.part.head_name}")
+    return ", ".join(words)
 
 
 def rebuilt(network: ResidualNetwork, architecture: Architecture) -> ResidualNetwork:
@@ -145,6 +160,8 @@ def _of_head(file: Checkpoint, spec: ModelSpec) -> Iterator[str]:
         yield norms[spec.architecture.norm]
     if spec.architecture.classes is not None:
         yield "a mean over space before the head, and nothing behind it"
+        if len(file.part.heads) > 1 and file.head is None:
+            yield f"of the heads {checkpoint.listing(file.part.heads)} the first (--head)"
     elif file.part.linear:
         yield f"no head: {checkpoint.listing(sorted(file.part.linear))} are left aside"
 

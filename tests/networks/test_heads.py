@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, prune
 from torchvision.models.resnet import BasicBlock, ResNet
 
-from features.errors import WeightsError
-from features.networks import checkpoint, filling
+from features.errors import FeatureError, WeightsError
+from features.networks import checkpoint, filling, zoo
 from tests.random_networks import drawn
 
 WIDTH = 512
@@ -208,6 +208,52 @@ def test_of_two_heads_beside_each_other_the_first_is_taken_and_the_other_listed(
     assert set(other) <= set(file.part.left)
     with torch.inference_mode():
         need_logits(file, network(pixels()))
+
+
+HEADS_APART = {"fc_age": 3, "fc_sex": 2}
+
+
+def with_two_heads(trunk: nn.Module, folder: Path, prefix: str = "") -> Path:
+    """A file of one body and a head for ages and one for sexes."""
+    state = {prefix + name: value for name, value in trunk.state_dict().items() if not name.startswith("fc.")}
+    for name, outputs in HEADS_APART.items():
+        state |= {f"{name}.{own}": value for own, value in dense(WIDTH, outputs).state_dict().items()}
+    torch.save(state, folder / "two.pth")
+    return folder / "two.pth"
+
+
+@pytest.mark.parametrize("prefix", ["", "backbone."])
+@torch.inference_mode()
+def test_either_of_two_heads_is_taken_by_its_name(prefix, trunk, tmp_path):
+    path = with_two_heads(trunk, tmp_path, prefix)
+    state = torch.load(path)
+    features = nn.Sequential(*list(trunk.children())[:-1])(pixels()).flatten(1)
+    models = {name: zoo.load(f"{path}?head={name}") for name in HEADS_APART}
+    for name, model in models.items():
+        wanted = features @ state[f"{name}.weight"].T + state[f"{name}.bias"]
+        torch.testing.assert_close(model.network(pixels()), wanted, rtol=1e-5, atol=1e-4)
+        assert not any("--head" in guess for guess in model.spec.assumed)
+    assert models["fc_sex"].spec.source == "file two.pth, head fc_sex"
+    assert len({model.key for model in models.values()}) == 2
+    unnamed = zoo.load(weights=path)
+    assert any("fc_age, fc_sex the first (--head)" in guess for guess in unnamed.spec.assumed)
+    assert unnamed.key == models["fc_age"].key
+
+
+def test_a_head_that_is_not_there_is_refused_with_those_that_are(trunk, tmp_path):
+    path = with_two_heads(trunk, tmp_path)
+    with pytest.raises(WeightsError, match=r"no head at 'fc_race'; those of this network: 'fc_age', 'fc_sex'.*--head"):
+        zoo.load(f"{path}?head=fc_race")
+    with pytest.raises(FeatureError, match="chosen of a file of weights"):
+        zoo.load("resnet20-cifar?head=fc")
+
+
+def test_two_networks_of_one_file_are_not_taken_for_each_other(trunk, tmp_path):
+    state = trunk.state_dict()
+    torch.save({"student": state, "teacher": {name: value * 2 for name, value in state.items()}}, tmp_path / "net.pth")
+    models = [zoo.load(f"{tmp_path / 'net.pth'}{part}") for part in ("", "?part=student", "?part=teacher")]
+    assert models[0].key == models[1].key != models[2].key
+    assert models[2].spec.source == "file net.pth, part teacher"
 
 
 @pytest.mark.parametrize("name", ["projector", "projection_head", "predictor", "prototypes", "mlp_head", "head.proj"])
