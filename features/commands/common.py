@@ -28,7 +28,7 @@ SOURCE_HELP = (
     "'sample', a folder, a .zip, Parquet files with image bytes, a .txt file with a path a line, or "
     "torchvision:NAME[:SPLIT]"
 )
-NETWORK_HELP = "a name of the catalogue, timm:NAME or a file; behind it ?part=..., ?head=..., ?lesion=without:layer3.1 and what is known"
+NETWORK_HELP = "a name of the catalogue, timm:NAME or a file; behind it ?part=..., ?head=..., ?lesion=without:layer3.1"
 SAID = "said_"
 FORMAT_HELP = "{names}; tensorboard is for the Embedding Projector"
 

@@ -62,7 +62,9 @@ class Architecture:
     attention:   at the end of each branch: 'none', 'se' (Hu et al. 2018, arXiv:1709.01507) or 'eca' (Wang et al. 2020,
                  arXiv:1910.03151).
     attention_widths: per stage, hidden channels of 'se' or taps of 'eca'; () for the usual.
-    head_widths: hidden channels of a head of several linear layers, () for one layer. head_activation: between them.
+    head_start:  what comes before the head's first linear layer: nothing that is not 'linear' (a batch norm is taken
+                 into it), a batch norm with an 'activation' behind it, or a 'layer' norm, which shows in a file.
+    head_widths: hidden channels of a head of several linear layers, () for one layer. head_activation: in the head.
     builder:     'timm:NAME' of a network that the other fields can only describe, '' otherwise: `canonical.build` has
                  it built there.
     """
@@ -101,6 +103,7 @@ class Architecture:
     standardised: bool = False
     attention: str = "none"
     attention_widths: tuple[int, ...] = ()
+    head_start: str = "linear"
     head_widths: tuple[int, ...] = ()
     head_activation: str = "relu"
     builder: str = ""

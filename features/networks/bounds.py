@@ -26,6 +26,7 @@ NAMES = {
     "activation": tuple(ACTIVATIONS),
     "norm": ("batch", "group", "none"),
     "attention": ("none", "se", "eca"),
+    "head_start": ("linear", "activation", "layer"),
     "head_activation": tuple(ACTIVATIONS),
 }
 SWITCHES = {"preactivation": (bool,), "bias": (bool,), "standardised": (bool,)} | {
@@ -105,7 +106,11 @@ def _check_fit(network: "Architecture") -> None:
         "norm_groups are of group norms": not group and network.norm_groups != 32,
         "norm_groups do not divide every width": group and any(width % network.norm_groups for width in normed),
         "head_widths are of a head": network.classes is None and bool(network.head_widths),
-        "head_activation is of a head of several layers": not network.head_widths and network.head_activation != "relu",
+        "head_start is of a head": network.classes is None and network.head_start != "linear",
+        "head_activation is of a head of several layers": not (
+            network.head_widths or network.head_start == "activation"
+        )
+        and network.head_activation != "relu",
         "attention_widths are of attention": network.attention == "none" and bool(widths),
         "the taps of eca are odd": network.attention == "eca" and any(taps % 2 == 0 for taps in widths),
     }

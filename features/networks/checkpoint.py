@@ -12,9 +12,9 @@ from features.networks.architecture import Architecture
 from features.networks.containers import TensorRecord
 from features.networks.containers.tensors import need_bounds
 from features.networks.flatten import tensors_of
-from features.networks.inference import Inferred
+from features.networks.inference import Inferred, way_out
 from features.networks.layers import COUNTER, STATISTICS
-from features.networks.parts import Part, is_called, parts_of
+from features.networks.parts import Part, is_called, may_be_timms, parts_of
 from features.networks.spellings import PARAMETRIZED
 
 LISTED = 12
@@ -117,7 +117,7 @@ def need_understood(part: Part) -> None:
     if not part.stem:
         raise WeightsError(
             "a residual network without its first convolution, or with one that leads elsewhere. Save the complete "
-            "network, or name it with --model timm:NAME if it is one of timm's"
+            f"network. {way_out(part.may_be_timms)}"
         )
     if part.going_on:
         raise WeightsError(
@@ -127,12 +127,13 @@ def need_understood(part: Part) -> None:
     if part.between:
         raise WeightsError(
             f"a residual network with {part.between[0]!r}, which may lie between its features and its head, and "
-            "tensors do not tell. Save it with its head in one Sequential, as network.fc, or without what is no part"
+            "tensors do not tell. Save it with its head in one Sequential, as network.fc, or without what is no part; "
+            "of a network with a recurrent layer or a learned pool, save the body alone"
         )
     if part.unexplained:
         raise WeightsError(
             "a residual network with layers that are not understood, so that it would be read wrong: "
-            f"{listing(part.unexplained)}. Name it with --model timm:NAME if it is one of timm's"
+            f"{listing(part.unexplained)}. {way_out(part.may_be_timms)}"
         )
     strange = [
         f"stage {number} block {index}: {', '.join(sorted(layer.tensors)[:3])} at {layer.name or 'the block itself'}"
@@ -145,8 +146,8 @@ def need_understood(part: Part) -> None:
     ]
     if strange:
         raise WeightsError(
-            f"blocks with parts that are not understood, so that they would be read wrong: {strange[0]}. Name the "
-            "network with --model timm:NAME if it is one of timm's"
+            f"blocks with parts that are not understood, so that they would be read wrong: {strange[0]}. "
+            f"{way_out(part.may_be_timms)}"
         )
 
 
@@ -176,7 +177,7 @@ def _classes_as_timm_has_them(records: Mapping[str, TensorRecord]) -> int | None
     return linear[0] if linear else None
 
 
-OWN = ("classes", "in_channels", "head_widths", "head_activation")  # what fine-tuning changes
+OWN = ("classes", "in_channels", "head_start", "head_widths", "head_activation")  # what fine-tuning changes
 
 
 def need_same(checkpoint: Checkpoint, told: Architecture, wanted: Architecture) -> None:
@@ -204,8 +205,7 @@ def _no_network(records: Mapping[str, TensorRecord]) -> str:
         )
     return (
         f"{len(records):,} tensors, but no residual network among them: wanted stages of blocks with two or three "
-        f"convolutions and norms, and got {listing(list(records)[:6])}. If it is one of timm's, name it with --model "
-        "timm:NAME"
+        f"convolutions and norms, and got {listing(list(records)[:6])}. {way_out(may_be_timms(records))}"
     )
 
 

@@ -183,9 +183,18 @@ CHOICES = (
         "rare",
     ),
     Choice(
+        "head_start", "--head-start", "Between norm and linear layer of the head",
+        {
+            "linear": "no activation between norm and linear layer of the head",
+            "activation": "an activation between norm and linear layer of the head",
+        },
+        "Where a head begins with a batch norm: whether an activation follows it before the first linear layer.",
+        "rare", lambda network: network.classes is not None and network.head_start != "layer",
+    ),
+    Choice(
         "head_activation", "--head-activation", "Activation inside the head", ACTIVATIONS,
-        "The function between the linear layers of a head of several.",
-        "rare", lambda network: bool(network.head_widths),
+        "The function between the linear layers of a head of several, and between a norm and the first.",
+        "rare", lambda network: bool(network.head_widths) or network.head_start == "activation",
     ),
     Choice(
         "norm_groups", "--norm-groups", "Groups of group norms", {},
@@ -217,6 +226,7 @@ TOLD = {
         network.attention
     ],
     "attention_widths": lambda network: f"attention of widths {'-'.join(map(str, network.attention_widths))}",
+    "head_start": lambda network: "layer norm before the head" if network.head_start == "layer" else "",
     "head_widths": lambda network: f"a head of {len(network.head_widths) + 1} layers",
     "builder": lambda network: f"built as {network.builder}",
 }
@@ -225,9 +235,8 @@ TOLD = {
 def unusual(network: "Architecture") -> Iterator[str]:
     """Every choice of a network that is not as usual, in words."""
     kept = network.settings()
-    for name, words in TOLD.items():
-        if name in kept:
-            yield words(network)
+    told = {name: text for name, words in TOLD.items() if name in kept and (text := words(network))}
+    yield from told.values()
     for choice in CHOICES:
-        if choice.field in kept and choice.field not in ("shortcut", "norm_groups"):
+        if choice.field in kept and choice.field not in ("shortcut", "norm_groups", *told):
             yield choice.words(network)

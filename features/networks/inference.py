@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import gcd
 
 from features.errors import FeatureError, WeightsError
-from features.networks import heads, signatures
+from features.networks import heads, signatures, spellings
 from features.networks.architecture import Architecture
 from features.networks.choices import CHOICES, Choice
 from features.networks.containers import TensorRecord
@@ -48,7 +48,12 @@ def infer(part: Part) -> Inferred:
     stem = _stem(part)
     shortcut, pool = _shortcut(part)
     widths = tuple(conv.width for conv in _convs(part.stem))
-    head = heads.plan(head_layers(part))
+    of_head = head_layers(part)
+    head = heads.plan(of_head)
+    if heads.may_go_around(of_head):
+        raise _refused(part, f"has a head, {part.head_name}, that may go around some of its layers")
+    if norm == "group" and part.last and not preactivation and head:
+        raise _refused(part, "has a norm before its head that may be one of groups or of a layer")
     attention, attention_widths = _attention(part)
     try:
         architecture = Architecture(
@@ -66,6 +71,7 @@ def infer(part: Part) -> Inferred:
             in_channels=_convs(part.stem)[0].shape[1],
             classes=head[-1] if head else None,
             head_widths=head[:-1],
+            head_start=heads.start(of_head) if head else "linear",
             shortcut_pool=pool,
             widened_at="last" if late else "first",
             stride_at="last" if late else "middle",
@@ -78,16 +84,24 @@ def infer(part: Part) -> Inferred:
             attention=attention,
             attention_widths=attention_widths,
         )
-        return Inferred(*signatures.applied(part, architecture))
+        architecture, told = signatures.applied(part, architecture)
+        return Inferred(architecture, told if heads.may_begin_with_an_activation(of_head) else told | {"head_start"})
     except FeatureError as error:
         raise _refused(part, f"cannot be built: {error}") from error
 
 
 def _refused(part: Part, why: str) -> WeightsError:
-    """The reason, with a way out: the one that it names, or that of networks from code."""
+    """The reason, with a way out: the one that it names, or that of timm's networks or of networks from code."""
     where = f" at {part.name[:80]!r}" if part.name else ""
-    out = "" if ". " in why else ". Build it in Python, and give the module to features.networks.canonical"
+    out = "" if ". " in why else f". {way_out(part.may_be_timms)}"
     return WeightsError(f"the network{where} {why}{out}")
+
+
+def way_out(may_be_timms: bool) -> str:
+    """What to do with a network that is not read from its tensors. may_be_timms: whether it is called as timm's are."""
+    if may_be_timms:
+        return "If it is one of timm's, name it with --model timm:NAME"
+    return "Build it in Python, and give the module to features.networks.canonical"
 
 
 def _convs(layers: Sequence[Layer]) -> list[Layer]:
@@ -137,7 +151,8 @@ def _is_preactivation(part: Part) -> bool:
         width for block in blocks for width in (block.convs[0].shape[1], *(conv.width for conv in block.convs[:-1]))
     ]
     if norms == behind:
-        return norms == before and bool(part.last)
+        alike = bool(part.last) and part.last[0].has_statistics == blocks[0].norms[0].has_statistics
+        return norms == before and alike
     if norms == before:
         return True
     raise _refused(part, "has norms that are as wide as neither what comes before them nor what follows")
@@ -154,7 +169,7 @@ def _groups(part: Part, inner: Sequence[int]) -> int:
     if not counts:
         return 1
     if len(counts) > 1 or not (groups := counts.pop()) or any(width % groups for width in inner):
-        raise _refused(part, "has convolutions whose groups differ from stage to stage. Name it with --model timm:NAME")
+        raise _refused(part, "has convolutions whose groups differ from stage to stage")
     return groups
 
 
@@ -254,13 +269,18 @@ def _attention(part: Part) -> tuple[str, tuple[int, ...]]:
     if not having:
         return "none", ()
     if len(having) < len(blocks):
-        raise _refused(part, "has attention in some of its blocks only. Name it with --model timm:NAME")
+        raise _refused(part, "has attention in some of its blocks only")
     weights = [layer.shape for layer in having[0] if "weight" in layer.tensors]
     if len(weights) == 1 and len(weights[0]) == 3:
         return "eca", tuple(stage[0].attention[0].shape[-1] for stage in part.stages)
+    squeezes = all(spellings.SQUEEZE.match(layer.name) for layer in having[0])
+    if not squeezes and len(weights) == 2:
+        raise _refused(
+            part, f"has channel attention at {having[0][0].name!r}, of means, or of means and maxima as CBAM's"
+        )
     if len(weights) == len(having[0]) == 2 and {len(shape) for shape in weights} <= {2, 4}:
         return "se", tuple(stage[0].attention[0].width for stage in part.stages)
-    raise _refused(part, "has attention of a kind that is not known. Name it with --model timm:NAME")
+    raise _refused(part, "has attention of a kind that is not known")
 
 
 def published(part: Part) -> dict[str, TensorRecord]:

@@ -1,7 +1,7 @@
 """Finds the residual networks in a file, wherever they lie and however their layers are called."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -39,7 +39,8 @@ class Part:
     heads that take the head's outputs, with nothing that tells what lies between. between: names of layers that may
     lie between the pooling and the head, since they put out as many features as they take. gap: which blocks there
     are, in words, where some are missing. heads: what the classifiers that take its features are called, of which
-    `head` is one.
+    `head` is one. projections: what would be in `between`, were it not called as only self-supervised training has it.
+    dense: linear layers beside a network without a head. may_be_timms: whether all names in it are such as timm has.
     """
 
     name: str
@@ -58,13 +59,19 @@ class Part:
     between: tuple[str, ...] = ()
     gap: str = ""
     heads: tuple[str, ...] = ()
+    projections: tuple[str, ...] = ()
+    dense: tuple[str, ...] = ()
+    may_be_timms: bool = False
 
     @property
     def unexplained(self) -> tuple[str, ...]:
         """Names that lie inside the network, and are neither read nor of what is known to stand beside one."""
         prefix = f"{self.name}." if self.name else ""
         inside = (name.removeprefix(prefix) for name in self.left if name.startswith(prefix))
-        names = (name for name in inside if spellings.MADE.search(name) or not spellings.ASIDE.search(name))
+        names = (
+            name for name in inside
+            if spellings.MADE.search(name) or not (spellings.ASIDE.search(name) or spellings.NEVER_RUN.match(name))
+        )  # fmt: skip
         return tuple(f"{prefix}{name}" for name in names if f"{prefix}{name}" not in self.linear)
 
     @property
@@ -86,6 +93,11 @@ class _Blocks:
     title: str
     blocks: dict[tuple[int, int], dict[str, TensorRecord]] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
+
+
+def may_be_timms(names: Iterable[str]) -> bool:
+    """Whether all names are such as timm has in the networks that can be named as its own."""
+    return all(spellings.TIMMS.fullmatch(name) for name in names)
 
 
 def is_called(name: str, wanted: str | None) -> bool:
@@ -175,7 +187,10 @@ def _part(prefix: str, blocks: _Blocks, tensors: Mapping[str, TensorRecord], wan
     inside = layers_of({name.removeprefix(prefix): record for name, record in outside.items()})
     stem = _stem(inside, stages[0][0]) or _stem_beside(prefix, tensors, stages[0][0])
     stem_pool = tuple(layer for path, layer in inside.items() if spellings.STEM_POOL.match(path)) if stem else ()
-    rest = {path: layer for path, layer in inside.items() if layer not in (*stem, *stem_pool)}
+    rest = {
+        path: layer for path, layer in inside.items()
+        if layer not in (*stem, *stem_pool) and not spellings.NEVER_RUN.match(f"{path}.")
+    }  # fmt: skip
     last = tuple(
         layer for path, layer in rest.items() if layer.kind == NORM and len(layer.shape) == 1
         and spellings.LAST_NORM.match(f"{path}.") and layer.width == _width(stages)
@@ -188,14 +203,19 @@ def _part(prefix: str, blocks: _Blocks, tensors: Mapping[str, TensorRecord], wan
     used = {name for layer in (*stem, *stem_pool, *last, *head) for name in _full_names(layer, prefix, tensors)}
     name = prefix.rstrip(".")
     left = tuple(name for name in tensors if name not in used and name not in blocks.names)
+    within = [name for name in tensors if name.startswith(prefix)]
     copy = bool(spellings.COPY.search(name))
     linear = frozenset(_linear(rest, prefix, tensors))
     going_on = tuple(_going_on(prefix, tensors, rest, head))
     after = {path: layer for path, layer in rest.items() if layer not in last}
-    between = tuple(_between(prefix, tensors, after, head))
+    keeping = tuple(_between(prefix, tensors, after, head))
+    trains = any(spellings.SELF_SUPERVISED.search(name) for name in tensors)
+    beside = tuple(name for name in keeping if trains and spellings.PROJECTION.search(name))
+    between = tuple(name for name in keeping if name not in beside)
     return Part(
         name, blocks.title, stages, stem, last, head, head_name, left, copy, stem_pool, linear,
         tuple(_faulty(prefix, tensors)), going_on, between, _gap(blocks), tuple(name for name, _ in heads),
+        beside, tuple(_dense_beside(prefix, tensors, head)), may_be_timms(name.removeprefix(prefix) for name in within),
     )  # fmt: skip
 
 
@@ -219,7 +239,7 @@ def _going_on(
 def _between(
     prefix: str, tensors: Mapping[str, TensorRecord], rest: Mapping[str, Layer], head: Sequence[Layer]
 ) -> Iterator[str]:
-    """Linear layers and norms in or beside a network that lead from as many features as its head takes to as many."""
+    """What in or beside a network makes as many features as its head takes of as many: layers, and learned pools."""
     if not head:
         return
     width = head[0].width if head[0].kind == NORM else head[0].shape[1]
@@ -227,17 +247,39 @@ def _between(
     for above, inside in (("", rest), *_above(prefix, tensors)):
         groups: dict[str, list[Layer]] = {}
         for path, layer in inside.items():
-            if used.isdisjoint(map(id, layer.tensors.values())) and not spellings.PROJECTION.search(path):
+            if used.isdisjoint(map(id, layer.tensors.values())):
                 groups.setdefault(path.split(".")[0], []).append(layer)
         yield from (f"{above}{name}" for name, group in groups.items() if _keeps(group, width))
+    yield from _recurrent_or_pooling(prefix, tensors, width)
+
+
+def _recurrent_or_pooling(prefix: str, tensors: Mapping[str, TensorRecord], width: int) -> Iterator[str]:
+    """Recurrent layers and attention that take `width` features, and exponents of pools, beside a network."""
+    paths = prefix.split(".")[:-1]
+    above = tuple("".join(f"{path}." for path in paths[:number]) for number in reversed(range(len(paths))))
+    for name, record in tensors.items():
+        beside = next((name.removeprefix(path) for path in above if name.startswith(path)), "")
+        if not beside or name.startswith(prefix) or spellings.ASIDE.search(beside):
+            continue
+        takes = spellings.TAKES_FEATURES.search(name) and record.shape[-1:] == (width,)
+        if takes or (spellings.POOL_EXPONENT.search(name) and record.numel == 1):
+            yield name.rpartition(".")[0]
+
+
+def _dense_beside(prefix: str, tensors: Mapping[str, TensorRecord], head: Sequence[Layer]) -> list[str]:
+    """What linear layers beside a network without a head are called."""
+    found: list[str] = []
+    for above, inside in () if head else _above(prefix, tensors):
+        groups = {path.split(".")[0] for path, layer in inside.items() if layer.kind == LINEAR}
+        found += sorted(f"{above}{name}" for name in groups)
+    return found
 
 
 def _keeps(group: Sequence[Layer], width: int) -> bool:
-    """Whether layers lead from `width` features to `width` features, one after the other."""
+    """Whether layers lead from `width` features or maps to as many, one after the other."""
     made = width
     for layer in group:
-        a_linear = layer.kind == LINEAR or layer.shape[2:] == (1, 1)
-        if (layer.shape[1] if a_linear else layer.width) != made or not (a_linear or layer.kind == NORM):
+        if (layer.width if layer.kind == NORM else layer.shape[1]) != made:
             return False
         made = layer.width
     return made == width
@@ -449,7 +491,7 @@ def _heads_beside(prefix: str, tensors: Mapping[str, TensorRecord], width: int) 
             taken = [layer for _, head in heads for layer in head]
             norms = [
                 layer for path, layer in inside.items()
-                if layer not in taken and layer.has_statistics and layer.width == width
+                if layer not in taken and layer.kind == NORM and layer.width == width
                 and spellings.LAST_NORM.fullmatch(f"{path}.")
             ]  # fmt: skip
             for layer in (*norms, *taken):
@@ -459,11 +501,15 @@ def _heads_beside(prefix: str, tensors: Mapping[str, TensorRecord], width: int) 
 
 
 def _chains(group: Sequence[Layer], width: int) -> bool:
-    """Whether layers lead from `width` features to outputs: linear layers (or 1x1 convolutions) and norms."""
+    """Whether layers lead from `width` features to outputs: linear layers (or 1x1 convolutions) and norms.
+
+    A norm without statistics is a layer norm, which comes before all others.
+    """
     linear = 0
-    for layer in group:
+    for number, layer in enumerate(group):
         if layer.kind == NORM:
-            if layer.width != width or not layer.has_statistics:
+            a_layer_norm = number == 0 and layer.tensors.keys() >= {"weight", "bias"}
+            if layer.width != width or not (layer.has_statistics or a_layer_norm):
                 return False
         elif layer.kind == LINEAR or layer.shape[2:] == (1, 1):
             if layer.shape[1] != width:

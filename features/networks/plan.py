@@ -9,11 +9,13 @@ from features.networks.layout import (
     Attention,
     BlockPlan,
     Conv,
+    Layer,
     Layers,
     Linear,
     Named,
     Norm,
     Pool,
+    Scale,
     attention_width,
 )
 
@@ -75,19 +77,21 @@ def neck(network: "Architecture") -> Layers:
 
 
 def head(network: "Architecture") -> Layers:
-    """The linear layers of the head with an activation between each two; () without a head."""
+    """The linear layers of the head with an activation between each two, and what comes before; () without a head."""
     if network.classes is None:
         return ()
     widths = (network.features, *network.head_widths, network.classes)
-    linear = [Linear(inputs, outputs) for inputs, outputs in pairwise(widths)]
-    if len(linear) == 1:
-        return (Named("fc", linear[0]),)
-    layers: list[Named] = []
-    for number, layer in enumerate(linear):  # in one Sequential
-        layers.append(Named(f"fc.{2 * number}", layer))
-        if number < len(linear) - 1:
-            layers.append(Named(f"fc.{2 * number + 1}", Activation(network.head_activation)))
-    return tuple(layers)
+    layers: list[Layer] = []
+    if network.head_start == "layer":
+        layers.append(Norm(network.features, "layer"))
+    elif network.head_start == "activation":
+        layers += [Scale(network.features), Activation(network.head_activation)]
+    for number, (inputs, outputs) in enumerate(pairwise(widths)):
+        layers += [Activation(network.head_activation)] if number else []
+        layers.append(Linear(inputs, outputs))
+    if len(layers) == 1:
+        return (Named("fc", layers[0]),)
+    return tuple(Named(f"fc.{number}", layer) for number, layer in enumerate(layers))  # in one Sequential
 
 
 def blocks(network: "Architecture") -> Iterator[BlockPlan]:

@@ -11,8 +11,15 @@ from features.errors import FeatureError
 from features.networks import plan
 from features.networks.architecture import Architecture
 from features.networks.building import MODULES
-from features.networks.layout import Activation, Attention, BlockPlan, Conv, Layer, Linear, Norm, Pool
-from features.networks.modules import BlurPool, ChannelAttention, PaddedShortcut, SqueezeExcite, StandardisedConv
+from features.networks.layout import Activation, Attention, BlockPlan, Conv, Layer, Linear, Norm, Pool, Scale
+from features.networks.modules import (
+    BlurPool,
+    ChannelAttention,
+    PaddedShortcut,
+    ScaleAndShift,
+    SqueezeExcite,
+    StandardisedConv,
+)
 from features.networks.structure import ResidualBlock, ResidualNetwork, leaves
 
 CODE = "code"
@@ -49,6 +56,10 @@ def layer_of(module: nn.Module) -> Layer | None:
             return Norm(module.num_channels, "group", module.num_groups, module.eps)
         case nn.BatchNorm2d(affine=True, track_running_stats=True):
             return Norm(module.num_features, epsilon=module.eps)
+        case nn.LayerNorm(elementwise_affine=True) if module.bias is not None and len(module.normalized_shape) == 1:
+            return Norm(module.normalized_shape[0], "layer", epsilon=module.eps)
+        case ScaleAndShift():
+            return Scale(len(module.weight))
         case nn.Linear() if module.bias is not None:
             return Linear(module.in_features, module.out_features)
         case nn.MaxPool2d(dilation=1):
@@ -67,6 +78,7 @@ def layer_of(module: nn.Module) -> Layer | None:
     return None
 
 
+STARTS: dict[Any, str] = {Norm: "layer", Scale: "activation"}  # of heads, by their first layer
 ACTIVATIONS = {type(make()): name for name, make in MODULES.items()}
 
 
@@ -235,6 +247,7 @@ def _choices(network: ResidualNetwork, described: Architecture) -> dict[str, Any
         "attention": gates[0].kind if gates else "none",
         "attention_widths": tuple(gate.width for gate in gates),
         "last_norm": len(network.neck) > 0,
+        "head_start": STARTS.get(type(head[0]), "linear") if head else "linear",
         "head_activation": next((layer.kind for layer in head if isinstance(layer, Activation)), "relu"),
         **_shortcuts(network, preactivation),
     }

@@ -160,10 +160,16 @@ def _of_head(file: Checkpoint, spec: ModelSpec) -> Iterator[str]:
         yield norms[spec.architecture.norm]
     if spec.architecture.classes is not None:
         yield "a mean over space before the head, and nothing behind it"
+        if file.part.projections:
+            yield f"{checkpoint.listing(file.part.projections)} as a projection beside the head, not before it"
+        if spec.architecture.head_start == "layer":
+            yield "a layer norm before the head, of epsilon 1e-5"
         if len(file.part.heads) > 1 and file.head is None:
             yield f"of the heads {checkpoint.listing(file.part.heads)} the first (--head)"
-    elif file.part.linear:
-        yield f"no head: {checkpoint.listing(sorted(file.part.linear))} are left aside"
+    elif left := [*sorted(file.part.linear), *file.part.dense]:
+        yield f"no head: {checkpoint.listing(left)} are left aside"
+    if spec.architecture.attention != "none":
+        yield "channel attention of means alone, with a sigmoid, at the end of each branch"
 
 
 def _untold(file: Checkpoint, spec: ModelSpec) -> tuple[Choice, ...]:

@@ -42,7 +42,12 @@ SHORTCUT = re.compile(
     r"(?:downsample|shortcut|skip(?:_connection)?|proj(?:ection)?|identity_downsample|residual_conv|side|match_dimensions|"
     r"skip_layer|down_sample|conv_skip|conv_?shortcut|convShortcut|identity)\b(?!\d)"
 )
-ATTENTION = re.compile(r"(?:se|se_module|eca|attn|attention|cbam|selayer)\b")
+ATTENTION = re.compile(
+    r"(?:se|se_module|se_?layer|se_?block|squeeze\w*|eca|attn|attention|cbam|ca|sa|\w+_att\w*|\w*attention)\b",
+    re.IGNORECASE,
+)
+# Of these, the words for gates that are made of channels' means alone; CBAM's, of the same tensors, also see maxima.
+SQUEEZE = re.compile(r"(?:se|se_module|se_?layer|se_?block|squeeze\w*)\b", re.IGNORECASE)
 # Layers of the first convolution; numbers are those of a bare Sequential.
 STEM = re.compile(
     r"(?:stem|embedder|conv0|conv1|conv2|conv3|bn0|bn1|bn2|bn3|norm0|norm1|norm2|norm3|conv_1|bn_1|norm|conv|bn|input_layer|"
@@ -66,6 +71,10 @@ PROJECTION = re.compile(
 NO_HEAD = re.compile(
     r"(?:^|[._])(?:bottleneck|neck|embedding|embed|feat|features?|adapter|attn\w*|rotation|decoder|memory)(?:[._]|$)"
 )
+# Weights of recurrent layers and of attention by how PyTorch calls them; their last side is what they take.
+TAKES_FEATURES = re.compile(r"(?:^|\.)(?:weight_ih_l0|in_proj_weight)$")
+# The exponent of a generalised mean over space (Radenovic et al. 2018, arXiv:1711.02512).
+POOL_EXPONENT = re.compile(r"(?:^|\.)(?:p|gem_p|\w*(?:gem|pool)\w*\.\w+)$", re.IGNORECASE)
 # Encoders of self-supervised learning, in which a layer called fc is a projection.
 ENCODER = re.compile(
     r"(?:^|\.)(?:encoder_[qk]|base_encoder|momentum_encoder|online_encoder|target_encoder|query_encoder)\b"
@@ -76,6 +85,8 @@ PREDICTOR = re.compile(r"(?:online_)?predictor\.|queue(?:_ptr)?$")
 COPY = re.compile(
     r"(?:^|[._])(?:teacher|momentum|encoder_k|target|key_encoder|ema|model_ema|state_dict_ema|averaged|swa|module_ema)"
 )
+# What tells that a file is of self-supervised training, whose projections no head follows.
+SELF_SUPERVISED = re.compile(COPY.pattern + r"|(?:^|[._])(?:predictor|prototypes?|queue)(?:[._]|$)")
 PARAMETRIZED = (
     ("parametrizations.weight.original0", "parametrizations.weight.original1"),  # PyTorch from 2.0
     ("weight_g", "weight_v"),
@@ -86,13 +97,19 @@ MADE = re.compile(r"(?:^|\.)(?:weight_orig|weight_mask|weight_u|lora_\w+|qweight
 TRAINING = re.compile(
     r"(?:^|\.)(?:optimizer\w*|optim|opt|lr_scheduler|scheduler|scaler|amp|state\.\d+|callbacks|loops)(?:\.|$)"
 )
+# Templates of blocks, of which fattorib's code runs copies alone, and a norm that it never runs.
+NEVER_RUN = re.compile(r"(?:first|second|third|fourth)_block\.(?:conv_block|bn)\.")
+# Every name in timm's networks that `--model timm:NAME` takes.
+TIMMS = re.compile(
+    r"(?:layer\d\.\d+\.(?:(?:conv|bn|downsample\.)\d|conv\d\.(?:conv|bn|attn\.\w+|paths\.\d+\.\w+)|se\.(?:fc\d|conv))|"
+    r"stages\.\d\.blocks\.\d+\.(?:norm\d|conv\d|downsample\.(?:conv|norm))|(?:conv|bn)\d|(?:conv1|maxpool)\.\d|"
+    r"stem\.(?:norm|conv)\d?|norm|fc|head\.fc)\.(?:weight|bias|running_mean|running_var|num_batches_tracked)"
+)
 # What may stand beside a network under the same path: losses, metrics, counters, and what uses the network's features.
 ASIDE = re.compile(
     r"^(?:criterion|loss\w*|metric\w*|\w*_metric\w*|\w*acc\w*|n_averaged|epoch|step|mean|std|pixel_mean|pixel_std|normalize\w*|"
     r"aux_classifier|auxiliary_head|fpn|rpn|roi_heads|proposal_generator|neck|decoder|decode_head|bbox_head|mask_head|"
     r"attnpool|rotation|transformer|text_projection|token_embedding|positional_embedding|ln_final|logit_scale|head|heads|"
     r"classifier|fc\w*)(?:\.|$)"
-    # Templates of blocks, of which fattorib's code runs copies alone, and a norm that it never runs.
-    r"|^(?:first|second|third|fourth)_block\.(?:conv_block|bn)\."
     r"|" + PROJECTION.pattern
 )
