@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from os.path import commonprefix
 from pathlib import Path
 
 from features import files
@@ -203,9 +204,11 @@ def _no_network(records: Mapping[str, TensorRecord]) -> str:
         return (
             f"{records[odd[0]].fault} tensors ({listing(odd)}), where plain numbers are read. Save it in floating point"
         )
+    shared = commonprefix(list(records)).rpartition(".")[0]  # noqa: RUF071 (it is cut at a dot)
+    names = (name.removeprefix(f"{shared}.") for name in records)
     return (
         f"{len(records):,} tensors, but no residual network among them: wanted stages of blocks with two or three "
-        f"convolutions and norms, and got {listing(list(records)[:6])}. {way_out(may_be_timms(records))}"
+        f"convolutions and norms, and got {listing(list(records)[:6])}. {way_out(may_be_timms(names))}"
     )
 
 

@@ -81,7 +81,7 @@ def tensors(layers: Sequence[Layer], begins: str = "linear") -> dict[str, Tensor
         records = {f"fc.0.{own}": norms[0].tensors[own] for own in ("weight", "bias")}
         layers = layers[1:]
     elif begins == "activation":
-        scale = cache(lambda: [_scale(norms, inputs)])
+        scale = cache(partial(_scales, norms, inputs))
         for at, own in enumerate(("weight", "bias")):
             records[f"fc.0.{own}"] = TensorRecord(
                 (inputs,), torch.float32, partial(_one_of, scale, 0, at), _fault(norms)
@@ -98,13 +98,13 @@ def tensors(layers: Sequence[Layer], begins: str = "linear") -> dict[str, Tensor
     return records
 
 
-def _scale(norms: Sequence[Layer], channels: int) -> tuple[Tensor, Tensor]:
+def _scales(norms: Sequence[Layer], channels: int) -> list[tuple[Tensor, Tensor]]:
     """Batch norms one after the other as one scale and shift, (D,) each."""
     scale, shift = torch.ones(channels), torch.zeros(channels)
     for norm in norms:
         factor, added = _affine(norm)
         scale, shift = scale * factor, shift * factor + added
-    return scale, shift
+    return [(scale, shift)]
 
 
 def _one_of(made: Callable[[], Sequence[tuple[Tensor, Tensor]]], number: int, at: int) -> Tensor:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from features.errors import FeatureError
-from features.networks import card, catalogue, checkpoint, filling, hypotheses, verdicts, written
+from features.networks import buffers, card, catalogue, checkpoint, filling, hypotheses, verdicts, written
 from features.networks.architecture import Architecture
 from features.networks.canonical import ResidualNetwork, build, freeze
 from features.networks.card import ModelSpec
@@ -93,7 +93,7 @@ def _told(file: Checkpoint, name: str | None) -> tuple[ModelSpec, frozenset[str]
     """What a file is by its tensors, by what is written in or beside it, and by a name; and which fields are known."""
     if name is None:
         architecture = file.inferred.architecture
-        told, source = written.read(file.path, file.values, architecture), f"file {file.path.name}"
+        told, source = _written(file, architecture), f"file {file.path.name}"
         known = told.known | file.inferred.told
         large = architecture.stem != "cifar"
         preprocessing = catalogue.IMAGENET_PREPROCESSING if large else catalogue.CIFAR_PREPROCESSING
@@ -103,7 +103,7 @@ def _told(file: Checkpoint, name: str | None) -> tuple[ModelSpec, frozenset[str]
     else:
         entry = catalogue.spec(name)
         architecture, source = checkpoint.check(file, entry.architecture), f"file {file.path.name}"
-        told = written.read(file.path, file.values, architecture)
+        told = _written(file, architecture)
         # Of torchvision's networks, the name is that of an architecture: whoever changed a stride keeps it.
         is_whole = name not in catalogue.TORCHVISION
         # Everybody calls their own option A by the same name.
@@ -119,6 +119,15 @@ def _told(file: Checkpoint, name: str | None) -> tuple[ModelSpec, frozenset[str]
         "the file's own",
     )  # fmt: skip
     return spec, known
+
+
+def _written(file: Checkpoint, architecture: Architecture) -> written.Written:
+    """What is written of a network in its file or beside it, and what its tensors keep of its pixels."""
+    if architecture.builder:
+        stored = buffers.pixels_of(file.records, file.wanted or "", architecture.in_channels)
+    else:
+        stored = buffers.pixels_of(file.records, file.part.name, architecture.in_channels)
+    return written.read(file.path, file.values, architecture, stored)
 
 
 def _of_channels(preprocessing: Preprocessing, channels: int) -> Preprocessing:

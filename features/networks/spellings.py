@@ -105,9 +105,18 @@ TIMMS = re.compile(
     r"stages\.\d\.blocks\.\d+\.(?:norm\d|conv\d|downsample\.(?:conv|norm))|(?:conv|bn)\d|(?:conv1|maxpool)\.\d|"
     r"stem\.(?:norm|conv)\d?|norm|fc|head\.fc)\.(?:weight|bias|running_mean|running_var|num_batches_tracked)"
 )
+# Mean and standard deviation of pixels, where a network keeps them itself, and the module that they lie in.
+PIXELS = {
+    "mean": "std", "means": "stds", "mu": "sigma", "new_mean": "new_std", "pixel_mean": "pixel_std",
+    "image_mean": "image_std", "norm_mean": "norm_std", "_mean": "_std",
+}  # fmt: skip
+NORMALISER = re.compile(
+    r"(?:^|\.)(?:normali[sz]\w*|norm_layer|preproc\w*|pre_?process\w*|data_preprocessor|transforms?|\d+)(?:\.\d+)?$"
+)
 # What may stand beside a network under the same path: losses, metrics, counters, and what uses the network's features.
 ASIDE = re.compile(
-    r"^(?:criterion|loss\w*|metric\w*|\w*_metric\w*|\w*acc\w*|n_averaged|epoch|step|mean|std|pixel_mean|pixel_std|normalize\w*|"
+    r"^(?:criterion|loss\w*|metric\w*|\w*_metric\w*|\w*acc\w*|n_averaged|epoch|step|(?:new_|pixel_|image_|norm_|_)?(?:means?|stds?)|mu|sigma|normali[sz]\w*|"
+    r"preproc\w*|pre_?process\w*|data_preprocessor|"
     r"aux_classifier|auxiliary_head|fpn|rpn|roi_heads|proposal_generator|neck|decoder|decode_head|bbox_head|mask_head|"
     r"attnpool|rotation|transformer|text_projection|token_embedding|positional_embedding|ln_final|logit_scale|head|heads|"
     r"classifier|fc\w*)(?:\.|$)"
