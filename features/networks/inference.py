@@ -38,6 +38,8 @@ def infer(part: Part) -> Inferred:
     """
     blocks = [block for stage in part.stages for block in stage]
     kind = _kind(blocks, part)
+    if part.title == spellings.FLAT and len(part.stages) == 1:
+        raise _refused(part, "has all its blocks in one list and of one width, so that nothing tells where strides lie")
     norm = _norm(blocks, part)
     preactivation = norm != "none" and _is_preactivation(part)
     late = kind == "basic" and _widens_late(blocks, part)

@@ -131,7 +131,7 @@ def _gather(tensors: Mapping[str, TensorRecord]) -> dict[str, _Blocks]:
         for name, record in left.items():
             for match in _matches(pattern, name):
                 blocks = here.setdefault(name[: match.start()], _Blocks(word.title))
-                key = _number(match["stage"]), _number(match["block"])
+                key = _number(match.groupdict().get("stage", "0")), _number(match["block"])
                 blocks.blocks.setdefault(key, {})[match["rest"]] = record
                 blocks.names.add(name)
         for prefix in sorted(here, key=lambda prefix: prefix.count(".")):
@@ -320,10 +320,24 @@ def _stages(blocks: _Blocks) -> tuple[tuple[BlockLayers, ...], ...]:
     """Blocks by stage. Where stages end with the block that widens, it begins the next one, with those as wide."""
     numbers = sorted({stage for stage, _ in blocks.blocks})
     stages = [[_block(blocks.blocks[key]) for key in sorted(blocks.blocks) if key[0] == number] for number in numbers]
+    stages = _by_width(stages[0]) if blocks.title == spellings.FLAT else stages
     for stage, following in pairwise(stages):
         if len(stage) > 1 and _widens(stage[-1]) and not _widens(following[0]):
             following.insert(0, stage.pop())
     return tuple(map(tuple, stages))
+
+
+def _by_width(blocks: Sequence[BlockLayers]) -> list[list[BlockLayers]]:
+    """Blocks of one list by stage: one begins where they change their width, or with a projection."""
+    stages = [[blocks[0]]]
+    for before, block in pairwise(blocks):
+        begins = block.shortcut or [conv.width for conv in before.convs[-1:]] != [
+            conv.width for conv in block.convs[-1:]
+        ]
+        if begins:
+            stages.append([])
+        stages[-1].append(block)
+    return stages
 
 
 def _widens(block: BlockLayers) -> bool:

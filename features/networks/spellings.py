@@ -14,7 +14,8 @@ from dataclasses import dataclass
 class StageWord:
     """How a file writes 'stage S, block I': a pattern with the groups `stage` and `block`.
 
-    title: whose it is. Stages are numbers, or words of NUMBERS; a block without a number is its stage's last.
+    title: whose it is. Stages are numbers, or words of NUMBERS; a block without a number is its stage's last. Without
+    stages, blocks lie in one list, in which a stage begins where their width changes.
     """
 
     pattern: str
@@ -25,6 +26,7 @@ class StageWord:
         return re.compile(rf"{self.pattern}\.(?P<rest>.+)")
 
 
+FLAT = "one list of blocks"
 NUMBERS = {"first": 1, "second": 2, "third": 3, "fourth": 4}
 STAGES = (
     StageWord(r"layer(?P<stage>\d+)\.(?P<block>\d+)", "torchvision, timm and most others"),
@@ -33,8 +35,9 @@ STAGES = (
     StageWord(r"conv(?P<stage>\d+)_x\.(?P<block>\d+)", "weiaicunzai's CIFAR networks"),
     StageWord(r"(?P<stage>first|second|third|fourth)_block\.(?:residual_block\.(?P<block>\d+)|final_block)",
               "fattorib's CIFAR networks"),
-    StageWord(r"(?:stage|stages|block|blocks|group|layers)[_.]?(?P<stage>\d+)\.(?:(?:layers|layer|blocks|block)\.)?(?P<block>\d+)",
+    StageWord(r"(?:stage|stages|block|blocks|group|layer|layers)[_.]?(?P<stage>\d+)\.(?:(?:layers|layer|blocks|block)\.)?(?P<block>\d+)",
               "networks of people's own"),
+    StageWord(r"(?:(?:res|residual)?_?(?:blocks|layers)|body|trunk|res_?block)\.(?P<block>\d+)", FLAT),
     StageWord(r"(?P<stage>\d+)\.(?P<block>\d+)", "a bare Sequential, as fastai's and Lightly's"),
 )  # fmt: skip
 

@@ -530,3 +530,40 @@ def test_stages_whose_last_block_widens_in_its_last_convolution_are_read(n_block
         with torch.inference_mode():
             wanted = source(pixels(side=side))
             torch.testing.assert_close(network(pixels(side=side)), wanted, rtol=1e-5, atol=1e-5)
+
+
+def in_one_list(state: Mapping[str, Tensor], blocks: list[int], name: str) -> State:
+    """torchvision's names with all blocks in one list."""
+    before = [sum(blocks[:stage]) for stage in range(len(blocks))]
+    return {
+        re.sub(r"layer(\d)\.(\d+)", lambda m: f"{name}.{before[int(m[1]) - 1] + int(m[2])}", key): value
+        for key, value in state.items()
+    }
+
+
+@pytest.mark.parametrize("kind", ["basic", "bottleneck"])
+@pytest.mark.parametrize("name", ["blocks", "layers", "model.residual_blocks", "body"])
+def test_blocks_in_one_list_are_parted_where_their_width_changes(name, kind, networks, tmp_path):
+    source = networks[kind]
+    file, network = opened(in_one_list(source.state_dict(), [1, 2, 1, 1], name), tmp_path)
+    assert file.inferred.architecture.blocks == (1, 2, 1, 1)
+    assert "strides" in {choice.field for choice in file.inferred.untold}
+    need_equal(network, source, head=True)
+
+
+def test_blocks_of_one_width_in_one_list_are_refused(networks, tmp_path):
+    state = {name: value for name, value in networks["basic"].state_dict().items() if "layer" not in name}
+    for number in range(3):
+        for own in ("conv1", "conv2"):
+            state[f"blocks.{number}.{own}.weight"] = torch.randn(64, 64, 3, 3)
+        state |= norm(f"blocks.{number}.bn1", 64) | norm(f"blocks.{number}.bn2", 64)
+    state["fc.weight"] = torch.randn(7, 64)
+    torch.save(state, tmp_path / "net.pth")
+    with pytest.raises(WeightsError, match="one list and of one width, so that nothing tells where strides lie"):
+        _ = checkpoint.read(tmp_path / "net.pth").inferred
+
+
+def test_stages_that_hold_a_list_of_blocks_are_read(networks, tmp_path):
+    source = networks["basic"]
+    state = {re.sub(r"(layer\d)\.", r"\1.blocks.", name): value for name, value in source.state_dict().items()}
+    need_equal(opened(state, tmp_path)[1], source, head=True)
