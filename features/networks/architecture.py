@@ -45,7 +45,7 @@ class Architecture:
     widened_at:  which convolution of a basic block that widens does so: the 'first', or the 'last' (fattorib's).
     stride_at:   which convolution of a block has the stride: the 'middle' (a bottleneck's 3x3, torchvision's; the first
                  of a basic block), the 'first' of a bottleneck (the 1x1: He et al. 2015 as Caffe has it, MSRA's
-                 weights, detectron2's), or the 'last' of a basic block that widens there.
+                 weights, detectron2's), or the 'last' of a basic block (meliketoy's Wide ResNets).
     shortcut_padding: where option A puts its zeros: 'both' sides of the old channels or the 'end'.
     shortcut_pool: 'none', or 'average' where a projection follows an average pool that has its stride (ResNet-D).
     shortcut_from: of pre-activation networks: whether projections see the 'activated' input, which the branch's first

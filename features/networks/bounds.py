@@ -96,8 +96,7 @@ def _check_fit(network: "Architecture") -> None:
         "basic blocks are as wide inside as their output": network.widened_at == "last"
         and network.inner != network.outputs,
         "the first convolution has the stride in bottlenecks alone": basic and network.stride_at == "first",
-        "the last convolution has the stride where it widens": network.stride_at == "last"
-        and network.widened_at != "last",
+        "the last convolution has the stride in basic blocks alone": not basic and network.stride_at == "last",
         "stride_at does not go with antialias": network.antialias != "none" and network.stride_at != "middle",
         "shortcut_padding is of padded shortcuts": network.shortcut != "padding" and at != "both",
         "shortcut_pool is of projections": network.shortcut != "projection" and network.shortcut_pool != "none",

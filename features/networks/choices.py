@@ -90,10 +90,10 @@ CHOICES = (
             "last": "stride in the last convolution",
         },
         "Which convolution of a bottleneck skips pixels. torchvision and timm: the 3x3 ('v1.5'); He et al. 2015, "
-        "Caffe, MSRA's weights, detectron2, Keras: the first 1x1. In basic blocks whose last convolution widens: last "
-        "(fattorib's) or the first 3x3 (middle).",
+        "Caffe, MSRA's weights, detectron2, Keras: the first 1x1. Of basic blocks: nearly always the first (middle); "
+        "last in meliketoy's Wide ResNets and fattorib's networks.",
         "likely in weights of before 2018 and of detectors",
-        lambda network: (network.block == "bottleneck" or network.widened_at == "last") and network.antialias == "none",
+        lambda network: network.antialias == "none",
     ),
     Choice(
         "stem_pool", "--stem-pool", "Pool after the stem",

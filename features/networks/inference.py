@@ -244,6 +244,8 @@ def _norm(blocks: Sequence[BlockLayers], part: Part) -> str:
     norms = [norm for block in blocks for norm in block.norms]
     if not norms:
         return "none"
+    if any("bias" not in norm.tensors and not norm.has_statistics for norm in norms):
+        raise _refused(part, "has weights of one dimension without a bias, as PReLUs have, where norms are read")
     if len(norms) < sum(len(block.convs) for block in blocks):
         raise _refused(part, "has norms in some of its blocks only. Save the complete network")
     kinds = {norm.has_statistics for norm in norms}

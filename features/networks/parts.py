@@ -473,7 +473,7 @@ def _only_candidate(layers_left: Mapping[str, Layer], width: int, last: Sequence
     for path, layer in layers_left.items():
         if layer not in last and not spellings.PROJECTION.search(path) and not spellings.NO_HEAD.search(path):
             groups.setdefault(path.split(".")[0], []).append(layer)
-    fitting = {name: group for name, group in groups.items() if _chains(group, width)}
+    fitting = {name: group for name, group in _split_up(groups, width) if _chains(group, width)}
     widths = list(map(_outputs, fitting.values()))
     return fitting if len(fitting) == 1 and widths != [width] else {}
 
@@ -481,6 +481,8 @@ def _only_candidate(layers_left: Mapping[str, Layer], width: int, last: Sequence
 def _split_up(groups: Mapping[str, list[Layer]], width: int) -> Iterator[tuple[str, list[Layer]]]:
     """Layers that may be heads, by name; those of several heads in one list ('heads.0', 'heads.1') each on its own."""
     for name, group in groups.items():
+        if any(spellings.ATTENDS.search(layer.name) for layer in group):
+            continue
         sides = [layer for layer in group if layer.kind == LINEAR and layer.shape[1] == width]
         if len(sides) == len(group) > 1 and any(layer.width != width for layer in sides[:-1]):
             yield from ((layer.name, [layer]) for layer in group)

@@ -35,7 +35,7 @@ STAGES = (
     StageWord(r"conv(?P<stage>\d+)_x\.(?P<block>\d+)", "weiaicunzai's CIFAR networks"),
     StageWord(r"(?P<stage>first|second|third|fourth)_block\.(?:residual_block\.(?P<block>\d+)|final_block)",
               "fattorib's CIFAR networks"),
-    StageWord(r"(?:stage|stages|block|blocks|group|layer|layers)[_.]?(?P<stage>\d+)\.(?:(?:layers|layer|blocks|block)\.)?(?P<block>\d+)",
+    StageWord(r"(?:stage|stages|block|blocks|group|layer|layers)[_.]?(?P<stage>\d+)\.(?:(?:layers|layer|blocks|block)\.?)?(?P<block>\d+)",
               "networks of people's own"),
     StageWord(r"(?:(?:res|residual)?_?(?:blocks|layers)|body|trunk|res_?block)\.(?P<block>\d+)", FLAT),
     StageWord(r"(?P<stage>\d+)\.(?P<block>\d+)", "a bare Sequential, as fastai's and Lightly's"),
@@ -43,18 +43,18 @@ STAGES = (
 
 SHORTCUT = re.compile(
     r"(?:downsample|shortcut|skip(?:_connection)?|proj(?:ection)?|identity_downsample|residual_conv|side|match_dimensions|"
-    r"skip_layer|down_sample|conv_skip|conv_?shortcut|convShortcut|identity)\b(?!\d)"
+    r"skip_layer|down_sample|conv_skip|convdim|conv_?shortcut|convShortcut|identity)\b(?!\d)"
 )
 ATTENTION = re.compile(
-    r"(?:se|se_module|se_?layer|se_?block|squeeze\w*|eca|attn|attention|cbam|ca|sa|\w+_att\w*|\w*attention)\b",
+    r"(?:se|se_module|se_?layer|se_?block|squeeze\w*|excitation|eca|attn|attention|cbam|ca|sa|\w+_att\w*|\w*attention)\b",
     re.IGNORECASE,
 )
 # Of these, the words for gates that are made of channels' means alone; CBAM's, of the same tensors, also see maxima.
-SQUEEZE = re.compile(r"(?:se|se_module|se_?layer|se_?block|squeeze\w*)\b", re.IGNORECASE)
+SQUEEZE = re.compile(r"(?:se|se_module|se_?layer|se_?block|squeeze\w*|excitation)\b", re.IGNORECASE)
 # Layers of the first convolution; numbers are those of a bare Sequential.
 STEM = re.compile(
     r"(?:stem|embedder|conv0|conv1|conv2|conv3|bn0|bn1|bn2|bn3|norm0|norm1|norm2|norm3|conv_1|bn_1|norm|conv|bn|input_layer|"
-    r"first_conv|first_bn|first_layer|initial(?:_conv|_bn|_block)?|prep|init_conv|init_bn|conv_in|norm_in|\d+)(?:\.|$)"
+    r"first_conv|first_bn|first_layer|layer0|initial(?:_conv|_bn|_block)?|prep|init_conv|init_bn|conv_in|norm_in|\d+)(?:\.|$)"
 )
 STEM_POOL = re.compile(r"maxpool\.[01](?:\.|$)")  # a convolution in the place of the pool
 # Norms between the last stage and the head; the last few words are those of re-identification.
@@ -74,6 +74,8 @@ PROJECTION = re.compile(
 NO_HEAD = re.compile(
     r"(?:^|[._])(?:bottleneck|neck|embedding|embed|feat|features?|adapter|attn\w*|rotation|decoder|memory)(?:[._]|$)"
 )
+# Layers of attention, which no head has in a row.
+ATTENDS = re.compile(r"(?:^|\.)(?:q|k|v|kv|qkv|[qkvc]_proj|in_proj|out_proj|to_qkv)$")
 # Weights of recurrent layers and of attention by how PyTorch calls them; their last side is what they take.
 TAKES_FEATURES = re.compile(r"(?:^|\.)(?:weight_ih_l0|in_proj_weight)$")
 # The exponent of a generalised mean over space (Radenovic et al. 2018, arXiv:1711.02512).
@@ -100,8 +102,8 @@ MADE = re.compile(r"(?:^|\.)(?:weight_orig|weight_mask|weight_u|lora_\w+|qweight
 TRAINING = re.compile(
     r"(?:^|\.)(?:optimizer\w*|optim|opt|lr_scheduler|scheduler|scaler|amp|state\.\d+|callbacks|loops)(?:\.|$)"
 )
-# Templates of blocks, of which fattorib's code runs copies alone, and a norm that it never runs.
-NEVER_RUN = re.compile(r"(?:first|second|third|fourth)_block\.(?:conv_block|bn)\.")
+# What never runs: fattorib's templates of blocks, of which it takes copies, and a norm; TRADES' second first stage.
+NEVER_RUN = re.compile(r"(?:(?:first|second|third|fourth)_block\.(?:conv_block|bn)|sub_block1)\.")
 # Every name in timm's networks that `--model timm:NAME` takes.
 TIMMS = re.compile(
     r"(?:layer\d\.\d+\.(?:(?:conv|bn|downsample\.)\d|conv\d\.(?:conv|bn|attn\.\w+|paths\.\d+\.\w+)|se\.(?:fc\d|conv))|"

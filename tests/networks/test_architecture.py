@@ -246,7 +246,7 @@ def test_the_settings_of_a_usual_network_are_the_ten_of_its_shapes(architecture)
         ({"classes": "10"}, "classes was 10"),
         ({"groups": 2}, "groups are of bottlenecks"),
         ({"stride_at": "first"}, "first convolution has the stride in bottlenecks alone"),
-        ({"stride_at": "last"}, "last convolution has the stride where it widens"),
+        ({"stride_at": "last", "block": "bottleneck"}, "last convolution has the stride in basic blocks alone"),
         ({"block": "bottleneck", "widened_at": "last"}, "widened_at is of basic blocks"),
         ({"inner": (4, 4), "widened_at": "last"}, "as wide inside as their output"),
         ({"strides": (1, 2, 2)}, "strides was"),

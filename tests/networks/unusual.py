@@ -14,6 +14,7 @@ UNUSUAL = {
         BASIC, shortcut="padding", widened_at="last", stride_at="last", blocks=(1, 2)
     ),
     "widened by the last convolution, stride in the first": replace(BASIC, widened_at="last"),
+    "stride in the last 3x3": replace(BASIC, stride_at="last", preactivation=True, shortcut_from="input"),
     "stride 1 in the last stage": replace(BOTTLENECK, strides=(1, 1)),
     "dilated": replace(BOTTLENECK, blocks=(1, 2), strides=(1, 1), dilations=(1, 2)),
     "dilated from its first block on": replace(
