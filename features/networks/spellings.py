@@ -54,7 +54,7 @@ SQUEEZE = re.compile(r"(?:se|se_module|se_?layer|se_?block|squeeze\w*|excitation
 # Layers of the first convolution; numbers are those of a bare Sequential.
 STEM = re.compile(
     r"(?:stem|embedder|conv0|conv1|conv2|conv3|bn0|bn1|bn2|bn3|norm0|norm1|norm2|norm3|conv_1|bn_1|norm|conv|bn|input_layer|"
-    r"first_conv|first_bn|first_layer|layer0|initial(?:_conv|_bn|_block)?|prep|init_conv|init_bn|conv_in|norm_in|\d+)(?:\.|$)"
+    r"first_conv|first_bn|first_layer|layer0|initial(?:_conv|_bn|_block)?|pre|prep|init_conv|init_bn|conv_in|norm_in|\d+)(?:\.|$)"
 )
 STEM_POOL = re.compile(r"maxpool\.[01](?:\.|$)")  # a convolution in the place of the pool
 # Norms between the last stage and the head; the last few words are those of re-identification.
