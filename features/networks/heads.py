@@ -43,6 +43,12 @@ def may_begin_with_an_activation(layers: Sequence[Layer]) -> bool:
     return starts and layers[1].kind != NORM and _gap(layers[0], layers[1], unnumbered=1) > 0
 
 
+def has_no_bias(layers: Sequence[Layer]) -> bool:
+    """Whether the layer that makes the logits has none."""
+    linear = [layer for layer in layers if layer.kind != NORM]
+    return bool(linear) and "bias" not in linear[-1].tensors and layers[-1] is linear[-1]
+
+
 def may_go_around(layers: Sequence[Layer]) -> bool:
     """Whether a head may add what some of its layers make to what they are given.
 

@@ -172,6 +172,9 @@ def _block(tensors: Mapping[str, TensorRecord]) -> BlockLayers:
     shortcut = [layer for path, layer in inside.items() if spellings.SHORTCUT.match(path)]
     attention = [layer for path, layer in inside.items() if spellings.ATTENTION.match(path)]
     rest = [layer for layer in inside.values() if layer not in shortcut and layer not in attention]
+    if len({re.sub(r"\d+", "", layer.name) for layer in rest if layer.kind == CONV}) > 1:  # no numbers tell their order
+        order = {name: at for at, name in enumerate(tensors)}
+        rest = sorted(rest, key=lambda layer: min(order[name] for name in layers.names_of([layer]) if name in order))
     return BlockLayers(
         convs=tuple(layer for layer in rest if layer.kind == CONV),
         norms=tuple(layer for layer in rest if layer.kind == NORM),

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING
 import torch
 
 from features.errors import FeatureError
-from features.networks import buffers, card, catalogue, checkpoint, filling, hypotheses, verdicts, written
+from features.networks import (
+    buffers,
+    card,
+    catalogue,
+    checkpoint,
+    filling,
+    heads,
+    hypotheses,
+    inference,
+    verdicts,
+    written,
+)
 from features.networks.architecture import Architecture
 from features.networks.canonical import ResidualNetwork, build, freeze
 from features.networks.card import ModelSpec
@@ -169,6 +180,8 @@ def _of_head(file: Checkpoint, spec: ModelSpec) -> Iterator[str]:
         yield norms[spec.architecture.norm]
     if spec.architecture.classes is not None:
         yield "a mean over space before the head, and nothing behind it"
+        if heads.has_no_bias(inference.head_layers(file.part)):
+            yield "a head of inner products, though without a bias it may be one of cosines"
         if file.part.projections:
             yield f"{checkpoint.listing(file.part.projections)} as a projection beside the head, not before it"
         if spec.architecture.head_start == "layer":

@@ -70,9 +70,9 @@ PROJECTION = re.compile(
     r"(?:^|[._])(?:projector|projection(?:_head|_mlp)?|prototypes?|predictor|prediction_head|contrastive_head|proj_head|proj|queue|"
     r"queue_ptr|mlp_head|g|h)(?:[._]|$)"
 )
-# Linear layers that use the network's features for something else than classes.
+# Linear layers that use the network's features for something else than classes, or by their angles alone.
 NO_HEAD = re.compile(
-    r"(?:^|[._])(?:bottleneck|neck|embedding|embed|feat|features?|adapter|attn\w*|rotation|decoder|memory)(?:[._]|$)"
+    r"(?:^|[._])(?:arc\w*|cos\w*|margin\w*|metric\w*|bottleneck|neck|embedding|embed|feat|features?|adapter|attn\w*|rotation|decoder|memory)(?:[._]|$)"
 )
 # Layers of attention, which no head has in a row.
 ATTENDS = re.compile(r"(?:^|\.)(?:q|k|v|kv|qkv|[qkvc]_proj|in_proj|out_proj|to_qkv)$")

@@ -200,6 +200,23 @@ def test_weight_norm_of_older_pytorch_is_read(trunk, tmp_path):
         need_logits(read(state, tmp_path), network(pixels()))
 
 
+def test_a_head_without_a_bias_may_be_one_of_cosines_which_is_told(trunk, tmp_path):
+    for bias in (True, False):
+        torch.save(with_head(trunk, dense(bias=bias)).state_dict(), tmp_path / "net.pth")
+        assumed = zoo.load(weights=tmp_path / "net.pth").spec.assumed
+        assert any("cosines" in guess for guess in assumed) is not bias
+
+
+@pytest.mark.parametrize("name", ["arcface", "metric_fc", "margin.linear", "cos_head"])
+def test_a_head_of_angles_is_left_aside_and_told(name, trunk, tmp_path):
+    state = renamed(with_head(trunk, dense(bias=False)).state_dict(), name)
+    torch.save({f"backbone.{key}" if not key.startswith(name) else key: each for key, each in state.items()},
+               tmp_path / "net.pth")  # fmt: skip
+    model = zoo.load(weights=tmp_path / "net.pth")
+    assert model.network.classifier is None
+    assert any(f"no head: {name.split('.')[0]}" in guess for guess in model.spec.assumed)
+
+
 def test_a_1x1_convolution_as_a_head_is_linear(trunk, tmp_path):
     network = with_head(trunk, dense())
     state = network.state_dict()

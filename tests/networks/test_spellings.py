@@ -567,3 +567,12 @@ def test_stages_that_hold_a_list_of_blocks_are_read(networks, tmp_path):
     source = networks["basic"]
     state = {re.sub(r"(layer\d)\.", r"\1.blocks.", name): value for name, value in source.state_dict().items()}
     need_equal(opened(state, tmp_path)[1], source, head=True)
+
+
+def test_layers_without_numbers_run_in_the_order_of_the_file(networks, tmp_path):
+    source = networks["basic"]
+    words = {"conv1": "inner_conv", "bn1": "inner_norm", "conv2": "exit_conv", "bn2": "exit_norm"}
+    state = {
+        in_blocks(name, lambda s, b: f"layer{s}.{b}", words, {}): value for name, value in source.state_dict().items()
+    }
+    need_equal(opened(state, tmp_path)[1], source, head=True)
