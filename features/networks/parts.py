@@ -101,8 +101,8 @@ def may_be_timms(names: Iterable[str]) -> bool:
 
 
 def is_called(name: str, wanted: str | None) -> bool:
-    """Whether a dotted name is the wanted one, or ends with it."""
-    return wanted is not None and f".{name}".endswith(f".{wanted}")
+    """Whether a dotted name is the wanted one or ends with it; of several with commas between, whether one does."""
+    return wanted is not None and any(f".{each}".endswith(f".{wanted}") for each in (name, *name.split(", ")))
 
 
 def parts_of(tensors: Mapping[str, TensorRecord], head: str | None = None) -> list[Part]:

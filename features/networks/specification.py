@@ -180,6 +180,8 @@ def _of_head(file: Checkpoint, spec: ModelSpec) -> Iterator[str]:
         yield norms[spec.architecture.norm]
     if spec.architecture.classes is not None:
         yield "a mean over space before the head, and nothing behind it"
+        if spec.architecture.head_widths:
+            yield "the layers of the head one after the other, none gone around"
         if heads.has_no_bias(inference.head_layers(file.part)):
             yield "a head of inner products, though without a bias it may be one of cosines"
         if file.part.projections:

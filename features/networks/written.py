@@ -242,7 +242,7 @@ def _named(name: str, architecture: Architecture) -> dict[str, Any]:
     same = ("block", "stem", "blocks", "inner", "outputs", "stem_width", "groups")
     if any(getattr(said, name) != getattr(architecture, name) for name in same):
         return {}
-    return {name: getattr(said, name) for name in BY_FIELD if name != "shortcut"}
+    return {name: getattr(said, name) for name in BY_FIELD if name not in ("shortcut", "head_start")}
 
 
 def _is_timms(name: str) -> bool:
