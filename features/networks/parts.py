@@ -253,20 +253,22 @@ def _between(
             if used.isdisjoint(map(id, layer.tensors.values())):
                 groups.setdefault(path.split(".")[0], []).append(layer)
         yield from (f"{above}{name}" for name, group in groups.items() if _keeps(group, width))
-    yield from _recurrent_or_pooling(prefix, tensors, width)
+    yield from _odd_beside(prefix, tensors, width)
 
 
-def _recurrent_or_pooling(prefix: str, tensors: Mapping[str, TensorRecord], width: int) -> Iterator[str]:
-    """Recurrent layers and attention that take `width` features, and exponents of pools, beside a network."""
+def _odd_beside(prefix: str, tensors: Mapping[str, TensorRecord], width: int) -> Iterator[str]:
+    """What is no linear layer, convolution or norm, has `width` channels and stands beside a network, and exponents of
+    pools: recurrent layers, attention, scales, convolutions over time."""
     paths = prefix.split(".")[:-1]
     above = tuple("".join(f"{path}." for path in paths[:number]) for number in reversed(range(len(paths))))
     for name, record in tensors.items():
         beside = next((name.removeprefix(path) for path in above if name.startswith(path)), "")
         if not beside or name.startswith(prefix) or spellings.ASIDE.search(beside):
             continue
-        takes = spellings.TAKES_FEATURES.search(name) and record.shape[-1:] == (width,)
-        if takes or (spellings.POOL_EXPONENT.search(name) and record.numel == 1):
-            yield name.rpartition(".")[0]
+        known = spellings.ORDINARY.search(name) and len(record.shape) in (0, 1, 2, 4)
+        exponent = spellings.POOL_EXPONENT.search(name) and record.numel == 1
+        if exponent or (width in record.shape and not known):
+            yield name.rpartition(".")[0] or name
 
 
 def _dense_beside(prefix: str, tensors: Mapping[str, TensorRecord], head: Sequence[Layer]) -> list[str]:
@@ -446,10 +448,11 @@ def _heads(layers_left: Mapping[str, Layer], width: int, last: Sequence[Layer]) 
         if layer in last or not spellings.HEAD.match(path) or spellings.PROJECTION.search(path):
             continue
         groups.setdefault(path.split(".")[0], []).append(layer)
-    if not any(_chains(group, width) for _, group in _split_up(groups, width)):
+    if not any(_chains(_ordered(group, width), width) for _, group in _split_up(groups, width)):
         groups = _only_candidate(layers_left, width, last)
     heads: list[tuple[list[str], list[Layer]]] = []
-    for name, group in _split_up(groups, width):
+    for name, named in _split_up(groups, width):
+        group = _ordered(named, width)
         before = next((each for each in heads if _follows(each, name, group)), None)
         if before is not None:
             before[0].append(name)
@@ -476,7 +479,7 @@ def _only_candidate(layers_left: Mapping[str, Layer], width: int, last: Sequence
     for path, layer in layers_left.items():
         if layer not in last and not spellings.PROJECTION.search(path) and not spellings.NO_HEAD.search(path):
             groups.setdefault(path.split(".")[0], []).append(layer)
-    fitting = {name: group for name, group in _split_up(groups, width) if _chains(group, width)}
+    fitting = {name: group for name, group in _split_up(groups, width) if _chains(_ordered(group, width), width)}
     widths = list(map(_outputs, fitting.values()))
     return fitting if len(fitting) == 1 and widths != [width] else {}
 
@@ -517,6 +520,13 @@ def _heads_beside(prefix: str, tensors: Mapping[str, TensorRecord], width: int) 
                 layer.name = f"{above}{layer.name}"
             return [(f"{above}{name}", (*norms, *head)) for name, head in heads]
     return []
+
+
+def _ordered(group: Sequence[Layer], width: int) -> Sequence[Layer]:
+    """Layers in their order, or, where they only fit so, norms of the features first ('head.fc', 'head.norm')."""
+    norms = [layer for layer in group if layer.kind == NORM and layer.width == width]
+    first = [*norms, *(layer for layer in group if layer not in norms)]
+    return first if not _chains(group, width) and _chains(first, width) else group
 
 
 def _chains(group: Sequence[Layer], width: int) -> bool:

@@ -76,8 +76,8 @@ NO_HEAD = re.compile(
 )
 # Layers of attention, which no head has in a row.
 ATTENDS = re.compile(r"(?:^|\.)(?:q|k|v|kv|qkv|[qkvc]_proj|in_proj|out_proj|to_qkv)$")
-# Weights of recurrent layers and of attention by how PyTorch calls them; their last side is what they take.
-TAKES_FEATURES = re.compile(r"(?:^|\.)(?:weight_ih_l0|in_proj_weight)$")
+# How tensors of linear layers, convolutions and norms end; what ends otherwise is of other layers.
+ORDINARY = re.compile(r"(?:^|\.)(?:weight|bias|running_mean|running_var|num_batches_tracked|weight_[gv]|original[01])$")
 # The exponent of a generalised mean over space (Radenovic et al. 2018, arXiv:1711.02512).
 POOL_EXPONENT = re.compile(r"(?:^|\.)(?:p|gem_p|\w*(?:gem|pool)\w*\.\w+)$", re.IGNORECASE)
 # Encoders of self-supervised learning, in which a layer called fc is a projection.
@@ -120,7 +120,7 @@ NORMALISER = re.compile(
 )
 # What may stand beside a network under the same path: losses, metrics, counters, and what uses the network's features.
 ASIDE = re.compile(
-    r"^(?:criterion|loss\w*|metric\w*|\w*_metric\w*|\w*acc\w*|n_averaged|epoch|step|(?:new_|pixel_|image_|norm_|_)?(?:means?|stds?)|mu|sigma|normali[sz]\w*|"
+    r"^(?:criterion|\w*loss\w*|\w*centers?|proxies|memory\w*|\w*bank\w*|metric\w*|\w*_metric\w*|\w*acc\w*|n_averaged|epoch|step|(?:new_|pixel_|image_|norm_|_)?(?:means?|stds?)|mu|sigma|normali[sz]\w*|"
     r"preproc\w*|pre_?process\w*|data_preprocessor|"
     r"aux_classifier|auxiliary_head|fpn|rpn|roi_heads|proposal_generator|neck|decoder|decode_head|bbox_head|mask_head|"
     r"attnpool|rotation|transformer|text_projection|token_embedding|positional_embedding|ln_final|logit_scale|head|heads|"

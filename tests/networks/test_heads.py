@@ -135,6 +135,17 @@ def test_a_head_gives_the_logits_of_its_module(kind, trunk, tmp_path):
         need_logits(file, network(pixels()))
 
 
+@pytest.mark.parametrize("kind", [nn.LayerNorm, nn.BatchNorm1d])
+def test_a_norm_that_fits_only_before_the_linear_layer_comes_before_it(kind, trunk, tmp_path):
+    network = with_head(trunk, nn.Sequential(kind(WIDTH), dense()))
+    state = {
+        name.replace("fc.0.", "head.norm.").replace("fc.1.", "head.fc."): value
+        for name, value in network.state_dict().items()
+    }
+    with torch.inference_mode():
+        need_logits(read(state, tmp_path), network(pixels()))
+
+
 @pytest.mark.parametrize("prefix", ["", "backbone."])
 def test_a_layer_norm_that_is_an_attribute_before_the_head_is_read_with_it(prefix, trunk, tmp_path):
     network = with_head(trunk, nn.Sequential(nn.LayerNorm(WIDTH), dense()))
@@ -389,8 +400,9 @@ def test_a_projection_of_self_supervised_training_is_told_to_be_none_of_the_head
     ("name", "module"),
     [("lstm", nn.LSTM(WIDTH, WIDTH)), ("rnn", nn.GRU(WIDTH, WIDTH // 2, bidirectional=True)),
      ("mixer", nn.MultiheadAttention(WIDTH, 4)), ("pool", nn.ParameterDict({"p": torch.tensor([3.0])})),
-     ("gem", nn.ParameterDict({"p": torch.tensor(3.0)}))],
-    ids=["LSTM", "GRU", "attention", "GeM", "GeM of no dimension"],
+     ("gem", nn.ParameterDict({"p": torch.tensor(3.0)})),
+     ("temporal", nn.Conv1d(WIDTH, WIDTH, 3)), ("scaled", nn.ParameterDict({"gamma": torch.ones(WIDTH)}))],
+    ids=["LSTM", "GRU", "attention", "GeM", "GeM of no dimension", "convolution over time", "scale"],
 )  # fmt: skip
 def test_recurrent_layers_attention_and_learned_pools_beside_a_network_are_refused(name, module, trunk, tmp_path):
     state = trunk.state_dict()
