@@ -44,7 +44,10 @@ class Checkpoint:
     @cached_property
     def parts(self) -> tuple[Part, ...]:
         """Every residual network in it, the main one first."""
-        return tuple(parts_of(self.records, self.head))
+        try:
+            return tuple(parts_of(self.records, self.head))
+        except WeightsError as error:
+            raise refusal(self.path, str(error)) from error
 
     @cached_property
     def part(self) -> Part:

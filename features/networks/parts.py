@@ -5,13 +5,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
+from features.errors import WeightsError
 from features.networks import layers, spellings
 from features.networks.containers import TensorRecord
 from features.networks.layers import CONV, LINEAR, NORM, Layer, layers_of, natural
 
 MAX_BLOCKS = 1000
+MAX_NETWORKS = 48
 LAST = 1 << 30  # the number of a block that has none, since it ends its stage
 SHOWN = 12  # numbers in a sentence
+
+
+# Paths that lead to a network, the nearest first, each with the layers beside it.
+Above = Sequence[tuple[str, Mapping[str, Layer]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,13 +114,15 @@ def is_called(name: str, wanted: str | None) -> bool:
 def parts_of(tensors: Mapping[str, TensorRecord], head: str | None = None) -> list[Part]:
     """Every residual network among named tensors, the main one first.
 
-    head: which to take of those that have several; None takes the first.
+    head: which to take of those that have several; None takes the first. Raises WeightsError for too many networks.
 
     The main one is the first that is whole and no copy of another (teacher, momentum encoder, average); among those,
     one with a head before one without, then the one with more parameters, then the one that comes first in the file.
     """
     usable = {name: record for name, record in tensors.items() if not spellings.TRAINING.search(name)}
     gathered = _gather(usable)
+    if len(gathered) > MAX_NETWORKS:
+        raise WeightsError(f"more than {MAX_NETWORKS} residual networks. Save the one that is wanted alone")
     parts = [_part(prefix, blocks, usable, head) for prefix, blocks in gathered.items()]
     taken = {name for blocks in gathered.values() for name in blocks.names}
     parts = [_without(part, taken) for part in parts]
@@ -136,6 +144,8 @@ def _gather(tensors: Mapping[str, TensorRecord]) -> dict[str, _Blocks]:
                 blocks.names.add(name)
         for prefix in sorted(here, key=lambda prefix: prefix.count(".")):
             blocks = here[prefix]
+            if len(gathered) > MAX_NETWORKS:
+                return gathered
             if prefix not in gathered and blocks.names <= left.keys() and _is_residual(blocks):
                 gathered[prefix] = blocks
                 left = {name: record for name, record in left.items() if name not in blocks.names}
@@ -188,7 +198,8 @@ def _part(prefix: str, blocks: _Blocks, tensors: Mapping[str, TensorRecord], wan
     stages = _stages(blocks)
     outside = {name: record for name, record in tensors.items() if name.startswith(prefix) and name not in blocks.names}
     inside = layers_of({name.removeprefix(prefix): record for name, record in outside.items()})
-    stem = _stem(inside, stages[0][0]) or _stem_beside(prefix, tensors, stages[0][0])
+    above = tuple(_above(prefix, tensors))
+    stem = _stem(inside, stages[0][0]) or _stem_beside(above, stages[0][0])
     stem_pool = tuple(layer for path, layer in inside.items() if spellings.STEM_POOL.match(path)) if stem else ()
     rest = {
         path: layer for path, layer in inside.items()
@@ -201,7 +212,7 @@ def _part(prefix: str, blocks: _Blocks, tensors: Mapping[str, TensorRecord], wan
     encoder = bool(spellings.ENCODER.search(prefix))
     projects = encoder or _has_predictor(prefix, tensors)
     heads = [] if projects else _heads(rest, _width(stages), last)
-    heads += [] if encoder else _heads_beside(prefix, tensors, _width(stages))
+    heads += [] if encoder else _heads_beside(above, _width(stages))
     head_name, head = next((each for each in heads if is_called(each[0], wanted)), heads[0] if heads else ("", ()))
     used = {name for layer in (*stem, *stem_pool, *last, *head) for name in _full_names(layer, prefix, tensors)}
     name = prefix.rstrip(".")
@@ -209,51 +220,49 @@ def _part(prefix: str, blocks: _Blocks, tensors: Mapping[str, TensorRecord], wan
     within = [name for name in tensors if name.startswith(prefix)]
     copy = bool(spellings.COPY.search(name))
     linear = frozenset(_linear(rest, prefix, tensors))
-    going_on = tuple(_going_on(prefix, tensors, rest, head))
+    going_on = tuple(_going_on(above, rest, head))
     after = {path: layer for path, layer in rest.items() if layer not in last}
-    keeping = tuple(_between(prefix, tensors, after, head))
+    keeping = tuple(_between(above, after, head))
+    keeping += tuple(_odd_beside(prefix, tensors, _taken_width(head))) if head else ()
     trains = any(spellings.SELF_SUPERVISED.search(name) for name in tensors)
     beside = tuple(name for name in keeping if trains and spellings.PROJECTION.search(name))
     between = tuple(name for name in keeping if name not in beside)
     return Part(
         name, blocks.title, stages, stem, last, head, head_name, left, copy, stem_pool, linear,
         tuple(_faulty(prefix, tensors)), going_on, between, _gap(blocks), tuple(name for name, _ in heads),
-        beside, tuple(_dense_beside(prefix, tensors, head)), may_be_timms(name.removeprefix(prefix) for name in within),
+        beside, tuple(_dense_beside(above, head)), may_be_timms(name.removeprefix(prefix) for name in within),
     )  # fmt: skip
 
 
-def _going_on(
-    prefix: str, tensors: Mapping[str, TensorRecord], rest: Mapping[str, Layer], head: Sequence[Layer]
-) -> Iterator[str]:
+def _going_on(above: Above, rest: Mapping[str, Layer], head: Sequence[Layer]) -> Iterator[str]:
     """Heads that take what a head puts out: beside its network, or in it under another name ('fc', 'classifier')."""
     if not head:
         return
     width = _outputs(head)
     used = {id(record) for layer in head for record in layer.tensors.values()}
-    for above, inside in (
-        ("", {path: layer for path, layer in rest.items() if layer not in head}),
-        *_above(prefix, tensors),
-    ):
+    for path_above, inside in (("", rest), *above):
         for name, following in _heads({path: layer for path, layer in inside.items() if layer not in head}, width, ()):
             if used.isdisjoint(id(record) for layer in following for record in layer.tensors.values()):
-                yield f"{above}{name}"
+                yield f"{path_above}{name}"
 
 
-def _between(
-    prefix: str, tensors: Mapping[str, TensorRecord], rest: Mapping[str, Layer], head: Sequence[Layer]
-) -> Iterator[str]:
+def _taken_width(head: Sequence[Layer]) -> int:
+    """How many features a head takes."""
+    return head[0].width if head[0].kind == NORM else head[0].shape[1]
+
+
+def _between(above: Above, rest: Mapping[str, Layer], head: Sequence[Layer]) -> Iterator[str]:
     """What in or beside a network makes as many features as its head takes of as many: layers, and learned pools."""
     if not head:
         return
-    width = head[0].width if head[0].kind == NORM else head[0].shape[1]
+    width = _taken_width(head)
     used = {id(record) for layer in head for record in layer.tensors.values()}
-    for above, inside in (("", rest), *_above(prefix, tensors)):
+    for path_above, inside in (("", rest), *above):
         groups: dict[str, list[Layer]] = {}
         for path, layer in inside.items():
             if used.isdisjoint(map(id, layer.tensors.values())):
                 groups.setdefault(path.split(".")[0], []).append(layer)
-        yield from (f"{above}{name}" for name, group in groups.items() if _keeps(group, width))
-    yield from _odd_beside(prefix, tensors, width)
+        yield from (f"{path_above}{name}" for name, group in groups.items() if _keeps(group, width))
 
 
 def _odd_beside(prefix: str, tensors: Mapping[str, TensorRecord], width: int) -> Iterator[str]:
@@ -271,12 +280,12 @@ def _odd_beside(prefix: str, tensors: Mapping[str, TensorRecord], width: int) ->
             yield name.rpartition(".")[0] or name
 
 
-def _dense_beside(prefix: str, tensors: Mapping[str, TensorRecord], head: Sequence[Layer]) -> list[str]:
+def _dense_beside(above: Above, head: Sequence[Layer]) -> list[str]:
     """What linear layers beside a network without a head are called."""
     found: list[str] = []
-    for above, inside in () if head else _above(prefix, tensors):
+    for path_above, inside in () if head else above:
         groups = {path.split(".")[0] for path, layer in inside.items() if layer.kind == LINEAR}
-        found += sorted(f"{above}{name}" for name in groups)
+        found += sorted(f"{path_above}{name}" for name in groups)
     return found
 
 
@@ -405,15 +414,18 @@ def _next_in_sequential(name: str) -> str:
     return f"{outer}.{int(number) + 1}".lstrip(".") if number.isdecimal() else ""
 
 
-def _stem_beside(prefix: str, tensors: Mapping[str, TensorRecord], first: BlockLayers) -> tuple[Layer, ...]:
+def _stem_beside(above: Above, first: BlockLayers) -> tuple[Layer, ...]:
     """The stem beside the stages ('embedder' beside 'encoder'): under one of the paths that lead to them."""
-    for above, inside in _above(prefix, tensors):
+    for path, inside in above:
         stem = _stem(inside, first)
         if stem:
-            for layer in stem:
-                layer.name = f"{above}{layer.name}"
-            return stem
+            return _under(path, stem)
     return ()
+
+
+def _under(path: str, layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    """The layers by the names that they have in the file."""
+    return tuple(replace(layer, name=f"{path}{layer.name}") for layer in layers)
 
 
 def _above(prefix: str, tensors: Mapping[str, TensorRecord]) -> Iterator[tuple[str, dict[str, Layer]]]:
@@ -502,12 +514,12 @@ def _goes_on_from(name: str, following: str) -> bool:
     return start == same and bool(other) and int(other) == int(number or 0) + 1 + (not number)
 
 
-def _heads_beside(prefix: str, tensors: Mapping[str, TensorRecord], width: int) -> list[Head]:
+def _heads_beside(above: Above, width: int) -> list[Head]:
     """The classifiers beside a network ('head.fc' beside 'backbone'): under the nearest of the paths that lead to it.
 
     A norm of the features that stands there too ('bottleneck' beside 'base' and 'classifier') comes before each.
     """
-    for above, inside in _above(prefix, tensors):
+    for path_above, inside in above:
         heads = _heads(inside, width, ())
         if heads:
             taken = [layer for _, head in heads for layer in head]
@@ -516,9 +528,7 @@ def _heads_beside(prefix: str, tensors: Mapping[str, TensorRecord], width: int) 
                 if layer not in taken and layer.kind == NORM and layer.width == width
                 and spellings.LAST_NORM.fullmatch(f"{path}.")
             ]  # fmt: skip
-            for layer in (*norms, *taken):
-                layer.name = f"{above}{layer.name}"
-            return [(f"{above}{name}", (*norms, *head)) for name, head in heads]
+            return [(f"{path_above}{name}", _under(path_above, (*norms, *head))) for name, head in heads]
     return []
 
 

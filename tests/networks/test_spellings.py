@@ -1,6 +1,7 @@
 """Files as people have them: one entry for each spelling of a network's names, nesting, and what lies beside it."""
 
 import re
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -576,3 +577,16 @@ def test_layers_without_numbers_run_in_the_order_of_the_file(networks, tmp_path)
         in_blocks(name, lambda s, b: f"layer{s}.{b}", words, {}): value for name, value in source.state_dict().items()
     }
     need_equal(opened(state, tmp_path)[1], source, head=True)
+
+
+def test_more_networks_than_anybody_has_are_refused_at_once(tmp_path):
+    state = {}
+    for number in range(300):
+        for own in ("1", "2"):
+            state[f"net{number}.layer1.0.conv{own}.weight"] = torch.zeros(2, 2, 3, 3)
+            state |= norm(f"net{number}.layer1.0.bn{own}", 2)
+    torch.save(state, tmp_path / "many.pth")
+    began = time.process_time()
+    with pytest.raises(WeightsError, match=r"many\.pth: more than 48 residual networks\. Save the one"):
+        _ = checkpoint.read(tmp_path / "many.pth").part
+    assert time.process_time() - began < 10
