@@ -104,6 +104,13 @@ def _file() -> None:
         placeholder="the main one",
         help="Which network of a file with several, as an encoder and its momentum copy. The first page lists them.",
     )
+    st.text_input(
+        "Head",
+        key="head",
+        bind="query-params",
+        placeholder="the first one",
+        help="Which head of a network with several, as one for ages and one for names. The first page lists them.",
+    )
     with st.expander("What the file does not say", key="said", bind="query-params"):
         st.caption(
             "What is left open is read where it is written, tested on the images by what its norms keep, or assumed."
@@ -231,8 +238,8 @@ def named() -> NetworkName:
     read_as = st.session_state.get("architecture", AS_READ)
     path = _inside_roots(st.session_state.get("weights") or "", "weights", WeightsError)
     said = tuple((each.name, value.strip()) for each in SETTINGS if (value := st.session_state.get(_key(each))))
-    part = (st.session_state.get("part") or "").strip() or None
-    return NetworkName(None if read_as == AS_READ else read_as, path, part, lesion=lesion, settings=said)
+    part, head = ((st.session_state.get(key) or "").strip() or None for key in ("part", "head"))
+    return NetworkName(None if read_as == AS_READ else read_as, path, part, lesion=lesion, settings=said, head=head)
 
 
 def images(whole: bool = False) -> "ImageSet":

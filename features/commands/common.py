@@ -27,9 +27,7 @@ SOURCE_HELP = (
     "'sample', a folder, a .zip, Parquet files with image bytes, a .txt file with a path a line, or "
     "torchvision:NAME[:SPLIT]"
 )
-NETWORK_HELP = (
-    "a name of the catalogue, timm:NAME or a file; behind it ?part=..., ?lesion=without:layer3.1 and what is known"
-)
+NETWORK_HELP = "a name of the catalogue, timm:NAME or a file; behind it ?part=..., ?head=..., ?lesion=without:layer3.1"
 SAID = "said_"
 FORMAT_HELP = "{names}; tensorboard is for the Embedding Projector"
 
@@ -71,6 +69,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "--weights", type=Path, metavar="FILE", help="a file of weights; --model says what to take it as"
     )
     parser.add_argument("--part", metavar="NAME", help="which network of a file with several; `inspect` lists them")
+    parser.add_argument("--head", metavar="NAME", help="which head of a network with several; `inspect` lists them")
     parser.add_argument("--classes", type=Path, metavar="FILE", help="class names, one a line")
     said = parser.add_argument_group(
         "what a file of weights does not say",
@@ -154,7 +153,8 @@ def named(options: argparse.Namespace) -> "NetworkName":
         if (value := getattr(options, f"{SAID}{setting.name}")) is not None
     )
     name = zoo.named_as(options.model, options.weights, options.classes)
-    return replace(name, part=options.part or name.part, settings=tuple(dict((*name.settings, *said)).items()))
+    settings = tuple(dict((*name.settings, *said)).items())
+    return replace(name, part=options.part or name.part, head=options.head or name.head, settings=settings)
 
 
 def load(options: argparse.Namespace, images: "ImageSet | None" = None) -> "Model":

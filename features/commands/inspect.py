@@ -30,6 +30,7 @@ def add(commands: Commands) -> None:
         help="a file of weights, whatever its name ends in; behind it ?part=... as of --model",
     )
     inspect.add_argument("--part", metavar="NAME", help="the network to look at closely (default: the main one)")
+    inspect.add_argument("--head", metavar="NAME", help="which head of a network with several (default: the first)")
     inspect.add_argument(
         "--images",
         metavar="SOURCE",
@@ -47,7 +48,8 @@ def _inspect(options: argparse.Namespace) -> None:
             f"{options.file[:80]} is the name of a network, of which `python -m features models` tells. Give a file of "
             "weights."
         )
-    name = replace(name, part=options.part or name.part, weights=name.weights or Path(options.file))
+    part, head = options.part or name.part, options.head or name.head
+    name = replace(name, part=part, head=head, weights=name.weights or Path(options.file))
     assert name.weights is not None
     named = name.name or hub_configs.name_beside(name.weights)
     try:
@@ -98,8 +100,8 @@ def _taken(options: argparse.Namespace, name: "NetworkName") -> None:
 def _as_options(name: "NetworkName") -> str:
     """A network's name as it can be pasted into a shell."""
     if name.name is None and not name.settings and name.lesion is None and name.classes is None:
-        part = f" --part {shlex.quote(name.part)}" if name.part else ""
-        return f"--weights {shlex.quote(str(name.weights))}{part}"
+        chosen = (("weights", str(name.weights)), ("part", name.part), ("head", name.head))
+        return " ".join(f"--{option} {shlex.quote(value)}" for option, value in chosen if value)
     return f"--model {shlex.quote(str(name))}"
 
 
@@ -118,6 +120,8 @@ def _print(network: "Network", main: bool) -> None:
     print(f"  known from its tensors: {architecture.describe()}")
     untold = "; ".join(f"{choice.words(architecture)} ({choice.option})" for choice in network.inferred.untold)
     print(f"  not told by them, and taken as usual: {untold}")
+    if len(part.heads) > 1:
+        print(f"  heads: {', '.join(part.heads[:LISTED])}; the first is taken, or another with --head")
     if part.left:
         rest = f" and {len(part.left) - LISTED} more" if len(part.left) > LISTED else ""
         print(f"  left aside: {', '.join(part.left[:LISTED])}{rest}")

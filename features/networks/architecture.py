@@ -14,9 +14,9 @@ from features.networks.layout import BlockPlan, Layers
 class Architecture:
     """Everything that fixes what a residual network computes, but for its weights.
 
-    The first ten fields fix the shapes of its tensors. Of the others `stem_widths`, `stem_norm`, `last_norm`, `norm`,
-    `bias`, `attention` and `attention_widths` show in a file as well. What is left leaves no trace in tensors: two
-    networks that differ in it have tensors of the same names and shapes, and compute different things
+    The first ten fields fix the shapes of its tensors. Of the others `stem_widths`, `stem_norm`, `widened_at`,
+    `last_norm`, `norm`, `bias`, `attention` and `attention_widths` show in a file as well. What is left leaves no trace
+    in tensors: two networks that differ in it have tensors of the same names and shapes, and compute different things
     (`choices.CHOICES`). All defaults are torchvision's. What is given as it would be by default counts as not given, so
     that networks that compute the same are equal.
 
@@ -42,8 +42,10 @@ class Architecture:
     dilations:   of each stage's 3x3 convolutions; () for 1 everywhere.
     first_dilation: whether a stage's first block keeps the 'previous' stage's dilation, as in torchvision, or has its
                  'own'.
-    stride_at:   which convolution of a bottleneck has the stride: 'middle' (the 3x3, torchvision's) or 'first' (the
-                 first 1x1: He et al. 2015 as Caffe has it, MSRA's weights, detectron2's).
+    widened_at:  which convolution of a basic block that widens does so: the 'first', or the 'last' (fattorib's).
+    stride_at:   which convolution of a block has the stride: the 'middle' (a bottleneck's 3x3, torchvision's; the first
+                 of a basic block), the 'first' of a bottleneck (the 1x1: He et al. 2015 as Caffe has it, MSRA's
+                 weights, detectron2's), or the 'last' of a basic block (meliketoy's Wide ResNets).
     shortcut_padding: where option A puts its zeros: 'both' sides of the old channels or the 'end'.
     shortcut_pool: 'none', or 'average' where a projection follows an average pool that has its stride (ResNet-D).
     shortcut_from: of pre-activation networks: whether projections see the 'activated' input, which the branch's first
@@ -60,7 +62,9 @@ class Architecture:
     attention:   at the end of each branch: 'none', 'se' (Hu et al. 2018, arXiv:1709.01507) or 'eca' (Wang et al. 2020,
                  arXiv:1910.03151).
     attention_widths: per stage, hidden channels of 'se' or taps of 'eca'; () for the usual.
-    head_widths: hidden channels of a head of several linear layers, () for one layer. head_activation: between them.
+    head_start:  what comes before the head's first linear layer: nothing that is not 'linear' (a batch norm is taken
+                 into it), a batch norm with an 'activation' behind it, or a 'layer' norm, which shows in a file.
+    head_widths: hidden channels of a head of several linear layers, () for one layer. head_activation: in the head.
     builder:     'timm:NAME' of a network that the other fields can only describe, '' otherwise: `canonical.build` has
                  it built there.
     """
@@ -83,6 +87,7 @@ class Architecture:
     strides: tuple[int, ...] = ()
     dilations: tuple[int, ...] = ()
     first_dilation: str = "previous"
+    widened_at: str = "first"
     stride_at: str = "middle"
     shortcut_padding: str = "both"
     shortcut_pool: str = "none"
@@ -98,6 +103,7 @@ class Architecture:
     standardised: bool = False
     attention: str = "none"
     attention_widths: tuple[int, ...] = ()
+    head_start: str = "linear"
     head_widths: tuple[int, ...] = ()
     head_activation: str = "relu"
     builder: str = ""

@@ -17,7 +17,8 @@ NAMES = {
     "shortcut": ("projection", "padding", "none"),
     "stem_pool": (None, *STEM_POOLS),
     "first_dilation": ("previous", "own"),
-    "stride_at": ("middle", "first"),
+    "widened_at": ("first", "last"),
+    "stride_at": ("middle", "first", "last"),
     "shortcut_padding": ("both", "end"),
     "shortcut_pool": ("none", "average"),
     "shortcut_from": ("activated", "input"),
@@ -25,6 +26,7 @@ NAMES = {
     "activation": tuple(ACTIVATIONS),
     "norm": ("batch", "group", "none"),
     "attention": ("none", "se", "eca"),
+    "head_start": ("linear", "activation", "layer"),
     "head_activation": tuple(ACTIVATIONS),
 }
 SWITCHES = {"preactivation": (bool,), "bias": (bool,), "standardised": (bool,)} | {
@@ -90,7 +92,11 @@ def _check_fit(network: "Architecture") -> None:
     contradictions = {
         "groups are of bottlenecks, not of basic blocks": basic and network.groups > 1,
         "the inner widths are not multiples of the groups": any(width % network.groups for width in network.inner),
-        "stride_at is of bottlenecks, not of basic blocks": basic and network.stride_at != "middle",
+        "widened_at is of basic blocks": not basic and network.widened_at != "first",
+        "basic blocks are as wide inside as their output": network.widened_at == "last"
+        and network.inner != network.outputs,
+        "the first convolution has the stride in bottlenecks alone": basic and network.stride_at == "first",
+        "the last convolution has the stride in basic blocks alone": not basic and network.stride_at == "last",
         "stride_at does not go with antialias": network.antialias != "none" and network.stride_at != "middle",
         "shortcut_padding is of padded shortcuts": network.shortcut != "padding" and at != "both",
         "shortcut_pool is of projections": network.shortcut != "projection" and network.shortcut_pool != "none",
@@ -99,7 +105,11 @@ def _check_fit(network: "Architecture") -> None:
         "norm_groups are of group norms": not group and network.norm_groups != 32,
         "norm_groups do not divide every width": group and any(width % network.norm_groups for width in normed),
         "head_widths are of a head": network.classes is None and bool(network.head_widths),
-        "head_activation is of a head of several layers": not network.head_widths and network.head_activation != "relu",
+        "head_start is of a head": network.classes is None and network.head_start != "linear",
+        "head_activation is of a head of several layers": not (
+            network.head_widths or network.head_start == "activation"
+        )
+        and network.head_activation != "relu",
         "attention_widths are of attention": network.attention == "none" and bool(widths),
         "the taps of eca are odd": network.attention == "eca" and any(taps % 2 == 0 for taps in widths),
     }

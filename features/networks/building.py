@@ -7,12 +7,13 @@ from typing import cast
 from torch import nn
 
 from features.networks.architecture import Architecture
-from features.networks.layout import Activation, Attention, BlockPlan, Conv, Layer, Linear, Norm, Pool
+from features.networks.layout import Activation, Attention, BlockPlan, Conv, Layer, Linear, Norm, Pool, Scale
 from features.networks.modules import (
     BlurPool,
     ChannelAttention,
     NoShortcut,
     PaddedShortcut,
+    ScaleAndShift,
     SqueezeExcite,
     StandardisedConv,
 )
@@ -84,6 +85,8 @@ def _conv(layer: Layer) -> nn.Module:
 
 def _norm(layer: Layer) -> nn.Module:
     norm = cast(Norm, layer)
+    if norm.kind == "layer":
+        return nn.LayerNorm(norm.channels, norm.epsilon)
     if norm.kind == "group":
         return nn.GroupNorm(norm.groups, norm.channels, norm.epsilon)
     return nn.BatchNorm2d(norm.channels, norm.epsilon)
@@ -117,4 +120,5 @@ _MAKERS: dict[type[Layer], Callable[[Layer], nn.Module]] = {
     Pool: _pool,
     Attention: _attention,
     Linear: _linear,
+    Scale: lambda layer: ScaleAndShift(cast(Scale, layer).channels),
 }

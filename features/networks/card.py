@@ -41,7 +41,8 @@ class ModelSpec:
     source: whose weights, in words. licence: theirs. file: the weights on this machine, or None. url: where torchvision
     would fetch them, or None; megabytes: how large they are there, in MiB.
     assumed: what the weights' file does not tell and was taken for granted, in words.
-    multilabel: whether any number of classes may hold at once.
+    multilabel: whether any number of classes may hold at once. taken: which network and which head of a file with
+    several, where it is not the main one with its first head.
     """
 
     name: str
@@ -56,6 +57,7 @@ class ModelSpec:
     megabytes: float = 0.0
     assumed: tuple[str, ...] = ()
     multilabel: bool = False
+    taken: str = ""
 
     @property
     def outputs(self) -> Outputs:

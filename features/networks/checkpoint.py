@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from os.path import commonprefix
 from pathlib import Path
 
 from features import files
@@ -12,9 +13,9 @@ from features.networks.architecture import Architecture
 from features.networks.containers import TensorRecord
 from features.networks.containers.tensors import need_bounds
 from features.networks.flatten import tensors_of
-from features.networks.inference import Inferred
+from features.networks.inference import Inferred, way_out
 from features.networks.layers import COUNTER, STATISTICS
-from features.networks.parts import Part, parts_of
+from features.networks.parts import Part, is_called, may_be_timms, parts_of
 from features.networks.spellings import PARAMETRIZED
 
 LISTED = 12
@@ -26,7 +27,8 @@ class Checkpoint:
     """A weights file, read.
 
     format: as of containers.Content. records: every tensor in it by its name. metadata: what the file says of itself,
-    as strings. digest: hexadecimal SHA-256 of the file. wanted: the name of the part to take, None for the main one.
+    as strings. digest: hexadecimal SHA-256 of the file. wanted: the name of the part to take, None for the main one;
+    head: of its head, None for the first.
     values: what lies in it beside tensors, as plain values.
     """
 
@@ -37,11 +39,15 @@ class Checkpoint:
     digest: str
     wanted: str | None = None
     values: object = None
+    head: str | None = None
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:
         """Every residual network in it, the main one first."""
-        return tuple(parts_of(self.records))
+        try:
+            return tuple(parts_of(self.records, self.head))
+        except WeightsError as error:
+            raise refusal(self.path, str(error)) from error
 
     @cached_property
     def part(self) -> Part:
@@ -49,6 +55,11 @@ class Checkpoint:
         if not self.parts:
             raise refusal(self.path, _no_network(self.records))
         chosen = choose(self.path, self.parts, self.wanted)
+        if self.head is not None and not is_called(chosen.head_name, self.head):
+            known = ", ".join(map(repr, chosen.heads[:LISTED])) or "none"
+            raise refusal(
+                self.path, f"no head at {self.head[:80]!r}; those of this network: {known}. Choose one with --head"
+            )
         try:
             need_understood(chosen)
         except WeightsError as error:
@@ -64,12 +75,12 @@ class Checkpoint:
             raise refusal(self.path, str(error)) from error
 
 
-def read(path: Path, part: str | None = None) -> Checkpoint:
+def read(path: Path, part: str | None = None, head: str | None = None) -> Checkpoint:
     """Read a file of weights without ever running code from it.
 
     Takes what torch.save writes (state dicts, training states, whole networks, TorchScript) and safetensors, whatever
-    the file is called, and a folder in which timm or Hugging Face saved one. part: the name of the network to take
-    where there are several; None takes the main one.
+    the file is called, and a folder in which timm or Hugging Face saved one. part, head: the names of the network, and
+    of its head, to take where there are several; None takes the main network, and the first head.
     Raises WeightsError, in one sentence of at most 500 characters, for everything else.
     """
     path = Path(path).expanduser()
@@ -80,7 +91,9 @@ def read(path: Path, part: str | None = None) -> Checkpoint:
         need_bounds(records, path.stat().st_size)
     except WeightsError as error:
         raise refusal(path, str(error)) from error
-    return Checkpoint(path, content.format, records, content.metadata, files.digest_of(path), part, content.values)
+    return Checkpoint(
+        path, content.format, records, content.metadata, files.digest_of(path), part, content.values, head
+    )
 
 
 def choose(path: Path, parts: Sequence[Part], name: str | None) -> Part:
@@ -109,7 +122,7 @@ def need_understood(part: Part) -> None:
     if not part.stem:
         raise WeightsError(
             "a residual network without its first convolution, or with one that leads elsewhere. Save the complete "
-            "network, or name it with --model timm:NAME if it is one of timm's"
+            f"network. {way_out(part.may_be_timms)}"
         )
     if part.going_on:
         raise WeightsError(
@@ -119,12 +132,13 @@ def need_understood(part: Part) -> None:
     if part.between:
         raise WeightsError(
             f"a residual network with {part.between[0]!r}, which may lie between its features and its head, and "
-            "tensors do not tell. Save it with its head in one Sequential, as network.fc, or without what is no part"
+            "tensors do not tell. Save it with its head in one Sequential, as network.fc, or without what is no part; "
+            "of a network with a recurrent layer or a learned pool, save the body alone"
         )
     if part.unexplained:
         raise WeightsError(
             "a residual network with layers that are not understood, so that it would be read wrong: "
-            f"{listing(part.unexplained)}. Name it with --model timm:NAME if it is one of timm's"
+            f"{listing(part.unexplained)}. {way_out(part.may_be_timms)}"
         )
     strange = [
         f"stage {number} block {index}: {', '.join(sorted(layer.tensors)[:3])} at {layer.name or 'the block itself'}"
@@ -137,8 +151,8 @@ def need_understood(part: Part) -> None:
     ]
     if strange:
         raise WeightsError(
-            f"blocks with parts that are not understood, so that they would be read wrong: {strange[0]}. Name the "
-            "network with --model timm:NAME if it is one of timm's"
+            f"blocks with parts that are not understood, so that they would be read wrong: {strange[0]}. "
+            f"{way_out(part.may_be_timms)}"
         )
 
 
@@ -168,7 +182,7 @@ def _classes_as_timm_has_them(records: Mapping[str, TensorRecord]) -> int | None
     return linear[0] if linear else None
 
 
-OWN = ("classes", "in_channels", "head_widths", "head_activation")  # what fine-tuning changes
+OWN = ("classes", "in_channels", "head_start", "head_widths", "head_activation")  # what fine-tuning changes
 
 
 def need_same(checkpoint: Checkpoint, told: Architecture, wanted: Architecture) -> None:
@@ -194,10 +208,11 @@ def _no_network(records: Mapping[str, TensorRecord]) -> str:
         return (
             f"{records[odd[0]].fault} tensors ({listing(odd)}), where plain numbers are read. Save it in floating point"
         )
+    shared = commonprefix(list(records)).rpartition(".")[0]  # noqa: RUF071 (it is cut at a dot)
+    names = (name.removeprefix(f"{shared}.") for name in records)
     return (
         f"{len(records):,} tensors, but no residual network among them: wanted stages of blocks with two or three "
-        f"convolutions and norms, and got {listing(list(records)[:6])}. If it is one of timm's, name it with --model "
-        "timm:NAME"
+        f"convolutions and norms, and got {listing(list(records)[:6])}. {way_out(may_be_timms(names))}"
     )
 
 

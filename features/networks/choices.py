@@ -83,12 +83,17 @@ def _is_switched(text: str) -> bool:
 
 CHOICES = (
     Choice(
-        "stride_at", "--stride-at", "Stride of a bottleneck in its",
-        {"middle": "stride in the 3x3 convolution", "first": "stride in the first 1x1 convolution"},
+        "stride_at", "--stride-at", "Stride of a block in its",
+        {
+            "middle": "stride in the first 3x3 convolution",
+            "first": "stride in the first 1x1 convolution",
+            "last": "stride in the last convolution",
+        },
         "Which convolution of a bottleneck skips pixels. torchvision and timm: the 3x3 ('v1.5'); He et al. 2015, "
-        "Caffe, MSRA's weights, detectron2, Keras: the first 1x1.",
+        "Caffe, MSRA's weights, detectron2, Keras: the first 1x1. Of basic blocks: nearly always the first (middle); "
+        "last in meliketoy's Wide ResNets and fattorib's networks.",
         "likely in weights of before 2018 and of detectors",
-        lambda network: network.block == "bottleneck" and network.antialias == "none",
+        lambda network: network.antialias == "none",
     ),
     Choice(
         "stem_pool", "--stem-pool", "Pool after the stem",
@@ -178,9 +183,18 @@ CHOICES = (
         "rare",
     ),
     Choice(
+        "head_start", "--head-start", "Between norm and linear layer of the head",
+        {
+            "linear": "no activation between norm and linear layer of the head",
+            "activation": "an activation between norm and linear layer of the head",
+        },
+        "Where a head begins with a batch norm: whether an activation follows it before the first linear layer.",
+        "rare", lambda network: network.classes is not None and network.head_start != "layer",
+    ),
+    Choice(
         "head_activation", "--head-activation", "Activation inside the head", ACTIVATIONS,
-        "The function between the linear layers of a head of several.",
-        "rare", lambda network: bool(network.head_widths),
+        "The function between the linear layers of a head of several, and between a norm and the first.",
+        "rare", lambda network: bool(network.head_widths) or network.head_start == "activation",
     ),
     Choice(
         "norm_groups", "--norm-groups", "Groups of group norms", {},
@@ -203,6 +217,7 @@ BY_FIELD = {choice.field: choice for choice in CHOICES}
 # What a file does tell, but the names in `describe` do not.
 TOLD = {
     "preactivation": lambda network: "pre-activation",
+    "widened_at": lambda network: "widened by the last convolution of a block",
     "stem_norm": lambda network: "norm after the stem" if network.stem_norm else "no norm after the stem",
     "last_norm": lambda network: "norm after the last stage" if network.last_norm else "no norm after the last stage",
     "norm": lambda network: {"group": f"{network.norm_groups} groups to a norm"}.get(network.norm, "no norms"),
@@ -211,6 +226,7 @@ TOLD = {
         network.attention
     ],
     "attention_widths": lambda network: f"attention of widths {'-'.join(map(str, network.attention_widths))}",
+    "head_start": lambda network: "layer norm before the head" if network.head_start == "layer" else "",
     "head_widths": lambda network: f"a head of {len(network.head_widths) + 1} layers",
     "builder": lambda network: f"built as {network.builder}",
 }
@@ -219,9 +235,8 @@ TOLD = {
 def unusual(network: "Architecture") -> Iterator[str]:
     """Every choice of a network that is not as usual, in words."""
     kept = network.settings()
-    for name, words in TOLD.items():
-        if name in kept:
-            yield words(network)
+    told = {name: text for name, words in TOLD.items() if name in kept and (text := words(network))}
+    yield from told.values()
     for choice in CHOICES:
-        if choice.field in kept and choice.field not in ("shortcut", "norm_groups"):
+        if choice.field in kept and choice.field not in ("shortcut", "norm_groups", *told):
             yield choice.words(network)

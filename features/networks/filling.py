@@ -58,9 +58,10 @@ def _records(checkpoint: Checkpoint, architecture: Architecture, names: Mapping[
     if architecture.builder:
         return _prefixed(checkpoint, set(names.values()))
     part = checkpoint.part
+    layers = inference.head_layers(part)
     return {
         **inference.published(part),
-        **(heads.tensors(inference.head_layers(part)) if architecture.classes is not None else {}),
+        **(heads.tensors(layers, architecture.head_start) if architecture.classes is not None else {}),
     }
 
 

@@ -1,11 +1,13 @@
 """Heads in files: chains of linear layers and norms, as linear layers with an activation between each two.
 
-In eval mode a batch norm is linear too, and is taken into the linear layer before or behind it.
+In eval mode a batch norm is linear too, and is taken into the linear layer before or behind it. A layer norm is not,
+and is read where it comes before all else.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import pairwise, takewhile
 
 import torch
 from torch import Tensor
@@ -26,29 +28,89 @@ class _Step:
     activated: bool
 
 
+def start(layers: Sequence[Layer]) -> str:
+    """What a head begins with, as in Architecture.head_start, as far as its layers tell."""
+    return "layer" if layers and _is_layer_norm(layers[0]) else "linear"
+
+
+def _is_layer_norm(layer: Layer) -> bool:
+    return layer.kind == NORM and not layer.has_statistics
+
+
+def may_begin_with_an_activation(layers: Sequence[Layer]) -> bool:
+    """Whether there is room for one between the batch norm that a head begins with and its first linear layer."""
+    starts = len(layers) > 1 and layers[0].kind == NORM and not _is_layer_norm(layers[0])
+    return starts and layers[1].kind != NORM and _gap(layers[0], layers[1], unnumbered=1) > 0
+
+
+def has_no_bias(layers: Sequence[Layer]) -> bool:
+    """Whether the layer that makes the logits has none."""
+    linear = [layer for layer in layers if layer.kind != NORM]
+    return bool(linear) and "bias" not in linear[-1].tensors and layers[-1] is linear[-1]
+
+
+def may_go_around(layers: Sequence[Layer]) -> bool:
+    """Whether a head may add what some of its layers make to what they are given.
+
+    They put out as many features as they take and do not lie in one Sequential with those that follow.
+    """
+    linear = [layer for layer in layers if layer.kind != NORM]
+    given = {linear[0].shape[1]} if linear else set()
+    for layer, following in pairwise(linear):
+        apart = layer.name.rpartition(".")[0] != following.name.rpartition(".")[0]
+        if apart and layer.width in given:
+            return True
+        given.add(layer.width)
+    return False
+
+
 def plan(layers: Sequence[Layer]) -> tuple[int, ...]:
     """Widths of a head's linear layers, those without an activation between them as one; () without a head."""
     steps = _steps(layers)
     return tuple(step.linear.width for number, step in enumerate(steps) if step.activated or number == len(steps) - 1)
 
 
-def tensors(layers: Sequence[Layer]) -> dict[str, TensorRecord]:
-    """The tensors of a head's linear layers as files call them: 'fc.weight', or 'fc.0.weight', 'fc.2.weight', ..."""
+def tensors(layers: Sequence[Layer], begins: str = "linear") -> dict[str, TensorRecord]:
+    """The tensors of a head's linear layers as files call them: 'fc.weight', or 'fc.0.weight', 'fc.2.weight', ...
+
+    begins: as Architecture.head_start, which says what comes before them.
+    """
     widths = plan(layers)
     if not widths:
         return {}
     if len(layers) == 1:  # as it is, whatever its precision
         return {f"fc.{own}": layers[0].tensors[own] for own in ("weight", "bias") if own in layers[0].tensors}
-    made = cache(lambda: read(layers))
     inputs = layers[0].shape[-1] if layers[0].kind == NORM else layers[0].shape[1]
-    records = {}
+    records, first = {}, {"layer": 1, "activation": 2}.get(begins, 0)
+    norms = tuple(takewhile(lambda layer: layer.kind == NORM, layers))
+    if begins == "layer":
+        records = {f"fc.0.{own}": norms[0].tensors[own] for own in ("weight", "bias")}
+        layers = layers[1:]
+    elif begins == "activation":
+        scale = cache(partial(_scales, norms, inputs))
+        for at, own in enumerate(("weight", "bias")):
+            records[f"fc.0.{own}"] = TensorRecord(
+                (inputs,), torch.float32, partial(_one_of, scale, 0, at), _fault(norms)
+            )
+        layers = layers[len(norms) :]
+    made = cache(lambda: read(layers))
     for number, width in enumerate(widths):
-        name = "fc" if len(widths) == 1 else f"fc.{2 * number}"
+        name = "fc" if len(widths) == 1 and not first else f"fc.{first + 2 * number}"
         for at, (own, shape) in enumerate((("weight", (width, inputs)), ("bias", (width,)))):
-            load = partial(_one_of, made, number, at)
-            records[f"{name}.{own}"] = TensorRecord(shape, torch.float32, load, _fault(layers))
+            records[f"{name}.{own}"] = TensorRecord(
+                shape, torch.float32, partial(_one_of, made, number, at), _fault(layers)
+            )
         inputs = width
     return records
+
+
+def _scales(norms: Sequence[Layer], channels: int) -> list[tuple[Tensor, Tensor]]:
+    """Batch norms one after the other as one scale and shift, (D,) each."""
+    scale, shift = torch.ones(channels), torch.zeros(channels)
+    for norm in norms:
+        factor, added = _affine(norm)
+        scale, shift = scale * factor, shift * factor + added
+    return [(scale, shift)]
 
 
 def _one_of(made: Callable[[], Sequence[tuple[Tensor, Tensor]]], number: int, at: int) -> Tensor:
@@ -80,6 +142,7 @@ def read(layers: Sequence[Layer]) -> list[tuple[Tensor, Tensor]]:
 def _steps(layers: Sequence[Layer]) -> list[_Step]:
     steps: list[_Step] = []
     before: list[Layer] = []
+    layers = layers[1:] if start(layers) == "layer" else layers
     for number, layer in enumerate(layers):
         if layer.kind == NORM:
             if steps and not before and _gap(layers[number - 1], layer) == 0:

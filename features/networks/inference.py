@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import gcd
 
 from features.errors import FeatureError, WeightsError
-from features.networks import heads, signatures
+from features.networks import heads, signatures, spellings
 from features.networks.architecture import Architecture
 from features.networks.choices import CHOICES, Choice
 from features.networks.containers import TensorRecord
@@ -38,16 +38,24 @@ def infer(part: Part) -> Inferred:
     """
     blocks = [block for stage in part.stages for block in stage]
     kind = _kind(blocks, part)
+    if part.title == spellings.FLAT and len(part.stages) == 1:
+        raise _refused(part, "has all its blocks in one list and of one width, so that nothing tells where strides lie")
     norm = _norm(blocks, part)
     preactivation = norm != "none" and _is_preactivation(part)
-    inner = tuple(stage[0].convs[-2 if kind == "bottleneck" else 0].width for stage in part.stages)
+    late = kind == "basic" and _widens_late(blocks, part)
+    inner = tuple(stage[0].convs[-1 if late else -2].width for stage in part.stages)
     outputs = tuple(stage[0].convs[-1].width for stage in part.stages)
     groups = _groups(part, inner)
     _need_chain(part, groups)
     stem = _stem(part)
     shortcut, pool = _shortcut(part)
     widths = tuple(conv.width for conv in _convs(part.stem))
-    head = heads.plan(head_layers(part))
+    of_head = head_layers(part)
+    head = heads.plan(of_head)
+    if heads.may_go_around(of_head):
+        raise _refused(part, f"has a head, {part.head_name}, that may go around some of its layers")
+    if norm == "group" and part.last and not preactivation and head:
+        raise _refused(part, "has a norm before its head that may be one of groups or of a layer")
     attention, attention_widths = _attention(part)
     try:
         architecture = Architecture(
@@ -65,7 +73,11 @@ def infer(part: Part) -> Inferred:
             in_channels=_convs(part.stem)[0].shape[1],
             classes=head[-1] if head else None,
             head_widths=head[:-1],
+            head_start=heads.start(of_head) if head else "linear",
             shortcut_pool=pool,
+            widened_at="last" if late else "first",
+            stride_at="last" if late else "middle",
+            strides=tuple(1 + _widens(stage[0]) for stage in part.stages) if late else (),
             preactivation=preactivation,
             last_norm=None if norm == "none" else preactivation and bool(part.last),
             norm=norm,
@@ -74,16 +86,24 @@ def infer(part: Part) -> Inferred:
             attention=attention,
             attention_widths=attention_widths,
         )
-        return Inferred(*signatures.applied(part, architecture))
+        architecture, told = signatures.applied(part, architecture)
+        return Inferred(architecture, told if heads.may_begin_with_an_activation(of_head) else told | {"head_start"})
     except FeatureError as error:
         raise _refused(part, f"cannot be built: {error}") from error
 
 
 def _refused(part: Part, why: str) -> WeightsError:
-    """The reason, with a way out: the one that it names, or that of networks from code."""
+    """The reason, with a way out: the one that it names, or that of timm's networks or of networks from code."""
     where = f" at {part.name[:80]!r}" if part.name else ""
-    out = "" if ". " in why else ". Build it in Python, and give the module to features.networks.canonical"
+    out = "" if ". " in why else f". {way_out(part.may_be_timms)}"
     return WeightsError(f"the network{where} {why}{out}")
+
+
+def way_out(may_be_timms: bool) -> str:
+    """What to do with a network that is not read from its tensors. may_be_timms: whether it is called as timm's are."""
+    if may_be_timms:
+        return "If it is one of timm's, name it with --model timm:NAME"
+    return "Build it in Python, and give the module to features.networks.canonical"
 
 
 def _convs(layers: Sequence[Layer]) -> list[Layer]:
@@ -95,6 +115,19 @@ def _kind(blocks: Sequence[BlockLayers], part: Part) -> str:
     if len(kernels) > 1 or (only := kernels.pop()) not in KERNELS:
         raise _refused(part, f"has blocks of convolutions {_listed(kernels) or only}, where 3-3 or 1-3-1 are read")
     return KERNELS[only]
+
+
+def _widens_late(blocks: Sequence[BlockLayers], part: Part) -> bool:
+    """Whether basic blocks that change their width do so in their last convolution, and not in their first."""
+    widening = [block for block in blocks if _widens(block)]
+    late = {block.convs[0].shape[1] == block.convs[0].width for block in widening}
+    if len(late) > 1:
+        raise _refused(part, "has blocks that widen in their first convolution, and others that do in their last")
+    return late == {True}
+
+
+def _widens(block: BlockLayers) -> bool:
+    return block.convs[0].shape[1] != block.convs[-1].width
 
 
 def _listed(kernels: set[tuple[int, ...]]) -> str:
@@ -120,7 +153,8 @@ def _is_preactivation(part: Part) -> bool:
         width for block in blocks for width in (block.convs[0].shape[1], *(conv.width for conv in block.convs[:-1]))
     ]
     if norms == behind:
-        return norms == before and bool(part.last)
+        alike = bool(part.last) and part.last[0].has_statistics == blocks[0].norms[0].has_statistics
+        return norms == before and alike
     if norms == before:
         return True
     raise _refused(part, "has norms that are as wide as neither what comes before them nor what follows")
@@ -137,7 +171,7 @@ def _groups(part: Part, inner: Sequence[int]) -> int:
     if not counts:
         return 1
     if len(counts) > 1 or not (groups := counts.pop()) or any(width % groups for width in inner):
-        raise _refused(part, "has convolutions whose groups differ from stage to stage. Name it with --model timm:NAME")
+        raise _refused(part, "has convolutions whose groups differ from stage to stage")
     return groups
 
 
@@ -210,6 +244,8 @@ def _norm(blocks: Sequence[BlockLayers], part: Part) -> str:
     norms = [norm for block in blocks for norm in block.norms]
     if not norms:
         return "none"
+    if any("bias" not in norm.tensors and not norm.has_statistics for norm in norms):
+        raise _refused(part, "has weights of one dimension without a bias, as PReLUs have, where norms are read")
     if len(norms) < sum(len(block.convs) for block in blocks):
         raise _refused(part, "has norms in some of its blocks only. Save the complete network")
     kinds = {norm.has_statistics for norm in norms}
@@ -237,13 +273,18 @@ def _attention(part: Part) -> tuple[str, tuple[int, ...]]:
     if not having:
         return "none", ()
     if len(having) < len(blocks):
-        raise _refused(part, "has attention in some of its blocks only. Name it with --model timm:NAME")
+        raise _refused(part, "has attention in some of its blocks only")
     weights = [layer.shape for layer in having[0] if "weight" in layer.tensors]
     if len(weights) == 1 and len(weights[0]) == 3:
         return "eca", tuple(stage[0].attention[0].shape[-1] for stage in part.stages)
+    squeezes = all(spellings.SQUEEZE.match(layer.name) for layer in having[0])
+    if not squeezes and len(weights) == 2:
+        raise _refused(
+            part, f"has channel attention at {having[0][0].name!r}, of means, or of means and maxima as CBAM's"
+        )
     if len(weights) == len(having[0]) == 2 and {len(shape) for shape in weights} <= {2, 4}:
         return "se", tuple(stage[0].attention[0].width for stage in part.stages)
-    raise _refused(part, "has attention of a kind that is not known. Name it with --model timm:NAME")
+    raise _refused(part, "has attention of a kind that is not known")
 
 
 def published(part: Part) -> dict[str, TensorRecord]:

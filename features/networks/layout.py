@@ -89,7 +89,7 @@ class Conv(Layer):
 
 @dataclass(frozen=True)
 class Norm(Layer):
-    """Batch normalisation (kind 'batch', also where it is frozen) or group normalisation ('group')."""
+    """Batch normalisation (kind 'batch', also where it is frozen), group ('group') or layer normalisation ('layer')."""
 
     channels: int
     kind: str = "batch"
@@ -101,7 +101,21 @@ class Norm(Layer):
         return 2 * self.channels
 
     def describe(self) -> str:
-        return "batch norm" if self.kind == "batch" else f"group norm, {self.groups} groups"
+        return f"group norm, {self.groups} groups" if self.kind == "group" else f"{self.kind} norm"
+
+
+@dataclass(frozen=True)
+class Scale(Layer):
+    """Features times a number each plus another: what a batch norm is after training."""
+
+    channels: int
+
+    @property
+    def parameters(self) -> int:
+        return 2 * self.channels
+
+    def describe(self) -> str:
+        return "scale and shift"
 
 
 @dataclass(frozen=True)

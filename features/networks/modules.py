@@ -2,6 +2,7 @@
 
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -85,6 +86,17 @@ class ChannelAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         means = x.mean((2, 3))[:, None]  # (N, 1, C)
         return x * self.conv(means).sigmoid().movedim(1, 2)[..., None]  # times (N, C, 1, 1)
+
+
+class ScaleAndShift(nn.Module):
+    """Features (N, D) times a weight each, plus a bias: a batch norm after training."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight + self.bias
 
 
 class StandardisedConv(nn.Module):

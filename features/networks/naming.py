@@ -4,6 +4,7 @@ resnet50                              a name of the catalogue
 timm:resnet50.a1_in1k                 one of timm's, with the tag of its weights
 weights/mine.pth                      a file
 mine.pth?as=resnet50&part=encoder_q   a file with what it does not say itself: what to take it as, which part,
+mine.pth?head=fc_age                  of several heads, which one
 mine.pth?range=signed&stride-at=first      settings of `networks.settings`,
 resnet50?lesion=without:layer3.1      and what is done to it
 """
@@ -16,7 +17,7 @@ from features.errors import FeatureError
 from features.networks import catalogue, hub_configs
 from features.networks.settings import BY_NAME, Settings
 
-AS, PART, LESION, CLASSES = "as", "part", "lesion", "classes"
+AS, PART, HEAD, LESION, CLASSES = "as", "part", "head", "lesion", "classes"
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,8 @@ class NetworkName:
     """Which network, and how its weights are taken.
 
     name: of the catalogue, or 'timm:NAME'; beside `weights` what these are taken as; None for what they say, or for the
-    bundled network. part: of the networks in the file. classes: a text file with one class name a line. lesion: what is
-    done to it, as `residual.parse` reads it. settings: as of `settings.applied`.
+    bundled network. part, head: of the networks in the file, and of that network's heads. classes: a text file with one
+    class name a line. lesion: what is done to it, as `residual.parse` reads it. settings: as of `settings.applied`.
     """
 
     name: str | None = None
@@ -34,12 +35,14 @@ class NetworkName:
     classes: Path | None = None
     lesion: str | None = None
     settings: Settings = ()
+    head: str | None = None
 
     def __str__(self) -> str:
         """As `parse` reads it."""
         path = None if self.weights is None else str(self.weights).replace("%", "%25").replace("?", "%3F")
         base = path or self.name or catalogue.DEFAULT
-        given = {AS: self.name if self.weights is not None else None, PART: self.part, LESION: self.lesion}
+        given = {AS: self.name if self.weights is not None else None, PART: self.part}
+        given |= {HEAD: self.head, LESION: self.lesion}
         given[CLASSES] = None if self.classes is None else str(self.classes)
         pairs = [*((key, value) for key, value in given.items() if value is not None), *self.settings]
         return f"{base}?{urlencode(pairs, safe=',:/.')}" if pairs else base
@@ -51,16 +54,17 @@ def parse(text: str) -> NetworkName:
         return NetworkName(weights=Path(text))
     base, _, query = text.partition("?")
     pairs = dict(parse_qsl(query, keep_blank_values=True))
-    taken_as, part, lesion, classes = (pairs.pop(key, None) for key in (AS, PART, LESION, CLASSES))
+    taken_as, part, head, lesion, classes = (pairs.pop(key, None) for key in (AS, PART, HEAD, LESION, CLASSES))
     strange = [key for key in pairs if key not in BY_NAME]
     if strange:
         raise FeatureError(
             f"{text[:80]!r} has {strange[0][:40]!r}, which says nothing of a network. What can be said: "
-            f"{', '.join((AS, PART, LESION, CLASSES, *BY_NAME))}."
+            f"{', '.join((AS, PART, HEAD, LESION, CLASSES, *BY_NAME))}."
         )
     name = NetworkName(
-        part=part, lesion=lesion, classes=None if classes is None else Path(classes), settings=tuple(pairs.items())
-    )
+        part=part, head=head, lesion=lesion, classes=None if classes is None else Path(classes),
+        settings=tuple(pairs.items()),
+    )  # fmt: skip
     if _is_name(base):
         if taken_as is not None:
             raise FeatureError(f"{base!r} is a name already. '{AS}' belongs to files: FILE?{AS}={base}.")

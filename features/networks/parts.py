@@ -1,15 +1,23 @@
 """Finds the residual networks in a file, wherever they lie and however their layers are called."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
+from features.errors import WeightsError
 from features.networks import layers, spellings
 from features.networks.containers import TensorRecord
 from features.networks.layers import CONV, LINEAR, NORM, Layer, layers_of, natural
 
 MAX_BLOCKS = 1000
+MAX_NETWORKS = 48
+LAST = 1 << 30  # the number of a block that has none, since it ends its stage
 SHOWN = 12  # numbers in a sentence
+
+
+# Paths that lead to a network, the nearest first, each with the layers beside it.
+Above = Sequence[tuple[str, Mapping[str, Layer]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +44,9 @@ class Part:
     see pooled features. faulty: tensors inside the network that are no plain numbers, with why. going_on: names of
     heads that take the head's outputs, with nothing that tells what lies between. between: names of layers that may
     lie between the pooling and the head, since they put out as many features as they take. gap: which blocks there
-    are, in words, where some are missing.
+    are, in words, where some are missing. heads: what the classifiers that take its features are called, of which
+    `head` is one. projections: what would be in `between`, were it not called as only self-supervised training has it.
+    dense: linear layers beside a network without a head. may_be_timms: whether all names in it are such as timm has.
     """
 
     name: str
@@ -54,13 +64,20 @@ class Part:
     going_on: tuple[str, ...] = ()
     between: tuple[str, ...] = ()
     gap: str = ""
+    heads: tuple[str, ...] = ()
+    projections: tuple[str, ...] = ()
+    dense: tuple[str, ...] = ()
+    may_be_timms: bool = False
 
     @property
     def unexplained(self) -> tuple[str, ...]:
         """Names that lie inside the network, and are neither read nor of what is known to stand beside one."""
         prefix = f"{self.name}." if self.name else ""
         inside = (name.removeprefix(prefix) for name in self.left if name.startswith(prefix))
-        names = (name for name in inside if spellings.MADE.search(name) or not spellings.ASIDE.search(name))
+        names = (
+            name for name in inside
+            if spellings.MADE.search(name) or not (spellings.ASIDE.search(name) or spellings.NEVER_RUN.match(name))
+        )  # fmt: skip
         return tuple(f"{prefix}{name}" for name in names if f"{prefix}{name}" not in self.linear)
 
     @property
@@ -84,15 +101,29 @@ class _Blocks:
     names: set[str] = field(default_factory=set)
 
 
-def parts_of(tensors: Mapping[str, TensorRecord]) -> list[Part]:
+def may_be_timms(names: Iterable[str]) -> bool:
+    """Whether all names are such as timm has in the networks that can be named as its own."""
+    return all(spellings.TIMMS.fullmatch(name) for name in names)
+
+
+def is_called(name: str, wanted: str | None) -> bool:
+    """Whether a dotted name is the wanted one or ends with it; of several with commas between, whether one does."""
+    return wanted is not None and any(f".{each}".endswith(f".{wanted}") for each in (name, *name.split(", ")))
+
+
+def parts_of(tensors: Mapping[str, TensorRecord], head: str | None = None) -> list[Part]:
     """Every residual network among named tensors, the main one first.
+
+    head: which to take of those that have several; None takes the first. Raises WeightsError for too many networks.
 
     The main one is the first that is whole and no copy of another (teacher, momentum encoder, average); among those,
     one with a head before one without, then the one with more parameters, then the one that comes first in the file.
     """
     usable = {name: record for name, record in tensors.items() if not spellings.TRAINING.search(name)}
     gathered = _gather(usable)
-    parts = [_part(prefix, blocks, usable) for prefix, blocks in gathered.items()]
+    if len(gathered) > MAX_NETWORKS:
+        raise WeightsError(f"more than {MAX_NETWORKS} residual networks. Save the one that is wanted alone")
+    parts = [_part(prefix, blocks, usable, head) for prefix, blocks in gathered.items()]
     taken = {name for blocks in gathered.values() for name in blocks.names}
     parts = [_without(part, taken) for part in parts]
     return sorted(parts, key=lambda part: (bool(part.gap), part.copy, not part.head, -part.parameters))
@@ -108,15 +139,24 @@ def _gather(tensors: Mapping[str, TensorRecord]) -> dict[str, _Blocks]:
         for name, record in left.items():
             for match in _matches(pattern, name):
                 blocks = here.setdefault(name[: match.start()], _Blocks(word.title))
-                key = int(match["stage"]), int(match["block"])
+                key = _number(match.groupdict().get("stage", "0")), _number(match["block"])
                 blocks.blocks.setdefault(key, {})[match["rest"]] = record
                 blocks.names.add(name)
         for prefix in sorted(here, key=lambda prefix: prefix.count(".")):
             blocks = here[prefix]
+            if len(gathered) > MAX_NETWORKS:
+                return gathered
             if prefix not in gathered and blocks.names <= left.keys() and _is_residual(blocks):
                 gathered[prefix] = blocks
                 left = {name: record for name, record in left.items() if name not in blocks.names}
     return gathered
+
+
+def _number(word: str | None) -> int:
+    """Of a stage or block: its number, of a word the one that it stands for, of none one behind all others."""
+    if word is None:
+        return LAST
+    return spellings.NUMBERS[word] if word in spellings.NUMBERS else int(word)
 
 
 def _matches(pattern: re.Pattern[str], name: str) -> Iterator[re.Match[str]]:
@@ -142,6 +182,9 @@ def _block(tensors: Mapping[str, TensorRecord]) -> BlockLayers:
     shortcut = [layer for path, layer in inside.items() if spellings.SHORTCUT.match(path)]
     attention = [layer for path, layer in inside.items() if spellings.ATTENTION.match(path)]
     rest = [layer for layer in inside.values() if layer not in shortcut and layer not in attention]
+    if len({re.sub(r"\d+", "", layer.name) for layer in rest if layer.kind == CONV}) > 1:  # no numbers tell their order
+        order = {name: at for at, name in enumerate(tensors)}
+        rest = sorted(rest, key=lambda layer: min(order[name] for name in layers.names_of([layer]) if name in order))
     return BlockLayers(
         convs=tuple(layer for layer in rest if layer.kind == CONV),
         norms=tuple(layer for layer in rest if layer.kind == NORM),
@@ -151,75 +194,106 @@ def _block(tensors: Mapping[str, TensorRecord]) -> BlockLayers:
     )
 
 
-def _part(prefix: str, blocks: _Blocks, tensors: Mapping[str, TensorRecord]) -> Part:
+def _part(prefix: str, blocks: _Blocks, tensors: Mapping[str, TensorRecord], wanted: str | None) -> Part:
     stages = _stages(blocks)
     outside = {name: record for name, record in tensors.items() if name.startswith(prefix) and name not in blocks.names}
     inside = layers_of({name.removeprefix(prefix): record for name, record in outside.items()})
-    stem = _stem(inside, stages[0][0]) or _stem_beside(prefix, tensors, stages[0][0])
+    above = tuple(_above(prefix, tensors))
+    stem = _stem(inside, stages[0][0]) or _stem_beside(above, stages[0][0])
     stem_pool = tuple(layer for path, layer in inside.items() if spellings.STEM_POOL.match(path)) if stem else ()
-    rest = {path: layer for path, layer in inside.items() if layer not in (*stem, *stem_pool)}
+    rest = {
+        path: layer for path, layer in inside.items()
+        if layer not in (*stem, *stem_pool) and not spellings.NEVER_RUN.match(f"{path}.")
+    }  # fmt: skip
     last = tuple(
         layer for path, layer in rest.items() if layer.kind == NORM and len(layer.shape) == 1
         and spellings.LAST_NORM.match(f"{path}.") and layer.width == _width(stages)
     )  # fmt: skip
     encoder = bool(spellings.ENCODER.search(prefix))
     projects = encoder or _has_predictor(prefix, tensors)
-    head, head_name = ((), "") if projects else _head(rest, _width(stages), last)
-    if not head and not encoder:
-        head, head_name = _head_beside(prefix, tensors, _width(stages))
+    heads = [] if projects else _heads(rest, _width(stages), last)
+    heads += [] if encoder else _heads_beside(above, _width(stages))
+    head_name, head = next((each for each in heads if is_called(each[0], wanted)), heads[0] if heads else ("", ()))
     used = {name for layer in (*stem, *stem_pool, *last, *head) for name in _full_names(layer, prefix, tensors)}
     name = prefix.rstrip(".")
     left = tuple(name for name in tensors if name not in used and name not in blocks.names)
+    within = [name for name in tensors if name.startswith(prefix)]
     copy = bool(spellings.COPY.search(name))
     linear = frozenset(_linear(rest, prefix, tensors))
-    going_on = tuple(_going_on(prefix, tensors, rest, head))
+    going_on = tuple(_going_on(above, rest, head))
     after = {path: layer for path, layer in rest.items() if layer not in last}
-    between = tuple(_between(prefix, tensors, after, head))
+    keeping = tuple(_between(above, after, head))
+    keeping += tuple(_odd_beside(prefix, tensors, _taken_width(head))) if head else ()
+    trains = any(spellings.SELF_SUPERVISED.search(name) for name in tensors)
+    beside = tuple(name for name in keeping if trains and spellings.PROJECTION.search(name))
+    between = tuple(name for name in keeping if name not in beside)
     return Part(
         name, blocks.title, stages, stem, last, head, head_name, left, copy, stem_pool, linear,
-        tuple(_faulty(prefix, tensors)), going_on, between, _gap(blocks),
+        tuple(_faulty(prefix, tensors)), going_on, between, _gap(blocks), tuple(name for name, _ in heads),
+        beside, tuple(_dense_beside(above, head)), may_be_timms(name.removeprefix(prefix) for name in within),
     )  # fmt: skip
 
 
-def _going_on(
-    prefix: str, tensors: Mapping[str, TensorRecord], rest: Mapping[str, Layer], head: Sequence[Layer]
-) -> Iterator[str]:
+def _going_on(above: Above, rest: Mapping[str, Layer], head: Sequence[Layer]) -> Iterator[str]:
     """Heads that take what a head puts out: beside its network, or in it under another name ('fc', 'classifier')."""
     if not head:
         return
-    width = [layer for layer in head if layer.kind != NORM][-1].width
+    width = _outputs(head)
     used = {id(record) for layer in head for record in layer.tensors.values()}
-    for above, inside in (
-        ("", {path: layer for path, layer in rest.items() if layer not in head}),
-        *_above(prefix, tensors),
-    ):
-        following, name = _head({path: layer for path, layer in inside.items() if layer not in head}, width, ())
-        if following and used.isdisjoint(id(record) for layer in following for record in layer.tensors.values()):
-            yield f"{above}{name}"
+    for path_above, inside in (("", rest), *above):
+        for name, following in _heads({path: layer for path, layer in inside.items() if layer not in head}, width, ()):
+            if used.isdisjoint(id(record) for layer in following for record in layer.tensors.values()):
+                yield f"{path_above}{name}"
 
 
-def _between(
-    prefix: str, tensors: Mapping[str, TensorRecord], rest: Mapping[str, Layer], head: Sequence[Layer]
-) -> Iterator[str]:
-    """Linear layers and norms in or beside a network that lead from as many features as its head takes to as many."""
+def _taken_width(head: Sequence[Layer]) -> int:
+    """How many features a head takes."""
+    return head[0].width if head[0].kind == NORM else head[0].shape[1]
+
+
+def _between(above: Above, rest: Mapping[str, Layer], head: Sequence[Layer]) -> Iterator[str]:
+    """What in or beside a network makes as many features as its head takes of as many: layers, and learned pools."""
     if not head:
         return
-    width = head[0].width if head[0].kind == NORM else head[0].shape[1]
+    width = _taken_width(head)
     used = {id(record) for layer in head for record in layer.tensors.values()}
-    for above, inside in (("", rest), *_above(prefix, tensors)):
+    for path_above, inside in (("", rest), *above):
         groups: dict[str, list[Layer]] = {}
         for path, layer in inside.items():
-            if used.isdisjoint(map(id, layer.tensors.values())) and not spellings.PROJECTION.search(path):
+            if used.isdisjoint(map(id, layer.tensors.values())):
                 groups.setdefault(path.split(".")[0], []).append(layer)
-        yield from (f"{above}{name}" for name, group in groups.items() if _keeps(group, width))
+        yield from (f"{path_above}{name}" for name, group in groups.items() if _keeps(group, width))
+
+
+def _odd_beside(prefix: str, tensors: Mapping[str, TensorRecord], width: int) -> Iterator[str]:
+    """What is no linear layer, convolution or norm, has `width` channels and stands beside a network, and exponents of
+    pools: recurrent layers, attention, scales, convolutions over time."""
+    paths = prefix.split(".")[:-1]
+    above = tuple("".join(f"{path}." for path in paths[:number]) for number in reversed(range(len(paths))))
+    for name, record in tensors.items():
+        beside = next((name.removeprefix(path) for path in above if name.startswith(path)), "")
+        if not beside or name.startswith(prefix) or spellings.ASIDE.search(beside):
+            continue
+        known = spellings.ORDINARY.search(name) and len(record.shape) in (0, 1, 2, 4)
+        exponent = spellings.POOL_EXPONENT.search(name) and record.numel == 1
+        if exponent or (width in record.shape and not known):
+            yield name.rpartition(".")[0] or name
+
+
+def _dense_beside(above: Above, head: Sequence[Layer]) -> list[str]:
+    """What linear layers beside a network without a head are called."""
+    found: list[str] = []
+    for path_above, inside in () if head else above:
+        groups = {path.split(".")[0] for path, layer in inside.items() if layer.kind == LINEAR}
+        found += sorted(f"{path_above}{name}" for name in groups)
+    return found
 
 
 def _keeps(group: Sequence[Layer], width: int) -> bool:
-    """Whether layers lead from `width` features to `width` features, one after the other."""
+    """Whether layers lead from `width` features or maps to as many, one after the other."""
     made = width
     for layer in group:
-        a_linear = layer.kind == LINEAR or layer.shape[2:] == (1, 1)
-        if (layer.shape[1] if a_linear else layer.width) != made or not (a_linear or layer.kind == NORM):
+        if (layer.width if layer.kind == NORM else layer.shape[1]) != made:
             return False
         made = layer.width
     return made == width
@@ -257,11 +331,31 @@ def _linear(rest: Mapping[str, Layer], prefix: str, tensors: Mapping[str, Tensor
 
 
 def _stages(blocks: _Blocks) -> tuple[tuple[BlockLayers, ...], ...]:
-    """Blocks by stage."""
+    """Blocks by stage. Where stages end with the block that widens, it begins the next one, with those as wide."""
     numbers = sorted({stage for stage, _ in blocks.blocks})
-    return tuple(
-        tuple(_block(blocks.blocks[key]) for key in sorted(blocks.blocks) if key[0] == number) for number in numbers
-    )
+    stages = [[_block(blocks.blocks[key]) for key in sorted(blocks.blocks) if key[0] == number] for number in numbers]
+    stages = _by_width(stages[0]) if blocks.title == spellings.FLAT else stages
+    for stage, following in pairwise(stages):
+        if len(stage) > 1 and _widens(stage[-1]) and not _widens(following[0]):
+            following.insert(0, stage.pop())
+    return tuple(map(tuple, stages))
+
+
+def _by_width(blocks: Sequence[BlockLayers]) -> list[list[BlockLayers]]:
+    """Blocks of one list by stage: one begins where they change their width, or with a projection."""
+    stages = [[blocks[0]]]
+    for before, block in pairwise(blocks):
+        begins = block.shortcut or [conv.width for conv in before.convs[-1:]] != [
+            conv.width for conv in block.convs[-1:]
+        ]
+        if begins:
+            stages.append([])
+        stages[-1].append(block)
+    return stages
+
+
+def _widens(block: BlockLayers) -> bool:
+    return bool(block.convs) and block.convs[-1].width > block.convs[0].shape[1]
 
 
 def _gap(blocks: _Blocks) -> str:
@@ -270,7 +364,7 @@ def _gap(blocks: _Blocks) -> str:
     if numbers != list(range(numbers[0], numbers[0] + len(numbers))):
         return f"stages {', '.join(map(str, numbers[:SHOWN]))}"
     for number in numbers:
-        indices = sorted(block for stage, block in blocks.blocks if stage == number)
+        indices = sorted(block for stage, block in blocks.blocks if stage == number and block != LAST) or [0]
         if indices != list(range(indices[0], indices[0] + len(indices))) or indices[0] > 1:
             return f"blocks {', '.join(map(str, indices[:SHOWN]))} in stage {number}"
     return ""
@@ -320,15 +414,18 @@ def _next_in_sequential(name: str) -> str:
     return f"{outer}.{int(number) + 1}".lstrip(".") if number.isdecimal() else ""
 
 
-def _stem_beside(prefix: str, tensors: Mapping[str, TensorRecord], first: BlockLayers) -> tuple[Layer, ...]:
+def _stem_beside(above: Above, first: BlockLayers) -> tuple[Layer, ...]:
     """The stem beside the stages ('embedder' beside 'encoder'): under one of the paths that lead to them."""
-    for above, inside in _above(prefix, tensors):
+    for path, inside in above:
         stem = _stem(inside, first)
         if stem:
-            for layer in stem:
-                layer.name = f"{above}{layer.name}"
-            return stem
+            return _under(path, stem)
     return ()
+
+
+def _under(path: str, layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    """The layers by the names that they have in the file."""
+    return tuple(replace(layer, name=f"{path}{layer.name}") for layer in layers)
 
 
 def _above(prefix: str, tensors: Mapping[str, TensorRecord]) -> Iterator[tuple[str, dict[str, Layer]]]:
@@ -353,23 +450,39 @@ def _goes_on(conv: Layer, convs: Sequence[Layer]) -> bool:
     )  # fmt: skip
 
 
-def _head(layers_left: Mapping[str, Layer], width: int, last: Sequence[Layer]) -> tuple[tuple[Layer, ...], str]:
-    """The classifier among layers that are neither stem nor stages: a chain of linear layers and norms from `width`."""
+Head = tuple[str, tuple[Layer, ...]]  # what it is called, its layers in order
+
+
+def _heads(layers_left: Mapping[str, Layer], width: int, last: Sequence[Layer]) -> list[Head]:
+    """The classifiers among layers that are neither stem nor stages: chains of linear layers and norms from `width`."""
     groups: dict[str, list[Layer]] = {}
     for path, layer in layers_left.items():
         if layer in last or not spellings.HEAD.match(path) or spellings.PROJECTION.search(path):
             continue
         groups.setdefault(path.split(".")[0], []).append(layer)
-    if not any(_chains(group, width) for _, group in _split_up(groups, width)):
+    if not any(_chains(_ordered(group, width), width) for _, group in _split_up(groups, width)):
         groups = _only_candidate(layers_left, width, last)
-    head: list[Layer] = []
-    names: list[str] = []
-    for name, group in _split_up(groups, width):
-        if _chains(group, width) and (not head or _goes_on_from(names[-1], name)):
-            head += group
-            width = [layer for layer in group if layer.kind != NORM][-1].width
-            names.append(name)
-    return tuple(head), ", ".join(names)
+    heads: list[tuple[list[str], list[Layer]]] = []
+    for name, named in _split_up(groups, width):
+        group = _ordered(named, width)
+        before = next((each for each in heads if _follows(each, name, group)), None)
+        if before is not None:
+            before[0].append(name)
+            before[1].extend(group)
+        elif _chains(group, width):
+            heads.append(([name], list(group)))
+    return [(", ".join(names), tuple(layers)) for names, layers in heads]
+
+
+def _follows(head: tuple[list[str], list[Layer]], name: str, group: Sequence[Layer]) -> bool:
+    """Whether layers go on from a head whose last ones are called alike, with the next number."""
+    names, layers = head
+    return _goes_on_from(names[-1], name) and _chains(group, _outputs(layers))
+
+
+def _outputs(head: Sequence[Layer]) -> int:
+    """How many logits a head makes."""
+    return [layer for layer in head if layer.kind != NORM][-1].width
 
 
 def _only_candidate(layers_left: Mapping[str, Layer], width: int, last: Sequence[Layer]) -> dict[str, list[Layer]]:
@@ -378,14 +491,16 @@ def _only_candidate(layers_left: Mapping[str, Layer], width: int, last: Sequence
     for path, layer in layers_left.items():
         if layer not in last and not spellings.PROJECTION.search(path) and not spellings.NO_HEAD.search(path):
             groups.setdefault(path.split(".")[0], []).append(layer)
-    fitting = {name: group for name, group in groups.items() if _chains(group, width)}
-    widths = [[layer for layer in group if layer.kind != NORM][-1].width for group in fitting.values()]
+    fitting = {name: group for name, group in _split_up(groups, width) if _chains(_ordered(group, width), width)}
+    widths = list(map(_outputs, fitting.values()))
     return fitting if len(fitting) == 1 and widths != [width] else {}
 
 
 def _split_up(groups: Mapping[str, list[Layer]], width: int) -> Iterator[tuple[str, list[Layer]]]:
     """Layers that may be heads, by name; those of several heads in one list ('heads.0', 'heads.1') each on its own."""
     for name, group in groups.items():
+        if any(spellings.ATTENDS.search(layer.name) for layer in group):
+            continue
         sides = [layer for layer in group if layer.kind == LINEAR and layer.shape[1] == width]
         if len(sides) == len(group) > 1 and any(layer.width != width for layer in sides[:-1]):
             yield from ((layer.name, [layer]) for layer in group)
@@ -399,31 +514,41 @@ def _goes_on_from(name: str, following: str) -> bool:
     return start == same and bool(other) and int(other) == int(number or 0) + 1 + (not number)
 
 
-def _head_beside(prefix: str, tensors: Mapping[str, TensorRecord], width: int) -> tuple[tuple[Layer, ...], str]:
-    """The classifier beside a network ('head.fc' beside 'backbone'): under one of the paths that lead to it.
+def _heads_beside(above: Above, width: int) -> list[Head]:
+    """The classifiers beside a network ('head.fc' beside 'backbone'): under the nearest of the paths that lead to it.
 
-    A norm of the features that stands there too ('bottleneck' beside 'base' and 'classifier') comes before it.
+    A norm of the features that stands there too ('bottleneck' beside 'base' and 'classifier') comes before each.
     """
-    for above, inside in _above(prefix, tensors):
-        head, name = _head(inside, width, ())
-        if head:
+    for path_above, inside in above:
+        heads = _heads(inside, width, ())
+        if heads:
+            taken = [layer for _, head in heads for layer in head]
             norms = [
                 layer for path, layer in inside.items()
-                if layer not in head and layer.has_statistics and layer.width == width
+                if layer not in taken and layer.kind == NORM and layer.width == width
                 and spellings.LAST_NORM.fullmatch(f"{path}.")
             ]  # fmt: skip
-            for layer in (*norms, *head):
-                layer.name = f"{above}{layer.name}"
-            return (*norms, *head), f"{above}{name}"
-    return (), ""
+            return [(f"{path_above}{name}", _under(path_above, (*norms, *head))) for name, head in heads]
+    return []
+
+
+def _ordered(group: Sequence[Layer], width: int) -> Sequence[Layer]:
+    """Layers in their order, or, where they only fit so, norms of the features first ('head.fc', 'head.norm')."""
+    norms = [layer for layer in group if layer.kind == NORM and layer.width == width]
+    first = [*norms, *(layer for layer in group if layer not in norms)]
+    return first if not _chains(group, width) and _chains(first, width) else group
 
 
 def _chains(group: Sequence[Layer], width: int) -> bool:
-    """Whether layers lead from `width` features to outputs: linear layers (or 1x1 convolutions) and norms."""
+    """Whether layers lead from `width` features to outputs: linear layers (or 1x1 convolutions) and norms.
+
+    A norm without statistics is a layer norm, which comes before all others.
+    """
     linear = 0
-    for layer in group:
+    for number, layer in enumerate(group):
         if layer.kind == NORM:
-            if layer.width != width or not layer.has_statistics:
+            a_layer_norm = number == 0 and layer.tensors.keys() >= {"weight", "bias"}
+            if layer.width != width or not (layer.has_statistics or a_layer_norm):
                 return False
         elif layer.kind == LINEAR or layer.shape[2:] == (1, 1):
             if layer.shape[1] != width:

@@ -9,11 +9,13 @@ from features.networks.layout import (
     Attention,
     BlockPlan,
     Conv,
+    Layer,
     Layers,
     Linear,
     Named,
     Norm,
     Pool,
+    Scale,
     attention_width,
 )
 
@@ -75,19 +77,21 @@ def neck(network: "Architecture") -> Layers:
 
 
 def head(network: "Architecture") -> Layers:
-    """The linear layers of the head with an activation between each two; () without a head."""
+    """The linear layers of the head with an activation between each two, and what comes before; () without a head."""
     if network.classes is None:
         return ()
     widths = (network.features, *network.head_widths, network.classes)
-    linear = [Linear(inputs, outputs) for inputs, outputs in pairwise(widths)]
-    if len(linear) == 1:
-        return (Named("fc", linear[0]),)
-    layers: list[Named] = []
-    for number, layer in enumerate(linear):  # in one Sequential
-        layers.append(Named(f"fc.{2 * number}", layer))
-        if number < len(linear) - 1:
-            layers.append(Named(f"fc.{2 * number + 1}", Activation(network.head_activation)))
-    return tuple(layers)
+    layers: list[Layer] = []
+    if network.head_start == "layer":
+        layers.append(Norm(network.features, "layer"))
+    elif network.head_start == "activation":
+        layers += [Scale(network.features), Activation(network.head_activation)]
+    for number, (inputs, outputs) in enumerate(pairwise(widths)):
+        layers += [Activation(network.head_activation)] if number else []
+        layers.append(Linear(inputs, outputs))
+    if len(layers) == 1:
+        return (Named("fc", layers[0]),)
+    return tuple(Named(f"fc.{number}", layer) for number, layer in enumerate(layers))  # in one Sequential
 
 
 def blocks(network: "Architecture") -> Iterator[BlockPlan]:
@@ -110,7 +114,7 @@ def _block(
     output = network.outputs[number]
     filters: Layers = ()
     if network.antialias != "none" and (stride > 1 or dilations[0] != dilations[1]):
-        filters = (Named("aa", _filter(network.antialias, stride)),)
+        filters = (Named("aa", _filter(network, stride)),)
     convs = list(_convs(network, number, channels, 1 if filters else stride, dilations))
     same_shape = stride == 1 and channels == output
     shortcut = "identity" if same_shape and network.shortcut != "none" else network.shortcut
@@ -131,8 +135,10 @@ def _convs(
 ) -> Iterator[Conv]:
     inner, output = network.inner[number], network.outputs[number]
     if network.block == "basic":
-        yield _conv(network, channels, inner, 3, stride, dilation=dilations[0])
-        yield _conv(network, inner, output, 3, dilation=dilations[1])
+        inner = channels if network.widened_at == "last" else inner
+        late = network.stride_at == "last"
+        yield _conv(network, channels, inner, 3, 1 if late else stride, dilation=dilations[0])
+        yield _conv(network, inner, output, 3, stride if late else 1, dilation=dilations[1])
     else:
         early = network.stride_at == "first"
         yield _conv(network, channels, inner, 1, stride if early else 1)
@@ -160,7 +166,7 @@ def _projection(network: "Architecture", inputs: int, outputs: int, stride: int)
     """Option B; torchvision calls its convolution 'downsample.0' and the norm 'downsample.1'."""
     pools = network.shortcut_pool == "average" and stride > 1
     conv = Named("0", _conv(network, inputs, outputs, 1, 1 if pools else stride))
-    pool = (Named("pool", Pool("average", stride, stride, ceil=True)),) if pools else ()
+    pool = (Named("pool", Pool("average", stride, stride, ceil=network.antialias != "average")),) if pools else ()
     return (*pool, conv) if network.preactivation else (*pool, conv, *_norm(network, "1", outputs))
 
 
@@ -176,8 +182,11 @@ def attention_widths(kind: str, outputs: tuple[int, ...]) -> tuple[int, ...]:
     return () if kind == "none" else tuple(attention_width(kind, channels) for channels in outputs)
 
 
-def _filter(kind: str, stride: int) -> Pool:
-    return Pool("blur", 3, stride, 1) if kind == "blur" else Pool("average", stride, stride)
+def _filter(network: "Architecture", stride: int) -> Pool:
+    """What has the stride in a branch. An average ends at an odd border as the shortcut does: CLIP's leave it out."""
+    if network.antialias == "blur":
+        return Pool("blur", 3, stride, 1)
+    return Pool("average", stride, stride, ceil=network.shortcut_pool != "average")
 
 
 def _conv(

@@ -11,8 +11,15 @@ from features.errors import FeatureError
 from features.networks import plan
 from features.networks.architecture import Architecture
 from features.networks.building import MODULES
-from features.networks.layout import Activation, Attention, BlockPlan, Conv, Layer, Linear, Norm, Pool
-from features.networks.modules import BlurPool, ChannelAttention, PaddedShortcut, SqueezeExcite, StandardisedConv
+from features.networks.layout import Activation, Attention, BlockPlan, Conv, Layer, Linear, Norm, Pool, Scale
+from features.networks.modules import (
+    BlurPool,
+    ChannelAttention,
+    PaddedShortcut,
+    ScaleAndShift,
+    SqueezeExcite,
+    StandardisedConv,
+)
 from features.networks.structure import ResidualBlock, ResidualNetwork, leaves
 
 CODE = "code"
@@ -49,6 +56,10 @@ def layer_of(module: nn.Module) -> Layer | None:
             return Norm(module.num_channels, "group", module.num_groups, module.eps)
         case nn.BatchNorm2d(affine=True, track_running_stats=True):
             return Norm(module.num_features, epsilon=module.eps)
+        case nn.LayerNorm(elementwise_affine=True) if module.bias is not None and len(module.normalized_shape) == 1:
+            return Norm(module.normalized_shape[0], "layer", epsilon=module.eps)
+        case ScaleAndShift():
+            return Scale(len(module.weight))
         case nn.Linear() if module.bias is not None:
             return Linear(module.in_features, module.out_features)
         case nn.MaxPool2d(dilation=1):
@@ -67,6 +78,7 @@ def layer_of(module: nn.Module) -> Layer | None:
     return None
 
 
+STARTS: dict[Any, str] = {Norm: "layer", Scale: "activation"}  # of heads, by their first layer
 ACTIVATIONS = {type(make()): name for name, make in MODULES.items()}
 
 
@@ -126,7 +138,7 @@ def _same(network: ResidualNetwork, architecture: Architecture) -> bool:
         and equal(network.classifier or nn.Identity(), (layer for _, layer in architecture.head_layers()))
         and tuple(len(cast(nn.Sequential, stage)) for stage in network.stages.values()) == architecture.blocks
         and all(
-            equal(block.branch, (layer for _, layer in each.branch))
+            _at_even_sides(layers_of(block.branch)) == _at_even_sides(_of_any_width(layer) for _, layer in each.branch)
             and equal(block.activation, [] if each.activation is None else [each.activation])
             and _same_shortcut(block, each, architecture, equal)
             for block, each in zip(blocks, plans, strict=True)
@@ -137,6 +149,13 @@ def _same(network: ResidualNetwork, architecture: Architecture) -> bool:
 def _of_any_width(layer: Layer) -> Layer:
     """The same record; of ECA, whose modules do not know how many channels they are given, without their number."""
     return replace(layer, channels=0) if isinstance(layer, Attention) and layer.kind == "eca" else layer
+
+
+def _at_even_sides(layers: Iterable[Layer | None]) -> list[Layer | None]:
+    """Layers, averages without what they do at odd borders, where timm's branches do not fit their shortcuts."""
+    return [
+        replace(layer, ceil=False) if isinstance(layer, Pool) and layer.kind == "average" else layer for layer in layers
+    ]
 
 
 def _same_shortcut(block: ResidualBlock, plan: BlockPlan, architecture: Architecture, equal: Any) -> bool:
@@ -159,11 +178,12 @@ def _described(network: ResidualNetwork) -> Architecture:
     before = [layer for layer in _before_pool(network) if hasattr(layer, "in_channels")]
     kinds = {block.shortcut_kind for _, block in network.blocks()} - {"identity"}
     deep = len(before) > 1
+    late = _widens_late(stages)
     linear = [layer for layer in leaves(network.classifier or nn.Identity()) if isinstance(layer, nn.Linear)]
     return Architecture(
         block="basic" if len(stages[0][0]) == 2 else "bottleneck",
         blocks=tuple(map(len, stages)),
-        inner=tuple(stage[0][0 if len(stage[0]) == 2 else -2].out_channels for stage in stages),
+        inner=tuple(stage[0][-1 if late else -2].out_channels for stage in stages),
         outputs=tuple(stage[0][-1].out_channels for stage in stages),
         stem="deep" if deep else "imagenet" if kernel == 7 else "cifar",
         stem_width=before[-1].out_channels,
@@ -172,6 +192,16 @@ def _described(network: ResidualNetwork) -> Architecture:
         classes=linear[-1].out_features if linear else None,
         head_widths=tuple(layer.out_features for layer in linear[:-1]),
         stem_widths=tuple(conv.out_channels for conv in before[:-1]),
+        widened_at="last" if late else "first",
+    )
+
+
+def _widens_late(stages: Sequence[Sequence[Sequence[Any]]]) -> bool:
+    """Whether all basic blocks that change their width do so in their last convolution."""
+    blocks = [convs for stage in stages for convs in stage]
+    widening = [convs for convs in blocks if convs and convs[0].in_channels != convs[-1].out_channels]
+    return bool(widening) and all(
+        len(convs) == 2 and convs[0].in_channels == convs[0].out_channels for convs in widening
     )
 
 
@@ -205,7 +235,7 @@ def _choices(network: ResidualNetwork, described: Architecture) -> dict[str, Any
         "groups": max((layer.groups for layer in convs), default=1),
         "strides": tuple(_stride(layers) for layers in firsts),
         "dilations": tuple(layers[middle].dilation for layers in lasts),
-        "stride_at": _stride_at(firsts) if described.block == "bottleneck" and not filters else "middle",
+        "stride_at": "middle" if filters else _stride_at(firsts),
         "antialias": filters[0] if filters else "none",
         "activation": next((layer.kind for layer in every if isinstance(layer, Activation)), "relu"),
         "preactivation": preactivation,
@@ -217,6 +247,7 @@ def _choices(network: ResidualNetwork, described: Architecture) -> dict[str, Any
         "attention": gates[0].kind if gates else "none",
         "attention_widths": tuple(gate.width for gate in gates),
         "last_norm": len(network.neck) > 0,
+        "head_start": STARTS.get(type(head[0]), "linear") if head else "linear",
         "head_activation": next((layer.kind for layer in head if isinstance(layer, Activation)), "relu"),
         **_shortcuts(network, preactivation),
     }
@@ -231,8 +262,10 @@ def _stride(layers: Sequence[Layer | None]) -> int:
 
 
 def _stride_at(firsts: Sequence[Sequence[Layer | None]]) -> str:
-    ones = [layer for layers in firsts for layer in layers if isinstance(layer, Conv) and layer.kernel == 1]
-    return "first" if any(layer.stride > 1 for layer in ones) else "middle"
+    branches = [[layer for layer in layers if isinstance(layer, Conv)] for layers in firsts]
+    if any(convs[0].kernel == 1 and convs[0].stride > 1 for convs in branches if convs):
+        return "first"
+    return "last" if any(convs[-1].stride > 1 for convs in branches if convs) else "middle"
 
 
 def _shortcuts(network: ResidualNetwork, preactivation: bool) -> dict[str, Any]:

@@ -1,24 +1,32 @@
 """What is known of a network by what lies beside it in its file, though its own tensors do not tell."""
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from features.errors import FeatureError
 from features.networks.architecture import Architecture
 from features.networks.parts import Part
+
+ATTENTION_POOL = r"(?:^|\.)(?:attnpool|head)\.(?:positional_embedding|pos_embed)$"
 
 
 @dataclass(frozen=True)
 class Signature:
-    """A kind of file. title: whose it is. fits: whether a network in a file is of it. fields: what is so in all."""
+    """A kind of file. title: whose it is. fits: whether a network in a file is of it. fields: what is so in all.
+
+    problem: why it is not read, '' where it is.
+    """
 
     title: str
     fits: Callable[[Part, Architecture], bool]
-    fields: Mapping[str, Any]
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    problem: str = ""
 
 
 def _has_attention_pool(part: Part, architecture: Architecture) -> bool:
-    return architecture.stem == "deep" and any(".attnpool." in f".{name}" for name in part.left)
+    return architecture.stem == "deep" and any(re.search(ATTENTION_POOL, name) for name in part.left)
 
 
 def _is_bit(part: Part, architecture: Architecture) -> bool:
@@ -36,7 +44,40 @@ def _has_segmentation_head(part: Part, architecture: Architecture) -> bool:
     return part.name != above and len(architecture.blocks) == 4 and any(name in part.left for name in heads)
 
 
+def _is_meliketoys(part: Part, architecture: Architecture) -> bool:
+    """Convolutions and projections of kuangliu's names with biases, before which norms come."""
+    blocks = [block for stage in part.stages for block in stage]
+    named = all({"conv1", "conv2"} == {conv.name for conv in block.convs} for block in blocks)
+    biased = all("bias" in layer.tensors for block in blocks for layer in (*block.convs, *block.shortcut))
+    projects = [layer.name for block in blocks for layer in block.shortcut]
+    basic = architecture.preactivation and architecture.block == "basic" and architecture.stem == "cifar"
+    return basic and named and biased and bool(projects) and set(projects) == {"shortcut.0"}
+
+
+def _is_cadenes(part: Part, architecture: Architecture) -> bool:
+    stem = all(layer.name.startswith("layer0.") for layer in part.stem)
+    return stem and architecture.attention == "se" and all(
+        layer.name.startswith("se_module.") for stage in part.stages for block in stage for layer in block.attention
+    )  # fmt: skip
+
+
+def _is_cadenes_bottleneck(part: Part, architecture: Architecture) -> bool:
+    return _is_cadenes(part, architecture) and architecture.block == "bottleneck" and architecture.groups == 1
+
+
+def _is_cadenes_resnext(part: Part, architecture: Architecture) -> bool:
+    return _is_cadenes(part, architecture) and architecture.groups > 1
+
+
 SIGNATURES = (
+    Signature(
+        "meliketoy's Wide ResNets",
+        _is_meliketoys,
+        {"stride_at": "last", "shortcut_from": "input"},
+    ),
+    Signature("Cadene's SE-ResNets", _is_cadenes_bottleneck, {"stem_pool": "max-caffe", "stride_at": "first"}),
+    Signature("Cadene's SE-ResNeXts", _is_cadenes_resnext, {"stem_pool": "max-caffe"}),
+    Signature("timm's legacy SE-ResNets", _is_cadenes, problem="its basic blocks rectify what their gates see"),
     Signature(
         "the bodies of torchvision's networks for segmentation",
         _has_segmentation_head,
@@ -57,8 +98,10 @@ SIGNATURES = (
 
 
 def applied(part: Part, architecture: Architecture) -> tuple[Architecture, frozenset[str]]:
-    """The architecture with what signatures tell, and the fields that they tell."""
+    """The architecture with what signatures tell, and the fields that they tell. Raises FeatureError for a problem."""
     for signature in SIGNATURES:
         if signature.fits(part, architecture):
+            if signature.problem:
+                raise FeatureError(f"{signature.title}: {signature.problem}")
             return replace(architecture, **signature.fields), frozenset(signature.fields)
     return architecture, frozenset()

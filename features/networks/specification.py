@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING
 import torch
 
 from features.errors import FeatureError, WeightsError
-from features.networks import card, catalogue, checkpoint, filling, hub_configs, hypotheses, verdicts, written
+from features.networks import (
+    buffers,
+    card,
+    catalogue,
+    checkpoint,
+    filling,
+    heads,
+    hub_configs,
+    hypotheses,
+    inference,
+    verdicts,
+    written,
+)
 from features.networks.architecture import Architecture
 from features.networks.canonical import ResidualNetwork, build, freeze
 from features.networks.card import ModelSpec
@@ -15,6 +27,7 @@ from features.networks.checkpoint import Checkpoint
 from features.networks.choices import CHOICES, Choice
 from features.networks.hypotheses import Verdict
 from features.networks.naming import NetworkName
+from features.networks.parts import is_called
 from features.networks.preprocessing import Preprocessing
 from features.networks.settings import applied
 from features.networks.written import Written
@@ -36,11 +49,15 @@ def of_file(
     it.
     """
     name = named.name
+    if file.head is not None and (card.is_described(file.metadata) or str(name).startswith(catalogue.TIMM)):
+        raise FeatureError("A head is chosen only where a network is read from its tensors. Leave --head away.")
     if card.is_described(file.metadata):
         spec, known = _self_described(file, name), None
     else:
         name = name or hub_configs.name_beside(file.path)
         spec, known = _told(file, name, is_said=named.name is not None)
+        taken = _taken(file)
+        spec = replace(spec, taken=taken, source=", ".join(filter(None, (spec.source, taken))))
     spec, chosen = applied(replace(spec, file=file.path), named.settings)
     network = filling.load(file, spec.architecture)
     if known is None:
@@ -53,6 +70,16 @@ def of_file(
         if spec.architecture != architecture:
             network = rebuilt(network, spec.architecture)
     return replace(spec, assumed=tuple(_assumed(file, spec, name, settled, verdict))), network, verdict
+
+
+def _taken(file: Checkpoint) -> str:
+    """Which of several networks and heads is taken, in words; '' for the main one with its first head."""
+    words = []
+    if file.wanted is not None and not (file.parts and is_called(file.parts[0].name, file.wanted)):
+        words.append(f"part {file.wanted}")
+    if file.head is not None and file.part.head_name != file.part.heads[0]:
+        words.append(f"head {file.part.head_name}")
+    return ", ".join(words)
 
 
 def rebuilt(network: ResidualNetwork, architecture: Architecture) -> ResidualNetwork:
@@ -113,8 +140,11 @@ def _told(file: Checkpoint, name: str | None, is_said: bool) -> tuple[ModelSpec,
 
 
 def _written(file: Checkpoint, architecture: Architecture) -> Written:
+    """What is written of a network in its file or beside it, and what its tensors keep of its pixels."""
+    where = (file.wanted or "") if architecture.builder else file.part.name
+    stored = buffers.pixels_of(file.records, where, architecture.in_channels)
     try:
-        return written.read(file.path, file.values, architecture)
+        return written.read(file.path, file.values, architecture, stored)
     except WeightsError as error:
         raise checkpoint.refusal(file.path, str(error)) from error
 
@@ -158,8 +188,20 @@ def _of_head(file: Checkpoint, spec: ModelSpec, settled: frozenset[str]) -> Iter
         yield norms[spec.architecture.norm]
     if spec.architecture.classes is not None and written.HEAD not in settled:
         yield "a mean over space before the head, and nothing behind it"
-    elif file.part.linear:
-        yield f"no head: {checkpoint.listing(sorted(file.part.linear))} are left aside"
+        if spec.architecture.head_widths:
+            yield "the layers of the head one after the other, none gone around"
+        if heads.has_no_bias(inference.head_layers(file.part)):
+            yield "a head of inner products, though without a bias it may be one of cosines"
+        if file.part.projections:
+            yield f"{checkpoint.listing(file.part.projections)} as a projection beside the head, not before it"
+        if spec.architecture.head_start == "layer":
+            yield "a layer norm before the head, of epsilon 1e-5"
+        if len(file.part.heads) > 1 and file.head is None:
+            yield f"of the heads {checkpoint.listing(file.part.heads)} the first (--head)"
+    elif left := [*sorted(file.part.linear), *file.part.dense]:
+        yield f"no head: {checkpoint.listing(left)} are left aside"
+    if spec.architecture.attention != "none":
+        yield "channel attention of means alone, with a sigmoid, at the end of each branch"
 
 
 def _untold(file: Checkpoint, spec: ModelSpec) -> tuple[Choice, ...]:

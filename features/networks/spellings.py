@@ -14,37 +14,47 @@ from dataclasses import dataclass
 class StageWord:
     """How a file writes 'stage S, block I': a pattern with the groups `stage` and `block`.
 
-    title: whose it is. first: the number of the first stage, None for whichever comes first.
+    title: whose it is. Stages are numbers, or words of NUMBERS; a block without a number is its stage's last. Without
+    stages, blocks lie in one list, in which a stage begins where their width changes.
     """
 
     pattern: str
     title: str
-    first: int | None = None
 
     def compiled(self) -> re.Pattern[str]:
         """Matches names behind a prefix: stage, block, and the rest inside the block."""
         return re.compile(rf"{self.pattern}\.(?P<rest>.+)")
 
 
+FLAT = "one list of blocks"
+NUMBERS = {"first": 1, "second": 2, "third": 3, "fourth": 4}
 STAGES = (
     StageWord(r"layer(?P<stage>\d+)\.(?P<block>\d+)", "torchvision, timm and most others"),
-    StageWord(r"res(?P<stage>\d+)\.(?P<block>\d+)", "detectron2", 2),
-    StageWord(r"stages\.(?P<stage>\d+)\.(?:layers|blocks)\.(?P<block>\d+)", "Hugging Face, timm's ResNet v2", 0),
-    StageWord(r"conv(?P<stage>\d+)_x\.(?P<block>\d+)", "weiaicunzai's CIFAR networks", 2),
-    StageWord(r"(?:stage|stages|block|blocks|group|layers)[_.]?(?P<stage>\d+)\.(?:(?:layers|layer|blocks|block)\.)?(?P<block>\d+)",
+    StageWord(r"res(?P<stage>\d+)\.(?P<block>\d+)", "detectron2"),
+    StageWord(r"stages\.(?P<stage>\d+)\.(?:layers|blocks)\.(?P<block>\d+)", "Hugging Face, timm's ResNet v2"),
+    StageWord(r"conv(?P<stage>\d+)_x\.(?P<block>\d+)", "weiaicunzai's CIFAR networks"),
+    StageWord(r"(?P<stage>first|second|third|fourth)_block\.(?:residual_block\.(?P<block>\d+)|final_block)",
+              "fattorib's CIFAR networks"),
+    StageWord(r"(?:stage|stages|block|blocks|group|layer|layers)[_.]?(?P<stage>\d+)\.(?:(?:layers|layer|blocks|block)\.?)?(?P<block>\d+)",
               "networks of people's own"),
+    StageWord(r"(?:(?:res|residual)?_?(?:blocks|layers)|body|trunk|res_?block)\.(?P<block>\d+)", FLAT),
     StageWord(r"(?P<stage>\d+)\.(?P<block>\d+)", "a bare Sequential, as fastai's and Lightly's"),
 )  # fmt: skip
 
 SHORTCUT = re.compile(
     r"(?:downsample|shortcut|skip(?:_connection)?|proj(?:ection)?|identity_downsample|residual_conv|side|match_dimensions|"
-    r"skip_layer|down_sample|conv_skip|conv_?shortcut|convShortcut|identity)\b(?!\d)"
+    r"skip_layer|down_sample|conv_skip|convdim|conv_?shortcut|convShortcut|identity)\b(?!\d)"
 )
-ATTENTION = re.compile(r"(?:se|se_module|eca|attn|attention|cbam|selayer)\b")
+ATTENTION = re.compile(
+    r"(?:se|se_module|se_?layer|se_?block|squeeze\w*|excitation|eca|attn|attention|cbam|ca|sa|\w+_att\w*|\w*attention)\b",
+    re.IGNORECASE,
+)
+# Of these, the words for gates that are made of channels' means alone; CBAM's, of the same tensors, also see maxima.
+SQUEEZE = re.compile(r"(?:se|se_module|se_?layer|se_?block|squeeze\w*|excitation)\b", re.IGNORECASE)
 # Layers of the first convolution; numbers are those of a bare Sequential.
 STEM = re.compile(
     r"(?:stem|embedder|conv0|conv1|conv2|conv3|bn0|bn1|bn2|bn3|norm0|norm1|norm2|norm3|conv_1|bn_1|norm|conv|bn|input_layer|"
-    r"first_conv|first_bn|initial(?:_conv|_bn|_block)?|prep|init_conv|init_bn|conv_in|norm_in|\d+)(?:\.|$)"
+    r"first_conv|first_bn|first_layer|layer0|initial(?:_conv|_bn|_block)?|pre|prep|init_conv|init_bn|conv_in|norm_in|\d+)(?:\.|$)"
 )
 STEM_POOL = re.compile(r"maxpool\.[01](?:\.|$)")  # a convolution in the place of the pool
 # Norms between the last stage and the head; the last few words are those of re-identification.
@@ -60,10 +70,16 @@ PROJECTION = re.compile(
     r"(?:^|[._])(?:projector|projection(?:_head|_mlp)?|prototypes?|predictor|prediction_head|contrastive_head|proj_head|proj|queue|"
     r"queue_ptr|mlp_head|g|h)(?:[._]|$)"
 )
-# Linear layers that use the network's features for something else than classes.
+# Linear layers that use the network's features for something else than classes, or by their angles alone.
 NO_HEAD = re.compile(
-    r"(?:^|[._])(?:bottleneck|neck|embedding|embed|feat|features?|adapter|attn\w*|rotation|decoder|memory)(?:[._]|$)"
+    r"(?:^|[._])(?:arc\w*|cos\w*|margin\w*|metric\w*|bottleneck|neck|embedding|embed|feat|features?|adapter|attn\w*|rotation|decoder|memory)(?:[._]|$)"
 )
+# Layers of attention, which no head has in a row.
+ATTENDS = re.compile(r"(?:^|\.)(?:q|k|v|kv|qkv|[qkvc]_proj|in_proj|out_proj|to_qkv)$")
+# How tensors of linear layers, convolutions and norms end; what ends otherwise is of other layers.
+ORDINARY = re.compile(r"(?:^|\.)(?:weight|bias|running_mean|running_var|num_batches_tracked|weight_[gv]|original[01])$")
+# The exponent of a generalised mean over space (Radenovic et al. 2018, arXiv:1711.02512).
+POOL_EXPONENT = re.compile(r"(?:^|\.)(?:p|gem_p|\w*(?:gem|pool)\w*\.\w+)$", re.IGNORECASE)
 # Encoders of self-supervised learning, in which a layer called fc is a projection.
 ENCODER = re.compile(
     r"(?:^|\.)(?:encoder_[qk]|base_encoder|momentum_encoder|online_encoder|target_encoder|query_encoder)\b"
@@ -74,6 +90,8 @@ PREDICTOR = re.compile(r"(?:online_)?predictor\.|queue(?:_ptr)?$")
 COPY = re.compile(
     r"(?:^|[._])(?:teacher|momentum|encoder_k|target|key_encoder|ema|model_ema|state_dict_ema|averaged|swa|module_ema)"
 )
+# What tells that a file is of self-supervised training, whose projections no head follows.
+SELF_SUPERVISED = re.compile(COPY.pattern + r"|(?:^|[._])(?:predictor|prototypes?|queue)(?:[._]|$)")
 PARAMETRIZED = (
     ("parametrizations.weight.original0", "parametrizations.weight.original1"),  # PyTorch from 2.0
     ("weight_g", "weight_v"),
@@ -84,9 +102,26 @@ MADE = re.compile(r"(?:^|\.)(?:weight_orig|weight_mask|weight_u|lora_\w+|qweight
 TRAINING = re.compile(
     r"(?:^|\.)(?:optimizer\w*|optim|opt|lr_scheduler|scheduler|scaler|amp|state\.\d+|callbacks|loops)(?:\.|$)"
 )
+# What never runs: fattorib's templates of blocks, of which it takes copies, and a norm; TRADES' second first stage.
+NEVER_RUN = re.compile(r"(?:(?:first|second|third|fourth)_block\.(?:conv_block|bn)|sub_block1)\.")
+# Every name in timm's networks that `--model timm:NAME` takes.
+TIMMS = re.compile(
+    r"(?:layer\d\.\d+\.(?:(?:conv|bn|downsample\.)\d|conv\d\.(?:conv|bn|attn\.\w+|paths\.\d+\.\w+)|se\.(?:fc\d|conv))|"
+    r"stages\.\d\.blocks\.\d+\.(?:norm\d|conv\d|downsample\.(?:conv|norm))|(?:conv|bn)\d|(?:conv1|maxpool)\.\d|"
+    r"stem\.(?:norm|conv)\d?|norm|fc|head\.fc)\.(?:weight|bias|running_mean|running_var|num_batches_tracked)"
+)
+# Mean and standard deviation of pixels, where a network keeps them itself, and the module that they lie in.
+PIXELS = {
+    "mean": "std", "means": "stds", "mu": "sigma", "new_mean": "new_std", "pixel_mean": "pixel_std",
+    "image_mean": "image_std", "norm_mean": "norm_std", "_mean": "_std",
+}  # fmt: skip
+NORMALISER = re.compile(
+    r"(?:^|\.)(?:normali[sz]\w*|norm_layer|preproc\w*|pre_?process\w*|data_preprocessor|transforms?|\d+)(?:\.\d+)?$"
+)
 # What may stand beside a network under the same path: losses, metrics, counters, and what uses the network's features.
 ASIDE = re.compile(
-    r"^(?:criterion|loss\w*|metric\w*|\w*_metric\w*|\w*acc\w*|n_averaged|epoch|step|mean|std|pixel_mean|pixel_std|normalize\w*|"
+    r"^(?:criterion|\w*loss\w*|\w*centers?|proxies|memory\w*|\w*bank\w*|metric\w*|\w*_metric\w*|\w*acc\w*|n_averaged|epoch|step|(?:new_|pixel_|image_|norm_|_)?(?:means?|stds?)|mu|sigma|normali[sz]\w*|"
+    r"preproc\w*|pre_?process\w*|data_preprocessor|"
     r"aux_classifier|auxiliary_head|fpn|rpn|roi_heads|proposal_generator|neck|decoder|decode_head|bbox_head|mask_head|"
     r"attnpool|rotation|transformer|text_projection|token_embedding|positional_embedding|ln_final|logit_scale|head|heads|"
     r"classifier|fc\w*)(?:\.|$)"

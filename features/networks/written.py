@@ -44,11 +44,12 @@ class Written:
     multilabel: bool = False
 
 
-def read(path: Path, values: object, architecture: Architecture) -> Written:
+def read(path: Path, values: object, architecture: Architecture, stored: Mapping[str, Any]) -> Written:
     """What is said of the network of an architecture in a file: beside it first, then in the file itself.
 
-    values: what lies in the file beside tensors. Only what agrees with the tensors is taken. Raises WeightsError where
-    what lies beside it says that it is a network that cannot be read here.
+    values: what lies in the file beside tensors. stored: of the preprocessing, what it keeps as tensors. Only what
+    agrees with the tensors is taken. Raises WeightsError where what lies beside it says that it is a network that
+    cannot be read here.
     """
     beside = hub_configs.read(path, architecture)
     inside = _inside(values, architecture)
@@ -56,13 +57,14 @@ def read(path: Path, values: object, architecture: Architecture) -> Written:
     return Written(
         " and ".join(dict.fromkeys(each.where for each in (beside, inside) if each.where)),
         {**inside.architecture, **beside.architecture},
-        {**inside.pixels, **beside.pixels},
+        {**inside.pixels, **beside.pixels, **stored},
         names if names_fit(len(names), architecture.classes) else (),
         frozenset(
             (
                 *beside.architecture,
                 *beside.pixels,
                 *inside.pixels,
+                *stored,
                 *(["channel_order"] if beside.pixels else []),
                 *([HEAD] if beside.architecture else []),
             )
@@ -79,15 +81,15 @@ def _inside(values: object, architecture: Architecture) -> Written:
             for word in words:
                 if word in table and kind not in found and (value := _usable(kind, table[word])) is not None:
                     found[kind] = value
-    pixels = _pixels(found.get("mean", ()), found.get("std", ()), architecture.in_channels)
+    told = pixels(found.get("mean", ()), found.get("std", ()), architecture.in_channels)
     fields = _named(found["name"], architecture) if "name" in found else {}
     names = found.get("classes") or found.get("numbers") or ()
-    where = "the file itself" if fields or pixels or names else ""
-    return Written(where, fields, pixels, names)
+    where = "the file itself" if fields or told or names else ""
+    return Written(where, fields, told, names)
 
 
-def _pixels(mean: tuple[float, ...], std: tuple[float, ...], channels: int) -> dict[str, Any]:
-    """Mean and deviation in [0, 1] of those in a file; {} for what is none of pixels.
+def pixels(mean: tuple[float, ...], std: tuple[float, ...], channels: int) -> dict[str, Any]:
+    """The preprocessing's mean and deviation, in [0, 1], of those in a file; {} for what is none of pixels.
 
     0 and 1 say that pixels are left as they are, but not whether these go to 1 or to 255. ImageNet's mean the other way
     round is of blue, green and red.
@@ -96,7 +98,7 @@ def _pixels(mean: tuple[float, ...], std: tuple[float, ...], channels: int) -> d
         return {}
     unit = 255.0 if max(*mean, *std) > 2 else 1.0
     scaled = {"mean": tuple(value / unit for value in mean), "std": tuple(value / unit for value in std)}
-    if not all(0 <= value <= 1 for value in (*scaled["mean"], *scaled["std"])):
+    if not all(0 <= value <= 1 for value in (*scaled["mean"], *scaled["std"])) or 0 in scaled["std"]:
         return {}
     turned = zip(scaled["mean"], reversed(IMAGENET_MEAN), strict=False)
     is_bgr = channels == 3 and all(abs(value - usual) < NEAR for value, usual in turned)

@@ -39,6 +39,7 @@ class Model:
         spec = self.spec
         how = [spec.architecture.settings(), spec.preprocessing.settings(), spec.class_names, self.variant]
         how += [spec.outputs] if spec.multilabel else []
+        how += [spec.taken] if spec.taken else []
         return hashlib.sha256(json.dumps([self.digest, *how]).encode()).hexdigest()
 
     def need_classifier(self) -> None:
@@ -68,11 +69,13 @@ def load(
     named = named_as(name, weights, classes)
     verdict = None
     if named.weights is None:
+        if named.part is not None or named.head is not None:
+            raise FeatureError("A part or a head is chosen of a file of weights. Give one: FILE?head=NAME.")
         entry, _ = applied(catalogue.spec(named.name or catalogue.DEFAULT), named.settings)
         file = checkpoint.read(entry.file or finish(fetch(entry)))
         network = filling.load(file, checkpoint.check(file, entry.architecture))
     else:
-        file = checkpoint.read(named.weights, named.part)
+        file = checkpoint.read(named.weights, named.part, named.head)
         entry, network, verdict = specification.of_file(file, named, pictures)
     if named.classes is not None:
         entry = replace(entry, class_names=read_classes(named.classes, entry.architecture.classes))

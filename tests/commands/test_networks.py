@@ -71,6 +71,23 @@ def test_a_part_is_chosen_by_its_name(tiny_folder, tmp_path, capsys):
     assert "'state_dict.online_encoder.net', 'state_dict.target_encoder.net'" in errors
 
 
+@pytest.mark.parametrize("way", ["--weights {path} --head fc_sex", "--model {path}?head=fc_sex"])
+def test_a_head_is_chosen_by_its_name_and_kept_in_the_provenance(way, tiny_folder, tmp_path, capsys):
+    state = {published_name(key): value for key, value in randomise(build(cifar(8, classes=3))).state_dict().items()}
+    state = {key.replace("fc.", "fc_age."): value for key, value in state.items()}
+    path = tmp_path / "two.pth"
+    torch.save(state | {"fc_sex.weight": torch.randn(2, 64), "fc_sex.bias": torch.randn(2)}, path)
+    stages = QUICK.replace("layer3", "layer3,logits")
+    status, _, errors = run(f"extract {tiny_folder} {way.format(path=path)} {stages} {tmp_path / 'out'}", capsys)
+    assert status == 0, errors
+    features = open_features(tmp_path / "out")
+    assert features.provenance.weights == "file two.pth, head fc_sex"
+    assert features.read("logits", 0, 1).shape[1] == 2
+    status, out, _ = run(f"inspect {path} --head fc_sex", capsys)
+    assert "heads: fc_age, fc_sex; the first is taken" in out
+    assert "--head fc_sex --out DIR" in out
+
+
 def test_a_lesion_is_part_of_a_name(net, tiny_folder, tmp_path, capsys):
     status, _, _ = run(
         f"extract {tiny_folder} --model {net}?lesion=without:layer3.0 {QUICK} {tmp_path / 'out'}", capsys

@@ -245,7 +245,10 @@ def test_the_settings_of_a_usual_network_are_the_ten_of_its_shapes(architecture)
         ({"classes": 0}, "classes was 0"),
         ({"classes": "10"}, "classes was 10"),
         ({"groups": 2}, "groups are of bottlenecks"),
-        ({"stride_at": "first"}, "stride_at is of bottlenecks"),
+        ({"stride_at": "first"}, "first convolution has the stride in bottlenecks alone"),
+        ({"stride_at": "last", "block": "bottleneck"}, "last convolution has the stride in basic blocks alone"),
+        ({"block": "bottleneck", "widened_at": "last"}, "widened_at is of basic blocks"),
+        ({"inner": (4, 4), "widened_at": "last"}, "as wide inside as their output"),
         ({"strides": (1, 2, 2)}, "strides was"),
         ({"strides": (1, 0)}, "strides was"),
         ({"dilations": (1, True)}, "dilations was"),
@@ -279,3 +282,13 @@ def test_an_architecture_that_only_another_library_builds_is_not_built_from_a_st
     for builder in ("timm:hf-hub:someone/something", "timm:vit_base_patch16_224", "os:system", "code"):
         with pytest.raises(FeatureError):
             build(replace(BASIC, builder=builder))
+
+
+@pytest.mark.parametrize("pool", ["none", "average"])
+@torch.inference_mode()
+def test_averages_in_the_place_of_strides_fit_the_shortcuts_at_odd_sides(pool):
+    architecture = replace(BASIC, antialias="average", shortcut_pool=pool, shortcut="projection")
+    network = build(architecture).eval()
+    for side in (15, 16, 17):
+        wanted = side // 2 if pool == "average" else -(-side // 2)
+        assert dict(network.walk(torch.randn(1, 3, side, side)))["layer2"].shape[-1] == wanted

@@ -77,7 +77,7 @@ def test_labels_of_which_any_number_holds():
     ("settings", "text"),
     [
         ((("colour", "red"),), "no setting called 'colour'.*stride-at"),
-        ((("stride-at", "last"),), "--stride-at is 'last'. Wanted one of middle, first"),
+        ((("stride-at", "end"),), "--stride-at is 'end'. Wanted one of middle, first"),
         ((("mean", "0.1,0.2"),), "Wanted 3 numbers"),
         ((("mean", "a,b,c"),), "Wanted 3 numbers"),
         ((("std", "0"),), "stds above 0"),
@@ -111,6 +111,7 @@ def test_a_grey_network_has_no_order_of_colours():
         NetworkName("timm:resnet50d.ra2_in1k"),
         NetworkName(None, Path("weights/mine.pth")),
         NetworkName("resnet50", Path("mine.pth"), part="encoder_q"),
+        NetworkName(None, Path("mine.pth"), head="fc_age"),
         NetworkName(None, Path("~/a b/mine=1&2?.pth"), lesion="scaled:0.5:layer3.1,layer3.2"),
         NetworkName(None, Path("m.pth"), classes=Path("names.txt"), settings=(("range", "bytes"), ("mean", "1,2,3"))),
         NetworkName("resnet20-fashion", lesion="without:layer3.1"),

@@ -1,6 +1,7 @@
 """Files as people have them: one entry for each spelling of a network's names, nesting, and what lies beside it."""
 
 import re
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -447,14 +448,15 @@ class ClipTrunk(nn.Module):
         return self.layer2(self.layer1(functional.avg_pool2d(x, 2)))
 
 
-def test_clips_visual_trunk_is_read_and_its_attention_pool_left_aside(tmp_path):
+@pytest.mark.parametrize("side", [48, 60])  # of which the second leaves an odd side to the last stage
+def test_clips_visual_trunk_is_read_and_its_attention_pool_left_aside(side, tmp_path):
     source = randomise(ClipTrunk()).eval()
     text = linear("transformer.resblocks.0.mlp.c_fc", 8, 8) | {"logit_scale": torch.tensor(1.0)}
     file, network = opened(before("visual.", source.state_dict()) | text, tmp_path)
     assert "visual.attnpool.k_proj.weight" in file.part.left
     with torch.inference_mode():
-        features = dict(network.walk(pixels()))["layer2"]
-        assert torch.equal(features, source(pixels()))
+        features = dict(network.walk(pixels(side=side)))["layer2"]
+        assert torch.equal(features, source(pixels(side=side)))
 
 
 def test_a_deep_stem_is_read_with_the_norm_behind_each_of_its_convolutions(tmp_path):
@@ -472,17 +474,120 @@ def test_a_deep_stem_is_read_with_the_norm_behind_each_of_its_convolutions(tmp_p
     need_equal(opened({"state_dict": before("backbone.", trunk(state))}, tmp_path)[1], source, head=False)
 
 
-def test_stages_whose_last_block_widens_are_refused_and_not_read_wrong(tmp_path):
-    """fattorib's CIFAR networks, whose stages end with the block that has the stride."""
+class LateBlock(nn.Sequential):
+    """Two 3x3 convolutions, of which the second widens and has the stride; `shortcut` is option A."""
 
-    def block(name: str, inputs: int, outputs: int) -> State:
-        convs = {"0.weight": torch.randn(inputs, inputs, 3, 3), "3.weight": torch.randn(outputs, inputs, 3, 3)}
-        return before(f"{name}.", convs) | norm(f"{name}.1", inputs) | norm(f"{name}.4", outputs)
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__(
+            nn.Conv2d(inputs, inputs, 3, padding=1, bias=False), nn.BatchNorm2d(inputs), nn.ReLU(),
+            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs),
+        )  # fmt: skip
+        self.stride, self.more = stride, (outputs - inputs) // 2
 
-    state = {"first_layer.weight": torch.randn(16, 3, 3, 3)} | norm("bn", 16) | linear("fc", 10, 64)
-    for name, inputs, outputs in (("first_block", 16, 32), ("second_block", 32, 64), ("third_block", 64, 64)):
-        state |= block(f"{name}.conv_block", inputs, inputs) | block(f"{name}.residual_block.0", inputs, inputs)
-        state |= block(f"{name}.final_block", inputs, outputs) | norm(f"{name}.bn", outputs)
-    torch.save(state, tmp_path / "resnet20.pth")
-    with pytest.raises(WeightsError, match="no residual network among them"):
-        _ = checkpoint.read(tmp_path / "resnet20.pth").part
+    def shortcut(self, x: Tensor) -> Tensor:
+        return functional.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.more, self.more))
+
+
+class LateStage(nn.Module):
+    """Its last block widens; it has a template of its blocks and a norm beside them, which are never run."""
+
+    def __init__(self, inputs: int, outputs: int, n_blocks: int, stride: int) -> None:
+        super().__init__()
+        self.conv_block = LateBlock(inputs, inputs, 1)
+        self.residual_block = nn.ModuleList([LateBlock(inputs, inputs, 1) for _ in range(n_blocks - 1)])
+        self.bn = nn.BatchNorm2d(outputs)
+        self.final_block = LateBlock(inputs, outputs, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for block in (*self.residual_block, self.final_block):
+            x = functional.relu(block(x) + block.shortcut(x))
+        return x
+
+
+class LateNetwork(nn.Module):
+    """As fattorib's CIFAR networks are built and called."""
+
+    def __init__(self, n_blocks: int) -> None:
+        super().__init__()
+        self.first_layer, self.bn = nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16)
+        self.first_block = LateStage(16, 32, n_blocks, 2)
+        self.second_block = LateStage(32, 64, n_blocks, 2)
+        self.third_block = LateStage(64, 64, n_blocks, 1)
+        self.fc = nn.Linear(64, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.relu(self.bn(self.first_layer(x)))
+        return self.fc(self.third_block(self.second_block(self.first_block(x))).mean((2, 3)))
+
+
+@pytest.mark.parametrize("n_blocks", [1, 2, 3])
+def test_stages_whose_last_block_widens_in_its_last_convolution_are_read(n_blocks, tmp_path):
+    source = randomise(LateNetwork(n_blocks)).eval()
+    file, network = opened(source.state_dict(), tmp_path)
+    architecture = file.inferred.architecture
+    assert architecture.blocks == ((n_blocks - 1, n_blocks, n_blocks + 1) if n_blocks > 1 else (1, 1, 1))
+    assert (architecture.widened_at, architecture.stride_at, architecture.shortcut) == ("last", "last", "padding")
+    assert "first_block.conv_block.0.weight" in file.part.left
+    for side in (32, 30):
+        with torch.inference_mode():
+            wanted = source(pixels(side=side))
+            torch.testing.assert_close(network(pixels(side=side)), wanted, rtol=1e-5, atol=1e-5)
+
+
+def in_one_list(state: Mapping[str, Tensor], blocks: list[int], name: str) -> State:
+    """torchvision's names with all blocks in one list."""
+    before = [sum(blocks[:stage]) for stage in range(len(blocks))]
+    return {
+        re.sub(r"layer(\d)\.(\d+)", lambda m: f"{name}.{before[int(m[1]) - 1] + int(m[2])}", key): value
+        for key, value in state.items()
+    }
+
+
+@pytest.mark.parametrize("kind", ["basic", "bottleneck"])
+@pytest.mark.parametrize("name", ["blocks", "layers", "model.residual_blocks", "body"])
+def test_blocks_in_one_list_are_parted_where_their_width_changes(name, kind, networks, tmp_path):
+    source = networks[kind]
+    file, network = opened(in_one_list(source.state_dict(), [1, 2, 1, 1], name), tmp_path)
+    assert file.inferred.architecture.blocks == (1, 2, 1, 1)
+    assert "strides" in {choice.field for choice in file.inferred.untold}
+    need_equal(network, source, head=True)
+
+
+def test_blocks_of_one_width_in_one_list_are_refused(networks, tmp_path):
+    state = {name: value for name, value in networks["basic"].state_dict().items() if "layer" not in name}
+    for number in range(3):
+        for own in ("conv1", "conv2"):
+            state[f"blocks.{number}.{own}.weight"] = torch.randn(64, 64, 3, 3)
+        state |= norm(f"blocks.{number}.bn1", 64) | norm(f"blocks.{number}.bn2", 64)
+    state["fc.weight"] = torch.randn(7, 64)
+    torch.save(state, tmp_path / "net.pth")
+    with pytest.raises(WeightsError, match="one list and of one width, so that nothing tells where strides lie"):
+        _ = checkpoint.read(tmp_path / "net.pth").inferred
+
+
+def test_stages_that_hold_a_list_of_blocks_are_read(networks, tmp_path):
+    source = networks["basic"]
+    state = {re.sub(r"(layer\d)\.", r"\1.blocks.", name): value for name, value in source.state_dict().items()}
+    need_equal(opened(state, tmp_path)[1], source, head=True)
+
+
+def test_layers_without_numbers_run_in_the_order_of_the_file(networks, tmp_path):
+    source = networks["basic"]
+    words = {"conv1": "inner_conv", "bn1": "inner_norm", "conv2": "exit_conv", "bn2": "exit_norm"}
+    state = {
+        in_blocks(name, lambda s, b: f"layer{s}.{b}", words, {}): value for name, value in source.state_dict().items()
+    }
+    need_equal(opened(state, tmp_path)[1], source, head=True)
+
+
+def test_more_networks_than_anybody_has_are_refused_at_once(tmp_path):
+    state = {}
+    for number in range(300):
+        for own in ("1", "2"):
+            state[f"net{number}.layer1.0.conv{own}.weight"] = torch.zeros(2, 2, 3, 3)
+            state |= norm(f"net{number}.layer1.0.bn{own}", 2)
+    torch.save(state, tmp_path / "many.pth")
+    began = time.process_time()
+    with pytest.raises(WeightsError, match=r"many\.pth: more than 48 residual networks\. Save the one"):
+        _ = checkpoint.read(tmp_path / "many.pth").part
+    assert time.process_time() - began < 10

@@ -10,6 +10,11 @@ PREACTIVATION = replace(BASIC, preactivation=True)
 
 UNUSUAL = {
     "stride in the first 1x1": replace(BOTTLENECK, stride_at="first"),
+    "widened by the last convolution": replace(
+        BASIC, shortcut="padding", widened_at="last", stride_at="last", blocks=(1, 2)
+    ),
+    "widened by the last convolution, stride in the first": replace(BASIC, widened_at="last"),
+    "stride in the last 3x3": replace(BASIC, stride_at="last", preactivation=True, shortcut_from="input"),
     "stride 1 in the last stage": replace(BOTTLENECK, strides=(1, 1)),
     "dilated": replace(BOTTLENECK, blocks=(1, 2), strides=(1, 1), dilations=(1, 2)),
     "dilated from its first block on": replace(
@@ -51,6 +56,9 @@ UNUSUAL = {
     "head of two layers": replace(BASIC, head_widths=(12,)),
     "head of three layers": replace(BASIC, head_widths=(12, 9), head_activation="silu"),
     "pre-activation with a head of two layers": replace(PREACTIVATION, head_widths=(12,), head_activation="gelu"),
+    "layer norm before the head": replace(BASIC, head_start="layer"),
+    "layer norm before a head of two layers": replace(BASIC, head_start="layer", head_widths=(12,)),
+    "activation before the head": replace(BASIC, head_start="activation", head_activation="gelu"),
     "one logit": replace(BASIC, classes=1),
     "one logit of two layers": replace(BASIC, classes=1, head_widths=(12,)),
     "five channels": replace(BASIC, in_channels=5),

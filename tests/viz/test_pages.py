@@ -499,6 +499,19 @@ def test_a_file_with_several_networks_lists_them_and_part_chooses(tmp_path, monk
     assert (depth, {metric.label: metric.value for metric in other.metric}["Layers"]) == ("8", "14")
 
 
+def test_head_chooses_one_of_several(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    state = {published_name(key): value for key, value in randomise(build(cifar(8, classes=3))).state_dict().items()}
+    state |= {"fc_sex.weight": torch.randn(2, 64), "fc_sex.bias": torch.randn(2)}
+    torch.save(state, tmp_path / "two.pth")
+    chosen = {"model": "a file of mine", "weights": str(tmp_path / "two.pth")}
+    page = open_page("anatomy", **chosen)
+    assert "of the heads fc, fc_sex the first (--head)" in shown(" ".join(each.value for each in page.warning))
+    other = open_page("anatomy", **chosen, head="fc_sex")
+    classes = [{metric.label: metric.value for metric in each.metric}["Classes"] for each in (page, other)]
+    assert classes == ["3", "2"]
+
+
 def test_one_of_timms_networks_is_chosen_by_its_name(tmp_path):
     pytest.importorskip("timm")
     page = open_page("anatomy", model="a network of timm's", timm="resnet26t.ra2_in1k")
