@@ -14,7 +14,7 @@ from features.errors import FeatureError
 OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl")
 
 
-def place(text: str | Path) -> Path:
+def path_of(text: str | Path) -> Path:
     """A path, or what acts as one for an address such as 's3://bucket/folder' (any of fsspec's).
 
     Raises FeatureError for an address if the library for them is not installed, or knows no such kind.

@@ -138,7 +138,7 @@ def positive_or_auto(text: str) -> int | None:
 
 def place(text: str) -> Path:
     try:
-        return files.place(text)
+        return files.path_of(text)
     except FeatureError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 

@@ -46,7 +46,7 @@ def open_images(source: str, data_root: str | None = None, download: bool = Fals
         return replace(images, origin=Origin(source) if data_root is None else None)
     if source == SAMPLE:
         return replace(folders.open_zip(SAMPLE_FILE), name="Fashion-MNIST sample", origin=Origin(source))
-    path = files.place(source)
+    path = files.path_of(source)
     with files.reached(path):
         return replace(_opened(path, source), origin=Origin(source))
 
@@ -83,7 +83,7 @@ def open_files(names: list[str]) -> ImageSet:
 
     A single name may also be a source, as of `open_images`. Raises DatasetError if one is not there.
     """
-    places = [files.place(name) for name in names]
+    places = [files.path_of(name) for name in names]
     if len(names) == 1 and (names[0] == SAMPLE or places[0].suffix.lower() not in EXTENSIONS):
         return open_images(names[0])
     absent = [name for name, path in zip(names, places, strict=True) if not path.is_file()]
@@ -98,7 +98,7 @@ def need_outside(source: str, folder: Path) -> None:
     """Raises DatasetError if a folder for results lies among the images, where it would be read the next time."""
     if source == SAMPLE or source.startswith(TORCHVISION):
         return
-    root, out = files.place(source), folder
+    root, out = files.path_of(source), folder
     if files.is_local(root) and files.is_local(out) and root.is_dir() and out.resolve().is_relative_to(root.resolve()):
         raise DatasetError(f"{folder} lies inside {source}, whose files are read. Choose a folder outside.")
 
@@ -110,7 +110,7 @@ def open_uri(uri: str) -> Image.Image:
     if uri.startswith(TORCHVISION):
         raise ImageError(f"{uri} has no file of its own. Open the set itself.")
     if kind == "zip":
-        return folders.open_member(files.place(file), inner)
+        return folders.open_member(files.path_of(file), inner)
     if kind == "parquet":
-        return parquet.open_row(files.place(file), int(inner))
-    return folders.open_file(files.place(uri), uri)
+        return parquet.open_row(files.path_of(file), int(inner))
+    return folders.open_file(files.path_of(uri), uri)

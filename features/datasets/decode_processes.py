@@ -53,12 +53,12 @@ class Processes:
         for worker in self._workers:
             threading.Thread(target=self._admit, args=(worker,), name="decoder starts", daemon=True).start()
 
-    def frame(self, data: bytes, name: str, place: np.ndarray) -> None:
-        """Write an image file's pixels to a place, (C, S, S) uint8. Raises ImageError as `decode` does."""
+    def frame(self, data: bytes, name: str, out: np.ndarray) -> None:
+        """Write an image file's pixels to `out`, (C, S, S) uint8. Raises ImageError as `decode` does."""
         worker = self._take()
         if worker is not None:
             try:
-                reason = worker.frame(data, name, place)
+                reason = worker.frame(data, name, out)
             except (OSError, EOFError, ValueError):  # it has ended, or was closed
                 self._lose(worker)
             else:
@@ -66,7 +66,7 @@ class Processes:
                 if reason:
                     raise ImageError(reason)
                 return
-        place[:] = self.preprocessing.framed_array(decode(data, name))
+        out[:] = self.preprocessing.framed_array(decode(data, name))
 
     def close(self) -> None:
         """End all processes; threads that still ask decode by themselves."""
@@ -134,8 +134,8 @@ class _Worker:
         except (OSError, ValueError):
             return False
 
-    def frame(self, data: bytes, name: str, place: np.ndarray) -> str:
-        """Fill a place with an image's pixels; returns why it cannot be read, '' if it can."""
+    def frame(self, data: bytes, name: str, out: np.ndarray) -> str:
+        """Fill `out` with an image's pixels; returns why it cannot be read, '' if it can."""
         title = name.encode("utf-8", "surrogatepass")
         self.requests.write(REQUEST.pack(len(title), len(data)) + title)
         self.requests.write(data)
@@ -143,7 +143,7 @@ class _Worker:
         (size,) = REPLY.unpack(self._read(bytearray(REPLY.size)))
         if size:
             return self._read(bytearray(size)).decode("utf-8", "surrogatepass")
-        self._read(place.data.cast("B"))
+        self._read(out.data.cast("B"))
         return ""
 
     def _read(self, into: Buffer) -> Buffer:

@@ -71,9 +71,9 @@ def batches(
             frame = _framing(images, preprocessing)
             pool = stack.enter_context(ThreadPoolExecutor(DECODERS, initializer=_give_way))
 
-        def prepare(row: int, place: np.ndarray) -> Rejected | None:
+        def prepare(row: int, out: np.ndarray) -> Rejected | None:
             try:
-                frame(row, place)
+                frame(row, out)
                 return None
             except ImageError as error:
                 return Rejected(images.ids[row], str(error))
@@ -81,7 +81,7 @@ def batches(
         def submit(rows: range) -> tuple[range, np.ndarray, list[Future[Rejected | None]]]:
             # Filled by decoders: stacking with torch would wake its threads, which then spin on the decoders' cores.
             pixels = np.empty((len(rows), *shape), preprocessing.pixel_type)
-            return rows, pixels, [pool.submit(prepare, row, place) for row, place in zip(rows, pixels, strict=True)]
+            return rows, pixels, [pool.submit(prepare, row, out) for row, out in zip(rows, pixels, strict=True)]
 
         queue = [submit(rows) for rows in islice(spans, AHEAD)]
         try:
@@ -95,15 +95,15 @@ def batches(
 
 
 def _framing(images: ImageSet, preprocessing: Preprocessing) -> Callable[[int, np.ndarray], None]:
-    def frame(row: int, place: np.ndarray) -> None:
-        place[:] = preprocessing.framed_array(images.open(row))
+    def frame(row: int, out: np.ndarray) -> None:
+        out[:] = preprocessing.framed_array(images.open(row))
 
     return frame
 
 
 def _framing_in(processes: decode_processes.Processes, opener: FileOpener) -> Callable[[int, np.ndarray], None]:
-    def frame(row: int, place: np.ndarray) -> None:
-        processes.frame(*opener.read(row), place)
+    def frame(row: int, out: np.ndarray) -> None:
+        processes.frame(*opener.read(row), out)
 
     return frame
 
@@ -209,10 +209,10 @@ def run_through(
 
 def pictures(images: ImageSet, rows: Sequence[int]) -> list[Image.Image]:
     """The images at `rows`; a grey square stands for one that cannot be read."""
-    found = []
+    opened = []
     for row in rows:
         try:
-            found.append(images.open(int(row)))
+            opened.append(images.open(int(row)))
         except ImageError:
-            found.append(Image.new("RGB", (32, 32), "grey"))
-    return found
+            opened.append(Image.new("RGB", (32, 32), "grey"))
+    return opened

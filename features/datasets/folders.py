@@ -25,25 +25,25 @@ Name = TypeVar("Name", str, Path)
 
 
 def open_folder(root: Path, every: list[Path]) -> ImageSet:
-    """every: what `image_files` found there."""
+    """every: what `image_files` gave."""
     root = root.resolve()
-    found = sorted(pictures_first(every), key=None if files.is_local(root) else str)
-    ids = [file.relative_to(root).as_posix() for file in found]
-    images = _of_files(root.name or str(root), str(root), found, ids)  # a bucket has no name of its own
-    beside = {*every} - {*found} if len(found) < len(every) else ()
-    return replace(images, aside=_aside([file.relative_to(root).as_posix() for file in beside]))
+    paths = sorted(pictures_first(every), key=None if files.is_local(root) else str)
+    ids = [file.relative_to(root).as_posix() for file in paths]
+    opened = _of_files(root.name or str(root), str(root), paths, ids)  # a bucket has no name of its own
+    beside = {*every} - {*paths} if len(paths) < len(every) else ()
+    return replace(opened, aside=_aside([file.relative_to(root).as_posix() for file in beside]))
 
 
-def open_named(names: list[str], places: list[Path]) -> ImageSet:
+def open_named(names: list[str], paths: list[Path]) -> ImageSet:
     """Files by the names that they were given."""
-    return replace(_of_files("images", "images", places, names), labels=None, class_names=())
+    return replace(_of_files("images", "images", paths, names), labels=None, class_names=())
 
 
 def open_list(path: Path) -> ImageSet:
     """The images whose paths stand in a text file, one a line, from that file's folder on; a label may follow a tab."""
     cells = _cells(path)
     names = [line[0] for line in cells]
-    found = _of_files(path.stem, str(path), _listed(path, names), names)
+    opened = _of_files(path.stem, str(path), _listed(path, names), names)
     if len(set(names)) < len(names):
         twice = next(name for name, count in Counter(names).items() if count > 1)
         raise DatasetError(f"{path} names {twice} more than once. Take the repetitions out.")
@@ -51,9 +51,9 @@ def open_list(path: Path) -> ImageSet:
     if labels and len(labels) < len(cells):
         raise DatasetError(f"{path} has labels on {len(labels)} of {len(cells)} lines. Label all of them, or none.")
     if not labels:
-        return found
-    said = set_digest([found.digest, *labels], ["", *found.ids])  # other labels are another set
-    return replace(with_labels(found, labels), digest=said)
+        return opened
+    said = set_digest([opened.digest, *labels], ["", *opened.ids])  # other labels are another set
+    return replace(with_labels(opened, labels), digest=said)
 
 
 def listed(path: Path) -> list[Path]:
@@ -63,7 +63,7 @@ def listed(path: Path) -> list[Path]:
 
 def _listed(path: Path, names: list[str]) -> list[Path]:
     root = path.resolve().parent
-    return [files.place(name) if "://" in name else root / name for name in names]
+    return [files.path_of(name) if "://" in name else root / name for name in names]
 
 
 def _cells(path: Path) -> list[list[str]]:
@@ -75,13 +75,13 @@ def _cells(path: Path) -> list[list[str]]:
     return [line.split("\t") for line in lines if line.strip()]
 
 
-def _of_files(name: str, where: str, places: list[Path], ids: list[str]) -> ImageSet:
+def _of_files(name: str, where: str, paths: list[Path], ids: list[str]) -> ImageSet:
     def read(index: int) -> tuple[bytes, str]:
         name = spelled(ids[index])
-        return read_file(places[index], name), name
+        return read_file(paths[index], name), name
 
-    found = labelled(name, where, ids, [mark(file) for file in places], FileOpener(read))
-    return replace(found, locate=lambda index: spelled(str(places[index])))
+    opened = labelled(name, where, ids, [mark(file) for file in paths], FileOpener(read))
+    return replace(opened, locate=lambda index: spelled(str(paths[index])))
 
 
 def open_file(file: Path, name: str) -> Image.Image:
@@ -117,20 +117,20 @@ def image_files(root: Path) -> list[Path]:
     if not files.is_local(root):
         inside = (file for file in root.rglob("*") if _looks_like_image(file.relative_to(root).as_posix()))
         return [file for file in inside if file.is_file()]
-    found = []
+    paths = []
 
     def unreadable(error: OSError) -> None:
         raise DatasetError(f"The folder {error.filename} cannot be read: {error.strerror}. Allow it, or move it away.")
 
     for folder, subfolders, names in os.walk(root, onerror=unreadable):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        found += [Path(folder, name) for name in names if _looks_like_image(name)]
-    return found
+        paths += [Path(folder, name) for name in names if _looks_like_image(name)]
+    return paths
 
 
-def pictures_first(found: list[Name]) -> list[Name]:
+def pictures_first(names: list[Name]) -> list[Name]:
     """The pictures among files, or the arrays where there are no pictures."""
-    return [name for name in found if str(name).lower().endswith(PICTURES)] or found
+    return [name for name in names if str(name).lower().endswith(PICTURES)] or names
 
 
 def _aside(names: list[str]) -> str:
@@ -163,7 +163,7 @@ def open_zip(path: Path) -> ImageSet:
     lock = threading.Lock()
     handles: dict[int, zipfile.ZipFile] = {}
     entries, beside = _image_entries(path)
-    place = path.resolve()
+    archive = path.resolve()
 
     def read(index: int) -> tuple[bytes, str]:
         with lock, from_store(path, entries[index].filename):
@@ -174,8 +174,8 @@ def open_zip(path: Path) -> ImageSet:
 
     ids = [entry.filename for entry in entries]
     aside = _aside(beside)
-    found = labelled(path.stem, str(path), ids, [f"{e.file_size} {e.CRC}" for e in entries], FileOpener(read))
-    return replace(found, locate=lambda index: f"zip://{ids[index]}::{place}", aside=aside)
+    opened = labelled(path.stem, str(path), ids, [f"{e.file_size} {e.CRC}" for e in entries], FileOpener(read))
+    return replace(opened, locate=lambda index: f"zip://{ids[index]}::{archive}", aside=aside)
 
 
 def _image_entries(path: Path) -> tuple[list[zipfile.ZipInfo], list[str]]:

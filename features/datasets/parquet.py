@@ -32,8 +32,10 @@ LEAST_ROWS = 8  # of a piece: decoders ask for rows in about their order, and no
 def table_files(path: Path) -> list[Path]:
     """The Parquet files at a path: itself, or those in a folder, in the order of their names, with absolute paths."""
     path = path.resolve()
-    found = [path] if path.is_file() else [file for file in path.rglob(f"*{SUFFIX}") if not file.name.startswith(".")]
-    return sorted((file for file in found if file.suffix == SUFFIX), key=str)
+    candidates = (
+        [path] if path.is_file() else [file for file in path.rglob(f"*{SUFFIX}") if not file.name.startswith(".")]
+    )
+    return sorted((file for file in candidates if file.suffix == SUFFIX), key=str)
 
 
 def open_tables(path: Path) -> ImageSet:
@@ -54,13 +56,15 @@ def open_tables(path: Path) -> ImageSet:
 
     marks = [f"{file.name} {status.st_size} {status.st_mtime_ns}" for file in files for status in (file.stat(),)]
     digest = set_digest([*ids, column.name], ["", *[""] * (len(ids) - 1), " ".join(marks)])
-    found = ImageSet(path.stem, tuple(ids), None, (), digest, FileOpener(read), column.uri)
+    opened = ImageSet(path.stem, tuple(ids), None, (), digest, FileOpener(read), column.uri)
     labels = column.labels()
     if labels is None:
-        return found
+        return opened
     names, values = labels
     return (
-        replace(found, labels=values, class_names=tuple(names)) if names else with_labels(found, list(map(str, values)))
+        replace(opened, labels=values, class_names=tuple(names))
+        if names
+        else with_labels(opened, list(map(str, values)))
     )
 
 
@@ -146,11 +150,11 @@ class _Column:
             values = [value["path"] if isinstance(value, dict) else value for value in self._whole(name)]
             if None not in values and len(set(values)) == len(values):
                 return list(map(str, values))
-        found = []
+        ids = []
         for (file, _, first, _), start, stop in zip(self.groups, self.starts, self.starts[1:], strict=False):
             name = file.name if file == root else file.relative_to(root).as_posix()
-            found += [f"{name}/{first + row}" for row in range(stop - start)]
-        return found
+            ids += [f"{name}/{first + row}" for row in range(stop - start)]
+        return ids
 
     def labels(self) -> tuple[list[str], np.ndarray] | None:
         """The classes' names, or none if only the labels tell them, and (N,) indices into them or the labels."""

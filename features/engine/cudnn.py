@@ -155,10 +155,10 @@ def _tried_once(kernel: int, dtype: torch.dtype, bias_dtype: torch.dtype, device
     others = torch.randint(-1, 2, signs.shape, generator=random) * 2.0**-12
     bias = torch.full((width,), 1 + 2.0**-12).to(bias_dtype)  # (C,)
     x, other = (values.to(device, dtype, memory_format=torch.channels_last) for values in (signs, others))
-    found = convolve_relu(conv, x, bias.to(device)), convolve_add_relu(conv, x, other, bias.to(device))
+    results = convolve_relu(conv, x, bias.to(device)), convolve_add_relu(conv, x, other, bias.to(device))
     total = signs.double() + bias.double()[:, None, None]
     wanted = functional.relu(total).to(dtype), functional.relu(total + others.double()).to(dtype)
-    works = all(torch.equal(one.cpu(), two) for one, two in zip(found, wanted, strict=True))
+    works = all(torch.equal(one.cpu(), two) for one, two in zip(results, wanted, strict=True))
     x[0, 0, 0, 0] = torch.nan
     broken = convolve_relu(conv, x, bias.to(device)), convolve_add_relu(conv, x, other, bias.to(device))
     return Ability(works, all(bool(values[0, 0, 0, 0].isnan()) for values in broken))
@@ -203,9 +203,9 @@ def _vectors(network: ResidualNetwork, pixels: Tensor) -> Iterator[Tensor]:
         yield values if name in (POOLED, LOGITS) else pooled(values, "mean")
 
 
-def _alike(found: list[Tensor], wanted: list[Tensor], bound: float) -> bool:
+def _alike(results: list[Tensor], wanted: list[Tensor], bound: float) -> bool:
     """Whether every row is finite and differs from the wanted one by less than a share of its length."""
-    for one, other in zip(found, wanted, strict=True):
+    for one, other in zip(results, wanted, strict=True):
         if not bool(one.isfinite().all()) or not bool(other.isfinite().all()):
             return False
         if bool(((one - other).norm(dim=1) > bound * other.norm(dim=1)).any()):

@@ -123,10 +123,10 @@ def round_weight(weight: Tensor, dtype: torch.dtype) -> Tensor:
     order = flat.abs().argsort(-1, descending=True)
     values = flat.gather(-1, order)
     error = torch.zeros_like(values[..., 0])
-    for place in range(values.shape[-1]):
-        wanted = values[..., place] + error
-        values[..., place] = wanted.to(dtype)
-        error = wanted - values[..., place]
+    for tap in range(values.shape[-1]):
+        wanted = values[..., tap] + error
+        values[..., tap] = wanted.to(dtype)
+        error = wanted - values[..., tap]
     return torch.empty_like(flat).scatter(-1, order, values).reshape(weight.shape)
 
 

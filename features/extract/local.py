@@ -36,9 +36,9 @@ def features(model: Model, images: ImageSet) -> Task[FeatureSet]:
     size = batch_size(model.spec.preprocessing, plan.device)
     processes = processes_for(plan.device)
     with closing(batches(images, model.spec.preprocessing, size, processes=processes)) as stream:
-        found = yield from _read(model, images, range(len(images)), stream, runner, plan)
-    need_some(found, images, found.rejected)
-    return found
+        features = yield from _read(model, images, range(len(images)), stream, runner, plan)
+    need_some(features, images, features.rejected)
+    return features
 
 
 def to_folder(
@@ -171,17 +171,17 @@ def _read(
             keep(begun.pop(0)())
         return ()
 
-    def keep(found: dict[str, np.ndarray]) -> None:
+    def keep(batch: dict[str, np.ndarray]) -> None:
         nonlocal done
-        _need_finite(found, model)
-        here = slice(done, done + len(next(iter(found.values()))))
+        _need_finite(batch, model)
+        here = slice(done, done + len(next(iter(batch.values()))))
         for name, values in stages.items():
             with np.errstate(over="ignore"):  # it is told below
-                values[here] = found[name]
+                values[here] = batch[name]
         if dtype == np.float16:  # which holds less than what the engine puts out
             _need_finite({name: values[here] for name, values in stages.items()}, model)
         if logits is not None:
-            logits[here] = found[engine.LOGITS]
+            logits[here] = batch[engine.LOGITS]
         done = here.stop
 
     rows, rejected = yield from run_through(stream, len(part), work)
@@ -214,8 +214,8 @@ def _shifted(task: Task[Result], done: int, total: int, before: int) -> Task[Res
         yield dataclasses.replace(progress, done=done + progress.done, total=total, before=before)
 
 
-def _need_finite(found: dict[str, np.ndarray], model: Model) -> None:
-    for name, values in found.items():
+def _need_finite(batch: dict[str, np.ndarray], model: Model) -> None:
+    for name, values in batch.items():
         if values.dtype == np.float16 and np.isinf(values).any() and not np.isnan(values).any():
             raise FeatureError(
                 f"{model.spec.name} puts out values at {name} that float16 cannot hold (above 65,504), in which maps "

@@ -94,7 +94,7 @@ def open_features(folder: Path | str) -> FeatureSet:
 
     Raises StoreError if there is none, or not a whole one.
     """
-    folder = files.place(folder)
+    folder = files.path_of(folder)
     manifest = read_manifest(folder)
     if manifest.format not in FORMATS:
         raise StoreError(f"{folder} is written as {manifest.format!r}, which this program does not know. Update it.")

@@ -221,14 +221,14 @@ def learning_rate_share(step: int, steps_per_epoch: int, recipe: Recipe) -> floa
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> str:
-    found = [
+    differences = [
         f"{name} was {old[part].get(name)!r} and is {new[part].get(name)!r}"
         for part in ("architecture", "recipe")
         for name in old[part] | new[part]
         if old[part].get(name) != new[part].get(name)
     ]
     if old["images"] != new["images"]:
-        found.append("the training images are others, or were written again")
+        differences.append("the training images are others, or were written again")
     if old.get("test_images") != new["test_images"]:
-        found.append("the test images are others, or were written again")
-    return "; ".join(found)
+        differences.append("the test images are others, or were written again")
+    return "; ".join(differences)
