@@ -10,7 +10,8 @@ from features.networks.architecture import Architecture
 from features.networks.choices import CHOICES, Choice
 from features.networks.containers import TensorRecord
 from features.networks.layers import CONV, NORM, Layer
-from features.networks.parts import BlockLayers, Part
+from features.networks.parts import Part
+from features.networks.stages import BlockLayers
 
 KERNELS = {(3, 3): "basic", (1, 3, 1): "bottleneck"}
 MAX_INPUTS = 16

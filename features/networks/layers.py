@@ -1,8 +1,8 @@
 """Groups a file's tensors into layers: what kind each is follows from its tensors' names and dimensions."""
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from features.networks.containers import TensorRecord
 from features.networks.spellings import PARAMETRIZED
@@ -33,6 +33,10 @@ class Layer:
     @property
     def has_statistics(self) -> bool:
         return self.tensors.keys() >= set(STATISTICS)
+
+
+# Paths that lead to a network, the nearest first, each with the layers beside it.
+Above = Sequence[tuple[str, Mapping[str, Layer]]]
 
 
 def layers_of(tensors: Mapping[str, TensorRecord], kindless: bool = False) -> dict[str, Layer]:
@@ -89,3 +93,22 @@ def _kind(layer: Layer) -> str:
         return NORM if layer.has_statistics else ""
     dimensions = len(weight.shape)
     return {4: CONV, 2: LINEAR, 1: NORM}.get(dimensions, "")
+
+
+def layers_above(prefix: str, tensors: Mapping[str, TensorRecord]) -> Iterator[tuple[str, dict[str, Layer]]]:
+    """The layers beside a network on each of the paths that lead to it, the nearest first."""
+    path = prefix.rstrip(".")
+    while path:
+        path = path.rpartition(".")[0]
+        above = f"{path}." if path else ""
+        beside = {
+            name.removeprefix(above): record
+            for name, record in tensors.items()
+            if name.startswith(above) and not name.startswith(prefix)
+        }
+        yield above, layers_of(beside)
+
+
+def under(path: str, layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    """The layers by the names that they have in the file."""
+    return tuple(replace(layer, name=f"{path}{layer.name}") for layer in layers)

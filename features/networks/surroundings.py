@@ -1,0 +1,81 @@
+"""What stands beside a network in its file, and what of that may lie between the network and its head, or behind it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from features.networks import spellings
+from features.networks.classifiers import heads_of, inputs_of, outputs_of
+from features.networks.containers import TensorRecord
+from features.networks.layers import LINEAR, NORM, Above, Layer
+
+
+def layers_going_on(above: Above, rest: Mapping[str, Layer], head: Sequence[Layer]) -> Iterator[str]:
+    """Heads that take what a head puts out: beside its network, or in it under another name ('fc', 'classifier')."""
+    if not head:
+        return
+    width = outputs_of(head)
+    used = {id(record) for layer in head for record in layer.tensors.values()}
+    for path_above, inside in (("", rest), *above):
+        for name, following in heads_of(
+            {path: layer for path, layer in inside.items() if layer not in head}, width, ()
+        ):
+            if used.isdisjoint(id(record) for layer in following for record in layer.tensors.values()):
+                yield f"{path_above}{name}"
+
+
+def layers_between(above: Above, rest: Mapping[str, Layer], head: Sequence[Layer]) -> Iterator[str]:
+    """What in or beside a network makes as many features as its head takes of as many: layers, and learned pools."""
+    if not head:
+        return
+    width = inputs_of(head)
+    used = {id(record) for layer in head for record in layer.tensors.values()}
+    for path_above, inside in (("", rest), *above):
+        groups: dict[str, list[Layer]] = {}
+        for path, layer in inside.items():
+            if used.isdisjoint(map(id, layer.tensors.values())):
+                groups.setdefault(path.split(".")[0], []).append(layer)
+        yield from (f"{path_above}{name}" for name, group in groups.items() if _keeps(group, width))
+
+
+def _keeps(group: Sequence[Layer], width: int) -> bool:
+    """Whether layers lead from `width` features or maps to as many, one after the other."""
+    made = width
+    for layer in group:
+        if (layer.width if layer.kind == NORM else layer.shape[1]) != made:
+            return False
+        made = layer.width
+    return made == width
+
+
+def odd_beside(prefix: str, tensors: Mapping[str, TensorRecord], width: int) -> Iterator[str]:
+    """What is no linear layer, convolution or norm, has `width` channels and stands beside a network, and exponents of
+    pools: recurrent layers, attention, scales, convolutions over time."""
+    paths = prefix.split(".")[:-1]
+    above = tuple("".join(f"{path}." for path in paths[:number]) for number in reversed(range(len(paths))))
+    for name, record in tensors.items():
+        beside = next((name.removeprefix(path) for path in above if name.startswith(path)), "")
+        if not beside or name.startswith(prefix) or spellings.ASIDE.search(beside):
+            continue
+        known = spellings.ORDINARY.search(name) and len(record.shape) in (0, 1, 2, 4)
+        exponent = spellings.POOL_EXPONENT.search(name) and record.numel == 1
+        if exponent or (width in record.shape and not known):
+            yield name.rpartition(".")[0] or name
+
+
+def dense_beside(above: Above, head: Sequence[Layer]) -> list[str]:
+    """What linear layers beside a network without a head are called."""
+    found: list[str] = []
+    for path_above, inside in () if head else above:
+        groups = {path.split(".")[0] for path, layer in inside.items() if layer.kind == LINEAR}
+        found += sorted(f"{path_above}{name}" for name in groups)
+    return found
+
+
+def has_predictor(prefix: str, tensors: Mapping[str, TensorRecord]) -> bool:
+    """Whether a predictor or a queue stands beside a network, so that its fc is a projection."""
+    paths = prefix.split(".")[:-1]
+    above = {"".join(f"{path}." for path in paths[:number]) for number in range(len(paths) + 1)}
+    return any(
+        name.startswith(path) and spellings.PREDICTOR.match(name.removeprefix(path))
+        for name in tensors
+        for path in above
+    )
