@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from features import files
@@ -35,14 +36,27 @@ FORMAT_HELP = "{names}; tensorboard is for the Embedding Projector"
 class Parser(argparse.ArgumentParser):
     """A parser whose options may take a name of a family of choices, which its help lists."""
 
-    def add_choice(self, flag: str, family: Sequence[str], text: str, **settings: Any) -> None:
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._choices: list[tuple[argparse.Action, str, str]] = []
+
+    def add_choice(self, flag: str, family: str, text: str, **settings: Any) -> None:
         """Add an option that takes a name of a family.
 
-        family: its names, of `commands.families`. A name is checked when the command runs, by the registry itself.
-        text: the help, in which '{names}' becomes the family's names.
+        family: where its registry lies, or what makes one, as 'features.saliency:METHODS'. It is imported when somebody
+        asks for this help, because most families bring PyTorch, which takes seconds; names are checked when the
+        command runs, by the registry itself. text: the help, in which '{names}' becomes the family's names.
         """
-        names = [f"{name} (default)" if name == settings.get("default") else name for name in spelled(family)]
-        self.add_argument(flag, help=text.replace("{names}", _either(names).replace("%", "%%")), **settings)
+        action = self.add_argument(flag, help=text, **settings)
+        self._choices.append((action, text, family))
+
+    def format_help(self) -> str:
+        for action, text, family in self._choices:
+            registry = resolve_name(family)
+            known = registry() if callable(registry) else registry
+            names = [f"{name} (default)" if name == action.default else name for name in spelled(known)]
+            action.help = text.replace("{names}", _either(names).replace("%", "%%"))
+        return super().format_help()
 
 
 def _either(names: Sequence[str]) -> str:

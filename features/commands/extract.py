@@ -5,7 +5,6 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from features.commands import families
 from features.commands.common import (
     FORMAT_HELP,
     Commands,
@@ -38,19 +37,21 @@ def add(commands: Commands) -> None:
     extract.add_argument(
         "--stages", type=names, metavar="A,B", help="of stem, layer1, ..., pool, logits (default: every layer)"
     )
-    extract.add_choice("--pool", families.POOLINGS, "{names}; none keeps whole maps", default="mean", metavar="HOW")
+    extract.add_choice(
+        "--pool", "features.engine:POOLINGS", "{names}; none keeps whole maps", default="mean", metavar="HOW"
+    )
     extract.add_choice(
         "--precision",
-        families.PRECISIONS,
+        "features.engine:PRECISIONS",
         "{names}; auto (default) takes fp32 or bf16, whichever a short timing finds faster",
         default="auto",
         metavar="X",
     )
-    extract.add_choice("--format", families.FORMATS, FORMAT_HELP, default="parquet", metavar="X")
+    extract.add_choice("--format", "features.store:FORMATS", FORMAT_HELP, default="parquet", metavar="X")
     extract.add_argument("--device", default="auto", metavar="X", help="cpu, cuda or auto (default: %(default)s)")
     extract.add_choice(
         "--engine",
-        families.ENGINES,
+        "features.engine:ENGINES",
         "{names}; auto (default) takes the fastest that is measured here",
         default="auto",
         metavar="X",
@@ -65,7 +66,7 @@ def add(commands: Commands) -> None:
         commands, "convert", _convert, "Write a folder of features anew in another format; its values stay the same."
     )
     convert.add_argument("folder", type=place, metavar="DIR", help="what `extract` wrote")
-    convert.add_choice("--format", families.FORMATS, FORMAT_HELP, required=True, metavar="X")
+    convert.add_choice("--format", "features.store:FORMATS", FORMAT_HELP, required=True, metavar="X")
     add_out(convert, "where the copy goes", place)
 
     info = command(commands, "info", _info, "Tell what a folder of features is.")

@@ -3,7 +3,6 @@
 import argparse
 from pathlib import Path
 
-from features.commands import families
 from features.commands.common import (
     Commands,
     add_limit,
@@ -34,7 +33,7 @@ def add(commands: Commands) -> None:
     add_out(faithfulness, "where the table and curves go")
     faithfulness.add_choice(
         "--methods",
-        families.MEASURABLE,
+        "features.faithfulness:measurable",
         "of {names}; random knows nothing of the network (default: %(default)s)",
         type=names,
         default="gradcam,hirescam,gradcam++,layercam,eigencam,random",

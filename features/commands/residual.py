@@ -5,7 +5,6 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from features.commands import families
 from features.commands.common import (
     Commands,
     add_cluster,
@@ -45,7 +44,7 @@ def add(commands: Commands) -> None:
     add_out(residual, "where the tables go (default: they are only printed)", required=False)
     residual.add_argument("--lesions", action="store_true", help="also measure what is lost without every block")
     residual.add_choice(
-        "--kinds", families.LESIONS, "of lesions: {names} (default: without)", type=names, metavar="A,B"
+        "--kinds", "features.residual:KINDS", "of lesions: {names} (default: without)", type=names, metavar="A,B"
     )
     residual.add_argument(
         "--paths", action="store_true", help="also measure the gradient along paths of every length (32 images)"

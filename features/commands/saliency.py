@@ -7,7 +7,6 @@ from contextlib import closing
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from features.commands import families
 from features.commands.common import (
     SOURCE_HELP,
     Commands,
@@ -37,7 +36,7 @@ def add(commands: Commands) -> None:
     saliency.add_argument("images", nargs="+", metavar="IMAGE", help="image files, or one SOURCE: " + SOURCE_HELP)
     add_model(saliency)
     add_out(saliency, "where the files go")
-    saliency.add_choice("--method", families.METHODS, "how: {names}", default="gradcam", metavar="X")
+    saliency.add_choice("--method", "features.saliency:METHODS", "how: {names}", default="gradcam", metavar="X")
     saliency.add_argument(
         "--target",
         default="predicted",
@@ -45,11 +44,15 @@ def add(commands: Commands) -> None:
         help="what is explained: predicted (default), a class by name or number, A-vs-B, norm:STAGE, or "
         "alike:STAGE:FILE for the likeness to another image",
     )
-    saliency.add_choice("--taps", families.TAPS, "where maps are taken: {names} (default: by method)", metavar="X")
-    saliency.add_choice("--precision", families.PRECISIONS, "of gradients: {names}", default="fp32", metavar="X")
+    saliency.add_choice(
+        "--taps", "features.saliency:KINDS", "where maps are taken: {names} (default: by method)", metavar="X"
+    )
+    saliency.add_choice(
+        "--precision", "features.engine:PRECISIONS", "of gradients: {names}", default="fp32", metavar="X"
+    )
     saliency.add_choice(
         "--colours",
-        families.COLOURS,
+        "features.rasters:COLOURS",
         "of the overlays: {names} (default: Inferno, of branches Blue, black, orange)",
         metavar="NAME",
     )

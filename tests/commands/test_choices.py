@@ -1,15 +1,12 @@
 """Names that can be chosen are those of the registries, in the help as in the README."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from features import engine, faithfulness, rasters, residual, saliency, store
-from features.__main__ import COMMANDS, main
-from features.commands import families
+from features import engine, rasters, residual, saliency
+from features.__main__ import main
 from features.embed import METHODS as PROJECTIONS
 from features.errors import FeatureError
 from features.registry import spelled
@@ -36,38 +33,6 @@ def test_the_help_of_a_command_lists_what_can_be_chosen(command, family, capsys)
     text = " ".join(capsys.readouterr().out.split())
     for name in spelled(family):
         assert name in text
-
-
-@pytest.mark.parametrize(
-    ("names", "family"),
-    [
-        (families.METHODS, saliency.METHODS),
-        (families.MEASURABLE, faithfulness.measurable()),
-        (families.TAPS, saliency.KINDS),
-        (families.COLOURS, rasters.COLOURS),
-        (families.LESIONS, residual.KINDS),
-        (families.POOLINGS, engine.POOLINGS),
-        (families.PRECISIONS, engine.PRECISIONS),
-        (families.ENGINES, engine.ENGINES),
-        (families.FORMATS, store.FORMATS),
-    ],
-    ids=lambda value: getattr(value, "family", ""),
-)
-def test_the_names_in_helps_are_those_of_the_registries(names, family):
-    assert names == tuple(family)
-
-
-def test_every_help_does_without_large_libraries():
-    """They take seconds to import, which nobody who asks for help should wait for."""
-    code = """
-import argparse, sys
-from features.__main__ import _parser
-helps = [each.format_help() for action in _parser()._actions if isinstance(action, argparse._SubParsersAction)
-         for each in action.choices.values()]
-print(len(helps), sorted({"torch", "torchvision", "timm", "numpy", "pandas", "pyarrow", "PIL"} & sys.modules.keys()))
-"""
-    done = subprocess.run([sys.executable, "-c", code], cwd=README.parent, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == f"{len(COMMANDS) + len(('convert', 'info'))} []"
 
 
 @pytest.mark.parametrize(
