@@ -54,7 +54,6 @@ def test_pictures_are_prepared_as_timm_prepares_them_for_its_tests(name):
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ({"crop_mode": "squash"}, "by 'squash' to 224 x 224 px"),
         ({"crop_mode": "border"}, "by 'border'"),
         ({"input_size": (3, 224, 160)}, "to 224 x 160 px"),
     ],
