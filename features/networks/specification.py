@@ -186,6 +186,8 @@ def _of_head(file: Checkpoint, spec: ModelSpec, settled: frozenset[str]) -> Iter
              "lost their statistics"}  # fmt: skip
     if spec.architecture.norm in norms:
         yield norms[spec.architecture.norm]
+    if not all(block.numbered for stage in file.part.stages for block in stage):
+        yield "the layers of a block in the file's order, since their names have no numbers"
     if spec.architecture.classes is not None and written.HEAD not in settled:
         yield "a mean over space before the head, and nothing behind it"
         if spec.architecture.head_widths:

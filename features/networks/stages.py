@@ -17,13 +17,18 @@ SHOWN = 12  # numbers in a sentence
 
 @dataclass(frozen=True, eq=False)
 class BlockLayers:
-    """The layers of one block by what they do, in order. convs, norms: of the branch; others: of no known kind."""
+    """The layers of one block by what they do, in order.
+
+    convs, norms: of the branch; others: of no known kind. numbered: whether their names tell the order; those without
+    numbers stand as in the file, which may be that of the alphabet.
+    """
 
     convs: tuple[Layer, ...]
     norms: tuple[Layer, ...]
     shortcut: tuple[Layer, ...]
     attention: tuple[Layer, ...]
     others: tuple[Layer, ...] = ()
+    numbered: bool = True
 
 
 @dataclass(eq=False)
@@ -88,7 +93,8 @@ def _block(tensors: Mapping[str, TensorRecord]) -> BlockLayers:
     shortcut = [layer for path, layer in inside.items() if spellings.SHORTCUT.match(path)]
     attention = [layer for path, layer in inside.items() if spellings.ATTENTION.match(path)]
     rest = [layer for layer in inside.values() if layer not in shortcut and layer not in attention]
-    if len({re.sub(r"\d+", "", layer.name) for layer in rest if layer.kind == CONV}) > 1:  # no numbers tell their order
+    numbered = len({re.sub(r"\d+", "", layer.name) for layer in rest if layer.kind == CONV}) <= 1
+    if not numbered:
         order = {name: at for at, name in enumerate(tensors)}
         rest = sorted(rest, key=lambda layer: min(order[name] for name in layers.names_of([layer]) if name in order))
     return BlockLayers(
@@ -97,6 +103,7 @@ def _block(tensors: Mapping[str, TensorRecord]) -> BlockLayers:
         shortcut=tuple(shortcut),
         attention=tuple(attention),
         others=tuple(layer for layer in rest if layer.kind not in (CONV, NORM)),
+        numbered=numbered,
     )
 
 

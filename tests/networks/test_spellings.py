@@ -15,7 +15,7 @@ from torch.nn import functional
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from features.errors import WeightsError
-from features.networks import checkpoint, filling
+from features.networks import checkpoint, filling, zoo
 from tests.random_networks import Narrow, drawn, randomise
 
 State = dict[str, Tensor]
@@ -578,6 +578,11 @@ def test_layers_without_numbers_run_in_the_order_of_the_file(networks, tmp_path)
         in_blocks(name, lambda s, b: f"layer{s}.{b}", words, {}): value for name, value in source.state_dict().items()
     }
     need_equal(opened(state, tmp_path)[1], source, head=True)
+    torch.save(state, tmp_path / "words.pth")
+    torch.save(source.state_dict(), tmp_path / "numbers.pth")
+    said = {name: "; ".join(zoo.load(weights=tmp_path / f"{name}.pth").spec.assumed) for name in ("words", "numbers")}
+    assert "in the file's order, since their names have no numbers" in said["words"]
+    assert "file's order" not in said["numbers"]
 
 
 def test_more_networks_than_anybody_has_are_refused_at_once(tmp_path):

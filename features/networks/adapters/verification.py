@@ -37,7 +37,7 @@ def verified(source: nn.Module, readers: Iterable[Reader]) -> ResidualNetwork:
         inputs = x
     raise FeatureError(
         f"{type(source).__name__} cannot be converted. {reasons[0] if reasons else ''} Convert a network whose "
-        "children are registered in the order in which it runs them, or save its weights and open the file."
+        "children are registered in the order in which it runs them."
     )
 
 
