@@ -84,7 +84,7 @@ def kept(key: str) -> bool:
     """Whether the result of work in a process is on disk, so that asking for it takes a moment."""
     record = Record.of(key)
     state = record.state()
-    return state is not None and state.status == DONE and record.result.exists()
+    return state is not None and state.status == DONE and state.code == records.code() and record.result.exists()
 
 
 def left_by_others() -> list[Work]:
@@ -100,7 +100,7 @@ def _attend(order: Order, durable: bool, attached: Mapping[str, Any] | None) -> 
     """
     record = Record.of(order.key)
     alive, before = record.alive(), record.state()
-    if not alive and before is not None and before.status == DONE:
+    if not alive and before is not None and before.status == DONE and _can_be_read(order, before):
         with suppress(FeatureError):  # somebody has taken it away
             result = _result(record, order, before)
             record.wait_no_more()
@@ -125,9 +125,17 @@ def _attend(order: Order, durable: bool, attached: Mapping[str, Any] | None) -> 
 
 
 def _start(record: Record, order: Order, attached: Mapping[str, Any] | None) -> subprocess.Popen:
-    record.write_order(order, attached)
-    records.clear_up()
-    with record.log.open("wb") as log:
+    try:
+        record.write_order(order, attached)
+        records.clear_up()
+        log = record.log.open("wb")
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise FeatureError(
+            f"{records.jobs_folder()}, where long work is kept, cannot be written to: {reason}. Make room there, or "
+            "start the app with another XDG_CACHE_HOME."
+        ) from error
+    with log:
         return subprocess.Popen(
             [sys.executable, *WORKER, str(record.folder)],
             cwd=ROOT,
@@ -187,7 +195,14 @@ def _result(record: Record, order: Order, state: State) -> Any:
     return results.read(record.result) if read is None else read(state.result)
 
 
+def _can_be_read(order: Order, state: State) -> bool:
+    """Whether a result means what it would mean if it was measured now: what lies in a person's folder says so."""
+    return TASKS[order.task].read is not None or state.code == records.code()
+
+
 def _outcome(record: Record, order: Order, state: State) -> Any:
+    if state.status == DONE and not _can_be_read(order, state):
+        raise Interrupted("This was measured by another version of this app.")
     if state.status == DONE:
         return _result(record, order, state)
     if state.status == FAILED and state.foreseen:

@@ -2,16 +2,20 @@
 
 import hashlib
 import json
+import os
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+import features
 from features import files
 from features.progress import Progress
 from viz.jobs import results
@@ -39,7 +43,7 @@ class State:
 
     status: 'running', 'done', 'failed' or 'stopped'. pid, began: of the process (see `began`). result: of the task, as
     JSON has it. error: a sentence for visitors, or the kind of an error that was not foreseen, of which the log says
-    more.
+    more. code: of the worker, see `code`.
     """
 
     status: str
@@ -49,6 +53,7 @@ class State:
     result: Any = None
     error: str = ""
     foreseen: bool = True
+    code: str = ""
 
 
 @dataclass(frozen=True)
@@ -154,7 +159,27 @@ class Record:
 
 def jobs_folder() -> Path:
     """Where records lie: beside the other things that can be made again."""
-    return files.cache_folder("jobs")
+    return _usable(files.cache_folder("jobs"))
+
+
+@cache
+def _usable(folder: Path) -> Path:
+    """A folder, or where it cannot be used, as in a home that is read-only, a temporary one for this server alone."""
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            return folder
+    return Path(tempfile.mkdtemp(prefix="resnet-explorer-jobs-"))
+
+
+@cache
+def code() -> str:
+    """What tells the code that measures from earlier and later code, whose kept results may say something else."""
+    found = hashlib.sha256()
+    for root in features.__path__:
+        for path in sorted(Path(root).rglob("*.py")):
+            found.update(path.read_bytes())
+    return found.hexdigest()
 
 
 def running() -> Iterator[Record]:

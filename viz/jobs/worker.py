@@ -17,7 +17,7 @@ from filelock import Timeout
 
 from features.errors import FeatureError
 from viz.jobs import results
-from viz.jobs.records import DONE, FAILED, RUNNING, STOPPED, Order, Record, State, began
+from viz.jobs.records import DONE, FAILED, RUNNING, STOPPED, Order, Record, State, began, code
 from viz.jobs.tasks import TASKS, resolved
 
 NICE = 10  # beside the server's 0: the scheduler gives this process a ninth of what it gives one that draws a page
@@ -44,7 +44,7 @@ def main(folder: Path) -> int:
 
 def _work(record: Record, order: Order, told_to_end: threading.Event) -> State:
     """The last state."""
-    state = State(RUNNING, os.getpid(), began(os.getpid()))
+    state = State(RUNNING, os.getpid(), began(os.getpid()), code=code())
     record.write_state(state)
     written = time.monotonic()
     todo = TASKS[order.task]

@@ -11,7 +11,9 @@ from PIL import Image
 
 from features import engine, residual, saliency
 from features.datasets import Origin, open_images
-from features.networks import zoo
+from features.networks import filling, zoo
+from features.networks.hypotheses import Verdict
+from features.networks.naming import NetworkName
 from features.progress import finish
 from features.saliency import ClassTarget, StageTarget
 from viz.cached import embed, estimates, extract, faithfulness
@@ -126,6 +128,15 @@ def test_what_changed_since_it_was_chosen_is_refused(model, images):
         resolved({"model": {"name": "resnet20-fashion", "key": "0" * 64}})
     with pytest.raises(Exception, match="The images of sample have changed since they were chosen"):
         resolved({"images": {"source": "sample", "limits": [30], "digest": images.digest}})
+
+
+def test_what_was_tested_on_images_here_is_told(model, tmp_path):
+    path, settings = tmp_path / "bare.safetensors", (("mean", "0.3"), ("std", "0.4"))
+    filling.save(model.network, path, {})
+    same_as = zoo.load(NetworkName(weights=path, settings=settings))
+    tested = replace(same_as, name=NetworkName(weights=path), verdict=Verdict((), (), settings, ("mean",)))
+    told = tasks.told_of_model(tested)
+    assert resolved({"model": told})["model"].key == tested.key != zoo.load(weights=path).key
 
 
 def long_work(**arguments):
