@@ -127,11 +127,13 @@ class Record:
         self._waiting.unlink(missing_ok=True)
 
     def order(self) -> Order | None:
-        """What is to be done; None if that cannot be read."""
+        """What is to be done; None if that cannot be read, or belongs to another record."""
         try:
-            return Order(**json.loads((self.folder / "job.json").read_bytes()))
+            order = Order(**json.loads((self.folder / "job.json").read_bytes()))
         except (OSError, ValueError, TypeError):
             return None
+        types = isinstance(order.key, str), isinstance(order.task, str), isinstance(order.arguments, dict)
+        return order if all(types) and Record.of(order.key).folder.name == self.folder.name else None
 
     def write_state(self, state: State) -> None:
         files.write_whole(self.folder / "state.json", json.dumps(asdict(state)).encode())

@@ -1,8 +1,8 @@
 """Values that processes hand to each other through files: results of analyses, and what these are made of.
 
-They are pickles, read back as data alone: a file names the types of this project's results and a few functions here, and
-what it says of their insides goes into new instances only, never into classes. So one that somebody else put there runs
-nothing and changes nothing. Arrays are in .npy form: numpy's own pickled types can be told of pointers.
+They are pickles, read back as data alone: a file names the types of this project's results and a few functions here,
+and what it says of their insides goes into new instances only, never into classes. So one that somebody else put there
+runs nothing and changes nothing. Arrays are in .npy form: numpy's own pickled types can be told of pointers.
 """
 
 import dataclasses

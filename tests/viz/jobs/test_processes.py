@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -284,6 +285,33 @@ def test_work_waits_all_the_same_where_nothing_can_be_noted(counting, monkeypatc
         disk.setattr(Record, "wait", full)
         run = Jobs().ask(ANN, counting.work()).run
     assert finished(run) == "counted to 5"
+
+
+def test_a_process_whose_record_is_taken_away_goes_on_to_its_result(counting):
+    run = counts(Jobs().ask(ANN, counting.hold().work()).run)
+    while counting.record.folder.exists():  # into which the process may be writing
+        shutil.rmtree(counting.record.folder, ignore_errors=True)
+    counting.release()
+    assert finished(run) == "counted to 5"
+    assert counting.record.order() is not None  # so that it is cleared up some day
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        {"key": 5, "task": "count", "arguments": {}},
+        {"key": "a", "task": ["count"], "arguments": {}},
+        {"key": "a", "task": "count", "arguments": [1]},
+        {"key": "another", "task": "count", "arguments": {}},
+    ],
+)
+def test_a_damaged_order_is_none(order):
+    record = Record.of("a")
+    record.write_order(Order("a", "count", {}))
+    record.wait()
+    assert [work.key for work in processes.left_by_others()] == ["a"]
+    (record.folder / "job.json").write_text(json.dumps(order))
+    assert processes.left_by_others() == []
 
 
 def test_a_disk_that_is_full_is_told_of(counting, monkeypatch):

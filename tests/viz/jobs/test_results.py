@@ -111,7 +111,7 @@ def test_of_this_project_only_the_types_of_results_are_named(tmp_path, named):
 def test_a_file_changes_no_class(tmp_path):
     exists = Path.exists
     (tmp_path / "file").write_bytes(b"\x80\x04cpathlib\nPath\nN}\x8c\x06existsK\x07s\x86b.")
-    with pytest.raises(ResultError, match="changes <class 'pathlib.Path'>"):
+    with pytest.raises(ResultError, match=r"changes <class 'pathlib\.Path'>"):
         results.read(tmp_path / "file")
     assert Path.exists is exists
 
