@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from features import files
 from features.errors import FeatureError
 from features.progress import Progress, Task
 from viz.jobs import records, results
@@ -27,7 +28,7 @@ KILL_SECONDS = 20  # for a worker to close its task: a step of a large network m
 LAST_SECONDS = 3  # the same, for those that must end with the server
 STARTING = Progress(0, 0, "step", "starting a process for it")
 
-_ends_with_server: set[Record] = set()
+_goes_with_server: set[Record] = set()
 
 
 class Interrupted(FeatureError):
@@ -49,7 +50,7 @@ def in_process(
 
     task: a name of `tasks.TASKS`; arguments: of it, as JSON has them; attached: those that JSON does not have, None for
     what is attached to its record already. durable: False where what it reads or writes goes with the server, so that
-    it must end then, and need not be found by the next.
+    it must end then, and nothing of it is left for the next.
     """
     order = Order(key, task, arguments)
     note = WaitingNote(order, attached) if durable else Note()
@@ -110,17 +111,17 @@ def _attend(order: Order, durable: bool, attached: Mapping[str, Any] | None) -> 
         record.wait_no_more()
     if not durable:
         _end_with_server(record)
+    progress = STARTING  # not at the pace of what was done before this server looked
     try:
-        yield STARTING  # not at the pace of what was done before this server looked
+        yield progress
         while (state := worker.look()) is None or state.status == RUNNING:
-            yield state.progress if state and state.progress else STARTING
+            progress = (state and state.progress) or progress  # None also while it ends
+            yield progress
             time.sleep(POLL_SECONDS)
-        yield state.progress or STARTING  # the last
+        yield state.progress or progress  # the last
     except GeneratorExit:
         worker.end(KILL_SECONDS)
         raise
-    finally:
-        _ends_with_server.discard(record)
     return _outcome(record, order, state)
 
 
@@ -218,12 +219,13 @@ def _how_far(state: State) -> str:
 
 
 def _end_with_server(record: Record) -> None:
-    if not _ends_with_server:
-        atexit.unregister(_end_all)
-        atexit.register(_end_all)  # again, so that it comes before the cleaning of folders that it may write to
-    _ends_with_server.add(record)
+    atexit.unregister(_end_all)
+    atexit.register(_end_all)  # again, so that it comes before the cleaning of folders that it may write to
+    _goes_with_server.add(record)
 
 
 def _end_all() -> None:
-    for record in list(_ends_with_server):
+    for record in _goes_with_server:
         Worker(record, None, None).end(LAST_SECONDS)
+        with suppress(OSError):
+            files.remove_all(record.folder)

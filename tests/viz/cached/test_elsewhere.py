@@ -164,6 +164,7 @@ def test_what_is_made_of_uploads_goes_with_the_server(model, images, tmp_path):
     assert not durable(uploads() / "a.pt")
     assert not durable(None, str(uploads() / "pictures"))
     assert not durable(folder=uploads() / "features")
+    assert not order_of(placed(Work("key", lambda: None, LONG), "explain", {"pixels": 1}, durable=False))[1]
 
 
 def test_an_extraction_tells_of_its_folder_and_plan(model, images, is_long, tmp_path):

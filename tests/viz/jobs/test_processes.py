@@ -425,6 +425,7 @@ def test_what_goes_with_the_server_ends_with_it(server, counting):
     server(counting.hold(), "not durable").communicate("end\n", PATIENCE)
     assert not counting.record.alive()
     assert (counting.folder / "closed").exists()
+    assert not counting.record.folder.exists()
 
 
 # --- what is on disk --------------------------------------------------------------------------------------------------
