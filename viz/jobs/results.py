@@ -63,7 +63,7 @@ def array_of_objects(values: list[Any], shape: tuple[int, ...]) -> np.ndarray:
     return made.reshape(shape)
 
 
-def scalar(values: np.ndarray) -> np.generic:
+def scalar(values: np.ndarray) -> Any:
     """The only value of an array."""
     return values[()]
 
@@ -93,8 +93,11 @@ class _Writer(pickle.Pickler):
         return NotImplemented
 
 
-class _Reader(pickle._Unpickler):  # type: ignore[name-defined]  # the one in Python: in C's what is built cannot be seen
-    dispatch = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
+_InPython: Any = pickle._Unpickler  # in the one in C it cannot be seen what is filled with which state
+
+
+class _Reader(_InPython):
+    dispatch = dict(_InPython.dispatch)
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in ALLOWED:
