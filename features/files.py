@@ -119,7 +119,10 @@ def remove_empty(folder: Path) -> None:
 
 
 def remove_all(folder: Path) -> None:
-    """Take a folder away with all that lies in it."""
+    """Take a folder away with all that lies in it; of one that is only linked, the link."""
+    if folder.is_symlink():
+        folder.unlink()
+        return
     for entry in entries(folder):
         if entry.is_dir() and not entry.is_symlink():
             remove_all(entry)

@@ -531,6 +531,19 @@ def test_a_manifest_that_names_files_outside_its_folder_is_not_obeyed(world, tmp
     assert (tmp_path / "precious.txt").read_text() == "precious"
 
 
+def test_a_link_inside_a_staging_folder_is_not_followed(world, tmp_path):
+    staging, own = tmp_path / "out" / ".resnet-explorer", tmp_path / "own"
+    staging.mkdir(parents=True)
+    own.mkdir()
+    (own / "precious.txt").write_text("precious")
+    (staging / "claim.json").write_text('{"made_by": "resnet-explorer", "kind": "residual", "settings": {}}')
+    for name in ("new", "kept"):
+        (staging / name).symlink_to(own)
+    world.run("residual", tmp_path / "out")
+    assert world.run("residual", tmp_path / "out", "--replace")[0] == 0
+    assert (own / "precious.txt").read_text() == "precious"
+
+
 @pytest.mark.parametrize("text", ["no JSON", "{}", '{"deletes": [], "moves": [1]}'])
 def test_a_damaged_journal_is_told_of(text, world, tmp_path):
     out = tmp_path / "out"

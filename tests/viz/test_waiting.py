@@ -13,7 +13,7 @@ from viz import widgets
 from viz.cached import server
 from viz.jobs import LONG, Interrupted, Jobs, State, Work, in_process, results
 from viz.jobs import run as run_module
-from viz.jobs.records import Order, Record
+from viz.jobs.records import Order, Record, code
 
 RESULT = """
 import streamlit as st
@@ -253,11 +253,18 @@ def test_what_takes_a_moment_begins_by_itself_and_what_is_long_by_a_button(jobs,
 
 
 def test_a_result_that_an_earlier_server_kept_is_read_without_a_click(jobs, visitor, record):
-    record.write_state(State("done", 1, None))
+    record.write_state(State("done", 1, None, code=code()))
     results.write(record.result, 5)
     ann = visitor("ann", AWAITED).looks(in_process("numbers", "sweep", {}))
     end(jobs)
     assert ann.looks(in_process("numbers", "sweep", {})).sees == "It is 5."
+
+
+def test_a_result_of_other_code_is_not_taken_for_one_of_this(jobs, visitor, record):
+    record.write_state(State("done", 1, None, code="earlier"))
+    results.write(record.result, 5)
+    assert visitor("ann", AWAITED).looks(in_process("numbers", "sweep", {})).sees == "Start"
+    assert not jobs.unfinished()
 
 
 @pytest.mark.slow

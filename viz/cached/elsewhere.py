@@ -12,19 +12,26 @@ from viz.jobs import LONG, Work, in_process
 from viz.jobs.tasks import IMAGES, MODEL, told_of_images, told_of_model
 
 
-def placed(work: Work, task: str, attached: Mapping[str, Any] | None = None, **arguments: Any) -> Work:
+def placed(
+    work: Work, task: str, attached: Mapping[str, Any] | None = None, durable: bool = True, **arguments: Any
+) -> Work:
     """The same work; if it is long, and nothing in memory alone is needed for it, in a process of its own.
 
     work: as it runs in this server. task: what of `viz.jobs.tasks` does the same, with these arguments: `model` and
-    `images` as they are, others as JSON has them, paths beside them; attached: those that JSON does not have.
+    `images` as they are, others as JSON has them, paths beside them; attached: those that JSON does not have. durable:
+    whether these may outlive the server; what is made of uploads does not in any case.
     """
     if work.kind != LONG:
         return work
     told = {name: _told(value) for name, value in arguments.items()}
     if any(told[name] is None for name in (MODEL, IMAGES) if name in told):
         return replace(work, lasting=True)
-    durable = not any(path.is_relative_to(uploads()) for value in arguments.values() for path in _paths(value))
-    return in_process(work.key, task, told, durable, attached)
+    return in_process(work.key, task, told, durable and not any(map(is_upload, arguments.values())), attached)
+
+
+def is_upload(value: Any) -> bool:
+    """Whether a network, an image set or a path is of files that a visitor has uploaded."""
+    return any(path.is_relative_to(uploads()) for path in _paths(value))
 
 
 def _told(value: Any) -> Any:

@@ -16,9 +16,16 @@ SECONDS_A_POINT = 0.002  # of UMAP's layout on two cores; the order of magnitude
 
 
 def embed_work(
-    model: zoo.Model, features: FeatureSet, stage: str, method: str, neighbours: int, min_dist: float, seed: int
+    model: zoo.Model,
+    features: FeatureSet,
+    stage: str,
+    method: str,
+    neighbours: int,
+    min_dist: float,
+    seed: int,
+    durable: bool = True,
 ) -> Work:
-    """A map of one stage's features."""
+    """A map of one stage's features. durable: whether these may outlive the server."""
     made_of = f"{model.key} {features.provenance.images_digest}"
     values, provenance = features.stages[stage], features.provenance.with_settings(stage=stage)
     work = Work(
@@ -27,4 +34,5 @@ def embed_work(
         kind_of(SECONDS_A_POINT * len(features)),
     )
     attached = {"features": values, "provenance": provenance}
-    return placed(work, "embed", attached, method=method, n_neighbors=neighbours, min_dist=min_dist, seed=seed)
+    settings = {"method": method, "n_neighbors": neighbours, "min_dist": min_dist, "seed": seed}
+    return placed(work, "embed", attached, durable, **settings)

@@ -15,8 +15,14 @@ from viz.jobs import Work
 CURVES, REPEATS = 200, 10
 
 
-def faithfulness_work(model: zoo.Model, digest: str, image: Image.Image, maps: Sequence[saliency.SaliencyMaps]) -> Work:
-    """How far to trust maps of one picture."""
+def faithfulness_work(
+    model: zoo.Model,
+    digest: str,
+    image: Image.Image,
+    maps: Sequence[saliency.SaliencyMaps],
+    durable: bool = True,
+) -> Work:
+    """How far to trust maps of one picture. durable: whether they may outlive the server."""
     made_of = [(each.method, each.class_ids.tolist(), each.against_ids.tolist(), tuple(each.maps)) for each in maps]
     pixels = framed_picture(model, image)[None]  # (1, C, S, S)
     work = Work(
@@ -24,4 +30,4 @@ def faithfulness_work(model: zoo.Model, digest: str, image: Image.Image, maps: S
         lambda: faithfulness.measure_maps(explainer_of(model.key, model), pixels, maps),
         queue_of(model, (image,), CURVES + REPEATS * sum(passes(model, each.method) for each in maps)),
     )
-    return placed(work, "faithfulness", {"pixels": pixels, "maps": tuple(maps)}, model=model)
+    return placed(work, "faithfulness", {"pixels": pixels, "maps": tuple(maps)}, durable, model=model)

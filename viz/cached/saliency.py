@@ -59,15 +59,16 @@ def saliency_work(
     target: saliency.Target,
     target_key: str,
     method: str,
+    durable: bool = True,
 ) -> Work:
-    """What takes long to say of one picture. task: a name of TASKS."""
+    """What takes long to say of one picture. task: a name of TASKS. durable: whether it may outlive the server."""
     pixels = _pixels(model, image)
     work = Work(
         f"{task} {model.key} {digest} {target_key} {method}",
         lambda: TASKS[task](explainer_of(model.key, model), pixels, [target], method),
         queue_of(model, (image,), passes(model, method)),
     )
-    return placed(work, task, {"pixels": pixels, "target": target}, model=model, method=method)
+    return placed(work, task, {"pixels": pixels, "target": target}, durable, model=model, method=method)
 
 
 def passes(model: zoo.Model, method: str) -> int:

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from features import files
 from features.errors import FeatureError
 from features.progress import Progress, Task
 from viz.jobs import records, results
@@ -27,7 +28,7 @@ KILL_SECONDS = 20  # for a worker to close its task: a step of a large network m
 LAST_SECONDS = 3  # the same, for those that must end with the server
 STARTING = Progress(0, 0, "step", "starting a process for it")
 
-_ends_with_server: set[Record] = set()
+_goes_with_server: set[Record] = set()
 
 
 class Interrupted(FeatureError):
@@ -49,7 +50,7 @@ def in_process(
 
     task: a name of `tasks.TASKS`; arguments: of it, as JSON has them; attached: those that JSON does not have, None for
     what is attached to its record already. durable: False where what it reads or writes goes with the server, so that
-    it must end then, and need not be found by the next.
+    it must end then, and nothing of it is left for the next.
     """
     order = Order(key, task, arguments)
     note = WaitingNote(order, attached) if durable else Note()
@@ -84,7 +85,7 @@ def kept(key: str) -> bool:
     """Whether the result of work in a process is on disk, so that asking for it takes a moment."""
     record = Record.of(key)
     state = record.state()
-    return state is not None and state.status == DONE and record.result.exists()
+    return state is not None and state.status == DONE and state.code == records.code() and record.result.exists()
 
 
 def left_by_others() -> list[Work]:
@@ -100,7 +101,7 @@ def _attend(order: Order, durable: bool, attached: Mapping[str, Any] | None) -> 
     """
     record = Record.of(order.key)
     alive, before = record.alive(), record.state()
-    if not alive and before is not None and before.status == DONE:
+    if not alive and before is not None and before.status == DONE and _can_be_read(order, before):
         with suppress(FeatureError):  # somebody has taken it away
             result = _result(record, order, before)
             record.wait_no_more()
@@ -110,24 +111,32 @@ def _attend(order: Order, durable: bool, attached: Mapping[str, Any] | None) -> 
         record.wait_no_more()
     if not durable:
         _end_with_server(record)
+    progress = STARTING  # not at the pace of what was done before this server looked
     try:
-        yield STARTING  # not at the pace of what was done before this server looked
+        yield progress
         while (state := worker.look()) is None or state.status == RUNNING:
-            yield state.progress if state and state.progress else STARTING
+            progress = (state and state.progress) or progress  # None also while it ends
+            yield progress
             time.sleep(POLL_SECONDS)
-        yield state.progress or STARTING  # the last
+        yield state.progress or progress  # the last
     except GeneratorExit:
         worker.end(KILL_SECONDS)
         raise
-    finally:
-        _ends_with_server.discard(record)
     return _outcome(record, order, state)
 
 
 def _start(record: Record, order: Order, attached: Mapping[str, Any] | None) -> subprocess.Popen:
-    record.write_order(order, attached)
-    records.clear_up()
-    with record.log.open("wb") as log:
+    try:
+        record.write_order(order, attached)
+        records.clear_up()
+        log = record.log.open("wb")
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise FeatureError(
+            f"{records.jobs_folder()}, where long work is kept, cannot be written to: {reason}. Make room there, or "
+            "start the app with another XDG_CACHE_HOME."
+        ) from error
+    with log:
         return subprocess.Popen(
             [sys.executable, *WORKER, str(record.folder)],
             cwd=ROOT,
@@ -187,7 +196,14 @@ def _result(record: Record, order: Order, state: State) -> Any:
     return results.read(record.result) if read is None else read(state.result)
 
 
+def _can_be_read(order: Order, state: State) -> bool:
+    """Whether a result means what it would mean if it was measured now: what lies in a person's folder says so."""
+    return TASKS[order.task].read is not None or state.code == records.code()
+
+
 def _outcome(record: Record, order: Order, state: State) -> Any:
+    if state.status == DONE and not _can_be_read(order, state):
+        raise Interrupted("This was measured by another version of this app.")
     if state.status == DONE:
         return _result(record, order, state)
     if state.status == FAILED and state.foreseen:
@@ -203,12 +219,13 @@ def _how_far(state: State) -> str:
 
 
 def _end_with_server(record: Record) -> None:
-    if not _ends_with_server:
-        atexit.unregister(_end_all)
-        atexit.register(_end_all)  # again, so that it comes before the cleaning of folders that it may write to
-    _ends_with_server.add(record)
+    atexit.unregister(_end_all)
+    atexit.register(_end_all)  # again, so that it comes before the cleaning of folders that it may write to
+    _goes_with_server.add(record)
 
 
 def _end_all() -> None:
-    for record in list(_ends_with_server):
+    for record in _goes_with_server:
         Worker(record, None, None).end(LAST_SECONDS)
+        with suppress(OSError):
+            files.remove_all(record.folder)

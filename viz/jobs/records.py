@@ -2,16 +2,20 @@
 
 import hashlib
 import json
+import os
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+import features
 from features import files
 from features.progress import Progress
 from viz.jobs import results
@@ -39,7 +43,7 @@ class State:
 
     status: 'running', 'done', 'failed' or 'stopped'. pid, began: of the process (see `began`). result: of the task, as
     JSON has it. error: a sentence for visitors, or the kind of an error that was not foreseen, of which the log says
-    more.
+    more. code: of the worker, see `code`.
     """
 
     status: str
@@ -49,6 +53,7 @@ class State:
     result: Any = None
     error: str = ""
     foreseen: bool = True
+    code: str = ""
 
 
 @dataclass(frozen=True)
@@ -122,11 +127,13 @@ class Record:
         self._waiting.unlink(missing_ok=True)
 
     def order(self) -> Order | None:
-        """What is to be done; None if that cannot be read."""
+        """What is to be done; None if that cannot be read, or belongs to another record."""
         try:
-            return Order(**json.loads((self.folder / "job.json").read_bytes()))
+            order = Order(**json.loads((self.folder / "job.json").read_bytes()))
         except (OSError, ValueError, TypeError):
             return None
+        types = isinstance(order.key, str), isinstance(order.task, str), isinstance(order.arguments, dict)
+        return order if all(types) and Record.of(order.key).folder.name == self.folder.name else None
 
     def write_state(self, state: State) -> None:
         files.write_whole(self.folder / "state.json", json.dumps(asdict(state)).encode())
@@ -154,7 +161,27 @@ class Record:
 
 def jobs_folder() -> Path:
     """Where records lie: beside the other things that can be made again."""
-    return files.cache_folder("jobs")
+    return _usable(files.cache_folder("jobs"))
+
+
+@cache
+def _usable(folder: Path) -> Path:
+    """A folder, or where it cannot be used, as in a home that is read-only, a temporary one for this server alone."""
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            return folder
+    return Path(tempfile.mkdtemp(prefix="resnet-explorer-jobs-"))
+
+
+@cache
+def code() -> str:
+    """What tells the code that measures from earlier and later code, whose kept results may say something else."""
+    found = hashlib.sha256()
+    for root in features.__path__:
+        for path in sorted(Path(root).rglob("*.py")):
+            found.update(path.read_bytes())
+    return found.hexdigest()
 
 
 def running() -> Iterator[Record]:

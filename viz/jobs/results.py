@@ -1,7 +1,8 @@
 """Values that processes hand to each other through files: results of analyses, and what these are made of.
 
-They are pickles, read back as data alone: what one names beside the types of this project's results and numpy's arrays
-is refused, so that a file that somebody else put there runs nothing.
+They are pickles, read back as data alone: a file names the types of this project's results and a few functions here,
+and what it says of their insides goes into new instances only, never into classes. So one that somebody else put there
+runs nothing and changes nothing. Arrays are in .npy form: numpy's own pickled types can be told of pointers.
 """
 
 import dataclasses
@@ -19,15 +20,11 @@ from features import files
 from features.errors import FeatureError
 
 OWN = "features."
-# What numpy's arrays and scalars are made with, under the names of its versions, and harmless containers.
 ALLOWED = {
-    *(("numpy", name) for name in ("ndarray", "dtype")),
-    *((f"numpy.{core}.multiarray", name) for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
-    *((f"numpy.{core}.numeric", "_frombuffer") for core in ("core", "_core")),
     *(("builtins", name) for name in ("set", "frozenset", "slice", "complex", "bytearray")),
     ("collections", "OrderedDict"),
     *(("pathlib", name) for name in ("Path", "PosixPath", "WindowsPath")),
-    (__name__, "tensor"),
+    *((__name__, name) for name in ("array", "array_of_objects", "scalar", "tensor")),
 }
 
 
@@ -53,30 +50,75 @@ def read(path: Path) -> Any:
         raise ResultError(f"{path} cannot be read ({type(error).__name__}: {error}). Measure it again.") from error
 
 
-def tensor(values: np.ndarray) -> Any:
-    """A tensor of an array's values, as `write` keeps one."""
+def array(content: bytes) -> np.ndarray:
+    """The array in a .npy file."""
+    return np.load(io.BytesIO(content), allow_pickle=False)
+
+
+def array_of_objects(values: list[Any], shape: tuple[int, ...]) -> np.ndarray:
+    """An array of values that numpy has no type for."""
+    made = np.empty(len(values), object)
+    for number, value in enumerate(values):  # at once, lists would be taken for further axes
+        made[number] = value
+    return made.reshape(shape)
+
+
+def scalar(values: np.ndarray) -> Any:
+    """The only value of an array."""
+    return values[()]
+
+
+def tensor(values: np.ndarray, dtype: str) -> Any:
+    """A tensor of an array's values. dtype: its name, since numpy has not all of them."""
     import torch
 
-    return torch.from_numpy(values)
+    return torch.from_numpy(values).to(getattr(torch, dtype))
 
 
 class _Writer(pickle.Pickler):
     def reducer_override(self, value: Any) -> Any:
         torch = sys.modules.get("torch")  # where it was never imported nothing is a tensor
         if torch is not None and isinstance(value, torch.Tensor):
-            return tensor, (value.detach().cpu().numpy(),)
+            values = value.detach().cpu()
+            exact = values.float() if values.dtype == torch.bfloat16 else values  # of which numpy has none
+            return tensor, (exact.numpy(), str(values.dtype).removeprefix("torch."))
+        if isinstance(value, np.generic):
+            return scalar, (np.asarray(value),)
+        if isinstance(value, np.ndarray) and value.dtype.hasobject:
+            return array_of_objects, (value.ravel().tolist(), value.shape)
+        if isinstance(value, np.ndarray):
+            buffer = io.BytesIO()
+            np.save(buffer, value, allow_pickle=False)
+            return array, (buffer.getvalue(),)
         return NotImplemented
 
 
-class _Reader(pickle.Unpickler):
+_InPython: Any = pickle._Unpickler  # in the one in C it cannot be seen what is filled with which state
+
+
+class _Reader(_InPython):
+    dispatch = dict(_InPython.dispatch)
+
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in ALLOWED:
             return getattr(importlib.import_module(module), name)
         if module.startswith(OWN) and "." not in name:
             kind = getattr(importlib.import_module(module), name, None)
-            if isinstance(kind, type) and _holds_values(kind):
+            if isinstance(kind, type) and kind.__module__ == module and _holds_values(kind):
                 return kind
         raise ResultError(f"A kept result names {module}.{name}, which is no type of a result. Measure it again.")
+
+    def load_build(self) -> None:
+        """Fill a dataclass's instance, which alone is kept by what is inside; all else is made by its arguments."""
+        made = self.stack[-2]
+        if isinstance(made, type) or not dataclasses.is_dataclass(made):
+            raise ResultError(f"A kept result changes {made!r:.80}. Measure it again.")
+        super().load_build()
+        missing = [field.name for field in dataclasses.fields(made) if not hasattr(made, field.name)]
+        if missing:
+            raise ResultError(f"A kept result has no {missing[0]}: it is of another version. Measure it again.")
+
+    dispatch[pickle.BUILD[0]] = load_build
 
 
 def _holds_values(kind: type) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +32,14 @@ class LongTask:
 
 
 def told_of_model(model: "Model") -> dict[str, Any] | None:
-    """What an order says of a network; None for one that another process could not load."""
-    return None if model.name is None else {"name": str(model.name), "key": model.key}
+    """What an order says of a network; None for one that another process could not load.
+
+    What was tested on images is said too, since the other process has none, and may find no note of it.
+    """
+    if model.name is None:
+        return None
+    tested = model.verdict.settings if model.verdict is not None else ()
+    return {"name": str(replace(model.name, settings=(*model.name.settings, *tested))), "key": model.key}
 
 
 def told_of_images(images: "ImageSet") -> dict[str, Any] | None:

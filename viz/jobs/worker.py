@@ -17,7 +17,7 @@ from filelock import Timeout
 
 from features.errors import FeatureError
 from viz.jobs import results
-from viz.jobs.records import DONE, FAILED, RUNNING, STOPPED, Order, Record, State, began
+from viz.jobs.records import DONE, FAILED, RUNNING, STOPPED, Order, Record, State, began, code
 from viz.jobs.tasks import TASKS, resolved
 
 NICE = 10  # beside the server's 0: the scheduler gives this process a ninth of what it gives one that draws a page
@@ -36,15 +36,22 @@ def main(folder: Path) -> int:
         with record.lock().acquire(timeout=5):  # somebody may be asking just now whether a worker is on it
             order = record.order()
             assert order is not None, f"{folder} holds no job"
-            record.write_state(_work(record, order, told_to_end))
+            _write(record, order, _work(record, order, told_to_end))
     except Timeout:
         return TAKEN
     return 0
 
 
+def _write(record: Record, order: Order, state: State) -> None:
+    """Write a state, also if somebody has taken the record away meanwhile, as whoever clears a cache: work goes on."""
+    if not record.folder.exists():
+        record.write_order(order)
+    record.write_state(state)
+
+
 def _work(record: Record, order: Order, told_to_end: threading.Event) -> State:
     """The last state."""
-    state = State(RUNNING, os.getpid(), began(os.getpid()))
+    state = State(RUNNING, os.getpid(), began(os.getpid()), code=code())
     record.write_state(state)
     written = time.monotonic()
     todo = TASKS[order.task]
@@ -55,11 +62,12 @@ def _work(record: Record, order: Order, told_to_end: threading.Event) -> State:
                 state = replace(state, progress=next(task))
                 if time.monotonic() - written >= REPORT_SECONDS:
                     with suppress(OSError):  # a full disk must not end work that writes to another
-                        record.write_state(state)
+                        _write(record, order, state)
                     written = time.monotonic()
             return replace(state, status=STOPPED)
         except StopIteration as end:
             if todo.read is None:
+                _write(record, order, state)
                 results.write(record.result, end.value)
             return replace(state, status=DONE, result=None if todo.read is None else end.value)
         finally:

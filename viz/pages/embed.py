@@ -14,6 +14,7 @@ from features.embed.projection import METHODS, Projection
 from features.networks import zoo
 from features.store import FeatureSet
 from viz import sidebar, widgets
+from viz.cached.elsewhere import is_upload
 from viz.cached.embed import embed_work
 from viz.cached.extract import features_work
 from viz.cached.made import drawn
@@ -74,7 +75,7 @@ def render() -> None:
         sheet_job(images)  # made while the features are read, so that the map need not wait for it
         features = widgets.awaited(features_work(model, images), f"Reading {len(images):,} images")
         shown = Shown(model, images, features, labels.matched(model.spec, images))
-        work = embed_work(model, features, stage, method, neighbours, min_dist, seed)
+        work = embed_work(model, features, stage, method, neighbours, min_dist, seed, not is_upload(images))
         projection = widgets.awaited(work, f"Laying out {len(features):,} points")
         widgets.rejected(features.rejected)
         sidebar.say_aside(images)

@@ -23,7 +23,8 @@ def measured(explained: Explained, maps: Sequence[SaliencyMaps]) -> None:
         st.query_params[KEY] = "true" if st.session_state[KEY] else "false"
     if not st.toggle("Measure how far to trust these maps", key=KEY, bind="query-params"):
         return
-    work = faithfulness_work(explained.model, explained.chosen.digest, explained.chosen.picture, maps)
+    chosen = explained.chosen
+    work = faithfulness_work(explained.model, chosen.digest, chosen.picture, maps, chosen.durable)
     trials = widgets.awaited(work, "Taking pixels away and giving them back")
     known = faithfulness.measurable()
     titles = [known[trial.method].title for trial in trials]

@@ -13,6 +13,7 @@ from features.datasets import images as pictures
 from features.errors import ImageError
 from features.sources import EXTENSIONS
 from viz import sidebar, widgets
+from viz.cached.elsewhere import is_upload
 from viz.cached.pictures import SHEET_COLUMNS, sheet_job, strip_rows
 from viz.components import picture_picker
 
@@ -22,12 +23,16 @@ TALLEST = 360  # pixels on the screen
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """A picture to look at: SHA-256 of its size and pixels, what it is called, and its label if it has one."""
+    """A picture to look at: SHA-256 of its size and pixels, what it is called, and its label if it has one.
+
+    durable: whether what is made of it may outlive the server, as of no upload.
+    """
 
     picture: Image.Image
     digest: str
     name: str
     label: str | None
+    durable: bool
 
 
 def choose_image() -> Chosen:
@@ -46,7 +51,7 @@ def choose_image() -> Chosen:
             st.info("The maps appear here as soon as there is an image.")
             st.stop()
         name, data = st.session_state[f"last {origin}"]  # outlives a visit to another page, as the control does not
-        chosen = chosen_of(pictures.decode(data, name), name, None)
+        chosen = chosen_of(pictures.decode(data, name), name, None, durable=False)
     return chosen
 
 
@@ -76,12 +81,12 @@ def from_set(images: ImageSet, label: str, key: str) -> Chosen:
         picture = images.open(index)
     except ImageError as error:
         raise ImageError(f"{error} Choose another number.") from error
-    return chosen_of(picture, images.ids[index], images.label_name(index))
+    return chosen_of(picture, images.ids[index], images.label_name(index), durable=not is_upload(images))
 
 
-def chosen_of(picture: Image.Image, name: str, label: str | None) -> Chosen:
+def chosen_of(picture: Image.Image, name: str, label: str | None, durable: bool) -> Chosen:
     digest = hashlib.sha256(f"{picture.mode} {picture.size} ".encode() + picture.tobytes()).hexdigest()
-    return Chosen(picture, digest, name, label)
+    return Chosen(picture, digest, name, label, durable)
 
 
 def _strip(images: ImageSet, index: int, key: str) -> None:

@@ -46,7 +46,9 @@ class Explained:
     def result(self, task: str, method: str, what: str) -> Any:
         """What comes of a task of `saliency_work`, of this picture and target; the page waits here. what: it does."""
         chosen = self.chosen
-        work = saliency_work(task, self.model, chosen.digest, chosen.picture, self.target, self.key, method)
+        work = saliency_work(
+            task, self.model, chosen.digest, chosen.picture, self.target, self.key, method, chosen.durable
+        )
         if not jobs().has_result(work):  # the page ends at the wait, and nothing can be drawn behind it
             self.before_waiting()
         return widgets.awaited(work, what)

@@ -11,7 +11,9 @@ from PIL import Image
 
 from features import engine, residual, saliency
 from features.datasets import Origin, open_images
-from features.networks import zoo
+from features.networks import filling, zoo
+from features.networks.hypotheses import Verdict
+from features.networks.naming import NetworkName
 from features.progress import finish
 from features.saliency import ClassTarget, StageTarget
 from viz.cached import embed, estimates, extract, faithfulness
@@ -128,6 +130,15 @@ def test_what_changed_since_it_was_chosen_is_refused(model, images):
         resolved({"images": {"source": "sample", "limits": [30], "digest": images.digest}})
 
 
+def test_what_was_tested_on_images_here_is_told(model, tmp_path):
+    path, settings = tmp_path / "bare.safetensors", (("mean", "0.3"), ("std", "0.4"))
+    filling.save(model.network, path, {})
+    same_as = zoo.load(NetworkName(weights=path, settings=settings))
+    tested = replace(same_as, name=NetworkName(weights=path), verdict=Verdict((), (), settings, ("mean",)))
+    told = tasks.told_of_model(tested)
+    assert resolved({"model": told})["model"].key == tested.key != zoo.load(weights=path).key
+
+
 def long_work(**arguments):
     return placed(Work("key", lambda: None, LONG), "statistics", **arguments)
 
@@ -153,6 +164,7 @@ def test_what_is_made_of_uploads_goes_with_the_server(model, images, tmp_path):
     assert not durable(uploads() / "a.pt")
     assert not durable(None, str(uploads() / "pictures"))
     assert not durable(folder=uploads() / "features")
+    assert not order_of(placed(Work("key", lambda: None, LONG), "explain", {"pixels": 1}, durable=False))[1]
 
 
 def test_an_extraction_tells_of_its_folder_and_plan(model, images, is_long, tmp_path):

@@ -1,10 +1,13 @@
 """Work in processes of its own, with real ones: joined, ended, killed, gone on with, and found by another server."""
 
+import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -284,6 +287,59 @@ def test_work_waits_all_the_same_where_nothing_can_be_noted(counting, monkeypatc
     assert finished(run) == "counted to 5"
 
 
+def test_a_process_whose_record_is_taken_away_goes_on_to_its_result(counting):
+    run = counts(Jobs().ask(ANN, counting.hold().work()).run)
+    while counting.record.folder.exists():  # into which the process may be writing
+        shutil.rmtree(counting.record.folder, ignore_errors=True)
+    counting.release()
+    assert finished(run) == "counted to 5"
+    assert counting.record.order() is not None  # so that it is cleared up some day
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        {"key": 5, "task": "count", "arguments": {}},
+        {"key": "a", "task": ["count"], "arguments": {}},
+        {"key": "a", "task": "count", "arguments": [1]},
+        {"key": "another", "task": "count", "arguments": {}},
+    ],
+)
+def test_a_damaged_order_is_none(order):
+    record = Record.of("a")
+    record.write_order(Order("a", "count", {}))
+    record.wait()
+    assert [work.key for work in processes.left_by_others()] == ["a"]
+    (record.folder / "job.json").write_text(json.dumps(order))
+    assert processes.left_by_others() == []
+
+
+def test_a_disk_that_is_full_is_told_of(counting, monkeypatch):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Record, "write_order", full)
+    error = failed(Jobs().ask(ANN, counting.work()).run)
+    assert isinstance(error, FeatureError)
+    assert "No space left on device. Make room there" in str(error)
+
+
+def test_where_the_cache_folder_cannot_be_made_records_lie_in_a_temporary_one(counting, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert processes.left_by_others() == []
+    assert finished(Jobs().ask(ANN, counting.work()).run) == "counted to 5"
+    assert counting.record.folder.is_relative_to(tmp_path)
+
+
+def test_what_other_code_has_measured_is_measured_again(monkeypatch):
+    work = in_process("double", "double", {"times": 2}, attached={"values": np.arange(3)})
+    monkeypatch.setattr(records, "code", lambda: "another")
+    assert isinstance(failed(Jobs().ask(ANN, work).run), Interrupted)
+    assert not kept("double")
+
+
 def test_what_json_does_not_have_is_attached_and_a_result_without_a_reader_is_kept(counting):
     values = np.arange(3)
     attached = {"values": values}
@@ -369,6 +425,7 @@ def test_what_goes_with_the_server_ends_with_it(server, counting):
     server(counting.hold(), "not durable").communicate("end\n", PATIENCE)
     assert not counting.record.alive()
     assert (counting.folder / "closed").exists()
+    assert not counting.record.folder.exists()
 
 
 # --- what is on disk --------------------------------------------------------------------------------------------------

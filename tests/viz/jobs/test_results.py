@@ -44,6 +44,9 @@ def test_values_come_back_as_they_were(tmp_path, value):
         np.zeros((0, 4), np.int64),
         np.array([True, False]),
         np.array(["ab", "c"]),
+        np.array([[[1, 2], None], ["a", [3, 4]]], object),
+        np.array(7.5),
+        np.zeros(2, [("a", "i4")]),
     ],
     ids=lambda values: f"{values.dtype}{values.shape}",
 )
@@ -54,10 +57,13 @@ def test_arrays_come_back_with_their_shape_and_type(tmp_path, values):
     assert np.array_equal(back, values)
 
 
-def test_tensors_come_back_as_tensors(tmp_path):
-    values = torch.arange(6).reshape(2, 3).T
+@pytest.mark.parametrize("dtype", [torch.int64, torch.float16, torch.bfloat16], ids=str)
+def test_tensors_come_back_as_tensors(tmp_path, dtype):
+    values = torch.arange(6, dtype=dtype).reshape(2, 3).T
     results.write(tmp_path / "tensor", [values])
-    assert torch.equal(results.read(tmp_path / "tensor")[0], values)
+    (back,) = results.read(tmp_path / "tensor")
+    assert torch.equal(back, values)
+    assert back.dtype == dtype
 
 
 class Runs:
@@ -99,6 +105,32 @@ def test_a_file_that_would_run_something_is_refused_and_runs_nothing(tmp_path, m
 def test_of_this_project_only_the_types_of_results_are_named(tmp_path, named):
     (tmp_path / "file").write_bytes(named.encode())
     with pytest.raises(ResultError, match="is no type of a result"):
+        results.read(tmp_path / "file")
+
+
+def test_a_file_changes_no_class(tmp_path):
+    exists = Path.exists
+    (tmp_path / "file").write_bytes(b"\x80\x04cpathlib\nPath\nN}\x8c\x06existsK\x07s\x86b.")
+    with pytest.raises(ResultError, match=r"changes <class 'pathlib\.Path'>"):
+        results.read(tmp_path / "file")
+    assert Path.exists is exists
+
+
+def test_arrays_are_not_told_of_pointers(tmp_path):
+    """numpy's pickled types take fields of objects whose pointers are in the file, and follow these."""
+    dtype, made = Runs(None), Runs(None)
+    dtype.reduced = np.dtype, ("V8", False, True), (3, "|", None, ("a",), {"a": (np.dtype("O"), 0)}, 8, 1, 0)
+    made.reduced = np.zeros(0).__reduce__()[0], (np.ndarray, (0,), b"b"), (1, (2,), dtype, False, b"A" * 16)
+    (tmp_path / "file").write_bytes(pickle.dumps(made))
+    with pytest.raises(ResultError, match="is no type of a result"):
+        results.read(tmp_path / "file")
+
+
+def test_a_result_of_another_version_is_refused(tmp_path):
+    lesion = without("layer1.0")
+    vars(lesion).pop("kind")
+    (tmp_path / "file").write_bytes(pickle.dumps([lesion]))
+    with pytest.raises(ResultError, match="has no kind: it is of another version"):
         results.read(tmp_path / "file")
 
 
