@@ -162,12 +162,15 @@ def _same_shortcut(block: ResidualBlock, plan: BlockPlan, architecture: Architec
     if block.shortcut_kind != plan.shortcut:
         return False
     if isinstance(block.shortcut, PaddedShortcut):
-        wanted = PaddedShortcut(plan.inputs, plan.outputs, plan.stride, architecture.shortcut_padding)
-        return repr(block.shortcut) == repr(wanted)
+        padded = PaddedShortcut(plan.inputs, plan.outputs, plan.stride, architecture.shortcut_padding)
+        return repr(block.shortcut) == repr(padded)
     if plan.shortcut != "projection":
         return True
     shared = [layer for name, layer in plan.branch if name in ("bn1", "relu1")] if plan.activated else []
-    return equal(block.shortcut, [*shared, *(layer for _, layer in plan.projection)])
+    wanted = [*shared, *(layer for _, layer in plan.projection)]
+    if architecture.antialias == "average":
+        return _at_even_sides(layers_of(block.shortcut)) == _at_even_sides(map(_of_any_width, wanted))
+    return equal(block.shortcut, wanted)
 
 
 def _described(network: ResidualNetwork) -> Architecture:

@@ -11,7 +11,7 @@ from features import datasets, engine, extract
 from features.cluster import Cluster, Source
 from features.errors import FeatureError
 from features.extract import cluster
-from features.files import place
+from features.files import path_of
 from features.networks import zoo
 from features.progress import finish
 from features.store import FeatureSet, manifest, open_features
@@ -73,7 +73,7 @@ def test_addresses_of_fsspec_are_read_and_written(tiny_model, tiny_folder, tiny_
     """Through fsspec, as with s3:// and its kind, on a file system that is at hand."""
     break_image(tiny_folder, "dog/1.png")
     how = plan_of(tiny_model)
-    source, out = Source(f"local://{tiny_folder}"), place(f"local://{tmp_path}/out")
+    source, out = Source(f"local://{tiny_folder}"), path_of(f"local://{tmp_path}/out")
     done = finish(cluster.to_folder(tiny_model, source, how, out, ALONE, 4))
     assert (done.n_rows, done.n_rejected) == (11, 1)
     found = open_features(f"local://{tmp_path}/out")

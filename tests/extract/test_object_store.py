@@ -12,7 +12,7 @@ from features import engine, extract, store
 from features.__main__ import main
 from features.datasets import open_images, open_uri
 from features.errors import DatasetError, FeatureError
-from features.files import place
+from features.files import path_of
 from features.progress import finish
 from features.store import FeatureSet, StoreError, manifest, open_features
 
@@ -80,17 +80,17 @@ def same(one: FeatureSet, other: FeatureSet) -> None:
 def test_a_folder_there_gives_what_it_gives_here(photos, bucket, tiny_model, tiny_images, tmp_path):
     there = open_images(photos)
     assert there.labels.tolist() == tiny_images.labels.tolist()
-    done = finish(extract.to_folder(tiny_model, there, plan_of(tiny_model), place(f"{bucket}/features"), 4))
+    done = finish(extract.to_folder(tiny_model, there, plan_of(tiny_model), path_of(f"{bucket}/features"), 4))
     assert done.n_rows == 12
     finish(extract.to_folder(tiny_model, tiny_images, plan_of(tiny_model), tmp_path / "here", 4))
     same(open_features(f"{bucket}/features"), open_features(tmp_path / "here"))
-    finish(store.convert(place(f"{bucket}/features"), tmp_path / "arrays", "npy"))
+    finish(store.convert(path_of(f"{bucket}/features"), tmp_path / "arrays", "npy"))
     same(open_features(tmp_path / "arrays"), open_features(tmp_path / "here"))
 
 
 def test_a_run_that_was_stopped_goes_on_there(photos, bucket, tiny_model, tiny_images, tmp_path, monkeypatch):
     monkeypatch.setattr(manifest, "PART_IMAGES", 4)
-    out, images = place(f"{bucket}/features"), open_images(photos)
+    out, images = path_of(f"{bucket}/features"), open_images(photos)
     task = extract.to_folder(tiny_model, images, plan_of(tiny_model), out, 4)
     while next(task).done < 8:
         pass
@@ -123,9 +123,9 @@ def test_zips_tables_and_lists_lie_there_too(photos, bucket, tiny_folder, tiny_i
 
 def test_what_is_not_ours_or_not_reached_is_told(photos, bucket, tiny_model, tiny_images, monkeypatch, capsys, s3fs):
     with pytest.raises(StoreError, match="holds other things than features"):
-        finish(extract.to_folder(tiny_model, tiny_images, plan_of(tiny_model), place(photos)))
+        finish(extract.to_folder(tiny_model, tiny_images, plan_of(tiny_model), path_of(photos)))
     with pytest.raises(FeatureError, match="takes only Parquet"):
-        finish(extract.to_folder(tiny_model, tiny_images, plan_of(tiny_model), place(f"{bucket}/x"), 4, "npy"))
+        finish(extract.to_folder(tiny_model, tiny_images, plan_of(tiny_model), path_of(f"{bucket}/x"), 4, "npy"))
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     s3fs.S3FileSystem.clear_instance_cache()
@@ -137,7 +137,7 @@ def test_what_is_not_ours_or_not_reached_is_told(photos, bucket, tiny_model, tin
 
 def test_no_bucket_is_made_for_a_wrong_name(bucket, tiny_model, tiny_images, s3fs):
     with pytest.raises(StoreError, match="cannot be written"):
-        finish(extract.to_folder(tiny_model, tiny_images, plan_of(tiny_model), place(f"{bucket}-typo/x"), 4))
+        finish(extract.to_folder(tiny_model, tiny_images, plan_of(tiny_model), path_of(f"{bucket}-typo/x"), 4))
     assert not s3fs.S3FileSystem().exists(f"{bucket}-typo")
 
 

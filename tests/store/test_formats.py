@@ -16,7 +16,7 @@ from safetensors.numpy import load_file
 
 from features import datasets, engine, extract, store
 from features.errors import DatasetError, FeatureError
-from features.files import place
+from features.files import path_of
 from features.progress import finish
 from features.registry import Registry
 from features.results import Provenance
@@ -266,9 +266,9 @@ def test_classes_of_one_name_stay_apart(format, tiny_model, tiny_images, tmp_pat
 def test_addresses_take_parquet_only(tiny_model, tiny_images, source, tmp_path):
     pytest.importorskip("upath", reason="an extra: requirements-ray.txt")
     with pytest.raises(StoreError, match="takes only Parquet"):
-        finish(store.convert(source, place(f"local://{tmp_path}/out"), "npz"))
+        finish(store.convert(source, path_of(f"local://{tmp_path}/out"), "npz"))
     with pytest.raises(FeatureError, match="cannot be used"):
-        place("s3://bucket/folder" if find_spec("s3fs") is None else "nokind://x")
+        path_of("s3://bucket/folder" if find_spec("s3fs") is None else "nokind://x")
 
 
 # --- samples ----------------------------------------------------------------------------------------------------------
