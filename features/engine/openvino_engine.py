@@ -55,7 +55,7 @@ class OpenVinoEngine:
 
     def __call__(self, pixels: Tensor) -> dict[str, np.ndarray]:
         outputs = self._request.infer([np.ascontiguousarray(pixels.numpy())])
-        kind = np.float16 if self.plan.pool == "none" else np.float32
+        kind = np.float16 if self.plan.keeps_maps else np.float32
         return {
             # A copy, since the request uses its own again.
             name: outputs[index].astype(np.float32 if name in (POOLED, LOGITS) else kind)
@@ -78,14 +78,14 @@ class _Outputs(nn.Module):
         for _, block in self.network.blocks():
             block.shortcut = rounded(folded(block.shortcut), dtype)
             block.branch = cast(nn.Sequential, rounded(folded(block.branch), dtype))
-        self.pool = plan.pool
+        self.plan = plan
         self.names = [name for name in ("stem", *network.stage_names, POOLED) if name in plan.stages]
         self.names += [LOGITS] if network.classifier is not None else []
         # OpenVINO computes everything after an output's last matrix product in fp32, and that is half of every block
         # here. A product with the identity before the output keeps bf16 in the blocks: 51 images/s for 46 (ResNet-50,
         # OpenVINO 2026.4), at the price of one more rounding.
         self.last = nn.ModuleDict()
-        if plan.precision == "bf16" and self.pool != "none":
+        if plan.precision == "bf16" and not plan.keeps_maps:
             with torch.inference_mode():
                 widths = {name: values.shape[1] for name, values in self._walk(self.example)}
             self.last.update({name: _identity(widths[name]) for name in self.names if name != LOGITS})
@@ -99,7 +99,7 @@ class _Outputs(nn.Module):
 
     def _walk(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
         for name, x in self.network.trunk(x):  # noqa: B020
-            yield name, x if self.pool == "none" else pooled(x, self.pool)
+            yield name, x if self.plan.keeps_maps else pooled(x, self.plan.pool)
         features = self.network.pooled(x)  # (N, D)
         yield POOLED, features
         if self.network.classifier is not None:

@@ -22,13 +22,14 @@ AUTO = "auto"
 class Pooling:
     """How a stage's maps become a vector. name: on the command line; title: for people; paper: its source, '' for none.
 
-    function: (N, C, H, W) -> (N, C) float32, summed in float32; or the maps as they are, in float16.
+    function: (N, C, H, W) -> (N, C) float32, summed in float32; or, where it keeps_maps, (N, C, H, W) float16.
     """
 
     name: str
     title: str
     function: Callable[[Tensor], Tensor]
     paper: str = ""
+    keeps_maps: bool = False
 
 
 def _mean(values: Tensor) -> Tensor:
@@ -53,7 +54,7 @@ POOLINGS = Registry(
         Pooling("mean", "mean over space", _mean),
         Pooling("max", "maximum over space", _max),
         Pooling("gem", "generalised mean with power 3", _generalised_mean, "Radenovic et al. 2018, arXiv:1711.02512"),
-        Pooling("none", "the whole map, in half precision", _whole),
+        Pooling("none", "the whole map, in half precision", _whole, keeps_maps=True),
     ),
 )
 
@@ -80,6 +81,11 @@ class Plan:
     device: str
     engine: str = TORCH
     why: str = ""
+
+    @property
+    def keeps_maps(self) -> bool:
+        """Whether a stage's values are maps, in float16, and not vectors, in float32."""
+        return POOLINGS.need(self.pool).keeps_maps
 
     @property
     def is_open(self) -> bool:

@@ -116,7 +116,7 @@ def planned_manifest(model: Model, images: ImageSet, plan: Plan, size: int, form
     Of a plan that is still open precision and engine are 'auto'; nothing is written with such a manifest.
     """
     shapes = shapes_of(model, plan)
-    dtype = "float16" if plan.pool == "none" else "float32"
+    dtype = "float16" if plan.keeps_maps else "float32"
     store.need_format(format, dtype)
     made = provenance(model, images, plan.precision, torch.device(plan.device).type).with_settings(
         stages=list(plan.stages),
@@ -147,7 +147,7 @@ def shapes_of(model: Model, plan: Plan) -> dict[str, tuple[int, ...]]:
     built = anatomy_of(model.network, model.spec.architecture, model.spec.preprocessing.crop)
     outputs = {part.stage or part.name: part.outputs for part in built.parts}  # of a stage its last block's
     outputs |= {engine.LOGITS: outputs["head"], engine.POOLED: (model.spec.architecture.features,)}
-    return {name: outputs[name] if plan.pool == "none" else outputs[name][:1] for name in plan.stages}
+    return {name: outputs[name] if plan.keeps_maps else outputs[name][:1] for name in plan.stages}
 
 
 def _read(
@@ -157,7 +157,7 @@ def _read(
 
     Its rows count from the part's first image. It has none if no image can be read.
     """
-    dtype = np.float16 if plan.pool == "none" else np.float32
+    dtype = np.float16 if plan.keeps_maps else np.float32
     stages = {name: np.empty((len(part), *shape), dtype) for name, shape in shapes_of(model, plan).items()}
     classes = model.spec.architecture.classes
     logits = None if classes is None else np.empty((len(part), classes), np.float32)

@@ -11,6 +11,7 @@ from torchvision.models.feature_extraction import create_feature_extractor
 
 from features import engine, extract, store
 from features.datasets import decoding
+from features.engine.plan import Pooling
 from features.errors import DatasetError, FeatureError
 from features.extract import local
 from features.networks import architecture, canonical, catalogue, zoo
@@ -153,6 +154,20 @@ def test_broken_weights_are_an_error_and_no_prediction(tiny_model, tiny_images):
         tiny_model.network.classifier.bias[3] = torch.nan
     with pytest.raises(FeatureError, match="NaN"):
         finish(extract.features(tiny_model, tiny_images))
+
+
+def test_a_pooling_is_one_entry_of_its_registry_also_one_that_keeps_maps(
+    tiny_model, tiny_images, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(engine.POOLINGS, "_entries", dict(engine.POOLINGS))
+    engine.POOLINGS.add(Pooling("mirrored", "the map from right to left", lambda x: x.flip(3).half(), keeps_maps=True))
+    stages = {}
+    for pool in ("none", "mirrored"):
+        plan = engine.choose(tiny_model.network, ("layer2",), pool, precision="fp32", device="cpu", engine="torch")
+        finish(extract.to_folder(tiny_model, tiny_images, plan, tmp_path / pool))
+        stages[pool] = open_features(tmp_path / pool).stages["layer2"]
+    assert stages["mirrored"].dtype == np.float16
+    assert np.array_equal(stages["mirrored"], stages["none"][..., ::-1])
 
 
 def test_maps_beyond_float16_are_told_as_what_they_are(tiny_model, tiny_images, tmp_path):
