@@ -25,6 +25,7 @@ from torch.utils.data import DataLoader
 from features import __main__ as command_line
 from features.__main__ import main
 from features.claim import Claim
+from features.claim.kind import Held, differences
 from features.files import digest_of
 from features.networks import card, catalogue, filling, zoo
 from features.networks.architecture import cifar
@@ -617,3 +618,12 @@ def test_a_disk_that_cannot_be_written_to_is_left_as_it_was(world, tmp_path):
     with DISK.failing(tmp_path, 0, OSError(errno.EACCES, "Permission denied")):
         assert world.run("saliency", tmp_path / "out")[0] == 2
     assert not list(tmp_path.iterdir())
+
+
+def test_a_sentence_names_six_settings_that_differ_and_counts_the_others():
+    before = {f"setting{number}": 0 for number in range(9)}
+    held = Held(before, frozenset(), True, {})
+    said = differences(held, dict.fromkeys(before, 1) | {"setting0": 0})
+    assert said.startswith("setting1 was 0 and is 1; setting2 was 0 and is 1; ")
+    assert said.endswith("; setting6 was 0 and is 1; and 2 more")
+    assert differences(held, before | {"setting3": 5}) == "setting3 was 0 and is 5"

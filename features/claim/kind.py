@@ -15,6 +15,7 @@ from features.errors import FeatureError
 
 MANIFEST = "manifest.json"
 WRITTEN = "written"  # in a manifest: the names of all files of the result
+TOLD = 6  # differences in a sentence
 DIGEST = re.compile(r'"[0-9a-f]{64}"')
 REMEDIES = {
     errno.ENOSPC: "Make room, and run the same command again",
@@ -170,11 +171,11 @@ def _differing(held: Held, settings: Mapping[str, Any]) -> list[str]:
 
 
 def differences(held: Held, settings: Mapping[str, Any]) -> str:
-    before = held.settings or {}
-    return "; ".join(
-        f"{name} was {_short(before.get(name))} and is {_short(settings.get(name))}"
-        for name in _differing(held, settings)
-    )
+    """Which settings differ, in words: the first few of them."""
+    before, names = held.settings or {}, _differing(held, settings)
+    told = [f"{name} was {_short(before.get(name))} and is {_short(settings.get(name))}" for name in names[:TOLD]]
+    rest = [f"and {len(names) - TOLD} more"] if len(names) > TOLD else []
+    return "; ".join([*told, *rest])
 
 
 def _short(value: object) -> str:
