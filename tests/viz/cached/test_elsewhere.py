@@ -71,7 +71,7 @@ WORKS = {
     ),
     "statistics": cached_residual.statistics_work,
     "sweep": lambda model, images: cached_residual.sweep_work(model, images, residual.WITHOUT),
-    "paths": cached_residual.paths_work,
+    "paths": lambda model, images: cached_residual.paths_work(model, images.sample(4)),
     "embed": lambda model, images: embed.embed_work(
         model, finish(extract.features_work(model, images).make_task()), "layer3", "pca", 5, 0.1, 0
     ),
