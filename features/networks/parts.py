@@ -43,7 +43,8 @@ class Part:
     stem_pool: convolution and norm in the place of the stem's pool (ResNet-RS). linear: names of left layers that only
     see pooled features. faulty: tensors inside the network that are no plain numbers, with why. going_on: names of
     heads that take the head's outputs, with nothing that tells what lies between. between: names of layers that may
-    lie between the pooling and the head, since they put out as many features as they take. gap: which blocks there
+    lie between the pooling and the head, since they put out as many features as they take; before: names of those that
+    may lie before the stem, since they make as many channels as the pixels have of as many. gap: which blocks there
     are, in words, where some are missing. heads: what the classifiers that take its features are called, of which
     `head` is one. projections: what would be in `between`, were it not called as only self-supervised training has it.
     dense: linear layers beside a network without a head. may_be_timms: whether all names in it are such as timm has.
@@ -63,6 +64,7 @@ class Part:
     faulty: tuple[str, ...] = ()
     going_on: tuple[str, ...] = ()
     between: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
     gap: str = ""
     heads: tuple[str, ...] = ()
     projections: tuple[str, ...] = ()
@@ -78,7 +80,13 @@ class Part:
             name for name in inside
             if spellings.MADE.search(name) or not (spellings.ASIDE.search(name) or spellings.NEVER_RUN.match(name))
         )  # fmt: skip
-        return tuple(f"{prefix}{name}" for name in names if f"{prefix}{name}" not in self.linear)
+        found = [f"{prefix}{name}" for name in names if f"{prefix}{name}" not in self.linear]
+        return (*found, *(name for name in self._in_the_head(prefix) if name not in found))
+
+    def _in_the_head(self, prefix: str) -> Iterator[str]:
+        """Names left over inside the head that is taken: scales, biases and whatever else changes its outputs."""
+        for path in self.head_name.split(", ") if self.head else ():
+            yield from (name for name in self.left if name.startswith((f"{path}.", f"{prefix}{path}.")))
 
     @property
     def parameters(self) -> int:
@@ -109,6 +117,32 @@ def may_be_timms(names: Iterable[str]) -> bool:
 def is_called(name: str, wanted: str | None) -> bool:
     """Whether a dotted name is the wanted one or ends with it; of several with commas between, whether one does."""
     return wanted is not None and any(f".{each}".endswith(f".{wanted}") for each in (name, *name.split(", ")))
+
+
+def beside(part: Part, others: Sequence[Part]) -> tuple[str, ...]:
+    """What stands beside a network, of no known name and of no other network: scales of its outputs, prompts, ..."""
+    elsewhere = tuple(f"{other.name}." for other in others if other.name not in ("", part.name))
+    elsewhere = tuple(path for path in elsewhere if not f"{part.name}.".startswith(path))
+    told = (*part.linear, *part.dense)
+    found: dict[str, None] = {}
+    for name in part.left:
+        path = "".join(f"{step}." for step in _shared(name, part.name))
+        inside = name.removeprefix(path)
+        known = spellings.ASIDE.search(inside) and (part.head or not spellings.HEAD.match(inside))
+        known = known or spellings.NEVER_RUN.match(inside) or spellings.AVERAGE.search(name)
+        if not known and not name.startswith(elsewhere) and not name.endswith(layers.COUNTER):
+            group = f"{path}{inside.split('.')[0]}"
+            if name not in told and group not in told:
+                found[group] = None
+    return tuple(found)
+
+
+def _shared(name: str, other: str) -> Iterator[str]:
+    """The steps that two paths have in common."""
+    for step, same in zip(name.split(".")[:-1], other.split("."), strict=False):
+        if step != same:
+            return
+        yield step
 
 
 def parts_of(tensors: Mapping[str, TensorRecord], head: str | None = None) -> list[Part]:
@@ -227,10 +261,11 @@ def _part(prefix: str, blocks: _Blocks, tensors: Mapping[str, TensorRecord], wan
     trains = any(spellings.SELF_SUPERVISED.search(name) for name in tensors)
     beside = tuple(name for name in keeping if trains and spellings.PROJECTION.search(name))
     between = tuple(name for name in keeping if name not in beside)
+    before = tuple(_before(above, rest, stem))
     return Part(
         name, blocks.title, stages, stem, last, head, head_name, left, copy, stem_pool, linear,
-        tuple(_faulty(prefix, tensors)), going_on, between, _gap(blocks), tuple(name for name, _ in heads),
-        beside, tuple(_dense_beside(above, head)), may_be_timms(name.removeprefix(prefix) for name in within),
+        tuple(_faulty(prefix, tensors)), going_on, between, before, _gap(blocks), tuple(name for name, _ in heads),
+        beside, tuple(_dense_beside(prefix, above, head)), may_be_timms(name.removeprefix(prefix) for name in within),
     )  # fmt: skip
 
 
@@ -265,6 +300,20 @@ def _between(above: Above, rest: Mapping[str, Layer], head: Sequence[Layer]) -> 
         yield from (f"{path_above}{name}" for name, group in groups.items() if _keeps(group, width))
 
 
+def _before(above: Above, rest: Mapping[str, Layer], stem: Sequence[Layer]) -> Iterator[str]:
+    """What in or beside a network makes as many channels as its stem takes of as many: norms, mixtures of colours."""
+    if not stem:
+        return
+    for path_above, inside in (("", rest), *above):
+        groups: dict[str, list[Layer]] = {}
+        for path, layer in inside.items():
+            if layer not in stem and (layer.kind != NORM or layer.has_statistics or "bias" in layer.tensors):
+                groups.setdefault(path.split(".")[0], []).append(layer)
+        for name, group in groups.items():
+            if all(layer.kind in (CONV, NORM) for layer in group) and _keeps(group, stem[0].shape[1]):
+                yield f"{path_above}{name}"
+
+
 def _odd_beside(prefix: str, tensors: Mapping[str, TensorRecord], width: int) -> Iterator[str]:
     """What is no linear layer, convolution or norm, has `width` channels and stands beside a network, and exponents of
     pools: recurrent layers, attention, scales, convolutions over time."""
@@ -272,7 +321,8 @@ def _odd_beside(prefix: str, tensors: Mapping[str, TensorRecord], width: int) ->
     above = tuple("".join(f"{path}." for path in paths[:number]) for number in reversed(range(len(paths))))
     for name, record in tensors.items():
         beside = next((name.removeprefix(path) for path in above if name.startswith(path)), "")
-        if not beside or name.startswith(prefix) or spellings.ASIDE.search(beside):
+        follows = spellings.AVERAGE.search(name) and not spellings.AVERAGE.search(prefix)
+        if not beside or name.startswith(prefix) or follows or spellings.ASIDE.search(beside):
             continue
         known = spellings.ORDINARY.search(name) and len(record.shape) in (0, 1, 2, 4)
         exponent = spellings.POOL_EXPONENT.search(name) and record.numel == 1
@@ -280,12 +330,13 @@ def _odd_beside(prefix: str, tensors: Mapping[str, TensorRecord], width: int) ->
             yield name.rpartition(".")[0] or name
 
 
-def _dense_beside(above: Above, head: Sequence[Layer]) -> list[str]:
+def _dense_beside(prefix: str, above: Above, head: Sequence[Layer]) -> list[str]:
     """What linear layers beside a network without a head are called."""
     found: list[str] = []
     for path_above, inside in () if head else above:
         groups = {path.split(".")[0] for path, layer in inside.items() if layer.kind == LINEAR}
-        found += sorted(f"{path_above}{name}" for name in groups)
+        paths = (f"{path_above}{name}" for name in sorted(groups))
+        found += [path for path in paths if not prefix.startswith(f"{path}.")]
     return found
 
 

@@ -555,11 +555,12 @@ def test_blocks_in_one_list_are_parted_where_their_width_changes(name, kind, net
 
 def test_blocks_of_one_width_in_one_list_are_refused(networks, tmp_path):
     state = {name: value for name, value in networks["basic"].state_dict().items() if "layer" not in name}
+    width = len(state["bn1.weight"])
     for number in range(3):
         for own in ("conv1", "conv2"):
-            state[f"blocks.{number}.{own}.weight"] = torch.randn(64, 64, 3, 3)
-        state |= norm(f"blocks.{number}.bn1", 64) | norm(f"blocks.{number}.bn2", 64)
-    state["fc.weight"] = torch.randn(7, 64)
+            state[f"blocks.{number}.{own}.weight"] = torch.randn(width, width, 3, 3)
+        state |= norm(f"blocks.{number}.bn1", width) | norm(f"blocks.{number}.bn2", width)
+    state["fc.weight"] = torch.randn(7, width)
     torch.save(state, tmp_path / "net.pth")
     with pytest.raises(WeightsError, match="one list and of one width, so that nothing tells where strides lie"):
         _ = checkpoint.read(tmp_path / "net.pth").inferred
