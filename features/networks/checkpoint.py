@@ -236,16 +236,16 @@ def refusal(path: Path, reason: str) -> WeightsError:
     """A refusal in one sentence of at most 500 characters, beginning with the file's name."""
     name = path.name[:80]
     text = reason if reason.startswith((path.name, name)) else f"{name}: {reason}"
-    text = _printable(text if text.endswith(".") else f"{text}.")
+    text = printable(text if text.endswith(".") else f"{text}.")
     return WeightsError(text if len(text) <= MESSAGE else f"{text[: MESSAGE - 4]} ...")
 
 
 def listing(names: Sequence[str]) -> str:
     """Some names, and how many more there are."""
     rest = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return _printable(", ".join(name[:60] for name in names[:LISTED])) + rest
+    return printable(", ".join(name[:60] for name in names[:LISTED])) + rest
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """A text without the line ends and signals to a terminal that names in a file may hold."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
