@@ -199,7 +199,7 @@ def _of_head(file: Checkpoint, spec: ModelSpec, settled: frozenset[str]) -> Iter
             yield "a layer norm before the head, of epsilon 1e-5"
         if len(file.part.heads) > 1 and file.head is None:
             yield f"of the heads {checkpoint.listing(file.part.heads)} the first (--head)"
-    elif left := [*sorted(file.part.linear), *file.part.dense]:
+    elif spec.architecture.classes is None and (left := [*sorted(file.part.linear), *file.part.dense]):
         yield f"no head: {checkpoint.listing(left)} are left aside"
     if spec.architecture.attention != "none":
         yield "channel attention of means alone, with a sigmoid, at the end of each branch"
