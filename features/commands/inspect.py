@@ -106,6 +106,8 @@ def _as_options(name: "NetworkName") -> str:
 
 
 def _print(network: "Network", main: bool) -> None:
+    from features.networks.checkpoint import printable
+
     part = network.part
     where = f"at {part.name!r}" if part.name else "at the top"
     print(f"\n{'network' if main else 'another network'} {where}, spelled as {part.title}")
@@ -121,7 +123,7 @@ def _print(network: "Network", main: bool) -> None:
     untold = "; ".join(f"{choice.words(architecture)} ({choice.option})" for choice in network.inferred.untold)
     print(f"  not told by them, and taken as usual: {untold}")
     if len(part.heads) > 1:
-        print(f"  heads: {', '.join(part.heads[:LISTED])}; the first is taken, or another with --head")
+        print(f"  heads: {printable(', '.join(part.heads[:LISTED]))}; the first is taken, or another with --head")
     if part.left:
         rest = f" and {len(part.left) - LISTED} more" if len(part.left) > LISTED else ""
-        print(f"  left aside: {', '.join(part.left[:LISTED])}{rest}")
+        print(f"  left aside: {printable(', '.join(part.left[:LISTED]))}{rest}")

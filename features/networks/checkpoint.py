@@ -16,7 +16,7 @@ from features.networks.flatten import tensors_of
 from features.networks.inference import Inferred, way_out
 from features.networks.layers import COUNTER, STATISTICS
 from features.networks.parts import Part, is_called, may_be_timms, parts_of
-from features.networks.spellings import PARAMETRIZED
+from features.networks.spellings import MADE, PARAMETRIZED
 
 LISTED = 12
 MESSAGE = 480  # characters
@@ -135,6 +135,11 @@ def need_understood(part: Part) -> None:
             "tensors do not tell. Save it with its head in one Sequential, as network.fc, or without what is no part; "
             "of a network with a recurrent layer or a learned pool, save the body alone"
         )
+    if part.before:
+        raise WeightsError(
+            f"a residual network with {part.before[0]!r}, which may lie before its first convolution, and tensors do "
+            "not tell. Save the network without it, and give what it does to the pixels with --mean and --std"
+        )
     if part.unexplained:
         raise WeightsError(
             "a residual network with layers that are not understood, so that it would be read wrong: "
@@ -149,9 +154,14 @@ def need_understood(part: Part) -> None:
             *(layer for layer in (*block.convs, *block.shortcut) if layer.tensors.keys() - OWN_NAMES),
         )
     ]
+    strange += [
+        f"{', '.join(sorted(layer.tensors.keys() - OWN_NAMES)[:3])} at {layer.name}"
+        for layer in (*part.stem, *part.stem_pool, *part.last, *part.head)
+        if layer.tensors.keys() - OWN_NAMES
+    ]
     if strange:
         raise WeightsError(
-            f"blocks with parts that are not understood, so that they would be read wrong: {strange[0]}. "
+            f"layers with parts that are not understood, so that they would be read wrong: {strange[0]}. "
             f"{way_out(part.may_be_timms)}"
         )
 
@@ -208,6 +218,12 @@ def _no_network(records: Mapping[str, TensorRecord]) -> str:
         return (
             f"{records[odd[0]].fault} tensors ({listing(odd)}), where plain numbers are read. Save it in floating point"
         )
+    made = [name for name in records if MADE.search(name)]
+    if made:
+        return (
+            "weights that are made of others by pruning, quantisation, adapters (LoRA) or a norm of the weight: "
+            f"{listing(made[:3])}. Merge them before saving (prune.remove, merge_and_unload, remove_parametrizations)"
+        )
     shared = commonprefix(list(records)).rpartition(".")[0]  # noqa: RUF071 (it is cut at a dot)
     names = (name.removeprefix(f"{shared}.") for name in records)
     return (
@@ -220,11 +236,16 @@ def refusal(path: Path, reason: str) -> WeightsError:
     """A refusal in one sentence of at most 500 characters, beginning with the file's name."""
     name = path.name[:80]
     text = reason if reason.startswith((path.name, name)) else f"{name}: {reason}"
-    text = text if text.endswith(".") else f"{text}."
+    text = printable(text if text.endswith(".") else f"{text}.")
     return WeightsError(text if len(text) <= MESSAGE else f"{text[: MESSAGE - 4]} ...")
 
 
 def listing(names: Sequence[str]) -> str:
     """Some names, and how many more there are."""
     rest = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return ", ".join(name[:60] for name in names[:LISTED]) + rest
+    return printable(", ".join(name[:60] for name in names[:LISTED])) + rest
+
+
+def printable(text: str) -> str:
+    """A text without the line ends and signals to a terminal that names in a file may hold."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

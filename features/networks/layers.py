@@ -81,10 +81,14 @@ def _parametrized(layer: Layer) -> None:
 
             def load(size: TensorRecord = size, way: TensorRecord = way):
                 values, lengths = way.load().float(), size.load().float()
+                if lengths.numel() == 1:  # one length for the whole weight
+                    return values * (lengths.reshape(()) / values.norm())
                 norms = values.flatten(1).norm(dim=1).reshape(-1, *[1] * (values.ndim - 1))
                 return values * (lengths.reshape(norms.shape) / norms)
 
-            layer.tensors["weight"] = TensorRecord(way.shape, way.dtype, load, way.fault or size.fault)
+            fits = size.numel in (1, *way.shape[:1])  # one for all, or one for each output
+            fault = way.fault or size.fault or ("" if fits else "weight norm along another side")
+            layer.tensors["weight"] = TensorRecord(way.shape, way.dtype, load, fault)
 
 
 def _kind(layer: Layer) -> str:

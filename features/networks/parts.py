@@ -1,6 +1,6 @@
 """Finds the residual networks in a file, wherever they lie and however their layers are called."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from features.errors import WeightsError
@@ -10,7 +10,14 @@ from features.networks.containers import TensorRecord
 from features.networks.layers import LINEAR, NORM, Layer, layers_above, layers_of, natural
 from features.networks.stages import MAX_NETWORKS, BlockLayers, Blocks, gap_of, gather, stages_of, width_of
 from features.networks.stems import stem_beside, stem_of
-from features.networks.surroundings import dense_beside, has_predictor, layers_between, layers_going_on, odd_beside
+from features.networks.surroundings import (
+    dense_beside,
+    has_predictor,
+    layers_before,
+    layers_between,
+    layers_going_on,
+    odd_beside,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +32,8 @@ class Part:
     stem_pool: convolution and norm in the place of the stem's pool (ResNet-RS). linear: names of left layers that only
     see pooled features. faulty: tensors inside the network that are no plain numbers, with why. going_on: names of
     heads that take the head's outputs, with nothing that tells what lies between. between: names of layers that may
-    lie between the pooling and the head, since they put out as many features as they take. gap: which blocks there
+    lie between the pooling and the head, since they put out as many features as they take; before: names of those that
+    may lie before the stem, since they make as many channels as the pixels have of as many. gap: which blocks there
     are, in words, where some are missing. heads: what the classifiers that take its features are called, of which
     `head` is one. projections: what would be in `between`, were it not called as only self-supervised training has it.
     dense: linear layers beside a network without a head. may_be_timms: whether all names in it are such as timm has.
@@ -45,6 +53,7 @@ class Part:
     faulty: tuple[str, ...] = ()
     going_on: tuple[str, ...] = ()
     between: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
     gap: str = ""
     heads: tuple[str, ...] = ()
     projections: tuple[str, ...] = ()
@@ -60,7 +69,13 @@ class Part:
             name for name in inside
             if spellings.MADE.search(name) or not (spellings.ASIDE.search(name) or spellings.NEVER_RUN.match(name))
         )  # fmt: skip
-        return tuple(f"{prefix}{name}" for name in names if f"{prefix}{name}" not in self.linear)
+        unread = [f"{prefix}{name}" for name in names if f"{prefix}{name}" not in self.linear]
+        return (*unread, *(name for name in self._in_the_head(prefix) if name not in unread))
+
+    def _in_the_head(self, prefix: str) -> Iterator[str]:
+        """Names left over inside the head that is taken: scales, biases and whatever else changes its outputs."""
+        for path in self.head_name.split(", ") if self.head else ():
+            yield from (name for name in self.left if name.startswith((f"{path}.", f"{prefix}{path}.")))
 
     @property
     def parameters(self) -> int:
@@ -82,6 +97,32 @@ def may_be_timms(names: Iterable[str]) -> bool:
 def is_called(name: str, wanted: str | None) -> bool:
     """Whether a dotted name is the wanted one or ends with it; of several with commas between, whether one does."""
     return wanted is not None and any(f".{each}".endswith(f".{wanted}") for each in (name, *name.split(", ")))
+
+
+def beside(part: Part, others: Sequence[Part]) -> tuple[str, ...]:
+    """What stands beside a network, of no known name and of no other network: scales of its outputs, prompts, ..."""
+    elsewhere = tuple(f"{other.name}." for other in others if other.name not in ("", part.name))
+    elsewhere = tuple(path for path in elsewhere if not f"{part.name}.".startswith(path))
+    told = (*part.linear, *part.dense)
+    groups: dict[str, None] = {}
+    for name in part.left:
+        path = "".join(f"{step}." for step in _shared(name, part.name))
+        inside = name.removeprefix(path)
+        known = spellings.ASIDE.search(inside) and (part.head or not spellings.HEAD.match(inside))
+        known = known or spellings.NEVER_RUN.match(inside) or spellings.AVERAGE.search(name)
+        if not known and not name.startswith(elsewhere) and not name.endswith(layers.COUNTER):
+            group = f"{path}{inside.split('.')[0]}"
+            if name not in told and group not in told:
+                groups[group] = None
+    return tuple(groups)
+
+
+def _shared(name: str, other: str) -> Iterator[str]:
+    """The steps that two paths have in common."""
+    for step, same in zip(name.split(".")[:-1], other.split("."), strict=False):
+        if step != same:
+            return
+        yield step
 
 
 def parts_of(tensors: Mapping[str, TensorRecord], head: str | None = None) -> list[Part]:
@@ -133,12 +174,13 @@ def _part(prefix: str, blocks: Blocks, tensors: Mapping[str, TensorRecord], want
     keeping = tuple(layers_between(above, after, head))
     keeping += tuple(odd_beside(prefix, tensors, inputs_of(head))) if head else ()
     trains = any(spellings.SELF_SUPERVISED.search(name) for name in tensors)
-    beside = tuple(name for name in keeping if trains and spellings.PROJECTION.search(name))
-    between = tuple(name for name in keeping if name not in beside)
+    projections = tuple(name for name in keeping if trains and spellings.PROJECTION.search(name))
+    between = tuple(name for name in keeping if name not in projections)
+    before = tuple(layers_before(above, rest, stem))
     return Part(
         name, blocks.title, stages, stem, last, head, head_name, left, copy, stem_pool, linear,
-        tuple(_faulty(prefix, tensors)), going_on, between, gap_of(blocks), tuple(name for name, _ in heads),
-        beside, tuple(dense_beside(above, head)), may_be_timms(name.removeprefix(prefix) for name in within),
+        tuple(_faulty(prefix, tensors)), going_on, between, before, gap_of(blocks), tuple(name for name, _ in heads),
+        projections, tuple(dense_beside(prefix, above, head)), may_be_timms(name.removeprefix(prefix) for name in within),
     )  # fmt: skip
 
 

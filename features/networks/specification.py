@@ -17,6 +17,7 @@ from features.networks import (
     hub_configs,
     hypotheses,
     inference,
+    parts,
     verdicts,
     written,
 )
@@ -200,10 +201,20 @@ def _of_head(file: Checkpoint, spec: ModelSpec, settled: frozenset[str]) -> Iter
             yield "a layer norm before the head, of epsilon 1e-5"
         if len(file.part.heads) > 1 and file.head is None:
             yield f"of the heads {checkpoint.listing(file.part.heads)} the first (--head)"
-    elif left := [*sorted(file.part.linear), *file.part.dense]:
+    elif spec.architecture.classes is None and (left := [*sorted(file.part.linear), *file.part.dense]):
         yield f"no head: {checkpoint.listing(left)} are left aside"
     if spec.architecture.attention != "none":
         yield "channel attention of means alone, with a sigmoid, at the end of each branch"
+
+
+def _of_others(file: Checkpoint) -> Iterator[str]:
+    """Which network is taken of several, and what stands beside it that may change its inputs or outputs."""
+    whole = [part for part in file.parts if part.stem and not part.gap]
+    if len(whole) > 1 and file.wanted is None:
+        names = checkpoint.listing([repr(part.name) for part in whole])
+        yield f"of the networks {names} that at {file.part.name!r} (--part)"
+    if beside := parts.beside(file.part, file.parts):
+        yield f"{checkpoint.listing(beside)} beside the network as no part of it"
 
 
 def _untold(file: Checkpoint, spec: ModelSpec) -> tuple[Choice, ...]:
@@ -230,6 +241,8 @@ def _assumed(
         yield ", ".join(f"{choice.words(spec.architecture)} ({choice.option})" for choice in untold)
     if name is None:
         yield from _of_head(file, spec, settled)
+    if not spec.architecture.builder:
+        yield from _of_others(file)
     if verdict is not None and not verdict.has_statistics:
         yield "all this without a test, since its norms keep no statistics of their training"
     elif verdict is not None and verdict.fits_badly:

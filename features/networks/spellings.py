@@ -88,8 +88,12 @@ ENCODER = re.compile(
 PREDICTOR = re.compile(r"(?:online_)?predictor\.|queue(?:_ptr)?$")
 # Copies that follow another network's training: second choice where that one is there too.
 COPY = re.compile(
-    r"(?:^|[._])(?:teacher|momentum|encoder_k|target|key_encoder|ema|model_ema|state_dict_ema|averaged|swa|module_ema)"
+    r"(?:^|[._])(?:teacher|momentum|encoder_k|target|key_encoder|ema|model_ema|state_dict_ema|averaged|swa|module_ema|"
+    r"(?:avg|average|old|previous|prev|frozen|ref|reference|shadow)_?"
+    r"(?:model|net|network|encoder|backbone|state_dict)?(?:\.|$))"
 )
+# Averages in forms that are not read as a network: torch_ema's list, LitEma's names without dots.
+AVERAGE = re.compile(r"(?:^|\.)(?:shadow_params|collected_params|ema|model_ema)\.")
 # What tells that a file is of self-supervised training, whose projections no head follows.
 SELF_SUPERVISED = re.compile(COPY.pattern + r"|(?:^|[._])(?:predictor|prototypes?|queue)(?:[._]|$)")
 PARAMETRIZED = (
@@ -97,7 +101,10 @@ PARAMETRIZED = (
     ("weight_g", "weight_v"),
 )
 # Weights that are made of others by a rule that is not read: pruning, spectral normalisation, LoRA, quantisation.
-MADE = re.compile(r"(?:^|\.)(?:weight_orig|weight_mask|weight_u|lora_\w+|qweight|\w+_packed_params\w*)(?:\.|$)")
+MADE = re.compile(
+    r"(?:^|\.)(?:weight_orig|weight_mask|weight_u|lora_\w+|qweight|\w+_packed_params\w*|parametrizations\.\w+\.(?:original|\d+))"
+    r"(?:\.|$)"
+)
 # What optimizers and training keep beside the weights.
 TRAINING = re.compile(
     r"(?:^|\.)(?:optimizer\w*|optim|opt|lr_scheduler|scheduler|scaler|amp|state\.\d+|callbacks|loops)(?:\.|$)"
@@ -123,7 +130,7 @@ ASIDE = re.compile(
     r"^(?:criterion|\w*loss\w*|\w*centers?|proxies|memory\w*|\w*bank\w*|metric\w*|\w*_metric\w*|\w*acc\w*|n_averaged|epoch|step|(?:new_|pixel_|image_|norm_|_)?(?:means?|stds?)|mu|sigma|normali[sz]\w*|"
     r"preproc\w*|pre_?process\w*|data_preprocessor|"
     r"aux_classifier|auxiliary_head|fpn|rpn|roi_heads|proposal_generator|neck|decoder|decode_head|bbox_head|mask_head|"
-    r"attnpool|rotation|transformer|text_projection|token_embedding|positional_embedding|ln_final|logit_scale|head|heads|"
+    r"attnpool|rotation|transformer|text_projection|token_embedding|positional_embedding|ln_final|head|heads|"
     r"classifier|fc\w*)(?:\.|$)"
     r"|" + PROJECTION.pattern
 )

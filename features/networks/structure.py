@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
+from features.errors import FeatureError
 from features.networks.modules import NoShortcut, PaddedShortcut
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -180,4 +181,10 @@ def copy_of(module: Module, device: torch.device | str | None = None) -> Module:
         for part in module.modules():
             hooks = (value for name, value in vars(part).items() if "hooks" in name and isinstance(value, dict))
             copied |= {id(value): type(value)() for value in hooks}  # which may hold what cannot be copied
-        return copy.deepcopy(module, copied)
+        try:
+            return copy.deepcopy(module, copied)
+        except RuntimeError as error:  # weights that hooks make anew: pruning, the older weight and spectral norms
+            raise FeatureError(
+                "The network keeps weights that are made of others by hooks (pruning, weight or spectral norm), and "
+                "cannot be copied. Make them plain first: prune.remove, remove_weight_norm or remove_spectral_norm."
+            ) from error

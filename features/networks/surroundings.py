@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from features.networks import spellings
 from features.networks.classifiers import heads_of, inputs_of, outputs_of
 from features.networks.containers import TensorRecord
-from features.networks.layers import LINEAR, NORM, Above, Layer
+from features.networks.layers import CONV, LINEAR, NORM, Above, Layer
 
 
 def layers_going_on(above: Above, rest: Mapping[str, Layer], head: Sequence[Layer]) -> Iterator[str]:
@@ -36,6 +36,20 @@ def layers_between(above: Above, rest: Mapping[str, Layer], head: Sequence[Layer
         yield from (f"{path_above}{name}" for name, group in groups.items() if _keeps(group, width))
 
 
+def layers_before(above: Above, rest: Mapping[str, Layer], stem: Sequence[Layer]) -> Iterator[str]:
+    """What in or beside a network makes as many channels as its stem takes of as many: norms, mixtures of colours."""
+    if not stem:
+        return
+    for path_above, inside in (("", rest), *above):
+        groups: dict[str, list[Layer]] = {}
+        for path, layer in inside.items():
+            if layer not in stem and (layer.kind != NORM or layer.has_statistics or "bias" in layer.tensors):
+                groups.setdefault(path.split(".")[0], []).append(layer)
+        for name, group in groups.items():
+            if all(layer.kind in (CONV, NORM) for layer in group) and _keeps(group, stem[0].shape[1]):
+                yield f"{path_above}{name}"
+
+
 def _keeps(group: Sequence[Layer], width: int) -> bool:
     """Whether layers lead from `width` features or maps to as many, one after the other."""
     made = width
@@ -53,7 +67,8 @@ def odd_beside(prefix: str, tensors: Mapping[str, TensorRecord], width: int) -> 
     above = tuple("".join(f"{path}." for path in paths[:number]) for number in reversed(range(len(paths))))
     for name, record in tensors.items():
         beside = next((name.removeprefix(path) for path in above if name.startswith(path)), "")
-        if not beside or name.startswith(prefix) or spellings.ASIDE.search(beside):
+        follows = spellings.AVERAGE.search(name) and not spellings.AVERAGE.search(prefix)
+        if not beside or name.startswith(prefix) or follows or spellings.ASIDE.search(beside):
             continue
         known = spellings.ORDINARY.search(name) and len(record.shape) in (0, 1, 2, 4)
         exponent = spellings.POOL_EXPONENT.search(name) and record.numel == 1
@@ -61,13 +76,14 @@ def odd_beside(prefix: str, tensors: Mapping[str, TensorRecord], width: int) -> 
             yield name.rpartition(".")[0] or name
 
 
-def dense_beside(above: Above, head: Sequence[Layer]) -> list[str]:
+def dense_beside(prefix: str, above: Above, head: Sequence[Layer]) -> list[str]:
     """What linear layers beside a network without a head are called."""
-    found: list[str] = []
+    names: list[str] = []
     for path_above, inside in () if head else above:
         groups = {path.split(".")[0] for path, layer in inside.items() if layer.kind == LINEAR}
-        found += sorted(f"{path_above}{name}" for name in groups)
-    return found
+        paths = (f"{path_above}{name}" for name in sorted(groups))
+        names += [path for path in paths if not prefix.startswith(f"{path}.")]
+    return names
 
 
 def has_predictor(prefix: str, tensors: Mapping[str, TensorRecord]) -> bool:

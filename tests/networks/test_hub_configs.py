@@ -211,7 +211,9 @@ def test_a_frame_that_is_not_cut_here_leaves_timms_mean(timm, tmp_path):
 @pytest.mark.parametrize("names", [["cat", "dog", "eel"], {"0": "cat", "1": "dog", "2": "eel"}], ids=["list", "dict"])
 def test_labels_are_timms(timm, names, tmp_path):
     saved_by_timm(timm, tmp_path, "resnet18", {"label_names": names})
-    assert zoo.load(weights=tmp_path).spec.class_names == ("cat", "dog", "eel")
+    spec = zoo.load(weights=tmp_path).spec
+    assert spec.class_names == ("cat", "dog", "eel")
+    assert not any("no head" in guess for guess in spec.assumed)
 
 
 @pytest.mark.parametrize(

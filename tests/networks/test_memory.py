@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import timm
 import torch
+from torch.nn.utils import prune
 from torchvision import models
 
 from features.errors import FeatureError
@@ -80,3 +81,15 @@ def test_a_head_of_several_layers_with_weight_norm_goes_through_the_engine_and_m
     maps = Explainer(model).maps(pixels, [ClassTarget(3)] * 2)
     torch.testing.assert_close(torch.from_numpy(maps.logits), wanted, rtol=1e-4, atol=1e-4)
     assert all(abs(values).max() > 0 for values in maps.maps.values())
+
+
+def test_pruned_weights_are_refused_until_they_are_made_plain():
+    network = drawn(models.resnet18, num_classes=3)
+    prune.l1_unstructured(network.conv1, "weight", 0.5)
+    network(torch.zeros(1, 3, 32, 32))
+    with pytest.raises(FeatureError, match=r"prune\.remove"):
+        model_of(network, CIFAR_PREPROCESSING)
+    prune.remove(network.conv1, "weight")
+    pixels = torch.randn(2, 3, 32, 32)
+    with torch.inference_mode():
+        assert torch.equal(model_of(network, CIFAR_PREPROCESSING).network(pixels), network(pixels))

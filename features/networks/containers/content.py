@@ -1,6 +1,7 @@
 """Opens a file of weights, whatever its name ends in, and gives what lies in it as plain values."""
 
 import errno
+import re
 import stat
 import zipfile
 from collections.abc import Callable, Mapping
@@ -48,6 +49,8 @@ def read(path: Path) -> Content:
     """The content of a weights file. Nothing in it is run. Raises WeightsError with what it is instead."""
     size = _need_file(path)
     try:
+        if SHARD.search(path.name):
+            raise WeightsError(f"one part{JOIN}")
         with path.open("rb") as file:
             head = file.read(HEAD)
         for is_this, what in OTHERS:
@@ -63,10 +66,16 @@ def read(path: Path) -> Content:
         raise WeightsError(f"{path.name} cannot be read: {error.strerror or error}. Check who may read it.") from error
 
 
+JOIN = (
+    " of a network in several files. Load it in Python with what saved it, and save it in one: "
+    "torch.save(model.state_dict(), FILE)."
+)
+SHARD = re.compile(r"-\d{5}-of-(?!00001)\d{5}\.|\.distcp$")
+
 # How reasons begin that say what a file is; the others say what it holds.
 IS = (
     "a Git", "a web", "an HDF5", "an ONNX", "a GGUF", "compressed", "a NumPy", "a picture", "a tar", "empty", "a zip",
-    "an exported", "a Keras", "a pickle", "no weights", "a damaged archive", "a safetensors",
+    "an exported", "a Keras", "a pickle", "one part", "no weights", "a damaged archive", "a safetensors",
 )  # fmt: skip
 
 
@@ -84,10 +93,15 @@ def _need_file(path: Path) -> int:
             raise WeightsError(f"There is no file {path}. Give the path of a file of weights.") from error
         raise WeightsError(f"{path} cannot be followed: {error.strerror}. Check the path.") from error
     if stat.S_ISDIR(about.st_mode):
-        raise WeightsError(f"{path} is a folder. Give the file of weights in it.")
+        raise WeightsError(f"{path} is a folder{JOIN if _in_several(path) else '. Give the file of weights in it.'}")
     if not stat.S_ISREG(about.st_mode):
         raise WeightsError(f"{path} is a device or a pipe. Give a file of weights.")
     return about.st_size
+
+
+def _in_several(folder: Path) -> bool:
+    """Whether a folder holds a network in several files, as Hugging Face and PyTorch's distributed training save it."""
+    return any(next(folder.glob(pattern), None) for pattern in ("*.index.json", ".metadata", "*.distcp"))
 
 
 def _read(path: Path, head: bytes, size: int) -> Content:

@@ -81,7 +81,10 @@ class _Archive:
 
     def _bytes(self, name: str, limit: int) -> bytes:
         if self.entries[name].file_size > limit:
-            raise WeightsError(f"a directory of contents of {self.entries[name].file_size / 2**20:,.0f} MiB")
+            raise WeightsError(
+                f"a directory of contents of {self.entries[name].file_size / 2**20:,.0f} MiB. Save tensors alone, and "
+                "NumPy's arrays as such (torch.from_numpy)"
+            )
         return self._read(name)
 
 
@@ -91,6 +94,11 @@ def _other_zip(entries: Mapping[str, object]) -> str:
         return "an exported program (torch.export). Save torch.save(model.state_dict(), ...) instead"
     if any(name.endswith((".keras", "model.weights.h5")) for name in names):
         return "a Keras model. Convert its weights to PyTorch first"
+    if any(name.endswith(".npy") for name in names):
+        return (
+            "a zip archive of NumPy's arrays. Save them as tensors under their names: "
+            "torch.save({name: torch.from_numpy(array) for name, array in numpy.load(FILE).items()}, NEW)"
+        )
     return "a zip archive without PyTorch's directory of contents. Unpack it, and give the weights' file"
 
 
@@ -109,9 +117,12 @@ def read_single(path: Path) -> Any:
     """The content of a single file of PyTorch before 1.6, or of any pickle, as inert values."""
     with path.open("rb") as file:
         head = file.read(inert.MAX_BYTES)
-    magic, at = inert.load(head, {}, lambda identity: None)
-    if magic != MAGIC:
-        raise WeightsError("a pickle that torch.save did not write. Save torch.save(model.state_dict(), ...) instead")
+    if MAGIC.to_bytes(10, "little") not in head[:64]:  # before it is read: it may be cut off here
+        raise WeightsError(
+            "a pickle that torch.save did not write. Save torch.save(model.state_dict(), ...) instead, or its arrays "
+            "as tensors (torch.from_numpy)"
+        )
+    _, at = inert.load(head, {}, lambda identity: None)
     for _ in range(2):  # the protocol's version and facts of the machine
         _, used = inert.load(head[at:], {}, lambda identity: None)
         at += used

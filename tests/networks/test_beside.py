@@ -1,0 +1,120 @@
+"""What stands before, behind and beside a network in a file: refused where it would be read wrong, told otherwise."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torchvision.models.resnet import BasicBlock
+
+from features.errors import WeightsError
+from features.networks import zoo
+from tests.random_networks import Narrow, drawn
+
+
+@pytest.fixture(scope="module")
+def source():
+    return drawn(Narrow, block=BasicBlock, layers=[1, 1, 1, 1], num_classes=7)
+
+
+def loaded(content, folder, name=""):
+    torch.save(content, folder / "net.pth")
+    return zoo.load(f"{folder / 'net.pth'}{name}")
+
+
+def under(prefix, state):
+    return {f"{prefix}{name}": value for name, value in state.items()}
+
+
+def said(model) -> str:
+    return " | ".join(model.spec.assumed)
+
+
+@pytest.mark.parametrize(
+    "own",
+    ["temperature", "logit_scale", "alpha", "log_prior", "prompt"],
+    ids=["T", "scale", "alpha", "prior", "prompt"],
+)
+def test_what_may_change_inputs_or_outputs_is_told(own, source, tmp_path):
+    value = {"log_prior": torch.zeros(7), "prompt": torch.zeros(1, 3, 64, 64)}.get(own, torch.tensor([1.7]))
+    assert f"{own} beside the network" in said(loaded(under("model.", source.state_dict()) | {own: value}, tmp_path))
+    assert "beside the network" not in said(loaded(under("model.", source.state_dict()), tmp_path))
+
+
+@pytest.mark.parametrize(
+    "module",
+    [nn.BatchNorm2d(3), nn.Conv2d(3, 3, 1), nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 3, 3))],
+    ids=["norm", "colours", "filters"],
+)
+@pytest.mark.parametrize("name", ["data_bn", "normalizer", "preprocess", "transformer"])
+def test_layers_from_pixels_to_pixels_are_refused(name, module, source, tmp_path):
+    state = under("model.", source.state_dict()) | under(f"{name}.", module.state_dict())
+    with pytest.raises(WeightsError, match=f"'{name}', which may lie before its first convolution"):
+        loaded(state, tmp_path)
+
+
+def test_weights_of_a_loss_of_three_classes_are_no_layer_of_pixels(source, tmp_path):
+    state = under("model.", source.state_dict()) | {"criterion.weight": torch.ones(3)}
+    loaded(state, tmp_path)
+
+
+@pytest.mark.parametrize("own", ["sigma", "scale", "coral_bias", "lora_A", "parametrizations.weight.0._u"])
+def test_a_head_with_more_tensors_than_a_linear_layer_is_refused(own, source, tmp_path):
+    with pytest.raises(WeightsError, match=f"not understood.*{own}"):
+        loaded(source.state_dict() | {f"fc.{own}": torch.ones(2)}, tmp_path)
+
+
+@pytest.mark.parametrize("copy", ["old_model", "avg_model", "ref_model", "frozen", "previous_net", "shadow"])
+def test_of_several_networks_the_one_that_is_no_copy_is_taken_and_told(copy, source, tmp_path):
+    state = {name: torch.zeros_like(value) for name, value in source.state_dict().items()}
+    model = loaded(under(f"{copy}.", state) | under("model.", source.state_dict()), tmp_path)
+    assert torch.equal(model.network.state_dict()["stem.conv1.weight"], source.conv1.weight)
+    assert f"of the networks 'model', '{copy}' that at 'model' (--part)" in said(model)
+    chosen = loaded(under(f"{copy}.", state) | under("model.", source.state_dict()), tmp_path, f"?part={copy}")
+    assert "of the networks" not in said(chosen)
+
+
+def test_averages_in_forms_of_their_own_are_left_aside(source, tmp_path):
+    state = under("model.", source.state_dict())
+    flat = {f"model_ema.{name.replace('.', '')}": value for name, value in source.state_dict().items()}
+    listed = {"net": state, "ema": {"decay": 0.9, "shadow_params": list(source.state_dict().values())}}
+    for content in (state | flat, listed):
+        assert "beside the network" not in said(loaded(content, tmp_path))
+
+
+def test_one_length_for_a_whole_weight(source, tmp_path):
+    state = {name: value for name, value in source.state_dict().items() if name != "fc.weight"}
+    weight = source.fc.weight.detach()
+    model = loaded(state | {"fc.weight_v": weight * 3, "fc.weight_g": weight.norm()}, tmp_path)
+    torch.testing.assert_close(model.network.classifier.state_dict().popitem(last=False)[1], weight)
+    with pytest.raises(WeightsError, match="weight norm along another side"):
+        loaded(state | {"fc.weight_v": weight, "fc.weight_g": torch.ones(1, weight.shape[1])}, tmp_path)
+
+
+def test_arrays_and_parts_of_files_are_called_what_they_are(source, tmp_path):
+    arrays = {name: value.numpy() for name, value in source.state_dict().items()}
+    np.savez(tmp_path / "net.npz", **arrays)
+    shard = tmp_path / "pytorch_model-00001-of-00002.bin"
+    torch.save(source.state_dict(), shard)
+    (tmp_path / "pytorch_model.bin.index.json").write_text("{}")
+    for path, words in (
+        (tmp_path / "net.npz", "NumPy's arrays.*from_numpy"), (shard, "one part of a network in several files"),
+        (tmp_path, "a folder of a network in several files"),
+    ):  # fmt: skip
+        with pytest.raises(WeightsError, match=words):
+            zoo.load(str(path))
+
+
+def test_weights_that_are_made_of_others_are_refused_with_how_to_merge_them(source, tmp_path):
+    pruned = {name.replace("conv1.weight", "conv1.weight_orig"): value for name, value in source.state_dict().items()}
+    with pytest.raises(WeightsError, match=r"weight_orig.*Merge them before saving"):
+        loaded(pruned, tmp_path)
+
+
+def test_names_send_no_signals_to_a_terminal(source, tmp_path):
+    with pytest.raises(WeightsError) as caught:
+        loaded(source.state_dict() | {"\n\x1b[31mevil": torch.ones(3)}, tmp_path)
+    assert "evil" in str(caught.value)
+    assert str(caught.value).isprintable()
+    model = loaded(under("model.", source.state_dict()) | {"\n\x1b[31mevil": torch.ones(1)}, tmp_path)
+    assert "evil" in said(model)
+    assert said(model).isprintable()
