@@ -168,7 +168,9 @@ def named(options: argparse.Namespace) -> "NetworkName":
     )
     name = zoo.named_as(options.model, options.weights, options.classes)
     settings = tuple(dict((*name.settings, *said)).items())
-    return replace(name, part=options.part or name.part, head=options.head or name.head, settings=settings)
+    name = replace(name, part=options.part or name.part, head=options.head or name.head, settings=settings)
+    name.need_file_for_parts()
+    return name
 
 
 def load(options: argparse.Namespace, images: "ImageSet | None" = None) -> "Model":

@@ -37,6 +37,11 @@ class NetworkName:
     settings: Settings = ()
     head: str | None = None
 
+    def need_file_for_parts(self) -> None:
+        """Raise FeatureError for a part or a head of what is no file, before anything is fetched."""
+        if self.weights is None and (self.part is not None or self.head is not None):
+            raise FeatureError("A part or a head is chosen of a file of weights. Give one: FILE?head=NAME.")
+
     def __str__(self) -> str:
         """As `parse` reads it."""
         path = None if self.weights is None else str(self.weights).replace("%", "%25").replace("?", "%3F")

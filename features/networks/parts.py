@@ -178,10 +178,27 @@ def _part(prefix: str, blocks: Blocks, tensors: Mapping[str, TensorRecord], want
     between = tuple(name for name in keeping if name not in projections)
     before = tuple(layers_before(above, rest, stem))
     return Part(
-        name, blocks.title, stages, stem, last, head, head_name, left, copy, stem_pool, linear,
-        tuple(_faulty(prefix, tensors)), going_on, between, before, gap_of(blocks), tuple(name for name, _ in heads),
-        projections, tuple(dense_beside(prefix, above, head)), may_be_timms(name.removeprefix(prefix) for name in within),
-    )  # fmt: skip
+        name=name,
+        title=blocks.title,
+        stages=stages,
+        stem=stem,
+        last=last,
+        head=head,
+        head_name=head_name,
+        left=left,
+        copy=copy,
+        stem_pool=stem_pool,
+        linear=linear,
+        faulty=tuple(_faulty(prefix, tensors)),
+        going_on=going_on,
+        between=between,
+        before=before,
+        gap=gap_of(blocks),
+        heads=tuple(each for each, _ in heads),
+        projections=projections,
+        dense=tuple(dense_beside(prefix, above, head)),
+        may_be_timms=may_be_timms(each.removeprefix(prefix) for each in within),
+    )
 
 
 def _faulty(prefix: str, tensors: Mapping[str, TensorRecord]) -> Iterator[str]:

@@ -67,10 +67,9 @@ def load(
     Raises WeightsError if weights are missing, refused or do not fit, FeatureError for what there is no network of.
     """
     named = named_as(name, weights, classes)
+    named.need_file_for_parts()
     verdict = None
     if named.weights is None:
-        if named.part is not None or named.head is not None:
-            raise FeatureError("A part or a head is chosen of a file of weights. Give one: FILE?head=NAME.")
         entry, _ = applied(catalogue.spec(named.name or catalogue.DEFAULT), named.settings)
         file = checkpoint.read(entry.file or finish(fetch(entry)))
         network = filling.load(file, checkpoint.check(file, entry.architecture))

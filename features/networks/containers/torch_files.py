@@ -16,6 +16,7 @@ from features.networks.containers.tensors import EXPANSION, HEADROOM, Storage, o
 
 MAGIC = 0x1950A86A20F9469CFC6C  # of the single files
 DIRECTORY = "data.pkl"
+MAX_MEMBERS = 50_000  # of an archive: the tensors of a ResNet-1202 and of its optimizer are 21,000
 STORAGES = {
     "DoubleStorage": torch.float64, "FloatStorage": torch.float32, "HalfStorage": torch.float16,
     "BFloat16Storage": torch.bfloat16, "LongStorage": torch.int64, "IntStorage": torch.int32,
@@ -41,8 +42,11 @@ class _Archive:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with zipfile.ZipFile(path) as file:
-            self.entries = {entry.filename: entry for entry in file.infolist()}
+        # Open for as long as tensors may be read: to open it for each would parse its directory as often.
+        self._file = zipfile.ZipFile(path)
+        self.entries = {entry.filename: entry for entry in self._file.infolist()}
+        if len(self.entries) > MAX_MEMBERS:  # before the program that names them is followed
+            raise WeightsError(f"{len(self.entries):,} tensors, where at most {MAX_MEMBERS:,} are read")
         names = [name for name in self.entries if PurePosixPath(name).name == DIRECTORY]
         if not names:
             raise WeightsError(_other_zip(self.entries))
@@ -74,8 +78,7 @@ class _Archive:
 
     def _read(self, name: str) -> bytes:
         try:
-            with zipfile.ZipFile(self.path) as file:
-                return file.read(name)  # checks its sum
+            return self._file.read(name)  # checks its sum
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
             raise WeightsError(f"{self.path.name} is damaged: {error}. Copy or download it again.") from error
 
