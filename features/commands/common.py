@@ -77,8 +77,15 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--download", action="store_true", help="let torchvision fetch its set")
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", metavar="NETWORK", help=f"{NETWORK_HELP} (default: the bundled one)")
+def add_model(parser: argparse.ArgumentParser, several: bool = False) -> None:
+    """several: --model may be given more than once, and is a list."""
+    more = "; several with commas, or each with a --model of its own" if several else ""
+    parser.add_argument(
+        "--model",
+        action="append" if several else "store",
+        metavar="NETWORK",
+        help=f"{NETWORK_HELP} (default: the bundled one){more}",
+    )
     parser.add_argument(
         "--weights", type=Path, metavar="FILE", help="a file of weights; --model says what to take it as"
     )

@@ -1,6 +1,7 @@
 """Measures how far maps can be trusted."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from features.commands.common import (
@@ -29,7 +30,7 @@ def add(commands: Commands) -> None:
         commands, "faithfulness", _faithfulness, "Measure how far maps of several methods can be trusted."
     )
     add_source(faithfulness)
-    add_model(faithfulness)
+    add_model(faithfulness, several=True)
     add_out(faithfulness, "where the table and curves go")
     faithfulness.add_choice(
         "--methods",
@@ -52,11 +53,14 @@ def add(commands: Commands) -> None:
     )
 
 
-def _networks(text: str | None) -> list[str | None]:
+def _networks(texts: Sequence[str] | None) -> list[str | None]:
     """'A,B' as two names. One with what is said of a network, and that of a file, may have commas and stands alone."""
-    if text is None:
+    if texts is None:
         return [None]
-    return [text] if "?" in text or Path(text).expanduser().exists() else [*names(text)]
+    networks: list[str | None] = []
+    for text in texts:
+        networks += [text] if "?" in text or Path(text).expanduser().exists() else names(text)
+    return networks
 
 
 def _faithfulness(options: argparse.Namespace) -> None:

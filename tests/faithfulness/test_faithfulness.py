@@ -230,3 +230,16 @@ def test_the_command_names_methods_that_do_not_exist(tmp_path, capsys):
         == 2
     )
     assert "magic" in capsys.readouterr().err
+
+
+def test_networks_with_something_said_of_them_are_named_each_by_itself(tmp_path):
+    lesion = "resnet20-fashion?lesion=without:layer2.1,layer2.2"
+    arguments = ["faithfulness", "sample", "--limit", "2", "--quick", "--methods", "random", "--steps", "2"]
+    arguments += ["--model", lesion, "--model", "resnet20-fashion,plain20-fashion"]
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 0
+    table = pd.read_csv(tmp_path / "out" / "faithfulness.csv")
+    assert list(table["model"]) == [
+        "resnet20-fashion without layer2.1, layer2.2",
+        "resnet20-fashion",
+        "plain20-fashion",
+    ]
