@@ -171,5 +171,5 @@ def test_inspect_of_a_folder_that_names_its_network(tmp_path, capsys):
 @pytest.mark.parametrize("option", ["--part", "--head"])
 def test_a_part_of_what_is_no_file_is_refused_before_anything_is_fetched(option, monkeypatch, capsys):
     monkeypatch.setattr("features.networks.zoo.fetch", lambda entry: pytest.fail("it was fetched"))
-    assert main(["evaluate", "sample", "--model", "resnet50", option, "x"]) == 1
+    assert main(["evaluate", "sample", "--model", "resnet50", option, "x"]) == 2
     assert "is chosen of a file of weights" in capsys.readouterr().err
