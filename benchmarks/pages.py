@@ -47,7 +47,11 @@ class View:
     sign: str
 
 
-def _residual(view: str, sign: str) -> View:
+# A chart of this page and not of another: the first page has some too, and must be told from what is left.
+CHART = '[data-testid="stMain"]:has(.st-key-residual-view) .stPlotlyChart .main-svg'
+
+
+def _residual(view: str, sign: str = CHART) -> View:
     return View("Residual branches", f"residual?residual+view={view.replace(' ', '+')}", sign)
 
 
@@ -67,14 +71,14 @@ VIEWS = {
     "Saliency: randomised weights": _saliency("randomised weights", ".st-key-randomised .main-svg"),
     "Saliency: gallery": _saliency("gallery", ".st-key-gallery >> img.heat"),
     "Embedding": View("Embedding", "embed", ".st-key-embedding .nsewdrag"),
-    "Residual: branches": _residual("branches", ".stPlotlyChart .main-svg"),
-    "Residual: variance": _residual("variance", ".stPlotlyChart .main-svg"),
-    "Residual: channels": _residual("channels", ".stPlotlyChart .main-svg"),
-    "Residual: representation": _residual("representation", ".stPlotlyChart .main-svg"),
-    "Residual: classes": _residual("classes", ".stPlotlyChart .main-svg"),
-    "Residual: lesions": _residual("lesions", ".stPlotlyChart .main-svg"),
-    "Residual: paths": _residual("paths", ".stPlotlyChart .main-svg"),
-    "Residual: networks": _residual("networks", ".stPlotlyChart .main-svg"),
+    "Residual: branches": _residual("branches"),
+    "Residual: variance": _residual("variance"),
+    "Residual: channels": _residual("channels"),
+    "Residual: representation": _residual("representation"),
+    "Residual: classes": _residual("classes"),
+    "Residual: lesions": _residual("lesions"),
+    "Residual: paths": _residual("paths"),
+    "Residual: networks": _residual("networks"),
     "Residual: switch blocks off": _residual("switch blocks off", ".st-key-bench >> img.heat"),
     "Features": View("Features", "extract", "button[kind=primary]"),
 }
