@@ -108,8 +108,8 @@ def beside(part: Part, others: Sequence[Part]) -> tuple[str, ...]:
     for name in part.left:
         path = "".join(f"{step}." for step in _shared(name, part.name))
         inside = name.removeprefix(path)
-        known = spellings.ASIDE.search(inside) and (part.head or not spellings.HEAD.match(inside))
-        known = known or spellings.NEVER_RUN.match(inside) or spellings.AVERAGE.search(name)
+        known = bool(spellings.ASIDE.search(inside)) and (bool(part.head) or not spellings.HEAD.match(inside))
+        known = known or bool(spellings.NEVER_RUN.match(inside) or spellings.AVERAGE.search(name))
         if not known and not name.startswith(elsewhere) and not name.endswith(layers.COUNTER):
             group = f"{path}{inside.split('.')[0]}"
             if name not in told and group not in told:
