@@ -4,18 +4,17 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from features.networks import spellings
-from features.networks.layers import LINEAR, NORM, Above, Layer, under
+from features.networks.layers import LINEAR, NORM, Above, Layer, by_first_step, under
 
 Head = tuple[str, tuple[Layer, ...]]  # what it is called, its layers in order
 
 
 def heads_of(layers_left: Mapping[str, Layer], width: int, last: Sequence[Layer]) -> list[Head]:
     """The classifiers among layers that are neither stem nor stages: chains of linear layers and norms from `width`."""
-    groups: dict[str, list[Layer]] = {}
-    for path, layer in layers_left.items():
-        if layer in last or not spellings.HEAD.match(path) or spellings.PROJECTION.search(path):
-            continue
-        groups.setdefault(path.split(".")[0], []).append(layer)
+    groups = by_first_step(
+        (path, layer) for path, layer in layers_left.items()
+        if layer not in last and spellings.HEAD.match(path) and not spellings.PROJECTION.search(path)
+    )  # fmt: skip
     if not any(_chains(_ordered(group, width), width) for _, group in _split_up(groups, width)):
         groups = _only_candidate(layers_left, width, last)
     heads: list[tuple[list[str], list[Layer]]] = []
@@ -72,10 +71,10 @@ def _goes_on_from(name: str, following: str) -> bool:
 
 def _only_candidate(layers_left: Mapping[str, Layer], width: int, last: Sequence[Layer]) -> dict[str, list[Layer]]:
     """Layers of an unknown name that lead from the features to outputs, if there is one such group: 'cls', 'top'."""
-    groups: dict[str, list[Layer]] = {}
-    for path, layer in layers_left.items():
-        if layer not in last and not spellings.PROJECTION.search(path) and not spellings.NO_HEAD.search(path):
-            groups.setdefault(path.split(".")[0], []).append(layer)
+    groups = by_first_step(
+        (path, layer) for path, layer in layers_left.items()
+        if layer not in last and not spellings.PROJECTION.search(path) and not spellings.NO_HEAD.search(path)
+    )  # fmt: skip
     fitting = {name: group for name, group in _split_up(groups, width) if _chains(_ordered(group, width), width)}
     widths = list(map(outputs_of, fitting.values()))
     return fitting if len(fitting) == 1 and widths != [width] else {}

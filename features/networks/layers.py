@@ -99,6 +99,14 @@ def _kind(layer: Layer) -> str:
     return {4: CONV, 2: LINEAR, 1: NORM}.get(dimensions, "")
 
 
+def by_first_step(layers: Iterable[tuple[str, Layer]]) -> dict[str, list[Layer]]:
+    """Layers with their paths, by the first step of these: 'fc.0' and 'fc.2' as 'fc'."""
+    groups: dict[str, list[Layer]] = {}
+    for path, layer in layers:
+        groups.setdefault(path.split(".")[0], []).append(layer)
+    return groups
+
+
 def layers_above(prefix: str, tensors: Mapping[str, TensorRecord]) -> Iterator[tuple[str, dict[str, Layer]]]:
     """The layers beside a network on each of the paths that lead to it, the nearest first."""
     path = prefix.rstrip(".")

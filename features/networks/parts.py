@@ -7,7 +7,7 @@ from features.errors import WeightsError
 from features.networks import layers, spellings
 from features.networks.classifiers import heads_beside, heads_of, inputs_of
 from features.networks.containers import TensorRecord
-from features.networks.layers import LINEAR, NORM, Layer, layers_above, layers_of, natural
+from features.networks.layers import LINEAR, NORM, Layer, by_first_step, layers_above, layers_of, natural
 from features.networks.stages import MAX_NETWORKS, BlockLayers, Blocks, gap_of, gather, stages_of, width_of
 from features.networks.stems import stem_beside, stem_of
 from features.networks.surroundings import (
@@ -212,10 +212,7 @@ def _faulty(prefix: str, tensors: Mapping[str, TensorRecord]) -> Iterator[str]:
 
 def _linear(rest: Mapping[str, Layer], prefix: str, tensors: Mapping[str, TensorRecord]) -> Iterator[str]:
     """Names of what can only come after the pooling: layers called alike that are linear, and norms between them."""
-    groups: dict[str, list[Layer]] = {}
-    for path, layer in rest.items():
-        groups.setdefault(path.split(".")[0], []).append(layer)
-    for group in groups.values():
+    for group in by_first_step(rest.items()).values():
         if any(layer.kind == LINEAR for layer in group) and all(layer.kind in (LINEAR, NORM) for layer in group):
             for layer in group:
                 yield from _full_names(layer, prefix, tensors)

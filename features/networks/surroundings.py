@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from features.networks import spellings
 from features.networks.classifiers import heads_of, inputs_of, outputs_of
 from features.networks.containers import TensorRecord
-from features.networks.layers import CONV, LINEAR, NORM, Above, Layer
+from features.networks.layers import CONV, LINEAR, NORM, Above, Layer, by_first_step
 
 
 def layers_going_on(above: Above, rest: Mapping[str, Layer], head: Sequence[Layer]) -> Iterator[str]:
@@ -15,9 +15,8 @@ def layers_going_on(above: Above, rest: Mapping[str, Layer], head: Sequence[Laye
     width = outputs_of(head)
     used = {id(record) for layer in head for record in layer.tensors.values()}
     for path_above, inside in (("", rest), *above):
-        for name, following in heads_of(
-            {path: layer for path, layer in inside.items() if layer not in head}, width, ()
-        ):
+        others = {path: layer for path, layer in inside.items() if layer not in head}
+        for name, following in heads_of(others, width, ()):
             if used.isdisjoint(id(record) for layer in following for record in layer.tensors.values()):
                 yield f"{path_above}{name}"
 
@@ -29,10 +28,8 @@ def layers_between(above: Above, rest: Mapping[str, Layer], head: Sequence[Layer
     width = inputs_of(head)
     used = {id(record) for layer in head for record in layer.tensors.values()}
     for path_above, inside in (("", rest), *above):
-        groups: dict[str, list[Layer]] = {}
-        for path, layer in inside.items():
-            if used.isdisjoint(map(id, layer.tensors.values())):
-                groups.setdefault(path.split(".")[0], []).append(layer)
+        others = (item for item in inside.items() if used.isdisjoint(map(id, item[1].tensors.values())))
+        groups = by_first_step(others)
         yield from (f"{path_above}{name}" for name, group in groups.items() if _keeps(group, width))
 
 
@@ -41,11 +38,11 @@ def layers_before(above: Above, rest: Mapping[str, Layer], stem: Sequence[Layer]
     if not stem:
         return
     for path_above, inside in (("", rest), *above):
-        groups: dict[str, list[Layer]] = {}
-        for path, layer in inside.items():
-            if layer not in stem and (layer.kind != NORM or layer.has_statistics or "bias" in layer.tensors):
-                groups.setdefault(path.split(".")[0], []).append(layer)
-        for name, group in groups.items():
+        others = (
+            (path, layer) for path, layer in inside.items()
+            if layer not in stem and (layer.kind != NORM or layer.has_statistics or "bias" in layer.tensors)
+        )  # fmt: skip
+        for name, group in by_first_step(others).items():
             if all(layer.kind in (CONV, NORM) for layer in group) and _keeps(group, stem[0].shape[1]):
                 yield f"{path_above}{name}"
 
