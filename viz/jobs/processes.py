@@ -85,7 +85,7 @@ def kept(key: str) -> bool:
     """Whether the result of work in a process is on disk, so that asking for it takes a moment."""
     record = Record.of(key)
     state = record.state()
-    return state is not None and state.status == DONE and state.code == records.code() and record.result.exists()
+    return state is not None and state.status == DONE and _is_of_this_code(state) and record.result.exists()
 
 
 def left_by_others() -> list[Work]:
@@ -198,7 +198,11 @@ def _result(record: Record, order: Order, state: State) -> Any:
 
 def _can_be_read(order: Order, state: State) -> bool:
     """Whether a result means what it would mean if it was measured now: what lies in a person's folder says so."""
-    return TASKS[order.task].read is not None or state.code == records.code()
+    return TASKS[order.task].read is not None or _is_of_this_code(state)
+
+
+def _is_of_this_code(state: State) -> bool:
+    return state.code == records.code()
 
 
 def _outcome(record: Record, order: Order, state: State) -> Any:

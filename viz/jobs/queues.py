@@ -75,13 +75,13 @@ class JobQueue:
         """Whether there is a run of this key that waits, runs or has a result."""
         with self._lock:
             run = self._runs.get(key)
-            return run is not None and not run.stopped and run.error is None
+        return run is not None and not run.stopped and run.error is None
 
     def has_result(self, key: str) -> bool:
         """Whether the run of this key is done."""
         with self._lock:
             run = self._runs.get(key)
-            return run is not None and run.ended and not run.stopped and run.error is None
+        return run is not None and run.ended and self.knows(key)
 
     def forget(self, run: Run) -> None:
         """Let the next `get` of its key start anew, unless somebody has done so already."""

@@ -10,6 +10,7 @@ from features.residual import BlockStatistics
 from viz import widgets
 from viz.cached.made import drawn
 from viz.cached.residual import paths_work
+from viz.cached.server import ask
 from viz.figures.residual import gradient_paths as figures
 from viz.pages.residual.lesions import VEIT
 from viz.pages.residual.views import is_plain
@@ -23,7 +24,7 @@ def paths(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> No
     work, what = paths_work(model, part), f"Following paths through {n_blocks} blocks on {len(part):,} images"
     if not widgets.wanted(work, what):
         return
-    through = widgets.awaited(work, what)
+    through = widgets.result(ask(work), what)
     followed = "all" if not through.error.any() else "drawn"
     widgets.exhibit(
         "Paths through the network",
