@@ -42,6 +42,7 @@ class WarmUp(threading.Thread):
         self._jobs = jobs
         self._clock, self._pause = clock, pause
         self._pages = 0
+        self._compiling = False
         self._lock = threading.Lock()
         self._last = clock()
 
@@ -59,6 +60,8 @@ class WarmUp(threading.Thread):
             with self._lock:
                 self._pages -= 1
             self._last = self._clock()
+            if self._compiling:  # what it has made by now would be gone through after this page: up to half a second
+                keep_libraries()
 
     def run(self) -> None:
         try:
@@ -74,8 +77,12 @@ class WarmUp(threading.Thread):
         keep_libraries()
         self.device = devices.device_name()
         self._rest()
-        embed.warm_up()
-        keep_libraries()
+        self._compiling = True
+        try:
+            embed.warm_up()
+        finally:
+            self._compiling = False
+            keep_libraries()
 
     def _rest(self) -> None:
         while self._clock() - self._last < PAGE_SECONDS:

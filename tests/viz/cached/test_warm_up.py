@@ -74,3 +74,22 @@ def test_what_the_warm_up_fails_with_is_for_the_log_and_the_device_says_where_to
     monkeypatch.setattr("features.devices.device_name", lambda: SimpleNamespace().missing)
     server.warm_up.run()
     assert "log" in server.warm_up.device
+
+
+def test_pages_made_while_umap_is_compiled_leave_nothing_of_it_to_the_collection_after_them(monkeypatch, server):
+    kept = []
+    monkeypatch.setattr(module, "keep_libraries", lambda: kept.append(server.now))
+
+    def compile_while_a_page_is_made():
+        server.now += 1
+        with server.warm_up.waiting():
+            pass
+        server.now += 1
+
+    monkeypatch.setattr(embed, "warm_up", compile_while_a_page_is_made)
+    server.warm_up.run()
+    began = module.PAGE_SECONDS
+    assert kept[1:] == [began + 1, began + 2]
+    with server.warm_up.waiting():
+        pass
+    assert len(kept) == 3  # afterwards a page's own objects are collected as ever
