@@ -11,6 +11,7 @@ from typing import IO, Any, cast
 
 from features.errors import FeatureError
 
+ROOTS = "RESNET_EXPLORER_ROOTS"  # the folders that the app, and links below image folders, may lead into
 OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl")
 
 
@@ -47,6 +48,12 @@ def _has_folders(path: Path) -> bool:
 def cache_folder(name: str) -> Path:
     """Where what can be made again is kept, under the digest of what it was made of. name: what it is, 'openvino'."""
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "resnet-explorer" / name
+
+
+def may_be_read(path: str) -> bool:
+    """Whether a real path lies in the folders that the environment variable names; without it, all may be read."""
+    roots = [Path(root).expanduser().resolve() for root in os.environ.get(ROOTS, "").split(os.pathsep) if root]
+    return not roots or any(Path(path).is_relative_to(root) for root in roots)
 
 
 def is_local(path: Path) -> bool:

@@ -254,8 +254,8 @@ def images(whole: bool = False) -> "ImageSet":
 
 def say_aside(images: "ImageSet") -> None:
     """Which files of the images' source are no part of the set, for pages that show a set."""
-    if images.aside:
-        st.caption(widgets.escape(images.aside))
+    for sentence in images.told():
+        st.caption(widgets.escape(sentence))
 
 
 def _source_and_limit(whole: bool) -> tuple[str, int]:

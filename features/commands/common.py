@@ -214,8 +214,8 @@ def source_of(options: argparse.Namespace) -> "ImageSet":
 
 def tell_aside(images: "ImageSet") -> None:
     """Say which files of a source are no part of the set."""
-    if images.aside:
-        print(images.aside, file=sys.stderr)
+    for sentence in images.told():
+        print(sentence, file=sys.stderr)
 
 
 def made_of(model: "Model", images: "ImageSet") -> dict[str, Any]:

@@ -2,17 +2,20 @@
 ImageSet.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
 
 from features import files
-from features.datasets import folders, parquet, torchvision_sets
+from features.datasets import folders, lists, parquet, splits, torchvision_sets, zips
 from features.datasets.changes import stamp
 from features.datasets.image_set import ImageSet, Origin, Rejected
+from features.datasets.kinds import looks_like_image
+from features.datasets.listing import understood
 from features.errors import DatasetError, ImageError
-from features.sources import EXTENSIONS, SAMPLE, TORCHVISION
+from features.sources import EXTENSIONS, SAMPLE, TORCHVISION, split_of
 
 __all__ = [
     "SAMPLE",
@@ -31,24 +34,35 @@ __all__ = [
 SAMPLE_FILE = Path(__file__).parents[1] / "bundled" / "fashion-mnist-sample.zip"
 
 
-def open_images(source: str, data_root: str | None = None, download: bool = False) -> ImageSet:
+def open_images(
+    source: str,
+    data_root: str | None = None,
+    download: bool = False,
+    order: Sequence[str] = splits.HELD_OUT,
+) -> ImageSet:
     """Open a source of images.
 
     source: 'sample' (the bundled Fashion-MNIST test images), a folder (flat, or one folder per class), a .zip
         of the same, a Parquet file or folder of them with a column of image bytes, a .txt file with a path a line,
         or 'torchvision:NAME' / 'torchvision:NAME:SPLIT' (CIFAR10:test, FashionMNIST:train, ...).
         All but torchvision's may also be addresses that fsspec knows, such as 's3://bucket/folder'.
+        A split is named behind a colon ('photos:test', 'photos:all').
     data_root: where the torchvision set lies. download: let torchvision fetch it if it is not there.
+    order: which kind of split is taken where none is named; the set says so in its notes, and its origin names it.
     Raises DatasetError if there is nothing to open.
     """
     if source.startswith(TORCHVISION):
         images = torchvision_sets.open_torchvision(source, data_root, download)
         return replace(images, origin=Origin(source) if data_root is None else None)
-    if source == SAMPLE:
-        return replace(folders.open_zip(SAMPLE_FILE), name="Fashion-MNIST sample", origin=Origin(source))
-    path = files.path_of(source)
+    place, split = split_of(source)
+    if place == SAMPLE:
+        opened = understood(zips.listing(SAMPLE_FILE), split, order)
+        return replace(opened, name="Fashion-MNIST sample", origin=Origin(source))
+    path = files.path_of(place)
     with files.reached(path):
-        return replace(_opened(path, source), origin=Origin(source))
+        opened = _opened(path, place, split, order)
+    taken = opened.split if split is None and opened.split else split
+    return replace(opened, origin=Origin(place if taken is None else f"{place}:{taken}"))
 
 
 def reopen(origin: Origin) -> ImageSet:
@@ -59,23 +73,27 @@ def reopen(origin: Origin) -> ImageSet:
     return images
 
 
-def _opened(path: Path, source: str) -> ImageSet:
+def _opened(path: Path, source: str, split: str | None, order: Sequence[str]) -> ImageSet:
     if path.is_dir():
-        found = folders.image_files(path.resolve())
-        if not found and parquet.table_files(path):
-            return parquet.open_tables(path)
-        return folders.open_folder(path, found)
-    if path.is_file() and folders.is_zip(path):
-        return folders.open_zip(path)
+        return _of_folder(path, split, order)
+    if path.is_file() and zips.is_zip(path):
+        return understood(zips.listing(path), split, order)
     if path.is_file() and path.suffix == parquet.SUFFIX:
         return parquet.open_tables(path)
-    if path.is_file() and path.suffix == folders.LIST_SUFFIX:
-        return folders.open_list(path)
+    if path.is_file() and path.suffix == lists.SUFFIX:
+        return lists.open_list(path)
     what = "is not a folder, a zip, a Parquet or a .txt file" if path.exists() else "does not exist"
     raise DatasetError(
         f"{source!r} {what}. Give a folder of images, a .zip, Parquet files with a column of image bytes, a .txt file "
         f"with a path a line, 'torchvision:NAME' or '{SAMPLE}' for the bundled images."
     )
+
+
+def _of_folder(path: Path, split: str | None, order: Sequence[str]) -> ImageSet:
+    listing = folders.listing(path)
+    if not any(map(looks_like_image, listing.names)) and parquet.table_files(path):
+        return parquet.open_tables(path)
+    return understood(listing, split, order)
 
 
 def open_files(names: list[str]) -> ImageSet:
@@ -98,7 +116,7 @@ def need_outside(source: str, folder: Path) -> None:
     """Raises DatasetError if a folder for results lies among the images, where it would be read the next time."""
     if source == SAMPLE or source.startswith(TORCHVISION):
         return
-    root, out = files.path_of(source), folder
+    root, out = files.path_of(split_of(source)[0]), folder
     if files.is_local(root) and files.is_local(out) and root.is_dir() and out.resolve().is_relative_to(root.resolve()):
         raise DatasetError(f"{folder} lies inside {source}, whose files are read. Choose a folder outside.")
 
@@ -110,7 +128,7 @@ def open_uri(uri: str) -> Image.Image:
     if uri.startswith(TORCHVISION):
         raise ImageError(f"{uri} has no file of its own. Open the set itself.")
     if kind == "zip":
-        return folders.open_member(files.path_of(file), inner)
+        return zips.open_member(files.path_of(file), inner)
     if kind == "parquet":
         return parquet.open_row(files.path_of(file), int(inner))
     return folders.open_file(files.path_of(uri), uri)

@@ -1,20 +1,18 @@
-"""An ordered set of images, and what its ids say of labels."""
+"""An ordered set of images."""
 
 import hashlib
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from itertools import takewhile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from features import files
 from features.datasets import images
+from features.datasets.kinds import Aside
 from features.errors import DatasetError, ImageError
-from features.sources import EXTENSIONS
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,9 @@ class ImageSet:
     digest:      hexadecimal SHA-256 of the ids, sizes and times or checksums; changes when the set changes.
     locate:      where image number i lies (see `uri`); None where its id says so.
     origin:      from where the same set can be opened again; None where nothing tells.
-    aside:       what of the source is no part of the set, and why, as a sentence; '' for nothing.
+    aside:       what of the source is no part of the set, and why.
+    notes:       what was taken for granted when it was opened, in sentences.
+    split:       which split of its source it is ('test', 'all'), '' where there is nothing to choose.
     """
 
     name: str
@@ -69,7 +69,9 @@ class ImageSet:
     opener: Callable[[int], Image.Image]
     locate: Callable[[int], str] | None = None
     origin: Origin | None = None
-    aside: str = ""
+    aside: tuple[Aside, ...] = ()
+    notes: tuple[str, ...] = ()
+    split: str = ""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -97,6 +99,10 @@ class ImageSet:
     def label_name(self, index: int) -> str | None:
         """The label of image number `index`, or None."""
         return None if self.labels is None else self.class_names[self.labels[index]]
+
+    def told(self) -> list[str]:
+        """What somebody who opened the set should know: what was taken for granted, and what was left aside."""
+        return [*self.notes, *map(str, self.aside)]
 
     def take(self, indices: Sequence[int]) -> "ImageSet":
         """The images at `indices`, in that order."""
@@ -136,51 +142,17 @@ class ImageSet:
         return replace(taken, origin=replace(self.origin, limits=(*self.origin.limits, limit)))
 
 
-def labelled(name: str, where: str, ids: list[str], marks: list[str], opener: Callable[[int], Image.Image]) -> ImageSet:
-    """A set whose labels are its folders' names. Raises DatasetError if there are no images.
-
-    where: what to call it in an error. marks: what changes when an image does.
-    """
-    ids = list(map(spelled, ids))
-    if not ids:
-        raise DatasetError(f"{where} holds no images ({', '.join(EXTENSIONS)}). Is it the right place?")
-    found = ImageSet(name, tuple(ids), None, (), set_digest(ids, marks), opener)
-    names = _class_names(ids)
-    return found if names is None else with_labels(found, names)
-
-
 def spelled(path: str) -> str:
     """A path as text that can be written anywhere: bytes that are no UTF-8 as '\\xff'."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def with_labels(found: ImageSet, names: Sequence[str]) -> ImageSet:
-    """The same images, labelled by the name of each image's class."""
-    class_names = tuple(sorted(set(names)))
+def with_labels(found: ImageSet, names: Sequence[str], every: Sequence[str] = ()) -> ImageSet:
+    """The same images, labelled by the name of each image's class. every: all classes, of which these may be some."""
+    class_names = tuple(every or sorted(set(names)))
     position = {class_name: index for index, class_name in enumerate(class_names)}
     labels = np.array([position[class_name] for class_name in names], dtype=np.int64)  # (N,)
     return replace(found, labels=labels, class_names=class_names)
-
-
-WORDNET = re.compile(r"n\d{8}_(.+)\.\w+")
-
-
-def _class_names(ids: list[str]) -> list[str] | None:
-    """Each image's class: the first folder in which paths differ, or from ImageNet's 'n01440764_tench.JPEG'."""
-    folders = [PurePosixPath(image_id).parent.parts for image_id in ids]
-    common = _common_depth(folders)
-    if all(len(parts) > common for parts in folders):
-        return [parts[common] for parts in folders]
-    matches = [WORDNET.fullmatch(PurePosixPath(image_id).name) for image_id in ids]
-    if all(matches):
-        return [match.group(1) for match in matches if match]
-    return None
-
-
-def _common_depth(folders: Sequence[tuple[str, ...]]) -> int:
-    """How many folders, from the top, all paths have in common."""
-    levels = zip(*folders, strict=False)  # ends with the shortest path
-    return sum(1 for _ in takewhile(lambda names: len(set(names)) == 1, levels))
 
 
 def set_digest(ids: Sequence[str], marks: Sequence[str]) -> str:

@@ -48,8 +48,19 @@ def test_what_no_image_set_reads_changes_no_stamp(tiny_folder):
     (tiny_folder / ".thumbnails").mkdir()
     (tiny_folder / ".thumbnails" / "0.png").write_bytes(b"small")
     (tiny_folder / "cat" / ".0.png").write_bytes(b"hidden")
-    (tiny_folder / "link").symlink_to(tiny_folder / "cat")
+    (tiny_folder / "cat" / "again").symlink_to(tiny_folder)  # a link without an end, which is not followed
     assert datasets.stamp(tiny_folder) == before
+
+
+def test_a_linked_folder_counts_as_one_that_is_there(tiny_folder, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    shutil.copy(tiny_folder / "cat" / "0.png", elsewhere)
+    before = datasets.stamp(tiny_folder)
+    (tiny_folder / "linked").symlink_to(elsewhere)
+    linked = datasets.stamp(tiny_folder)
+    os.utime(elsewhere / "0.png", (1, 1))
+    assert len({before, linked, datasets.stamp(tiny_folder)}) == 3
 
 
 def test_tables_of_images_count(tmp_path):

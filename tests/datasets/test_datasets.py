@@ -764,7 +764,7 @@ def test_a_list_may_say_labels(tmp_path):
     with pytest.raises(DatasetError, match=r"names b\.png more than once"):
         open_images(str(tmp_path / "list.txt"))
     (tmp_path / "list.txt").write_text("\n")
-    with pytest.raises(DatasetError, match="holds no images"):
+    with pytest.raises(DatasetError, match="names no images"):
         open_images(str(tmp_path / "list.txt"))
 
 

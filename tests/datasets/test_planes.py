@@ -173,15 +173,16 @@ def test_arrays_beside_pictures_are_no_images(tmp_path):
     for source in (tmp_path, tmp_path.with_suffix(".zip")):
         found = datasets.open_images(str(source))
         assert found.ids == ("a.png",)
-        assert found.aside.startswith(
-            "7 arrays beside pictures are left aside: a.npy, b.npy, c.npy, d.npy, e.npy and 2 more. "
-        )
+        (aside,) = found.aside
+        assert "arrays beside pictures" in aside.reason
+        assert str(aside).startswith("7 files are left aside: ")
+        assert str(aside).endswith(": a.npy, b.npy, c.npy, d.npy, e.npy and 2 more.")
         assert found.sample(1).aside == found.aside
 
 
 def test_of_pictures_or_arrays_alone_nothing_is_left_aside(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((8, 8)))
-    assert datasets.open_images(str(tmp_path)).aside == ""
+    assert datasets.open_images(str(tmp_path)).aside == ()
 
 
 @pytest.mark.parametrize("planar", ["contig", "separate"])

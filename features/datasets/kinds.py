@@ -1,0 +1,111 @@
+"""Tells which files of a source are images, by their endings and, where these tell nothing, by their first bytes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from features.sources import ARRAYS, EXTENSIONS, PICTURES
+
+HEAD = 32  # bytes that tell a format
+NAMED = 5  # of files in a sentence
+NO_PICTURES = {
+    *(".txt", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".xml", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".md"),
+    *(".rst", ".html", ".htm", ".log", ".py", ".sh", ".ipynb", ".pdf", ".doc", ".docx", ".xls", ".xlsx", ".parquet"),
+    *(".arrow", ".feather", ".h5", ".hdf5", ".mat", ".npz", ".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".safetensors"),
+    *(".onnx", ".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".db", ".sqlite", ".lmdb", ".mdb"),
+    *(".bin", ".dat", ".idx", ".mp4", ".avi", ".mov", ".mkv", ".webm", ".mp3", ".wav", ".flac", ".svg", ".lock"),
+    *(".tmp", ".part", ".crdownload", ".sha256", ".md5", ".names", ".cls", ".url", ".lnk"),
+}
+SIGNATURES = (  # (at, bytes): of the formats that are read
+    (0, b"\xff\xd8\xff"),
+    (0, b"\x89PNG\r\n\x1a\n"),
+    (0, b"GIF8"),
+    (0, b"II*\0"),
+    (0, b"MM\0*"),
+    (0, b"II+\0"),
+    (0, b"MM\0+"),
+    (8, b"WEBPVP8"),
+    (4, b"ftypavif"),
+    (0, b"\0\0\0\x0cjP  \r\n\x87\n"),
+    (0, b"\xff\x4f\xff\x51"),
+    *((0, b"P%d%c" % (number, space)) for number in range(1, 7) for space in b" \t\r\n"),
+)
+HEIF = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1", b"ftypmsf1")
+TABLES = (".parquet",)
+SYSTEM = frozenset(("thumbs.db", "desktop.ini", "__macosx"))
+
+
+@dataclass(frozen=True)
+class Aside:
+    """Files of a source that are no part of the set, and why."""
+
+    reason: str
+    names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        some = ", ".join(self.names[:NAMED])
+        rest = f" and {len(self.names) - NAMED:,} more" if len(self.names) > NAMED else ""
+        one = len(self.names) == 1
+        return f"{len(self.names):,} {'file is' if one else 'files are'} left aside: {self.reason}: {some}{rest}."
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a path inside a source is one that systems make for themselves, as '.git/x' and '__MACOSX/._1.jpg'."""
+    return any(part.startswith(".") or part.lower() in SYSTEM for part in PurePosixPath(name).parts)
+
+
+def looks_like_image(name: str) -> bool:
+    """Whether a file is called as images are."""
+    return not is_hidden(name) and name.lower().endswith(EXTENSIONS)
+
+
+def counts(name: str) -> bool:
+    """Whether a file may be an image, or a table of images."""
+    ending = PurePosixPath(name).suffix.lower()
+    return ending in TABLES or ending not in NO_PICTURES
+
+
+def sorted_out(names: Sequence[str], head: Callable[[int], bytes] | None) -> tuple[list[int], list[Aside]]:
+    """Which of some files are images, as numbers in their order, and why the others are none. Hidden ones do not count.
+
+    head: number of a file -> its first bytes, asked of files whose endings tell nothing; None where that takes long.
+    """
+    pictures: list[int] = []
+    arrays: list[int] = []
+    others: dict[str, list[str]] = {}
+    for number, name in enumerate(names):
+        if is_hidden(name):
+            continue
+        lowered = name.lower()
+        if lowered.endswith(PICTURES):
+            pictures.append(number)
+        elif lowered.endswith(ARRAYS):
+            arrays.append(number)
+        elif reason := _why_none(lowered, number, head):
+            others.setdefault(reason, []).append(name)
+        else:
+            pictures.append(number)
+    if pictures and arrays:
+        others["arrays beside pictures (if they are the images, give a folder that holds them alone)"] = [
+            names[number] for number in arrays
+        ]
+    return pictures or arrays, [Aside(reason, tuple(sorted(some))) for reason, some in sorted(others.items())]
+
+
+def _why_none(name: str, number: int, head: Callable[[int], bytes] | None) -> str:
+    """Why a file whose ending is not one of an image's is none; '' if it is one after all."""
+    ending = PurePosixPath(name).suffix
+    if ending in NO_PICTURES:
+        return f"{ending} is not an image's"
+    if head is None:
+        return f"{ending or 'no ending'} is not an image's ending"
+    first = head(number)
+    if any(first[at : at + len(mark)] == mark for at, mark in SIGNATURES) or _is_bmp(first):
+        return ""
+    if first[4:12] in HEIF:
+        return "HEIC is not read here (convert these to JPEG or PNG)"
+    return f"{ending or 'no ending'}, and the first bytes are not an image's"
+
+
+def _is_bmp(first: bytes) -> bool:
+    return first.startswith(b"BM") and first[14:18] in (b"\x28\0\0\0", b"\x0c\0\0\0", b"\x6c\0\0\0", b"\x7c\0\0\0")

@@ -1,0 +1,94 @@
+"""Finds the splits of a source: which of its images its folders call training, validation and test images."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from features.errors import DatasetError
+from features.sources import ALL, EXTRA, SPLITS, TEST, TRAIN, VALIDATION
+
+HELD_OUT = (TEST, VALIDATION, TRAIN, EXTRA)  # what is taken where nobody says which: what a network has not seen
+FIRST_TRAINING = (TRAIN, VALIDATION, TEST, EXTRA)
+FILLERS = ("set", "sets", "data", "dataset", "split", "images", "image", "imgs", "img", "seg", "single", "folder")
+KINDS = {word: kind for kind, words in SPLITS.items() for word in words}
+
+
+def kind_of(name: str) -> str | None:
+    """The kind of split that a name stands for ('train2017', 'test_set', 'seg_pred', 'valid'), or None."""
+    kinds = set()
+    for token in re.findall(r"[a-z]+", name.lower()):
+        bare = next(
+            (token[: -len(end)] for end in FILLERS if token.endswith(end) and token[: -len(end)] in KINDS), token
+        )
+        if bare in KINDS:
+            kinds.add(KINDS[bare])
+        elif bare not in FILLERS:
+            return None
+    return kinds.pop() if len(kinds) == 1 else None
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """Which image belongs to which split.
+
+    of: (N,) the name of each image's split as the source spells it, None for what lies beside the splits.
+    level: how many folders lie above that of the split, -1 where no folder tells it.
+    """
+
+    of: Sequence[str | None]
+    level: int = -1
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The splits and how many images each has, in the order in which they are met."""
+        return dict(Counter(name for name in self.of if name is not None))
+
+
+def by_folder(folders: Sequence[tuple[str, ...]]) -> Splits | None:
+    """The splits of images by the folders that they lie in; None where no folders are called so.
+
+    A level of folders tells it if all of them are called as splits are, or if one is called as training images are and
+    another as others: then what lies beside these belongs to no split.
+    """
+    for level in range(max(map(len, folders), default=0)):
+        names = [parts[level] if len(parts) > level else None for parts in folders]
+        kinds = {name: kind_of(name) if name is not None else None for name in set(names)}
+        known = {*kinds.values()} - {None}
+        if None not in kinds.values() or (TRAIN in known and known & {TEST, VALIDATION}):
+            return Splits([name if kinds[name] is not None else None for name in names], level)
+    return None
+
+
+def chosen(splits: Splits, wanted: str | None, labelled: set[str], where: str, order: Sequence[str]) -> list[str]:
+    """The names of the splits to take.
+
+    wanted: a split's name or kind, `sources.ALL`, or None for the first in `order` that there is, of those that have
+    labels if any have. Raises DatasetError if there is none that is called so.
+    """
+    sizes = splits.sizes
+    if wanted == ALL:
+        return [*sizes]
+    if wanted is None:
+        names = [name for name in sizes if name in labelled] or [*sizes]
+        first = min(names, key=lambda name: order.index(kind_of(name) or EXTRA))
+        return [first] if kind_of(first) is None else [name for name in names if kind_of(name) == kind_of(first)]
+    kind = KINDS.get(wanted.lower())
+    names = [name for name in sizes if name.lower() == wanted.lower()]
+    names = names or [name for name in sizes if kind is not None and kind_of(name) == kind]
+    if not names:
+        raise DatasetError(
+            f"{where} has no split called {wanted!r}, but {', '.join(sizes)}. Choose one of them, or '{ALL}' for all."
+        )
+    return names
+
+
+def said(splits: Splits, taken: Sequence[str], where: str) -> str:
+    """Which split was taken, as a sentence."""
+    sizes = splits.sizes
+    listed = ", ".join(f"{name} ({count:,})" for name, count in sizes.items())
+    other = next(name for name in (*sizes, ALL) if name not in taken)
+    return (
+        f"{where} has splits: {listed}. Taken: {', '.join(taken)}. "
+        f"Another is named behind a colon, as in {where}:{other}; '{ALL}' takes all."
+    )
