@@ -12,11 +12,12 @@ import streamlit as st
 
 from features import files
 from features.errors import DatasetError, FeatureError, WeightsError
+from features.files import ROOTS
 from features.networks import catalogue, hub_configs
 from features.networks.card import ModelSpec
 from features.networks.naming import NetworkName
 from features.networks.settings import SETTINGS, Setting
-from features.sources import EXTENSIONS, SAMPLE
+from features.sources import EXTENSIONS, SAMPLE, split_of
 from viz import widgets
 from viz.cached import warm_up
 from viz.cached.server import uploads
@@ -31,7 +32,6 @@ FILE = "a file of mine"
 TIMM = "a network of timm's"
 FOLDER = "a folder or zip of mine"
 AS_READ = "what the file says"
-ROOTS = "RESNET_EXPLORER_ROOTS"
 IMAGE_LIMITS = (100, 300, 1000, 3000, 10_000)
 
 
@@ -175,7 +175,8 @@ def _look_again() -> None:
     from viz.cached.images import look_again
 
     with suppress(FeatureError):  # which the page shows
-        look_again(str(_inside_roots(st.session_state.get("folder") or "", "images", DatasetError)))
+        place, _ = split_of(st.session_state.get("folder") or "")
+        look_again(str(_inside_roots(place, "images", DatasetError)))
 
 
 def _device() -> None:
@@ -249,7 +250,7 @@ def images(whole: bool = False) -> "ImageSet":
     from viz.cached.images import open_set, set_stamp  # numpy, Pillow and pyarrow with it
 
     source, limit = _source_and_limit(whole)
-    return open_set(source, limit, "" if source == SAMPLE else set_stamp(source))
+    return open_set(source, limit, "" if source == SAMPLE else set_stamp(split_of(source)[0]))
 
 
 def say_aside(images: "ImageSet") -> None:
@@ -263,13 +264,20 @@ def _source_and_limit(whole: bool) -> tuple[str, int]:
     source, limit = st.session_state["images"], sys.maxsize if whole else st.session_state["limit"]
     if source == SAMPLE:
         return source, limit
-    return str(_inside_roots(st.session_state.get("folder") or "", "images", DatasetError)), limit
+    place, split = split_of(st.session_state.get("folder") or "")
+    path = _inside_roots(place, "images", DatasetError)
+    return f"{path}:{split}" if split else str(path), limit
 
 
 def source() -> str:
     """Where the images of the sidebar come from, as `datasets.open_images` knows it."""
     chosen = st.session_state["images"]
     return chosen if chosen == SAMPLE else st.session_state.get("folder") or ""
+
+
+def _keep_to_roots() -> None:
+    """Have this server, and the processes that it starts, follow no links out of the folders that it may use."""
+    os.environ.setdefault(ROOTS, os.pathsep.join(map(str, (Path.home(), Path(__file__).resolve().parents[1]))))
 
 
 def new_folder(text: str) -> Path:
@@ -281,16 +289,15 @@ def _inside_roots(text: str, what: str, error: type[FeatureError], must_exist: b
     """A path that a visitor typed, if it lies inside the folders that the app may read."""
     if not text.strip():
         raise error(f"No {what} chosen yet. Type a path in the sidebar, or upload.")
-    roots = [Path(root).expanduser().resolve() for root in os.environ.get(ROOTS, "").split(os.pathsep) if root]
-    roots = roots or [Path.home().resolve(), Path(__file__).resolve().parents[1]]
+    _keep_to_roots()
     try:
         path = Path(text.strip()).expanduser().resolve()
-        inside = any(path.is_relative_to(root) for root in (*roots, uploads()))
+        inside = files.may_be_read(str(path)) or path.is_relative_to(uploads())
         there = inside and (path.exists() or not must_exist)
     except (OSError, RuntimeError, ValueError) as problem:  # nobody's home, links in a circle, too long, a NUL
         raise error(f"{text} cannot be followed: {problem}. Check the path.") from problem
     if not inside:
-        allowed = ", ".join(map(str, roots))
+        allowed = ", ".join(map(str, files.roots()))
         raise error(
             f"{text} lies outside the folders that this app may use ({allowed}). Set {ROOTS} to allow others "
             "and start the app again."

@@ -1,9 +1,9 @@
 """An ordered set of images."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +59,7 @@ class ImageSet:
     aside:       what of the source is no part of the set, and why.
     notes:       what was taken for granted when it was opened, in sentences.
     split:       which split of its source it is ('test', 'all'), '' where there is nothing to choose.
+    splits:      those that its source has, with how many images each has.
     """
 
     name: str
@@ -72,6 +73,7 @@ class ImageSet:
     aside: tuple[Aside, ...] = ()
     notes: tuple[str, ...] = ()
     split: str = ""
+    splits: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -82,7 +82,9 @@ def _of_split(images: ImageSet, parts: Splits, split: str | None, order: Sequenc
     if len(parts.sizes) == 1 and not beside:
         return taken  # there was nothing to choose
     notes = (splits.said(parts, names, where),) if split is None else ()
-    return replace(taken, notes=(*taken.notes, *notes), split=split or (names[0] if len(names) == 1 else kind))
+    return replace(
+        taken, notes=(*taken.notes, *notes), split=split or (names[0] if len(names) == 1 else kind), splits=parts.sizes
+    )
 
 
 def _rows(parts: Splits, names: Sequence[str]) -> list[int]:
