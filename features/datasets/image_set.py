@@ -102,9 +102,22 @@ class ImageSet:
         """The label of image number `index`, or None."""
         return None if self.labels is None else self.class_names[self.labels[index]]
 
+    def describe(self) -> str:
+        """What was understood of the source, in a line: '3,400 images, 12 classes, split test of test and train'."""
+        parts = [f"{len(self):,} image{'s' if len(self) != 1 else ''}"]
+        parts.append(f"{len(self.class_names):,} classes" if self.labels is not None else "without labels")
+        if self.split:
+            parts.append(f"split {self.split} of {', '.join(self.splits)}")
+        left = sum(len(each.names) for each in self.aside)
+        return ", ".join(parts) + (f"; {left:,} file{'s' if left != 1 else ''} left aside" if left else "")
+
     def told(self) -> list[str]:
         """What somebody who opened the set should know: what was taken for granted, and what was left aside."""
         return [*self.notes, *map(str, self.aside)]
+
+    def left_aside(self) -> tuple[Rejected, ...]:
+        """Every file of the source that is no part of the set, and why."""
+        return tuple(Rejected(name, each.reason) for each in self.aside for name in each.names)
 
     def take(self, indices: Sequence[int]) -> "ImageSet":
         """The images at `indices`, in that order."""

@@ -84,7 +84,7 @@ def _to_parts(model: Model, images: ImageSet, plan: Plan, writer: Writer) -> Tas
             writer.parts.write(number, (yield from _shifted(task, done, len(images), before)))
             done += len(parts[number])
     rate = (done - before) / max(time.monotonic() - began, 1e-9) if missing else None
-    return writer.finish(rate, reader.made_with)
+    return writer.finish(rate, reader.made_with, images.left_aside())
 
 
 def need_rows(manifest: Manifest, folder: Path) -> None:
