@@ -78,7 +78,6 @@ def render() -> None:
         work = embed_work(model, features, stage, method, neighbours, min_dist, seed, not is_upload(images))
         projection = widgets.awaited(work, f"Laying out {len(features):,} points")
         widgets.rejected(features.rejected)
-        sidebar.say_aside(images)
         left, right = st.columns([2, 1], gap="medium")
         with left:
             rows = _draw(shown, projection, colour)

@@ -30,7 +30,6 @@ def render() -> None:
         plan, format = _settings(model)
         whole = _whole(images)
         images = sidebar.images(whole)
-        sidebar.say_aside(images)
         size = batch_size(model.spec.preprocessing, plan.device)
         # What is asked for names the folder and the job; what is chosen may only be known once it runs.
         asked_for = extract.planned_manifest(model, images, plan, size, format)
