@@ -94,4 +94,4 @@ def test_the_command_tells_the_split(tmp_path, capsys):
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / "1.png").write_bytes(buffer.getvalue())
     assert main(["look", str(tmp_path)]) == 0
-    assert "1 image, 2 classes, split test of test, train" in capsys.readouterr().out
+    assert "1 image, 2 classes, split test of 2" in capsys.readouterr().out

@@ -13,6 +13,7 @@ from features import files
 from features.datasets import images
 from features.datasets.kinds import Aside
 from features.errors import DatasetError, ImageError
+from features.sources import ALL
 
 
 @dataclass(frozen=True)
@@ -103,11 +104,12 @@ class ImageSet:
         return None if self.labels is None else self.class_names[self.labels[index]]
 
     def describe(self) -> str:
-        """What was understood of the source, in a line: '3,400 images, 12 classes, split test of test and train'."""
+        """What was understood of the source, in a line: '3,400 images, 12 classes, split test of 3'."""
         parts = [f"{len(self):,} image{'s' if len(self) != 1 else ''}"]
         parts.append(f"{len(self.class_names):,} classes" if self.labels is not None else "without labels")
         if self.split:
-            parts.append(f"split {self.split} of {', '.join(self.splits)}")
+            number = len(self.splits)
+            parts.append(f"all {number} splits" if self.split == ALL else f"split {self.split} of {number}")
         left = sum(len(each.names) for each in self.aside)
         return ", ".join(parts) + (f"; {left:,} file{'s' if left != 1 else ''} left aside" if left else "")
 
