@@ -322,6 +322,29 @@ def test_folder_of_images_without_classes_can_be_embedded(tmp_path, monkeypatch)
     assert "1 images could not be read" in app.warning[0].value
 
 
+def test_what_was_understood_of_a_folder_is_said_and_its_split_can_be_chosen(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    generator = np.random.default_rng(0)
+    for name, number in (("train/ant", 6), ("train/bee", 6), ("test/ant", 3), ("test/bee", 2)):
+        (tmp_path / name).mkdir(parents=True)
+        for index in range(number):
+            pixels = generator.integers(0, 255, (28, 28), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / name / f"{index}.png")
+    (tmp_path / "notes.txt").write_text("no image")
+    app = open_page("saliency", images="a folder or zip of mine", folder=str(tmp_path))
+    said = " ".join(caption.value for caption in app.sidebar.caption)
+    assert shown(said).count("5 images, 2 classes, split test of 2; 1 file left aside") == 1
+    assert ".txt is not an image's: notes.txt" in shown(said)
+    assert app.selectbox(key="split").options == ["test", "train", "all"]
+    app.selectbox(key="split").select("train").run()
+    said = " ".join(caption.value for caption in settle(app).sidebar.caption)
+    assert "12 images, 2 classes, split train of 2" in shown(said)
+    assert app.number_input(key="image").max == 11
+    app.text_input(key="folder").set_value(f"{tmp_path}:all").run()  # a split in the path itself
+    assert settle(app).number_input(key="image").max == 16
+    assert not [box for box in app.selectbox if box.key == "split"]
+
+
 @pytest.mark.slow
 def test_selection_brings_up_the_images_and_can_be_cleared():
     from streamlit.elements.plotly_chart import PlotlyState
