@@ -17,6 +17,7 @@ from features.networks.surroundings import (
     layers_between,
     layers_going_on,
     odd_beside,
+    recurrent_beside,
 )
 
 
@@ -172,7 +173,8 @@ def _part(prefix: str, blocks: Blocks, tensors: Mapping[str, TensorRecord], want
     going_on = tuple(layers_going_on(above, rest, head))
     after = {path: layer for path, layer in rest.items() if layer not in last}
     keeping = tuple(layers_between(above, after, head))
-    keeping += tuple(odd_beside(prefix, tensors, inputs_of(head))) if head else ()
+    if head:
+        keeping += (*odd_beside(prefix, tensors, inputs_of(head)), *recurrent_beside(tensors, inputs_of(head)))
     trains = any(spellings.SELF_SUPERVISED.search(name) for name in tensors)
     projections = tuple(name for name in keeping if trains and spellings.PROJECTION.search(name))
     between = tuple(name for name in keeping if name not in projections)

@@ -187,6 +187,10 @@ def _of_head(file: Checkpoint, spec: ModelSpec, settled: frozenset[str]) -> Iter
              "lost their statistics"}  # fmt: skip
     if spec.architecture.norm in norms:
         yield norms[spec.architecture.norm]
+    if spec.architecture.norm == "batch" and inference.may_have_norms_before_or_behind(file.part):
+        yield f"norms {'before' if spec.architecture.preactivation else 'behind'} their convolutions"
+    if not spec.architecture.preactivation and spec.architecture.stem_norm is False:
+        yield "no activation between the first convolution and the blocks, since there is no norm"
     if not all(block.numbered for stage in file.part.stages for block in stage):
         yield "the layers of a block in the file's order, since their names have no numbers"
     if spec.architecture.classes is not None and written.HEAD not in settled:

@@ -118,3 +118,20 @@ def test_names_send_no_signals_to_a_terminal(source, tmp_path):
     model = loaded(under("model.", source.state_dict()) | {"\n\x1b[31mevil": torch.ones(1)}, tmp_path)
     assert "evil" in said(model)
     assert said(model).isprintable()
+
+
+@pytest.mark.parametrize("name", ["decoder", "memory", "neck.gru", "transformer"])
+@pytest.mark.parametrize("prefix", ["", "backbone."])
+def test_a_recurrent_layer_that_may_lie_before_the_head_is_refused_whatever_it_is_called(
+    prefix, name, source, tmp_path
+):
+    own = source.state_dict()
+    head = {key: own.pop(key) for key in ("fc.weight", "fc.bias")}
+    width = head["fc.weight"].shape[1]
+    state = under(prefix, own) | under(f"{name}.", nn.LSTM(width, width).state_dict()) | head
+    with pytest.raises(WeightsError, match=f"'{name}', which may lie between"):
+        loaded(state, tmp_path)
+
+
+def test_a_recurrent_layer_that_makes_other_features_than_the_head_takes_is_left_aside(source, tmp_path):
+    loaded(source.state_dict() | under("decoder.", nn.LSTM(9, 5).state_dict()), tmp_path)
