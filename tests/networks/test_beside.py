@@ -135,3 +135,13 @@ def test_a_recurrent_layer_that_may_lie_before_the_head_is_refused_whatever_it_i
 
 def test_a_recurrent_layer_that_makes_other_features_than_the_head_takes_is_left_aside(source, tmp_path):
     loaded(source.state_dict() | under("decoder.", nn.LSTM(9, 5).state_dict()), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["attention2.fc.{}", "gates.1.fc.{}"])
+def test_linear_layers_that_may_gate_a_stage_are_refused(name, source, tmp_path):
+    gate = {name.format("0.weight"): torch.ones(4, 32), name.format("2.weight"): torch.ones(32, 4)}
+    if name.startswith("gates"):
+        gate |= {"gates.0.fc.0.weight": torch.ones(4, 16), "gates.0.fc.2.weight": torch.ones(16, 4)}
+    for prefix in ("", "net."):
+        with pytest.raises(WeightsError, match="not understood.*" + name.split(".")[0]):
+            loaded(under(prefix, source.state_dict() | gate), tmp_path)
