@@ -221,6 +221,15 @@ def _of_others(file: Checkpoint) -> Iterator[str]:
         yield f"{checkpoint.listing(beside)} beside the network as no part of it"
 
 
+def _of_copies(file: Checkpoint, architecture: Architecture) -> Iterator[str]:
+    """Which network is taken of several that timm builds, and what else stands in it."""
+    whole, rest = filling.networks_in(file, architecture)
+    if len(whole) > 1 and file.wanted is None:
+        yield f"of the networks {checkpoint.listing(list(map(repr, whole)))} that at {whole[0]!r} (--part)"
+    if rest:
+        yield f"{checkpoint.listing(rest)} beside the network as no part of it"
+
+
 def _untold(file: Checkpoint, spec: ModelSpec) -> tuple[Choice, ...]:
     """What tensors do not tell; nothing of a network that another library builds by its name."""
     return () if spec.architecture.builder else file.inferred.untold
@@ -245,8 +254,7 @@ def _assumed(
         yield ", ".join(f"{choice.words(spec.architecture)} ({choice.option})" for choice in untold)
     if name is None:
         yield from _of_head(file, spec, settled)
-    if not spec.architecture.builder:
-        yield from _of_others(file)
+    yield from _of_copies(file, spec.architecture) if spec.architecture.builder else _of_others(file)
     if verdict is not None and not verdict.has_statistics:
         yield "all this without a test, since its norms keep no statistics of their training"
     elif verdict is not None and verdict.fits_badly:
