@@ -43,6 +43,9 @@ def infer(part: Part) -> Inferred:
         raise _refused(part, "has all its blocks in one list and of one width, so that nothing tells where strides lie")
     norm = _norm(blocks, part)
     preactivation = norm != "none" and _is_preactivation(part)
+    of_stem = [layer for layer in part.stem if layer.kind == NORM]
+    if part.last and of_stem and part.last[0].width == of_stem[-1].width:
+        raise _refused(part, "has a first norm and a last one of the same width, and nothing tells which is which")
     late = kind == "basic" and _widens_late(blocks, part)
     inner = tuple(stage[0].convs[-1 if late else -2].width for stage in part.stages)
     outputs = tuple(stage[0].convs[-1].width for stage in part.stages)
@@ -50,6 +53,8 @@ def infer(part: Part) -> Inferred:
     _need_chain(part, groups)
     stem = _stem(part)
     shortcut, pool = _shortcut(part)
+    if norm != "none" and not preactivation and (bare := _without_norm(part)):
+        raise _refused(part, f"has a shortcut with a convolution and no norm, {bare}")
     widths = tuple(conv.width for conv in _convs(part.stem))
     of_head = head_layers(part)
     head = heads.plan(of_head)
@@ -155,10 +160,18 @@ def _is_preactivation(part: Part) -> bool:
     ]
     if norms == behind:
         alike = bool(part.last) and part.last[0].has_statistics == blocks[0].norms[0].has_statistics
-        return norms == before and alike
+        projects = any(layer.kind == NORM for block in blocks for layer in block.shortcut)
+        return norms == before and alike and not projects
     if norms == before:
         return True
     raise _refused(part, "has norms that are as wide as neither what comes before them nor what follows")
+
+
+def may_have_norms_before_or_behind(part: Part) -> bool:
+    """Whether neither the norms' widths tell whether they lie before or behind their convolutions, nor projections."""
+    blocks = [block for stage in part.stages for block in stage]
+    widths = {width for block in blocks for conv in block.convs for width in (conv.width, block.convs[0].shape[1])}
+    return len(widths) == 1 and not any(block.shortcut for block in blocks)
 
 
 def _groups(part: Part, inner: Sequence[int]) -> int:
@@ -231,6 +244,12 @@ def _shortcut(part: Part) -> tuple[str, str]:
         raise _refused(part, "has projections where some stages begin, and none where others do")
     pool = "average" if pooled == {True} else "none"
     return (kinds.pop() if kinds else "projection"), pool
+
+
+def _without_norm(part: Part) -> str:
+    """A shortcut that has a convolution alone, where the branches have norms; '' if there is none."""
+    blocks = (block for stage in part.stages for block in stage)
+    return next((block.shortcut[0].name for block in blocks if len(block.shortcut) == 1), "")
 
 
 def _comes_behind_a_pool(conv: Layer) -> bool:

@@ -17,6 +17,7 @@ from features.networks.surroundings import (
     layers_between,
     layers_going_on,
     odd_beside,
+    recurrent_beside,
 )
 
 
@@ -168,11 +169,12 @@ def _part(prefix: str, blocks: Blocks, tensors: Mapping[str, TensorRecord], want
     left = tuple(name for name in tensors if name not in used and name not in blocks.names)
     within = [name for name in tensors if name.startswith(prefix)]
     copy = bool(spellings.COPY.search(name))
-    linear = frozenset(_linear(rest, prefix, tensors))
+    linear = frozenset(_linear(rest, prefix, tensors, [width_of([stage]) for stage in stages]))
     going_on = tuple(layers_going_on(above, rest, head))
     after = {path: layer for path, layer in rest.items() if layer not in last}
     keeping = tuple(layers_between(above, after, head))
-    keeping += tuple(odd_beside(prefix, tensors, inputs_of(head))) if head else ()
+    if head:
+        keeping += (*odd_beside(prefix, tensors, inputs_of(head)), *recurrent_beside(tensors, inputs_of(head)))
     trains = any(spellings.SELF_SUPERVISED.search(name) for name in tensors)
     projections = tuple(name for name in keeping if trains and spellings.PROJECTION.search(name))
     between = tuple(name for name in keeping if name not in projections)
@@ -210,10 +212,18 @@ def _faulty(prefix: str, tensors: Mapping[str, TensorRecord]) -> Iterator[str]:
             yield f"{name} ({record.fault})"
 
 
-def _linear(rest: Mapping[str, Layer], prefix: str, tensors: Mapping[str, TensorRecord]) -> Iterator[str]:
-    """Names of what can only come after the pooling: layers called alike that are linear, and norms between them."""
+def _linear(
+    rest: Mapping[str, Layer], prefix: str, tensors: Mapping[str, TensorRecord], widths: Sequence[int]
+) -> Iterator[str]:
+    """Names of what can only come after the pooling: layers called alike that are linear, and norms between them.
+
+    widths: of the stages. What leads from a width of these but the last to one of these may gate what lies between.
+    """
     for group in by_first_step(rest.items()).values():
-        if any(layer.kind == LINEAR for layer in group) and all(layer.kind in (LINEAR, NORM) for layer in group):
+        linear = [layer for layer in group if layer.kind == LINEAR]
+        if linear and all(layer.kind in (LINEAR, NORM) for layer in group):
+            if linear[0].shape[1] in widths[:-1] and linear[-1].width in widths:
+                continue
             for layer in group:
                 yield from _full_names(layer, prefix, tensors)
 

@@ -73,6 +73,13 @@ def odd_beside(prefix: str, tensors: Mapping[str, TensorRecord], width: int) -> 
             yield name.rpartition(".")[0] or name
 
 
+def recurrent_beside(tensors: Mapping[str, TensorRecord], width: int) -> Iterator[str]:
+    """Recurrent layers in a file that make `width` features, whatever they are called ('decoder', 'memory')."""
+    for name, record in tensors.items():
+        if record.shape and spellings.RECURRENT.search(name) and width in (record.shape[-1], 2 * record.shape[-1]):
+            yield name.rpartition(".")[0] or name
+
+
 def dense_beside(prefix: str, above: Above, head: Sequence[Layer]) -> list[str]:
     """What linear layers beside a network without a head are called."""
     names: list[str] = []

@@ -492,11 +492,17 @@ def test_a_file_with_several_networks_lists_them_and_part_chooses(tmp_path, monk
     torch.save(states["encoder_q"] | states["encoder_k"], tmp_path / "moco.pth")
     chosen = {"model": "a file of mine", "weights": str(tmp_path / "moco.pth")}
     page = open_page("anatomy", **chosen)
-    assert "2 networks" in page.info[0].value
-    assert "encoder_k" in page.info[0].value
-    depth = {metric.label: metric.value for metric in page.metric}["Layers"]
+    parts = next(box for box in page.selectbox if box.key == "part_of_file")
+    assert "2 networks" in parts.label
+    assert [title.split()[0] for title in parts.options] == ["encoder_q", "encoder_k"]
+    depths = [{metric.label: metric.value for metric in page.metric}["Layers"]]
     other = open_page("anatomy", **chosen, part="encoder_k")
-    assert (depth, {metric.label: metric.value for metric in other.metric}["Layers"]) == ("8", "14")
+    depths.append({metric.label: metric.value for metric in other.metric}["Layers"])
+    for name in ("encoder_k", "encoder_q"):
+        next(box for box in page.selectbox if box.key == "part_of_file").set_value(name).run()
+        assert page.session_state["part"] == ("encoder_k" if name == "encoder_k" else "")
+        depths.append({metric.label: metric.value for metric in page.metric}["Layers"])
+    assert depths == ["8", "14", "14", "8"]
 
 
 def test_head_chooses_one_of_several(tmp_path, monkeypatch):
