@@ -157,8 +157,8 @@ def _ledger(
 
 CAM, SCORECAM, LEDGER = "cam", "scorecam", "ledger"
 ALIKE = (
-    "At the last stage Grad-CAM, HiResCAM and XGrad-CAM are the same map, because global average pooling makes the "
-    "gradient equal at every place."
+    "At the last stage Grad-CAM, HiResCAM and XGrad-CAM are the same map, where the head pools by "
+    "means, which make the gradient equal at every place."
 )
 METHODS = Registry(
     "method",
