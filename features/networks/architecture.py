@@ -7,7 +7,7 @@ from typing import Any
 from features.errors import FeatureError
 from features.networks import choices, plan
 from features.networks.bounds import check
-from features.networks.layout import HEAD_POOLS, BlockPlan, Layers
+from features.networks.layout import AVERAGE, HEAD_POOLS, BlockPlan, Layers
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Architecture:
     standardised: bool = False
     attention: str = "none"
     attention_widths: tuple[int, ...] = ()
-    head_pool: str = "average"
+    head_pool: str = AVERAGE
     head_start: str = "linear"
     head_widths: tuple[int, ...] = ()
     head_activation: str = "relu"

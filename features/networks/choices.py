@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from features.errors import FeatureError
-from features.networks.layout import ACTIVATIONS, HEAD_POOLS
+from features.networks.layout import ACTIVATIONS, AVERAGE, HEAD_POOLS
 
 if TYPE_CHECKING:
     from features.networks.architecture import Architecture
@@ -187,14 +187,14 @@ CHOICES = (
     Choice(
         "head_pool", "--head-pool", "Pool before the head",
         {
-            "average": "averages over space before the head",
+            AVERAGE: "averages over space before the head",
             "max": "maxima over space before the head",
             "mixed": "means of averages and maxima over space before the head",
             "max-average": "maxima over space, then averages, before the head",
             "average-max": "averages over space, then maxima, before the head",
         },
-        "How the head's features are made of the last stage's maps. Nearly always 'average'. Where the head takes twice "
-        "as many features as there are channels: fastai and most code have the maxima first, timm the averages.",
+        "How the head's features are made of the last stage's maps. Nearly always 'average'. Where the head takes "
+        "twice as many as there are channels: fastai and most code have the maxima first, timm the averages.",
         "rare where the head takes as many features as there are channels",
         lambda network: network.classes is not None,
         fits=lambda network, text: HEAD_POOLS[text].features(network.features) == network.pooled_features,

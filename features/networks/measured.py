@@ -9,10 +9,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from features.networks.anatomy import Anatomy, Part, Walk, anatomy
 from features.networks.architecture import Architecture
 from features.networks.building import build
-from features.networks.layout import HEAD_POOLS, Layer
+from features.networks.layout import AVERAGE, HEAD_POOLS, Layer
 from features.networks.modules import GlobalPool
 from features.networks.recognition import CODE, layer_of, layers_of
-from features.networks.structure import AVERAGE, ResidualNetwork, copy_of, leaves
+from features.networks.structure import ResidualNetwork, copy_of, leaves
 
 
 def measured(network: ResidualNetwork, side: int) -> Anatomy:

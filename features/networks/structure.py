@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from features.errors import FeatureError
+from features.networks.layout import AVERAGE
 from features.networks.modules import GlobalPool, NoShortcut, PaddedShortcut, global_average
 
 Module = TypeVar("Module", bound=nn.Module)
-AVERAGE = "average"  # the usual pool of heads
 
 
 class ResidualBlock(nn.Module):

@@ -66,7 +66,7 @@ def read(path: Path, values: object, architecture: Architecture, stored: Mapping
                 *inside.pixels,
                 *stored,
                 *(["channel_order"] if beside.pixels else []),
-                *([HEAD] if beside.architecture else []),
+                *([HEAD] if beside.architecture.keys() - {"head_pool"} else []),
             )
         ),
         beside.multilabel,

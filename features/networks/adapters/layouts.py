@@ -9,7 +9,8 @@ from torch import nn
 
 from features.errors import FeatureError
 from features.networks.adapters.layers import is_conv, is_norm, is_pool, kind, plain
-from features.networks.adapters.reading import SHORTCUTS, Form, Pieces, assembled
+from features.networks.adapters.reading import GLOBAL, SHORTCUTS, Form, Pieces, assembled, head_layers
+from features.networks.layout import HEAD_POOLS
 
 
 def in_order(source: nn.Module) -> Pieces:
@@ -92,10 +93,25 @@ def forms(pieces: Pieces) -> Iterator[Form]:
         fillers = ("both", "end", "none") if "padding" in kinds else ("both",)
         plains = (False,) if "projection" in kinds else (False, True)
         inputs = (True, False) if preactivation and "projection" in kinds else (True,)
-        for head, pools, is_plain, filler, activated in product(
-            heads, (False,) if pooled else (False, True), plains, fillers, inputs
+        over_space = _head_pools(pieces)
+        for over, head, pools, is_plain, filler, activated in product(
+            over_space, heads, (False,) if pooled else (False, True), plains, fillers, inputs
         ):
-            yield Form(preactivation, activated, filler, is_plain, pools, head)
+            yield Form(preactivation, activated, filler, is_plain, pools, head, over)
+
+
+def _head_pools(pieces: Pieces) -> tuple[str | None, ...]:
+    """What may pool before the head: the one child that does, or, where code calls several or none, any that fit."""
+    try:
+        layers = head_layers(pieces.head)
+    except FeatureError:
+        return (None,)
+    dense = [layer.in_features for _, layer in layers if isinstance(layer, nn.Linear)]
+    convs = [part for part in pieces.stages[-1][-1].modules() if isinstance(part, nn.Conv2d)]
+    if sum(isinstance(layer, GLOBAL) for _, layer in layers) == 1 or not dense or not convs:
+        return (None,)
+    width = convs[-1].out_channels
+    return tuple(name for name, pool in HEAD_POOLS.items() if pool.features(width) == dense[0]) or (None,)
 
 
 def _has_linear_layers_alone(head: list[tuple[str, nn.Module]]) -> bool:
