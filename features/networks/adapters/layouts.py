@@ -18,7 +18,7 @@ def in_order(source: nn.Module) -> Pieces:
 
     Raises FeatureError if there are no stages, or something is between them.
     """
-    children = list(source.named_children())
+    children = _children(source)
     stages = [(at, blocks) for at, (name, child) in enumerate(children) if (blocks := _blocks(name, child))]
     if not stages:
         raise FeatureError(
@@ -33,13 +33,26 @@ def in_order(source: nn.Module) -> Pieces:
     return Pieces(children[:first], [blocks for _, blocks in stages], children[last + 1 :])
 
 
+def _children(source: nn.Module) -> list[tuple[str, nn.Module]]:
+    """A network's children; of a Sequential of body and head, as fastai makes it, the body's own in its place."""
+    children = list(source.named_children())
+    if not isinstance(source, nn.Sequential) or any(_blocks(*child) for child in children):
+        return children
+    unfolded: list[tuple[str, nn.Module]] = []
+    for name, child in children:
+        inner = list(child.named_children()) if isinstance(child, nn.Sequential) else []
+        is_body = any(_blocks(*each) for each in inner)
+        unfolded += [(f"{name}.{own}", part) for own, part in inner] if is_body else [(name, child)]
+    return unfolded
+
+
 def _blocks(name: str, child: nn.Module) -> list[nn.Module]:
     """The blocks of a stage; [] for what is none."""
     if not isinstance(child, nn.Sequential | nn.ModuleList):
         inside = list(child.named_children())
         return _blocks(*inside[0]) if len(inside) == 1 else []
     blocks = list(child)
-    if re.fullmatch(r"layer\d+", name) or (blocks and all(map(_is_block, blocks))):
+    if re.fullmatch(r"(?:.*\.)?layer\d+", name) or (blocks and all(map(_is_block, blocks))):
         return blocks
     return []
 
