@@ -214,7 +214,8 @@ METHODS = Registry(
         Method(
             name=CAM,
             title="CAM",
-            shows="The classifier's weights at every place of the last stage, without a gradient.",
+            shows="The classifier's weights at every place of the last stage, without a gradient; of maxima, where "
+            "they lie.",
             paper="Zhou et al. 2016, arXiv:1512.04150",
             run=by_formula(CAM),
             needs=(Need.ACTIVATION, Need.LINEAR_HEAD),

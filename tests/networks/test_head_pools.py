@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models.resnet import BasicBlock
 
-from features import engine, saliency
+from features import engine, extract, saliency, store
 from features.datasets import ImageSet
+from features.engine import FastNetwork, cuda_graphs
 from features.engine.plan import LOGITS, POOLED
 from features.errors import FeatureError, WeightsError
-from features.extract import features as extracted
 from features.networks import card, checkpoint, filling, memory, zoo
 from features.networks.canonical import canonical
 from features.networks.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
@@ -362,10 +362,23 @@ def test_engines_read_what_the_module_computes(name, model, usual):
 
 
 @torch.inference_mode()
-def test_features_of_a_set_are_as_wide_as_the_pool_makes_them(model, usual):
+def test_so_does_what_a_cuda_graph_is_captured_of(model, usual):
+    for dtype, bound in ((torch.float32, 1e-5), (torch.bfloat16, 0.1)):
+        fast = FastNetwork(model.network, PIXELS, dtype, torch.device("cpu"))
+        pooled, logits = cuda_graphs.Outputs(fast, (POOLED,), "mean")(batch())
+        x = PIXELS.scaled(batch())
+        assert pooled.dtype == logits.dtype == torch.float32
+        assert relative(pooled, features_of(usual, x)) < bound
+        assert relative(logits, usual(x)) < bound
+
+
+@torch.inference_mode()
+def test_features_of_a_set_are_as_wide_as_the_pool_makes_them(model, usual, tmp_path):
     pictures = [Image.fromarray(each.permute(1, 2, 0).numpy()) for each in batch()]
     images = ImageSet("noise", ("a", "b", "c"), None, (), "0" * 64, lambda index: pictures[index])
-    found = finish(extracted(model, images, stages=("layer4", POOLED), precision="fp32", engine=engine.TORCH))
+    plan = engine.choose(model.network, ("layer4", POOLED), "mean", "fp32", "cpu", engine.TORCH)
+    finish(extract.to_folder(model, images, plan, tmp_path / "features"))
+    found = store.open_features(tmp_path / "features")
     assert found.stages[POOLED].shape == (3, 2 * WIDTH)
     assert found.stages["layer4"].shape == (3, WIDTH)
     assert relative(found.stages[POOLED], features_of(usual, PIXELS.scaled(batch()))) < 1e-5
