@@ -175,8 +175,9 @@ def _part(prefix: str, blocks: Blocks, tensors: Mapping[str, TensorRecord], want
     linear = frozenset(_linear(rest, prefix, tensors))
     going_on = tuple(layers_going_on(above, rest, head))
     after = {path: layer for path, layer in rest.items() if layer not in last}
-    keeping = tuple(layers_between(above, after, head))
-    keeping += tuple(odd_beside(prefix, tensors, inputs_of(head))) if head else ()
+    widths = {width_of(stages): None, inputs_of(head): None} if head else {}  # before the head's pool, and behind it
+    keeping = tuple(name for width in widths for name in layers_between(above, after, head, width))
+    keeping += tuple(name for width in widths for name in odd_beside(prefix, tensors, width))
     trains = any(spellings.SELF_SUPERVISED.search(name) for name in tensors)
     projections = tuple(name for name in keeping if trains and spellings.PROJECTION.search(name))
     between = tuple(name for name in keeping if name not in projections)

@@ -14,19 +14,20 @@ def layers_going_on(above: Above, rest: Mapping[str, Layer], head: Sequence[Laye
     if not head:
         return
     width = outputs_of(head)
+    # What makes as many as it takes may lie before a pool, of averages and maxima too.
+    widths = (width, 2 * width) if inputs_of(head) == width else (width,)
     used = {id(record) for layer in head for record in layer.tensors.values()}
     for path_above, inside in (("", rest), *above):
         others = {path: layer for path, layer in inside.items() if layer not in head}
-        for name, following in heads_of(others, width, ()):
+        for name, following in (each for width in widths for each in heads_of(others, width, ())):
             if used.isdisjoint(id(record) for layer in following for record in layer.tensors.values()):
                 yield f"{path_above}{name}"
 
 
-def layers_between(above: Above, rest: Mapping[str, Layer], head: Sequence[Layer]) -> Iterator[str]:
-    """What in or beside a network makes as many features as its head takes of as many: layers, and learned pools."""
+def layers_between(above: Above, rest: Mapping[str, Layer], head: Sequence[Layer], width: int) -> Iterator[str]:
+    """What in or beside a network makes `width` features or maps of as many: layers, and learned pools."""
     if not head:
         return
-    width = inputs_of(head)
     used = {id(record) for layer in head for record in layer.tensors.values()}
     for path_above, inside in (("", rest), *above):
         others = (item for item in inside.items() if used.isdisjoint(map(id, item[1].tensors.values())))

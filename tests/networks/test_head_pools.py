@@ -168,6 +168,13 @@ def test_features_that_are_no_maxima_and_averages_are_left_aside(usual, tmp_path
     assert any(guess.startswith("no head: ") for guess in model.spec.assumed)
 
 
+def test_layers_that_may_lie_before_the_pool_are_refused(usual, tmp_path):
+    for name, shape in {"0.8": (WIDTH, WIDTH, 1, 1), "neck": (WIDTH, WIDTH, 3, 3), "2": (2 * WIDTH, 2 * WIDTH)}.items():
+        state = usual.state_dict() | {f"{name}.weight": torch.randn(shape)}
+        with pytest.raises(WeightsError, match="may lie between its features and its head|go on into"):
+            zoo.load(weights=saved(state, tmp_path))
+
+
 TWICE = {"fc.weight": torch.randn(3, 2 * WIDTH), "fc.bias": torch.zeros(3)}
 BESIDE = {
     "a head of two embeddings": TWICE,
