@@ -190,8 +190,8 @@ CHOICES = (
             AVERAGE: "averages over space before the head",
             "max": "maxima over space before the head",
             "mixed": "means of averages and maxima over space before the head",
-            "max-average": "maxima over space, then averages, before the head",
-            "average-max": "averages over space, then maxima, before the head",
+            "max-average": "maxima followed by averages over space before the head",
+            "average-max": "averages followed by maxima over space before the head",
         },
         "How the head's features are made of the last stage's maps. Nearly always 'average'. Where the head takes "
         "twice as many as there are channels: fastai and most code have the maxima first, timm the averages.",

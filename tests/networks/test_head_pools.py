@@ -171,7 +171,7 @@ def test_features_that_are_no_maxima_and_averages_are_left_aside(usual, tmp_path
 def test_layers_that_may_lie_before_the_pool_are_refused(usual, tmp_path):
     for name, shape in {"0.8": (WIDTH, WIDTH, 1, 1), "neck": (WIDTH, WIDTH, 3, 3), "2": (2 * WIDTH, 2 * WIDTH)}.items():
         state = usual.state_dict() | {f"{name}.weight": torch.randn(shape)}
-        with pytest.raises(WeightsError, match="may lie between its features and its head|go on into"):
+        with pytest.raises(WeightsError, match=r"may lie between its features and its head|go on into"):
             zoo.load(weights=saved(state, tmp_path))
 
 
@@ -278,7 +278,9 @@ def test_timms_names_without_a_config_are_taken_as_timm_orders_them(tmp_path):
     model = zoo.load(weights=tmp_path / "net.pth")
     x = PIXELS.scaled(batch())
     assert relative(model.network(x), source(x)) < 1e-5
-    assert any("averages over space, then maxima, before the head (--head-pool)" in each for each in model.spec.assumed)
+    assert any(
+        "averages followed by maxima over space before the head (--head-pool)" in each for each in model.spec.assumed
+    )
 
 
 # --- in memory --------------------------------------------------------------------------------------------------------
@@ -431,4 +433,4 @@ def test_integrated_gradients_sum_to_the_difference_of_the_modules_logits(model,
 
 def test_a_model_in_memory_tells_its_pool_in_words(usual):
     model = memory.model_of(usual, PIXELS, ("a", "b", "c", "d", "e"))
-    assert "maxima over space, then averages, before the head" in model.spec.architecture.describe()
+    assert "maxima followed by averages over space before the head" in model.spec.architecture.describe()
