@@ -153,9 +153,11 @@ def _named(name: str, architecture: Architecture) -> dict[str, Any]:
 def applied(
     written: Written, architecture: Architecture, preprocessing: Preprocessing
 ) -> tuple[Architecture, Preprocessing]:
-    """Both with what is written, as far as it goes with them."""
+    """Both with what is written, as far as it goes with them; what pools before the head whatever the body is."""
+    body = {name: value for name, value in written.architecture.items() if name != "head_pool"}
+    architecture = replace(architecture, head_pool=written.architecture.get("head_pool", architecture.head_pool))
     with suppress(FeatureError):
-        architecture = replace(architecture, **written.architecture)
+        architecture = replace(architecture, **body)
     with suppress(FeatureError):
         preprocessing = replace(preprocessing, **written.pixels)
     return architecture, preprocessing
