@@ -315,6 +315,20 @@ def test_pools_that_code_calls_are_found_by_what_they_compute(order):
     assert architecture_of(network).head_pool == order
 
 
+@pytest.mark.parametrize(
+    ("pool", "width", "name"),
+    [(nn.AdaptiveMaxPool2d(1), WIDTH, "max"), (AdaptiveConcatPool2d(), 2 * WIDTH, "max-average")],
+    ids=["max", "max-average"],
+)
+@torch.inference_mode()
+def test_a_pool_in_the_place_of_torchvisions_is_found(pool, width, name):
+    source = drawn(Narrow, block=BasicBlock, layers=[1, 1, 1, 1], num_classes=7)
+    source.avgpool, source.fc = pool, nn.Linear(width, 7)
+    network, x = canonical(source), PIXELS.scaled(batch())
+    assert architecture_of(network).head_pool == name
+    assert relative(network(x), source(x)) < 1e-5
+
+
 @pytest.mark.parametrize("name", ["as usual", "lin_first", "averages alone"])
 @torch.inference_mode()
 def test_fastais_module_in_memory_is_read_as_its_file_is(name):
