@@ -178,6 +178,8 @@ def check(checkpoint: Checkpoint, wanted: Architecture) -> Architecture:
     taken = {choice.field: getattr(wanted, choice.field) for choice in untold}
     if "shortcut" in taken and taken["shortcut"] == "projection":
         del taken["shortcut"]  # which its layers do tell
+    if told.pooled_features != wanted.pooled_features:  # a network with another head is called by its body's name
+        taken.pop("head_pool", None)
     if told.head_widths or told.classes is None:
         taken.pop("head_activation", None)
     told = replace(told, **taken)
@@ -192,7 +194,8 @@ def _classes_as_timm_has_them(records: Mapping[str, TensorRecord]) -> int | None
     return linear[0] if linear else None
 
 
-OWN = ("classes", "in_channels", "head_start", "head_widths", "head_activation")  # what fine-tuning changes
+# What fine-tuning changes.
+OWN = ("classes", "in_channels", "head_pool", "head_start", "head_widths", "head_activation")
 
 
 def need_same(checkpoint: Checkpoint, told: Architecture, wanted: Architecture) -> None:

@@ -10,6 +10,7 @@ from features.networks.architecture import Architecture
 from features.networks.choices import CHOICES, Choice
 from features.networks.containers import TensorRecord
 from features.networks.layers import CONV, NORM, Layer
+from features.networks.layout import AVERAGE
 from features.networks.parts import Part
 from features.networks.stages import BlockLayers
 
@@ -62,6 +63,7 @@ def infer(part: Part) -> Inferred:
         raise _refused(part, f"has a head, {part.head_name}, that may go around some of its layers")
     if norm == "group" and part.last and not preactivation and head:
         raise _refused(part, "has a norm before its head that may be one of groups or of a layer")
+    head_pool, told_pool = _head_pool(part, outputs[-1], preactivation)
     attention, attention_widths = _attention(part)
     try:
         architecture = Architecture(
@@ -79,6 +81,7 @@ def infer(part: Part) -> Inferred:
             in_channels=_convs(part.stem)[0].shape[1],
             classes=head[-1] if head else None,
             head_widths=head[:-1],
+            head_pool=head_pool,
             head_start=heads.start(of_head) if head else "linear",
             shortcut_pool=pool,
             widened_at="last" if late else "first",
@@ -93,6 +96,7 @@ def infer(part: Part) -> Inferred:
             attention_widths=attention_widths,
         )
         architecture, told = signatures.applied(part, architecture)
+        told |= told_pool
         return Inferred(architecture, told if heads.may_begin_with_an_activation(of_head) else told | {"head_start"})
     except FeatureError as error:
         raise _refused(part, f"cannot be built: {error}") from error
@@ -148,6 +152,18 @@ def head_layers(part: Part) -> tuple[Layer, ...]:
     if not part.last or not part.head or _is_preactivation(part):
         return part.head
     return (*part.last, *part.head)
+
+
+def _head_pool(part: Part, channels: int, preactivation: bool) -> tuple[str, frozenset[str]]:
+    """What pools before the head, and the field's name if that is told and not only likely."""
+    if not part.head:
+        return AVERAGE, frozenset()
+    ways = heads.pools(part.head, channels)
+    if not preactivation and part.last and heads.inputs_of(part.head) != channels:
+        raise _refused(part, "has a norm before the pool of a head that takes maxima, where it lies behind a mean")
+    if len(ways) == 2 and part.may_be_timms:
+        ways = ways[::-1]
+    return ways[0], frozenset({"head_pool"} if len(ways) == 1 else ())
 
 
 def _is_preactivation(part: Part) -> bool:

@@ -125,8 +125,10 @@ def _told(file: Checkpoint, name: str | None, is_said: bool) -> tuple[ModelSpec,
         told = _written(file, architecture)
         # Of torchvision's networks, the name is that of an architecture: whoever changed a stride keeps it.
         is_whole = name not in catalogue.TORCHVISION
-        # Everybody calls their own option A by the same name.
+        # Everybody calls their own option A by the same name, and a network with another head by its body's name.
         named = frozenset(choice.field for choice in CHOICES) - {"shortcut_padding"}
+        named -= {"head_pool"} if architecture.head_pool != entry.architecture.head_pool else set()
+        architecture = replace(architecture, head_pool=told.architecture.get("head_pool", architecture.head_pool))
         known = told.known | (named if is_whole else frozenset())
         preprocessing = entry.preprocessing if is_whole else catalogue.IMAGENET_PREPROCESSING
         preprocessing = _of_channels(preprocessing, architecture.in_channels)
@@ -194,7 +196,7 @@ def _of_head(file: Checkpoint, spec: ModelSpec, settled: frozenset[str]) -> Iter
     if not all(block.numbered for stage in file.part.stages for block in stage):
         yield "the layers of a block in the file's order, since their names have no numbers"
     if spec.architecture.classes is not None and written.HEAD not in settled:
-        yield "a mean over space before the head, and nothing behind it"
+        yield "nothing between the pool over space and the head, nor behind it"
         if spec.architecture.head_widths:
             yield "the layers of the head one after the other, none gone around"
         if heads.has_no_bias(inference.head_layers(file.part)):

@@ -66,7 +66,7 @@ def read(path: Path, values: object, architecture: Architecture, stored: Mapping
                 *inside.pixels,
                 *stored,
                 *(["channel_order"] if beside.pixels else []),
-                *([HEAD] if beside.architecture else []),
+                *([HEAD] if beside.architecture.keys() - {"head_pool"} else []),
             )
         ),
         beside.multilabel,
@@ -168,9 +168,11 @@ def _named(name: str, architecture: Architecture) -> dict[str, Any]:
 def applied(
     written: Written, architecture: Architecture, preprocessing: Preprocessing
 ) -> tuple[Architecture, Preprocessing]:
-    """Both with what is written, as far as it goes with them."""
+    """Both with what is written, as far as it goes with them; what pools before the head whatever the body is."""
+    body = {name: value for name, value in written.architecture.items() if name != "head_pool"}
+    architecture = replace(architecture, head_pool=written.architecture.get("head_pool", architecture.head_pool))
     with suppress(FeatureError):
-        architecture = replace(architecture, **written.architecture)
+        architecture = replace(architecture, **body)
     with suppress(FeatureError):
         preprocessing = replace(preprocessing, **written.pixels)
     return architecture, preprocessing

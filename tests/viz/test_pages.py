@@ -23,6 +23,7 @@ from features.networks.architecture import cifar
 from features.networks.canonical import build, published_name
 from features.progress import finish
 from features.saliency import ClassTarget, Drawing, Explainer, Tap
+from tests.networks.test_head_pools import learner
 from tests.random_networks import randomise
 from viz.cached import warm_up
 from viz.cached.server import jobs
@@ -391,6 +392,18 @@ def test_the_page_says_which_preprocessing_own_weights_get(architecture, tmp_pat
     chosen = {"model": "a file of mine", "weights": str(tmp_path / "mine.safetensors"), "architecture": architecture}
     (warning,) = open_page("anatomy", **chosen).warning
     assert "- the input, shorter side to 256 px" in shown(warning.value)
+
+
+@pytest.mark.slow
+def test_what_pools_before_the_head_is_told_and_can_be_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    torch.save(learner(lin_first=True).state_dict(), tmp_path / "mine.pth")
+    chosen = {"model": "a file of mine", "weights": str(tmp_path / "mine.pth"), "crop": "64", "resize": "64"}
+    (warning,) = open_page("anatomy", **chosen).warning
+    assert "maxima followed by averages over space before the head (--head-pool)" in shown(warning.value)
+    (warning,) = open_page("anatomy", **chosen, head_pool="average-max").warning
+    assert "--head-pool" not in shown(warning.value)
+    assert "Wanted one of max-average, average-max" in shown(errors(open_page("anatomy", **chosen, head_pool="max")))
 
 
 def test_names_of_files_are_not_read_as_markdown(tmp_path, monkeypatch):

@@ -18,8 +18,8 @@ normalisation; the *shortcut* hands x on unchanged. A block that has nothing to 
 near zero, and gradients reach early layers through the shortcuts, so networks of 50, 100 and more layers
 train well where plain ones get worse with depth. Where the number of channels or the resolution changes,
 the shortcut is a 1×1 convolution (*projection*, option B) or takes every second pixel and pads new
-channels with zeros (*padding*, option A). A *stem* comes before the blocks; after them, global average
-pooling and one fully connected layer make the logits.
+channels with zeros (*padding*, option A). A *stem* comes before the blocks; after them, pooling over
+all of space (nearly always the average) and one fully connected layer make the logits.
 """
 
 
