@@ -62,7 +62,8 @@ def _settings(model: zoo.Model) -> tuple[Plan, str]:
         default=list(model.network.stage_names),
         key="stages",
         bind="query-params",
-        help="pool is what the classifier sees, logits what it says. All chosen stages are read in one pass.",
+        help="pool is what the classifier sees, as the network itself pools; logits what it says. All chosen stages "
+        "are read in one pass.",
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         pool = st.segmented_control(
