@@ -149,7 +149,7 @@ def _choose_split() -> None:
 
 
 def _details(found: "ImageSet") -> None:
-    from viz.cached.images import thumbnails
+    from viz.cached.images import range_notes, thumbnails
 
     pictures = thumbnails(found.digest, found)
     if pictures:
@@ -159,5 +159,5 @@ def _details(found: "ImageSet") -> None:
         st.caption(widgets.escape(f"Classes: {names}."))
     else:
         st.caption("No labels: these come from one folder per class, or stand beside the images in a list.")
-    for sentence in found.told():
+    for sentence in (*found.told(), *range_notes(found.digest, found)):
         st.caption(widgets.escape(sentence))
