@@ -116,7 +116,7 @@ def white(mode: str, values: np.ndarray, name: str) -> float:
     whites = (65535.0,) if not mode.startswith("F") else (1.0, 255.0)
     beyond = 0.0 if not mode.startswith("F") else OVERSHOOT
     for each in whites:
-        if low >= -beyond * each and high <= (1 + beyond) * each:
+        if low >= -beyond * min(high, each) and high <= (1 + beyond) * each:
             return each
     wanted = "0 to 65,535" if len(whites) == 1 else "0 to 1, or 0 to 255"
     raise ImageError(

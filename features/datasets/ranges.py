@@ -57,9 +57,7 @@ def said(ranges: list[Range]) -> str:
     if ranges[0].mode.startswith("I") and 0 < high <= TWELVE_BITS:
         text += f" If they have {max(9, int(high).bit_length())} bits they come out dark: scale them before."
     if len(whites) > 1:
-        text += (
-            " Of real numbers that is 1 where none is larger, so that pictures of one set differ: scale them before."
-        )
+        text += " Where none is larger than 1 that is 1, so that pictures of one set differ: scale them before."
     return text
 
 
