@@ -9,13 +9,13 @@ from pathlib import Path
 from PIL import Image
 
 from features import files
-from features.datasets import folders, lists, parquet, splits, torchvision_sets, zips
+from features.datasets import folders, hugging_face, lists, parquet, splits, torchvision_sets, zips
 from features.datasets.changes import stamp
 from features.datasets.image_set import ImageSet, Origin, Rejected
 from features.datasets.kinds import looks_like_image
 from features.datasets.listing import understood
 from features.errors import DatasetError, ImageError
-from features.sources import ALL, EXTENSIONS, SAMPLE, TEST, TORCHVISION, VALIDATION, split_of
+from features.sources import ALL, EXTENSIONS, HUGGING_FACE, SAMPLE, TEST, TORCHVISION, VALIDATION, split_of
 
 __all__ = [
     "SAMPLE",
@@ -45,7 +45,8 @@ def open_images(
 
     source: 'sample' (the bundled Fashion-MNIST test images), a folder (flat, or one folder per class), a .zip
         of the same, a Parquet file or folder of them with a column of image bytes, a .txt file with a path a line,
-        or 'torchvision:NAME' / 'torchvision:NAME:SPLIT' (CIFAR10:test, FashionMNIST:train, ...).
+        'hf:NAME' (what Hugging Face's library has in its cache, or a folder that it saved), or 'torchvision:NAME' /
+        'torchvision:NAME:SPLIT' (CIFAR10:test, FashionMNIST:train, ...).
         All but torchvision's may also be addresses that fsspec knows, such as 's3://bucket/folder'.
         A split is named behind a colon ('photos:test', 'photos:all').
     data_root: where the torchvision set lies. download: let torchvision fetch it if it is not there.
@@ -56,14 +57,22 @@ def open_images(
         images = torchvision_sets.open_torchvision(source, data_root, download)
         return replace(images, origin=Origin(source) if data_root is None else None)
     place, split = split_of(source)
+    if place.startswith(HUGGING_FACE):
+        opened = hugging_face.open_hugging_face(place, split, download, order)
+        return replace(opened, origin=Origin(_named(place, split, opened)))
     if place == SAMPLE:
         opened = understood(zips.listing(SAMPLE_FILE), split, order)
         return replace(opened, name="Fashion-MNIST sample", origin=Origin(source))
     path = files.path_of(place)
     with files.reached(path):
         opened = _opened(path, place, split, order)
-    taken = opened.split if split is None and opened.split else split
-    return replace(opened, origin=Origin(place if taken is None else f"{place}:{taken}"))
+    return replace(opened, origin=Origin(_named(place, split, opened)))
+
+
+def _named(place: str, split: str | None, opened: ImageSet) -> str:
+    """The source with the split that was taken, so that the same is opened again whatever is preferred then."""
+    taken = split or opened.split
+    return f"{place}:{taken}" if taken else place
 
 
 def reopen(origin: Origin) -> ImageSet:
@@ -103,6 +112,8 @@ def _opened(path: Path, source: str, split: str | None, order: Sequence[str]) ->
 
 
 def _of_folder(path: Path, split: str | None, order: Sequence[str]) -> ImageSet:
+    if files.is_local(path) and hugging_face.is_saved(path):
+        return hugging_face.open_hugging_face(f"{HUGGING_FACE}{path.resolve()}", split, False, order)
     listing = folders.listing(path)
     if not any(map(looks_like_image, listing.names)) and parquet.table_files(path):
         return parquet.open_tables(path)
@@ -127,7 +138,7 @@ def open_files(names: list[str]) -> ImageSet:
 
 def need_outside(source: str, folder: Path) -> None:
     """Raises DatasetError if a folder for results lies among the images, where it would be read the next time."""
-    if source == SAMPLE or source.startswith(TORCHVISION):
+    if source == SAMPLE or source.startswith((TORCHVISION, HUGGING_FACE)):
         return
     root, out = files.path_of(split_of(source)[0]), folder
     if files.is_local(root) and files.is_local(out) and root.is_dir() and out.resolve().is_relative_to(root.resolve()):
@@ -135,10 +146,12 @@ def need_outside(source: str, folder: Path) -> None:
 
 
 def open_uri(uri: str) -> Image.Image:
-    """The image at a place that an ImageSet named. Raises ImageError if it is not there or belongs to torchvision."""
+    """The image at a place that an ImageSet named. Raises ImageError if it is not there or belongs to a set
+    without files.
+    """
     kind, _, rest = uri.partition("://")
     inner, _, file = rest.rpartition("::")
-    if uri.startswith(TORCHVISION):
+    if uri.startswith((TORCHVISION, HUGGING_FACE)):
         raise ImageError(f"{uri} has no file of its own. Open the set itself.")
     if kind == "zip":
         return zips.open_member(files.path_of(file), inner)
