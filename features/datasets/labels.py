@@ -1,6 +1,7 @@
 """Finds a network's class for every label of an image set."""
 
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -189,4 +190,5 @@ def _refusal(spec: ModelSpec, images: ImageSet) -> str:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[\W_]+", " ", name.lower()).strip()
+    """A name without what spellings differ in: case, spaces, underscores, signs, and how accents are written."""
+    return re.sub(r"[\W_]+", " ", unicodedata.normalize("NFKC", name).lower()).strip()
