@@ -32,7 +32,7 @@ def split_of(source: str) -> tuple[str, str | None]:
     if not colon or not place or "/" in name or "\\" in name or source.startswith(TORCHVISION):
         return source, None
     words = {ALL, *(word for words in SPLITS.values() for word in words)}
-    if name.lower() in words or ("://" not in source and not _there(source) and _there(place)):
+    if name.lower() in words or (not _there(source) and (_there(place) or is_pattern(place)) and not is_pattern(name)):
         return (source, None) if _there(source) else (place, name)
     return source, None
 

@@ -16,7 +16,7 @@ from features.networks import catalogue, hub_configs
 from features.networks.card import ModelSpec
 from features.networks.naming import NetworkName
 from features.networks.settings import SETTINGS, Setting
-from features.sources import EXTENSIONS, SAMPLE
+from features.sources import ARCHIVES, EXTENSIONS, SAMPLE, TABLES, is_pattern
 from viz import widgets
 from viz.cached import warm_up
 from viz.cached.server import uploads
@@ -146,13 +146,15 @@ def _images() -> None:
     st.selectbox("Images", (SAMPLE, FOLDER), key="images", bind="query-params")
     if st.session_state["images"] == FOLDER:
         st.text_input(
-            "Path of the folder or zip",
+            "Path of the folder or archive",
             key="folder",
             bind="query-params",
             placeholder="~/pictures",
-            help="Flat, or one folder per class, on the machine that runs the app.",
+            help="Flat, or one folder per class; a zip or tar of them, Parquet files, or a pattern such as "
+            "data/test-*.parquet. On the machine that runs the app.",
         )
-        _keep_upload("or upload images or a zip", ["zip", *(e[1:] for e in EXTENSIONS)], "folder", multiple=True)
+        kinds = dict.fromkeys(ending.rpartition(".")[2] for ending in (*ARCHIVES, *TABLES, *EXTENSIONS))
+        _keep_upload("or upload images, archives or Parquet files", [*kinds], "folder", multiple=True)
         st.button(
             "Look again",
             icon=":material/refresh:",
@@ -286,7 +288,7 @@ def _inside_roots(text: str, what: str, error: type[FeatureError], must_exist: b
     try:
         path = Path(text.strip()).expanduser().resolve()
         inside = any(path.is_relative_to(root) for root in (*roots, uploads()))
-        there = inside and (path.exists() or not must_exist)
+        there = inside and (path.exists() or is_pattern(str(path)) or not must_exist)
     except (OSError, RuntimeError, ValueError) as problem:  # nobody's home, links in a circle, too long, a NUL
         raise error(f"{text} cannot be followed: {problem}. Check the path.") from problem
     if not inside:
@@ -316,12 +318,14 @@ def _keep_upload(label: str, kinds: list[str] | None, key: str, multiple: bool) 
 
 
 def _write_uploads(chosen: list[Any]) -> Path:
-    """One archive or weights file by itself, images in a folder of their own; the same files, the same path."""
+    """One archive or weights file by itself, others in a folder of their own; the same files, the same path."""
     contents = [file.getvalue() for file in chosen]
     names = [re.sub(r"[^\w.-]+", "_", Path(file.name).name) for file in chosen]
-    images_only = all(Path(name).suffix.lower() in EXTENSIONS for name in names)
-    if len(chosen) > 1 and not images_only:
-        raise DatasetError("Upload one zip, or images; together they would be two sets. Take one of them away.")
+    one_kind = any(all(name.lower().endswith(ends) for name in names) for ends in (EXTENSIONS, ARCHIVES, TABLES))
+    if len(chosen) > 1 and not one_kind:
+        raise DatasetError(
+            "Upload archives, or Parquet files, or images; together they would be two sets. Take one of them away."
+        )
     parts = [part for name, content in zip(names, contents, strict=True) for part in (name.encode(), content)]
     digest = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:16]
     folder = uploads() / digest

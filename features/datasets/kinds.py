@@ -72,6 +72,14 @@ def is_hidden(name: str) -> bool:
     return any(part.startswith(".") or part.lower() in SYSTEM for part in PurePosixPath(name).parts)
 
 
+def member_path(name: str) -> str:
+    """An archive's member as a path inside it. Programs on Windows have written backslashes; where a slash stands too,
+    they are part of a name.
+    """
+    name = name if "/" in name else name.replace("\\", "/")
+    return "/".join(part for part in name.split("/") if part not in ("", "."))
+
+
 def looks_like_image(name: str) -> bool:
     """Whether a file is called as images are."""
     return not is_hidden(name) and name.lower().endswith(EXTENSIONS)

@@ -182,7 +182,7 @@ def _indexed(span: Span, where: str) -> Index:
     try:
         with span.open() as file:
             for member in _members(file, where, notes):
-                name = _name(member.name)
+                name = kinds.member_path(member.name)
                 if member.isreg() and not member.issparse():
                     entries[name] = member.offset_data, member.size
                     if samples.says(name, member.size):
@@ -231,12 +231,6 @@ def _follows(file: IO[bytes], end: int) -> str:
     if file.read(PADDING).strip(b"\0"):
         return "the tar ends, and others follow in the same file"
     return ""
-
-
-def _name(name: str) -> str:
-    """A member's path. Programs on Windows have written backslashes; where a slash stands too, they are part of it."""
-    name = name if "/" in name else name.replace("\\", "/")
-    return "/".join(part for part in name.split("/") if part not in ("", "."))
 
 
 class _Guarded:

@@ -63,7 +63,11 @@ def _entries(span: Span, where: str) -> list[tuple[str, zipfile.ZipInfo]]:
     """The files in a zip by their names, in the order of these; of two of one name the later counts."""
     try:
         with _zip(span) as archive:
-            entries = {_name(entry): entry for entry in archive.infolist() if not _name(entry).endswith("/")}
+            entries = {
+                kinds.member_path(entry.filename): entry
+                for entry in archive.infolist()
+                if not entry.filename.endswith(("/", "\\"))
+            }
     except CANNOT_OPEN as error:
         raise DatasetError(f"{where} cannot be opened as a zip: {error}. Make or copy it again.") from error
     return sorted(entries.items(), key=lambda pair: pair[0])
@@ -74,12 +78,6 @@ def _need_no_password(entries: list[tuple[str, zipfile.ZipInfo]], where: str) ->
     flags = [entry.flag_bits & ENCRYPTED for name, entry in entries if kinds.counts(name) and not kinds.is_hidden(name)]
     if flags and all(flags):
         raise DatasetError(f"{where} is protected by a password. Unpack it with the password, and name the folder.")
-
-
-def _name(entry: zipfile.ZipInfo) -> str:
-    """A member's path. Programs on Windows have written backslashes; where a slash stands too, they are part of it."""
-    name = entry.filename
-    return name if "/" in name else name.replace("\\", "/")
 
 
 def _zip(span: Span) -> zipfile.ZipFile:
@@ -105,7 +103,8 @@ def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, span: Span) -> b
 
 def _entry(archive: zipfile.ZipFile, member: str, where: str) -> zipfile.ZipInfo:
     for entry in reversed(archive.infolist()):
-        if member in (_name(entry), spelled(_name(entry))):
+        name = kinds.member_path(entry.filename)
+        if member in (name, spelled(name)):
             return entry
     raise ImageError(f"{where} has no {member}. Is it the same zip still?")
 

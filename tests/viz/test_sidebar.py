@@ -206,6 +206,6 @@ def test_uploaded_images_and_an_uploaded_archive_open_as_image_sets(root):
 
 
 def test_a_zip_among_images_is_refused_rather_than_left_out(root):
-    with pytest.raises(DatasetError, match="one zip, or images"):
+    with pytest.raises(DatasetError, match="Upload archives, or Parquet files, or images"):
         sidebar._write_uploads([upload("cat.png", b"1"), upload("set.zip", b"2")])
     assert not list((root.parent / "uploads").iterdir())
