@@ -106,7 +106,7 @@ def _of_folder(path: Path, split: str | None, order: Sequence[str]) -> ImageSet:
         return _beside(opened, listing, EXTENSIONS, "pictures beside tables that hold more")
     packed = _called(listing, ARCHIVES)
     if packed and not pictures:
-        return understood(archives.of_files(path.name, str(path), Path(listing.where), packed), split, order)
+        return understood(archives.of_files(path.name, str(path), path.resolve(), packed), split, order)
     return understood(listing, split, order)
 
 

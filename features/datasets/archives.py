@@ -1,5 +1,6 @@
 """Images in archives (zips, tars, compressed or not), told by their content, and in archives inside these."""
 
+import errno
 import re
 from bisect import bisect_right
 from collections import Counter
@@ -8,6 +9,7 @@ from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path, PurePosixPath
 
+from features import files
 from features.datasets import kinds, series, tars, zips
 from features.datasets.image_set import spelled
 from features.datasets.kinds import Aside
@@ -71,7 +73,17 @@ def of_files(name: str, where: str, root: Path, names: Sequence[str]) -> Listing
 
     def opened(each: str) -> Listing:
         path = root / each
-        return _listing(Span(path), stem(each), str(path), str(path), 0)
+        try:
+            return _listing(Span(path), stem(each), str(path), str(path), 0)
+        except (DatasetError, OSError) as error:
+            cause = error if isinstance(error, OSError) else error.__cause__
+            if not files.is_local(path) and isinstance(
+                cause, OSError
+            ):  # a store's moment, and no damage of the archive
+                raise files.Unreachable(errno.EIO, f"it cannot be reached ({cause})", str(path)) from error
+            if isinstance(error, OSError):
+                raise DatasetError(f"{path} cannot be read: {error.strerror or error}. Allow it.") from error
+            raise
 
     return joined(name, where, names, opened)
 

@@ -1,5 +1,6 @@
 """Files that are read at any place, and the parts of files that are files themselves, as archives inside archives."""
 
+import errno
 import io
 import os
 import threading
@@ -50,7 +51,7 @@ class _Window(io.RawIOBase):
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
         if base + offset < 0:
-            raise ValueError(f"byte {base + offset} was asked for, before the beginning")
+            raise OSError(errno.EINVAL, "a byte before the beginning was asked for")  # as files raise it
         self._at = base + offset
         return self._at
 
@@ -90,12 +91,18 @@ class Handles(Generic[Handle]):
         with self._lock:
             if self._process != os.getpid():
                 self._process = os.getpid()
-                self._held.clear()
+                self._close_all()
             if span not in self._held:
                 self._held[span] = self._opened(span)
             self._held.move_to_end(span)
             while len(self._held) > OPEN:
-                _, oldest = self._held.popitem(last=False)
-                with suppress(OSError):
-                    oldest.close()
+                self._held.popitem(last=False)[1].close()
             yield self._held[span]
+
+    def _close_all(self) -> None:
+        while self._held:
+            self._held.popitem()[1].close()
+
+    def __del__(self) -> None:
+        with suppress(Exception):  # while Python ends, what closes files may be gone
+            self._close_all()
