@@ -97,6 +97,8 @@ def is_text(kind: pa.DataType) -> bool:
 def _column(field: pa.Field) -> ImageColumn | None:
     """A column that may hold images, None for one of another type. Fixed-size binaries are hashes, and may not."""
     kind, listed = field.type, False
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         kind, listed = kind.value_type, True
     if pa.types.is_struct(kind):

@@ -211,12 +211,9 @@ class _Column:
         """What changes when the images do that lie in files of their own."""
         if not self._has_paths() or not (self.image.paths or any(map(self._lacks_bytes, self._metadata))):
             return []
-        marks = []
         tables = [file for file, rows in zip(self.files, self.rows, strict=True) for _ in range(rows)]
-        for file, path in zip(tables, self._paths(), strict=True):
-            if path is not None and "://" not in path and files.may_be_read(os.path.realpath(file.parent / path)):
-                marks.append(folders.mark(file.parent / path))
-        return marks
+        named = [_beside(file, path) for file, path in zip(tables, self._paths(), strict=True) if path is not None]
+        return [folders.mark(path) for path in named if path is not None and files.is_local(path)]
 
     def _lacks_bytes(self, metadata: pq.FileMetaData) -> bool:
         """Whether a file's statistics say that rows have no bytes. Where they are silent, all count as having some."""
@@ -243,11 +240,20 @@ class _Column:
 
 def _at(file: Path, told: str | None, name: str) -> bytes:
     """The bytes of an image that lies beside a table, or anywhere that may be read."""
-    told = str(told).replace("\0", "")
-    path = files.path_of(told) if "://" in told else file.parent / told
-    if not files.may_be_read(os.path.realpath(path) if files.is_local(path) else str(path)):
+    path = _beside(file, str(told))
+    if path is None:
         raise ImageError(f"{name} lies at {told}, outside the folders that may be read ({files.ROOTS}). Take it out.")
     return folders.read_file(path, name)
+
+
+def _beside(file: Path, told: str) -> Path | None:
+    """Where an image lies that a table names, from the table's folder on; None where nobody may read, or can."""
+    try:
+        path = files.path_of(told) if "://" in told else file.parent / told
+        real = os.path.realpath(path) if files.is_local(path) else str(path)
+    except ValueError:  # a NUL
+        return None
+    return path if files.may_be_read(real) else None
 
 
 class _Groups:
