@@ -82,7 +82,7 @@ def member_path(name: str) -> str:
 
 def looks_like_image(name: str) -> bool:
     """Whether a file is called as images are."""
-    return not is_hidden(name) and name.lower().endswith(EXTENSIONS)
+    return name.lower().endswith(EXTENSIONS) and not is_hidden(name)
 
 
 def counts(name: str) -> bool:

@@ -7,11 +7,11 @@ set here is opened at any image, in parts, and has the same order every time.
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 
 from features.datasets import kinds
 from features.datasets.kinds import Aside
 from features.datasets.values import LABEL_NAMES
+from features.sources import EXTENSIONS
 
 CLASS_ENDINGS, RECORD_ENDING = (".cls", ".label"), ".json"
 MOST_BYTES = 1 << 20  # of a file that says a label
@@ -54,14 +54,11 @@ def images_of(names: Sequence[str], said: Said) -> tuple[list[int], list[object]
 
     Of the pictures of one sample ('7.jpg', '7.mask.png') the one counts whose ending is all that follows the stem.
     """
+    others = [n for n, name in enumerate(names) if not name.lower().endswith(EXTENSIONS) and not kinds.is_hidden(name)]
+    if not others:
+        return [*range(len(names))], None, []
     pictures = {stem: name for name in names if kinds.looks_like_image(name) for stem in _stems(name)}
-    beside = {
-        number
-        for number, name in enumerate(names)
-        if not kinds.looks_like_image(name)
-        and not kinds.is_hidden(name)
-        and any(each in pictures for each in _stems(name))
-    }
+    beside = {number for number in others if any(each in pictures for each in _stems(names[number]))}
     if not beside:
         return [*range(len(names))], None, []
     own = {_stems(names[number])[0] for number in beside}
@@ -79,9 +76,8 @@ def images_of(names: Sequence[str], said: Said) -> tuple[list[int], list[object]
 
 def _stems(name: str) -> tuple[str, ...]:
     """A path without its last ending, and without all that follows its first dot, which is a WebDataset's key."""
-    path = PurePosixPath(name)
-    folder = name[: len(name) - len(path.name)]
-    last, first = f"{folder}{path.stem}", f"{folder}{path.name.partition('.')[0]}"
+    folder, slash, file = name.rpartition("/")
+    last, first = (f"{folder}{slash}{stem}" for stem in (file.rpartition(".")[0] or file, file.partition(".")[0]))
     return (last,) if last == first else (last, first)
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pytest
 
 from features import datasets
-from features.datasets import ImageSet, archives, images, open_images, open_uri, spans, tars, unpacking
+from features.datasets import ImageSet, archives, images, open_images, open_uri, spans, tar_index, unpacking
 from features.errors import DatasetError, ImageError
 from tests.datasets.pictures import colour, labels_of, numbers_of, png
 
@@ -481,5 +481,22 @@ def test_archives_lie_in_each_other_to_a_bounded_depth(tmp_path):
 
 def test_what_is_opened_one_by_one_is_indexed_once(opened, monkeypatch):
     found = opened(pictures("a.png", "b.png"))
-    monkeypatch.setattr(tars, "_indexed", lambda *arguments: 1 / 0)
+    monkeypatch.setattr(tar_index, "_indexed", lambda *arguments: 1 / 0)
     assert [open_uri(found.uri(index)).getpixel((0, 0)) for index in (1, 0)] == [colour(1), colour(0)]
+
+
+def test_the_index_of_a_large_tar_is_kept_until_the_tar_changes(opened, cache, monkeypatch):
+    monkeypatch.setattr(tar_index, "MANY", 2)
+    names = ("cat/1.png", "dog/caf\udce9.png")
+    first = opened(samples([1, 0]) | pictures(*names))
+    tar_index._indices.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(tar_index, "_indexed", lambda *arguments: 1 / 0)
+        again = open_images(first.origin.source)
+    assert (again.ids, again.digest, labels_of(again)) == (first.ids, first.digest, labels_of(first))
+    assert numbers_of(again) == numbers_of(first)
+    (kept,) = (cache / "indices").iterdir()
+    tar_index._indices.clear()
+    kept.write_bytes(b"torn")
+    assert open_images(first.origin.source).ids == first.ids
+    assert opened(pictures("cat/1.png", "dog/1.png")).ids == ("cat/1.png", "dog/1.png")
