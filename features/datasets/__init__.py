@@ -100,13 +100,15 @@ def _of_folder(path: Path, split: str | None, order: Sequence[str]) -> ImageSet:
     """The images of a folder's files, or of its tables or archives where it has no pictures, or fewer."""
     listing = folders.listing(path)
     pictures = sum(map(looks_like_image, listing.names))
-    tables = _called(listing, TABLES)
-    if tables and (not pictures or parquet.rows_of_images(path, tables) > pictures):
-        opened = parquet.open_tables(path, Choice(split, order, str(path)))
-        return _beside(opened, listing, EXTENSIONS, "pictures beside tables that hold more")
-    packed = _called(listing, ARCHIVES)
+    tables, packed = (_called(listing, endings) for endings in (TABLES, ARCHIVES))
+    alone = bool(tables) and not pictures and not packed
+    if alone or (tables and parquet.rows_of_images(path, tables) > pictures):
+        opened = parquet.open_files(path.resolve(), parquet.table_files(path), Choice(split, order, str(path)))
+        return _beside(opened, listing, TABLES)
     if packed and not pictures:
-        return understood(archives.of_files(path.name, str(path), path.resolve(), packed), split, order)
+        return _beside(
+            understood(archives.of_files(path.name, str(path), path.resolve(), packed), split, order), listing, ARCHIVES
+        )
     return understood(listing, split, order)
 
 
@@ -114,9 +116,13 @@ def _called(listing: Listing, endings: tuple[str, ...]) -> list[str]:
     return [name for name in listing.names if name.lower().endswith(endings) and not kinds.is_hidden(name)]
 
 
-def _beside(images: ImageSet, listing: Listing, endings: tuple[str, ...], reason: str) -> ImageSet:
-    left = _called(listing, endings)
-    return replace(images, aside=(*images.aside, Aside(reason, tuple(left)))) if left else images
+def _beside(images: ImageSet, listing: Listing, endings: tuple[str, ...]) -> ImageSet:
+    """A set with what was left aside in the folder of its files. endings: of these files."""
+    names = [name for name in listing.names if not name.lower().endswith(endings)]
+    pictures, aside = kinds.sorted_out(names, None)
+    if pictures:
+        aside = [Aside(f"pictures beside {endings[0]} files", tuple(names[number] for number in pictures)), *aside]
+    return replace(images, aside=(*images.aside, *listing.aside, *aside))
 
 
 def _of_pattern(pattern: str, split: str | None, order: Sequence[str]) -> ImageSet:
@@ -137,7 +143,7 @@ def open_files(names: list[str]) -> ImageSet:
         return open_images(names[0])
     absent = [name for name, path in zip(names, places, strict=True) if not path.is_file()]
     if absent:
-        raise DatasetError(f"There is no file {absent[0]}. Name image files, or one folder, zip or '{SAMPLE}'.")
+        raise DatasetError(f"There is no file {absent[0]}. Name image files, or one folder, archive or '{SAMPLE}'.")
     if len(set(names)) < len(names):
         raise DatasetError("An image is named more than once. Name each once.")
     return folders.open_named(names, places)

@@ -174,16 +174,18 @@ class _Column:
 
     def ids(self, names: Sequence[str]) -> tuple[list[str], str]:
         """What to call each image, and a sentence on names that stand for several. names: of the files."""
+        columns = self._id_columns()
+        values_of = {column: self._paths() if column == self.name else self.whole(column) for column in columns}
+        for values in values_of.values():
+            if None not in values and len(set(values)) == len(values):
+                return [*map(str, values)], ""
         places = [f"{name}/{row}" for name, rows in zip(names, self.rows, strict=True) for row in range(rows)]
         repeated: tuple[list[str], str] | None = None
-        for column in self._id_columns():
-            values = self._paths() if column == self.name else self.whole(column)
+        for column, values in values_of.items():
             found = unique(values, places)
             if found is None or all(value is None for value in values):
                 continue
             wrong = [name for name, value in zip(found, values, strict=True) if value is None or name != str(value)]
-            if not wrong:
-                return found, ""
             note = (
                 f"{len(wrong):,} rows have no name of their own in the column {column}; they are called as {wrong[0]}."
             )

@@ -26,7 +26,8 @@ BLOCK = 512
 MOST_AT_ONCE = 64 << 20  # bytes of a header: extended ones say their own size, and are read whole
 PADDING = 1 << 20  # bytes behind an archive's end in which is looked for another
 INDICES = 8  # that are kept in memory for images that are opened one by one
-MANY = 5000  # files of a tar whose index is kept in the cache folder: a million headers take most of a minute
+MANY = 1000  # files of a tar whose index is kept in the cache folder: a million headers take most of a minute
+MOST_KEPT = 1 << 30  # bytes of all indices
 VERSION = "1"  # of what is kept
 LINKS, DEVICES, SPARSE = "links", "devices and pipes", "files with holes (GNU tar's sparse files)"
 ZEROS = bytes(BLOCK)
@@ -76,7 +77,7 @@ def index_of(span: Span, where: str) -> Index:
             return _indices[key]
     unpacked = plain(span, where)
     index = _kept(unpacked, key[1]) or _indexed(unpacked, where)
-    if len(index.names) >= MANY:
+    if len(index.names) >= MANY or not files.is_local(unpacked.path):  # elsewhere, headers are reached by reading all
         _keep(index, key[1])
     with _lock:
         _indices[key] = index
@@ -88,7 +89,7 @@ def index_of(span: Span, where: str) -> Index:
 def _place(span: Span, mark: str) -> Path:
     what = f"{VERSION} {span.path.resolve()} {span.start} {span.size} {mark}"
     digest = hashlib.sha256(what.encode("utf-8", "surrogateescape")).hexdigest()
-    return files.cache_folder("archives") / "indices" / f"{digest}.npz"
+    return files.cache_folder("archive-indices") / f"{digest}.npz"
 
 
 def _keep(index: Index, mark: str) -> None:
@@ -107,6 +108,8 @@ def _keep(index: Index, mark: str) -> None:
         told=np.frombuffer(json.dumps(told).encode(), np.uint8),
     )
     files.keep(path, buffer.getvalue())
+    with suppress(OSError):
+        unpacking.make_room(path.parent, MOST_KEPT)
 
 
 def _kept(span: Span, mark: str) -> Index | None:

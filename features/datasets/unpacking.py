@@ -93,7 +93,7 @@ def kept(span: Span, mark: str, packed: int, content: Iterable[bytes], where: st
             os.utime(path)  # those that were used last are kept
             return path
         path.parent.mkdir(parents=True, exist_ok=True)
-        _make_room(path.parent)
+        make_room(path.parent, MOST_BYTES)
         with files.written_whole(path) as file:
             for piece in _bounded(content, packed, path.parent, where):
                 file.write(piece)
@@ -125,8 +125,8 @@ def _bounded(content: Iterable[bytes], packed: int, folder: Path, where: str) ->
         raise DatasetError(f"{where} is damaged after {total:,} bytes: {error}. Copy or make it again.") from error
 
 
-def _make_room(folder: Path) -> None:
-    """Take away what was used least lately, and what nobody finished."""
+def make_room(folder: Path, most: int) -> None:
+    """Take away what was used least lately until so many bytes are left at most, and what nobody finished."""
     entries = []
     for entry in folder.iterdir():
         with suppress(OSError):
@@ -138,7 +138,7 @@ def _make_room(folder: Path) -> None:
                 entries.append((status.st_mtime, status.st_size, entry))
     total = sum(size for _, size, _ in entries)
     for _, size, entry in sorted(entries, key=lambda each: each[0]):
-        if total <= MOST_BYTES:
+        if total <= most:
             break
         with suppress(OSError):
             entry.unlink()

@@ -291,7 +291,7 @@ def test_a_folder_with_pictures_and_tables_is_what_there_is_more_of(tmp_path):
     (root / "preview.png").write_bytes(png(9))
     found = open_images(str(root))
     assert numbers_of(found) == [0, 1, 2]
-    assert found.aside[0].names == ("preview.png",)
+    assert [(each.reason, each.names) for each in found.aside] == [("pictures beside .parquet files", ("preview.png",))]
     for number in range(4):
         (root / f"{number}.png").write_bytes(png(number))
     found = open_images(str(root))

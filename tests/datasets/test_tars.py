@@ -495,7 +495,7 @@ def test_the_index_of_a_large_tar_is_kept_until_the_tar_changes(opened, cache, m
         again = open_images(first.origin.source)
     assert (again.ids, again.digest, labels_of(again)) == (first.ids, first.digest, labels_of(first))
     assert numbers_of(again) == numbers_of(first)
-    (kept,) = (cache / "indices").iterdir()
+    (kept,) = (cache.parent / "archive-indices").iterdir()
     tar_index._indices.clear()
     kept.write_bytes(b"torn")
     assert open_images(first.origin.source).ids == first.ids
