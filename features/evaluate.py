@@ -51,7 +51,7 @@ class Evaluation:
     image's class is the one label that it has, and accuracy is the share of images of which every label is right.
     macro_*: unweighted means over the classes that occur in the set. per_class: those classes.
     confusion: (K, K) int64, rows are true classes, columns predicted ones; class_names: the network's K.
-    labels_matched: with the network's classes 'by name', or 'by order' where no name agreed.
+    labels_matched: with the network's classes, as `labels.Matched.how`. labels_guessed: what speaks against it, or ''.
     ids, labels: (N,) of the images, and their labels in the set's words. truth: (N,) int64, these as the network's
     classes.
     """
@@ -66,6 +66,7 @@ class Evaluation:
     class_names: tuple[str, ...]
     n_images: int
     labels_matched: str
+    labels_guessed: str
     rejected: tuple[Rejected, ...]
     provenance: Provenance
     ids: tuple[str, ...]
@@ -152,6 +153,7 @@ def _score(
         class_names=matched.names,
         n_images=len(truth),
         labels_matched=matched.how,
+        labels_guessed=matched.guessed,
         rejected=rejected,
         provenance=provenance(model, images),
         ids=tuple(images.ids[row] for row in rows),

@@ -50,10 +50,15 @@ def cache_folder(name: str) -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "resnet-explorer" / name
 
 
+def roots() -> list[Path]:
+    """The folders that may be read, as the environment variable names them; none where all may."""
+    return [Path(root).expanduser().resolve() for root in os.environ.get(ROOTS, "").split(os.pathsep) if root]
+
+
 def may_be_read(path: str) -> bool:
-    """Whether a real path lies in the folders that the environment variable names; without it, all may be read."""
-    roots = [Path(root).expanduser().resolve() for root in os.environ.get(ROOTS, "").split(os.pathsep) if root]
-    return not roots or any(Path(path).is_relative_to(root) for root in roots)
+    """Whether a real path lies in the folders that may be read."""
+    allowed = roots()
+    return not allowed or any(Path(path).is_relative_to(root) for root in allowed)
 
 
 def is_local(path: Path) -> bool:

@@ -18,14 +18,14 @@ ORDER = [
     ["store", "engine"],
     ["extract"],
 ]
-ANALYSES = ["saliency", "faithfulness", "residual", "embed", "evaluate", "train"]
+ANALYSES = ["saliency", "faithfulness", "residual", "embed", "evaluate", "train", "look"]
 ANALYSES_MAY_USE = {"train": {"evaluate"}, "faithfulness": {"saliency"}}
 MAY_IMPORT_STREAMLIT = (
     "app.py",
     "viz/pages/",
     "viz/cached/",
     "viz/widgets.py",
-    "viz/sidebar.py",
+    "viz/sidebar/",
     "viz/picking/",
     "viz/components/",
 )

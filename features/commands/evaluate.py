@@ -27,6 +27,7 @@ def add(commands: Commands) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
+    from features.datasets.labels import BY_NAME
     from features.evaluate import evaluate
 
     images = source_of(options)
@@ -34,13 +35,9 @@ def _evaluate(options: argparse.Namespace) -> None:
     result = show(evaluate(model, images))
     for rejected in result.rejected:
         print(f"left out: {rejected.reason}", file=sys.stderr)
-    if result.labels_matched == "by order":
-        pairs = [f"{name} as {known}" for name, known in zip(images.class_names, result.class_names, strict=False)]
-        print(
-            f"None of the labels is a class of {model.spec.name}; they were matched in order: {', '.join(pairs[:12])}"
-            f"{', ...' if len(pairs) > 12 else ''}.",
-            file=sys.stderr,
-        )
+    if result.labels_matched != BY_NAME:
+        said = result.labels_guessed or f"The labels are the classes of {model.spec.name} {result.labels_matched}."
+        print(said, file=sys.stderr)
     if options.json:
         print(json.dumps(result.as_dict()))
         return

@@ -46,7 +46,7 @@ def add(commands: Commands) -> None:
 
 def _train(options: argparse.Namespace) -> None:
     from features.claim import MANIFEST, Claim, need_kind
-    from features.datasets import open_images
+    from features.datasets import held_out, open_images, splits
     from features.evaluate import evaluate
     from features.networks import catalogue, zoo
     from features.train import export, fit
@@ -60,8 +60,8 @@ def _train(options: argparse.Namespace) -> None:
         )
     source, test = _splits(options.source, options.test)
     need_kind(options.out, export.TRAINING, options.name)
-    images = open_images(source, options.data_root, options.download)
-    test_images = open_images(test, options.data_root, options.download)
+    images = open_images(source, options.data_root, options.download, splits.FIRST_TRAINING)
+    test_images = open_images(test or held_out(images), options.data_root, options.download)
     for each in (images, test_images):
         tell_aside(each)
     recipe = Recipe(**{field.name: getattr(options, field.name) for field in fields(Recipe)})
@@ -95,11 +95,11 @@ def _architecture(text: str) -> str:
     return name.name
 
 
-def _splits(source: str, test: str | None) -> tuple[str, str]:
-    """The sources of training and test images."""
+def _splits(source: str, test: str | None) -> tuple[str, str | None]:
+    """The sources of training and test images; None for these where the first may have a split of them."""
     if test is not None:
         return source, test
     if source.startswith("torchvision:"):
         base = ":".join(source.split(":")[:2])
         return f"{base}:train", f"{base}:test"
-    raise FeatureError(f"Held-out images are needed to test what {source} taught. Name them with --test SOURCE.")
+    return source, None

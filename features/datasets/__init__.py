@@ -16,7 +16,18 @@ from features.datasets.images import decode
 from features.datasets.kinds import Aside, looks_like_image
 from features.datasets.listing import Choice, Listing, understood
 from features.errors import DatasetError, ImageError
-from features.sources import ARCHIVES, EXTENSIONS, SAMPLE, TABLES, TORCHVISION, is_pattern, split_of
+from features.sources import (
+    ALL,
+    ARCHIVES,
+    EXTENSIONS,
+    SAMPLE,
+    TABLES,
+    TEST,
+    TORCHVISION,
+    VALIDATION,
+    is_pattern,
+    split_of,
+)
 
 __all__ = [
     "SAMPLE",
@@ -24,6 +35,7 @@ __all__ = [
     "ImageSet",
     "Origin",
     "Rejected",
+    "held_out",
     "need_outside",
     "open_files",
     "open_images",
@@ -77,6 +89,18 @@ def reopen(origin: Origin) -> ImageSet:
     for limit in origin.limits:
         images = images.sample(limit)
     return images
+
+
+def held_out(images: ImageSet) -> str:
+    """The source of the images on which a network is tested that a set has taught: another split of where it is from.
+
+    Raises DatasetError if that has none.
+    """
+    place, split = split_of(images.origin.source) if images.origin is not None else (images.name, None)
+    others = [name for name in images.splits if name != split and splits.kind_of(name) in (TEST, VALIDATION)]
+    if split in (None, ALL) or not others:
+        raise DatasetError(f"Held-out images are needed to test what {place} taught. Name them with --test SOURCE.")
+    return f"{place}:{min(others, key=lambda name: splits.HELD_OUT.index(splits.kind_of(name) or TEST))}"
 
 
 def _opened(path: Path, source: str, split: str | None, order: Sequence[str]) -> ImageSet:

@@ -1,9 +1,9 @@
 """An ordered set of images."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from features import files
 from features.datasets import images
 from features.datasets.kinds import Aside
 from features.errors import DatasetError, ImageError
+from features.sources import ALL
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class ImageSet:
     aside:       what of the source is no part of the set, and why.
     notes:       what was taken for granted when it was opened, in sentences.
     split:       which split of its source it is ('test', 'all'), '' where there is nothing to choose.
+    splits:      those that its source has, with how many images each has.
     """
 
     name: str
@@ -72,6 +74,7 @@ class ImageSet:
     aside: tuple[Aside, ...] = ()
     notes: tuple[str, ...] = ()
     split: str = ""
+    splits: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -101,9 +104,23 @@ class ImageSet:
         """The label of image number `index`, or None."""
         return None if self.labels is None else self.class_names[self.labels[index]]
 
+    def describe(self) -> str:
+        """What was understood of the source, in a line: '3,400 images, 12 classes, split test of 3'."""
+        parts = [f"{len(self):,} image{'s' if len(self) != 1 else ''}"]
+        parts.append(f"{len(self.class_names):,} classes" if self.labels is not None else "without labels")
+        if self.split:
+            number = len(self.splits)
+            parts.append(f"all {number} splits" if self.split == ALL else f"split {self.split} of {number}")
+        left = sum(len(each.names) for each in self.aside)
+        return ", ".join(parts) + (f"; {left:,} file{'s' if left != 1 else ''} left aside" if left else "")
+
     def told(self) -> list[str]:
         """What somebody who opened the set should know: what was taken for granted, and what was left aside."""
         return [*self.notes, *map(str, self.aside)]
+
+    def left_aside(self) -> tuple[Rejected, ...]:
+        """Every file of the source that is no part of the set, and why."""
+        return tuple(Rejected(name, each.reason) for each in self.aside for name in each.names)
 
     def take(self, indices: Sequence[int]) -> "ImageSet":
         """The images at `indices`, in that order."""

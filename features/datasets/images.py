@@ -8,7 +8,8 @@ from PIL import ExifTags, Image, ImageOps
 from features.datasets import planes
 from features.errors import ImageError
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "JPEG2000", "PPM")
+TARGA = ".tga"  # has no first bytes of its own: anything may be taken for one
 MAX_BYTES = 64 * 1024 * 1024
 MAX_PIXELS = 50_000_000
 MAX_ASPECT = 100
@@ -30,7 +31,8 @@ def decode(data: bytes, name: str) -> Image.Image:
         return _of_planes(planes.read_array(data, name), name)
     bands = planes.read_tiff(data, name) if data.startswith(planes.TIFF) else None
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        formats = (*FORMATS, "TGA") if name.lower().endswith(TARGA) else FORMATS
+        image = Image.open(io.BytesIO(data), formats=formats)
         _check_sides(*image.size, name)
         image.load()
         picture = upright_rgb(image)

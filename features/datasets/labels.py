@@ -1,63 +1,68 @@
 """Finds a network's class for every label of an image set."""
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from features.datasets import ImageSet
+from features.datasets import ImageSet, wordnet
 from features.errors import DatasetError
 from features.networks.card import ModelSpec
 
-BY_NAME, BY_ORDER, NOT_AT_ALL = "by name", "by order", "not at all"
+BY_NAME, BY_NUMBER, BY_WORDNET, BY_ORDER = "by name", "by number", "by WordNet id", "by order"
+NOT_AT_ALL = "not at all"
+SHOWN = 12  # pairs in a sentence
 
 
 @dataclass(frozen=True, eq=False)
 class Matched:
     """The labels of N images as a network's classes.
 
-    classes: (N,) int64, None where labels are missing or fit no classes. how: BY_NAME; BY_ORDER where labels and
-    classes both have names, of which none agree, so that their order alone says which is which; or NOT_AT_ALL.
-    names: (K,) of the network's classes, as of `class_names`.
+    classes: (N,) int64, None where labels are missing or fit no classes. how: BY_NAME; BY_NUMBER where the labels are
+    the classes' numbers; BY_WORDNET where they are WordNet ids; BY_ORDER where nothing but their order says which is
+    which; or NOT_AT_ALL. names: (K,) of the network's classes, as of `class_names`. guessed: what speaks against it, as
+    a sentence; '' where it is sure.
     """
 
     classes: np.ndarray | None
     how: str
     names: tuple[str, ...]
+    guessed: str = ""
 
     def at(self, rows: np.ndarray) -> np.ndarray | None:
         """The classes (R,) of the images at some rows of the set; None without classes."""
         return None if self.classes is None else self.classes[rows]
 
 
+@dataclass(frozen=True)
+class _Match:
+    """The place of each class of a set among the network's classes."""
+
+    places: list[int]
+    how: str
+    guessed: str = ""
+
+
 def match_labels(spec: ModelSpec, images: ImageSet) -> Matched:
     """Find the network's class of every image.
 
-    The set's class names are looked up among the network's (spaces, underscores and case aside). If none of
-    them is known there, they are taken in order when there are as many as the network has classes.
+    A set's class names are looked up among the network's (spaces, underscores and case aside), which may be more; by
+    WordNet's words where they are its ids; as numbers of classes where all are numbers. If none of these tells
+    anything, they are taken in order when there are as many as the network has classes.
     Raises DatasetError otherwise.
     """
     if images.labels is None:
         raise DatasetError(
             f"{images.name} has no labels. Put the images into one folder per class, named as the network's classes."
         )
-    known: dict[str, int] = {}
-    for spelling in (str, _plain):  # the exact one first: signs are all that tells 'C' from 'C++'
-        for index, name in enumerate(spec.classes if spec.class_names else ()):
-            known.setdefault(spelling(name), index)  # ImageNet has 'maillot' twice; the first is meant
-    indices = [known.get(name, known.get(_plain(name))) for name in images.class_names]
-    unknown = [name for name, index in zip(images.class_names, indices, strict=True) if index is None]
-    names = class_names(spec, images)
-    if known and not unknown:
-        return Matched(np.array(indices, dtype=np.int64)[images.labels], BY_NAME, names)
-    if len(unknown) == len(indices) == len(spec.classes):  # other words altogether, as ImageNet's 'n01440764'
-        return Matched(images.labels, BY_ORDER if known else BY_NAME, names)
-    raise DatasetError(
-        f"{images.name} has {len(indices)} classes, and {spec.name} has {len(spec.classes)}; "
-        f"{len(unknown)} names are not among the network's ({', '.join(unknown[:6])}). Rename the folders, name "
-        "the network's classes with --classes FILE (or the network with --model NAME, if it is a known one), or choose "
-        "another network."
-    )
+    ways: tuple[Callable[[ModelSpec, Sequence[str]], _Match | None], ...] = (_by_name, _by_wordnet, _by_number)
+    found = next((match for way in ways if (match := way(spec, images.class_names)) is not None), None)
+    found = found or _by_order(spec, images.class_names)
+    if found is None:
+        raise DatasetError(_refusal(spec, images))
+    names = spec.classes if found.how == BY_NUMBER else class_names(spec, images)
+    return Matched(np.array(found.places, dtype=np.int64)[images.labels], found.how, names, found.guessed)
 
 
 def matched(spec: ModelSpec, images: ImageSet) -> Matched:
@@ -70,8 +75,117 @@ def matched(spec: ModelSpec, images: ImageSet) -> Matched:
 
 def class_names(spec: ModelSpec, images: ImageSet) -> tuple[str, ...]:
     """(K,) what to call a network's classes: as it does, else as the set if it has as many, else by number."""
-    same_number = len(images.class_names) == len(spec.classes)
+    same_number = len(images.class_names) == len(spec.classes) and not all(map(str.isdecimal, images.class_names))
     return images.class_names if same_number and not spec.class_names else spec.classes
+
+
+def _by_name(spec: ModelSpec, names: Sequence[str]) -> _Match | None:
+    places = _found(_known(spec), names)
+    return None if None in places else _Match([place for place in places if place is not None], BY_NAME)
+
+
+def _by_wordnet(spec: ModelSpec, names: Sequence[str]) -> _Match | None:
+    """By the ids of a set's classes, or of the network's: by ImageNet's numbers, else by WordNet's words."""
+    ids = [wordnet.id_of(name) for name in names]
+    if None not in ids and _is_imagenet(spec):
+        places = [wordnet.imagenet().get(str(each)) for each in ids]
+        if None in places:
+            return None
+        guessed = "" if spec.class_names else (
+            f"{spec.name} does not name its 1,000 classes; ImageNet's order was taken for theirs."
+        )  # fmt: skip
+        return _Match([place for place in places if place is not None], BY_WORDNET, guessed)
+    if not any(ids) and not any(map(wordnet.id_of, spec.class_names)):
+        return None
+    known: dict[str, int] = {}
+    for index, name in enumerate(spec.classes if spec.class_names else ()):
+        for spelling in _spellings(name):
+            known.setdefault(spelling, index)
+    places = [next((known[each] for each in _spellings(name) if each in known), None) for name in names]
+    return None if None in places else _Match([place for place in places if place is not None], BY_WORDNET)
+
+
+def _spellings(name: str) -> list[str]:
+    """What a class may be called: its WordNet id, and WordNet's words for it, or its own."""
+    key = wordnet.id_of(name)
+    if key is None:
+        return [_plain(name)]
+    return [key, *map(_plain, wordnet.words().get(key, ())), *filter(None, [_plain(name[len(key) :])])]
+
+
+def _is_imagenet(spec: ModelSpec) -> bool:
+    """Whether a network's classes are ImageNet's in their order; also if it has as many and does not name them."""
+    if len(spec.classes) != wordnet.IMAGENET_CLASSES:
+        return False
+    if not spec.class_names:
+        return True
+    fits = (
+        not {_plain(part) for part in name.split(",")}.isdisjoint(_spellings(key))
+        for name, key in zip(spec.class_names, wordnet.imagenet(), strict=True)
+    )
+    return sum(fits) >= 0.9 * wordnet.IMAGENET_CLASSES  # some are called otherwise: 'crane bird', 'maillot'
+
+
+def _by_number(spec: ModelSpec, names: Sequence[str]) -> _Match | None:
+    """Numbers are the places of classes, from 0 on; from 1 on if one is the number of classes."""
+    if not all(map(str.isdecimal, names)):
+        return None
+    numbers, n_classes = [int(name) for name in names], len(spec.classes)
+    if len(set(numbers)) < len(numbers) or max(numbers) > n_classes:
+        return None
+    if max(numbers) < n_classes:
+        in_text = [*range(n_classes)] != numbers and len(numbers) == n_classes and not spec.class_names
+        guessed = (
+            f"{spec.name} does not name its classes; the labels were taken for their numbers. Training from folders "
+            "may have numbered them in the order of text (0, 1, 10, ...): --classes FILE names them as they are."
+        )
+        return _Match(numbers, BY_NUMBER, guessed if in_text else "")
+    if min(numbers) == 0:
+        return None
+    guessed = f"The labels are numbers up to {n_classes}: they were taken as counted from 1."
+    return _Match([number - 1 for number in numbers], BY_NUMBER, guessed)
+
+
+def _by_order(spec: ModelSpec, names: Sequence[str]) -> _Match | None:
+    """Where none of the names is known, and there are as many; not for numbers, whose order is no order of words."""
+    if len(names) != len(spec.classes) or any(place is not None for place in _found(_known(spec), names)):
+        return None
+    if all(map(str.isdecimal, names)):
+        return None
+    if spec.class_names:
+        pairs = [f"{name} as {known}" for name, known in zip(names, spec.classes, strict=True)]
+        shown = ", ".join(pairs[:SHOWN]) + (", ..." if len(pairs) > SHOWN else "")
+        guessed = f"None of the labels is a class of {spec.name}; they were matched in order: {shown}."
+    else:
+        guessed = (
+            f"{spec.name} does not name its classes; the labels were taken for them in the order of their names, "
+            "as training from folders numbers them. --classes FILE names the network's."
+        )
+    return _Match([*range(len(names))], BY_ORDER, guessed)
+
+
+def _known(spec: ModelSpec) -> dict[str, int]:
+    """The network's class names and their places."""
+    known: dict[str, int] = {}
+    for spelling in (str, _plain):  # the exact one first: signs are all that tells 'C' from 'C++'
+        for index, name in enumerate(spec.classes if spec.class_names else ()):
+            known.setdefault(spelling(name), index)  # ImageNet has 'maillot' twice; the first is meant
+    return known
+
+
+def _found(known: dict[str, int], names: Sequence[str]) -> list[int | None]:
+    return [known.get(name, known.get(_plain(name))) for name in names]
+
+
+def _refusal(spec: ModelSpec, images: ImageSet) -> str:
+    places = _found(_known(spec), images.class_names)
+    unknown = [name for name, place in zip(images.class_names, places, strict=True) if place is None]
+    return (
+        f"{images.name} has {len(places)} classes, and {spec.name} has {len(spec.classes)}; "
+        f"{len(unknown)} names are not among the network's ({', '.join(unknown[:6])}). Rename the folders, name "
+        "the network's classes with --classes FILE (or the network with --model NAME, if it is a known one), or choose "
+        "another network."
+    )
 
 
 def _plain(name: str) -> str:

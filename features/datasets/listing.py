@@ -107,7 +107,7 @@ def of_split(images: ImageSet, parts: Splits | None, labels: Labels, choice: Cho
         return taken  # there was nothing to choose
     notes = (splits.said(parts, names, choice.where),) if choice.split is None else ()
     split = choice.split or (names[0] if len(names) == 1 else kind)
-    return replace(taken, notes=(*taken.notes, *notes), split=split)
+    return replace(taken, notes=(*taken.notes, *notes), split=split, splits=parts.sizes)
 
 
 def _labelled(images: ImageSet, rows: Sequence[int], labels: Labels) -> ImageSet:

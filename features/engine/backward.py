@@ -58,6 +58,16 @@ def through_shortcut(block: ResidualBlock, inputs: Sequence[Tensor], gradient: T
     return back(block.shortcut, inputs[0], gradient)
 
 
+def through_pool(pool: nn.Module, maps: Tensor, gradient: Tensor) -> Tensor:
+    """The gradient of the maps (N, C, H, W) that a head's pool is given, from that of its features (N, D).
+
+    Of averages it is the same at every place, and comes as (N, C, 1, 1).
+    """
+    if isinstance(pool, nn.AdaptiveAvgPool2d):
+        return gradient[:, :, None, None] / (maps.shape[2] * maps.shape[3])
+    return back(pool, maps, gradient[:, :, None, None])
+
+
 def back(layer: nn.Module, x: Tensor, gradient: Tensor) -> Tensor:
     """The gradient of a layer's input x from that of its output; of a linear layer, whatever the numbers in x are."""
     if isinstance(layer, nn.Identity):

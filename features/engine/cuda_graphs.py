@@ -162,7 +162,7 @@ class Outputs(nn.Module):
             x = stage(x)
             if name in self.names:
                 outputs.append(pooled(x, self.pool))
-        features = self.network.pooled(x) if len(self.network.neck) else pooled(x, "mean")  # (N, D)
+        features = self.network.pooled(x)  # (N, D)
         if POOLED in self.names:
             outputs.append(features)
         if self.network.classifier is not None:

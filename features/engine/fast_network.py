@@ -49,7 +49,7 @@ class FastNetwork(ResidualNetwork):
     def walk(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
         """As ResidualNetwork.walk, with the pooled features before the logits, both in float32."""
         x = yield from self.trunk(x)
-        features = self.pooled(x) if len(self.neck) else pooled_in_pieces(x, "mean")  # (N, D)
+        features = self.pooled(x) if len(self.neck) else in_pieces(x, self.pooled)  # (N, D)
         yield POOLED, features
         if self.classifier is not None:
             yield LOGITS, self.classifier(features)  # (N, K)
@@ -67,10 +67,16 @@ class _FastBlock(ResidualBlock):
 
 
 def pooled_in_pieces(values: Tensor, how: str) -> Tensor:
-    """As `pooled`; on a CPU in pieces whose float32 stays in the cache, a tenth of the time on the widest maps."""
+    """As `plan.pooled`, in pieces."""
+    return in_pieces(values, lambda piece: pooled(piece, how))
+
+
+def in_pieces(values: Tensor, pool: Callable[[Tensor], Tensor]) -> Tensor:
+    """What a pool makes of maps (N, C, H, W); on a CPU in pieces whose float32 stays in the cache, a tenth of the time
+    on the widest maps."""
     if values.device.type != "cpu" or not len(values):
-        return pooled(values, how)
-    return torch.cat([pooled(piece, how) for piece in values.split(cached_at_once(values))])
+        return pool(values)
+    return torch.cat([pool(piece) for piece in values.split(cached_at_once(values))])
 
 
 def cached_at_once(values: Tensor) -> int:

@@ -68,8 +68,10 @@ def pooled(values: Tensor, how: str) -> Tensor:
 class Plan:
     """What is read off a network, and how.
 
-    stages: any of 'stem', the network's stages ('layer1', ...), 'pool' (what the classifier sees) and 'logits'.
-    pool: of POOLINGS, how a stage's (C, H, W) becomes a vector ('gem' counts values below 1e-6 as 1e-6).
+    stages: any of 'stem', the network's stages ('layer1', ...), 'pool' (what the classifier sees, by the head's own
+    pool) and 'logits'.
+    pool: of POOLINGS, how a stage's (C, H, W) becomes a vector ('gem' counts values below 1e-6 as 1e-6), whatever the
+    head does.
     precision: 'fp32', 'bf16' or 'fp16'. device: 'cpu' or 'cuda', as torch writes them.
     engine: a name of `registry.ENGINES`; why: the reason for precision and engine, in words.
     Precision and engine are 'auto' while a timing has to decide between them (`choice.decide`).

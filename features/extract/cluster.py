@@ -16,6 +16,7 @@ from features import cluster as clusters
 from features import engine as engines
 from features import extract, store
 from features.cluster import Cluster, Source
+from features.datasets import Rejected
 from features.datasets.decoding import batch_size
 from features.engine import Plan
 from features.networks.canonical import own_copy
@@ -95,12 +96,12 @@ def to_folder(
             plan = dataclasses.replace(plan, device=torch.device(plan.device).type)  # one GPU, its own, a worker
             shared = dataclasses.replace(model, network=own_copy(model.network, "cpu"))  # workers may have no GPU
             work = _Work(shared, source, images.digest, plan, writer.parts)
-            manifest = yield from _to_parts(work, writer, cluster)
+            manifest = yield from _to_parts(work, writer, cluster, images.left_aside())
     extract.need_rows(manifest, folder)
     return manifest
 
 
-def _to_parts(work: "_Work", writer: Writer, cluster: Cluster) -> Task[Manifest]:
+def _to_parts(work: "_Work", writer: Writer, cluster: Cluster, aside: Sequence[Rejected]) -> Task[Manifest]:
     missing, planned = writer.missing, writer.manifest
     before = done = planned.n_images - sum(len(planned.parts[number]) for number in missing)
     began, made_with = time.monotonic(), {"device": work.plan.device}
@@ -110,7 +111,7 @@ def _to_parts(work: "_Work", writer: Writer, cluster: Cluster) -> Task[Manifest]
         made_with = ran
         yield Progress(done, planned.n_images, "image", before=before)
     rate = (done - before) / max(time.monotonic() - began, 1e-9) if missing else None
-    return writer.finish(rate, made_with | {"cluster": "ray"})
+    return writer.finish(rate, made_with | {"cluster": "ray"}, aside)
 
 
 @dataclass(frozen=True, eq=False)

@@ -84,7 +84,7 @@ def _to_parts(model: Model, images: ImageSet, plan: Plan, writer: Writer) -> Tas
             writer.parts.write(number, (yield from _shifted(task, done, len(images), before)))
             done += len(parts[number])
     rate = (done - before) / max(time.monotonic() - began, 1e-9) if missing else None
-    return writer.finish(rate, reader.made_with)
+    return writer.finish(rate, reader.made_with, images.left_aside())
 
 
 def need_rows(manifest: Manifest, folder: Path) -> None:
@@ -146,7 +146,7 @@ def shapes_of(model: Model, plan: Plan) -> dict[str, tuple[int, ...]]:
     """The shape of one image's values at every stage of a plan: (D,), or (C, H, W) for unpooled maps."""
     built = anatomy_of(model.network, model.spec.architecture, model.spec.preprocessing.crop)
     outputs = {part.stage or part.name: part.outputs for part in built.parts}  # of a stage its last block's
-    outputs |= {engine.LOGITS: outputs["head"], engine.POOLED: (model.spec.architecture.features,)}
+    outputs |= {engine.LOGITS: outputs["head"], engine.POOLED: (model.spec.architecture.pooled_features,)}
     return {name: outputs[name] if plan.keeps_maps else outputs[name][:1] for name in plan.stages}
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from features.networks.architecture import Architecture
-from features.networks.layout import BlockPlan, Conv, Layer, Layers, Linear
+from features.networks.layout import HEAD_POOLS, BlockPlan, Conv, Layer, Layers, Linear
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def anatomy(architecture: Architecture, side: int) -> Anatomy:
     walk = Walk(architecture.in_channels, side)
     parts = [walk.part("stem", "", "stem", architecture.stem_layers())]
     parts += [walk.block(plan, architecture.block) for plan in architecture.plan()]
-    parts.append(walk.head(architecture.neck_layers(), architecture.head_layers()))
+    parts.append(walk.head(architecture))
     return Anatomy(tuple(parts), side)
 
 
@@ -104,13 +104,13 @@ class Walk:
         made = self.part(plan.name, plan.stage, kind, plan.branch, plan.shortcut, beside)
         return replace(made, macs=made.macs + macs)
 
-    def head(self, neck: Layers, classifier: Layers) -> Part:
-        """neck: the layers before the pooling, classifier: those behind it."""
-        inputs, layers = self.shape, [layer for _, layer in (*neck, *classifier)]
+    def head(self, architecture: Architecture) -> Part:
+        neck = architecture.neck_layers()
+        inputs, layers = self.shape, [layer for _, layer in (*neck, *architecture.head_layers())]
         words = [layer.describe() for layer in layers]
-        words.insert(len(neck), "global average pool")
+        words.insert(len(neck), HEAD_POOLS[architecture.head_pool].words)
         widths = [layer.outputs for layer in layers if isinstance(layer, Linear)]
-        outputs = (widths[-1] if widths else self.channels,)
+        outputs = (widths[-1] if widths else architecture.pooled_features,)
         parameters, macs = sum(layer.parameters for layer in layers), sum(layer.macs(1) for layer in layers)
         return Part("head", "", "head", inputs, outputs, tuple(words), "", parameters, macs, 0, 0)
 

@@ -7,7 +7,7 @@ from typing import Any
 from features.errors import FeatureError
 from features.networks import choices, plan
 from features.networks.bounds import check
-from features.networks.layout import BlockPlan, Layers
+from features.networks.layout import AVERAGE, HEAD_POOLS, BlockPlan, Layers
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,8 @@ class Architecture:
     attention:   at the end of each branch: 'none', 'se' (Hu et al. 2018, arXiv:1709.01507) or 'eca' (Wang et al. 2020,
                  arXiv:1910.03151).
     attention_widths: per stage, hidden channels of 'se' or taps of 'eca'; () for the usual.
+    head_pool:   a name of layout.HEAD_POOLS: how the features that the head takes are made of the last stage's maps. It
+                 shows in a file as far as some make twice as many features as there are channels.
     head_start:  what comes before the head's first linear layer: nothing that is not 'linear' (a batch norm is taken
                  into it), a batch norm with an 'activation' behind it, or a 'layer' norm, which shows in a file.
     head_widths: hidden channels of a head of several linear layers, () for one layer. head_activation: in the head.
@@ -103,6 +105,7 @@ class Architecture:
     standardised: bool = False
     attention: str = "none"
     attention_widths: tuple[int, ...] = ()
+    head_pool: str = AVERAGE
     head_start: str = "linear"
     head_widths: tuple[int, ...] = ()
     head_activation: str = "relu"
@@ -155,6 +158,11 @@ class Architecture:
     def features(self) -> int:
         """Channels of the last stage, which the head pools."""
         return self.outputs[-1]
+
+    @property
+    def pooled_features(self) -> int:
+        """How many features the head makes of them and takes."""
+        return HEAD_POOLS[self.head_pool].features(self.features)
 
     def plan(self) -> Iterator[BlockPlan]:
         """Every block in order."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from features.errors import FeatureError
-from features.networks.layout import ACTIVATIONS
+from features.networks.layout import ACTIVATIONS, HEAD_POOLS
 from features.networks.plan import STEM_POOLS
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ NAMES = {
     "activation": tuple(ACTIVATIONS),
     "norm": ("batch", "group", "none"),
     "attention": ("none", "se", "eca"),
+    "head_pool": tuple(HEAD_POOLS),
     "head_start": ("linear", "activation", "layer"),
     "head_activation": tuple(ACTIVATIONS),
 }

@@ -42,7 +42,7 @@ def build(architecture: Architecture) -> ResidualNetwork:
     fc = dict(nested(layers).named_children()).get("fc")
     neck = [(name, module_of(layer)) for name, layer in architecture.neck_layers()]
     stem = nested((name, module_of(layer)) for name, layer in architecture.stem_layers())
-    network = ResidualNetwork(stem, stages, make_head(fc, neck))
+    network = ResidualNetwork(stem, stages, make_head(fc, neck, architecture.head_pool))
     for module in network.modules():
         if isinstance(module, nn.Conv2d | StandardisedConv) and not module.weight.is_meta:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -10,7 +10,7 @@ from features import files
 from features.errors import WeightsError
 from features.networks import containers, hub_configs, inference
 from features.networks.architecture import Architecture
-from features.networks.containers import TensorRecord
+from features.networks.containers import Inert, TensorRecord
 from features.networks.containers.tensors import need_bounds
 from features.networks.flatten import tensors_of
 from features.networks.inference import Inferred, way_out
@@ -53,7 +53,7 @@ class Checkpoint:
     def part(self) -> Part:
         """The network that is taken. Raises WeightsError if there is none, or none that is understood."""
         if not self.parts:
-            raise refusal(self.path, _no_network(self.records))
+            raise refusal(self.path, _no_network(self.records) if self.records else _no_tensors(self.values))
         chosen = choose(self.path, self.parts, self.wanted)
         if self.head is not None and not is_called(chosen.head_name, self.head):
             known = ", ".join(map(repr, chosen.heads[:LISTED])) or "none"
@@ -178,6 +178,8 @@ def check(checkpoint: Checkpoint, wanted: Architecture) -> Architecture:
     taken = {choice.field: getattr(wanted, choice.field) for choice in untold}
     if "shortcut" in taken and taken["shortcut"] == "projection":
         del taken["shortcut"]  # which its layers do tell
+    if told.pooled_features != wanted.pooled_features:  # a network with another head is called by its body's name
+        taken.pop("head_pool", None)
     if told.head_widths or told.classes is None:
         taken.pop("head_activation", None)
     told = replace(told, **taken)
@@ -192,7 +194,8 @@ def _classes_as_timm_has_them(records: Mapping[str, TensorRecord]) -> int | None
     return linear[0] if linear else None
 
 
-OWN = ("classes", "in_channels", "head_start", "head_widths", "head_activation")  # what fine-tuning changes
+# What fine-tuning changes.
+OWN = ("classes", "in_channels", "head_pool", "head_start", "head_widths", "head_activation")
 
 
 def need_same(checkpoint: Checkpoint, told: Architecture, wanted: Architecture) -> None:
@@ -210,9 +213,22 @@ def need_same(checkpoint: Checkpoint, told: Architecture, wanted: Architecture) 
         )
 
 
+def _no_tensors(values: object) -> str:
+    """What a file without tensors has in their place, and what to do."""
+    if isinstance(values, Inert) and values.name.startswith("__torch__."):
+        return (
+            "a frozen TorchScript network, whose weights are constants of its program. Save it before "
+            "torch.jit.freeze, or torch.save(model.state_dict(), ...)"
+        )
+    level = {id(values): values}  # each once, however often it is named
+    for _ in range(3):
+        if any(isinstance(each, Inert) and each.name.endswith("multiarray._reconstruct") for each in level.values()):
+            return "NumPy's arrays and no tensors. Save its arrays as tensors under their names (torch.from_numpy)"
+        level = {id(inner): inner for each in level.values() if isinstance(each, dict) for inner in each.values()}
+    return "no tensors. Save torch.save(model.state_dict(), ...)"
+
+
 def _no_network(records: Mapping[str, TensorRecord]) -> str:
-    if not records:
-        return "no tensors. Save torch.save(model.state_dict(), ...)"
     odd = [name for name, record in records.items() if record.fault]
     if odd:
         return (

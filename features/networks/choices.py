@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from features.errors import FeatureError
-from features.networks.layout import ACTIVATIONS
+from features.networks.layout import ACTIVATIONS, AVERAGE, HEAD_POOLS
 
 if TYPE_CHECKING:
     from features.networks.architecture import Architecture
@@ -21,7 +21,7 @@ class Choice:
     field: its name in Architecture. option: on the command line. title: for people. values: what it may be, as it is
     written, and in words; {} where it is a number, or numbers separated by commas, as in `example`. meaning: what it
     changes, and who has it how. likelihood: how often it is other than usual, in words. matters: whether it can differ
-    in a network that has the other fields of a given one.
+    in a network that has the other fields of a given one. fits: whether a value goes with a network's tensors.
     """
 
     field: str
@@ -33,6 +33,7 @@ class Choice:
     matters: Callable[["Architecture"], bool] = lambda network: True
     parse: Callable[[str], Any] = str
     example: str = ""
+    fits: Callable[["Architecture", str], bool] = lambda network, text: True
 
     def value(self, network: "Architecture") -> str:
         """What a network has, as it is written."""
@@ -46,11 +47,12 @@ class Choice:
         if not self.matters(network):
             raise FeatureError(f"{self.option} changes nothing in a network of {network.describe()}. Leave it away.")
         try:
-            if self.values and text not in self.values:
+            fitting = [value for value in self.values if self.fits(network, value)]
+            if self.values and text not in fitting:
                 raise ValueError
             value = self.parse(text)
         except ValueError:
-            wanted = f"one of {', '.join(self.values)}" if self.values else "whole numbers, as 1,2,2,1"
+            wanted = f"one of {', '.join(fitting)}" if self.values else "whole numbers, as 1,2,2,1"
             raise FeatureError(f"{self.option} is {text!r}. Wanted {wanted}.") from None
         return replace(network, **{self.field: value})
 
@@ -181,6 +183,21 @@ CHOICES = (
         "activation", "--activation", "Activation", ACTIVATIONS,
         "The function between layers and of each block's sum.",
         "rare",
+    ),
+    Choice(
+        "head_pool", "--head-pool", "Pool before the head",
+        {
+            AVERAGE: "averages over space before the head",
+            "max": "maxima over space before the head",
+            "mixed": "means of averages and maxima over space before the head",
+            "max-average": "maxima followed by averages over space before the head",
+            "average-max": "averages followed by maxima over space before the head",
+        },
+        "How the head's features are made of the last stage's maps. Nearly always 'average'. Where the head takes "
+        "twice as many as there are channels: fastai and most code have the maxima first, timm the averages.",
+        "rare where the head takes as many features as there are channels",
+        lambda network: network.classes is not None,
+        fits=lambda network, text: HEAD_POOLS[text].features(network.features) == network.pooled_features,
     ),
     Choice(
         "head_start", "--head-start", "Between norm and linear layer of the head",

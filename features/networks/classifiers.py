@@ -52,11 +52,6 @@ def outputs_of(head: Sequence[Layer]) -> int:
     return [layer for layer in head if layer.kind != NORM][-1].width
 
 
-def inputs_of(head: Sequence[Layer]) -> int:
-    """How many features a head takes."""
-    return head[0].width if head[0].kind == NORM else head[0].shape[1]
-
-
 def _follows(head: tuple[list[str], list[Layer]], name: str, group: Sequence[Layer]) -> bool:
     """Whether layers go on from a head whose last ones are called alike, with the next number."""
     names, layers = head

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from features import files
-from features.networks import card, heads, inference
+from features.networks import card, heads, inference, spellings
 from features.networks.architecture import Architecture
 from features.networks.canonical import ResidualNetwork, build, freeze, published_name
 from features.networks.checkpoint import Checkpoint, listing, refusal
@@ -67,16 +67,41 @@ def _records(checkpoint: Checkpoint, architecture: Architecture, names: Mapping[
 
 def _prefixed(checkpoint: Checkpoint, wanted: set[str]) -> Records:
     """The tensors behind the one prefix that all wanted names have in a file."""
-    first = min(wanted)
-    prefixes = [name[: -len(first)] for name in checkpoint.records if name == first or name.endswith(f".{first}")]
-    if checkpoint.wanted is not None:
-        prefixes = [prefix for prefix in prefixes if f".{prefix}".endswith(f".{checkpoint.wanted}.")]
-    prefix = min(prefixes, key=len, default="")
+    prefix = next(iter(_prefixes(checkpoint, wanted)), "")
     return {
         name.removeprefix(prefix): record
         for name, record in checkpoint.records.items()
         if name.startswith(prefix) and name.removeprefix(prefix) in wanted
     }
+
+
+def _prefixes(checkpoint: Checkpoint, wanted: set[str]) -> list[str]:
+    """What lies before the wanted names in a file; whole networks first, of these first those that are no copy."""
+    first = min(wanted)
+    found = [name[: -len(first)] for name in checkpoint.records if name == first or name.endswith(f".{first}")]
+    if checkpoint.wanted is not None:
+        found = [prefix for prefix in found if f".{prefix}".endswith(f".{checkpoint.wanted}.")]
+    whole = [prefix for prefix in found if _is_whole(prefix, wanted, checkpoint.records)]
+    return sorted(whole, key=lambda prefix: bool(spellings.COPY.search(prefix))) or sorted(found, key=len)
+
+
+def _is_whole(prefix: str, wanted: set[str], records: Records) -> bool:
+    return all(f"{prefix}{name}" in records for name in wanted if not name.endswith(COUNTER))
+
+
+def networks_in(checkpoint: Checkpoint, architecture: Architecture) -> tuple[list[str], list[str]]:
+    """Where whole networks of one that timm builds lie in a file, the one that is taken first; and what else lies in it
+    under the same path."""
+    with torch.device("meta"):
+        names = set(_names(architecture, build(architecture).state_dict()).values())
+    whole = [prefix for prefix in _prefixes(checkpoint, names) if _is_whole(prefix, names, checkpoint.records)]
+    prefix, others = next(iter(whole), ""), tuple(each for each in whole[1:] if each)
+    inside = (
+        name.removeprefix(prefix) for name in checkpoint.records
+        if name.startswith(prefix) and not name.startswith(others) and not spellings.TRAINING.search(name)
+    )  # fmt: skip
+    rest = dict.fromkeys(name.partition(".")[0] for name in inside if name not in names and not name.endswith(COUNTER))
+    return [each.rstrip(".") for each in whole], list(rest)
 
 
 def _need_fit(

@@ -14,8 +14,10 @@ from torch import Tensor
 
 from features.networks.containers import TensorRecord
 from features.networks.layers import COUNTER, NORM, Layer
+from features.networks.layout import HEAD_POOLS
 
 EPSILON = 1e-5
+TINY, ROUNDED = 1e-30, 1e-2  # the latter of means in half precision
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +28,27 @@ class _Step:
     before: tuple[Layer, ...]
     behind: tuple[Layer, ...]
     activated: bool
+
+
+def inputs_of(layers: Sequence[Layer]) -> int:
+    """How many features a head takes."""
+    return layers[0].width if layers[0].kind == NORM else layers[0].shape[1]
+
+
+def pools(layers: Sequence[Layer], channels: int) -> tuple[str, ...]:
+    """What of layout.HEAD_POOLS may make a head's features of maps of so many channels, the likeliest first.
+
+    No maximum over space is below the average. So where a head that takes both begins with a batch norm, the means that
+    it keeps tell which of them come first, and features that are none of both.
+    """
+    fitting = [name for name, pool in HEAD_POOLS.items() if pool.features(channels) == inputs_of(layers)]
+    first = layers[0]
+    if inputs_of(layers) != 2 * channels or not (first.kind == NORM and first.has_statistics) or _fault(layers[:1]):
+        return tuple(fitting)
+    means = first.tensors["running_mean"].load().double().unflatten(0, (2, channels))  # (2, C)
+    above = (means[0] - means[1]) / (means.abs().sum(0) + TINY)  # (C,), from -1 to 1
+    largest = {"max": bool((above > -ROUNDED).all()), "average": bool((above < ROUNDED).all())}
+    return tuple(name for name in fitting if largest[HEAD_POOLS[name].takes[0]])
 
 
 def start(layers: Sequence[Layer]) -> str:

@@ -11,6 +11,7 @@ from features.errors import FeatureError, WeightsError
 from features.networks import catalogue
 from features.networks.architecture import Architecture
 from features.networks.choices import BY_FIELD
+from features.networks.layout import AVERAGE, HEAD_POOLS
 from features.networks.preprocessing import MAX_CHANNELS
 
 CONFIG, PROCESSOR = "config.json", "preprocessor_config.json"
@@ -26,7 +27,6 @@ ASKED = frozenset(
     ("act_layer", "norm_layer", "output_stride", "avg_down", "stem_type", "stem_width", "block_reduce_first",
      "down_kernel_size", "cardinality", "base_width", "block_args", "preact")
 )  # fmt: skip
-MEANS = ("avg", "fast", "")  # what timm calls the mean over space before the head
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,16 +116,28 @@ def _timm(config: Mapping[str, Any], architecture: Architecture) -> Config:
     names = told.get("label_names") or config.get("label_names") or ()
     arguments = config.get("model_args")
     arguments = arguments if isinstance(arguments, dict) else {}
-    pool = arguments.get("global_pool", config.get("global_pool", "avg"))
-    if architecture.classes is not None and pool not in MEANS:
-        raise WeightsError(
-            f"config.json says that its head follows a pool of the kind {str(pool)[:40]!r}, where only a mean is taken "
-            "here. Save it without its head (num_classes=0) for its features"
-        )
+    pools = (each["global_pool"] for each in (arguments, config, told) if each.get("global_pool") is not None)
+    pool = _head_pool(next(pools, "avg"), architecture)
     name = timm_name(config.get("architecture"))
     fields = {} if name is None else _of_timm(name, arguments, architecture)
+    fields |= {} if pool is None else {"head_pool": pool}
     return Config(
         "config.json (timm)", fields, _timms_pixels(told), _unless_numbers(_listed(names)), _is_multilabel(config)
+    )
+
+
+def _head_pool(kind: object, architecture: Architecture) -> str | None:
+    """What pools before the head, as timm calls it; None in a network without a head."""
+    if architecture.classes is None:
+        return None
+    named = str(kind).removeprefix("fast") or "avg"
+    for name, pool in HEAD_POOLS.items():
+        fits = architecture.builder or pool.features(architecture.features) == architecture.pooled_features
+        if pool.timm == named and fits:
+            return name
+    raise WeightsError(
+        f"config.json says that its head follows a pool of the kind {str(kind)[:40]!r}, and its tensors are of another "
+        "head, or no such pool is known here. Save it without its head (num_classes=0) for its features"
     )
 
 
@@ -159,11 +171,11 @@ def _is_small(value: object) -> bool:
 
 
 def choices_of(said: Architecture, architecture: Architecture) -> dict[str, Any]:
-    """What one network says of another with the same tensors; {} if it has others."""
+    """What one network says of another with the same tensors, heads apart; {} if it has others."""
     same = ("block", "stem", "blocks", "inner", "outputs", "stem_width", "groups")
     if any(getattr(said, name) != getattr(architecture, name) for name in same):
         return {}
-    return {name: getattr(said, name) for name in BY_FIELD if name not in ("shortcut", "head_start")}
+    return {name: getattr(said, name) for name in BY_FIELD if name not in ("shortcut", "head_pool", "head_start")}
 
 
 def _timms_pixels(told: Mapping[str, Any]) -> dict[str, Any]:
@@ -201,7 +213,7 @@ def _hugging_face(config: Mapping[str, Any], pixels: Mapping[str, Any], architec
     )  # fmt: skip
     return Config(
         "config.json (Hugging Face)",
-        choices_of(said, architecture),
+        choices_of(said, architecture) | ({} if architecture.classes is None else {"head_pool": AVERAGE}),
         _processors_pixels(pixels, architecture.in_channels),
         _unless_numbers(names_by_number(config.get("id2label"))),
         _is_multilabel(config),

@@ -10,6 +10,7 @@ from features.networks.architecture import Architecture
 from features.networks.choices import CHOICES, Choice
 from features.networks.containers import TensorRecord
 from features.networks.layers import CONV, NORM, Layer
+from features.networks.layout import AVERAGE
 from features.networks.parts import Part
 from features.networks.stages import BlockLayers
 
@@ -43,6 +44,9 @@ def infer(part: Part) -> Inferred:
         raise _refused(part, "has all its blocks in one list and of one width, so that nothing tells where strides lie")
     norm = _norm(blocks, part)
     preactivation = norm != "none" and _is_preactivation(part)
+    of_stem = [layer for layer in part.stem if layer.kind == NORM]
+    if part.last and of_stem and part.last[0].width == of_stem[-1].width:
+        raise _refused(part, "has a first norm and a last one of the same width, and nothing tells which is which")
     late = kind == "basic" and _widens_late(blocks, part)
     inner = tuple(stage[0].convs[-1 if late else -2].width for stage in part.stages)
     outputs = tuple(stage[0].convs[-1].width for stage in part.stages)
@@ -50,6 +54,8 @@ def infer(part: Part) -> Inferred:
     _need_chain(part, groups)
     stem = _stem(part)
     shortcut, pool = _shortcut(part)
+    if norm != "none" and not preactivation and (bare := _without_norm(part)):
+        raise _refused(part, f"has a shortcut with a convolution and no norm, {bare}")
     widths = tuple(conv.width for conv in _convs(part.stem))
     of_head = head_layers(part)
     head = heads.plan(of_head)
@@ -57,6 +63,7 @@ def infer(part: Part) -> Inferred:
         raise _refused(part, f"has a head, {part.head_name}, that may go around some of its layers")
     if norm == "group" and part.last and not preactivation and head:
         raise _refused(part, "has a norm before its head that may be one of groups or of a layer")
+    head_pool, told_pool = _head_pool(part, outputs[-1], preactivation)
     attention, attention_widths = _attention(part)
     try:
         architecture = Architecture(
@@ -74,6 +81,7 @@ def infer(part: Part) -> Inferred:
             in_channels=_convs(part.stem)[0].shape[1],
             classes=head[-1] if head else None,
             head_widths=head[:-1],
+            head_pool=head_pool,
             head_start=heads.start(of_head) if head else "linear",
             shortcut_pool=pool,
             widened_at="last" if late else "first",
@@ -88,6 +96,7 @@ def infer(part: Part) -> Inferred:
             attention_widths=attention_widths,
         )
         architecture, told = signatures.applied(part, architecture)
+        told |= told_pool
         return Inferred(architecture, told if heads.may_begin_with_an_activation(of_head) else told | {"head_start"})
     except FeatureError as error:
         raise _refused(part, f"cannot be built: {error}") from error
@@ -145,6 +154,18 @@ def head_layers(part: Part) -> tuple[Layer, ...]:
     return (*part.last, *part.head)
 
 
+def _head_pool(part: Part, channels: int, preactivation: bool) -> tuple[str, frozenset[str]]:
+    """What pools before the head, and the field's name if that is told and not only likely."""
+    if not part.head:
+        return AVERAGE, frozenset()
+    ways = heads.pools(part.head, channels)
+    if not preactivation and part.last and heads.inputs_of(part.head) != channels:
+        raise _refused(part, "has a norm before the pool of a head that takes maxima, where it lies behind a mean")
+    if len(ways) == 2 and part.may_be_timms:
+        ways = ways[::-1]
+    return ways[0], frozenset({"head_pool"} if len(ways) == 1 else ())
+
+
 def _is_preactivation(part: Part) -> bool:
     """Norms lie behind their convolutions, or before them, which their widths tell where a block changes its width."""
     blocks = [block for stage in part.stages for block in stage]
@@ -155,10 +176,18 @@ def _is_preactivation(part: Part) -> bool:
     ]
     if norms == behind:
         alike = bool(part.last) and part.last[0].has_statistics == blocks[0].norms[0].has_statistics
-        return norms == before and alike
+        projects = any(layer.kind == NORM for block in blocks for layer in block.shortcut)
+        return norms == before and alike and not projects
     if norms == before:
         return True
     raise _refused(part, "has norms that are as wide as neither what comes before them nor what follows")
+
+
+def may_have_norms_before_or_behind(part: Part) -> bool:
+    """Whether neither the norms' widths tell whether they lie before or behind their convolutions, nor projections."""
+    blocks = [block for stage in part.stages for block in stage]
+    widths = {width for block in blocks for conv in block.convs for width in (conv.width, block.convs[0].shape[1])}
+    return len(widths) == 1 and not any(block.shortcut for block in blocks)
 
 
 def _groups(part: Part, inner: Sequence[int]) -> int:
@@ -231,6 +260,12 @@ def _shortcut(part: Part) -> tuple[str, str]:
         raise _refused(part, "has projections where some stages begin, and none where others do")
     pool = "average" if pooled == {True} else "none"
     return (kinds.pop() if kinds else "projection"), pool
+
+
+def _without_norm(part: Part) -> str:
+    """A shortcut that has a convolution alone, where the branches have norms; '' if there is none."""
+    blocks = (block for stage in part.stages for block in stage)
+    return next((block.shortcut[0].name for block in blocks if len(block.shortcut) == 1), "")
 
 
 def _comes_behind_a_pool(conv: Layer) -> bool:

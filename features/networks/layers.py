@@ -86,7 +86,8 @@ def _parametrized(layer: Layer) -> None:
                 norms = values.flatten(1).norm(dim=1).reshape(-1, *[1] * (values.ndim - 1))
                 return values * (lengths.reshape(norms.shape) / norms)
 
-            fits = size.numel in (1, *way.shape[:1])  # one for all, or one for each output
+            # One for all, or one for each output, which lies in the first dimension.
+            fits = size.numel == 1 or size.shape[:1] == way.shape[:1] == (size.numel,)
             fault = way.fault or size.fault or ("" if fits else "weight norm along another side")
             layer.tensors["weight"] = TensorRecord(way.shape, way.dtype, load, fault)
 

@@ -188,6 +188,36 @@ class Pool(Layer):
 
 
 @dataclass(frozen=True)
+class HeadPool:
+    """How a head makes features (D,) of the last stage's maps (C, H, W): over all of space.
+
+    takes: 'average' or 'max' of every channel, or both in this order, one behind the other. mixed: whether both are
+    averaged instead (Lee et al. 2016, arXiv:1509.08985). words: for people. timm: what timm calls it, '' where it has
+    none.
+    """
+
+    takes: tuple[str, ...]
+    words: str
+    timm: str
+    mixed: bool = False
+
+    def features(self, channels: int) -> int:
+        """How many it makes of so many channels."""
+        return channels if self.mixed else len(self.takes) * channels
+
+
+AVERAGE = "average"
+# By the name that Architecture.head_pool gives it. Of those that make as many features the likeliest comes first.
+HEAD_POOLS = {
+    AVERAGE: HeadPool(("average",), "global average pool", "avg"),
+    "max": HeadPool(("max",), "global max-pool", "max"),
+    "mixed": HeadPool(("average", "max"), "mean of global average and max-pool", "avgmax", mixed=True),
+    "max-average": HeadPool(("max", "average"), "global max-pool and, behind it, average pool", ""),
+    "average-max": HeadPool(("average", "max"), "global average pool and, behind it, max-pool", "catavgmax"),
+}
+
+
+@dataclass(frozen=True)
 class Attention(Layer):
     """A gate for every channel, made of all channels' means. width: hidden channels of 'se', taps of 'eca'."""
 

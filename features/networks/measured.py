@@ -9,7 +9,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from features.networks.anatomy import Anatomy, Part, Walk, anatomy
 from features.networks.architecture import Architecture
 from features.networks.building import build
-from features.networks.layout import Layer
+from features.networks.layout import AVERAGE, HEAD_POOLS, Layer
+from features.networks.modules import GlobalPool
 from features.networks.recognition import CODE, layer_of, layers_of
 from features.networks.structure import ResidualNetwork, copy_of, leaves
 
@@ -91,8 +92,8 @@ def _window(module: nn.Module) -> tuple[int, int]:
 
 
 def _words(module: nn.Module) -> str:
-    if isinstance(module, nn.AdaptiveAvgPool2d):
-        return "global average pool"
+    if isinstance(module, nn.AdaptiveAvgPool2d | GlobalPool):
+        return HEAD_POOLS[module.kind if isinstance(module, GlobalPool) else AVERAGE].words
     if isinstance(module, nn.Linear):
         return f"fully connected, {module.in_features}->{module.out_features}"
     (layer,) = layers_of(module) or [None]

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from features.networks.layout import HEAD_POOLS
+
 
 class PaddedShortcut(nn.Module):
     """Option A of He et al. 2015, section 3.3: take every stride-th pixel, pad new channels with zeros.
@@ -61,6 +63,42 @@ class BlurPool(nn.Module):
 
     def extra_repr(self) -> str:
         return f"stride={self.stride}"
+
+
+class GlobalPool(nn.Module):
+    """A head's pool of another kind than the average: (N, C, H, W) -> (N, D, 1, 1), sums in float32 at least.
+
+    The gradient of a maximum goes to one place, as that of PyTorch's pools does.
+    """
+
+    def __init__(self, kind: str) -> None:
+        """kind: of layout.HEAD_POOLS."""
+        super().__init__()
+        self.kind = kind
+
+    def forward(self, x: Tensor) -> Tensor:
+        pool = HEAD_POOLS[self.kind]
+        made = [_OVER_SPACE[name](x) for name in pool.takes]  # (N, C, 1, 1) each
+        return 0.5 * (made[0] + made[1]) if pool.mixed else torch.cat(made, 1)  # (N, D, 1, 1)
+
+    def extra_repr(self) -> str:
+        return self.kind
+
+
+def global_average(x: Tensor) -> Tensor:
+    """(N, C, H, W) -> (N, C, 1, 1), summed in float32 at least."""
+    return x.mean((2, 3), keepdim=True, dtype=_at_least_float32(x))
+
+
+def _global_max(x: Tensor) -> Tensor:
+    return functional.adaptive_max_pool2d(x, 1).to(_at_least_float32(x))
+
+
+def _at_least_float32(x: Tensor) -> torch.dtype:
+    return torch.promote_types(x.dtype, torch.float32)
+
+
+_OVER_SPACE = {"average": global_average, "max": _global_max}
 
 
 class SqueezeExcite(nn.Module):

@@ -1,13 +1,15 @@
 """Finds the residual networks in a file, wherever they lie and however their layers are called."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from features.errors import WeightsError
 from features.networks import layers, spellings
-from features.networks.classifiers import heads_beside, heads_of, inputs_of
+from features.networks.classifiers import Head, heads_beside, heads_of
 from features.networks.containers import TensorRecord
-from features.networks.layers import LINEAR, NORM, Layer, by_first_step, layers_above, layers_of, natural
+from features.networks.heads import inputs_of, pools
+from features.networks.layers import LINEAR, NORM, Above, Layer, by_first_step, layers_above, layers_of, natural
 from features.networks.stages import MAX_NETWORKS, BlockLayers, Blocks, gap_of, gather, stages_of, width_of
 from features.networks.stems import stem_beside, stem_of
 from features.networks.surroundings import (
@@ -16,8 +18,13 @@ from features.networks.surroundings import (
     layers_before,
     layers_between,
     layers_going_on,
+    layers_widening,
     odd_beside,
+    recurrent_beside,
 )
+
+# The first layer of a head that lies behind its body in a Sequential, with room for a pool and what flattens before it.
+BEHIND_A_BODY = re.compile(r"(?:^|\.)\d+\.(?:[2-9]|\d\d)$")
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,21 +165,21 @@ def _part(prefix: str, blocks: Blocks, tensors: Mapping[str, TensorRecord], want
         layer for path, layer in rest.items() if layer.kind == NORM and len(layer.shape) == 1
         and spellings.LAST_NORM.match(f"{path}.") and layer.width == width_of(stages)
     )  # fmt: skip
-    encoder = bool(spellings.ENCODER.search(prefix))
-    projects = encoder or has_predictor(prefix, tensors)
-    heads = [] if projects else heads_of(rest, width_of(stages), last)
-    heads += [] if encoder else heads_beside(above, width_of(stages))
+    heads = _heads(prefix, tensors, above, rest, width_of(stages), last)
+    heads = heads or _heads_of_both(prefix, tensors, above, rest, width_of(stages), last, wanted)
     head_name, head = next((each for each in heads if is_called(each[0], wanted)), heads[0] if heads else ("", ()))
     used = {name for layer in (*stem, *stem_pool, *last, *head) for name in _full_names(layer, prefix, tensors)}
     name = prefix.rstrip(".")
     left = tuple(name for name in tensors if name not in used and name not in blocks.names)
     within = [name for name in tensors if name.startswith(prefix)]
     copy = bool(spellings.COPY.search(name))
-    linear = frozenset(_linear(rest, prefix, tensors))
+    linear = frozenset(_linear(rest, prefix, tensors, [width_of([stage]) for stage in stages]))
     going_on = tuple(layers_going_on(above, rest, head))
     after = {path: layer for path, layer in rest.items() if layer not in last}
-    keeping = tuple(layers_between(above, after, head))
-    keeping += tuple(odd_beside(prefix, tensors, inputs_of(head))) if head else ()
+    widths = {width_of(stages): None, inputs_of(head): None} if head else {}  # before the head's pool, and behind it
+    keeping = tuple(name for width in widths for name in layers_between(above, after, head, width))
+    for width in widths:
+        keeping += (*odd_beside(prefix, tensors, width), *recurrent_beside(tensors, width))
     trains = any(spellings.SELF_SUPERVISED.search(name) for name in tensors)
     projections = tuple(name for name in keeping if trains and spellings.PROJECTION.search(name))
     between = tuple(name for name in keeping if name not in projections)
@@ -201,6 +208,37 @@ def _part(prefix: str, blocks: Blocks, tensors: Mapping[str, TensorRecord], want
     )
 
 
+def _heads(
+    prefix: str, tensors: Mapping[str, TensorRecord], above: Above, rest: Mapping[str, Layer], width: int,
+    last: Sequence[Layer],
+) -> list[Head]:  # fmt: skip
+    """The classifiers of so many features, those in a network before those beside it."""
+    encoder = bool(spellings.ENCODER.search(prefix))
+    inside = [] if encoder or has_predictor(prefix, tensors) else heads_of(rest, width, last)
+    return inside if encoder else [*inside, *heads_beside(above, width)]
+
+
+def _heads_of_both(
+    prefix: str, tensors: Mapping[str, TensorRecord], above: Above, rest: Mapping[str, Layer], width: int,
+    last: Sequence[Layer], wanted: str | None,
+) -> list[Head]:  # fmt: skip
+    """The classifiers of averages and maxima, twice as many as there are channels, as far as these are no others.
+
+    Of two images' features, or of what a layer made, there may be as many.
+    """
+    kept = []
+    for name, head in _heads(prefix, tensors, above, rest, 2 * width, last):
+        ways = pools(head, width)
+        follows = (
+            name in rest or any(path.startswith(f"{name}.") for path in rest) or BEHIND_A_BODY.search(head[0].name)
+        )
+        likely = follows or is_called(name, wanted) or (head[0].kind == NORM and head[0].has_statistics)
+        alone = next(layers_widening(prefix, tensors, above, rest, head), None) is None
+        if len(ways) == 1 or (ways and likely and alone):
+            kept.append((name, head))
+    return kept
+
+
 def _faulty(prefix: str, tensors: Mapping[str, TensorRecord]) -> Iterator[str]:
     """Tensors of a network or its head that are sparse, quantised or without numbers, each with why."""
     for name, record in tensors.items():
@@ -210,10 +248,18 @@ def _faulty(prefix: str, tensors: Mapping[str, TensorRecord]) -> Iterator[str]:
             yield f"{name} ({record.fault})"
 
 
-def _linear(rest: Mapping[str, Layer], prefix: str, tensors: Mapping[str, TensorRecord]) -> Iterator[str]:
-    """Names of what can only come after the pooling: layers called alike that are linear, and norms between them."""
+def _linear(
+    rest: Mapping[str, Layer], prefix: str, tensors: Mapping[str, TensorRecord], widths: Sequence[int]
+) -> Iterator[str]:
+    """Names of what can only come after the pooling: layers called alike that are linear, and norms between them.
+
+    widths: of the stages. What leads from a width of these but the last to one of these may gate what lies between.
+    """
     for group in by_first_step(rest.items()).values():
-        if any(layer.kind == LINEAR for layer in group) and all(layer.kind in (LINEAR, NORM) for layer in group):
+        linear = [layer for layer in group if layer.kind == LINEAR]
+        if linear and all(layer.kind in (LINEAR, NORM) for layer in group):
+            if linear[0].shape[1] in widths[:-1] and linear[-1].width in widths:
+                continue
             for layer in group:
                 yield from _full_names(layer, prefix, tensors)
 

@@ -80,12 +80,12 @@ def head(network: "Architecture") -> Layers:
     """The linear layers of the head with an activation between each two, and what comes before; () without a head."""
     if network.classes is None:
         return ()
-    widths = (network.features, *network.head_widths, network.classes)
+    widths = (network.pooled_features, *network.head_widths, network.classes)
     layers: list[Layer] = []
     if network.head_start == "layer":
-        layers.append(Norm(network.features, "layer"))
+        layers.append(Norm(network.pooled_features, "layer"))
     elif network.head_start == "activation":
-        layers += [Scale(network.features), Activation(network.head_activation)]
+        layers += [Scale(network.pooled_features), Activation(network.head_activation)]
     for number, (inputs, outputs) in enumerate(pairwise(widths)):
         layers += [Activation(network.head_activation)] if number else []
         layers.append(Linear(inputs, outputs))

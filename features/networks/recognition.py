@@ -194,6 +194,7 @@ def _described(network: ResidualNetwork) -> Architecture:
         in_channels=stem[0].in_channels,
         classes=linear[-1].out_features if linear else None,
         head_widths=tuple(layer.out_features for layer in linear[:-1]),
+        head_pool=network.head_pool,
         stem_widths=tuple(conv.out_channels for conv in before[:-1]),
         widened_at="last" if late else "first",
     )

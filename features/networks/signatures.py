@@ -25,6 +25,11 @@ class Signature:
     problem: str = ""
 
 
+def _is_of_own_blocks(part: Part, architecture: Architecture) -> bool:
+    names = {layer.name for stage in part.stages for block in stage for layer in block.convs}
+    return "conv2_kxk.conv" in names and not _has_attention_pool(part, architecture)
+
+
 def _has_attention_pool(part: Part, architecture: Architecture) -> bool:
     return architecture.stem == "deep" and any(re.search(ATTENTION_POOL, name) for name in part.left)
 
@@ -77,6 +82,11 @@ SIGNATURES = (
     ),
     Signature("Cadene's SE-ResNets", _is_cadenes_bottleneck, {"stem_pool": "max-caffe", "stride_at": "first"}),
     Signature("Cadene's SE-ResNeXts", _is_cadenes_resnext, {"stem_pool": "max-caffe"}),
+    Signature(
+        "timm's networks of blocks of one's own (byobnet)",
+        _is_of_own_blocks,
+        problem="the strides and pools of their stems, and their activations, differ from one to the next",
+    ),
     Signature("timm's legacy SE-ResNets", _is_cadenes, problem="its basic blocks rectify what their gates see"),
     Signature(
         "the bodies of torchvision's networks for segmentation",

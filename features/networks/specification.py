@@ -125,8 +125,10 @@ def _told(file: Checkpoint, name: str | None, is_said: bool) -> tuple[ModelSpec,
         told = _written(file, architecture)
         # Of torchvision's networks, the name is that of an architecture: whoever changed a stride keeps it.
         is_whole = name not in catalogue.TORCHVISION
-        # Everybody calls their own option A by the same name.
+        # Everybody calls their own option A by the same name, and a network with another head by its body's name.
         named = frozenset(choice.field for choice in CHOICES) - {"shortcut_padding"}
+        named -= {"head_pool"} if architecture.head_pool != entry.architecture.head_pool else set()
+        architecture = replace(architecture, head_pool=told.architecture.get("head_pool", architecture.head_pool))
         known = told.known | (named if is_whole else frozenset())
         preprocessing = entry.preprocessing if is_whole else catalogue.IMAGENET_PREPROCESSING
         preprocessing = _of_channels(preprocessing, architecture.in_channels)
@@ -187,10 +189,14 @@ def _of_head(file: Checkpoint, spec: ModelSpec, settled: frozenset[str]) -> Iter
              "lost their statistics"}  # fmt: skip
     if spec.architecture.norm in norms:
         yield norms[spec.architecture.norm]
+    if spec.architecture.norm == "batch" and inference.may_have_norms_before_or_behind(file.part):
+        yield f"norms {'before' if spec.architecture.preactivation else 'behind'} their convolutions"
+    if not spec.architecture.preactivation and spec.architecture.stem_norm is False:
+        yield "no activation between the first convolution and the blocks, since there is no norm"
     if not all(block.numbered for stage in file.part.stages for block in stage):
         yield "the layers of a block in the file's order, since their names have no numbers"
     if spec.architecture.classes is not None and written.HEAD not in settled:
-        yield "a mean over space before the head, and nothing behind it"
+        yield "nothing between the pool over space and the head, nor behind it"
         if spec.architecture.head_widths:
             yield "the layers of the head one after the other, none gone around"
         if heads.has_no_bias(inference.head_layers(file.part)):
@@ -217,6 +223,15 @@ def _of_others(file: Checkpoint) -> Iterator[str]:
         yield f"{checkpoint.listing(beside)} beside the network as no part of it"
 
 
+def _of_copies(file: Checkpoint, architecture: Architecture) -> Iterator[str]:
+    """Which network is taken of several that timm builds, and what else stands in it."""
+    whole, rest = filling.networks_in(file, architecture)
+    if len(whole) > 1 and file.wanted is None:
+        yield f"of the networks {checkpoint.listing(list(map(repr, whole)))} that at {whole[0]!r} (--part)"
+    if rest:
+        yield f"{checkpoint.listing(rest)} beside the network as no part of it"
+
+
 def _untold(file: Checkpoint, spec: ModelSpec) -> tuple[Choice, ...]:
     """What tensors do not tell; nothing of a network that another library builds by its name."""
     return () if spec.architecture.builder else file.inferred.untold
@@ -241,8 +256,7 @@ def _assumed(
         yield ", ".join(f"{choice.words(spec.architecture)} ({choice.option})" for choice in untold)
     if name is None:
         yield from _of_head(file, spec, settled)
-    if not spec.architecture.builder:
-        yield from _of_others(file)
+    yield from _of_copies(file, spec.architecture) if spec.architecture.builder else _of_others(file)
     if verdict is not None and not verdict.has_statistics:
         yield "all this without a test, since its norms keep no statistics of their training"
     elif verdict is not None and verdict.fits_badly:

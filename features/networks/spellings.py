@@ -35,7 +35,7 @@ STAGES = (
     StageWord(r"conv(?P<stage>\d+)_x\.(?P<block>\d+)", "weiaicunzai's CIFAR networks"),
     StageWord(r"(?P<stage>first|second|third|fourth)_block\.(?:residual_block\.(?P<block>\d+)|final_block)",
               "fattorib's CIFAR networks"),
-    StageWord(r"(?:stage|stages|block|blocks|group|layer|layers)[_.]?(?P<stage>\d+)\.(?:(?:layers|layer|blocks|block)\.?)?(?P<block>\d+)",
+    StageWord(r"(?i:(?:(?:res|residual|conv)_?)?(?:stages?|blocks?|groups?|layers?|encoder|enc))[_.]?(?P<stage>\d+)[._](?:(?:layers|layer|blocks|block)\.?)?(?P<block>\d+)",
               "networks of people's own"),
     StageWord(r"(?:(?:res|residual)?_?(?:blocks|layers)|body|trunk|res_?block)\.(?P<block>\d+)", FLAT),
     StageWord(r"(?P<stage>\d+)\.(?P<block>\d+)", "a bare Sequential, as fastai's and Lightly's"),
@@ -54,7 +54,8 @@ SQUEEZE = re.compile(r"(?:se|se_module|se_?layer|se_?block|squeeze\w*|excitation
 # Layers of the first convolution; numbers are those of a bare Sequential.
 STEM = re.compile(
     r"(?:stem|embedder|conv0|conv1|conv2|conv3|bn0|bn1|bn2|bn3|norm0|norm1|norm2|norm3|conv_1|bn_1|norm|conv|bn|input_layer|"
-    r"first_conv|first_bn|first_layer|layer0|initial(?:_conv|_bn|_block)?|pre|prep|init_conv|init_bn|conv_in|norm_in|\d+)(?:\.|$)"
+    r"first_conv|first_bn|first_layer|layer0|initial(?:_conv|_bn|_block)?|pre|prep|init_conv|init_bn|conv_in|norm_in|"
+    r"(?:stage|block|layer|group)s?[._]?[01]|\d+)(?:\.|$)"
 )
 STEM_POOL = re.compile(r"maxpool\.[01](?:\.|$)")  # a convolution in the place of the pool
 # Norms between the last stage and the head; the last few words are those of re-identification.
@@ -76,6 +77,8 @@ NO_HEAD = re.compile(
 )
 # Layers of attention, which no head has in a row.
 ATTENDS = re.compile(r"(?:^|\.)(?:q|k|v|kv|qkv|[qkvc]_proj|in_proj|out_proj|to_qkv)$")
+# Tensors of recurrent layers, whatever these are called.
+RECURRENT = re.compile(r"(?:^|\.)weight_hh(?:_l\d+)?(?:_reverse)?$")
 # How tensors of linear layers, convolutions and norms end; what ends otherwise is of other layers.
 ORDINARY = re.compile(r"(?:^|\.)(?:weight|bias|running_mean|running_var|num_batches_tracked|weight_[gv]|original[01])$")
 # The exponent of a generalised mean over space (Radenovic et al. 2018, arXiv:1711.02512).

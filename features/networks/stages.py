@@ -12,6 +12,7 @@ from features.networks.layers import CONV, NORM, Layer, layers_of
 MAX_BLOCKS = 1000
 MAX_NETWORKS = 48
 LAST = 1 << 30  # the number of a block that has none, since it ends its stage
+BARE = frozenset(("weight", "bias", *layers.STATISTICS, layers.COUNTER))  # tensors of a layer that lies in no block
 SHOWN = 12  # numbers in a sentence
 
 
@@ -33,11 +34,14 @@ class BlockLayers:
 
 @dataclass(eq=False)
 class Blocks:
-    """Names of one network's blocks while they are gathered: (stage, block) -> name inside the block -> record."""
+    """One network's blocks while they are gathered: (stage, block) -> name inside the block -> record.
+
+    names: in the file -> (stage, block).
+    """
 
     title: str
     blocks: dict[tuple[int, int], dict[str, TensorRecord]] = field(default_factory=dict)
-    names: set[str] = field(default_factory=set)
+    names: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def gather(tensors: Mapping[str, TensorRecord]) -> dict[str, Blocks]:
@@ -52,12 +56,12 @@ def gather(tensors: Mapping[str, TensorRecord]) -> dict[str, Blocks]:
                 blocks = here.setdefault(name[: match.start()], Blocks(word.title))
                 key = _number(match.groupdict().get("stage", "0")), _number(match["block"])
                 blocks.blocks.setdefault(key, {})[match["rest"]] = record
-                blocks.names.add(name)
+                blocks.names[name] = key
         for prefix in sorted(here, key=lambda prefix: prefix.count(".")):
-            blocks = here[prefix]
+            blocks = _without_stem(here[prefix])
             if len(gathered) > MAX_NETWORKS:
                 return gathered
-            if prefix not in gathered and blocks.names <= left.keys() and _is_residual(blocks):
+            if prefix not in gathered and blocks.names.keys() <= left.keys() and _is_residual(blocks):
                 gathered[prefix] = blocks
                 left = {name: record for name, record in left.items() if name not in blocks.names}
     return gathered
@@ -78,6 +82,16 @@ def _matches(pattern: re.Pattern[str], name: str) -> Iterator[re.Match[str]]:
             yield match
 
 
+def _without_stem(blocks: Blocks) -> Blocks:
+    """Blocks without those that are the layers of a stem: a first stage of bare convolutions and norms ('layer0.0')."""
+    first = min((stage for stage, _ in blocks.blocks), default=0)
+    bare = {key for key, inside in blocks.blocks.items() if key[0] == first and BARE.issuperset(inside)}
+    if len(bare) != sum(stage == first for stage, _ in blocks.blocks) or len(bare) == len(blocks.blocks):
+        return blocks
+    names = {name: key for name, key in blocks.names.items() if key not in bare}
+    return Blocks(blocks.title, {key: inside for key, inside in blocks.blocks.items() if key not in bare}, names)
+
+
 def _is_residual(blocks: Blocks) -> bool:
     """Whether blocks are those of a residual network: the first has two or three convolutions and norms."""
     if not blocks.blocks or len(blocks.blocks) > MAX_BLOCKS:
@@ -93,7 +107,9 @@ def _block(tensors: Mapping[str, TensorRecord]) -> BlockLayers:
     shortcut = [layer for path, layer in inside.items() if spellings.SHORTCUT.match(path)]
     attention = [layer for path, layer in inside.items() if spellings.ATTENTION.match(path)]
     rest = [layer for layer in inside.values() if layer not in shortcut and layer not in attention]
-    numbered = len({re.sub(r"\d+", "", layer.name) for layer in rest if layer.kind == CONV}) <= 1
+    numbered = all(
+        len({re.sub(r"\d+", "", layer.name) for layer in rest if layer.kind == kind}) <= 1 for kind in (CONV, NORM)
+    )
     if not numbered:
         order = {name: at for at, name in enumerate(tensors)}
         rest = sorted(rest, key=lambda layer: min(order[name] for name in layers.names_of([layer]) if name in order))

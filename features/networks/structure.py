@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from features.errors import FeatureError
-from features.networks.modules import NoShortcut, PaddedShortcut
+from features.networks.layout import AVERAGE
+from features.networks.modules import GlobalPool, NoShortcut, PaddedShortcut, global_average
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -54,7 +55,7 @@ class ResidualNetwork(nn.Module):
     stem:   images (N, C, H, W) -> the first stage's input.
     stages: name -> the stage's blocks, in order.
     head:   the last stage's output -> logits (N, K), or pooled features (N, D) when there is no classifier. What comes
-            before its pooling is the `neck`: norm and activation of pre-activation networks, nothing in others.
+            before its `pool` is the `neck`: norm and activation of pre-activation networks, nothing in others.
     """
 
     def __init__(self, stem: nn.Sequential, stages: Mapping[str, list[ResidualBlock]], head: nn.Sequential) -> None:
@@ -95,14 +96,33 @@ class ResidualNetwork(nn.Module):
 
     @property
     def neck(self) -> nn.Sequential:
-        """What the head does to the last stage's output before it pools; it is linear from there on. Often empty."""
-        kinds = [isinstance(layer, nn.AdaptiveAvgPool2d) for layer in self.head]
-        return self.head[: kinds.index(True)]
+        """What the head does to the last stage's output before it pools. Often empty."""
+        return self.head[: self._pool_at]
+
+    @property
+    def pool(self) -> nn.Module:
+        """What makes features of maps in the head: nn.AdaptiveAvgPool2d, or a GlobalPool of another kind."""
+        return self.head[self._pool_at]
+
+    @property
+    def _pool_at(self) -> int:
+        return [isinstance(layer, nn.AdaptiveAvgPool2d | GlobalPool) for layer in self.head].index(True)
+
+    @property
+    def head_pool(self) -> str:
+        """The name of the pool in layout.HEAD_POOLS."""
+        return self.pool.kind if isinstance(self.pool, GlobalPool) else AVERAGE
+
+    @property
+    def sees_means(self) -> bool:
+        """Whether the classifier sees nothing but the means over space of the last stage's output."""
+        return not len(self.neck) and self.head_pool == AVERAGE
 
     def pooled(self, x: Tensor) -> Tensor:
         """The features that the classifier sees, (N, D), of the last stage's output (N, C, H, W)."""
         neck = self.neck
-        return (neck(x.float()) if len(neck) else x).mean((2, 3))
+        x = neck(x.float()) if len(neck) else x  # (N, C, H, W)
+        return (self.pool if isinstance(self.pool, GlobalPool) else global_average)(x).flatten(1)  # (N, D)
 
     @property
     def classifier(self) -> nn.Module | None:
@@ -114,9 +134,12 @@ class ResidualNetwork(nn.Module):
         return None if isinstance(fc, nn.Identity) else fc
 
 
-def make_head(fc: nn.Module | None, neck: Iterable[tuple[str, nn.Module]] = ()) -> nn.Sequential:
-    """Global average pooling, then the classifier if there is one. neck: named layers before the pooling."""
-    pooling = [("avgpool", nn.AdaptiveAvgPool2d(1)), ("flatten", nn.Flatten(1))]
+def make_head(
+    fc: nn.Module | None, neck: Iterable[tuple[str, nn.Module]] = (), head_pool: str = AVERAGE
+) -> nn.Sequential:
+    """Pooling over all of space, then the classifier if there is one. neck: named layers before the pooling."""
+    pool = nn.AdaptiveAvgPool2d(1) if head_pool == AVERAGE else GlobalPool(head_pool)
+    pooling = [("pool", pool), ("flatten", nn.Flatten(1))]
     return nn.Sequential(OrderedDict([*neck, *pooling, ("fc", fc or nn.Identity())]))
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from features.networks import spellings
-from features.networks.classifiers import heads_of, inputs_of, outputs_of
+from features.networks.classifiers import heads_of, outputs_of
 from features.networks.containers import TensorRecord
+from features.networks.heads import inputs_of
 from features.networks.layers import CONV, LINEAR, NORM, Above, Layer, by_first_step
 
 
@@ -13,24 +14,39 @@ def layers_going_on(above: Above, rest: Mapping[str, Layer], head: Sequence[Laye
     if not head:
         return
     width = outputs_of(head)
+    # What makes as many as it takes may lie before a pool, of averages and maxima too.
+    widths = (width, 2 * width) if inputs_of(head) == width else (width,)
     used = {id(record) for layer in head for record in layer.tensors.values()}
     for path_above, inside in (("", rest), *above):
         others = {path: layer for path, layer in inside.items() if layer not in head}
-        for name, following in heads_of(others, width, ()):
+        for name, following in (each for width in widths for each in heads_of(others, width, ())):
             if used.isdisjoint(id(record) for layer in following for record in layer.tensors.values()):
                 yield f"{path_above}{name}"
 
 
-def layers_between(above: Above, rest: Mapping[str, Layer], head: Sequence[Layer]) -> Iterator[str]:
-    """What in or beside a network makes as many features as its head takes of as many: layers, and learned pools."""
+def layers_between(above: Above, rest: Mapping[str, Layer], head: Sequence[Layer], width: int) -> Iterator[str]:
+    """What in or beside a network makes `width` features or maps of as many: layers, and learned pools."""
     if not head:
         return
-    width = inputs_of(head)
     used = {id(record) for layer in head for record in layer.tensors.values()}
     for path_above, inside in (("", rest), *above):
         others = (item for item in inside.items() if used.isdisjoint(map(id, item[1].tensors.values())))
         groups = by_first_step(others)
         yield from (f"{path_above}{name}" for name, group in groups.items() if _keeps(group, width))
+
+
+def layers_widening(
+    prefix: str, tensors: Mapping[str, TensorRecord], above: Above, rest: Mapping[str, Layer], head: Sequence[Layer]
+) -> Iterator[str]:
+    """What in or beside a network takes its features, or makes the twice as many that a head takes."""
+    width = inputs_of(head)
+    used = {id(record) for layer in head for record in layer.tensors.values()}
+    for path_above, inside in (("", rest), *above):
+        for path, layer in inside.items():
+            takes, makes = (layer.width, 0) if layer.kind == NORM else (layer.shape[1], layer.width)
+            if used.isdisjoint(map(id, layer.tensors.values())) and (takes == width // 2 or makes == width):
+                yield f"{path_above}{path}"
+    yield from odd_beside(prefix, tensors, width // 2)
 
 
 def layers_before(above: Above, rest: Mapping[str, Layer], stem: Sequence[Layer]) -> Iterator[str]:
@@ -70,6 +86,13 @@ def odd_beside(prefix: str, tensors: Mapping[str, TensorRecord], width: int) -> 
         known = spellings.ORDINARY.search(name) and len(record.shape) in (0, 1, 2, 4)
         exponent = spellings.POOL_EXPONENT.search(name) and record.numel == 1
         if exponent or (width in record.shape and not known):
+            yield name.rpartition(".")[0] or name
+
+
+def recurrent_beside(tensors: Mapping[str, TensorRecord], width: int) -> Iterator[str]:
+    """Recurrent layers in a file that make `width` features, whatever they are called ('decoder', 'memory')."""
+    for name, record in tensors.items():
+        if record.shape and spellings.RECURRENT.search(name) and width in (record.shape[-1], 2 * record.shape[-1]):
             yield name.rpartition(".")[0] or name
 
 

@@ -66,7 +66,7 @@ def read(path: Path, values: object, architecture: Architecture, stored: Mapping
                 *inside.pixels,
                 *stored,
                 *(["channel_order"] if beside.pixels else []),
-                *([HEAD] if beside.architecture else []),
+                *([HEAD] if beside.architecture.keys() - {"head_pool"} else []),
             )
         ),
         beside.multilabel,
@@ -77,10 +77,8 @@ def _inside(values: object, architecture: Architecture) -> Written:
     """Of hyper-parameters, arguments, settings and metadata in the file."""
     found: dict[str, Any] = {}
     for table in _tables(values):
-        for kind, words in WORDS.items():
-            for word in words:
-                if word in table and kind not in found and (value := _usable(kind, table[word])) is not None:
-                    found[kind] = value
+        for kind, value in _together(_said(table)).items():
+            found.setdefault(kind, value)
     told = pixels(found.get("mean", ()), found.get("std", ()), architecture.in_channels)
     fields = _named(found["name"], architecture) if "name" in found else {}
     names = found.get("classes") or found.get("numbers") or ()
@@ -103,6 +101,23 @@ def pixels(mean: tuple[float, ...], std: tuple[float, ...], channels: int) -> di
     turned = zip(scaled["mean"], reversed(IMAGENET_MEAN), strict=False)
     is_bgr = channels == 3 and all(abs(value - usual) < NEAR for value, usual in turned)
     return {**scaled, "channel_order": "bgr"} if is_bgr else scaled
+
+
+def _said(table: Mapping[str, Any]) -> dict[str, Any]:
+    """What one table says, by kind: of each the first word that it has with a usable value."""
+    said: dict[str, Any] = {}
+    for kind, words in WORDS.items():
+        for word in words:
+            if word in table and kind not in said and (value := _usable(kind, table[word])) is not None:
+                said[kind] = value
+    return said
+
+
+def _together(said: dict[str, Any]) -> dict[str, Any]:
+    """Without a mean that has no deviation beside it, or the other way round: it may be of something else."""
+    if ("mean" in said) == ("std" in said):
+        return said
+    return {kind: value for kind, value in said.items() if kind not in ("mean", "std")}
 
 
 def _tables(values: object) -> Iterator[Mapping[str, Any]]:
@@ -153,9 +168,11 @@ def _named(name: str, architecture: Architecture) -> dict[str, Any]:
 def applied(
     written: Written, architecture: Architecture, preprocessing: Preprocessing
 ) -> tuple[Architecture, Preprocessing]:
-    """Both with what is written, as far as it goes with them."""
+    """Both with what is written, as far as it goes with them; what pools before the head whatever the body is."""
+    body = {name: value for name, value in written.architecture.items() if name != "head_pool"}
+    architecture = replace(architecture, head_pool=written.architecture.get("head_pool", architecture.head_pool))
     with suppress(FeatureError):
-        architecture = replace(architecture, **written.architecture)
+        architecture = replace(architecture, **body)
     with suppress(FeatureError):
         preprocessing = replace(preprocessing, **written.pixels)
     return architecture, preprocessing

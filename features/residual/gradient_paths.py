@@ -17,7 +17,7 @@ from features.datasets import ImageSet, Rejected, labels
 from features.datasets.decoding import Batch, batch_size, through
 from features.devices import device_of
 from features.engine import FastNetwork, forward
-from features.engine.backward import back, through_activation, through_branch, through_shortcut
+from features.engine.backward import back, through_activation, through_branch, through_pool, through_shortcut
 from features.errors import FeatureError
 from features.networks.zoo import Model
 from features.predictions import class_logits
@@ -192,8 +192,7 @@ class _Trip:
                 slope = (slope @ classifier.weight.double()).float()  # (N, D)
             else:
                 slope = back(classifier, features, slope.float())
-            slope = slope / (x.shape[2] * x.shape[3])
-            self.start = slope[:, :, None, None].expand(x.shape)  # (N, C, H, W)
+            self.start = through_pool(network.pool, network.neck(x), slope).expand(x.shape)  # (N, C, H, W)
             if len(network.neck):
                 self.start = back(network.neck, x, self.start)
 

@@ -135,7 +135,7 @@ class BlockStatistics:
 
     @property
     def labels_matched(self) -> str:
-        """How the labels were matched with the network's classes: 'by name', 'by order' or 'not at all'."""
+        """How the labels were matched with the network's classes, as `datasets.labels.Matched.how`."""
         return self.provenance.settings["labels_matched"]
 
     @cached_property

@@ -139,7 +139,8 @@ class Tally:
             moments, told = self.blocks[step.name].add(step, x, moments, given, model)
             head = network.classifier if step.name.startswith(f"{last_stage}.") else None
             numbers.append(told)
-            pooled = moments.mean if head is None or not len(network.neck) else network.pooled(step.output)  # (N, C)
+            by_means = head is None or network.sees_means
+            pooled = moments.mean if by_means else network.pooled(step.output)  # (N, D)
             right.append(_right(head, pooled, known.targets))
             if kept:
                 features.append(moments.mean[kept].float().cpu().numpy())

@@ -15,7 +15,7 @@ from features.networks.canonical import own_copy
 from features.progress import Progress, Stopped, Task, threaded
 from features.results import finite
 from features.saliency.maps import INPUT, Options, SaliencyMaps
-from features.saliency.targets import HeadScore, LogitScore, Score, Target
+from features.saliency.targets import Score, Target, is_of_class
 
 if TYPE_CHECKING:
     from features.saliency.explainer import Explainer  # which stands on the list of methods, and so on this module
@@ -122,7 +122,7 @@ class ScoredNetwork(nn.Module):
         self.stem = network.stem
         names = explainer.network.stage_names
         self.stages = nn.Sequential(*(network.stages[name] for name in names[: names.index(stage) + 1]))
-        self.neck = network.neck
+        self.neck, self.pool = network.neck, network.pool
         self.passes = 0
 
     @property
@@ -136,9 +136,9 @@ class ScoredNetwork(nn.Module):
         self.passes += len(x)
         self.report(self.passes)
         output = self.stages(self.stem(x))  # (N, C, H, W)
-        if isinstance(self.score, LogitScore | HeadScore):
-            output = self.neck(output)
-        return self.score(output.mean((2, 3)))  # (N,)
+        if not is_of_class(self.score):
+            return self.score(output.mean((2, 3)))  # (N,)
+        return self.score(self.pool(self.neck(output)).flatten(1))  # (N,)
 
 
 def _smoothed(network: ScoredNetwork, x: Tensor, algorithm: Algorithm, smooth: int, seed: int) -> Tensor:

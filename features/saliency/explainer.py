@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from features.devices import device_of
 from features.engine import PRECISIONS, FastNetwork, forward
-from features.engine.backward import back, through_activation, through_block
+from features.engine.backward import back, through_activation, through_block, through_pool
 from features.engine.forward import Keep, Parts, Step
 from features.errors import FeatureError
 from features.networks.canonical import ResidualBlock
@@ -21,13 +21,12 @@ from features.saliency.methods import CAM, Weights, combined, need_weights
 from features.saliency.targets import (
     ClassTarget,
     CosineScore,
-    HeadScore,
     LengthScore,
-    LogitScore,
     Score,
     StageTarget,
     Target,
     class_gradients,
+    is_of_class,
     logit_score,
 )
 
@@ -36,35 +35,35 @@ from features.saliency.targets import (
 class Walk:
     """A batch that was taken forward to the explained stage.
 
-    steps: the blocks of interest in order. score: of what came out of the last one. neck: what lies between that and
-    the mean over space, of pre-activation networks whose class is explained.
+    steps: the blocks of interest in order. score: of what came out of the last one. neck, pool: what makes features of
+    that; where a class is explained, those of the network's head, else a mean over space alone.
     """
 
     steps: list[Step]
-    features: Tensor  # (N, D) float32, the stage's mean over space
+    features: Tensor  # (N, D) float32
     logits: Tensor | None
     score: Score
     neck: nn.Sequential = field(default_factory=nn.Sequential)
+    pool: nn.Module = field(default_factory=lambda: nn.AdaptiveAvgPool2d(1))
 
     @property
     def pooled(self) -> Tensor:
-        """What the mean over space is of: (N, D, H, W)."""
+        """What is pooled: (N, C, H, W)."""
         output = self.steps[-1].output
         return self.neck(output.float()) if len(self.neck) else output
 
     @property
-    def constant(self) -> Tensor:
-        """The score's gradient with respect to `pooled`, the same at every position: (N, D, 1, 1) float32."""
-        height, width = self.steps[-1].output.shape[2:]
-        return self.score.gradient(self.features)[:, :, None, None] / (height * width)
+    def pooled_gradient(self) -> Tensor:
+        """Of the score with respect to `pooled`: float32, (N, C, 1, 1) where means make it the same at every place."""
+        return through_pool(self.pool, self.pooled, self.score.gradient(self.features))
 
     @property
     def gradient(self) -> Tensor:
-        """Of the score with respect to the last step's output: float32, (N, D, 1, 1) where it is constant."""
+        """Of the score with respect to the last step's output: float32, (N, C, 1, 1) where it is constant."""
         if not len(self.neck):
-            return self.constant
+            return self.pooled_gradient
         output = self.steps[-1].output.float()
-        return back(self.neck, output, self.constant.expand(output.shape))  # (N, D, H, W)
+        return back(self.neck, output, self.pooled_gradient.expand(output.shape))  # (N, C, H, W)
 
 
 class Explainer:
@@ -127,7 +126,7 @@ class Explainer:
         with torch.inference_mode():
             walk = self.walk(pixels, targets, {self.block_index(tap): self.block_index(tap) in apart for tap in chosen})
             if method == CAM and len(walk.neck):  # CAM is of what is pooled
-                maps = dict.fromkeys(chosen, finite(combined(walk.constant, walk.pooled), self.model))
+                maps = dict.fromkeys(chosen, finite(combined(walk.pooled_gradient, walk.pooled), self.model))
             else:
                 maps = self._back(walk, chosen, weights)
         return self.result(walk, {tap: self.to_host(maps[tap]) for tap in chosen}, method)
@@ -137,9 +136,7 @@ class Explainer:
         with torch.inference_mode():
             blocks = [block for _, block in self.blocks[: self._index[score.stage] + 1]]
             x = forward.through(blocks, self.network.stem(self._on_device(pixels)))  # (N, C, H, W)
-            if isinstance(score, LogitScore | HeadScore):
-                x = self.network.neck(x)
-            return score(x.mean((2, 3), dtype=torch.float32))
+            return score(self.network.pooled(x) if is_of_class(score) else x.mean((2, 3), dtype=torch.float32))
 
     def logits(self, pixels: Tensor) -> Tensor:
         """(N, K) float32 of other pixels, as in SaliencyMaps. Raises FeatureError if the network has no classifier."""
@@ -169,14 +166,17 @@ class Explainer:
     def every_class(self, pixels: Tensor) -> np.ndarray:
         """The last stage's Grad-CAM of every class at once: (N, K, H, W) float32, with K = 2 for one logit.
 
-        With one linear layer as the head this is CAM.
+        With a mean and one linear layer as the head this is CAM.
         """
         with torch.inference_mode():
             walk = self.walk(pixels, [ClassTarget()] * len(pixels), {len(self.blocks) - 1: False}, down=False)
             output = walk.pooled  # (N, C, H, W)
             assert self.network.classifier is not None  # the walk needed it
             height, width = output.shape[2:]
-            weights = class_gradients(self.network.classifier, walk.features) / (height * width)  # (N or 1, K, C)
+            slopes = class_gradients(self.network.classifier, walk.features)  # (N or 1, K, D)
+            # The mean over space of what a maximum or a mean hands back is the same, a share of its slope.
+            slopes = slopes.unflatten(2, (-1, output.shape[1])).sum(2)  # (N or 1, K, C)
+            weights = slopes / (height * width)
             if len(weights) == 1:
                 return self.to_host(torch.einsum("kc,nchw->nkhw", weights[0], output))
             return self.to_host(torch.einsum("nkc,nchw->nkhw", weights, output))
@@ -258,7 +258,7 @@ class Explainer:
             classes = [target for target in targets if isinstance(target, ClassTarget)]
             stage = self.network.stage_names[-1]
             score = logit_score(self.model, stage, classifier, logits, classes)
-            return Walk(steps, features, logits, score, self.network.neck)
+            return Walk(steps, features, logits, score, self.network.neck, self.network.pool)
         features = output.mean((2, 3))  # (N, D)
         return Walk(steps, finite(features, self.model), None, self._stage_score(targets))
 

@@ -56,8 +56,8 @@ def ledger(explainer: Explainer, pixels: Tensor, targets: Sequence[ClassTarget])
 
     A shortcut that is the identity is the output of the block below, so that the last output is a sum over blocks of
     their branches, each times the gates of its own block and of all above it, and of the lowest shortcut times all
-    gates. Pooling and classifier are linear, and so is everything that is left: no gradient is needed. Gates count as
-    they are for this image; what it would take to change one is another question.
+    gates. A mean over space and the classifier are linear, and so is a maximum that stays where it is. Gates and
+    maxima count as they are for this image; what it would take to change one is another question.
     Raises FeatureError as `Explainer.maps`, and for networks with another activation, or a norm before the pooling.
     """
     rectified = all(isinstance(block.activation, nn.ReLU) for _, block in explainer.blocks)
@@ -79,7 +79,7 @@ def ledger(explainer: Explainer, pixels: Tensor, targets: Sequence[ClassTarget])
     )
     with torch.inference_mode():
         walk = explainer.walk(pixels, targets, dict.fromkeys(range(lowest, indices[-1] + 1), True), down=False)
-        weights = walk.gradient  # (N, C, 1, 1)
+        weights = walk.gradient  # (N, C, 1, 1), or (N, C, H, W) where maxima are pooled
         gate = torch.ones_like(walk.steps[-1].output, dtype=torch.float32)
         terms, maps = [], []
         for step in reversed(walk.steps):

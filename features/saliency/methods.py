@@ -157,8 +157,8 @@ def _ledger(
 
 CAM, SCORECAM, LEDGER = "cam", "scorecam", "ledger"
 ALIKE = (
-    "At the last stage Grad-CAM, HiResCAM and XGrad-CAM are the same map, because global average pooling makes the "
-    "gradient equal at every place."
+    "At the last stage Grad-CAM, HiResCAM and XGrad-CAM are the same map, where the head pools by "
+    "means, which make the gradient equal at every place."
 )
 METHODS = Registry(
     "method",
@@ -214,7 +214,8 @@ METHODS = Registry(
         Method(
             name=CAM,
             title="CAM",
-            shows="The classifier's weights at every place of the last stage, without a gradient.",
+            shows="The classifier's weights at every place of the last stage, without a gradient; of maxima, where "
+            "they lie.",
             paper="Zhou et al. 2016, arXiv:1512.04150",
             run=by_formula(CAM),
             needs=(Need.ACTIVATION, Need.LINEAR_HEAD),

@@ -136,6 +136,11 @@ class CosineScore(Score):
         return torch.where(length > 0, across / length, torch.zeros_like(across))
 
 
+def is_of_class(score: Score) -> bool:
+    """Whether it is of what the head sees, and not of a stage's means over space."""
+    return isinstance(score, LogitScore | HeadScore)
+
+
 def _unit(features: Tensor) -> Tensor:
     return nn.functional.normalize(features, dim=1, eps=torch.finfo(features.dtype).tiny)
 

@@ -91,7 +91,7 @@ def _write(
             done += size
             yield Progress(min(done // MB, total), total, "MB", "writing")
         _write_rows(features, old, claim.new / ROWS, rows)
-        parquet.write_rejected(features.rejected, claim.new)
+        parquet.write_rejected(features.rejected, features.aside, claim.new)
     result = dataclasses.replace(
         old,
         format=manifest.format,
@@ -122,7 +122,7 @@ def _to_parts(features: FeatureSet, old: Manifest, writer: Writer) -> Task[Manif
         rejected = features.rejected[first:last]
         writer.parts.write(number, _slice(features, stages, images.start, slice(start, stop), rejected))
         yield Progress(images.stop, manifest.n_images, "image", "writing")
-    return writer.finish(old.images_per_second, old.made_with)
+    return writer.finish(old.images_per_second, old.made_with, features.aside)
 
 
 def _slice(

@@ -28,7 +28,7 @@ class FeatureSet:
     rows: (N,) int64 positions in the image set, ascending; ids, uris: their names and where they lie.
     labels: (N,) int64 into class_names, or None.
     predictions: what the network said, None for one without a head.
-    rejected: images that could not be read.
+    rejected: images that could not be read. aside: files of their source that were no part of the set.
     provenance: what made the features.
     """
 
@@ -41,6 +41,7 @@ class FeatureSet:
     predictions: Predictions | None
     rejected: tuple[Rejected, ...]
     provenance: Provenance
+    aside: tuple[Rejected, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -102,7 +102,8 @@ def open_features(folder: Path | str) -> FeatureSet:
         if manifest.format == PARQUET:
             return parquet.opened(folder, manifest)
         table = parquet.read_table(folder / ROWS)
-        rejected = parquet.read_rejected(folder)
+        rejected, aside = parquet.read_rejected(folder)
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"{folder} cannot be read: {error}. Run the command that made it again.") from error
-    return parquet.as_set(table, table["row"].to_numpy(), FORMATS[manifest.format].stages(folder, manifest), rejected)
+    stages = FORMATS[manifest.format].stages(folder, manifest)
+    return parquet.as_set(table, table["row"].to_numpy(), stages, rejected, aside)

@@ -20,6 +20,7 @@ from features.store.feature_set import FeatureSet, Stages
 from features.store.manifest import REJECTED, Manifest, StoreError
 
 FIXED = ("id", "uri", "label", "pred", "confidence")
+UNREADABLE, ASIDE = "unreadable", "left aside"  # why something has no row
 OURS = b"resnet_explorer"  # the key of what a part says of itself
 
 
@@ -41,11 +42,17 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
         return pq.read_table(file, columns=columns, use_threads=False, pre_buffer=False)
 
 
-def write_rejected(rejected: Sequence[Rejected], folder: Path, scratch: Path | None = None) -> None:
-    columns = {"id": [entry.id for entry in rejected], "reason": [entry.reason for entry in rejected]}
-    write_table(
-        pa.table(columns, pa.schema([("id", pa.string()), ("reason", pa.string())])), folder / REJECTED, scratch
-    )
+def write_rejected(
+    rejected: Sequence[Rejected], aside: Sequence[Rejected], folder: Path, scratch: Path | None = None
+) -> None:
+    """Write which images could not be read, and which files of their source were no part of the set."""
+    every = [*rejected, *aside]
+    columns = {
+        "id": [entry.id for entry in every],
+        "reason": [entry.reason for entry in every],
+        "kind": [UNREADABLE] * len(rejected) + [ASIDE] * len(aside),
+    }
+    write_table(pa.table(columns, pa.schema([(name, pa.string()) for name in columns])), folder / REJECTED, scratch)
 
 
 def _schema(manifest: Manifest) -> pa.Schema:
@@ -98,10 +105,17 @@ def opened(folder: Path, manifest: Manifest) -> FeatureSet:
     ]
     table = pa.concat_tables([read_table(path, list(FIXED)).replace_schema_metadata() for path in paths])
     rejected = tuple(Rejected(entry[1], entry[2]) for part in told for entry in part["rejected"])
-    return as_set(table, np.concatenate(rows).astype(np.int64), ParquetStages(folder, manifest), rejected)
+    aside = read_rejected(folder)[1] if (folder / REJECTED).exists() else ()
+    return as_set(table, np.concatenate(rows).astype(np.int64), ParquetStages(folder, manifest), rejected, aside)
 
 
-def as_set(table: pa.Table, rows: np.ndarray, stages: Stages, rejected: tuple[Rejected, ...]) -> FeatureSet:
+def as_set(
+    table: pa.Table,
+    rows: np.ndarray,
+    stages: Stages,
+    rejected: tuple[Rejected, ...],
+    aside: tuple[Rejected, ...],
+) -> FeatureSet:
     """The set whose rows are described by the columns of FIXED."""
     manifest = stages.manifest
     said = None
@@ -118,12 +132,20 @@ def as_set(table: pa.Table, rows: np.ndarray, stages: Stages, rejected: tuple[Re
         predictions=said,
         rejected=rejected,
         provenance=Provenance.from_dict({**manifest.settings, **manifest.made_with}),
+        aside=aside,
     )
 
 
-def read_rejected(folder: Path) -> tuple[Rejected, ...]:
+def read_rejected(folder: Path) -> tuple[tuple[Rejected, ...], tuple[Rejected, ...]]:
+    """What could not be read, and what was left aside; in folders of earlier versions there is none of that."""
     table = read_table(folder / REJECTED)
-    return tuple(map(Rejected, table["id"].to_pylist(), table["reason"].to_pylist()))
+    every = [*map(Rejected, table["id"].to_pylist(), table["reason"].to_pylist())]
+    kinds = table["kind"].to_pylist() if "kind" in table.column_names else [UNREADABLE] * len(every)
+    rejected, aside = (
+        tuple(entry for entry, kind in zip(every, kinds, strict=True) if kind == wanted)
+        for wanted in (UNREADABLE, ASIDE)
+    )
+    return rejected, aside
 
 
 def about(path: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Parquet parts on their way to the disk."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,11 +35,13 @@ class Parts:
         with FEATURES.errors(self.folder):
             write_table(table_of(part, self.manifest), self._path(number), self.scratch)
 
-    def finish(self, images_per_second: float | None, made_with: dict[str, Any]) -> Manifest:
+    def finish(
+        self, images_per_second: float | None, made_with: dict[str, Any], aside: Sequence[Rejected] = ()
+    ) -> Manifest:
         """Collect what was rejected, and what the manifest says in the end. Every part must be there."""
         told = [about(self._path(number)) for number in range(len(self.manifest.parts))]
         lost = [Rejected(*entry[1:]) for part in told for entry in part["rejected"]]
-        write_rejected(lost, self.folder, self.scratch)
+        write_rejected(lost, aside, self.folder, self.scratch)
         return replace(
             self.manifest,
             made_with=made_with,

@@ -1,10 +1,12 @@
 """Writes a feature set part by part, so that a run that is stopped goes on with the first part that is missing."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from features import files
 from features.claim import MANIFEST, Claim
+from features.datasets import Rejected
 from features.store.formats import PARQUET, names_of
 from features.store.manifest import EARLIER_PARTS, Manifest, manifest_of, read_manifest
 from features.store.parts import Parts
@@ -68,13 +70,17 @@ class Writer:
         done = read_manifest(self.parts.folder)
         return self._show(done) if done.complete else None
 
-    def finish(self, images_per_second: float | None, made_with: dict[str, Any]) -> Manifest:
+    def finish(
+        self, images_per_second: float | None, made_with: dict[str, Any], aside: Sequence[Rejected] = ()
+    ) -> Manifest:
         """Collect what was rejected, and close the manifest. Every part must be there.
+
+        aside: files of the images' source that were no part of the set.
 
         Another format than Parquet is then to be made of the parts.
         """
         with self.claim.errors():
-            done = self.parts.finish(images_per_second, made_with)
+            done = self.parts.finish(images_per_second, made_with, aside)
             if not self._shown:
                 done.write(self.parts.folder)
         return self._show(done)

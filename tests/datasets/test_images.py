@@ -55,7 +55,7 @@ def test_every_format_keeps_a_flat_colour(kind):
     assert np.abs(pixels(found).astype(int) - (200, 30, 90)).max() <= 3  # JPEG's and WebP's colour rounding
 
 
-@pytest.mark.parametrize("kind", ["AVIF", "JPEG2000", "ICO", "PPM", "PDF"])
+@pytest.mark.parametrize("kind", ["ICO", "PDF", "TGA", "PCX"])
 def test_other_formats_are_refused_with_the_list_of_wanted_ones(kind):
     try:
         data = stored(noise(), kind)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from features.datasets import wordnet
 from features.datasets.labels import class_names, match_labels, matched
 from features.errors import DatasetError
 from tests.test_evaluate import drawn, reader, written
@@ -74,7 +75,8 @@ def test_classes_are_called_as_the_network_then_as_the_set_then_by_number(known,
     [
         (("cat", "dog"), ("cat", "dog"), "by name"),
         (("cat", "dog"), ("ship", "truck"), "by order"),
-        ((), ("ship", "truck"), "by name"),
+        ((), ("ship", "truck"), "by order"),  # what a network does not name may be anything
+        (("cat", "dog"), ("1", "0"), "by number"),
     ],
 )
 def test_names_of_which_none_agrees_are_matched_by_order(known, names, how):
@@ -87,7 +89,7 @@ def test_labels_that_fit_no_class_are_none_and_no_error_where_they_may_be_missin
     for n_classes, images in ((3, unlabelled), (None, tiny_images), (5, tiny_images)):
         found = matched(drawn(n_classes).spec, images)
         assert (found.classes, found.how, found.at(np.arange(2))) == (None, "not at all", None)
-    assert matched(drawn(3).spec, tiny_images).how == "by name"
+    assert matched(drawn(3).spec, tiny_images).how == "by order"
 
 
 def test_the_classes_of_some_rows_are_theirs(tiny_images):
@@ -101,3 +103,70 @@ def test_the_one_logit_of_a_network_is_of_two_classes(tiny_images):
     assert matched(drawn(1).spec, pets).classes.tolist() == [0] * 4 + [1] * 4
     named = replace(drawn(1).spec, class_names=("dog",))
     assert matched(named, replace(two, class_names=("dog", "not dog"))).classes.tolist() == [1] * 4 + [0] * 4
+
+
+# --- numbers and WordNet's ids ----------------------------------------------------------------------------------------
+
+IMAGENET = tuple(
+    line.split(",")[0] for line in (wordnet.words()[each][0] for each in wordnet.imagenet())
+)  # as most networks call them
+
+
+def how_of(known, names, n_classes=None):
+    images = written([0] * len(names), list(range(len(names))), names)
+    found = match_labels(reader(n_classes or len(known), known).spec, images)
+    return found.classes.tolist(), found.how, bool(found.guessed)
+
+
+def test_numbers_are_the_classes_numbers_whatever_their_order_as_text():
+    names = tuple(sorted(map(str, range(12))))  # 0, 1, 10, 11, 2, ...
+    classes = tuple(f"kind {number}" for number in range(12))
+    assert how_of(classes, names) == ([int(name) for name in names], "by number", False)
+    assert how_of(classes, ("00007", "00011")) == ([7, 11], "by number", False)
+    assert how_of((), names, 12) == ([int(name) for name in names], "by number", True)  # ImageFolder would differ
+    assert how_of((), names[:3], 12) == ([0, 1, 10], "by number", False)
+
+
+def test_numbers_up_to_the_number_of_classes_count_from_one_and_that_is_a_guess():
+    assert how_of(("a", "b", "c"), ("1", "3")) == ([0, 2], "by number", True)
+
+
+def test_numbers_that_fit_no_classes_are_refused_and_never_matched_in_order():
+    for names in (("0", "3"), ("10", "20", "30"), ("1", "01", "2")):
+        with pytest.raises(DatasetError, match="are not among the network's"):
+            how_of(("a", "b", "c"), names)
+
+
+def test_numbers_that_are_names_are_names():
+    assert how_of(("3", "8", "1"), ("1", "3")) == ([2, 0], "by name", False)
+
+
+def test_a_networks_numbered_classes_are_called_by_their_numbers():
+    names = tuple(sorted(map(str, range(12))))
+    images = written([0] * 12, list(range(12)), names)
+    assert match_labels(reader(12).spec, images).names == tuple(map(str, range(12)))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("n01440764", "n02979186", "n03888257"),  # some of them
+        ("n01440764_tench", "n02979186_cassette_player", "n03888257_parachute"),
+        ("n02012849", "n03126707", "n03710721", "n03710637"),  # two cranes, two maillots
+    ],
+)
+@pytest.mark.parametrize("known", [IMAGENET, ()], ids=["named", "nameless"])
+def test_wordnet_ids_are_imagenets_classes(names, known):
+    wanted = [wordnet.imagenet()[name[:9]] for name in names]
+    assert how_of(known, names, 1000) == (wanted, "by WordNet id", not known)
+
+
+def test_wordnet_ids_find_words_and_words_find_wordnet_ids():
+    assert how_of(("parachute", "tench", "pug"), ("n01440764", "n03888257")) == ([1, 0], "by WordNet id", False)
+    assert how_of(("n03888257", "n01440764"), ("tench", "parachute")) == ([1, 0], "by WordNet id", False)
+    assert how_of(("n03888257", "n01440764"), ("n01440764_tench",)) == ([1], "by WordNet id", False)
+
+
+def test_wordnets_ids_of_other_classes_are_refused():
+    with pytest.raises(DatasetError, match="not among the network's"):
+        how_of(("parachute", "tench", "pug"), ("n01440764", "n02979186"))

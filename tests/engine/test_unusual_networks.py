@@ -39,7 +39,10 @@ BLOCKS = (
     "pooled shortcuts", "blurred", "SiLU", "pre-activation", "pre-activation without a last norm",
     "pre-activation with raw projections", "pre-activation with padded shortcuts", "group norms",
     "biases without norms", "squeeze-and-excitation", "efficient channel attention", "groups", "head of two layers",
-    "pre-activation with a head of two layers", "one logit", "one logit of two layers",
+    "pre-activation with a head of two layers", "one logit", "one logit of two layers", "maxima",
+    "maxima mixed with averages", "maxima before averages", "averages before maxima", "pre-activation with maxima",
+    "maxima before averages before a head of two layers",
+    "pre-activation with averages before maxima and a head of two layers",
 )  # fmt: skip
 
 
@@ -148,19 +151,25 @@ def test_what_cannot_be_folded_is_not_folded():
         replace(BASIC, stem="deep", stem_widths=(6, 4), attention="se", attention_widths=(4, 4), activation="silu"),
         replace(BOTTLENECK, attention="eca", antialias="blur", classes=1, head_widths=(12,)),
         replace(PREACTIVATION, norm="group", norm_groups=4, head_widths=(12,), head_activation="gelu"),
+        replace(BASIC, head_pool="max-average", head_widths=(12,)),
+        replace(PREACTIVATION, head_pool="mixed"),
     ],
     ids=[
         "deep stem, SE, SiLU",
         "ECA, blur, one logit of two layers",
         "pre-activation, group norms, head of two layers",
+        "maxima before averages, head of two layers",
+        "pre-activation, maxima mixed with averages",
     ],
 )
 def test_openvino_reads_the_same(architecture):
     pytest.importorskip("openvino")
     model = model_of(architecture)
-    plan = engine.choose(model.network, precision="fp32", device="cpu", engine="openvino")
+    plan = engine.choose(model.network, ("layer2", POOLED, LOGITS), precision="fp32", device="cpu", engine="openvino")
     found, wanted = engine.start(model.network, PIXELS, plan)(pixels()), plain(model, pixels())
     close(found[LOGITS], wanted[LOGITS], 1e-3)
+    with torch.inference_mode():
+        close(found[POOLED], model.network.pooled(wanted["layer2"]), 1e-3)
     close(found["layer2"], wanted["layer2"].mean((2, 3)), 1e-3)
 
 
@@ -248,13 +257,12 @@ def test_in_bf16_gradients_are_nearly_those(model):
 @of_blocks
 def test_maps_of_every_class_are_weighted_by_the_gradients_of_the_logits(model):
     last = model.network.stages["layer2"](model.network.stages["layer1"](model.network.stem(PIXELS.scaled(pixels()))))
-    maps = model.network.neck(last).detach()  # (N, C, H, W)
-    features = maps.mean((2, 3)).requires_grad_()
-    logits = of_classes(model.network.classifier(features))
+    maps = model.network.neck(last).detach().requires_grad_()  # (N, C, H, W)
+    logits = of_classes(model.network.classifier(model.network.pool(maps).flatten(1)))
     wanted = []
     for index in range(logits.shape[1]):
-        (gradient,) = torch.autograd.grad(logits[:, index].sum(), features, retain_graph=True)
-        wanted.append((maps * gradient[:, :, None, None]).mean(1) * maps.shape[1] / maps[0, 0].numel())
+        (gradient,) = torch.autograd.grad(logits[:, index].sum(), maps, retain_graph=True)
+        wanted.append((maps * gradient.mean((2, 3), keepdim=True)).sum(1))
     close(Explainer(model).every_class(pixels()), torch.stack(wanted, 1).detach())
 
 
@@ -264,7 +272,8 @@ def test_cam_of_every_class_sums_to_its_logit_without_the_bias(model):
     if not isinstance(classifier, nn.Linear):
         return  # whose logits are no sums over space
     wanted = of_classes(plain(model, pixels())[LOGITS] - classifier.bias)
-    close(Explainer(model).every_class(pixels()).sum((2, 3)), wanted)
+    if model.network.head_pool == "average":  # a maximum counts at its place alone, but its weight everywhere
+        close(Explainer(model).every_class(pixels()).sum((2, 3)), wanted)
     cam = Explainer(model).maps(pixels(), [ClassTarget(1)] * 2, "cam").maps[Tap("layer2")]
     close(cam.sum((1, 2)), wanted[:, 1])
 
@@ -299,7 +308,7 @@ def test_a_ledger_of_a_head_of_several_layers_is_refused(name):
         ledger(Explainer(model_of(RGB[name])), pixels(), [ClassTarget(0)] * 2)
 
 
-@pytest.mark.parametrize("name", ["head of two layers", "one logit of two layers", "group norms", "pre-activation"])
+@pytest.mark.parametrize("name", ["head of two layers", "one logit of two layers", "group norms", "maxima"])
 def test_the_probability_that_faithfulness_measures_is_the_plain_networks(name):
     model = model_of(RGB[name])
     explainer = Explainer(model)
@@ -331,7 +340,13 @@ def test_a_ledger_that_would_not_be_exact_is_refused(name):
         ledger(Explainer(model_of(RGB[name])), pixels(), [ClassTarget(0)] * 2)
 
 
-@pytest.mark.parametrize("name", ["group norms", "squeeze-and-excitation", "blurred", "stride in the first 1x1"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "group norms", "squeeze-and-excitation", "blurred", "stride in the first 1x1", "maxima",
+        "maxima mixed with averages", "maxima before averages", "averages before maxima",
+    ],
+)  # fmt: skip
 def test_the_ledger_of_other_blocks_sums_to_the_logit(name):
     model = model_of(RGB[name])
     found = ledger(Explainer(model), pixels(), [ClassTarget(0)] * 2)
@@ -339,8 +354,12 @@ def test_the_ledger_of_other_blocks_sums_to_the_logit(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["pre-activation", "squeeze-and-excitation", "pre-activation with a head of two layers", "one logit"]
-)
+    "name",
+    [
+        "pre-activation", "squeeze-and-excitation", "pre-activation with a head of two layers", "one logit",
+        "maxima before averages",
+    ],
+)  # fmt: skip
 def test_integrated_gradients_sum_to_the_difference_of_the_scores(name):
     model = model_of(RGB[name])
     explainer = Explainer(model)

@@ -118,3 +118,30 @@ def test_names_send_no_signals_to_a_terminal(source, tmp_path):
     model = loaded(under("model.", source.state_dict()) | {"\n\x1b[31mevil": torch.ones(1)}, tmp_path)
     assert "evil" in said(model)
     assert said(model).isprintable()
+
+
+@pytest.mark.parametrize("name", ["decoder", "memory", "neck.gru", "transformer"])
+@pytest.mark.parametrize("prefix", ["", "backbone."])
+def test_a_recurrent_layer_that_may_lie_before_the_head_is_refused_whatever_it_is_called(
+    prefix, name, source, tmp_path
+):
+    own = source.state_dict()
+    head = {key: own.pop(key) for key in ("fc.weight", "fc.bias")}
+    width = head["fc.weight"].shape[1]
+    state = under(prefix, own) | under(f"{name}.", nn.LSTM(width, width).state_dict()) | head
+    with pytest.raises(WeightsError, match=f"'{name}', which may lie between"):
+        loaded(state, tmp_path)
+
+
+def test_a_recurrent_layer_that_makes_other_features_than_the_head_takes_is_left_aside(source, tmp_path):
+    loaded(source.state_dict() | under("decoder.", nn.LSTM(9, 5).state_dict()), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["attention2.fc.{}", "gates.1.fc.{}"])
+def test_linear_layers_that_may_gate_a_stage_are_refused(name, source, tmp_path):
+    gate = {name.format("0.weight"): torch.ones(4, 32), name.format("2.weight"): torch.ones(32, 4)}
+    if name.startswith("gates"):
+        gate |= {"gates.0.fc.0.weight": torch.ones(4, 16), "gates.0.fc.2.weight": torch.ones(16, 4)}
+    for prefix in ("", "net."):
+        with pytest.raises(WeightsError, match="not understood.*" + name.split(".")[0]):
+            loaded(under(prefix, source.state_dict() | gate), tmp_path)

@@ -20,7 +20,7 @@ from features.networks import checkpoint, filling
 from features.networks.architecture import Architecture, cifar
 from features.networks.canonical import build, published_name
 from features.networks.catalogue import TORCHVISION
-from features.networks.containers import TensorRecord
+from features.networks.containers import Inert, TensorRecord
 from tests.random_networks import ONE_OF_EACH_KIND, drawn, randomise
 
 BOTTLENECK = Architecture("bottleneck", (2, 1), (4, 8), (16, 32), "imagenet", 8, groups=2, classes=5)
@@ -292,6 +292,7 @@ def test_files_are_known_by_their_content_whatever_they_are_called(real, said, n
         ("weights", "no tensors"),
         (torch.zeros(3), "1 tensors, but no residual network"),
         ({}, "no tensors"),
+        ({"model": {"conv1.weight": np.zeros(3)}}, "NumPy's arrays and no tensors.*from_numpy"),
         ({"epoch": 3, "lr": 0.1}, "no tensors"),
         ({"state_dict": {"epoch": 3}}, "no tensors"),
         ({"embeddings.weight": torch.zeros(3, 3)}, "no residual network.*got embeddings.weight"),
@@ -300,7 +301,7 @@ def test_files_are_known_by_their_content_whatever_they_are_called(real, said, n
             "15 tensors.*networks.canonical",
         ),
     ],
-    ids=["list", "str", "tensor", "empty", "numbers", "nested", "one tensor", "many"],
+    ids=["list", "str", "tensor", "empty", "arrays", "numbers", "nested", "one tensor", "many"],
 )
 def test_contents_other_than_a_network_are_named(content, text, tmp_path):
     torch.save(content, tmp_path / "other.pth")
@@ -559,3 +560,9 @@ def test_what_training_scripts_keep_beside_the_weights_is_no_reason_to_refuse_th
     }  # fmt: skip
     torch.save({"state_dict": state, **beside}, tmp_path / "net.pth", _use_new_zipfile_serialization=not older)
     assert torch.equal(logits(read_and_load(tmp_path / "net.pth")), logits(network))
+
+
+def test_a_frozen_torchscript_network_is_refused_with_what_to_do(tmp_path):
+    state = Inert("__torch__.torchvision.models.resnet.ResNet")
+    with pytest.raises(WeightsError, match=r"a frozen TorchScript network.*before torch\.jit\.freeze"):
+        _ = checkpoint.Checkpoint(tmp_path / "net.pt", "torch", {}, {}, "", values=state).part

@@ -219,7 +219,7 @@ def test_labels_are_timms(timm, names, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"global_pool": "max"}, "its head follows a pool of the kind 'max'"),
+        ({"global_pool": "max", "replace_stem_pool": True}, "timm makes it as resnet18 with replace_stem_pool=True"),
         ({"replace_stem_pool": True}, "timm makes it as resnet18 with replace_stem_pool=True"),
         ({"block_reduce_first": 2}, "memory.model_of"),
     ],

@@ -3,11 +3,13 @@
 from functools import partial
 
 import pytest
+import timm
 import torch
 from timm.layers import BatchNormAct2d, GroupNormAct, StdConv2d, create_conv2d
 from timm.models.resnetv2 import ResNetV2
 from torchvision.models.segmentation import fcn_resnet50
 
+from features.errors import WeightsError
 from features.networks import checkpoint, filling
 from tests.random_networks import drawn, randomise
 
@@ -49,3 +51,10 @@ def test_the_dilated_body_of_a_network_for_segmentation_is_told_by_the_head_besi
     x = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         assert torch.equal(dict(network.walk(x))["layer4"], source.backbone(x)["out"])
+
+
+def test_timms_networks_of_ones_own_blocks_are_refused_by_name(tmp_path):
+    source = timm.create_model("resnet32ts", num_classes=5)
+    torch.save(source.state_dict(), tmp_path / "net.pth")
+    with pytest.raises(WeightsError, match="byobnet"):
+        _ = checkpoint.read(tmp_path / "net.pth").inferred

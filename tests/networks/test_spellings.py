@@ -1,5 +1,6 @@
 """Files as people have them: one entry for each spelling of a network's names, nesting, and what lies beside it."""
 
+import copy
 import re
 import time
 from collections import OrderedDict
@@ -109,6 +110,15 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "bare Sequential": bare,
     "Sequential of body and head": lambda name: bare(name, "0.", "1.2"),
     "Sequential of body and head under a name": lambda name: bare(name, "model.0.", "model.1.0"),
+    "stem in the place of a stage": lambda name: re.sub(
+        r"^(conv1|bn1)", lambda m: f"layer0.{int(m[1] == 'bn1')}", name
+    ),
+    "stem and stages in a Sequential each": lambda name: re.sub(
+        r"^(conv1|bn1|layer(\d))", lambda m: f"{m[2]}" if m[2] else f"0.{int(m[1] == 'bn1')}", name
+    ),
+    "encoders of U-Nets": lambda name: re.sub(r"^layer(\d)", r"encoder\1", name),
+    "stages in capitals": lambda name: re.sub(r"^layer(\d)", r"Res_Layer\1", name),
+    "stage and block in one word": lambda name: re.sub(r"^layer(\d)\.(\d)", r"block\1_\2", name),
     "stem in a Sequential": lambda name: re.sub(r"^(conv1|bn1)", lambda m: f"stem.{int(m[1] == 'bn1')}", name),
 }
 
@@ -585,6 +595,37 @@ def test_layers_without_numbers_run_in_the_order_of_the_file(networks, tmp_path)
     assert "file's order" not in said["numbers"]
 
 
+def test_norms_without_numbers_run_in_the_order_of_the_file_too(networks, tmp_path):
+    source = networks["basic"]
+    words = {"bn1": "norm_start", "bn2": "norm_end"}
+    state = {
+        in_blocks(name, lambda s, b: f"layer{s}.{b}", words, {}): value for name, value in source.state_dict().items()
+    }
+    need_equal(opened(state, tmp_path)[1], source, head=True)
+    assert "in the file's order" in "; ".join(zoo.load(weights=tmp_path / "net.pth").spec.assumed)
+
+
+def test_a_shortcut_without_a_norm_is_refused_by_name(networks, tmp_path):
+    state = {
+        name.replace("downsample.0", "downsample"): value for name, value in networks["basic"].state_dict().items()
+        if "downsample.1" not in name
+    }  # fmt: skip
+    with pytest.raises(WeightsError, match=r"a convolution and no norm, downsample\. Build it in Python"):
+        opened(state, tmp_path)
+
+
+@pytest.mark.parametrize("names", [("original0", "original1"), ("weight_g", "weight_v")])
+def test_weight_norm_along_another_side_is_refused_though_its_sizes_agree(names, networks, tmp_path):
+    source = copy.deepcopy(networks["basic"])
+    nn.utils.parametrizations.weight_norm(source.layer1[0].conv1, dim=1)
+    state = source.state_dict()
+    if names[0] == "weight_g":
+        for number, name in enumerate(names):
+            state[f"layer1.0.conv1.{name}"] = state.pop(f"layer1.0.conv1.parametrizations.weight.original{number}")
+    with pytest.raises(WeightsError, match="weight norm along another side"):
+        opened(state, tmp_path)
+
+
 def test_more_networks_than_anybody_has_are_refused_at_once(tmp_path):
     state = {}
     for number in range(300):
@@ -596,3 +637,39 @@ def test_more_networks_than_anybody_has_are_refused_at_once(tmp_path):
     with pytest.raises(WeightsError, match=r"many\.pth: more than 48 residual networks\. Save the one"):
         _ = checkpoint.read(tmp_path / "many.pth").part
     assert time.process_time() - began < 10
+
+
+class OneWidth(nn.Module):
+    """Blocks of one width without projections, norms behind their convolutions or before them."""
+
+    def __init__(self, first: str, last: str) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 8, 3, padding=1, bias=False)
+        for name in (first, last):
+            self.add_module(name, nn.BatchNorm2d(8)) if name else None
+        for stage in (1, 2):
+            self.add_module(f"layer{stage}", nn.Sequential(BasicBlock(8, 8)))
+        self.fc = nn.Linear(8, 5)
+
+
+def test_of_blocks_of_one_width_it_is_told_that_norms_may_lie_before_their_convolutions(networks, tmp_path):
+    for name, source in (("one", randomise(OneWidth("bn1", ""))), ("several", networks["basic"])):
+        torch.save(source.state_dict(), tmp_path / "net.pth")
+        said = "; ".join(zoo.load(weights=tmp_path / "net.pth").spec.assumed)
+        assert ("norms behind their convolutions" in said) == (name == "one")
+
+
+def test_a_first_norm_and_a_last_one_of_the_same_width_are_refused(tmp_path):
+    with pytest.raises(WeightsError, match="nothing tells which is which"):
+        opened(randomise(OneWidth("bn1", "bn")).state_dict(), tmp_path)
+
+
+def test_a_stem_without_a_norm_is_told_to_have_no_activation(networks, tmp_path):
+    for without in (True, False):
+        state = {
+            name: value for name, value in networks["basic"].state_dict().items()
+            if not (without and name.startswith("bn1."))
+        }  # fmt: skip
+        torch.save(state, tmp_path / "net.pth")
+        said = "; ".join(zoo.load(weights=tmp_path / "net.pth").spec.assumed)
+        assert ("no activation between the first convolution and the blocks" in said) == without

@@ -100,6 +100,13 @@ def test_a_mean_that_says_nothing_of_pixels_leaves_them_assumed(mean, std, state
     assert any("--mean" in guess for guess in spec.assumed)
 
 
+def test_a_mean_without_a_deviation_beside_it_says_nothing_of_pixels(state, tmp_path):
+    path = tmp_path / "net.pt"
+    torch.save({"model": state, "erasing": {"mean": [0.1, 0.2, 0.3]}, "noise": {"std": [0.1, 0.1, 0.1]}}, path)
+    spec = zoo.load(weights=path).spec
+    assert spec.preprocessing == zoo.load(weights=_bare(state, tmp_path)).spec.preprocessing
+
+
 def test_a_name_of_he_et_als_networks_does_not_say_where_option_a_has_its_zeros(tmp_path):
     network = build(catalogue.spec("resnet20-cifar").architecture)
     path = _bare({published_name(name): tensor for name, tensor in network.state_dict().items()}, tmp_path)

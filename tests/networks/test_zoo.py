@@ -213,6 +213,23 @@ def test_a_network_that_timm_builds_may_have_other_classes(classes, tmp_path):
         torch.testing.assert_close(logits(model.network), source(pixels()), rtol=1e-4, atol=1e-4)
 
 
+def test_of_several_networks_that_timm_builds_the_one_that_is_no_copy_is_taken_and_told(tmp_path):
+    import timm
+
+    source = randomise(timm.create_model("skresnet18", num_classes=3)).eval().state_dict()
+    copy = {name: torch.zeros_like(value) for name, value in source.items()}
+    gate = {"gate.weight": torch.ones(2, 2)}
+    torch.save({"ema": copy, "model": source | gate}, tmp_path / "two.pth")
+    model = zoo.load("timm:skresnet18", tmp_path / "two.pth")
+    said = " ".join(model.spec.assumed)
+    assert torch.equal(model.network.state_dict()["head.fc.weight"], source["fc.weight"])
+    assert "of the networks 'model', 'ema' that at 'model' (--part)" in said
+    assert "gate beside the network as no part of it" in said
+    other = zoo.load("timm:skresnet18?part=ema", tmp_path / "two.pth")
+    assert not other.network.state_dict()["head.fc.weight"].any()
+    assert "of the networks" not in " ".join(other.spec.assumed)
+
+
 def test_a_plain_network_is_loaded_as_one_when_it_is_named_so(tmp_path):
     network = stored(tmp_path / "plain.pth", cifar(8, "none"))
     model = zoo.load("plain8-cifar", tmp_path / "plain.pth")

@@ -62,4 +62,15 @@ UNUSUAL = {
     "one logit": replace(BASIC, classes=1),
     "one logit of two layers": replace(BASIC, classes=1, head_widths=(12,)),
     "five channels": replace(BASIC, in_channels=5),
+    "maxima": replace(BASIC, head_pool="max"),
+    "maxima mixed with averages": replace(BASIC, head_pool="mixed"),
+    "maxima before averages": replace(BASIC, head_pool="max-average"),
+    "averages before maxima": replace(BOTTLENECK, head_pool="average-max"),
+    "pre-activation with maxima": replace(PREACTIVATION, head_pool="max"),
+    "maxima before averages before a head of two layers": replace(
+        BASIC, head_pool="max-average", head_widths=(12,), head_start="activation"
+    ),
+    "pre-activation with averages before maxima and a head of two layers": replace(
+        PREACTIVATION, head_pool="average-max", head_widths=(12,), head_start="layer"
+    ),
 }

@@ -1,9 +1,12 @@
 """What the tests of the app share."""
 
+import os
 from collections.abc import Iterator
 from functools import cache
 
 import pytest
+
+from features.files import ROOTS
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -14,3 +17,14 @@ def _packages_are_searched_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _folders_that_may_be_read_are_of_one_test() -> Iterator[None]:
+    """The app names them in the environment, for the processes that it starts."""
+    before = os.environ.get(ROOTS)
+    yield
+    if before is None:
+        os.environ.pop(ROOTS, None)
+    else:
+        os.environ[ROOTS] = before

@@ -23,6 +23,7 @@ from features.networks.architecture import cifar
 from features.networks.canonical import build, published_name
 from features.progress import finish
 from features.saliency import ClassTarget, Drawing, Explainer, Tap
+from tests.networks.test_head_pools import learner
 from tests.random_networks import randomise
 from viz.cached import warm_up
 from viz.cached.server import jobs
@@ -322,6 +323,29 @@ def test_folder_of_images_without_classes_can_be_embedded(tmp_path, monkeypatch)
     assert "1 images could not be read" in app.warning[0].value
 
 
+def test_what_was_understood_of_a_folder_is_said_and_its_split_can_be_chosen(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    generator = np.random.default_rng(0)
+    for name, number in (("train/ant", 6), ("train/bee", 6), ("test/ant", 3), ("test/bee", 2)):
+        (tmp_path / name).mkdir(parents=True)
+        for index in range(number):
+            pixels = generator.integers(0, 255, (28, 28), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / name / f"{index}.png")
+    (tmp_path / "notes.txt").write_text("no image")
+    app = open_page("saliency", images="a folder or zip of mine", folder=str(tmp_path))
+    said = " ".join(caption.value for caption in app.sidebar.caption)
+    assert shown(said).count("5 images, 2 classes, split test of 2; 1 file left aside") == 1
+    assert ".txt is not an image's: notes.txt" in shown(said)
+    assert app.selectbox(key="split").options == ["test", "train", "all"]
+    app.selectbox(key="split").select("train").run()
+    said = " ".join(caption.value for caption in settle(app).sidebar.caption)
+    assert "12 images, 2 classes, split train of 2" in shown(said)
+    assert app.number_input(key="image").max == 11
+    app.text_input(key="folder").set_value(f"{tmp_path}:all").run()  # a split in the path itself
+    assert settle(app).number_input(key="image").max == 16
+    assert not [box for box in app.selectbox if box.key == "split"]
+
+
 @pytest.mark.slow
 def test_selection_brings_up_the_images_and_can_be_cleared():
     from streamlit.elements.plotly_chart import PlotlyState
@@ -391,6 +415,18 @@ def test_the_page_says_which_preprocessing_own_weights_get(architecture, tmp_pat
     chosen = {"model": "a file of mine", "weights": str(tmp_path / "mine.safetensors"), "architecture": architecture}
     (warning,) = open_page("anatomy", **chosen).warning
     assert "- the input, shorter side to 256 px" in shown(warning.value)
+
+
+@pytest.mark.slow
+def test_what_pools_before_the_head_is_told_and_can_be_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    torch.save(learner(lin_first=True).state_dict(), tmp_path / "mine.pth")
+    chosen = {"model": "a file of mine", "weights": str(tmp_path / "mine.pth"), "crop": "64", "resize": "64"}
+    (warning,) = open_page("anatomy", **chosen).warning
+    assert "maxima followed by averages over space before the head (--head-pool)" in shown(warning.value)
+    (warning,) = open_page("anatomy", **chosen, head_pool="average-max").warning
+    assert "--head-pool" not in shown(warning.value)
+    assert "Wanted one of max-average, average-max" in shown(errors(open_page("anatomy", **chosen, head_pool="max")))
 
 
 def test_names_of_files_are_not_read_as_markdown(tmp_path, monkeypatch):
@@ -492,11 +528,17 @@ def test_a_file_with_several_networks_lists_them_and_part_chooses(tmp_path, monk
     torch.save(states["encoder_q"] | states["encoder_k"], tmp_path / "moco.pth")
     chosen = {"model": "a file of mine", "weights": str(tmp_path / "moco.pth")}
     page = open_page("anatomy", **chosen)
-    assert "2 networks" in page.info[0].value
-    assert "encoder_k" in page.info[0].value
-    depth = {metric.label: metric.value for metric in page.metric}["Layers"]
+    parts = next(box for box in page.selectbox if box.key == "part_of_file")
+    assert "2 networks" in parts.label
+    assert [title.split()[0] for title in parts.options] == ["encoder_q", "encoder_k"]
+    depths = [{metric.label: metric.value for metric in page.metric}["Layers"]]
     other = open_page("anatomy", **chosen, part="encoder_k")
-    assert (depth, {metric.label: metric.value for metric in other.metric}["Layers"]) == ("8", "14")
+    depths.append({metric.label: metric.value for metric in other.metric}["Layers"])
+    for name in ("encoder_k", "encoder_q"):
+        next(box for box in page.selectbox if box.key == "part_of_file").set_value(name).run()
+        assert page.session_state["part"] == ("encoder_k" if name == "encoder_k" else "")
+        depths.append({metric.label: metric.value for metric in page.metric}["Layers"])
+    assert depths == ["8", "14", "14", "8"]
 
 
 def test_head_chooses_one_of_several(tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from PIL import Image
 
 from features import datasets
 from features.errors import DatasetError, WeightsError
-from viz import sidebar
+from viz.sidebar import own_files
 
 
 @pytest.fixture
@@ -21,13 +21,13 @@ def root(tmp_path, monkeypatch):
     (tmp_path / "uploads").mkdir()
     (tmp_path / "root" / "pictures").mkdir(parents=True)
     (tmp_path / "outside").mkdir()
-    monkeypatch.setenv(sidebar.ROOTS, str(tmp_path / "root"))
-    monkeypatch.setattr(sidebar, "uploads", lambda: tmp_path / "uploads")
+    monkeypatch.setenv(own_files.ROOTS, str(tmp_path / "root"))
+    monkeypatch.setattr(own_files, "uploads", lambda: tmp_path / "uploads")
     return tmp_path / "root"
 
 
 def inside(text):
-    return sidebar._inside_roots(str(text), "images", DatasetError)
+    return own_files.inside_roots(str(text), "images", DatasetError)
 
 
 # --- paths that a visitor types ---------------------------------------------------------------------------------------
@@ -79,7 +79,7 @@ def test_an_absent_path_inside_the_root_is_an_error_that_names_it(root):
 @pytest.mark.parametrize(("what", "error"), [("images", DatasetError), ("weights", WeightsError)])
 def test_no_path_is_an_error_that_says_what_to_choose(root, text, what, error):
     with pytest.raises(error, match=f"No {what} chosen yet"):
-        sidebar._inside_roots(text, what, error)
+        own_files.inside_roots(text, what, error)
 
 
 @pytest.mark.parametrize("name", ["~nobody-of-this-name/x", "a\0b", "x" * 5000], ids=["home", "NUL", "long"])
@@ -96,17 +96,17 @@ def test_links_in_a_circle_are_an_error_for_the_page(root):
 
 
 def test_several_roots_may_be_given(root, monkeypatch):
-    monkeypatch.setenv(sidebar.ROOTS, os.pathsep.join([str(root), str(root.parent / "outside")]))
+    monkeypatch.setenv(own_files.ROOTS, os.pathsep.join([str(root), str(root.parent / "outside")]))
     assert inside(root.parent / "outside") == root.parent / "outside"
     assert inside(root / "pictures") == root / "pictures"
 
 
 def test_without_roots_the_home_and_the_apps_own_folder_may_be_read(root, monkeypatch):
-    monkeypatch.delenv(sidebar.ROOTS)
+    monkeypatch.delenv(own_files.ROOTS)
     monkeypatch.setenv("HOME", str(root / "pictures"))
     monkeypatch.chdir(root.parent / "outside")
     assert inside("~") == root / "pictures"
-    own = Path(sidebar.__file__).parents[1].resolve()
+    own = Path(own_files.__file__).parents[2].resolve()
     assert inside(own / "viz") == own / "viz"
     with pytest.raises(DatasetError, match="outside the folders"):
         inside(root)
@@ -135,7 +135,7 @@ def written(path):
 
 @pytest.mark.parametrize("name", ["images.zip", "resnet.safetensors", "weights.pth", "IMAGES.ZIP"])
 def test_a_single_archive_or_weights_file_is_given_by_its_own_path(root, name):
-    path = sidebar._write_uploads([upload(name, b"bytes")])
+    path = own_files._write_uploads([upload(name, b"bytes")])
     assert path.name == name
     assert path.read_bytes() == b"bytes"
     assert path.is_relative_to(root.parent / "uploads")
@@ -143,11 +143,11 @@ def test_a_single_archive_or_weights_file_is_given_by_its_own_path(root, name):
 
 @pytest.mark.parametrize("name", ["cat.png", "CAT.JPG", "cat.webp"])
 def test_a_single_image_is_given_by_a_folder_that_holds_it_alone(root, name):
-    assert written(sidebar._write_uploads([upload(name)])) == {name: b"content"}
+    assert written(own_files._write_uploads([upload(name)])) == {name: b"content"}
 
 
 def test_several_images_lie_in_one_folder_with_their_names(root):
-    path = sidebar._write_uploads([upload("cat.png", b"1"), upload("dog.png", b"2")])
+    path = own_files._write_uploads([upload("cat.png", b"1"), upload("dog.png", b"2")])
     assert written(path) == {"cat.png": b"1", "dog.png": b"2"}
 
 
@@ -163,7 +163,7 @@ def test_several_images_lie_in_one_folder_with_their_names(root):
     ],
 )
 def test_names_are_reduced_to_letters_that_no_path_and_no_shell_reads(root, name, safe):
-    path = sidebar._write_uploads([upload(name)])
+    path = own_files._write_uploads([upload(name)])
     assert list(written(path)) == [safe]
     assert path.parent == root.parent / "uploads"
 
@@ -174,7 +174,7 @@ def test_names_are_reduced_to_letters_that_no_path_and_no_shell_reads(root, name
 )
 def test_images_of_one_name_are_all_kept(root, names):
     contents = [bytes([number]) for number in range(len(names))]
-    path = sidebar._write_uploads(list(map(upload, names, contents)))
+    path = own_files._write_uploads(list(map(upload, names, contents)))
     found = written(path)
     assert sorted(found.values()) == contents
     assert all(name.endswith(".png") for name in found)
@@ -182,24 +182,24 @@ def test_images_of_one_name_are_all_kept(root, names):
 
 def test_the_same_upload_has_the_same_path_and_another_another(root):
     one = [upload("cat.png", b"1"), upload("dog.png", b"2")]
-    assert sidebar._write_uploads(one) == sidebar._write_uploads(one)
+    assert own_files._write_uploads(one) == own_files._write_uploads(one)
     other = [upload("cat.png", b"1"), upload("dog.png", b"3")]
-    assert sidebar._write_uploads(one) != sidebar._write_uploads(other)
+    assert own_files._write_uploads(one) != own_files._write_uploads(other)
 
 
 def test_the_same_images_under_other_names_do_not_join_the_first_ones(root):
-    sidebar._write_uploads([upload("cat.png", b"1"), upload("dog.png", b"2")])
-    path = sidebar._write_uploads([upload("ape.png", b"1"), upload("fox.png", b"2")])
+    own_files._write_uploads([upload("cat.png", b"1"), upload("dog.png", b"2")])
+    path = own_files._write_uploads([upload("ape.png", b"1"), upload("fox.png", b"2")])
     assert set(written(path)) == {"ape.png", "fox.png"}
 
 
 def test_uploaded_images_and_an_uploaded_archive_open_as_image_sets(root):
-    loose = sidebar._write_uploads([upload("a.png", png(10)), upload("a.png", png(20))])
+    loose = own_files._write_uploads([upload("a.png", png(10)), upload("a.png", png(20))])
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for grey in (30, 40, 50):
             archive.writestr(f"{grey}.png", png(grey))
-    packed = sidebar._write_uploads([upload("set.zip", buffer.getvalue())])
+    packed = own_files._write_uploads([upload("set.zip", buffer.getvalue())])
     for path, greys in ((loose, [10, 20]), (packed, [30, 40, 50])):
         images = datasets.open_images(str(path))
         assert [images.open(index).getpixel((0, 0))[0] for index in range(len(images))] == greys
@@ -207,5 +207,5 @@ def test_uploaded_images_and_an_uploaded_archive_open_as_image_sets(root):
 
 def test_a_zip_among_images_is_refused_rather_than_left_out(root):
     with pytest.raises(DatasetError, match="Upload archives, or Parquet files, or images"):
-        sidebar._write_uploads([upload("cat.png", b"1"), upload("set.zip", b"2")])
+        own_files._write_uploads([upload("cat.png", b"1"), upload("set.zip", b"2")])
     assert not list((root.parent / "uploads").iterdir())

@@ -7,6 +7,7 @@ from typing import Any
 
 from features.datasets import ImageSet
 from features.networks.zoo import Model
+from features.sources import split_of
 from viz.cached.server import uploads
 from viz.jobs import LONG, Work, in_process
 from viz.jobs.tasks import IMAGES, MODEL, told_of_images, told_of_model
@@ -47,5 +48,5 @@ def _paths(value: Any) -> list[Path]:
     if isinstance(value, Model) and value.name is not None:
         return [path for path in (value.name.weights, value.name.classes) if path is not None]
     if isinstance(value, ImageSet) and value.origin is not None:
-        return [Path(value.origin.source)]
+        return [Path(split_of(value.origin.source)[0])]
     return [value] if isinstance(value, Path) else []

@@ -6,20 +6,37 @@ from collections.abc import Callable
 from pathlib import Path
 
 import streamlit as st
+from PIL import Image
 
 from features import datasets
 from features.datasets import ImageSet
 from features.errors import DatasetError
 
+THUMBNAILS, THUMBNAIL_SIDE = 6, 72
 FRESH_SECONDS = 3.0  # for which no source is looked at again
 SHARE = 0.02  # of the time, at most, goes into looking at a source whatever its size
 MOMENT = 0.02  # seconds that a page may wait for a look
 
 
 @st.cache_resource(max_entries=8, show_spinner="Opening the images")
+def whole_set(source: str, stamp: str) -> ImageSet:
+    """An image set. stamp: what changes when the source does."""
+    return datasets.open_images(source)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
 def open_set(source: str, limit: int, stamp: str) -> ImageSet:
-    """An image set, cut to a balanced sample of `limit`. stamp: what changes when the source does."""
-    return datasets.open_images(source).sample(limit)
+    """As `whole_set`, cut to a balanced sample of `limit`."""
+    return whole_set(source, stamp).sample(limit)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def thumbnails(images_digest: str, _images: ImageSet) -> list[Image.Image]:
+    """A few pictures of a set, small."""
+    pictures = [picture.copy() for picture in _images.pictures(THUMBNAILS)]
+    for picture in pictures:
+        picture.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    return pictures
 
 
 def set_stamp(path: str) -> str:

@@ -18,8 +18,8 @@ normalisation; the *shortcut* hands x on unchanged. A block that has nothing to 
 near zero, and gradients reach early layers through the shortcuts, so networks of 50, 100 and more layers
 train well where plain ones get worse with depth. Where the number of channels or the resolution changes,
 the shortcut is a 1×1 convolution (*projection*, option B) or takes every second pixel and pads new
-channels with zeros (*padding*, option A). A *stem* comes before the blocks; after them, global average
-pooling and one fully connected layer make the logits.
+channels with zeros (*padding*, option A). A *stem* comes before the blocks; after them, pooling over
+all of space (nearly always the average) and one fully connected layer make the logits.
 """
 
 
@@ -72,6 +72,24 @@ def _headline(spec: ModelSpec, built: Anatomy, card: dict[str, Any] | None) -> N
             st.metric(label, value, help=helps.get(label), width="content")
 
 
+def _choose_part(parts: list[str], titles: dict[str, str]) -> None:
+    """Which network of a file with several is taken: as the field at the side, which it fills."""
+
+    def take() -> None:
+        chosen = st.session_state["part_of_file"]
+        st.session_state["part"] = "" if chosen == parts[0] else chosen
+
+    typed = (st.session_state.get("part") or "").strip()
+    ending = [part for part in parts if typed and f".{part}".endswith(f".{typed}")]
+    st.session_state["part_of_file"] = typed if typed in parts else [*ending, parts[0]][0]
+    st.selectbox(
+        f"Of the {len(parts)} networks in this file",
+        [parts[0], *(part for part in parts[1:] if part)],  # what has no name cannot be named
+        format_func=titles.__getitem__, key="part_of_file", on_change=take,
+        help="'Part' at the side says the same. The first is taken where nothing is said.",
+    )  # fmt: skip
+
+
 def _file() -> None:
     """What lies in a file of one's own, and what statistics say of what it does not say."""
     from features.networks.hypotheses import DECISIVE, FITS, MISSES  # PyTorch with them
@@ -81,13 +99,10 @@ def _file() -> None:
     assert name.weights is not None
     parts = parts_of(str(name.weights), name.weights.stat().st_mtime)
     if len(parts) > 1:
-        listed = ", ".join(
-            f"`{part or 'at the top'}` ({theme.count(numbers)}{', a copy' if copy else ''})"
+        _choose_part([part for part, *_ in parts], {
+            part: f"{part or 'at the top'} ({theme.count(numbers)}{', a copy' if copy else ''})"
             for part, _, numbers, copy in parts
-        )
-        st.info(
-            f"This file holds {len(parts)} networks: {listed}. 'Part' in the sidebar chooses.", icon=":material/layers:"
-        )
+        })  # fmt: skip
     verdict = model.verdict
     if verdict is None or not verdict.structures:
         return

@@ -49,8 +49,8 @@ class Shown:
 
     @property
     def same_names(self) -> bool:
-        """Whether the labels are the network's classes by name, not only by their order."""
-        return self.matched.how != labels.BY_ORDER
+        """Whether the labels are the network's classes, not only taken for them."""
+        return not self.matched.guessed
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -78,7 +78,6 @@ def render() -> None:
         work = embed_work(model, features, stage, method, neighbours, min_dist, seed, not is_upload(images))
         projection = widgets.awaited(work, f"Laying out {len(features):,} points")
         widgets.rejected(features.rejected)
-        sidebar.say_aside(images)
         left, right = st.columns([2, 1], gap="medium")
         with left:
             rows = _draw(shown, projection, colour)
@@ -152,11 +151,8 @@ def _draw(shown: Shown, projection: Projection, colour: str | None) -> list[int]
     if len(names) > figures.TOO_MANY:
         st.caption("Too many classes for a colour each: similar colours only stand next to each other in the list.")
     if colour == CORRECTNESS and not shown.same_names:
-        st.warning(
-            "None of the set's class names is one of the network's, so they were matched in order. "
-            "If they are other classes, nothing here says what is correct.",
-            icon=":material/help:",
-        )
+        said = f"{shown.matched.guessed} If they are other classes, nothing here says what is correct."
+        st.warning(widgets.escape(said), icon=":material/help:")
     return rows
 
 

@@ -30,7 +30,6 @@ def render() -> None:
         plan, format = _settings(model)
         whole = _whole(images)
         images = sidebar.images(whole)
-        sidebar.say_aside(images)
         size = batch_size(model.spec.preprocessing, plan.device)
         # What is asked for names the folder and the job; what is chosen may only be known once it runs.
         asked_for = extract.planned_manifest(model, images, plan, size, format)
@@ -63,7 +62,8 @@ def _settings(model: zoo.Model) -> tuple[Plan, str]:
         default=list(model.network.stage_names),
         key="stages",
         bind="query-params",
-        help="pool is what the classifier sees, logits what it says. All chosen stages are read in one pass.",
+        help="pool is what the classifier sees, as the network itself pools; logits what it says. All chosen stages "
+        "are read in one pass.",
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         pool = st.segmented_control(

@@ -10,6 +10,7 @@ from torch import nn
 
 from features.errors import FeatureError
 from features.networks.architecture import Architecture
+from features.networks.layout import AVERAGE, HEAD_POOLS
 from features.networks.recognition import CODE, architecture_of
 from features.networks.structure import ResidualNetwork
 
@@ -32,7 +33,11 @@ def source(architecture: Architecture) -> nn.Module:
     name = architecture.builder.removeprefix(TIMM)
     if not architecture.builder.startswith(TIMM) or name not in names():
         raise FeatureError(f"No network can be built by {architecture.builder[:80]!r}. Wanted 'timm:' and a name.")
-    return make(name, architecture.classes, architecture.in_channels)
+    pool = HEAD_POOLS[architecture.head_pool].timm
+    if not pool:
+        raise FeatureError(f"timm has no pool of the kind {architecture.head_pool!r} before a head.")
+    arguments = {} if architecture.head_pool == AVERAGE else {"global_pool": pool}
+    return make(name, architecture.classes, architecture.in_channels, arguments)
 
 
 def make(

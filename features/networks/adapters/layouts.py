@@ -9,7 +9,8 @@ from torch import nn
 
 from features.errors import FeatureError
 from features.networks.adapters.layers import is_conv, is_norm, is_pool, kind, plain
-from features.networks.adapters.reading import SHORTCUTS, Form, Pieces, assembled
+from features.networks.adapters.reading import GLOBAL, SHORTCUTS, Form, Pieces, assembled, head_layers
+from features.networks.layout import HEAD_POOLS
 
 
 def in_order(source: nn.Module) -> Pieces:
@@ -17,7 +18,7 @@ def in_order(source: nn.Module) -> Pieces:
 
     Raises FeatureError if there are no stages, or something is between them.
     """
-    children = list(source.named_children())
+    children = _children(source)
     stages = [(at, blocks) for at, (name, child) in enumerate(children) if (blocks := _blocks(name, child))]
     if not stages:
         raise FeatureError(
@@ -32,13 +33,26 @@ def in_order(source: nn.Module) -> Pieces:
     return Pieces(children[:first], [blocks for _, blocks in stages], children[last + 1 :])
 
 
+def _children(source: nn.Module) -> list[tuple[str, nn.Module]]:
+    """A network's children; of a Sequential of body and head, as fastai makes it, the body's own in its place."""
+    children = list(source.named_children())
+    if not isinstance(source, nn.Sequential) or any(_blocks(*child) for child in children):
+        return children
+    unfolded: list[tuple[str, nn.Module]] = []
+    for name, child in children:
+        inner = list(child.named_children()) if isinstance(child, nn.Sequential) else []
+        is_body = any(_blocks(*each) for each in inner)
+        unfolded += [(f"{name}.{own}", part) for own, part in inner] if is_body else [(name, child)]
+    return unfolded
+
+
 def _blocks(name: str, child: nn.Module) -> list[nn.Module]:
     """The blocks of a stage; [] for what is none."""
     if not isinstance(child, nn.Sequential | nn.ModuleList):
         inside = list(child.named_children())
         return _blocks(*inside[0]) if len(inside) == 1 else []
     blocks = list(child)
-    if re.fullmatch(r"layer\d+", name) or (blocks and all(map(_is_block, blocks))):
+    if re.fullmatch(r"(?:.*\.)?layer\d+", name) or (blocks and all(map(_is_block, blocks))):
         return blocks
     return []
 
@@ -92,10 +106,25 @@ def forms(pieces: Pieces) -> Iterator[Form]:
         fillers = ("both", "end", "none") if "padding" in kinds else ("both",)
         plains = (False,) if "projection" in kinds else (False, True)
         inputs = (True, False) if preactivation and "projection" in kinds else (True,)
-        for head, pools, is_plain, filler, activated in product(
-            heads, (False,) if pooled else (False, True), plains, fillers, inputs
+        over_space = _head_pools(pieces)
+        for over, head, pools, is_plain, filler, activated in product(
+            over_space, heads, (False,) if pooled else (False, True), plains, fillers, inputs
         ):
-            yield Form(preactivation, activated, filler, is_plain, pools, head)
+            yield Form(preactivation, activated, filler, is_plain, pools, head, over)
+
+
+def _head_pools(pieces: Pieces) -> tuple[str | None, ...]:
+    """What may pool before the head: the one child that does, or, where code calls several or none, any that fit."""
+    try:
+        layers = head_layers(pieces.head)
+    except FeatureError:
+        return (None,)
+    dense = [layer.in_features for _, layer in layers if isinstance(layer, nn.Linear)]
+    convs = [part for part in pieces.stages[-1][-1].modules() if isinstance(part, nn.Conv2d)]
+    if sum(isinstance(layer, GLOBAL) for _, layer in layers) == 1 or not dense or not convs:
+        return (None,)
+    width = convs[-1].out_channels
+    return tuple(name for name, pool in HEAD_POOLS.items() if pool.features(width) == dense[0]) or (None,)
 
 
 def _has_linear_layers_alone(head: list[tuple[str, nn.Module]]) -> bool:

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -11,6 +12,7 @@ from torch import nn
 
 from features.errors import FeatureError
 from features.networks.adapters.layers import (
+    KNOWN,
     another,
     holds_activation,
     holds_norm,
@@ -19,16 +21,18 @@ from features.networks.adapters.layers import (
     is_filter,
     is_norm,
     is_pool,
+    kind,
     plain,
 )
-from features.networks.modules import NoShortcut, PaddedShortcut
+from features.networks.layout import AVERAGE, HEAD_POOLS
+from features.networks.modules import GlobalPool, NoShortcut, PaddedShortcut
 from features.networks.structure import ResidualBlock, ResidualNetwork, leaves, make_head, nested, stride_of
 
 SHORTCUTS = ("downsample", "shortcut", "convShortcut", "skip", "projection", "identity_downsample", "shortcut_conv")
 GATES = ("se", "eca", "attn", "attention", "se_module", "cbam")
-POOLED = (nn.AdaptiveAvgPool2d, nn.AvgPool2d, nn.Flatten)
+GLOBAL = (nn.AdaptiveAvgPool2d, GlobalPool)
+POOLED = (*GLOBAL, nn.AvgPool2d, nn.Flatten)
 DENSE = (nn.Linear, nn.BatchNorm1d, nn.LayerNorm)  # on pooled features
-POOLINGS = ("torch.AdaptiveAvgPool2d", "torch.AvgPool2d", "timm.SelectAdaptivePool2d")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +51,7 @@ class Form:
     preactivation, activated: as Architecture's preactivation and shortcut_from. filler: what stands where a block
     changes the shape and has no shortcut: zeros on 'both' sides, at the 'end', or 'none'. plain: whether no block has a
     shortcut. pools: whether a max-pool that is no child follows the stem. rectified_head: whether ReLUs that are no
-    children stand between the head's linear layers.
+    children stand between the head's linear layers. head_pool: of layout.HEAD_POOLS, None for the child that pools.
     """
 
     preactivation: bool = False
@@ -56,6 +60,7 @@ class Form:
     plain: bool = False
     pools: bool = False
     rectified_head: bool = False
+    head_pool: str | None = None
 
 
 def assembled(pieces: Pieces, form: Form) -> ResidualNetwork:
@@ -223,10 +228,8 @@ def _filler(source: nn.Module, inputs: int, outputs: int, stride: int, block: st
 
 
 def _head(children: Sequence[tuple[str, nn.Module]], form: Form) -> nn.Sequential:
-    """Norm and activation of pre-activation networks, the mean over space, and what makes logits of it."""
-    layers: list[tuple[str, nn.Module]] = []
-    for name, child in children:
-        layers += _pooling(name, child) if _pools(child) else plain(child, name)
+    """Norm and activation of pre-activation networks, the pool over all of space, and what makes logits of it."""
+    layers = head_layers(children)
     pooled = max((at for at, (_, layer) in enumerate(layers, 1) if isinstance(layer, POOLED)), default=0)
     dense = next((at for at, (_, layer) in enumerate(layers) if isinstance(layer, DENSE)), len(layers))
     split = max(pooled, dense) if pooled > dense or not pooled else pooled
@@ -238,12 +241,13 @@ def _head(children: Sequence[tuple[str, nn.Module]], form: Form) -> nn.Sequentia
         is_activation(layer) or isinstance(layer, DENSE) for layer in chain
     ):  # fmt: skip
         raise FeatureError(
-            f"The head has {_listed(layers)}, where a norm, the mean over space and linear layers are read."
+            f"The head has {_listed(layers)}, where a norm, a pool over all of space and linear layers are read."
         )
     neck: list[tuple[str, nn.Module]] = [("norm", norm) for norm in norms]
     if norms and not holds_activation(norms[0]):
         neck.append(("relu", _activation(layer for _, layer in before)()))
-    return make_head(_classifier(chain, form), neck)
+    pools = [layer.kind for _, layer in before if isinstance(layer, GlobalPool)]
+    return make_head(_classifier(chain, form), neck, form.head_pool or (pools[0] if pools else AVERAGE))
 
 
 def _classifier(chain: Sequence[nn.Module], form: Form) -> nn.Module | None:
@@ -256,15 +260,40 @@ def _classifier(chain: Sequence[nn.Module], form: Form) -> nn.Module | None:
     return nn.Sequential(*layers) if len(layers) > 1 else layers[0] if layers else None
 
 
-def _pools(module: nn.Module) -> bool:
-    return type(module).__name__ in {name.split(".")[1] for name in POOLINGS}
+def head_layers(children: Sequence[tuple[str, nn.Module]]) -> list[tuple[str, nn.Module]]:
+    """The layers of a head in order; what pools over all of space as an AdaptiveAvgPool2d or a GlobalPool."""
+    layers: list[tuple[str, nn.Module]] = []
+    for name, child in children:
+        if type(child) is nn.Sequential:
+            layers += head_layers([(f"{name}.{own}", part) for own, part in child.named_children()])
+        elif _may_pool(child):
+            layers += _pooling(name, child)
+        else:
+            layers += plain(child, name)
+    return layers
 
 
-def _pooling(name: str, module: Any) -> list[tuple[str, nn.Module]]:
-    way, size = getattr(module, "pool_type", "avg"), getattr(module, "output_size", 1)
-    if way not in ("avg", "fast") or size not in (1, (1, 1)):
-        raise FeatureError(f"{name!r} is a pool of kind {way!r} to {size}, where one mean over space is read.")
-    return [(name, nn.AdaptiveAvgPool2d(1))]
+def _may_pool(module: nn.Module) -> bool:
+    """Whether it may be a pool over all of space: one by its name, or a layer without parameters that is not known."""
+    if isinstance(module, nn.AvgPool2d) or next(module.parameters(), None) is not None:
+        return False
+    return "pool" in type(module).__name__.lower() or kind(module) not in KNOWN
+
+
+def _pooling(name: str, module: nn.Module) -> list[tuple[str, nn.Module]]:
+    """The pool that does what a module does, or what flattens; what does something else is read as any layer is."""
+    x = torch.rand(2, 3, 9, 8, generator=torch.Generator().manual_seed(0), device="cpu") - 0.5
+    with torch.no_grad(), torch.device("cpu"), suppress(Exception):  # other people's code
+        made = module(x).flatten(1)  # (N, D)
+        for pool in (nn.AdaptiveAvgPool2d(1), *map(GlobalPool, HEAD_POOLS)):
+            wanted = pool(x).flatten(1)
+            if made.shape == wanted.shape and torch.allclose(made, wanted, atol=1e-6):
+                return [(name, pool)]
+        if torch.equal(made, x.flatten(1)):
+            return [] if module(x).shape == x.shape else [(name, nn.Flatten(1))]
+    if isinstance(module, nn.AdaptiveAvgPool2d):
+        raise FeatureError(f"{name!r} pools to {module.output_size}, where one average over space is read.")
+    return plain(module, name)
 
 
 def _listed(layers: Sequence[tuple[str, nn.Module]]) -> str:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from features.errors import FeatureError
 from features.networks.structure import ResidualNetwork, copy_of
 
-SIDES = (32, 64, 224)  # px; some networks pool over squares of one size
+SIDES = (64, 32, 224)  # px; some networks pool over squares of one size, and over one place all pools are the same
 TOLERANCE = 1e-5  # relative
 Reader = Callable[[nn.Module], ResidualNetwork]
 

@@ -128,8 +128,6 @@ def test_a_filter_of_another_size_stays_timms_own():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"global_pool": "max"}, "'max'"),
-        ({"global_pool": "catavgmax"}, "'catavgmax'"),
         ({"act_layer": PReLU}, "PReLU"),
     ],
 )

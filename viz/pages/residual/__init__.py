@@ -3,7 +3,7 @@
 import streamlit as st
 
 from features import residual
-from features.datasets import ImageSet
+from features.datasets import ImageSet, labels
 from features.networks import zoo
 from features.residual import BlockStatistics
 from viz import sidebar, widgets
@@ -36,14 +36,8 @@ def render() -> None:
         statistics = widgets.awaited(statistics_work(model, images), f"Measuring {len(images):,} images")
         _say(model, images, statistics)
         widgets.rejected(statistics.rejected)
-        how = statistics.labels_matched
-        if statistics.labels is not None and how != "by name":
-            st.warning(
-                "No name of a label is a class of this network; they were matched in order, which may be wrong."
-                if how == "by order"
-                else "The labels are not this network's classes, so there is no accuracy. Shares of predictions that "
-                "stay the same stand in its place."
-            )
+        if statistics.labels is not None:
+            _say_matched(labels.matched(model.spec, images))
         view = st.segmented_control(
             "Look at", list(VIEWS), default=BRANCHES, key="residual view", bind="query-params", required=True
         )
@@ -51,6 +45,17 @@ def render() -> None:
             VIEWS[view](model, images, statistics)
         widgets.camera()
         _numbers(statistics, model.spec.name)
+
+
+def _say_matched(matched: labels.Matched) -> None:
+    """Warn where the labels are the network's classes by a guess, or not at all."""
+    if matched.how == labels.NOT_AT_ALL:
+        st.warning(
+            "The labels are not this network's classes, so there is no accuracy. Shares of predictions that "
+            "stay the same stand in its place."
+        )
+    elif matched.guessed:
+        st.warning(widgets.escape(matched.guessed), icon=":material/help:")
 
 
 def _say(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> None:

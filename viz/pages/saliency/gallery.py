@@ -34,7 +34,6 @@ def gallery(model: zoo.Model) -> None:
     if truth is not None:
         errors = f"{int(wrong[order].sum()):,} of them errors"
     st.caption(f"{len(order):,} of {len(features):,} images, {errors}.")
-    sidebar.say_aside(images)
     if not len(order):
         return
     pages = -(-len(order) // GALLERY_SIZE)

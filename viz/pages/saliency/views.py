@@ -84,8 +84,8 @@ def _methods(explained: Explained) -> Shown:
         tiles,
         maps,
         "Methods measure different things, so each has its own scale unless you choose one for all. At the last "
-        "stage Grad-CAM, HiResCAM, XGrad-CAM and CAM coincide: global average pooling makes the gradient equal at "
-        "every place.",
+        "stage Grad-CAM, HiResCAM, XGrad-CAM and CAM coincide where the head pools by means, which make the gradient "
+        "equal at every place.",
     )
 
 

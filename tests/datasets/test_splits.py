@@ -1,0 +1,124 @@
+"""Splits of a source are told from its classes, and one of them is taken and said."""
+
+import pytest
+
+from features import datasets
+from features.datasets import splits
+from features.errors import DatasetError
+from features.sources import split_of
+from tests.datasets.test_datasets import labels_of, write, zipped
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *((name, "train") for name in ("train", "Training", "train2017", "training_set", "seg_train", "train_images")),
+        *((name, "validation") for name in ("val", "valid", "validation", "dev", "val2017", "valset")),
+        *((name, "test") for name in ("test", "TEST", "testing", "test_set", "test-images", "testset")),
+        *((name, "extra") for name in ("unlabeled", "extra", "single_prediction", "seg_pred")),
+        *((name, None) for name in ("trains", "test tube", "trainer", "latest", "images", "", "train_test", "valley")),
+    ],
+)
+def test_names_of_splits_are_known_in_their_spellings(name, kind):
+    assert splits.kind_of(name) == kind
+
+
+@pytest.fixture(params=["folder", "zip"])
+def opened(request, tmp_path):
+    """Opens a set with images of some names."""
+
+    def open_as(names, split="", order=splits.HELD_OUT):
+        made = write(tmp_path / "set", names) if request.param == "folder" else zipped(tmp_path / "set.zip", names)
+        return datasets.open_images(f"{made}:{split}" if split else str(made), order=order)
+
+    return open_as
+
+
+CATS_AND_DOGS = [
+    f"{split}/{name}/{number}.png" for split in ("test", "train") for name in ("cat", "dog") for number in (1, 2)
+]
+
+
+def test_labels_are_the_class_folders_of_the_split_that_is_held_out_and_it_is_said(opened):
+    found = opened(CATS_AND_DOGS)
+    assert found.ids == tuple(CATS_AND_DOGS[:4])
+    assert labels_of(found) == ["cat", "cat", "dog", "dog"]
+    assert (found.split, found.splits) == ("test", {"test": 4, "train": 4})
+    (note,) = found.notes
+    assert "has splits: test (4), train (4). Taken: test." in note
+
+
+@pytest.mark.parametrize(("split", "wanted"), [("train", [4, 5, 6, 7]), ("TRAINING", [4, 5, 6, 7]), ("all", range(8))])
+def test_a_split_is_named_behind_a_colon(opened, split, wanted):
+    found = opened(CATS_AND_DOGS, split)
+    assert found.ids == tuple(CATS_AND_DOGS[row] for row in wanted)
+    assert found.class_names == ("cat", "dog")
+    assert found.notes == ()
+    for index, row in enumerate(wanted):
+        assert found.label_name(index) == CATS_AND_DOGS[row].split("/")[1]
+
+
+def test_the_order_of_preference_is_the_callers(opened):
+    assert opened(CATS_AND_DOGS, order=splits.FIRST_TRAINING).split == "train"
+
+
+@pytest.mark.parametrize(
+    ("names", "taken", "labels"),
+    [
+        (["data/train/a/1.png", "data/train/b/1.png", "data/valid/b/1.png"], "valid", ["b"]),
+        (["a/train/1.png", "a/test/1.png", "b/train/1.png", "b/test/1.png"], "test", ["a", "b"]),  # classes first
+        (["train/a/1.png", "train/b/1.png", "test/1.png", "test/2.png"], "train", ["a", "b"]),  # a competition's
+        (["train/1.png", "test/1.png"], "test", [None]),
+        (["train/images/a/1.png", "train/images/b/1.png", "dev/images/a/1.png"], "dev", ["a"]),
+        (["train/good/1.png", "test/bad/1.png", "test/good/2.png"], "test", ["bad", "good"]),
+        (["train/a/1.png", "train/b/1.png"], "", ["a", "b"]),  # nothing to choose
+        (["train/1.png", "bus/1.png", "tram/1.png"], "", ["bus", "train", "tram"]),  # vehicles
+        (["test tube/1.png", "train set/1.png"], "", ["test tube", "train set"]),
+    ],
+)
+def test_layouts_that_people_have(opened, names, taken, labels):
+    found = opened(names)
+    assert found.split == taken
+    assert sorted(map(str, labels_of(found))) == sorted(map(str, labels))
+
+
+def test_classes_have_the_places_that_they_have_among_all_splits(opened):
+    found = opened(["train/ant/1.png", "train/bee/1.png", "train/cat/1.png", "test/cat/1.png"])
+    assert found.class_names == ("ant", "bee", "cat")
+    assert found.labels.tolist() == [2]
+
+
+def test_images_beside_the_splits_are_counted(opened):
+    found = opened([*CATS_AND_DOGS, "logo.png", "extra material/1.png"])
+    (aside,) = found.aside
+    assert set(aside.names) == {"logo.png", "extra material/1.png"}
+    assert len(opened([*CATS_AND_DOGS, "logo.png"], "all")) == 8
+
+
+def test_a_split_that_is_not_there_is_refused_with_those_that_are(opened):
+    with pytest.raises(DatasetError, match="no split called 'val', but test, train"):
+        opened(CATS_AND_DOGS, "val")
+
+
+def test_a_split_of_a_source_that_has_none_is_refused(opened):
+    with pytest.raises(DatasetError, match="has no splits, but 'test' was asked for"):
+        opened(["a/1.png", "b/1.png"], "test")
+    assert len(opened(["a/1.png", "b/1.png"], "all")) == 2
+
+
+def test_the_origin_names_the_split_so_that_the_same_images_are_opened_again(opened):
+    found = opened(CATS_AND_DOGS)
+    assert found.origin.source.endswith(":test")
+    again = datasets.reopen(found.origin)
+    assert (again.ids, again.digest) == (found.ids, found.digest)
+    assert found.digest != opened(CATS_AND_DOGS, "train").digest
+    assert datasets.held_out(opened(CATS_AND_DOGS, order=splits.FIRST_TRAINING)).endswith(":test")
+
+
+def test_a_colon_in_a_path_is_no_split(tmp_path):
+    for name in ("a:b", "photos:test"):
+        write(tmp_path / name, ["1.png"])
+        assert len(datasets.open_images(str(tmp_path / name))) == 1
+    assert split_of("s3://bucket/photos") == ("s3://bucket/photos", None)
+    assert split_of("s3://bucket/photos:test") == ("s3://bucket/photos", "test")
+    assert split_of("torchvision:CIFAR10:test") == ("torchvision:CIFAR10:test", None)

@@ -1,0 +1,139 @@
+"""The choice of the images."""
+
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from features.errors import DatasetError, FeatureError
+from features.sources import ALL, ARCHIVES, EXTENSIONS, SAMPLE, TABLES, split_of
+from viz import widgets
+from viz.sidebar.own_files import inside_roots, keep_upload
+
+if TYPE_CHECKING:
+    from features.datasets import ImageSet
+
+FOLDER = "a folder or zip of mine"
+SPLIT = "split"
+NAMED, THUMBNAIL_WIDTH = 12, 56
+UPLOADS = [*dict.fromkeys(ending.rpartition(".")[2] for ending in (*ARCHIVES, *TABLES, *EXTENSIONS))]
+IMAGE_LIMITS = (100, 300, 1000, 3000, 10_000)
+
+
+def choose() -> None:
+    st.selectbox("Images", (SAMPLE, FOLDER), key="images", bind="query-params")
+    if st.session_state["images"] == FOLDER:
+        st.text_input(
+            "Path of the folder or archive",
+            key="folder",
+            bind="query-params",
+            placeholder="~/pictures",
+            help="Flat, or one folder per class; a zip or tar of them, Parquet files, or a pattern such as "
+            "data/test-*.parquet. On the machine that runs the app.",
+        )
+        keep_upload("or upload images, archives or Parquet files", UPLOADS, "folder", multiple=True)
+        st.button(
+            "Look again",
+            icon=":material/refresh:",
+            type="tertiary",
+            on_click=_look_again,
+            help="Changed files are noticed within seconds, in very large folders within minutes. This looks at once.",
+        )
+        _understood()
+    st.select_slider(
+        "At most",
+        IMAGE_LIMITS,
+        value=1000,
+        format_func=lambda number: f"{number:,} images",
+        key="limit",
+        bind="query-params",
+        help="A balanced sample is taken from larger sets.",
+    )
+
+
+def _look_again() -> None:
+    from viz.cached.images import look_again
+
+    with suppress(FeatureError):  # which the page shows
+        place, _ = split_of(st.session_state.get("folder") or "")
+        look_again(str(inside_roots(place, "images", DatasetError)))
+
+
+def images(whole: bool = False) -> "ImageSet":
+    """The image set chosen in the sidebar, cut to the chosen number or whole. Raises FeatureError if it cannot be
+    opened.
+    """
+    from viz.cached.images import open_set, whole_set  # numpy, Pillow and pyarrow with it
+
+    limit = sys.maxsize if whole else st.session_state["limit"]
+    if st.session_state["images"] == SAMPLE:
+        return open_set(SAMPLE, limit, "")
+    place, split, stamp = _place()
+    chosen = st.session_state.get(SPLIT)
+    if split is None and chosen is not None and chosen in _splits(whole_set(place, stamp)):
+        split = chosen
+    return open_set(place if split is None else f"{place}:{split}", limit, stamp)
+
+
+def source() -> str:
+    """Where the images of the sidebar come from, as `datasets.open_images` knows it."""
+    chosen = st.session_state["images"]
+    return chosen if chosen == SAMPLE else st.session_state.get("folder") or ""
+
+
+def _place() -> tuple[str, str | None, str]:
+    """Where the visitor's own images lie, the split that is named there, and what changes when they do."""
+    from viz.cached.images import set_stamp
+
+    place, split = split_of((st.session_state.get("folder") or "").strip())
+    path = str(inside_roots(place, "images", DatasetError))
+    return path, split, set_stamp(path)
+
+
+def _splits(found: "ImageSet") -> list[str]:
+    """What may be chosen of a set's source, that which was taken first; nothing where there is no choice."""
+    others = [name for name in (*found.splits, ALL) if name != found.split]
+    return [found.split, *others] if found.splits else []
+
+
+def _understood() -> None:
+    """What was understood of the visitor's own images before anything runs on them, and the choice of their split.
+
+    What is wrong with them is for the page to say.
+    """
+    if not (st.session_state.get("folder") or "").strip():
+        return
+    with suppress(FeatureError):
+        _choose_split()
+        found = images(whole=True)
+        st.caption(widgets.escape(found.describe()))
+        with st.expander("What was understood", icon=":material/info:"):
+            _details(found)
+
+
+def _choose_split() -> None:
+    from viz.cached.images import whole_set
+
+    place, split, stamp = _place()
+    options = _splits(whole_set(place, stamp)) if split is None else []
+    if not options:
+        return
+    if st.session_state.get(SPLIT) not in (None, *options):
+        del st.session_state[SPLIT]  # of the images before these
+    st.selectbox("Split", options, key=SPLIT, bind="query-params")
+
+
+def _details(found: "ImageSet") -> None:
+    from viz.cached.images import thumbnails
+
+    pictures = thumbnails(found.digest, found)
+    if pictures:
+        st.image(pictures, width=THUMBNAIL_WIDTH)
+    if found.labels is not None:
+        names = ", ".join(found.class_names[:NAMED]) + (", ..." if len(found.class_names) > NAMED else "")
+        st.caption(widgets.escape(f"Classes: {names}."))
+    else:
+        st.caption("No labels: these come from one folder per class, or stand beside the images in a list.")
+    for sentence in found.told():
+        st.caption(widgets.escape(sentence))

@@ -1,0 +1,174 @@
+"""The choice of the network."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from features.errors import FeatureError, WeightsError
+from features.networks import catalogue, hub_configs
+from features.networks.card import ModelSpec
+from features.networks.naming import NetworkName
+from features.networks.settings import SETTINGS, Setting
+from viz import widgets
+from viz.sidebar.image_set import images
+from viz.sidebar.own_files import inside_roots, keep_upload
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from features.networks.zoo import Model
+
+FILE = "a file of mine"
+TIMM = "a network of timm's"
+AS_READ = "what the file says"
+
+
+def choose() -> None:
+    names = [*catalogue.names(), TIMM, FILE]
+    asked = st.query_params.get("model")
+    if asked is not None and asked not in names:
+        st.warning(f"There is no network called {widgets.escape(asked)} to choose here.", icon=":material/help:")
+    st.selectbox(
+        "Network",
+        names,
+        key="model",
+        bind="query-params",
+        help="Bundled networks come first, then torchvision's. Those that are not on this machine yet are "
+        "fetched when chosen.",
+    )
+    if st.session_state["model"] == TIMM:
+        st.text_input(
+            "Name",
+            key="timm",
+            bind="query-params",
+            placeholder="resnet50d.ra2_in1k",
+            help="One of timm's ResNet family, with or without the tag of its weights. "
+            "`python -m features models --timm` lists them.",
+        )
+    if st.session_state["model"] == FILE:
+        _file()
+    st.text_input(
+        "Lesion",
+        key="network_lesion",
+        bind="query-params",
+        placeholder="none, or without:layer3.1",
+        help="What is done to the network, on every page: without:BLOCK (several with commas), scaled:FACTOR:BLOCK or "
+        "swapped:BLOCK:BLOCK.",
+    )
+
+
+def _file() -> None:
+    """A file of weights, and what it does not say itself."""
+    st.text_input(
+        "Path of the weights",
+        key="weights",
+        bind="query-params",
+        placeholder="~/checkpoints/resnet50.pth",
+        help="A file of weights on the machine that runs the app, as PyTorch or safetensors write it, whatever it is "
+        "called. Nothing in it is run.",
+    )
+    keep_upload("or upload them", None, "weights", multiple=False)
+    st.selectbox(
+        "Read as",
+        [AS_READ, *catalogue.architectures()],
+        key="architecture",
+        bind="query-params",
+        accept_new_options=True,
+        help="Files without a description say their shapes, but not all: a plain network has the tensors of "
+        "a ResNet with padding shortcuts. One of timm's can be typed: timm:resnet50d.",
+    )
+    st.text_input(
+        "Part",
+        key="part",
+        bind="query-params",
+        placeholder="the main one",
+        help="Which network of a file with several, as an encoder and its momentum copy. The first page lists them.",
+    )
+    st.text_input(
+        "Head",
+        key="head",
+        bind="query-params",
+        placeholder="the first one",
+        help="Which head of a network with several, as one for ages and one for names. The first page lists them.",
+    )
+    with st.expander("What the file does not say", key="said", bind="query-params"):
+        st.caption(
+            "What is left open is read where it is written, tested on the images by what its norms keep, or assumed."
+        )
+        for setting in SETTINGS:
+            _setting(setting)
+
+
+def _setting(setting: Setting) -> None:
+    key = _key(setting)
+    if setting.values:
+        st.selectbox(  # links hold what is shown, so that is what the command line takes too
+            setting.title,
+            list(setting.values),
+            key=key,
+            bind="query-params",
+            index=None,
+            placeholder="not said",
+            help="\n".join([setting.meaning, "", *(f"- {value}: {words}" for value, words in setting.values.items())]),
+        )
+    else:
+        st.text_input(
+            setting.title, key=key, bind="query-params", placeholder=f"not said, e.g. {setting.example}",
+            help=setting.meaning,
+        )  # fmt: skip
+
+
+def _key(setting: Setting) -> str:
+    return setting.name.replace("-", "_")
+
+
+def spec() -> ModelSpec:
+    """What the network chosen in the sidebar is. One of the catalogue is neither fetched nor loaded for it."""
+    name = named()
+    known = name.name is not None and name.weights is None and name.lesion is None
+    return catalogue.spec(str(name.name)) if known else model().spec
+
+
+def model() -> "Model":
+    """The network chosen in the sidebar. Raises FeatureError if it cannot be loaded."""
+    from viz.cached.networks import fetch_job, load_model  # PyTorch with it: the first page is drawn without
+
+    name = named()
+    if name.weights is not None:
+        return load_model(str(name), stamp(name.weights), _pictures)
+    assert name.name is not None
+    if catalogue.spec(name.name).file is None:
+        widgets.result(fetch_job(name.name), f"Fetching the weights of {name}")
+    return load_model(str(name))
+
+
+def stamp(weights: Path) -> float:
+    """What changes when a file of weights, or what lies beside it, does."""
+    beside = [weights, *hub_configs.beside(weights)]
+    return max(path.stat().st_mtime for path in beside if path.exists())
+
+
+def _pictures() -> "list[Image]":
+    """Some of the chosen images, to test on what a file does not say; none where they cannot be opened."""
+    with suppress(FeatureError):
+        return images().pictures()
+    return []
+
+
+def named() -> NetworkName:
+    """The network chosen in the sidebar, as it is named anywhere. Raises FeatureError if the name is missing."""
+    name, lesion = st.session_state["model"], (st.session_state.get("network_lesion") or "").strip() or None
+    if name == TIMM:
+        own = (st.session_state.get("timm") or "").strip().removeprefix(catalogue.TIMM)
+        if not own:
+            raise FeatureError("No network chosen yet. Type the name of one of timm's in the sidebar.")
+        return NetworkName(f"{catalogue.TIMM}{own}", lesion=lesion)
+    if name != FILE:
+        return NetworkName(name, lesion=lesion)
+    read_as = st.session_state.get("architecture", AS_READ)
+    path = inside_roots(st.session_state.get("weights") or "", "weights", WeightsError)
+    said = tuple((each.name, value.strip()) for each in SETTINGS if (value := st.session_state.get(_key(each))))
+    part, head = ((st.session_state.get(key) or "").strip() or None for key in ("part", "head"))
+    return NetworkName(None if read_as == AS_READ else read_as, path, part, lesion=lesion, settings=said, head=head)
