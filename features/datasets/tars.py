@@ -7,7 +7,7 @@ from features.datasets import folders, images, kinds, samples, unpacking
 from features.datasets.image_set import from_store, spelled
 from features.datasets.listing import Listing
 from features.datasets.spans import Handles, Span
-from features.datasets.tar_index import BLOCK, Index, index_of, plain
+from features.datasets.tar_index import BLOCK, ZEROS, Index, index_of, plain
 from features.errors import ImageError
 
 
@@ -19,10 +19,10 @@ def is_tar(span: Span) -> bool:
 
 
 def _is_header(block: bytes) -> bool:
+    if block == ZEROS:
+        return True  # an empty tar
     try:
         tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")  # its checksum is right
-    except tarfile.EOFHeaderError:
-        return True  # an empty tar
     except tarfile.HeaderError:
         return False
     return True
