@@ -114,6 +114,8 @@ def _labelled(images: ImageSet, rows: Sequence[int], labels: Labels) -> ImageSet
     """Images with their labels, if all have one. rows: where they stand among those of all splits."""
     names = [labels.names[row] for row in rows]
     missing = [image_id for image_id, name in zip(images.ids, names, strict=True) if name is None]
+    if not missing and labels.numbers is not None:
+        return replace(images, labels=labels.numbers[list(rows)], class_names=tuple(labels.every))
     if not missing:
         return with_labels(images, [str(name) for name in names], labels.every)
     why = labels.problem

@@ -229,9 +229,12 @@ class _Column:
             if name.partition(".")[0] not in schema.names and name not in schema.names:
                 values += [None] * rows
                 continue
-            with readable(file) as source:
-                # Not `read_table`, which for a part of a structure reads all of it, and that is the images.
-                values += pq.ParquetFile(source).read(columns=[name]).column(0).to_pylist()
+            try:
+                with readable(file) as source:
+                    # Not `read_table`, which for a part of a structure reads all of it, and that is the images.
+                    values += pq.ParquetFile(source).read(columns=[name]).column(0).to_pylist()
+            except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+                raise DatasetError(f"The column {name} of {file} cannot be read: {error}. Copy it again.") from error
         return values
 
 

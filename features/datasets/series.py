@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 NUMBER = re.compile(r"[-_.]?\d+$")
-OF_SEVERAL = re.compile(r"[-_.]?\d+[-_]of[-_]\d+$")  # as Hugging Face and TensorFlow number them
+OF_SEVERAL = re.compile(r"[-_.]?\d+[-_]of[-_]\d+(?:[-_][0-9a-f]+)?$")  # as Hugging Face and TensorFlow number them
 WORDNET = re.compile(r"n\d{8}")
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 LABEL_NAMES = (
     *("label", "labels", "fine_label", "class", "class_name", "class_label", "label_name", "cls", "category"),
     *("category_name", "target", "class_id", "label_id", "category_id", "class_idx", "label_idx"),
@@ -16,11 +18,13 @@ class Labels:
     """The classes of images.
 
     names: (N,) each image's class, None where nothing says it. every: all classes, in order.
+    numbers: (N,) int64 the places of classes, where these are what was said, since two classes may have one name.
     problem: why an image has none though others do, in words that follow 'the images have no labels: '.
     """
 
     names: Sequence[str | None]
     every: Sequence[str] = ()
+    numbers: np.ndarray | None = None
     problem: str = ""
 
 
@@ -33,16 +37,17 @@ def labels_of(values: Sequence[object], told: Sequence[str] = ()) -> Labels:
     plain = [_plain(value) for value in values]
     odd = next((value for value in plain if value is not None and not isinstance(value, int | str)), None)
     if odd is not None:
-        return Labels([None] * len(plain), (), f"{_short(odd)} is no class")
+        return Labels([None] * len(plain), problem=f"{_short(odd)} is no class")
     numbers = [value for value in plain if isinstance(value, int)]
     largest = max(numbers, default=-1)
     if any(isinstance(value, str) for value in plain) or (not told and largest > MANY_CLASSES):
         words = [None if value is None else str(value) for value in plain]
         return Labels(words, sorted({word for word in words if word is not None}))
     if told and largest >= len(told):
-        return Labels([None] * len(plain), (), f"one is number {largest}, but {len(told)} classes are named")
+        return Labels([None] * len(plain), problem=f"one is number {largest}, but {len(told)} classes are named")
     every = told or [str(number) for number in range(largest + 1)]
-    return Labels([every[value] if isinstance(value, int) else None for value in plain], every)
+    places = np.array([-1 if value is None else value for value in plain], dtype=np.int64)  # (N,)
+    return Labels([None if place < 0 else every[place] for place in places.tolist()], every, places)
 
 
 def _plain(value: object) -> object:

@@ -208,6 +208,13 @@ def test_labels_that_some_rows_lack_are_none_for_all_and_that_is_told(labels, no
     assert re.search(f"The images have no labels: {note}", found.notes[0])
 
 
+def test_two_classes_of_one_name_stay_two(opened):
+    cranes = {"names": ["crane", "dog", "crane"], "_type": "ClassLabel"}
+    found = opened({"image": BYTES, "label": [2, 1, 0]}, {"label": cranes})
+    assert found.labels.tolist() == [2, 1, 0]
+    assert found.class_names == ("crane", "dog", "crane")
+
+
 def test_minus_1_everywhere_is_a_set_without_labels(opened):
     found = opened({"image": BYTES, "label": [-1] * 3}, {"label": NAMES})
     assert found.labels is None
@@ -230,6 +237,7 @@ def test_whole_numbers_are_classes_in_their_order():
         ("train/0000", "test/0000"),
         ("train", "validation"),
         ("train_1", "val_1"),
+        ("data/train-00000-of-00002-0a1b2c3d", "data/valid-00000-of-00001-4e5f6a7b"),
     ],
 )
 def test_splits_are_told_by_the_names_of_files(train, test, tmp_path):
