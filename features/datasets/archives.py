@@ -62,7 +62,7 @@ def _listing(span: Span, name: str, where: str, uri: str, depth: int) -> Listing
         part = READERS[kind].part_of(span, member, where)
         return _listing(part, stem(member), f"{where}/{member}", f"{kind}://{spelled(member)}::{uri}", depth + 1)
 
-    joined_listing = joined(name, where, inner, opened)
+    joined_listing = joined(name, where, inner, lambda member: _reached(span.path, f"{where}/{member}", opened, member))
     return replace(
         joined_listing, aside=(*found.aside, *joined_listing.aside), notes=(*found.notes, *joined_listing.notes)
     )
@@ -72,20 +72,22 @@ def of_files(name: str, where: str, root: Path, names: Sequence[str]) -> Listing
     """The files in several archives below a folder."""
 
     def opened(each: str) -> Listing:
-        path = root / each
-        try:
-            return _listing(Span(path), stem(each), str(path), str(path), 0)
-        except (DatasetError, OSError) as error:
-            cause = error if isinstance(error, OSError) else error.__cause__
-            if not files.is_local(path) and isinstance(
-                cause, OSError
-            ):  # a store's moment, and no damage of the archive
-                raise files.Unreachable(errno.EIO, f"it cannot be reached ({cause})", str(path)) from error
-            if isinstance(error, OSError):
-                raise DatasetError(f"{path} cannot be read: {error.strerror or error}. Allow it.") from error
-            raise
+        return _listing(Span(root / each), stem(each), str(root / each), str(root / each), 0)
 
-    return joined(name, where, names, opened)
+    return joined(name, where, names, lambda each: _reached(root / each, str(root / each), opened, each))
+
+
+def _reached(path: Path, where: str, opened: Callable[[str], Listing], name: str) -> Listing:
+    """What is opened. Raises DatasetError or ImageError if it is damaged, Unreachable for a store's moment."""
+    try:
+        return opened(name)
+    except (DatasetError, OSError) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__
+        if not files.is_local(path) and isinstance(cause, OSError):
+            raise files.Unreachable(errno.EIO, f"it cannot be reached ({cause})", str(path)) from error
+        if isinstance(error, OSError):
+            raise DatasetError(f"{where} cannot be read: {error.strerror or error}. Copy it again.") from error
+        raise
 
 
 def joined(name: str, where: str, names: Sequence[str], opened: Callable[[str], Listing]) -> Listing:

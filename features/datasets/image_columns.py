@@ -26,13 +26,14 @@ class ImageColumn:
     """A column of images. note: what is to be told of the choice, '' if there was none.
 
     nested: whether a row, or each of its list, has 'bytes' and perhaps a 'path'. paths: whether nothing but paths stand
-    in it. listed: whether rows are lists.
+    in it. listed: whether rows are lists. beside: whether some of the first rows have a path and no bytes.
     """
 
     name: str
     nested: bool
     paths: bool
     listed: bool
+    beside: bool = False
     note: str = ""
 
 
@@ -69,7 +70,8 @@ def image_column(schema: pa.Schema, first: Callable[[str], list], where: str) ->
         notes.append(f"{where} has several columns of images. Taken: {best.name}; not {', '.join(others)}.")
     if best.listed:
         notes.append(f"{where} has lists of images in its rows ({best.name}). The first of each row is taken.")
-    return ImageColumn(best.name, best.nested, best.paths, best.listed, " ".join(notes))
+    beside = any(data is None and path is not None for data, path in seen[best.name])
+    return ImageColumn(best.name, best.nested, best.paths, best.listed, beside, " ".join(notes))
 
 
 def content(value: Any) -> tuple[bytes | None, str | None]:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from features.sources import TABLES
 
 MAGIC = b"PAR1"
 ID_COLUMNS = ("id", "image_id", "file_name", "filename", "path")
+DAMAGE = (OSError, pa.ArrowException, UnicodeDecodeError)
 FIRST_ROWS = 8  # by which the column of images is told
 
 
@@ -100,7 +102,6 @@ class _Column:
         self.files, self.where = tables, where
         self.groups: list[tuple[Path, int, int, int]] = []  # file, row group in it, its first row there, its bytes
         self.rows: list[int] = []
-        self._metadata: list[pq.FileMetaData] = []
         self.schemas: list[pa.Schema] = []
         sizes: list[int] = []
         try:
@@ -108,18 +109,18 @@ class _Column:
                 with readable(file) as source, pq.ParquetFile(source) as opened:
                     metadata = opened.metadata
                     self.schemas.append(opened.schema_arrow)
+                    self.schemas[-1].names  # noqa: B018  # text that may be damaged
                 groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
                 rows = [group.num_rows for group in groups]
                 self.groups += [
                     (file, number, sum(rows[:number]), group.total_byte_size) for number, group in enumerate(groups)
                 ]
                 self.rows.append(sum(rows))
-                self._metadata.append(metadata)
                 sizes += rows
             self.schema = self.schemas[0]
             self.starts = np.cumsum([0, *sizes])  # (groups + 1,)
             self.image = image_column(self.schema, self._first, where)
-        except (OSError, pa.ArrowException) as error:
+        except DAMAGE as error:
             raise DatasetError(f"{where} cannot be read as Parquet: {error}. Copy it again.") from error
         self.name = self.image.name
         self._need_one_kind()
@@ -142,7 +143,7 @@ class _Column:
                 # Without a buffer a whole group is fetched at once.
                 with readable(file) as source, pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 20) as opened:
                     batches = opened.iter_batches(FIRST_ROWS, columns=[name], use_threads=False)
-                    return next(batches).column(0).to_pylist()
+                    return [value for batch in islice(batches, 1) for value in batch.column(0).to_pylist()]
         return []
 
     def read(self, index: int, name: str) -> bytes:
@@ -152,7 +153,7 @@ class _Column:
         try:
             with from_store(file, name):
                 value = self._groups.value(file, number, size, index - int(self.starts[group])).as_py()
-        except (OSError, pa.ArrowException) as error:
+        except DAMAGE as error:
             raise ImageError(f"{name} cannot be read: {error}. Is its file still there?") from error
         data, path = content(value)
         if data is None and path is None:
@@ -206,21 +207,11 @@ class _Column:
 
     def marks_of_files(self) -> list[str]:
         """What changes when the images do that lie in files of their own."""
-        if not self._has_paths() or not (self.image.paths or any(map(self._lacks_bytes, self._metadata))):
+        if not self._has_paths() or not self.image.beside:
             return []
         tables = [file for file, rows in zip(self.files, self.rows, strict=True) for _ in range(rows)]
         named = [_beside(file, path) for file, path in zip(tables, self._paths(), strict=True) if path is not None]
         return [folders.mark(path) for path in named if path is not None and files.is_local(path)]
-
-    def _lacks_bytes(self, metadata: pq.FileMetaData) -> bool:
-        """Whether a file's statistics say that rows have no bytes. Where they are silent, all count as having some."""
-        for number in range(metadata.num_row_groups):
-            group = metadata.row_group(number)
-            for column in map(group.column, range(group.num_columns)):
-                is_it = column.path_in_schema == f"{self.name}.bytes"
-                if is_it and column.statistics is not None and column.statistics.null_count:
-                    return True
-        return False
 
     def whole(self, name: str) -> list:
         """All values of a column; None for those of files that have no such column."""
@@ -232,9 +223,12 @@ class _Column:
             try:
                 with readable(file) as source:
                     # Not `read_table`, which for a part of a structure reads all of it, and that is the images.
-                    values += pq.ParquetFile(source).read(columns=[name]).column(0).to_pylist()
-            except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+                    column = pq.ParquetFile(source).read(columns=[name]).column(0).to_pylist()
+            except DAMAGE as error:
                 raise DatasetError(f"The column {name} of {file} cannot be read: {error}. Copy it again.") from error
+            if len(column) != rows:
+                raise DatasetError(f"The column {name} of {file} has {len(column):,} of {rows:,} rows. Copy it again.")
+            values += column
         return values
 
 

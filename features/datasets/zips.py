@@ -1,5 +1,6 @@
 """Images in a zip."""
 
+import errno
 import lzma
 import struct
 import zipfile
@@ -133,11 +134,17 @@ def part_of(span: Span, member: str, where: str) -> Span:
         return Span(unpacking.kept(packed, mark, entry.compress_size, _pieces(span, entry), f"{where}/{member}"))
     with span.open() as file:
         file.seek(entry.header_offset + LENGTHS)
-        name, extra = struct.unpack("<HH", file.read(LOCAL_HEADER - LENGTHS))
+        lengths = file.read(LOCAL_HEADER - LENGTHS)
+    if len(lengths) < LOCAL_HEADER - LENGTHS:
+        raise ImageError(f"{where} ends before {member}. Make or copy the zip again.")
+    name, extra = struct.unpack("<HH", lengths)
     return span.part(entry.header_offset + LOCAL_HEADER + name + extra, entry.file_size)
 
 
 def _pieces(span: Span, entry: zipfile.ZipInfo) -> Iterator[bytes]:
-    with _zip(span) as archive, archive.open(entry) as member:
-        while piece := member.read(unpacking.PIECE):
-            yield piece
+    try:
+        with _zip(span) as archive, archive.open(entry) as member:
+            while piece := member.read(unpacking.PIECE):
+                yield piece
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise OSError(errno.EIO, str(error)) from error  # as other damage is raised
