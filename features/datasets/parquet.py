@@ -153,7 +153,7 @@ class _Column:
         try:
             with from_store(file, name):
                 value = self._groups.value(file, number, size, index - int(self.starts[group])).as_py()
-        except DAMAGE as error:
+        except (*DAMAGE, IndexError, StopIteration) as error:  # the last two of groups with fewer rows than they say
             raise ImageError(f"{name} cannot be read: {error}. Is its file still there?") from error
         data, path = content(value)
         if data is None and path is None:

@@ -318,3 +318,20 @@ def test_tables_below_hidden_folders_and_behind_links(tmp_path):
     write(tmp_path / "elsewhere/b.parquet", {"image": BYTES})
     (tmp_path / "set/linked").symlink_to(tmp_path / "elsewhere")
     assert numbers_of(open_images(str(tmp_path / "set"))) == [0, 1, 2]
+
+
+def test_a_damaged_column_of_labels_is_told(opened, tmp_path):
+    path = Path(write(tmp_path / "set.parquet", {"image": BYTES, "label": ["ant", "bee", "cat"]}))
+    path.write_bytes(path.read_bytes().replace(b"bee", b"b\xffe"))
+    with pytest.raises(DatasetError, match=r"The column label of .*set\.parquet cannot be read"):
+        open_images(str(path))
+
+
+def test_bytes_that_lie_beside_are_found_through_any_link_that_may_be_followed(beside, monkeypatch):
+    (beside / "set").mkdir()
+    (beside / "set" / "photos").symlink_to(beside / "photos")
+    path = write(beside / "set" / "set.parquet", {"image": structures([None], ["photos/2.png"])})
+    assert numbers_of(open_images(path)) == [2]
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(beside / "set"))
+    with pytest.raises(ImageError, match="outside the folders"):
+        open_images(path).open(0)

@@ -148,3 +148,14 @@ def test_the_same_inner_zip_changed_is_unpacked_anew(opened, tmp_path):
         os.utime(tmp_path / "set.zip", (1, 1))
         assert numbers_of(open_images(str(tmp_path / "set.zip"))) == [number]
         assert found.ids == ("a/a.png",)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED], ids=["stored", "deflated"])
+def test_a_damaged_place_of_an_inner_zip_is_told(method, opened):
+    data = bytearray(zipped({f"{name}.zip": zipped(pictures("1.png")) for name in "ab"}, method))
+    data[data.index(b"PK\x03\x04") + 28] ^= 255  # the length of what follows the first one's name
+    data[data.index(b"PK\x03\x04") + 30] ^= 1  # and its name
+    found = opened(bytes(data))
+    assert found.ids == ("b/1.png",)
+    assert found.aside[0].names == ("a.zip",)
+    assert len(found.notes) == 1
