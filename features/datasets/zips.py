@@ -124,10 +124,13 @@ def part_of(span: Span, member: str, where: str) -> Span:
     try:
         with _zip(span) as archive:
             entry = _entry(archive, member, where)
-    except CANNOT_OPEN as error:
+            if entry.flag_bits & ENCRYPTED:
+                raise DatasetError(
+                    f"{where} is protected by a password. Unpack it with the password, and name the folder."
+                )
+            archive.open(entry).close()  # compares what stands at the member's place with what the directory says
+    except (*CANNOT_OPEN, RuntimeError) as error:
         raise _unopened(member, where, error) from error
-    if entry.flag_bits & ENCRYPTED:
-        raise DatasetError(f"{where} is protected by a password. Unpack it with the password, and name the folder.")
     packed = span.part(entry.header_offset, entry.compress_size)
     if entry.compress_type != zipfile.ZIP_STORED:
         mark = f"{folders.mark(span.path)} {entry.CRC}"
