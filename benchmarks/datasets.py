@@ -4,8 +4,8 @@
 
 Each way is timed in a process of its own: seconds until the set is open, how much memory it holds then (resident, above
 what the libraries take), and seconds until the first batch is decoded. The files are one small JPEG per class under
-many names (hard links, in a folder for each of 1,000 classes), so that what is timed is the listing and not the disk. The plainest
-contestants: torchvision's ImageFolder on the same tree, and a walk that only names and stats the files.
+many names (hard links, in a folder for each of 1,000 classes), so that what is timed is the listing and not the disk.
+The plainest contestants: torchvision's ImageFolder on the same tree, and a walk that only names and stats the files.
 """
 
 import argparse

@@ -5,6 +5,7 @@ from pathlib import Path
 
 SAMPLE = "sample"  # the bundled images
 TORCHVISION = "torchvision:"
+HUGGING_FACE = "hf:"
 PICTURES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".pjpeg", ".pjp", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
     *(".avif", ".jp2", ".j2k", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm", ".tga"),
@@ -31,6 +32,8 @@ def split_of(source: str) -> tuple[str, str | None]:
     place, colon, name = source.rpartition(":")
     if not colon or not place or "/" in name or "\\" in name or source.startswith(TORCHVISION):
         return source, None
+    if source.startswith(HUGGING_FACE):
+        return (place, name) if place.startswith(HUGGING_FACE) else (source, None)
     words = {ALL, *(word for words in SPLITS.values() for word in words)}
     if name.lower() in words or (not _there(source) and (_there(place) or is_pattern(place)) and not is_pattern(name)):
         return (source, None) if _there(source) else (place, name)

@@ -231,13 +231,15 @@ def source_of(options: argparse.Namespace) -> "ImageSet":
     from features.datasets import open_images
 
     images = open_images(options.source, options.data_root, options.download)
-    tell_aside(images)
+    tell_understood(images)
     return images.sample(options.limit) if options.limit else images
 
 
-def tell_aside(images: "ImageSet") -> None:
-    """Say which files of a source are no part of the set."""
-    for sentence in images.told():
+def tell_understood(images: "ImageSet") -> None:
+    """Say what was understood of a source: what was taken for granted, what is no part of the set, what is white."""
+    from features.datasets import ranges
+
+    for sentence in (*images.told(), *ranges.notes(images)):
         print(sentence, file=sys.stderr)
 
 

@@ -20,7 +20,7 @@ from features.commands.common import (
     positive_or_auto,
     print_table,
     show,
-    tell_aside,
+    tell_understood,
 )
 from features.errors import FeatureError
 
@@ -86,7 +86,7 @@ def _extract(options: argparse.Namespace) -> None:
     if joined and options.format != store.PARQUET:
         raise FeatureError("A cluster writes Parquet. Leave --format away, and convert what comes out.")
     images = open_images(options.source, options.data_root, options.download)
-    tell_aside(images)
+    tell_understood(images)
     model = load(options, images)
     choices = (options.stages, options.pool, options.precision, options.device, options.engine)
     if joined:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from features.commands.common import Commands, command, tell_aside
+from features.commands.common import Commands, command, tell_understood
 from features.errors import FeatureError, WeightsError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _taken(options: argparse.Namespace, name: "NetworkName") -> None:
 
     images = open_images(options.images) if options.images else None
     if images is not None:
-        tell_aside(images)
+        tell_understood(images)
     model = zoo.load(name, pictures=images.pictures if images else None)
     print(f"\ntaken as: {model.spec.architecture.describe()}")
     print(f"  pixels: {model.spec.preprocessing.describe()}")

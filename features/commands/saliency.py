@@ -17,7 +17,7 @@ from features.commands.common import (
     load,
     made_of,
     show,
-    tell_aside,
+    tell_understood,
 )
 from features.errors import FeatureError
 
@@ -83,7 +83,7 @@ def _saliency(options: argparse.Namespace) -> None:
         need_outside(source, options.out)
     need_kind(options.out, saliency.MAPS)
     images = open_files(options.images)
-    tell_aside(images)
+    tell_understood(images)
     model = load(options, images)
     target = saliency.parse(options.target, model)
     explainer = saliency.Explainer(model, options.precision)

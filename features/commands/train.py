@@ -10,7 +10,7 @@ from features.commands.common import (
     add_source,
     command,
     show,
-    tell_aside,
+    tell_understood,
 )
 from features.errors import FeatureError
 from features.networks import naming
@@ -63,7 +63,7 @@ def _train(options: argparse.Namespace) -> None:
     images = open_images(source, options.data_root, options.download, splits.FIRST_TRAINING)
     test_images = open_images(test or held_out(images), options.data_root, options.download)
     for each in (images, test_images):
-        tell_aside(each)
+        tell_understood(each)
     recipe = Recipe(**{field.name: getattr(options, field.name) for field in fields(Recipe)})
     entry = catalogue.spec(_architecture(options.model))
     told = {"family": entry.family, "licence": options.licence}

@@ -9,7 +9,17 @@ from pathlib import Path
 from PIL import Image
 
 from features import files
-from features.datasets import archives, folders, kinds, lists, parquet, patterns, splits, torchvision_sets
+from features.datasets import (
+    archives,
+    folders,
+    hugging_face,
+    kinds,
+    lists,
+    parquet,
+    patterns,
+    splits,
+    torchvision_sets,
+)
 from features.datasets.changes import stamp
 from features.datasets.image_set import ImageSet, Origin, Rejected
 from features.datasets.images import decode
@@ -20,6 +30,7 @@ from features.sources import (
     ALL,
     ARCHIVES,
     EXTENSIONS,
+    HUGGING_FACE,
     SAMPLE,
     TABLES,
     TEST,
@@ -58,8 +69,8 @@ def open_images(
     source: 'sample' (the bundled Fashion-MNIST test images), a folder (flat, or one folder per class), a zip or tar
         of the same or of such archives, a WebDataset's shards, a folder of archives, a Parquet file or folder of them
         with a column of images, a .txt file with a path a line, a pattern that names several of these
-        ('data/test-*.parquet', 'shards/{000..999}.tar'), or 'torchvision:NAME' / 'torchvision:NAME:SPLIT'
-        (CIFAR10:test, FashionMNIST:train, ...).
+        ('data/test-*.parquet', 'shards/{000..999}.tar'), 'hf:NAME' (what Hugging Face's library has in its cache, or a
+        folder that it saved), or 'torchvision:NAME' / 'torchvision:NAME:SPLIT' (CIFAR10:test, ...).
         All but torchvision's may also be addresses that fsspec knows, such as 's3://bucket/folder'.
         A split is named behind a colon ('photos:test', 'photos:all').
     data_root: where the torchvision set lies. download: let torchvision fetch it if it is not there.
@@ -70,6 +81,9 @@ def open_images(
         images = torchvision_sets.open_torchvision(source, data_root, download)
         return replace(images, origin=Origin(source) if data_root is None else None)
     place, split = split_of(source)
+    if place.startswith(HUGGING_FACE):
+        opened = hugging_face.open_hugging_face(place, split, download, order)
+        return replace(opened, origin=Origin(_named(place, split, opened)))
     if place == SAMPLE:
         opened = understood(archives.listing(SAMPLE_FILE), split, order)
         return replace(opened, name="Fashion-MNIST sample", origin=Origin(source))
@@ -79,8 +93,13 @@ def open_images(
         path = files.path_of(place)
         with files.reached(path):
             opened = _opened(path, place, split, order)
-    taken = opened.split if split is None and opened.split else split
-    return replace(opened, origin=Origin(place if taken is None else f"{place}:{taken}"))
+    return replace(opened, origin=Origin(_named(place, split, opened)))
+
+
+def _named(place: str, split: str | None, opened: ImageSet) -> str:
+    """The source with the split that was taken, so that the same is opened again whatever is preferred then."""
+    taken = split or opened.split
+    return f"{place}:{taken}" if taken else place
 
 
 def reopen(origin: Origin) -> ImageSet:
@@ -122,6 +141,8 @@ def _opened(path: Path, source: str, split: str | None, order: Sequence[str]) ->
 
 def _of_folder(path: Path, split: str | None, order: Sequence[str]) -> ImageSet:
     """The images of a folder's files, or of its tables or archives where it has no pictures, or fewer."""
+    if files.is_local(path) and hugging_face.is_saved(path):
+        return hugging_face.open_hugging_face(f"{HUGGING_FACE}{path.resolve()}", split, False, order)
     listing = folders.listing(path)
     pictures = sum(map(looks_like_image, listing.names))
     tables, packed = (_called(listing, endings) for endings in (TABLES, ARCHIVES))
@@ -175,7 +196,7 @@ def open_files(names: list[str]) -> ImageSet:
 
 def need_outside(source: str, folder: Path) -> None:
     """Raises DatasetError if a folder for results lies among the images, where it would be read the next time."""
-    if source == SAMPLE or source.startswith(TORCHVISION):
+    if source == SAMPLE or source.startswith((TORCHVISION, HUGGING_FACE)):
         return
     place, out = split_of(source)[0], folder
     root = files.path_of(place)
@@ -186,10 +207,12 @@ def need_outside(source: str, folder: Path) -> None:
 
 
 def open_uri(uri: str) -> Image.Image:
-    """The image at a place that an ImageSet named. Raises ImageError if it is not there or belongs to torchvision."""
+    """The image at a place that an ImageSet named. Raises ImageError if it is not there or belongs to a set
+    without files.
+    """
     kind, _, rest = uri.partition("://")
     inner, _, file = rest.rpartition("::")
-    if uri.startswith(TORCHVISION):
+    if uri.startswith((TORCHVISION, HUGGING_FACE)):
         raise ImageError(f"{uri} has no file of its own. Open the set itself.")
     if kind in archives.READERS:
         return decode(*archives.read_uri(kind, inner, files.path_of(file)))

@@ -13,6 +13,7 @@ TARGA = ".tga"  # has no first bytes of its own: anything may be taken for one
 MAX_BYTES = 64 * 1024 * 1024
 MAX_PIXELS = 50_000_000
 MAX_ASPECT = 100
+OVERSHOOT = 0.1  # of the range of real numbers: what resampling goes beyond it
 
 
 def decode(data: bytes, name: str) -> Image.Image:
@@ -35,7 +36,7 @@ def decode(data: bytes, name: str) -> Image.Image:
         image = Image.open(io.BytesIO(data), formats=formats)
         _check_sides(*image.size, name)
         image.load()
-        picture = upright_rgb(image)
+        picture = upright_rgb(image, name)
         return picture if bands is None else planes.carried(picture, bands, name)
     except ImageError:
         raise
@@ -84,12 +85,15 @@ def _check_sides(width: int, height: int, name: str) -> None:
         )
 
 
-def upright_rgb(image: Image.Image) -> Image.Image:
-    """A decoded picture turned as its EXIF orientation says, in RGB."""
+def upright_rgb(image: Image.Image, name: str = "The image") -> Image.Image:
+    """A decoded picture turned as its EXIF orientation says, in RGB.
+
+    Raises ImageError for numbers of which nobody knows the range.
+    """
     if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # it would copy all others
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith(("I", "F")):
-        image = _to_8_bit(image)
+        image = _to_8_bit(image, name)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
@@ -97,13 +101,25 @@ def upright_rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _to_8_bit(image: Image.Image) -> Image.Image:
+def _to_8_bit(image: Image.Image, name: str) -> Image.Image:
     values = np.nan_to_num(np.asarray(image, dtype=np.float64))  # (H, W)
-    return Image.fromarray(np.clip(np.rint(values * _scale(image.mode, values)), 0, 255).astype(np.uint8))
+    return Image.fromarray(np.clip(np.rint(values * (255 / white(image.mode, values, name))), 0, 255).astype(np.uint8))
 
 
-def _scale(mode: str, values: np.ndarray) -> float:
-    if mode != "F":
-        return 255 / 65535
-    # Floating-point pixels have no agreed range: those within [0, 1] are taken as shares of white.
-    return 255.0 if values.max(initial=0) <= 1 else 1.0
+def white(mode: str, values: np.ndarray, name: str) -> float:
+    """The number that is taken for white in a picture of more than 8 bits.
+
+    mode: Pillow's. Whole numbers have 65,535. Real ones have 1, or 255 where they go beyond; a little more or less than
+    these, as scaling makes it, is cut off. Raises ImageError for others, which have no agreed range.
+    """
+    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+    whites = (65535.0,) if not mode.startswith("F") else (1.0, 255.0)
+    beyond = 0.0 if not mode.startswith("F") else OVERSHOOT
+    for each in whites:
+        if low >= -beyond * min(high, each) and high <= (1 + beyond) * each:
+            return each
+    wanted = "0 to 65,535" if len(whites) == 1 else "0 to 1, or 0 to 255"
+    raise ImageError(
+        f"{name} holds numbers from {low:,.6g} to {high:,.6g}. Wanted {wanted}: what is white in others nobody knows. "
+        "Scale them."
+    )

@@ -1,4 +1,5 @@
 import io
+import re
 import struct
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -163,14 +164,29 @@ def test_16_bit_greys_are_scaled_to_8_bits_as_round_of_x_over_257(kind):
     ("values", "wanted"),
     [
         ([0.0, 0.5, 1.0], [0, 128, 255]),
-        ([0.0, 100.4, 300.0], [0, 100, 255]),
-        ([-1.0, 0.0, 1.0], [0, 0, 255]),
+        ([0.0, 100.4, 255.0], [0, 100, 255]),
+        ([-0.02, 0.5, 1.03], [0, 128, 255]),  # as scaling overshoots
         ([0.0, np.nan, 1.0], [0, 0, 255]),
     ],
 )
 def test_floating_point_pixels_are_shares_of_white_or_8_bit_values(values, wanted):
     image = Image.fromarray(np.array([values], dtype=np.float32))
     assert pixels(decode(stored(image, "TIFF"), "float"))[0, :, 0].tolist() == wanted
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (np.array([[0, 4000]], np.float32), "from 0 to 4,000. Wanted 0 to 1, or 0 to 255"),
+        (np.array([[-1, 1]], np.float32), "from -1 to 1. Wanted"),
+        (np.array([[-1.8, 2.6]], np.float32), "from -1.8 to 2.6. Wanted"),
+        (np.array([[0, 70_000]], np.int32), "from 0 to 70,000. Wanted 0 to 65,535"),
+        (np.array([[-5, 9]], np.int32), "from -5 to 9. Wanted"),
+    ],
+)
+def test_numbers_of_which_nobody_knows_what_is_white_are_refused(values, said):
+    with pytest.raises(ImageError, match=re.escape(said)):
+        decode(stored(Image.fromarray(values), "TIFF"), "deep")
 
 
 def test_cmyk_becomes_rgb():

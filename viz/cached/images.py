@@ -9,7 +9,7 @@ import streamlit as st
 from PIL import Image
 
 from features import datasets
-from features.datasets import ImageSet
+from features.datasets import ImageSet, ranges
 from features.errors import DatasetError
 
 THUMBNAILS, THUMBNAIL_SIDE = 6, 72
@@ -28,6 +28,12 @@ def whole_set(source: str, stamp: str) -> ImageSet:
 def open_set(source: str, limit: int, stamp: str) -> ImageSet:
     """As `whole_set`, cut to a balanced sample of `limit`."""
     return whole_set(source, stamp).sample(limit)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def range_notes(images_digest: str, _images: ImageSet) -> list[str]:
+    """What is taken for white in pictures of more than 8 bits, in sentences."""
+    return ranges.notes(_images)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)

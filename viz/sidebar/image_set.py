@@ -9,13 +9,15 @@ import streamlit as st
 from features.errors import DatasetError, FeatureError
 from features.sources import ALL, ARCHIVES, EXTENSIONS, SAMPLE, TABLES, split_of
 from viz import widgets
-from viz.sidebar.own_files import inside_roots, keep_upload
+from viz.sidebar import paths
+from viz.sidebar.own_files import inside_roots, keep_to_roots, keep_upload
 
 if TYPE_CHECKING:
     from features.datasets import ImageSet
 
 FOLDER = "a folder or zip of mine"
-SPLIT = "split"
+SPLIT, OFFERED = "split", "offered paths"
+LISTS = (".txt",)
 NAMED, THUMBNAIL_WIDTH = 12, 56
 UPLOADS = [*dict.fromkeys(ending.rpartition(".")[2] for ending in (*ARCHIVES, *TABLES, *EXTENSIONS))]
 IMAGE_LIMITS = (100, 300, 1000, 3000, 10_000)
@@ -29,10 +31,13 @@ def choose() -> None:
             key="folder",
             bind="query-params",
             placeholder="~/pictures",
-            help="Flat, or one folder per class; a zip or tar of them, Parquet files, or a pattern such as "
-            "data/test-*.parquet. On the machine that runs the app.",
+            help="On the machine that runs the app: flat, a folder per class, or with folders for splits; a zip or "
+            "tar, Parquet files, or a pattern such as data/test-*.parquet.",
         )
+        _offer()
         keep_upload("or upload images, archives or Parquet files", UPLOADS, "folder", multiple=True)
+        with st.expander("or upload a whole folder"):
+            keep_upload("A folder, as it is", None, "folder", multiple="directory")
         st.button(
             "Look again",
             icon=":material/refresh:",
@@ -50,6 +55,26 @@ def choose() -> None:
         bind="query-params",
         help="A balanced sample is taken from larger sets.",
     )
+
+
+def _offer() -> None:
+    """Paths to choose from: what lies where the typed one leads, and what was opened before."""
+    keep_to_roots()
+    near = paths.nearby(st.session_state.get("folder") or "", (*ARCHIVES, *TABLES, *LISTS))
+    options = [*near, *(each for each in paths.recent() if each not in near)]
+    options = [each for each in options if each != (st.session_state.get("folder") or "").strip()]
+    if not options:
+        return
+
+    def take() -> None:
+        if chosen := st.session_state[OFFERED]:
+            st.session_state["folder"] = chosen
+            st.session_state[OFFERED] = None
+
+    st.selectbox(
+        "Paths nearby and opened before", options, index=None, key=OFFERED, on_change=take,
+        placeholder="go on to, or back to", label_visibility="collapsed",
+    )  # fmt: skip
 
 
 def _look_again() -> None:
@@ -107,6 +132,7 @@ def _understood() -> None:
     with suppress(FeatureError):
         _choose_split()
         found = images(whole=True)
+        paths.remember(_place()[0])
         st.caption(widgets.escape(found.describe()))
         with st.expander("What was understood", icon=":material/info:"):
             _details(found)
@@ -125,7 +151,7 @@ def _choose_split() -> None:
 
 
 def _details(found: "ImageSet") -> None:
-    from viz.cached.images import thumbnails
+    from viz.cached.images import range_notes, thumbnails
 
     pictures = thumbnails(found.digest, found)
     if pictures:
@@ -135,5 +161,5 @@ def _details(found: "ImageSet") -> None:
         st.caption(widgets.escape(f"Classes: {names}."))
     else:
         st.caption("No labels: these come from one folder per class, or stand beside the images in a list.")
-    for sentence in found.told():
+    for sentence in (*found.told(), *range_notes(found.digest, found)):
         st.caption(widgets.escape(sentence))

@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -25,7 +25,7 @@ def inside_roots(text: str, what: str, error: type[FeatureError], must_exist: bo
     """A path that a visitor typed, if it lies inside the folders that the app may read."""
     if not text.strip():
         raise error(f"No {what} chosen yet. Type a path in the sidebar, or upload.")
-    _keep_to_roots()
+    keep_to_roots()
     try:
         path = Path(text.strip()).expanduser().resolve()
         inside = files.may_be_read(str(path)) or path.is_relative_to(uploads())
@@ -43,24 +43,30 @@ def inside_roots(text: str, what: str, error: type[FeatureError], must_exist: bo
     return path
 
 
-def _keep_to_roots() -> None:
+def keep_to_roots() -> None:
     """Have this server, and the processes that it starts, follow no links out of the folders that it may use."""
     os.environ.setdefault(ROOTS, os.pathsep.join(map(str, (Path.home(), Path(__file__).resolve().parents[2]))))
 
 
-def keep_upload(label: str, kinds: list[str] | None, key: str, multiple: bool) -> None:
-    """An upload that is written to disk and whose path becomes the text field `key`."""
+def keep_upload(label: str, kinds: list[str] | None, key: str, multiple: bool | Literal["directory"]) -> None:
+    """An upload that is written to disk and whose path becomes the text field `key`.
+
+    multiple: whether several files may be given at a time, or 'directory' for a whole folder.
+    """
+
+    control = f"{key}_folder_upload" if multiple == "directory" else f"{key}_upload"
 
     def keep() -> None:
-        uploaded = st.session_state[f"{key}_upload"]
+        uploaded = st.session_state[control]
         chosen = uploaded if isinstance(uploaded, list) else [uploaded] if uploaded else []
         try:
             if chosen:
-                st.session_state[key] = str(_write_uploads(chosen))
+                write = _write_folder if multiple == "directory" else _write_uploads
+                st.session_state[key] = str(write(chosen))
         except FeatureError as error:
             st.toast(widgets.escape(str(error)), icon=":material/error:")
 
-    st.file_uploader(label, type=kinds, key=f"{key}_upload", accept_multiple_files=multiple, on_change=keep)
+    st.file_uploader(label, type=kinds, key=control, accept_multiple_files=multiple, on_change=keep)
 
 
 def _write_uploads(chosen: list[Any]) -> Path:
@@ -72,13 +78,30 @@ def _write_uploads(chosen: list[Any]) -> Path:
         raise DatasetError(
             "Upload archives, or Parquet files, or images; together they would be two sets. Take one of them away."
         )
+    unique = names if len(set(names)) == len(names) else [f"{number}_{name}" for number, name in enumerate(names)]
+    folder = _written(unique, contents)
+    single = len(chosen) == 1 and Path(names[0]).suffix.lower() not in EXTENSIONS
+    return folder / names[0] if single else folder
+
+
+def _write_folder(chosen: list[Any]) -> Path:
+    """A folder as it was, whose files' names are paths below it."""
+    names = ["/".join(_safe(part) for part in re.split(r"[/\\]+", file.name) if part.strip(".")) for file in chosen]
+    return _written(names, [file.getvalue() for file in chosen])
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^\w .-]+", "_", name)
+
+
+def _written(names: list[str], contents: list[bytes]) -> Path:
+    """The folder of uploaded files; the same files, the same folder."""
     parts = [part for name, content in zip(names, contents, strict=True) for part in (name.encode(), content)]
     digest = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:16]
     folder = uploads() / digest
-    folder.mkdir(exist_ok=True)
-    for number, (name, content) in enumerate(zip(names, contents, strict=True)):
-        place = folder / (name if len(set(names)) == len(names) else f"{number}_{name}")
+    for name, content in zip(names, contents, strict=True):
+        place = folder / name
+        place.parent.mkdir(parents=True, exist_ok=True)
         if not place.exists():  # the folder's name says what is in it, and somebody may be reading it
             files.write_whole(place, content)
-    single = len(chosen) == 1 and Path(names[0]).suffix.lower() not in EXTENSIONS
-    return folder / names[0] if single else folder
+    return folder

@@ -1,0 +1,69 @@
+"""Says what is taken for white in pictures of more than 8 bits, of which nothing in the file tells the range."""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from features.datasets.image_set import FileOpener, ImageSet
+from features.datasets.images import FORMATS, white
+from features.errors import ImageError
+
+LOOKED_AT = 8  # images of a set
+DEEP = (".tif", ".tiff", ".png", ".pgm", ".pnm", ".ppm")  # endings of files that may have more than 8 bits
+TWELVE_BITS = 4095
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers of a picture of more than 8 bits. mode: Pillow's name for what they are; white: taken for white."""
+
+    mode: str
+    low: float
+    high: float
+    white: float
+
+
+def range_of(data: bytes) -> Range | None:
+    """Of a file's bytes; None for a picture of 8 bits, and for what is none."""
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if not image.mode.startswith(("I", "F")):
+                return None
+            values = np.asarray(image, dtype=np.float64)  # (H, W)
+            return Range(image.mode, float(values.min()), float(values.max()), white(image.mode, values, ""))
+    except Exception:  # whoever decodes it says what is wrong
+        return None
+
+
+def notes(images: ImageSet) -> list[str]:
+    """What is taken for white in a set, by some of its images, in sentences; none where all have 8 bits."""
+    if not isinstance(images.opener, FileOpener):
+        return []
+    few = images.sample(LOOKED_AT)
+    found = [each for row in range(len(few)) if few.ids[row].lower().endswith(DEEP) and (each := _range(few, row))]
+    return [said([each for each in found if each.mode == mode]) for mode in sorted({each.mode for each in found})]
+
+
+def said(ranges: list[Range]) -> str:
+    """The numbers of pictures of one mode, and what is taken for white, as a sentence."""
+    low, high = min(each.low for each in ranges), max(each.high for each in ranges)
+    whites = sorted({each.white for each in ranges})
+    text = (
+        f"Pictures of more than 8 bits ({ranges[0].mode}) hold {low:,.6g} to {high:,.6g}; "
+        f"{' or '.join(f'{each:,.6g}' for each in whites)} is taken for white."
+    )
+    if ranges[0].mode.startswith("I") and 0 < high <= TWELVE_BITS:
+        text += f" If they have {max(9, int(high).bit_length())} bits they come out dark: scale them before."
+    if len(whites) > 1:
+        text += " Where none is larger than 1 that is 1, so that pictures of one set differ: scale them before."
+    return text
+
+
+def _range(images: ImageSet, row: int) -> Range | None:
+    assert isinstance(images.opener, FileOpener)
+    try:
+        return range_of(images.opener.read(row)[0])
+    except ImageError:
+        return None
