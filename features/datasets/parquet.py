@@ -18,7 +18,7 @@ from features.datasets.image_set import FileOpener, ImageSet, from_store, set_di
 from features.datasets.listing import Choice, of_split
 from features.datasets.row_groups import RowGroups
 from features.datasets.splits import HELD_OUT
-from features.datasets.table_columns import labels_in, splits_in, unique
+from features.datasets.table_columns import below_common, labels_in, splits_in, unique
 from features.errors import DatasetError, ImageError
 from features.files import readable
 from features.sources import TABLES
@@ -171,7 +171,9 @@ class _Column:
     def ids(self, names: Sequence[str]) -> tuple[list[str], str]:
         """What to call each image, and a sentence on names that stand for several. names: of the files."""
         columns = self._id_columns()
-        values_of = {column: self._paths() if column == self.name else self.whole(column) for column in columns}
+        values_of = {
+            column: below_common(self._paths()) if column == self.name else self.whole(column) for column in columns
+        }
         for values in values_of.values():
             if None not in values and len(set(values)) == len(values):
                 return [*map(str, values)], ""

@@ -1,5 +1,6 @@
 """Finds the columns of a table that say the labels, the split and the names of images."""
 
+import posixpath
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -85,6 +86,15 @@ def splits_in(schema: pa.Schema, whole: Whole, files: Sequence[tuple[str, int]])
     if parts is None:
         return None
     return Splits([name for name, (_, rows) in zip(parts.of, files, strict=True) for _ in range(rows)])
+
+
+def below_common(paths: Sequence[str | None]) -> Sequence[str | None]:
+    """Paths from the folder on that all have in common, if all are absolute: where it lies is no part of a name."""
+    named = [path for path in paths if path is not None]
+    if not named or not all(path.startswith("/") for path in named):
+        return paths
+    above = len(posixpath.commonpath([*{posixpath.dirname(path) for path in named}]).rstrip("/")) + 1
+    return [None if path is None else path[above:] for path in paths]
 
 
 def unique(names: Sequence[object], places: Sequence[str]) -> list[str] | None:
