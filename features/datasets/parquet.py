@@ -126,7 +126,9 @@ class _Column:
         self._need_one_kind()
         if not self.starts[-1]:
             raise DatasetError(f"{where} has no rows. Is it the right place?")
-        self._groups = RowGroups(self.name)
+        bare = self.image.nested and not self.image.listed
+        self._groups = RowGroups(f"{self.name}.bytes" if bare else self.name)
+        self._named = RowGroups(f"{self.name}.path")  # read only for rows that have no bytes
 
     def _need_one_kind(self) -> None:
         for file, schema in zip(self.files, self.schemas, strict=True):
@@ -152,10 +154,12 @@ class _Column:
         file, number, _, size = self.groups[group]
         try:
             with from_store(file, name):
-                value = self._groups.value(file, number, size, index - int(self.starts[group])).as_py()
+                row = index - int(self.starts[group])
+                data, path = content(self._groups.value(file, number, size, row).as_py())
+                if data is None and path is None and self.image.nested and self._has_paths():
+                    _, path = content(self._named.value(file, number, 0, row).as_py())  # which are short: a whole group
         except (*DAMAGE, IndexError, StopIteration) as error:  # the last two of groups with fewer rows than they say
             raise ImageError(f"{name} cannot be read: {error}. Is its file still there?") from error
-        data, path = content(value)
         if data is None and path is None:
             raise ImageError(f"{name} has no bytes. Write the image itself into its row.")
         return _at(file, path, name) if data is None else data

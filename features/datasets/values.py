@@ -34,20 +34,29 @@ def labels_of(values: Sequence[object], told: Sequence[str] = ()) -> Labels:
     told: the names of the classes, which numbers are places in. Numbers below 0 and None say nothing, as test sets
     have them. Whole numbers are classes in their order from 0 on, unless they are so large that they are names.
     """
-    plain = [_plain(value) for value in values]
-    odd = next((value for value in plain if value is not None and not isinstance(value, int | str)), None)
+    plain, known = _meanings(values)
+    odd = next((value for value in known if value is not None and not isinstance(value, int | str)), None)
     if odd is not None:
         return Labels([None] * len(plain), problem=f"{_short(odd)} is no class")
-    numbers = [value for value in plain if isinstance(value, int)]
-    largest = max(numbers, default=-1)
-    if any(isinstance(value, str) for value in plain) or (not told and largest > MANY_CLASSES):
-        words = [None if value is None else str(value) for value in plain]
-        return Labels(words, sorted({word for word in words if word is not None}))
+    largest = max((value for value in known if isinstance(value, int)), default=-1)
+    if any(isinstance(value, str) for value in known) or (not told and largest > MANY_CLASSES):
+        words = {value: str(value) for value in known if value is not None}
+        return Labels([*map(words.get, plain)], sorted({*words.values()}))
     if told and largest >= len(told):
         return Labels([None] * len(plain), problem=f"one is number {largest}, but {len(told)} classes are named")
     every = told or [str(number) for number in range(largest + 1)]
     places = np.array([-1 if value is None else value for value in plain], dtype=np.int64)  # (N,)
     return Labels([None if place < 0 else every[place] for place in places.tolist()], every, places)
+
+
+def _meanings(values: Sequence[object]) -> tuple[list, list]:
+    """What all values mean, and those meanings that differ. Each value is looked at once: a million differ in a few."""
+    try:
+        meanings = {value: _plain(value) for value in set(values)}
+    except TypeError:  # lists cannot be looked up
+        plain = [_plain(value) for value in values]
+        return plain, plain
+    return [meanings[value] for value in values], [*meanings.values()]
 
 
 def _plain(value: object) -> object:
