@@ -202,7 +202,10 @@ class _Column:
 
     def _has_paths(self) -> bool:
         kind = self.schema.field(self.name).type
-        return not self.image.listed and (self.image.paths or (self.image.nested and kind.get_field_index("path") >= 0))
+        if self.image.listed or self.image.paths or not self.image.nested:
+            return self.image.paths and not self.image.listed
+        number = kind.get_field_index("path")
+        return number >= 0 and is_text(kind.field(number).type)
 
     def _paths(self) -> list:
         """Where each image lies by itself, None where nothing says it."""
