@@ -14,10 +14,10 @@ app: $(VENV)/app.stamp
 	$(BIN)/streamlit run app.py
 
 test: $(VENV)/dev.stamp
-	$(PYTEST)
+	$(PYTEST) $(PYTEST_ARGS)
 
 quick: $(VENV)/dev.stamp
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

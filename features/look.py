@@ -29,7 +29,8 @@ class Look:
 
     n_images: in the set. classes: their names and how many images each has; {} for unlabelled images. formats, modes:
     Pillow's names for what the files are, and how many of each ('JPEG', 'RGB'); {} where images are no files. widths,
-    heights: (3,) the smallest, the median and the largest, in pixels. n_bytes: of all files. rejected: what cannot be
+    heights: (3,) the smallest, the median and the largest, in pixels. n_frames: files of several frames or pages, of
+    which the first is taken. n_bytes: of all files. rejected: what cannot be
     read. alike: groups of ids whose pictures are nearly the same, None if that was not asked for.
     """
 
@@ -39,6 +40,7 @@ class Look:
     modes: dict[str, int]
     widths: tuple[int, int, int]
     heights: tuple[int, int, int]
+    n_frames: int
     n_bytes: int
     rejected: tuple[Rejected, ...]
     alike: tuple[tuple[str, ...], ...] | None
@@ -53,11 +55,12 @@ class Look:
 
 @dataclass(frozen=True)
 class _Seen:
-    """One image. kind, mode: of its file, '' for none. bits: its hash, 0 if none was asked for."""
+    """One image. kind, mode: of its file, '' for none. frames: how many it has. bits: its hash, 0 if not asked for."""
 
     size: tuple[int, int]
     kind: str
     mode: str
+    frames: int
     n_bytes: int
     bits: int
 
@@ -103,23 +106,23 @@ def _ahead(pool: ThreadPoolExecutor, images: ImageSet, hashed: bool) -> Iterator
 
 def _seen(images: ImageSet, row: int, hashed: bool) -> _Seen:
     kind = mode = ""
-    n_bytes = 0
+    n_bytes, frames = 0, 1
     if isinstance(images.opener, FileOpener):
         data, name = images.opener.read(row)
         picture, n_bytes = decode(data, name), len(data)
-        kind, mode = _file_of(data)
+        kind, mode, frames = _file_of(data)
     else:
         picture = images.open(row)
-    return _Seen(picture.size, kind, mode, n_bytes, difference_hash(picture) if hashed else 0)
+    return _Seen(picture.size, kind, mode, frames, n_bytes, difference_hash(picture) if hashed else 0)
 
 
-def _file_of(data: bytes) -> tuple[str, str]:
-    """A file's format and mode as Pillow calls them; arrays have no format of Pillow's."""
+def _file_of(data: bytes) -> tuple[str, str, int]:
+    """A file's format and mode as Pillow calls them, and its frames; arrays have no format of Pillow's."""
     try:
         with Image.open(io.BytesIO(data)) as image:
-            return image.format or "", image.mode
+            return image.format or "", image.mode, getattr(image, "n_frames", 1)
     except Exception:  # it was decoded by other means
-        return ("NumPy" if data.startswith(b"\x93NUMPY") else "other"), ""
+        return ("NumPy" if data.startswith(b"\x93NUMPY") else "other"), "", 1
 
 
 def difference_hash(picture: Image.Image) -> int:
@@ -178,6 +181,7 @@ def _summary(images: ImageSet, seen: dict[int, _Seen], rejected: tuple[Rejected,
         modes=dict(Counter(each.mode for each in every if each.mode).most_common()),
         widths=(int(low[0]), int(middle[0]), int(high[0])),
         heights=(int(low[1]), int(middle[1]), int(high[1])),
+        n_frames=sum(each.frames > 1 for each in every),
         n_bytes=sum(each.n_bytes for each in every),
         rejected=rejected,
         alike=alike,

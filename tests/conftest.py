@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from features.networks import architecture, catalogue
+from tests import slow
 
 # PyTorch takes seconds to import, which workers wait for twice if the process that starts them imports it as well.
 if TYPE_CHECKING:
@@ -32,13 +33,15 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what is slow by its parameters; several workers begin with what is slow.
+    """Mark what is slow by its parameters, or was measured to be; several workers begin with what is slow.
 
     Tests of one of torchvision's networks share a worker, which draws its weights once.
     """
+    measured = slow.names()
     for item in items:
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        if any(isinstance(value, str) and value in SLOW_CASES for value in parameters.values()):
+        named = any(isinstance(value, str) and value in SLOW_CASES for value in parameters.values())
+        if named or item.nodeid.partition("[")[0] in measured:
             item.add_marker(pytest.mark.slow)
         if name := parameters.get("torchvision_network"):
             item.add_marker(pytest.mark.xdist_group(name))

@@ -46,6 +46,17 @@ def test_sets_whose_images_are_no_files_are_told_too(tiny_images):
     assert sum(seen.classes.values()) == len(tiny_images)
 
 
+def test_files_of_several_frames_are_counted(tmp_path):
+    frames = [photograph(seed, 20) for seed in range(3)]
+    for name in ("moves.gif", "pages.tif"):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+    frames[0].save(tmp_path / "still.gif")
+    found = datasets.open_images(str(tmp_path))
+    assert finish(look(found)).n_frames == 2
+    first = np.asarray(found.open(found.ids.index("pages.tif")))
+    assert np.array_equal(first, np.asarray(frames[0]))
+
+
 def test_scaled_and_saved_copies_are_nearly_the_same_and_others_are_not(tmp_path):
     for seed in range(12):
         photograph(seed).save(tmp_path / f"{seed:02}.png")

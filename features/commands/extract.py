@@ -9,6 +9,7 @@ from features.commands.common import (
     FORMAT_HELP,
     Commands,
     add_cluster,
+    add_limit,
     add_model,
     add_out,
     add_source,
@@ -20,7 +21,7 @@ from features.commands.common import (
     positive_or_auto,
     print_table,
     show,
-    tell_understood,
+    source_of,
 )
 from features.errors import FeatureError
 
@@ -33,6 +34,7 @@ def add(commands: Commands) -> None:
     extract = command(commands, "extract", _extract, "Write the features of images to a folder; run it again to go on.")
     add_source(extract)
     add_model(extract)
+    add_limit(extract)
     add_out(extract, "where the features go", place)
     extract.add_argument(
         "--stages", type=names, metavar="A,B", help="of stem, layer1, ..., pool, logits (default: every layer)"
@@ -77,7 +79,7 @@ def add(commands: Commands) -> None:
 def _extract(options: argparse.Namespace) -> None:
     from features import engine, extract, store
     from features.claim import need_kind
-    from features.datasets import need_outside, open_images
+    from features.datasets import need_outside
     from features.datasets.decoding import batch_size
 
     need_outside(options.source, options.out)
@@ -85,8 +87,7 @@ def _extract(options: argparse.Namespace) -> None:
     joined = cluster_of(options)
     if joined and options.format != store.PARQUET:
         raise FeatureError("A cluster writes Parquet. Leave --format away, and convert what comes out.")
-    images = open_images(options.source, options.data_root, options.download)
-    tell_understood(images)
+    images = source_of(options)
     model = load(options, images)
     choices = (options.stages, options.pool, options.precision, options.device, options.engine)
     if joined:
@@ -111,7 +112,7 @@ def _extract(options: argparse.Namespace) -> None:
     if joined:
         from features.cluster import Source
 
-        source = Source(options.source, options.data_root)
+        source = Source(options.source, options.data_root, options.limit)
         done = show(cluster.to_folder(model, source, plan, options.out, joined, size, options.replace))
     else:
         done = show(extract.to_folder(model, images, plan, options.out, size, options.format, options.replace))

@@ -40,6 +40,8 @@ def _look(options: argparse.Namespace) -> None:
     for what, counts in (("formats", result.formats), ("modes", result.modes)):
         if counts:
             print(f"{what}: {', '.join(f'{name} {count:,}' for name, count in counts.items())}")
+    if result.n_frames:
+        print(f"files of several frames or pages, of which the first is taken: {result.n_frames:,}")
     if result.n_bytes:
         print(f"{result.n_bytes / 1e6:,.1f} MB")
     print(f"cannot be read: {len(result.rejected):,}")
@@ -50,7 +52,8 @@ def _look(options: argparse.Namespace) -> None:
         for group in result.alike[:SHOWN_GROUPS]:
             print(f"  {', '.join(group[:SHOWN_NAMES])}{', ...' if len(group) > SHOWN_NAMES else ''}")
     if result.classes:
-        rows = [("class", "images"), *((name, f"{count:,}") for name, count in result.classes.items())]
+        rows: list[tuple[str, ...]] = [("class", "images")]
+        rows += [(name, f"{count:,}") for name, count in result.classes.items()]
         print()
         print_table(rows[: SHOWN_CLASSES + 1])
         if len(rows) > SHOWN_CLASSES + 1:

@@ -122,12 +122,14 @@ def block(part: Part) -> go.Figure:
         texts.append(_text(plus / 2, 1.28, f"shortcut, {SHORTCUTS[part.shortcut]}"))
     texts.append(_text(plus / 2, -0.62, "branch F(x)"))
     figure.layout.annotations = texts
-    _frame(figure, 210, (-0.6, len(steps) - 0.4), (-0.9, 1.6))
+    _frame(figure, 250, (-0.6, len(steps) - 0.4), (-0.9, 1.6))
     return figure
 
 
 def _wrap(layer: str) -> str:
-    return _signs(layer).replace(", ", "<br>").replace(" norm", "<br>norm")
+    """A layer in lines so short that they can be read on a telephone."""
+    lines = _signs(layer).replace(", ", "<br>").replace(" norm", "<br>norm").replace("conv ", "conv<br>")
+    return lines.replace(" → ", " →<br>")
 
 
 def _signs(layer: str) -> str:
