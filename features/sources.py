@@ -1,5 +1,6 @@
 """What sources of images are called, for those who do without the libraries that open them."""
 
+import re
 from pathlib import Path
 
 SAMPLE = "sample"  # the bundled images
@@ -11,6 +12,8 @@ PICTURES = (
 )
 ARRAYS = (".npy",)  # images only where there are no pictures: beside pictures they are masks, or features
 EXTENSIONS = (*PICTURES, *ARRAYS)
+ARCHIVES = (*(".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tbz", ".tar.xz", ".txz", ".tar.zst", ".tzst"),)
+TABLES = (".parquet", ".parq")
 
 TRAIN, VALIDATION, TEST, EXTRA = "train", "validation", "test", "extra"
 ALL = "all"  # every split of a source
@@ -20,6 +23,8 @@ SPLITS = {  # a kind of split: what its folders, files and columns are called
     TEST: ("test", "testing", "tst"),
     EXTRA: ("extra", "unlabeled", "unlabelled", "pred", "predict", "prediction"),
 }
+CHOICE = r"\{(?:-?\d+\.\.-?\d+|[^{}]*,[^{}]*)\}"
+SIGNS, ADDRESS_SIGNS = re.compile(rf"[*?\[]|{CHOICE}"), re.compile(rf"\*|{CHOICE}")
 
 
 def split_of(source: str) -> tuple[str, str | None]:
@@ -30,9 +35,26 @@ def split_of(source: str) -> tuple[str, str | None]:
     if source.startswith(HUGGING_FACE):
         return (place, name) if place.startswith(HUGGING_FACE) else (source, None)
     words = {ALL, *(word for words in SPLITS.values() for word in words)}
-    if name.lower() in words or ("://" not in source and not _there(source) and _there(place)):
+    if name.lower() in words or (not _there(source) and (_there(place) or is_pattern(place)) and not is_pattern(name)):
         return (source, None) if _there(source) else (place, name)
     return source, None
+
+
+def is_pattern(source: str) -> bool:
+    """Whether a source names several files, as 'data/*.parquet' and 'shards/{000..999}.tar', and not one called so."""
+    return _sign(source) >= 0 and not _there(source)
+
+
+def fixed_part(pattern: str) -> str:
+    """The folder above all that a pattern names."""
+    return pattern[: _sign(pattern)].rpartition("/")[0] or ("/" if pattern.startswith("/") else ".")
+
+
+def _sign(source: str) -> int:
+    """Where a pattern begins to be one, -1 for none. At addresses '?' and '[' are signs of these, and of none here."""
+    signs = ADDRESS_SIGNS if "://" in source else SIGNS
+    match = signs.search(source)
+    return match.start() if match else -1
 
 
 def _there(path: str) -> bool:

@@ -1,6 +1,7 @@
 """What subcommands have in common: arguments, loading a network, a progress bar, a table."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -25,8 +26,8 @@ else:
     Commands = Any
 
 SOURCE_HELP = (
-    "'sample', a folder, a .zip, Parquet files with image bytes, a .txt file with a path a line, or "
-    "torchvision:NAME[:SPLIT]"
+    "'sample', a folder, a zip or tar, a WebDataset's shards, Parquet files with images, a .txt file with a path a "
+    "line, a pattern in quotes ('data/test-*.parquet', 'shards/{000..999}.tar'), or torchvision:NAME[:SPLIT]"
 )
 NETWORK_HELP = "a name of the catalogue, timm:NAME or a file; behind it ?part=..., ?head=..., ?lesion=without:layer3.1"
 SAID = "said_"
@@ -39,6 +40,21 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
         self._choices: list[tuple[argparse.Action, str, str]] = []
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does it, but where a shell has put files for a pattern, with what to do."""
+        options, rest = self.parse_known_args(args, namespace)
+        source = getattr(options, "source", None)
+        if source and rest and not any(each.startswith("-") for each in rest):
+            self.exit(
+                2,
+                f"{options.command}: One source is taken, but got {1 + len(rest):,}: {source}, {rest[0]}"
+                f"{', ...' if rest[1:] else ''}. Put a pattern in quotes, so that the shell leaves it as it is "
+                f"({_pattern([source, *rest])!r}), or name their folder.\n",
+            )
+        if rest:
+            self.error(f"unrecognized arguments: {' '.join(rest)}")
+        return options
 
     def add_choice(self, flag: str, family: str, text: str, **settings: Any) -> None:
         """Add an option that takes a name of a family.
@@ -57,6 +73,13 @@ class Parser(argparse.ArgumentParser):
             names = [f"{name} (default)" if name == action.default else name for name in spelled(known)]
             action.help = text.replace("{names}", _either(names).replace("%", "%%"))
         return super().format_help()
+
+
+def _pattern(paths: Sequence[str]) -> str:
+    """A pattern that all of some paths fit."""
+    first = os.path.commonprefix(paths)  # noqa: RUF071  # of characters is what a pattern needs
+    last = os.path.commonprefix([path[len(first) :][::-1] for path in paths])[::-1]  # noqa: RUF071
+    return f"{first}*{last}"
 
 
 def _either(names: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Opens a source of images (sample, folder, zip, list, Parquet, torchvision set) as one lazy, ordered, labelled
+"""Opens a source of images (sample, folder, archives, list, Parquet, torchvision set) as one lazy, ordered, labelled
 ImageSet.
 """
 
@@ -9,13 +9,36 @@ from pathlib import Path
 from PIL import Image
 
 from features import files
-from features.datasets import folders, hugging_face, lists, parquet, splits, torchvision_sets, zips
+from features.datasets import (
+    archives,
+    folders,
+    hugging_face,
+    kinds,
+    lists,
+    parquet,
+    patterns,
+    splits,
+    torchvision_sets,
+)
 from features.datasets.changes import stamp
 from features.datasets.image_set import ImageSet, Origin, Rejected
-from features.datasets.kinds import looks_like_image
-from features.datasets.listing import understood
+from features.datasets.images import decode
+from features.datasets.kinds import Aside, looks_like_image
+from features.datasets.listing import Choice, Listing, understood
 from features.errors import DatasetError, ImageError
-from features.sources import ALL, EXTENSIONS, HUGGING_FACE, SAMPLE, TEST, TORCHVISION, VALIDATION, split_of
+from features.sources import (
+    ALL,
+    ARCHIVES,
+    EXTENSIONS,
+    HUGGING_FACE,
+    SAMPLE,
+    TABLES,
+    TEST,
+    TORCHVISION,
+    VALIDATION,
+    is_pattern,
+    split_of,
+)
 
 __all__ = [
     "SAMPLE",
@@ -43,10 +66,11 @@ def open_images(
 ) -> ImageSet:
     """Open a source of images.
 
-    source: 'sample' (the bundled Fashion-MNIST test images), a folder (flat, or one folder per class), a .zip
-        of the same, a Parquet file or folder of them with a column of image bytes, a .txt file with a path a line,
-        'hf:NAME' (what Hugging Face's library has in its cache, or a folder that it saved), or 'torchvision:NAME' /
-        'torchvision:NAME:SPLIT' (CIFAR10:test, FashionMNIST:train, ...).
+    source: 'sample' (the bundled Fashion-MNIST test images), a folder (flat, or one folder per class), a zip or tar
+        of the same or of such archives, a WebDataset's shards, a folder of archives, a Parquet file or folder of them
+        with a column of images, a .txt file with a path a line, a pattern that names several of these
+        ('data/test-*.parquet', 'shards/{000..999}.tar'), 'hf:NAME' (what Hugging Face's library has in its cache, or a
+        folder that it saved), or 'torchvision:NAME' / 'torchvision:NAME:SPLIT' (CIFAR10:test, ...).
         All but torchvision's may also be addresses that fsspec knows, such as 's3://bucket/folder'.
         A split is named behind a colon ('photos:test', 'photos:all').
     data_root: where the torchvision set lies. download: let torchvision fetch it if it is not there.
@@ -61,11 +85,14 @@ def open_images(
         opened = hugging_face.open_hugging_face(place, split, download, order)
         return replace(opened, origin=Origin(_named(place, split, opened)))
     if place == SAMPLE:
-        opened = understood(zips.listing(SAMPLE_FILE), split, order)
+        opened = understood(archives.listing(SAMPLE_FILE), split, order)
         return replace(opened, name="Fashion-MNIST sample", origin=Origin(source))
-    path = files.path_of(place)
-    with files.reached(path):
-        opened = _opened(path, place, split, order)
+    if is_pattern(place):
+        opened = _of_pattern(place, split, order)
+    else:
+        path = files.path_of(place)
+        with files.reached(path):
+            opened = _opened(path, place, split, order)
     return replace(opened, origin=Origin(_named(place, split, opened)))
 
 
@@ -98,26 +125,57 @@ def held_out(images: ImageSet) -> str:
 def _opened(path: Path, source: str, split: str | None, order: Sequence[str]) -> ImageSet:
     if path.is_dir():
         return _of_folder(path, split, order)
-    if path.is_file() and zips.is_zip(path):
-        return understood(zips.listing(path), split, order)
-    if path.is_file() and path.suffix == parquet.SUFFIX:
-        return parquet.open_tables(path)
+    if path.is_file() and parquet.is_table(path):
+        return parquet.open_tables(path, Choice(split, order, source))
     if path.is_file() and path.suffix == lists.SUFFIX:
         return lists.open_list(path)
-    what = "is not a folder, a zip, a Parquet or a .txt file" if path.exists() else "does not exist"
+    if path.is_file() and archives.is_archive(path):
+        return understood(archives.listing(path), split, order)
+    what = "is not a folder, a zip, a tar, a Parquet or a .txt file" if path.exists() else "does not exist"
     raise DatasetError(
-        f"{source!r} {what}. Give a folder of images, a .zip, Parquet files with a column of image bytes, a .txt file "
-        f"with a path a line, 'torchvision:NAME' or '{SAMPLE}' for the bundled images."
+        f"{source!r} {what}. Give a folder of images, a zip or tar, Parquet files with a column of images, a .txt file "
+        f"with a path a line, a pattern such as 'data/*.parquet', 'torchvision:NAME' or '{SAMPLE}' for the bundled "
+        "images."
     )
 
 
 def _of_folder(path: Path, split: str | None, order: Sequence[str]) -> ImageSet:
+    """The images of a folder's files, or of its tables or archives where it has no pictures, or fewer."""
     if files.is_local(path) and hugging_face.is_saved(path):
         return hugging_face.open_hugging_face(f"{HUGGING_FACE}{path.resolve()}", split, False, order)
     listing = folders.listing(path)
-    if not any(map(looks_like_image, listing.names)) and parquet.table_files(path):
-        return parquet.open_tables(path)
+    pictures = sum(map(looks_like_image, listing.names))
+    tables, packed = (_called(listing, endings) for endings in (TABLES, ARCHIVES))
+    alone = bool(tables) and not pictures and not packed
+    if alone or (tables and parquet.rows_of_images(path, tables) > pictures):
+        opened = parquet.open_files(path.resolve(), parquet.table_files(path), Choice(split, order, str(path)))
+        return _beside(opened, listing, TABLES)
+    if packed and not pictures:
+        return _beside(
+            understood(archives.of_files(path.name, str(path), path.resolve(), packed), split, order), listing, ARCHIVES
+        )
     return understood(listing, split, order)
+
+
+def _called(listing: Listing, endings: tuple[str, ...]) -> list[str]:
+    return [name for name in listing.names if name.lower().endswith(endings) and not kinds.is_hidden(name)]
+
+
+def _beside(images: ImageSet, listing: Listing, endings: tuple[str, ...]) -> ImageSet:
+    """A set with what was left aside in the folder of its files. endings: of these files."""
+    names = [name for name in listing.names if not name.lower().endswith(endings)]
+    pictures, aside = kinds.sorted_out(names, None)
+    if pictures:
+        aside = [Aside(f"pictures beside {endings[0]} files", tuple(names[number] for number in pictures)), *aside]
+    return replace(images, aside=(*images.aside, *listing.aside, *aside))
+
+
+def _of_pattern(pattern: str, split: str | None, order: Sequence[str]) -> ImageSet:
+    root, named, outside = patterns.paths(pattern)
+    with files.reached(root):
+        if tables := patterns.tables(named):
+            return parquet.open_files(root, tables, Choice(split, order, pattern))
+        return understood(patterns.listing(pattern, root, named, outside), split, order)
 
 
 def open_files(names: list[str]) -> ImageSet:
@@ -126,11 +184,11 @@ def open_files(names: list[str]) -> ImageSet:
     A single name may also be a source, as of `open_images`. Raises DatasetError if one is not there.
     """
     places = [files.path_of(name) for name in names]
-    if len(names) == 1 and (names[0] == SAMPLE or places[0].suffix.lower() not in EXTENSIONS):
+    if len(names) == 1 and (names[0] == SAMPLE or is_pattern(names[0]) or not names[0].lower().endswith(EXTENSIONS)):
         return open_images(names[0])
     absent = [name for name, path in zip(names, places, strict=True) if not path.is_file()]
     if absent:
-        raise DatasetError(f"There is no file {absent[0]}. Name image files, or one folder, zip or '{SAMPLE}'.")
+        raise DatasetError(f"There is no file {absent[0]}. Name image files, or one folder, archive or '{SAMPLE}'.")
     if len(set(names)) < len(names):
         raise DatasetError("An image is named more than once. Name each once.")
     return folders.open_named(names, places)
@@ -140,8 +198,11 @@ def need_outside(source: str, folder: Path) -> None:
     """Raises DatasetError if a folder for results lies among the images, where it would be read the next time."""
     if source == SAMPLE or source.startswith((TORCHVISION, HUGGING_FACE)):
         return
-    root, out = files.path_of(split_of(source)[0]), folder
-    if files.is_local(root) and files.is_local(out) and root.is_dir() and out.resolve().is_relative_to(root.resolve()):
+    place, out = split_of(source)[0], folder
+    root = files.path_of(place)
+    local = files.is_local(root) and files.is_local(out)
+    inside = local and root.is_dir() and out.resolve().is_relative_to(root.resolve())
+    if patterns.reaches(place, out) if is_pattern(place) else inside:
         raise DatasetError(f"{folder} lies inside {source}, whose files are read. Choose a folder outside.")
 
 
@@ -153,8 +214,8 @@ def open_uri(uri: str) -> Image.Image:
     inner, _, file = rest.rpartition("::")
     if uri.startswith((TORCHVISION, HUGGING_FACE)):
         raise ImageError(f"{uri} has no file of its own. Open the set itself.")
-    if kind == "zip":
-        return zips.open_member(files.path_of(file), inner)
+    if kind in archives.READERS:
+        return decode(*archives.read_uri(kind, inner, files.path_of(file)))
     if kind == "parquet":
         return parquet.open_row(files.path_of(file), int(inner))
     return folders.open_file(files.path_of(uri), uri)

@@ -5,24 +5,28 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from features import files
-from features.datasets import folders, kinds, lists
+from features.datasets import folders, kinds, lists, patterns
+from features.sources import is_pattern
 
 
 def stamp(path: Path) -> str:
-    """Hexadecimal SHA-256 that changes when the files at a path do: names, sizes and times.
+    """Hexadecimal SHA-256 that changes when the files at a path, or of a pattern, do: names, sizes and times.
 
     Of a list also when an image does that it names and that lies on this machine. It takes some microseconds a file.
     Raises DatasetError if a folder below it cannot be read.
     """
-    root = path.resolve()
     digest = hashlib.sha256()
-    for name, mark in _marks(root):
+    for name, mark in _marks(path):
         digest.update(f"{name}\0{mark}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
-def _marks(root: Path) -> Iterator[tuple[str, str]]:
+def _marks(path: Path) -> Iterator[tuple[str, str]]:
     """The path of every file that counts, with what changes when the file does, in an order of their own."""
+    root = path.resolve()
+    if is_pattern(str(path)):
+        yield from patterns.marks(str(path))
+        return
     if not root.is_dir():
         named = lists.listed(root) if root.suffix == lists.SUFFIX and root.is_file() else []
         yield from ((str(file), folders.mark(file)) for file in (root, *filter(files.is_local, named)))

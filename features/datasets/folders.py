@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -25,20 +25,28 @@ def listing(root: Path) -> Listing:
     found = tree.files() if tree is not None else ((str(file), mark(file)) for file in _remote_files(root))
     first = len(str(root).rstrip("/")) + 1
     every = sorted(((name[first:], its_mark) for name, its_mark in found), key=_by_folders if tree else None)
-    names = [name for name, _ in every]
+    aside = tree.aside() if tree is not None else ()
+    return _listing(root, str(root), [name for name, _ in every], [its_mark for _, its_mark in every], aside)
 
+
+def of_paths(where: str, root: Path, names: Sequence[str]) -> Listing:
+    """Files by their paths below a folder. where: what named them, as errors call it."""
+    return _listing(root, where, names, [mark(root / name) for name in names], ())
+
+
+def _listing(root: Path, where: str, names: Sequence[str], marks: Sequence[str], aside: tuple[Aside, ...]) -> Listing:
     def path(number: int) -> Path:
         return root / names[number]
 
     return Listing(
         root.name or str(root),  # a bucket has no name of its own
-        str(root),
+        where,
         names,
-        [its_mark for _, its_mark in every],
+        marks,
         lambda number: (read_file(path(number), spelled(names[number])), spelled(names[number])),
         lambda number: spelled(str(path(number))),
-        (lambda number: head(path(number))) if tree is not None else None,
-        tree.aside() if tree is not None else (),
+        (lambda number: head(path(number))) if files.is_local(root) else None,
+        aside,
     )
 
 

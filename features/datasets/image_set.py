@@ -94,7 +94,8 @@ class ImageSet:
         return opened
 
     def uri(self, index: int) -> str:
-        """Where image number `index` lies: a path, 'zip://MEMBER::PATH', 'parquet://ROW::PATH' (the row of a file), or
+        """Where image number `index` lies: a path, 'zip://MEMBER::PATH' or 'tar://MEMBER::PATH' (in an archive inside
+        another 'tar://MEMBER::zip://INNER::PATH'), 'parquet://ROW::PATH' (the row of a file), or
         'torchvision:SET/SPLIT/NUMBER'.
         """
         return self.locate(index) if self.locate else self.ids[index]

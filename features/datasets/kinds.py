@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from features.sources import ARRAYS, EXTENSIONS, PICTURES
+from features.sources import ARCHIVES, ARRAYS, EXTENSIONS, PICTURES, TABLES
 
 HEAD = 32  # bytes that tell a format
 NAMED = 5  # of files in a sentence
@@ -13,7 +13,26 @@ NO_PICTURES = {
     *(".txt", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".xml", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".md"),
     *(".rst", ".html", ".htm", ".log", ".py", ".sh", ".ipynb", ".pdf", ".doc", ".docx", ".xls", ".xlsx", ".parquet"),
     *(".arrow", ".feather", ".h5", ".hdf5", ".mat", ".npz", ".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".safetensors"),
-    *(".onnx", ".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".db", ".sqlite", ".lmdb", ".mdb"),
+    *(
+        ".onnx",
+        ".zip",
+        ".tar",
+        ".gz",
+        ".tgz",
+        ".bz2",
+        ".tbz",
+        ".tbz2",
+        ".xz",
+        ".txz",
+        ".zst",
+        ".tzst",
+        ".7z",
+        ".rar",
+        ".db",
+        ".sqlite",
+        ".lmdb",
+        ".mdb",
+    ),
     *(".bin", ".dat", ".idx", ".mp4", ".avi", ".mov", ".mkv", ".webm", ".mp3", ".wav", ".flac", ".svg", ".lock"),
     *(".tmp", ".part", ".crdownload", ".sha256", ".md5", ".names", ".cls", ".url", ".lnk"),
 }
@@ -32,7 +51,6 @@ SIGNATURES = (  # (at, bytes): of the formats that are read
     *((0, b"P%d%c" % (number, space)) for number in range(1, 7) for space in b" \t\r\n"),
 )
 HEIF = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1", b"ftypmsf1")
-TABLES = (".parquet",)
 # What systems make for themselves; a pattern, since taking a million paths apart takes half a minute.
 HIDDEN = re.compile(r"(?:^|/)(?:\.|(?:thumbs\.db|desktop\.ini|__macosx)(?:/|$))", re.IGNORECASE)
 
@@ -56,15 +74,23 @@ def is_hidden(name: str) -> bool:
     return HIDDEN.search(name) is not None
 
 
+def member_path(name: str) -> str:
+    """An archive's member as a path inside it. Programs on Windows have written backslashes; where a slash stands too,
+    they are part of a name.
+    """
+    name = name if "/" in name else name.replace("\\", "/")
+    return "/".join(part for part in name.split("/") if part not in ("", "."))
+
+
 def looks_like_image(name: str) -> bool:
     """Whether a file is called as images are."""
-    return not is_hidden(name) and name.lower().endswith(EXTENSIONS)
+    return name.lower().endswith(EXTENSIONS) and not is_hidden(name)
 
 
 def counts(name: str) -> bool:
-    """Whether a file may be an image, or a table of images."""
-    ending = PurePosixPath(name).suffix.lower()
-    return ending in TABLES or ending not in NO_PICTURES
+    """Whether a file may be an image, or a table or an archive of images."""
+    lowered = name.lower()
+    return lowered.endswith((*TABLES, *ARCHIVES)) or PurePosixPath(lowered).suffix not in NO_PICTURES
 
 
 def sorted_out(names: Sequence[str], head: Callable[[int], bytes] | None) -> tuple[list[int], list[Aside]]:
@@ -102,11 +128,16 @@ def _why_none(name: str, number: int, head: Callable[[int], bytes] | None) -> st
     if head is None:
         return f"{ending or 'no ending'} is not an image's ending"
     first = head(number)
-    if any(first[at : at + len(mark)] == mark for at, mark in SIGNATURES) or _is_bmp(first):
+    if begins_image(first):
         return ""
     if first[4:12] in HEIF:
         return "HEIC is not read here (convert these to JPEG or PNG)"
     return f"{ending or 'no ending'}, and the first bytes are not an image's"
+
+
+def begins_image(first: bytes) -> bool:
+    """Whether a file with these first bytes is an image that is read."""
+    return any(first[at : at + len(mark)] == mark for at, mark in SIGNATURES) or _is_bmp(first)
 
 
 def _is_bmp(first: bytes) -> bool:

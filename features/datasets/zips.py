@@ -1,112 +1,153 @@
 """Images in a zip."""
 
+import errno
 import lzma
-import os
-import threading
+import struct
 import zipfile
 import zlib
-from pathlib import Path
-
-from PIL import Image
+from collections.abc import Iterator
 
 from features import files
-from features.datasets import images, kinds
-from features.datasets.image_set import from_store
+from features.datasets import folders, images, kinds, unpacking
+from features.datasets.image_set import from_store, spelled
 from features.datasets.listing import Listing
+from features.datasets.spans import Handles, Span
 from features.errors import DatasetError, ImageError
 
 DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, NotImplementedError, RuntimeError)
+CANNOT_OPEN = (zipfile.BadZipFile, OSError, NotImplementedError, ValueError)
+ENCRYPTED = 1  # of a member's flags (APPNOTE.TXT 4.4.4)
+LOCAL_HEADER, LENGTHS = 30, 26  # bytes before a member's name, and where the lengths of this and what follows stand
 
 
-def is_zip(path: Path) -> bool:
-    with files.readable(path) as source:
+def is_zip(span: Span) -> bool:
+    with span.open() as source:
         return zipfile.is_zipfile(source)
 
 
-def listing(path: Path) -> Listing:
-    """The files in a zip."""
-    # One handle for each set, guarded: ZipFile objects are not safe to read from several threads or processes.
-    lock = threading.Lock()
-    handles: dict[int, zipfile.ZipFile] = {}
-    entries = _entries(path)
-    archive = path.resolve()
+def listing(span: Span, name: str, where: str, uri: str) -> Listing:
+    """The files in a zip. uri: what the zip's own place is called in those of its members.
 
-    def handle(name: str) -> zipfile.ZipFile:
-        process = os.getpid()
-        if process not in handles:
-            handles[process] = _opened_zip(path, name)
-        return handles[process]
+    Raises DatasetError if it cannot be opened, or its images are protected by a password.
+    """
+    entries = _entries(span, where)
+    _need_no_password(entries, where)
+    handles = Handles(_zip)
 
     def read(number: int) -> tuple[bytes, str]:
-        name, entry = entries[number]
-        with lock, from_store(path, name):
-            return _unpacked(handle(name), entry, path), name
+        shown, entry = spelled(entries[number][0]), entries[number][1]
+        try:
+            with from_store(span.path, shown), handles.of(span) as archive:
+                return _unpacked(archive, entry, span), shown
+        except CANNOT_OPEN as error:
+            raise _unopened(shown, where, error) from error
 
     def head(number: int) -> bytes:
-        name, entry = entries[number]
         try:
-            with lock, handle(name).open(entry) as member:
+            with handles.of(span) as archive, archive.open(entries[number][1]) as member:
                 return member.read(kinds.HEAD)
         except Exception:  # damaged members raise many kinds: such a one tells nothing of what it is
             return b""
 
     return Listing(
-        path.stem,
-        str(path),
+        name,
+        where,
         [name for name, _ in entries],
         [f"{entry.file_size} {entry.CRC}" for _, entry in entries],
         read,
-        lambda number: f"zip://{entries[number][0]}::{archive}",
+        lambda number: f"zip://{spelled(entries[number][0])}::{uri}",
         head,
     )
 
 
-def _entries(path: Path) -> list[tuple[str, zipfile.ZipInfo]]:
+def _entries(span: Span, where: str) -> list[tuple[str, zipfile.ZipInfo]]:
     """The files in a zip by their names, in the order of these; of two of one name the later counts."""
     try:
-        with _zip(path) as archive:
-            entries = {_name(entry): entry for entry in archive.infolist() if not _name(entry).endswith("/")}
-    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
-        raise DatasetError(f"{path} cannot be opened as a zip: {error}. Make or copy it again.") from error
+        with _zip(span) as archive:
+            entries = {
+                kinds.member_path(entry.filename): entry
+                for entry in archive.infolist()
+                if not entry.filename.endswith(("/", "\\"))
+            }
+    except CANNOT_OPEN as error:
+        raise DatasetError(f"{where} cannot be opened as a zip: {error}. Make or copy it again.") from error
     return sorted(entries.items(), key=lambda pair: pair[0])
 
 
-def _name(entry: zipfile.ZipInfo) -> str:
-    """A member's path. Programs on Windows have written backslashes; where a slash stands too, they are part of it."""
-    name = entry.filename
-    return name if "/" in name else name.replace("\\", "/")
+def _need_no_password(entries: list[tuple[str, zipfile.ZipInfo]], where: str) -> None:
+    """Raises DatasetError if a password protects all that may be images."""
+    flags = [entry.flag_bits & ENCRYPTED for name, entry in entries if kinds.counts(name) and not kinds.is_hidden(name)]
+    if flags and all(flags):
+        raise DatasetError(f"{where} is protected by a password. Unpack it with the password, and name the folder.")
 
 
-def _zip(path: Path) -> zipfile.ZipFile:
-    return zipfile.ZipFile(path if files.is_local(path) else path.open("rb"))
+def _zip(span: Span) -> zipfile.ZipFile:
+    return zipfile.ZipFile(span.path if span == Span(span.path) and files.is_local(span.path) else span.open())
 
 
-def _opened_zip(path: Path, name: str) -> zipfile.ZipFile:
-    try:
-        return _zip(path)
-    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
-        raise ImageError(
-            f"{name} cannot be unpacked, since {path} cannot be opened: {error}. Make or copy the zip again."
-        ) from error
+def _unopened(name: str, where: str, error: Exception) -> ImageError:
+    return ImageError(
+        f"{name} cannot be unpacked, since {where} cannot be opened: {error}. Make or copy the zip again."
+    )
 
 
-def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> bytes:
+def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, span: Span) -> bytes:
     images.need_size(entry.file_size, entry.filename)
     try:
         with archive.open(entry) as member:  # what it says of its size may be a lie
             return member.read(images.MAX_BYTES + 1)
     except Exception as error:  # damaged members raise many kinds, from zlib's to NotImplementedError
-        if not files.is_local(path) and not isinstance(error, DAMAGE):  # the store's, not the zip's
+        if not files.is_local(span.path) and not isinstance(error, DAMAGE):  # the store's, not the zip's
             raise
         raise ImageError(f"{entry.filename} cannot be unpacked: {error}. Make the zip again.") from error
 
 
-def open_member(path: Path, name: str) -> Image.Image:
-    """One image of a zip."""
-    with _opened_zip(path, name) as archive:
-        entry = next((entry for entry in reversed(archive.infolist()) if _name(entry) == name), None)
-        if entry is None:
-            raise ImageError(f"{path} has no {name}. Is it the same zip still?")
-        with from_store(path, name):
-            data = _unpacked(archive, entry, path)
-        return images.decode(data, name)
+def _entry(archive: zipfile.ZipFile, member: str, where: str) -> zipfile.ZipInfo:
+    for entry in reversed(archive.infolist()):
+        name = kinds.member_path(entry.filename)
+        if member in (name, spelled(name)):
+            return entry
+    raise ImageError(f"{where} has no {member}. Is it the same zip still?")
+
+
+def read_member(span: Span, member: str, where: str) -> bytes:
+    """The bytes of one image of a zip. Raises ImageError."""
+    try:
+        with _zip(span) as archive, from_store(span.path, member):
+            return _unpacked(archive, _entry(archive, member, where), span)
+    except CANNOT_OPEN as error:
+        raise _unopened(member, where, error) from error
+
+
+def part_of(span: Span, member: str, where: str) -> Span:
+    """Where a member lies: in the zip itself, or unpacked in the cache folder. Raises ImageError if there is none."""
+    try:
+        with _zip(span) as archive:
+            entry = _entry(archive, member, where)
+            if entry.flag_bits & ENCRYPTED:
+                raise DatasetError(
+                    f"{where} is protected by a password. Unpack it with the password, and name the folder."
+                )
+            archive.open(entry).close()  # compares what stands at the member's place with what the directory says
+    except (*CANNOT_OPEN, RuntimeError) as error:
+        raise _unopened(member, where, error) from error
+    packed = span.part(entry.header_offset, entry.compress_size)
+    if entry.compress_type != zipfile.ZIP_STORED:
+        mark = f"{folders.mark(span.path)} {entry.CRC}"
+        return Span(unpacking.kept(packed, mark, entry.compress_size, _pieces(span, entry), f"{where}/{member}"))
+    with span.open() as file:
+        file.seek(entry.header_offset + LENGTHS)
+        lengths = file.read(LOCAL_HEADER - LENGTHS)
+    if len(lengths) < LOCAL_HEADER - LENGTHS:
+        raise ImageError(f"{where} ends before {member}. Make or copy the zip again.")
+    name, extra = struct.unpack("<HH", lengths)
+    return span.part(entry.header_offset + LOCAL_HEADER + name + extra, entry.file_size)
+
+
+def _pieces(span: Span, entry: zipfile.ZipInfo) -> Iterator[bytes]:
+    try:
+        with _zip(span) as archive, archive.open(entry) as member:
+            while piece := member.read(unpacking.PIECE):
+                yield piece
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise OSError(errno.EIO, str(error)) from error  # as other damage is raised

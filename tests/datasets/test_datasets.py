@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from features import datasets
-from features.datasets import ImageSet, images, open_images, parquet
+from features.datasets import ImageSet, images, open_images, row_groups
 from features.errors import DatasetError, ImageError
 
 
@@ -608,9 +608,9 @@ def test_images_in_a_column_of_bytes_are_read_in_any_order(tmp_path):
 
 @pytest.mark.parametrize("nested", [False, True])
 def test_large_row_groups_are_read_in_pieces_in_any_order(nested, tmp_path, monkeypatch):
-    monkeypatch.setattr(parquet, "LARGE_GROUP", 0)
-    monkeypatch.setattr(parquet, "PIECE_ROWS", 2)
-    monkeypatch.setattr(parquet, "PIECES_KEPT", 2)
+    monkeypatch.setattr(row_groups, "LARGE_GROUP", 0)
+    monkeypatch.setattr(row_groups, "PIECE_ROWS", 2)
+    monkeypatch.setattr(row_groups, "PIECES_KEPT", 2)
     pictures = [{"bytes": png(number)} if nested else png(number) for number in range(11)]
     found = open_images(table_file(tmp_path / "set.parquet", {"image": pictures}, group=7))
     for order in ([*range(11)], [*range(10, -1, -1)], [7, 0, 3, 10, 2, 6, 9, 1, 5]):
@@ -621,17 +621,17 @@ def test_large_row_groups_are_read_in_pieces_in_any_order(nested, tmp_path, monk
 
 
 def test_a_read_that_fails_once_loses_one_image(tmp_path, monkeypatch):
-    monkeypatch.setattr(parquet, "LARGE_GROUP", 0)
-    monkeypatch.setattr(parquet, "PIECE_ROWS", 1)
+    monkeypatch.setattr(row_groups, "LARGE_GROUP", 0)
+    monkeypatch.setattr(row_groups, "PIECE_ROWS", 1)
     found = open_images(table_file(tmp_path / "set.parquet", {"image": [png(number) for number in range(6)]}, group=6))
-    following, failures = parquet._Reading.next, [OSError("connection reset")]
+    following, failures = row_groups._Reading.next, [OSError("connection reset")]
 
     def once(reading):
         if reading.row == 3 and failures:
             raise failures.pop()
         return following(reading)
 
-    monkeypatch.setattr(parquet._Reading, "next", once)
+    monkeypatch.setattr(row_groups._Reading, "next", once)
     assert colours_of(found, [0, 1, 2]) == [colour(number) for number in range(3)]
     with pytest.raises(ImageError, match="connection reset"):
         found.open(3)
@@ -652,8 +652,8 @@ def test_opening_a_set_of_structures_does_not_read_its_images(tmp_path):
 
 
 def test_a_damaged_row_group_is_an_image_error_for_what_lies_behind(tmp_path, monkeypatch):
-    monkeypatch.setattr(parquet, "LARGE_GROUP", 0)
-    monkeypatch.setattr(parquet, "PIECE_ROWS", 1)
+    monkeypatch.setattr(row_groups, "LARGE_GROUP", 0)
+    monkeypatch.setattr(row_groups, "PIECE_ROWS", 1)
     path = tmp_path / "set.parquet"
     table = pa.table({"image": [png(number) for number in range(4)]})
     pq.write_table(table, path, data_page_size=1, use_dictionary=False, write_batch_size=1, compression="gzip")
@@ -706,9 +706,9 @@ def test_rows_without_or_with_damaged_bytes_are_image_errors(tmp_path):
         table_file(tmp_path / "a.parquet", {"image": [png(), None, b"no image"], "id": ["x", "x", "y"]})
     )
     found.open(0)
-    with pytest.raises(ImageError, match=r"a\.parquet/1 has no bytes"):
+    with pytest.raises(ImageError, match=r"x#2 has no bytes"):
         found.open(1)
-    with pytest.raises(ImageError, match=r"a\.parquet/2 is not an image"):
+    with pytest.raises(ImageError, match=r"y is not an image"):
         found.open(2)
 
 

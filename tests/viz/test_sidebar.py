@@ -49,6 +49,12 @@ def test_a_path_outside_the_roots_is_refused(root, text):
         inside(root / text)
 
 
+def test_a_pattern_is_given_back_if_all_that_it_names_lies_inside_the_root(root):
+    assert inside(root / "pictures" / "*.png") == root / "pictures" / "*.png"
+    with pytest.raises(DatasetError, match="outside the folders"):
+        inside(root / "*" / ".." / ".." / "outside" / "*.png")
+
+
 def test_a_link_that_leads_out_of_the_root_is_refused(root):
     (root / "link").symlink_to(root.parent / "outside")
     with pytest.raises(DatasetError, match="outside the folders"):
@@ -205,7 +211,18 @@ def test_uploaded_images_and_an_uploaded_archive_open_as_image_sets(root):
         assert [images.open(index).getpixel((0, 0))[0] for index in range(len(images))] == greys
 
 
+def test_several_archives_or_tables_are_one_set(root):
+    packed = []
+    for grey in (30, 40):
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            archive.writestr(f"{grey}.png", png(grey))
+        packed.append(upload(f"part-{grey}.zip", buffer.getvalue()))
+    images = datasets.open_images(str(own_files._write_uploads(packed)))
+    assert [images.open(index).getpixel((0, 0))[0] for index in range(len(images))] == [30, 40]
+
+
 def test_a_zip_among_images_is_refused_rather_than_left_out(root):
-    with pytest.raises(DatasetError, match="one zip, or images"):
+    with pytest.raises(DatasetError, match="Upload archives, or Parquet files, or images"):
         own_files._write_uploads([upload("cat.png", b"1"), upload("set.zip", b"2")])
     assert not list((root.parent / "uploads").iterdir())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from features.errors import DatasetError, FeatureError
-from features.sources import ALL, EXTENSIONS, SAMPLE, split_of
+from features.sources import ALL, ARCHIVES, EXTENSIONS, SAMPLE, TABLES, split_of
 from viz import widgets
 from viz.sidebar import paths
 from viz.sidebar.own_files import inside_roots, keep_to_roots, keep_upload
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 FOLDER = "a folder or zip of mine"
 SPLIT, OFFERED = "split", "offered paths"
-ARCHIVES = (".zip", ".parquet", ".txt")
+LISTS = (".txt",)
 NAMED, THUMBNAIL_WIDTH = 12, 56
+UPLOADS = [*dict.fromkeys(ending.rpartition(".")[2] for ending in (*ARCHIVES, *TABLES, *EXTENSIONS))]
 IMAGE_LIMITS = (100, 300, 1000, 3000, 10_000)
 
 
@@ -26,14 +27,15 @@ def choose() -> None:
     st.selectbox("Images", (SAMPLE, FOLDER), key="images", bind="query-params")
     if st.session_state["images"] == FOLDER:
         st.text_input(
-            "Path of the folder or zip",
+            "Path of the folder or archive",
             key="folder",
             bind="query-params",
             placeholder="~/pictures",
-            help="On the machine that runs the app: flat, a folder per class, or with folders for splits.",
+            help="On the machine that runs the app: flat, a folder per class, or with folders for splits; a zip or "
+            "tar, Parquet files, or a pattern such as data/test-*.parquet.",
         )
         _offer()
-        keep_upload("or upload images or a zip", ["zip", *(e[1:] for e in EXTENSIONS)], "folder", multiple=True)
+        keep_upload("or upload images, archives or Parquet files", UPLOADS, "folder", multiple=True)
         with st.expander("or upload a whole folder"):
             keep_upload("A folder, as it is", None, "folder", multiple="directory")
         st.button(
@@ -58,7 +60,7 @@ def choose() -> None:
 def _offer() -> None:
     """Paths to choose from: what lies where the typed one leads, and what was opened before."""
     keep_to_roots()
-    near = paths.nearby(st.session_state.get("folder") or "", ARCHIVES)
+    near = paths.nearby(st.session_state.get("folder") or "", (*ARCHIVES, *TABLES, *LISTS))
     options = [*near, *(each for each in paths.recent() if each not in near)]
     options = [each for each in options if each != (st.session_state.get("folder") or "").strip()]
     if not options:

@@ -11,7 +11,7 @@ import streamlit as st
 from features import files
 from features.errors import DatasetError, FeatureError
 from features.files import ROOTS
-from features.sources import EXTENSIONS
+from features.sources import ARCHIVES, EXTENSIONS, TABLES, is_pattern
 from viz import widgets
 from viz.cached.server import uploads
 
@@ -29,7 +29,7 @@ def inside_roots(text: str, what: str, error: type[FeatureError], must_exist: bo
     try:
         path = Path(text.strip()).expanduser().resolve()
         inside = files.may_be_read(str(path)) or path.is_relative_to(uploads())
-        there = inside and (path.exists() or not must_exist)
+        there = inside and (path.exists() or is_pattern(str(path)) or not must_exist)
     except (OSError, RuntimeError, ValueError) as problem:  # nobody's home, links in a circle, too long, a NUL
         raise error(f"{text} cannot be followed: {problem}. Check the path.") from problem
     if not inside:
@@ -70,12 +70,14 @@ def keep_upload(label: str, kinds: list[str] | None, key: str, multiple: bool | 
 
 
 def _write_uploads(chosen: list[Any]) -> Path:
-    """One archive or weights file by itself, images in a folder of their own; the same files, the same path."""
+    """One archive or weights file by itself, others in a folder of their own; the same files, the same path."""
     contents = [file.getvalue() for file in chosen]
     names = [re.sub(r"[^\w.-]+", "_", Path(file.name).name) for file in chosen]
-    images_only = all(Path(name).suffix.lower() in EXTENSIONS for name in names)
-    if len(chosen) > 1 and not images_only:
-        raise DatasetError("Upload one zip, or images; together they would be two sets. Take one of them away.")
+    one_kind = any(all(name.lower().endswith(ends) for name in names) for ends in (EXTENSIONS, ARCHIVES, TABLES))
+    if len(chosen) > 1 and not one_kind:
+        raise DatasetError(
+            "Upload archives, or Parquet files, or images; together they would be two sets. Take one of them away."
+        )
     unique = names if len(set(names)) == len(names) else [f"{number}_{name}" for number, name in enumerate(names)]
     folder = _written(unique, contents)
     single = len(chosen) == 1 and Path(names[0]).suffix.lower() not in EXTENSIONS

@@ -1,0 +1,116 @@
+"""Finds the columns of a table that say the labels, the split and the names of images."""
+
+import posixpath
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from features.datasets import series, splits
+from features.datasets.image_columns import features_of, is_text
+from features.datasets.splits import Splits
+from features.datasets.values import LABEL_NAMES, Labels, labels_of
+
+WORDS = ("label_name", "label_text", "label_names", "class_name", "category_name", "class_label")
+SPLIT_NAMES = ("split", "subset", "partition", "set")
+LEAST_DISTINCT = 0.5  # of a column's values, for it to name images
+
+Whole = Callable[[str], list]
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What a table says of the classes of its images. note: what is to be told of the choice of a column."""
+
+    labels: Labels
+    note: str = ""
+
+
+def labels_in(schema: pa.Schema, whole: Whole, n_rows: int, without: str) -> Told:
+    """The labels of a table's rows. whole: name of a column -> all its values. without: the column of images."""
+    columns = [name for name in _label_columns(schema) if name != without]
+    if not columns:
+        return Told(Labels([None] * n_rows))
+    name = columns[0]
+    names = _class_names(features_of(schema).get(name))
+    if not names and not is_text(_plain(schema.field(name).type)):  # words are the names of what numbers stand for
+        name = next((each for each in WORDS if each in schema.names and is_text(_plain(schema.field(each).type))), name)
+    others = [each for each in columns if each != name and each not in WORDS]
+    note = f"Labels are those of the column {name}, not of {', '.join(others)}." if others else ""
+    return Told(labels_of(whole(name), names), note)
+
+
+def _label_columns(schema: pa.Schema) -> list[str]:
+    """The columns that may say labels, the likeliest first: those that Hugging Face's library calls classes."""
+    fields = {field.name.lower(): field for field in schema if _says_classes(field.type)}
+    classes = {name.lower() for name, feature in features_of(schema).items() if _class_names(feature)}
+    known = [name for name in LABEL_NAMES if name in fields]
+    ordered = [*(name for name in known if name in classes), *(name for name in fields if name in classes), *known]
+    return [fields[name].name for name in dict.fromkeys(ordered)]
+
+
+def _says_classes(kind: pa.DataType) -> bool:
+    kind = _plain(kind)
+    return is_text(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """The type of what a dictionary or a list holds."""
+    while pa.types.is_dictionary(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        kind = kind.value_type
+    return kind
+
+
+def _class_names(feature: Any) -> list[str]:
+    """The classes' names, where the file says them as Hugging Face's library writes them."""
+    if isinstance(feature, dict) and isinstance(feature.get("names"), list):
+        return [str(name) for name in feature["names"]]
+    inner = feature.get("feature") if isinstance(feature, dict) else None
+    return _class_names(inner) if inner is not None else []
+
+
+def splits_in(schema: pa.Schema, whole: Whole, files: Sequence[tuple[str, int]]) -> Splits | None:
+    """Which row belongs to which split: by a column that says so, else by the names of files and their folders.
+
+    files: the path of each, without its ending, and how many rows it has.
+    """
+    for name in SPLIT_NAMES:
+        if name in schema.names and is_text(_plain(schema.field(name).type)):
+            values = whole(name)
+            kinds = {value: None if value is None else splits.kind_of(value) for value in set(values)}
+            if None not in kinds.values():
+                return Splits(values)
+    paths = series.bare([path for path, _ in files])
+    parts = splits.by_folder([tuple(path.split("/")) for path in paths])
+    if parts is None:
+        return None
+    return Splits([name for name, (_, rows) in zip(parts.of, files, strict=True) for _ in range(rows)])
+
+
+def below_common(paths: Sequence[str | None]) -> Sequence[str | None]:
+    """Paths from the folder on that all have in common, if all are absolute: where it lies is no part of a name."""
+    named = [path for path in paths if path is not None]
+    if not named or not all(path.startswith("/") for path in named):
+        return paths
+    above = len(posixpath.commonpath([*{posixpath.dirname(path) for path in named}]).rstrip("/")) + 1
+    return [None if path is None else path[above:] for path in paths]
+
+
+def unique(names: Sequence[object], places: Sequence[str]) -> list[str] | None:
+    """Names of rows, each made its own: one that is repeated gets a number, one that is missing its place.
+
+    None if so few differ that they name nothing, as 'image.jpg' in every row.
+    """
+    if len(set(names)) < LEAST_DISTINCT * len(names):
+        return None
+    wanted = {str(name) for name in names if name is not None}
+    numbers: dict[str, int] = {}
+    found: dict[str, None] = {}
+    for value, place in zip(names, places, strict=True):
+        name = new = place if value is None else str(value)
+        while new in found or (new != name and new in wanted):
+            numbers[name] = numbers.get(name, 1) + 1
+            new = f"{name}#{numbers[name]}"
+        found[new] = None
+    return [*found]
