@@ -228,9 +228,9 @@ def load(options: argparse.Namespace, images: "ImageSet | None" = None) -> "Mode
 
 def source_of(options: argparse.Namespace) -> "ImageSet":
     """The images of a command with `add_source` and `add_limit`."""
-    from features.datasets import open_images
+    from features.datasets import opening
 
-    images = open_images(options.source, options.data_root, options.download)
+    images = show(opening(options.source, options.data_root, options.download))
     tell_understood(images)
     return images.sample(options.limit) if options.limit else images
 
@@ -271,8 +271,11 @@ def show(task: Task[Result]) -> Result:
         if bar is None or bar.unit != progress.unit:
             if bar is not None:
                 bar.close()
-            bar = tqdm(total=progress.total, unit=progress.unit, file=sys.stderr, leave=False, initial=progress.done)
-        bar.total = progress.total
+            total, delay = (progress.total, 0) if progress.total else (None, 1)  # what opens at once needs no bar
+            bar = tqdm(
+                total=total, unit=progress.unit, file=sys.stderr, leave=False, initial=progress.done, delay=delay
+            )
+        bar.total = progress.total or None
         bar.set_postfix_str(progress.note, refresh=False)
         bar.update(progress.done - bar.n)
 

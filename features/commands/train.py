@@ -46,7 +46,7 @@ def add(commands: Commands) -> None:
 
 def _train(options: argparse.Namespace) -> None:
     from features.claim import MANIFEST, Claim, need_kind
-    from features.datasets import held_out, open_images, splits
+    from features.datasets import held_out, opening, splits
     from features.evaluate import evaluate
     from features.networks import catalogue, zoo
     from features.train import export, fit
@@ -60,8 +60,8 @@ def _train(options: argparse.Namespace) -> None:
         )
     source, test = _splits(options.source, options.test)
     need_kind(options.out, export.TRAINING, options.name)
-    images = open_images(source, options.data_root, options.download, splits.FIRST_TRAINING)
-    test_images = open_images(test or held_out(images), options.data_root, options.download)
+    images = show(opening(source, options.data_root, options.download, splits.FIRST_TRAINING))
+    test_images = show(opening(test or held_out(images), options.data_root, options.download))
     for each in (images, test_images):
         tell_understood(each)
     recipe = Recipe(**{field.name: getattr(options, field.name) for field in fields(Recipe)})

@@ -11,6 +11,7 @@ from PIL import Image
 from features import files
 from features.datasets import (
     archives,
+    counting,
     folders,
     hugging_face,
     kinds,
@@ -26,6 +27,7 @@ from features.datasets.images import decode
 from features.datasets.kinds import Aside, looks_like_image
 from features.datasets.listing import Choice, Listing, understood
 from features.errors import DatasetError, ImageError
+from features.progress import Task
 from features.sources import (
     ALL,
     ARCHIVES,
@@ -51,6 +53,7 @@ __all__ = [
     "open_files",
     "open_images",
     "open_uri",
+    "opening",
     "reopen",
     "stamp",
 ]
@@ -94,6 +97,16 @@ def open_images(
         with files.reached(path):
             opened = _opened(path, place, split, order)
     return replace(opened, origin=Origin(_named(place, split, opened)))
+
+
+def opening(
+    source: str,
+    data_root: str | None = None,
+    download: bool = False,
+    order: Sequence[str] = splits.HELD_OUT,
+) -> Task[ImageSet]:
+    """As `open_images`, as a task that tells how many files were listed, and can be cancelled."""
+    return counting.told(lambda: open_images(source, data_root, download, order))
 
 
 def _named(place: str, split: str | None, opened: ImageSet) -> str:

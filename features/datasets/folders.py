@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from features import files
-from features.datasets import images, kinds
+from features.datasets import counting, images, kinds
 from features.datasets.image_set import FileOpener, ImageSet, from_store, set_digest, spelled
 from features.datasets.kinds import Aside
 from features.datasets.listing import Listing
@@ -24,7 +24,9 @@ def listing(root: Path) -> Listing:
     tree = Tree(root) if files.is_local(root) else None
     found = tree.files() if tree is not None else ((str(file), mark(file)) for file in _remote_files(root))
     first = len(str(root).rstrip("/")) + 1
-    every = sorted(((name[first:], its_mark) for name, its_mark in found), key=_by_folders if tree else None)
+    every = sorted(
+        ((name[first:], its_mark) for name, its_mark in counting.counted(found)), key=_by_folders if tree else None
+    )
     aside = tree.aside() if tree is not None else ()
     return _listing(root, str(root), [name for name, _ in every], [its_mark for _, its_mark in every], aside)
 

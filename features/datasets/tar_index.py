@@ -16,7 +16,7 @@ from typing import IO
 import numpy as np
 
 from features import files
-from features.datasets import folders, kinds, samples, unpacking
+from features.datasets import counting, folders, kinds, samples, unpacking
 from features.datasets.image_set import spelled
 from features.datasets.kinds import Aside
 from features.datasets.spans import Span
@@ -132,7 +132,7 @@ def _indexed(span: Span, where: str) -> Index:
     notes: list[str] = []
     try:
         with span.open() as file:
-            for member in _members(file, where, notes):
+            for member in counting.counted(_members(file, where, notes)):
                 name = kinds.member_path(member.name)
                 if member.isreg() and not member.issparse():
                     entries[name] = member.offset_data, member.size

@@ -16,6 +16,7 @@ from typing import IO
 import pyarrow as pa
 
 from features import files
+from features.datasets import counting
 from features.datasets.spans import Span
 from features.errors import DatasetError
 
@@ -95,7 +96,7 @@ def kept(span: Span, mark: str, packed: int, content: Iterable[bytes], where: st
         path.parent.mkdir(parents=True, exist_ok=True)
         make_room(path.parent, MOST_BYTES)
         with files.written_whole(path) as file:
-            for piece in _bounded(content, packed, path.parent, where):
+            for piece in counting.weighed(_bounded(content, packed, path.parent, where)):
                 file.write(piece)
         return path
     except OSError as error:

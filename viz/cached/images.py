@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,25 +10,55 @@ import streamlit as st
 from PIL import Image
 
 from features import datasets
-from features.datasets import ImageSet, ranges
+from features.datasets import ImageSet, counting, ranges
 from features.errors import DatasetError
+from features.progress import Task
+from viz.jobs import PREVIEW, Work
 
 THUMBNAILS, THUMBNAIL_SIDE = 6, 72
+KEPT_SETS = 8
 FRESH_SECONDS = 3.0  # for which no source is looked at again
 SHARE = 0.02  # of the time, at most, goes into looking at a source whatever its size
 MOMENT = 0.02  # seconds that a page may wait for a look
 
 
-@st.cache_resource(max_entries=8, show_spinner="Opening the images")
-def whole_set(source: str, stamp: str) -> ImageSet:
-    """An image set. stamp: what changes when the source does."""
-    return datasets.open_images(source)
+class Sets:
+    """The sets that were opened last, by their source and what changes when that does."""
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[tuple[str, str], ImageSet] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, source: str, stamp: str) -> ImageSet | None:
+        """A set, if it was opened."""
+        with self._lock:
+            if (source, stamp) in self._held:
+                self._held.move_to_end((source, stamp))
+            return self._held.get((source, stamp))
+
+    def work(self, source: str, stamp: str) -> Work:
+        """What opens a set, and keeps it here."""
+        return Work(f"open {source} {stamp}", lambda: self._opening(source, stamp), PREVIEW)
+
+    def _opening(self, source: str, stamp: str) -> Task[ImageSet]:
+        opened = yield from datasets.opening(source)
+        with self._lock:
+            self._held[source, stamp] = opened
+            while len(self._held) > KEPT_SETS:
+                self._held.popitem(last=False)
+        return opened
+
+
+@st.cache_resource(show_spinner=False)
+def sets() -> Sets:
+    """The sets of all visitors."""
+    return Sets()
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def open_set(source: str, limit: int, stamp: str) -> ImageSet:
-    """As `whole_set`, cut to a balanced sample of `limit`."""
-    return whole_set(source, stamp).sample(limit)
+def sampled(source: str, limit: int, stamp: str, _whole: ImageSet) -> ImageSet:
+    """A set, cut to a balanced sample of `limit`."""
+    return _whole.sample(limit)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -48,6 +79,14 @@ def thumbnails(images_digest: str, _images: ImageSet) -> list[Image.Image]:
 def set_stamp(path: str) -> str:
     """What changes when the images at a path do, as far as is known. A page waits for it only when it asks first."""
     return _watch(path).stamp()
+
+
+def look_work(path: str) -> Work | None:
+    """What looks at a path for the first time, which takes a while in a large folder; None if that was done."""
+    watch = _watch(path)
+    if watch.looked:
+        return None
+    return Work(f"look {path} {watch.number}", lambda: counting.told(watch.stamp), PREVIEW)
 
 
 def look_again(path: str) -> None:
@@ -81,6 +120,12 @@ class Watch:
         self._took = self._next = 0.0  # seconds that the last look took, and when the next one is due
         self._looking = self._forgotten = False  # in the background; since that look began
         self._lock = threading.Lock()
+        self.number = 0  # how often it was told to look anew
+
+    @property
+    def looked(self) -> bool:
+        """Whether a stamp is known, so that asking for it takes a moment."""
+        return self._stamp is not None
 
     def stamp(self) -> str:
         """Raises DatasetError if the source cannot be listed."""
@@ -100,6 +145,7 @@ class Watch:
         """Wait for a look when the stamp is asked for next."""
         with self._lock:
             self._stamp, self._forgotten = None, True
+            self.number += 1
 
     def _renew(self) -> str:
         began = self._clock()

@@ -1,6 +1,5 @@
 """The choice of the images."""
 
-import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -89,16 +88,28 @@ def images(whole: bool = False) -> "ImageSet":
     """The image set chosen in the sidebar, cut to the chosen number or whole. Raises FeatureError if it cannot be
     opened.
     """
-    from viz.cached.images import open_set, whole_set  # numpy, Pillow and pyarrow with it
+    from viz.cached.images import sampled  # numpy, Pillow and pyarrow with it
 
-    limit = sys.maxsize if whole else st.session_state["limit"]
-    if st.session_state["images"] == SAMPLE:
-        return open_set(SAMPLE, limit, "")
+    source, stamp = (SAMPLE, "") if st.session_state["images"] == SAMPLE else _chosen()
+    opened = _opened(source, stamp)
+    return opened if whole else sampled(source, st.session_state["limit"], stamp, opened)
+
+
+def _chosen() -> tuple[str, str]:
+    """The source of the visitor's own images, with the split that was chosen, and what changes when it does."""
     place, split, stamp = _place()
     chosen = st.session_state.get(SPLIT)
-    if split is None and chosen is not None and chosen in _splits(whole_set(place, stamp)):
+    if split is None and chosen is not None and chosen in _splits(_opened(place, stamp)):
         split = chosen
-    return open_set(place if split is None else f"{place}:{split}", limit, stamp)
+    return (place if split is None else f"{place}:{split}"), stamp
+
+
+def _opened(source: str, stamp: str) -> "ImageSet":
+    """A whole set. While it is opened, the page shows how far that is, and stops here."""
+    from viz.cached.images import sets
+
+    held = sets().get(source, stamp)
+    return held if held is not None else widgets.awaited(sets().work(source, stamp), "Opening the images")
 
 
 def source() -> str:
@@ -109,10 +120,12 @@ def source() -> str:
 
 def _place() -> tuple[str, str | None, str]:
     """Where the visitor's own images lie, the split that is named there, and what changes when they do."""
-    from viz.cached.images import set_stamp
+    from viz.cached.images import look_work, set_stamp
 
     place, split = split_of((st.session_state.get("folder") or "").strip())
     path = str(inside_roots(place, "images", DatasetError))
+    if (work := look_work(path)) is not None:
+        widgets.awaited(work, "Looking at the images")
     return path, split, set_stamp(path)
 
 
@@ -139,10 +152,8 @@ def _understood() -> None:
 
 
 def _choose_split() -> None:
-    from viz.cached.images import whole_set
-
     place, split, stamp = _place()
-    options = _splits(whole_set(place, stamp)) if split is None else []
+    options = _splits(_opened(place, stamp)) if split is None else []
     if not options:
         return
     if st.session_state.get(SPLIT) not in (None, *options):

@@ -3,6 +3,7 @@
 import pytest
 
 from features.errors import DatasetError
+from features.progress import finish
 from viz.cached import images
 from viz.cached.images import FRESH_SECONDS, MOMENT, SHARE, Watch
 
@@ -91,12 +92,36 @@ def test_a_source_that_goes_away_has_another_stamp_so_that_its_opening_tells_why
         source.watch.stamp()
 
 
+def opened(sets, path):
+    stamp = images.set_stamp(path)
+    return sets.get(path, stamp) or finish(sets.work(path, stamp).make_task())
+
+
 def test_a_changed_folder_is_another_set(tiny_folder):
-    path = str(tiny_folder)
-    before = images.open_set(path, 100, images.set_stamp(path)).digest
-    assert images.open_set(path, 100, images.set_stamp(path)).digest == before
+    path, sets = str(tiny_folder), images.Sets()
+    before = opened(sets, path)
+    assert opened(sets, path) is before
     (tiny_folder / "cat" / "0.png").unlink()
     images.look_again(path)
-    after = images.open_set(path, 100, images.set_stamp(path))
-    assert after.digest != before
+    after = opened(sets, path)
+    assert after.digest != before.digest
     assert len(after) == 11
+
+
+def test_the_sets_that_were_used_last_are_held(tiny_folder):
+    path, sets = str(tiny_folder), images.Sets()
+    for stamp in map(str, range(images.KEPT_SETS)):
+        finish(sets.work(path, stamp).make_task())
+    assert sets.get(path, "0") is not None
+    finish(sets.work(path, "one more").make_task())
+    assert sets.get(path, "0") is not None
+    assert sets.get(path, "1") is None
+
+
+def test_the_first_look_at_a_folder_is_work_that_tells_how_far_it_is(tiny_folder):
+    path = str(tiny_folder)
+    work = images.look_work(path)
+    assert finish(work.make_task()) == images.set_stamp(path)
+    assert images.look_work(path) is None
+    images.look_again(path)
+    assert images.look_work(path).key != work.key
