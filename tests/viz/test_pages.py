@@ -432,7 +432,7 @@ def test_what_pools_before_the_head_is_told_and_can_be_said(tmp_path, monkeypatc
 def test_names_of_files_are_not_read_as_markdown(tmp_path, monkeypatch):
     monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
     app = open_page("embed", images="a folder or zip of mine", folder=f"{tmp_path}/![x](http-evil)")
-    assert "nothing at" in errors(app)
+    assert "There is nothing" in errors(app)
     assert "![x](" not in errors(app)
 
 
