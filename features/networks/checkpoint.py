@@ -217,11 +217,6 @@ def _no_tensors(values: object) -> str:
             "a frozen TorchScript network, whose weights are constants of its program. Save it before "
             "torch.jit.freeze, or torch.save(model.state_dict(), ...)"
         )
-    level = {id(values): values}  # each once, however often it is named
-    for _ in range(3):
-        if any(isinstance(each, Inert) and each.name.endswith("multiarray._reconstruct") for each in level.values()):
-            return "NumPy's arrays and no tensors. Save its arrays as tensors under their names (torch.from_numpy)"
-        level = {id(inner): inner for each in level.values() if isinstance(each, dict) for inner in each.values()}
     return "no tensors. Save torch.save(model.state_dict(), ...)"
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from features.errors import WeightsError
 from features.networks.containers import Content, Inert, TensorRecord
+from features.networks.containers.arrays import Array
 from features.networks.containers.tensors import MAX_NAME
 
 MAX_NODES = 400_000
@@ -28,6 +29,7 @@ def tensors_of(content: Content) -> dict[str, TensorRecord]:
             raise WeightsError(
                 f"{content.path.name} is nested more deeply than any checkpoint. Save its state_dict alone."
             )
+        value = value.record or value if isinstance(value, Array) else value
         if isinstance(value, TensorRecord):
             records[name] = value
             continue

@@ -6,17 +6,24 @@ what. So a checkpoint's weights can be read beside an optimizer, a Namespace or 
 lie in its objects' states.
 """
 
+import io
 import pickletools
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import IO, Any
 
 from features.errors import WeightsError
 
 MAX_BYTES = 16 << 20  # of a program: the weights of a ResNet-152 with an optimizer's state take half of one
 MAX_OPERATIONS = 1_000_000
+MAX_LINE = 1 << 20  # bytes of an argument that a line's end closes
+LONG_TEXT = 1 << 16  # bytes; no longer text has letters beyond Latin-1, as which protocol 2 writes bytes
+BEYOND_LATIN = bytes(range(0xC4, 0x100))  # in UTF-8
 MARK = object()
 PLAIN_KEYS = (str, int, float, bool, bytes, type(None))
 SHOWN = 80
+
+
+Maker = Callable[..., Any]
 
 
 class Inert:
@@ -39,29 +46,83 @@ class Global(Inert):
     __slots__ = ()
 
 
-Maker = Callable[..., Any]
+class Built(Inert):
+    """Something that is made here of the state that a pickle gives it."""
+
+    __slots__ = ()
+
+    def build(self, state: Any) -> None:
+        raise NotImplementedError
 
 
-def load(program: bytes, makers: Mapping[str, Maker], persistent: Callable[[Any], Any]) -> tuple[Any, int]:
-    """The value of the first pickle in `program`, and how many bytes that took.
+class Stream:
+    """A file of known length, of which no more is asked than it has; lines end after MAX_LINE bytes."""
+
+    def __init__(self, file: IO[bytes], size: int) -> None:
+        self._file, self.left = file, size
+
+    def read(self, length: int) -> bytes:
+        data = self._file.read(min(length, self.left))
+        self.left -= len(data)
+        return data
+
+    def readline(self) -> bytes:
+        data = self._file.readline(min(MAX_LINE, self.left))
+        self.left -= len(data)
+        return data
+
+
+def stream(data: bytes) -> Stream:
+    return Stream(io.BytesIO(data), len(data))
+
+
+def load(
+    file: Stream, makers: Mapping[str, Maker], persistent: Callable[[Any], Any], at_most: int = MAX_OPERATIONS
+) -> Any:
+    """The value of the next pickle in a file, which is left right behind it.
 
     makers: 'module.name' -> what to make of a call to it; a maker gets inert values and must not trust them.
-    persistent: makes a value of a persistent id, which is how PyTorch names a tensor's storage.
+    persistent: makes a value of a persistent id, which is how PyTorch names a tensor's storage. at_most: operations.
     Raises WeightsError for programs that are too long, damaged, or use what no checkpoint needs.
     """
     machine = _Machine(makers, persistent)
     try:
-        for count, (operation, argument, position) in enumerate(pickletools.genops(program)):
-            if count > MAX_OPERATIONS:
-                raise WeightsError(f"more than {MAX_OPERATIONS:,} entries, far beyond any network's")
-            if operation.name == "STOP":
-                return machine.stack.pop(), (position or 0) + 1
-            machine.step(operation.name, argument)
+        for count, (name, argument) in enumerate(_operations(file)):
+            if count > at_most:
+                raise WeightsError(f"more than {at_most:,} entries, far beyond any network's")
+            if name == "STOP":
+                return machine.stack.pop()
+            machine.step(name, argument)
     except WeightsError:
         raise
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, UnicodeError, OverflowError) as error:
         raise WeightsError(f"a damaged directory of contents ({type(error).__name__})") from error
     raise WeightsError("a directory of contents that breaks off")
+
+
+def _operations(file: Stream) -> Iterator[tuple[str, Any]]:
+    """Every operation with its argument, as pickletools.genops, but within bounds."""
+    while code := file.read(1):
+        operation = pickletools.code2op.get(code.decode("latin-1"))
+        if operation is None:
+            raise ValueError("no operation")
+        if operation.arg is None:
+            yield operation.name, None
+        elif (width := _TEXTS.get(operation.name)) is not None:
+            yield operation.name, _text(file, width)
+        else:
+            yield operation.name, operation.arg.reader(file)  # type: ignore[arg-type]
+
+
+def _text(file: Stream, width: int) -> str:
+    """A text behind its length in bytes, which has so many bytes itself. Letters beyond Latin-1 would take four each."""
+    length = int.from_bytes(file.read(width), "little")
+    data = file.read(length)
+    if len(data) < length:
+        raise ValueError("a text that breaks off")
+    if length > LONG_TEXT and len(data.translate(None, BEYOND_LATIN)) < length:
+        raise WeightsError(f"a text of {length / 2**20:,.1f} MiB, which no checkpoint has")
+    return data.decode("utf-8", "surrogatepass")
 
 
 class _Machine:
@@ -194,7 +255,9 @@ class _Machine:
     def _build(self, _: Any) -> None:
         state = self.stack.pop()
         target = self.stack[-1]
-        if isinstance(target, Inert):
+        if isinstance(target, Built):
+            target.build(state)
+        elif isinstance(target, Inert):
             for part in state if isinstance(state, tuple) else (state,):  # with slots: (state, slots' state)
                 if isinstance(part, dict):
                     target.state.update(part)
@@ -211,6 +274,7 @@ def _listed(target: Any) -> list[Any]:
 
 
 _IGNORED = {"PROTO", "FRAME"}
+_TEXTS = {"SHORT_BINUNICODE": 1, "BINUNICODE": 4, "BINUNICODE8": 8}
 _PUSHED = {
     "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "STRING", "BINSTRING", "SHORT_BINSTRING",
     "UNICODE",
