@@ -10,6 +10,7 @@ from features import files
 from features.errors import WeightsError
 from features.networks import containers, hub_configs, inference
 from features.networks.architecture import Architecture
+from features.networks.blobs import as_paths
 from features.networks.containers import Inert, TensorRecord
 from features.networks.containers.tensors import need_bounds
 from features.networks.flatten import tensors_of
@@ -87,7 +88,7 @@ def read(path: Path, part: str | None = None, head: str | None = None) -> Checkp
     path = (hub_configs.weights_in(path) or path) if path.is_dir() else path
     content = containers.read(path)
     try:
-        records = tensors_of(content)
+        records = as_paths(tensors_of(content))
         need_bounds(records, path.stat().st_size)
     except WeightsError as error:
         raise refusal(path, str(error)) from error

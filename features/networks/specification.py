@@ -18,6 +18,7 @@ from features.networks import (
     hypotheses,
     inference,
     parts,
+    signatures,
     verdicts,
     written,
 )
@@ -117,6 +118,7 @@ def _told(file: Checkpoint, name: str | None, is_said: bool) -> tuple[ModelSpec,
         large = architecture.stem != "cifar"
         preprocessing = catalogue.IMAGENET_PREPROCESSING if large else catalogue.CIFAR_PREPROCESSING
         preprocessing = _of_channels(preprocessing, architecture.in_channels)
+        preprocessing = replace(preprocessing, **signatures.pixels_of(file.part, architecture))
         architecture, preprocessing = written.applied(told, architecture, preprocessing)
         names, family = told.class_names, catalogue.family_of(architecture) or "ResNet (read from the file)"
     else:

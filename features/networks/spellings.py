@@ -108,6 +108,17 @@ MADE = re.compile(
     r"(?:^|\.)(?:weight_orig|weight_mask|weight_u|lora_\w+|qweight|\w+_packed_params\w*|parametrizations\.\w+\.(?:original|\d+))"
     r"(?:\.|$)"
 )
+# Caffe2's blobs, whose names have no dots: 'res2_0_branch2a_bn_s', with a word for each tensor of a layer.
+BLOB = re.compile(
+    r"(?:(?:res_)?(?P<stem>conv1)|res(?P<stage>\d+)_(?P<block>\d+)_branch(?:2(?P<layer>[abc])|1)|(?P<head>fc\d+|pred))"
+    r"_(?P<own>[a-z_]+)"
+)
+BLOB_TENSORS = {
+    "w": ("conv", "weight"), "b": ("conv", "bias"), "bn_s": ("norm", "weight"), "bn_b": ("norm", "bias"),
+    "bn_rm": ("norm", "running_mean"), "bn_riv": ("norm", "running_var"), "gn_s": ("group_norm", "weight"),
+    "gn_b": ("group_norm", "bias"),
+}  # fmt: skip
+BLOB_BRANCH = "branch2"
 # What optimizers and training keep beside the weights.
 TRAINING = re.compile(
     r"(?:^|\.)(?:optimizer\w*|optim|opt|lr_scheduler|scheduler|scaler|amp|state\.\d+|callbacks|loops)(?:\.|$)"

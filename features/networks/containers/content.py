@@ -40,8 +40,8 @@ OTHERS: tuple[tuple[Callable[[bytes], bool], str], ...] = (
 class Content:
     """What lies in a file: nested dicts and lists with TensorRecords and Inert objects in them.
 
-    format: 'safetensors', 'torch' (a zip archive), 'torch before 1.6', 'pickle'. metadata: what a safetensors file says of
-    itself.
+    format: 'safetensors', 'torch' (a zip archive), 'torch before 1.6', 'pickle'. metadata: what a safetensors file says
+    of itself.
     """
 
     path: Path
@@ -79,8 +79,8 @@ SHARD = re.compile(r"-\d{5}-of-(?!00001)\d{5}\.|\.distcp$")
 
 # How reasons begin that say what a file is; the others say what it holds.
 IS = (
-    "a Git", "a web", "an XML", "an HDF5", "an ONNX", "a GGUF", "compressed", "a NumPy", "a picture", "a tar", "empty", "a zip",
-    "an exported", "a Keras", "a pickle", "one part", "no weights", "a damaged archive", "a safetensors",
+    "a Git", "a web", "an XML", "an HDF5", "an ONNX", "a GGUF", "compressed", "a NumPy", "a picture", "a tar", "empty",
+    "a zip", "an exported", "a Keras", "a pickle", "one part", "no weights", "a damaged archive", "a safetensors",
 )  # fmt: skip
 
 

@@ -115,7 +115,7 @@ def _operations(file: Stream) -> Iterator[tuple[str, Any]]:
 
 
 def _text(file: Stream, width: int) -> str:
-    """A text behind its length in bytes, which has so many bytes itself. Letters beyond Latin-1 would take four each."""
+    """A text behind its length, which has `width` bytes. Letters beyond Latin-1 would take four bytes each."""
     length = int.from_bytes(file.read(width), "little")
     data = file.read(length)
     if len(data) < length:
