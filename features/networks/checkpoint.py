@@ -75,6 +75,15 @@ class Checkpoint:
         except WeightsError as error:
             raise refusal(self.path, str(error)) from error
 
+    def need_norms_told(self) -> None:
+        """Raise WeightsError if norms without statistics may be batch norms that lost them."""
+        try:
+            doubt = inference.doubt_of_norms(self.part, self.parts)
+        except WeightsError as error:
+            raise refusal(self.path, str(error)) from error
+        if doubt:
+            raise refusal(self.path, doubt)
+
 
 def read(path: Path, part: str | None = None, head: str | None = None) -> Checkpoint:
     """Read a file of weights without ever running code from it.
@@ -175,6 +184,8 @@ def check(checkpoint: Checkpoint, wanted: Architecture) -> Architecture:
     """
     if wanted.builder:
         return replace(wanted, classes=_classes_as_timm_has_them(checkpoint.records))
+    if wanted.norm == "batch":
+        checkpoint.need_norms_told()
     told, untold = checkpoint.inferred.architecture, checkpoint.inferred.untold
     taken = {choice.field: getattr(wanted, choice.field) for choice in untold}
     if "shortcut" in taken and taken["shortcut"] == "projection":

@@ -61,6 +61,8 @@ def of_file(
         taken = _taken(file)
         spec = replace(spec, taken=taken, source=", ".join(filter(None, (spec.source, taken))))
     spec, chosen = applied(replace(spec, file=file.path), named.settings)
+    if known is not None and not spec.architecture.builder and "norm_groups" not in known | chosen:
+        file.need_norms_told()
     network = filling.load(file, spec.architecture)
     if known is None:
         return spec, network, None
@@ -185,10 +187,8 @@ def _verdict(
 
 def _of_head(file: Checkpoint, spec: ModelSpec, settled: frozenset[str]) -> Iterator[str]:
     """What no option sets: what lies around the head, and that norms are of the kind that they look like."""
-    norms = {"none": "no norms: theirs are folded into the convolutions", "group": "group norms, not batch norms that "
-             "lost their statistics"}  # fmt: skip
-    if spec.architecture.norm in norms:
-        yield norms[spec.architecture.norm]
+    if spec.architecture.norm == "none":
+        yield "no norms: theirs are folded into the convolutions"
     if spec.architecture.norm == "batch" and inference.may_have_norms_before_or_behind(file.part):
         yield f"norms {'before' if spec.architecture.preactivation else 'behind'} their convolutions"
     if not spec.architecture.preactivation and spec.architecture.stem_norm is False:
