@@ -8,7 +8,7 @@ from pathlib import Path
 
 from features import files
 from features.errors import WeightsError
-from features.networks import containers, hub_configs, inference
+from features.networks import containers, hub_configs, inference, pickled
 from features.networks.architecture import Architecture
 from features.networks.blobs import as_paths
 from features.networks.containers import Inert, TensorRecord
@@ -17,6 +17,7 @@ from features.networks.flatten import tensors_of
 from features.networks.inference import Inferred, way_out
 from features.networks.layers import COUNTER, STATISTICS
 from features.networks.parts import Part, is_called, may_be_timms, parts_of
+from features.networks.pickled import Modules
 from features.networks.spellings import MADE, PARAMETRIZED
 
 LISTED = 12
@@ -30,7 +31,7 @@ class Checkpoint:
     format: as of containers.Content. records: every tensor in it by its name. metadata: what the file says of itself,
     as strings. digest: hexadecimal SHA-256 of the file. wanted: the name of the part to take, None for the main one;
     head: of its head, None for the first.
-    values: what lies in it beside tensors, as plain values.
+    values: what lies in it beside tensors, as plain values. modules: those of networks that were pickled whole.
     """
 
     path: Path
@@ -41,6 +42,7 @@ class Checkpoint:
     wanted: str | None = None
     values: object = None
     head: str | None = None
+    modules: Modules | None = None
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:
@@ -71,9 +73,14 @@ class Checkpoint:
     def inferred(self) -> Inferred:
         """What the layers of the network that is taken tell of it. Raises WeightsError as `part`."""
         try:
-            return inference.infer(self.part)
+            return self.inferred_of(self.part)
         except WeightsError as error:
             raise refusal(self.path, str(error)) from error
+
+    def inferred_of(self, part: Part) -> Inferred:
+        """As `inferred`, of any of the networks in the file."""
+        inferred = inference.infer(part)
+        return inferred if self.modules is None else pickled.applied(inferred, part, self.modules)
 
     def need_norms_told(self) -> None:
         """Raise WeightsError if norms without statistics may be batch norms that lost them."""
@@ -102,8 +109,9 @@ def read(path: Path, part: str | None = None, head: str | None = None) -> Checkp
     except WeightsError as error:
         raise refusal(path, str(error)) from error
     return Checkpoint(
-        path, content.format, records, content.metadata, files.digest_of(path), part, content.values, head
-    )
+        path, content.format, records, content.metadata, files.digest_of(path), part, content.values, head,
+        pickled.modules_of(content, records),
+    )  # fmt: skip
 
 
 def choose(path: Path, parts: Sequence[Part], name: str | None) -> Part:

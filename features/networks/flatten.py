@@ -50,10 +50,22 @@ def _children(value: Any) -> list[tuple[str, Any]]:
         return [(str(number), child) for number, child in enumerate(value) if _holds(child)]
     if isinstance(value, Inert):
         if "_modules" in value.state:
-            return [("", value.state[part]) for part in MODULE_PARTS if isinstance(value.state.get(part), dict)]
+            parts = [(part, value.state[part]) for part in MODULE_PARTS if isinstance(value.state.get(part), dict)]
+            unsaved = _unsaved(value)
+            return [
+                ("", {key: each for key, each in inside.items() if part != "_buffers" or key not in unsaved})
+                for part, inside in parts
+            ]
         entries = [(str(key), child) for key, child in value.state.items() if isinstance(key, str) and _holds(child)]
         return entries + [(str(number), child) for number, child in enumerate(value.items) if _holds(child)]
     return []
+
+
+def _unsaved(module: Inert) -> tuple[Any, ...]:
+    """Names of the buffers that a module's state_dict leaves out."""
+    names = module.state.get("_non_persistent_buffers_set", ())
+    names = names.arguments[0] if isinstance(names, Inert) and names.arguments else names
+    return tuple(name for name in names if isinstance(name, str)) if isinstance(names, list | tuple) else ()
 
 
 def _text(key: str | int | bytes) -> str:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from features.errors import WeightsError
-from features.networks import checkpoint, inference
+from features.networks import checkpoint
+from features.networks.checkpoint import Checkpoint
 from features.networks.inference import Inferred
 from features.networks.parts import Part
 
@@ -39,15 +40,15 @@ def inspect(path: Path) -> Inspection:
     network.
     """
     file = checkpoint.read(path)
-    networks = tuple(map(_understood, file.parts))
+    networks = tuple(_understood(file, part) for part in file.parts)
     if not networks:
         file.part  # noqa: B018 (says why there is none)
     return Inspection(file.path, file.format, networks, len(file.records), dict(file.metadata))
 
 
-def _understood(part: Part) -> Network:
+def _understood(file: Checkpoint, part: Part) -> Network:
     try:
         checkpoint.need_understood(part)
-        return Network(part, inference.infer(part))
+        return Network(part, file.inferred_of(part))
     except WeightsError as error:
         return Network(part, None, str(error))

@@ -1,0 +1,393 @@
+"""What the modules of a network that was pickled whole say of it: strides, pools and all else that tensors do not tell.
+
+Modules are inert: a class's name and its attributes. None is made, and none of their code is there.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any
+
+from features.errors import FeatureError, WeightsError
+from features.networks import spellings, written
+from features.networks.architecture import Architecture
+from features.networks.building import MODULES
+from features.networks.containers import Content, Inert, TensorRecord
+from features.networks.inference import Inferred
+from features.networks.layers import CONV, NORM, Layer
+from features.networks.layout import Conv, Pool
+from features.networks.parts import Part
+from features.networks.plan import STEM_POOLS
+from features.networks.stages import BlockLayers
+
+MAX_VISITED = 100_000
+WAY_OUT = "Load it in Python, and give the module to features.networks.canonical, which compares what both compute"
+CONVS = {"Conv2d": False, "ConvBn2d": False, "StdConv2d": True}  # class -> whether it standardises its weights
+NORMS = {
+    "BatchNorm2d", "BatchNorm1d", "SyncBatchNorm", "FrozenBatchNorm2d", "BatchNormAct2d", "GroupNorm", "GroupNormAct",
+    "LayerNorm",
+}  # fmt: skip
+ACTIVATIONS = {type(make()).__name__: name for name, make in MODULES.items()}
+IDLE = {
+    "Identity", "Dropout", "Dropout1d", "Dropout2d", "DropPath", "DropBlock", "DropBlock2d", "StochasticDepth",
+    "Flatten", "Sequential", "ModuleList", "FloatFunctional",
+}  # fmt: skip
+POOLS = {"MaxPool2d": "max", "AvgPool2d": "average", "BlurPool2d": "blur", "BlurPool": "blur"}
+PADS = {"ConstantPad2d", "ZeroPad2d"}
+MEANS = {"AdaptiveAvgPool2d", "AvgPool2d", "AdaptiveAvgPool", "FastAdaptiveAvgPool", "SelectAdaptivePool2d"}
+PLAIN_HEADS = {"torchvision.models.resnet.ResNet"}  # which run nothing around the head
+
+
+@dataclass(frozen=True, eq=False)
+class Modules:
+    """The modules of a file in their order, by their paths. paths: of the module that holds a record, by its id."""
+
+    by_path: Mapping[str, Inert]
+    paths: Mapping[int, str]
+
+    def path(self, layer: Layer) -> str | None:
+        """Where the module of a layer lies, None where no plain module holds its weight."""
+        record = layer.tensors.get("weight") or layer.tensors.get("running_mean")
+        path = self.paths.get(id(record))
+        return path if path in self.by_path else None
+
+    def under(self, path: str) -> Iterator[tuple[str, Inert]]:
+        """Modules in a module that have none in them, with their paths from there, in order."""
+        prefix = f"{path}." if path else ""
+        for name, module in self.by_path.items():
+            if name.startswith(prefix) and name != path and not module.state["_modules"]:
+                yield name.removeprefix(prefix), module
+
+
+def modules_of(content: Content, records: Mapping[str, TensorRecord]) -> Modules | None:
+    """The modules in a file, None where it holds tensors alone."""
+    found: dict[str, Inert] = {}
+    stack: list[tuple[str, Any]] = [("", content.values)]
+    for _ in range(MAX_VISITED):
+        if not stack:
+            break
+        name, value = stack.pop()
+        children: Any = value if isinstance(value, dict) else {}
+        if isinstance(value, Inert):
+            children = value.state.get("_modules", {})
+            if isinstance(children, dict) and "_modules" in value.state and name not in found:
+                found[name] = value
+        if isinstance(children, dict):
+            inside = [(key, each) for key, each in children.items() if isinstance(each, dict | Inert)]
+            stack += [(f"{name}.{key}" if name else str(key), each) for key, each in reversed(inside)]
+    if not found:
+        return None
+    return Modules(found, {id(record): name.rpartition(".")[0] for name, record in records.items()})
+
+
+def applied(inferred: Inferred, part: Part, modules: Modules) -> Inferred:
+    """What is told of a network, with what its modules say. Raises WeightsError if they say what is not run here."""
+    reader = _Reader(inferred.architecture, part, modules)
+    if reader.is_silent:
+        return inferred
+    network, told, fields = inferred.architecture, frozenset[str](), reader.fields()
+    for dilations in reader.dilations():
+        try:
+            network = replace(inferred.architecture, **fields, **dilations)
+        except FeatureError as error:
+            raise WeightsError(f"a network that is not run here: {error}") from error
+        told = frozenset(fields | dilations)
+        if not reader.differences(network):
+            break
+    if differences := reader.differences(network):
+        raise WeightsError(f"a whole network with what is not run here: {differences[0]}. {WAY_OUT}")
+    return Inferred(network, inferred.told | told | reader.known_around())
+
+
+class _Reader:
+    """Reads the choices of one network off its modules."""
+
+    def __init__(self, network: Architecture, part: Part, modules: Modules) -> None:
+        self.network, self.part, self.modules = network, part, modules
+        self.blocks = [block for stage in part.stages for block in stage]
+        inside = [conv for block in self.blocks for conv in (*block.convs, *_convs(block.shortcut))]
+        self.is_silent = any(modules.path(conv) is None for conv in (*_convs(part.stem), *inside))
+
+    def fields(self) -> dict[str, Any]:
+        """Fields of the architecture, but for dilations."""
+        first = [stage[0] for stage in self.part.stages]
+        stem = self._conv(_convs(self.part.stem)[0])
+        pools = [self._pools(block) for block in first]
+        kinds = {pool.kind for found in pools for pool in found}
+        if len(kinds) > 1 or "max" in kinds:
+            raise _refused("pools in its blocks", "of kinds that no filter against aliasing is")
+        strides = tuple(
+            prod(layer.stride for layer in (*self._branch(block), *found))
+            for block, found in zip(first, pools, strict=True)
+        )
+        made = {"stem_stride": stem.stride, "stem_padding": stem.pad, "strides": strides}
+        made |= {"antialias": kinds.pop() if kinds else "none", "stride_at": self._stride_at(first)}
+        made |= self._of_norms() | self._of_shortcuts(first, strides) | self._stem_pool(made["antialias"])
+        return made | self._activation() | self._of_head() | {"standardised": self._is_standardised()}
+
+    def dilations(self) -> Iterator[dict[str, Any]]:
+        """What dilations may be: first blocks with those of the stage before, or with their own."""
+        own = tuple(self._branch(stage[-1])[1].dilation for stage in self.part.stages)
+        for first in ("previous", "own") if set(own) != {1} else ("previous",):
+            yield {"dilations": own, "first_dilation": first}
+
+    def differences(self, network: Architecture) -> list[str]:
+        """Convolutions whose attributes are others than an architecture's, each in words."""
+        pairs = list(zip(_convs(self.part.stem), _planned(network.stem_layers()), strict=False))
+        for block, plan in zip(self.blocks, network.plan(), strict=True):
+            pairs += zip(block.convs, _planned(plan.branch), strict=True)
+            pairs += zip(_convs(block.shortcut), _planned(plan.projection), strict=False)
+        return [
+            f"{self.modules.path(layer)} is a {_words(self._conv(layer))}, where a {_words(wanted)} is read"
+            for layer, wanted in pairs
+            if _words(self._conv(layer)) != _words(wanted)
+        ]
+
+    def known_around(self) -> set[str]:
+        """That nothing lies around the head, where the class of the network is known."""
+        root = self.modules.by_path.get(self.part.name)
+        return {written.HEAD} if root is not None and root.name in PLAIN_HEADS else set()
+
+    def _conv(self, layer: Layer) -> Conv:
+        path = self.modules.path(layer)
+        module = self.modules.by_path[path or ""]
+        state = module.state
+        if _class(module) not in CONVS:
+            raise _refused(str(path), f"of the class {module.name}, which may be no plain convolution")
+        sides = [_side(state.get(name)) for name in ("kernel_size", "stride", "dilation")]
+        padding = state.get("padding")
+        kernel, stride, dilation = (side or 0 for side in sides)
+        pad = {"valid": 0, "same": dilation * (kernel - 1) // 2}.get(padding) if isinstance(padding, str) else None
+        pad = _side(padding) if pad is None else pad
+        if 0 in (kernel, stride, dilation) or pad is None or state.get("padding_mode", "zeros") != "zeros":
+            raise _refused(str(path), "with sides that differ, or with a border that is not of zeros")
+        return Conv(0, 0, kernel, stride, _whole(state.get("groups", 1)), dilation, pad)
+
+    def _is_standardised(self) -> bool:
+        kinds = {CONVS[_class(self.modules.by_path[str(self.modules.path(conv))])] for conv in self.blocks[0].convs}
+        return kinds == {True}
+
+    def _branch(self, block: BlockLayers) -> list[Conv]:
+        return [self._conv(conv) for conv in block.convs]
+
+    def _inside(self, block: BlockLayers) -> Iterator[tuple[str, Inert]]:
+        """Modules of a block's branch without others in them."""
+        root = _shared([str(self.modules.path(conv)) for conv in block.convs])
+        for path, module in self.modules.under(root):
+            if not spellings.SHORTCUT.match(path) and not spellings.ATTENTION.match(path):
+                yield f"{root}.{path}", module
+
+    def _pools(self, block: BlockLayers) -> list[Pool]:
+        """Filters in a branch. Raises WeightsError for modules that nothing is known of."""
+        found = []
+        for path, module in self._inside(block):
+            pool = _pool(path, module)
+            if pool is not None and pool.stride > 1:
+                found.append(pool)
+            elif pool is None and not module.state.get("_parameters") and not _is_known(module):
+                raise _refused(path, f"of the class {module.name}, whose computation no file tells")
+        return found
+
+    def _stride_at(self, first: Sequence[BlockLayers]) -> str:
+        names = ("first", "middle", "last") if self.network.block == "bottleneck" else ("middle", "last")
+        at = {name for block in first for name, conv in zip(names, self._branch(block), strict=True) if conv.stride > 1}
+        if len(at) > 1:
+            raise _refused("blocks", "with strides in one convolution here and in another there")
+        return at.pop() if at else "middle"
+
+    def _of_norms(self) -> dict[str, Any]:
+        norms = [
+            layer for block in self.blocks for layer in (*block.norms, *block.shortcut) if layer.kind == NORM
+        ] + [layer for layer in (*self.part.stem, *self.part.last) if layer.kind == NORM]  # fmt: skip
+        found = [(path, self.modules.by_path[path]) for norm in norms if (path := self.modules.path(norm)) is not None]
+        for path, module in found:
+            named = _class(module)
+            kept = self.network.norm != "group" or named.startswith("Group")
+            if named not in NORMS or not kept:
+                raise _refused(path, f"of the class {module.name}, which is not run here")
+        made: dict[str, Any] = {}
+        for field, name in (("epsilon", "eps"), ("norm_groups", "num_groups")):
+            values = {module.state.get(name) for _, module in found} - {None}
+            if len(values) > 1:
+                raise _refused("norms", f"whose {field} differs: {', '.join(map(str, sorted(values)))}")
+            if values and len(found) == len(norms):
+                made[field] = values.pop()
+        return made
+
+    def _of_shortcuts(self, first: Sequence[BlockLayers], strides: Sequence[int]) -> dict[str, Any]:
+        pooled = set()
+        for block, stride in zip(first, strides, strict=True):
+            for conv in _convs(block.shortcut):
+                path = str(self.modules.path(conv))
+                parent = path.rpartition(".")[0]
+                inside = self.modules.under(parent) if not _holds(parent, self._inside(block)) else ()
+                pools = [pool for name, module in inside if (pool := _pool(f"{parent}.{name}", module)) is not None]
+                pools = [pool for pool in pools if pool.stride > 1]
+                if any(pool.kind != "average" or (pool.kernel, pool.stride) != (stride, stride) for pool in pools):
+                    raise _refused(parent, "with a pool that is no average of the pixels that it skips")
+                pooled |= {bool(pools)} if stride > 1 else set()
+        if len(pooled) > 1:
+            raise _refused("shortcuts", "with a pool here and without one there")
+        return {"shortcut_pool": "average" if pooled == {True} else "none"} if pooled else {}
+
+    def _between(self) -> Iterator[tuple[str, Inert]]:
+        """Modules behind the stem's first convolution and before the first block."""
+        first, last = (str(self.modules.path(convs[0])) for convs in (_convs(self.part.stem), self.blocks[0].convs))
+        root = _shared([first, last])
+        begun = False
+        for path, module in self.modules.under(root):
+            path = f"{root}.{path}".lstrip(".")
+            if path == first:
+                begun = True
+            elif begun:
+                if path.startswith(_shared([str(self.modules.path(conv)) for conv in self.blocks[0].convs])):
+                    return
+                yield path, module
+
+    def _stem_pool(self, antialias: str) -> dict[str, Any]:
+        if self.part.stem_pool:
+            return {}
+        pools: list[Pool] = []
+        pad, idle = 0, False
+        for path, module in self._between():
+            pool = _pool(path, module)
+            if _class(module) in PADS:
+                pad = _side(module.state.get("padding")) or 0
+            elif pool is not None:
+                pools.append(replace(pool, padding=pad, zeros=True) if pad else pool)
+            elif "pool" in path.rpartition(".")[2] and _class(module) in IDLE:
+                idle = True
+        for name, layers in STEM_POOLS.items():
+            if name not in ("none", "conv") and [layer for _, layer in layers(self.network)] == pools:
+                return {"stem_pool": name}
+        if pools:
+            told = ", ".join(pool.describe() for pool in pools)
+            raise _refused("the stem", f"with a pool that is not run here ({told}, padding {pools[0].padding})")
+        return {"stem_pool": "none"} if idle else {}
+
+    def _activation(self) -> dict[str, Any]:
+        inside = [each for block in self.blocks for each in self._inside(block)]
+        names = [_activation(path, module) for path, module in (*self._between(), *inside)]
+        kinds = {name for name in names if name}
+        if len(kinds) > 1:
+            raise _refused("activations", f"of several kinds: {', '.join(sorted(kinds))}")
+        return {"activation": kinds.pop()} if kinds else {}
+
+    def _of_head(self) -> dict[str, Any]:
+        """What lies between the layers of a head in one Sequential; and that it follows a mean over space."""
+        if self.network.classes is None:
+            return {}
+        paths = [path for layer in self.part.head if (path := self.modules.path(layer)) is not None]
+        blocks = [_shared([str(self.modules.path(conv)) for conv in block.convs]) for block in self.blocks]
+        above = _shared([blocks[-1], *paths]) if paths else self.part.name
+        order = [(f"{above}.{path}".lstrip("."), module) for path, module in self.modules.under(above)]
+        last = max((at for at, (path, _) in enumerate(order) if path.startswith(f"{blocks[-1]}.")), default=len(order))
+        for path, module in order[last + 1 :]:
+            way = module.state.get("pool_type", "avg") or "avg"
+            if "Pool" in _class(module) and (_class(module) not in MEANS or way not in ("avg", "fast")):
+                raise _refused(path, f"of the class {module.name}, where a mean over space is read before the head")
+        parent = paths[0].rpartition(".")[0] if paths else ""
+        is_one = len(paths) == len(self.part.head) > 1 and _class(self.modules.by_path.get(parent)) == "Sequential"
+        if not is_one or any(path.rpartition(".")[0] != parent for path in paths):
+            return {}
+        return self._of_sequence(parent)
+
+    def _of_sequence(self, parent: str) -> dict[str, Any]:
+        linear, kinds, since = 0, set(), 0
+        start = "linear"
+        for path, module in self.modules.under(parent):
+            name = _activation(f"{parent}.{path}", module)
+            if name:
+                kinds.add(name)
+                since += 1
+                start = "activation" if not linear else start
+            elif _class(module) == "Linear":
+                if linear and since != 1:
+                    raise _refused(f"{parent}.{path}", f"with {since} activations before it, where one is read")
+                linear, since = linear + 1, 0
+        if len(kinds) > 1:
+            raise _refused(parent, f"with activations of several kinds: {', '.join(sorted(kinds))}")
+        made: dict[str, Any] = {"head_activation": kinds.pop()} if kinds else {}
+        has_norm = any(layer.kind == NORM and layer.has_statistics for layer in self.part.head)
+        return made | ({"head_start": start} if has_norm and self.network.head_start != "layer" else {})
+
+
+def _convs(layers: Sequence[Layer]) -> list[Layer]:
+    return [layer for layer in layers if layer.kind == CONV]
+
+
+def _planned(layers: Any) -> list[Conv]:
+    return [layer for _, layer in layers if isinstance(layer, Conv)]
+
+
+def _words(conv: Conv) -> str:
+    return (
+        f"{conv.kernel}x{conv.kernel} convolution of stride {conv.stride}, padding {conv.pad}, dilation "
+        f"{conv.dilation}, {conv.groups} groups"
+    )
+
+
+def _class(module: Inert | None) -> str:
+    return module.name.rpartition(".")[2] if module is not None else ""
+
+
+def _is_known(module: Inert) -> bool:
+    return _class(module) in {*IDLE, *ACTIVATIONS, *CONVS, *NORMS}
+
+
+def _side(value: object) -> int | None:
+    """Of a number for each side, where all are the same; None for anything else."""
+    values = set(value) if isinstance(value, tuple | list) and all(type(each) is int for each in value) else {value}
+    only = values.pop() if len(values) == 1 else None
+    return only if type(only) is int and 0 <= only < 1 << 16 else None
+
+
+def _whole(value: object) -> int:
+    return value if type(value) is int else 0
+
+
+def _pool(path: str, module: Inert) -> Pool | None:
+    """The record of a pool; None for what is none. Raises WeightsError for one that no record describes."""
+    kind = POOLS.get(_class(module))
+    if kind is None:
+        return None
+    state = module.state
+    if kind == "blur":
+        if state.get("filt_size", 3) != 3 or (stride := _side(state.get("stride", 2))) is None:
+            raise _refused(path, "a blur of another filter than 1-2-1")
+        return Pool("blur", 3, stride, 1)
+    kernel = _side(state.get("kernel_size"))
+    stride = _side(state.get("stride")) if state.get("stride") is not None else kernel
+    padding, ceil = _side(state.get("padding", 0)), state.get("ceil_mode", False)
+    plain = state.get("dilation", 1) in (1, (1, 1)) and type(ceil) is bool
+    if not plain or kernel is None or stride is None or padding is None or (kind == "average" and padding):
+        raise _refused(path, "a pool of sides that differ, or with a border or gaps in its squares")
+    return Pool(kind, kernel, stride, padding, ceil and kind == "max")
+
+
+def _activation(path: str, module: Inert) -> str:
+    """The name of an activation, '' for what is none. Raises WeightsError for one with other settings than usual."""
+    name = ACTIVATIONS.get(_class(module), "")
+    if name:
+        usual = {key: value for key, value in vars(MODULES[name]()).items() if not key.startswith("_")}
+        changed = [
+            key for key in usual.keys() - {"training", "inplace"} if module.state.get(key, usual[key]) != usual[key]
+        ]
+        if changed:
+            raise _refused(path, f"an activation with another {', '.join(sorted(changed))} than usual")
+    return name
+
+
+def _shared(paths: Sequence[str]) -> str:
+    """The steps that paths have in common, the last ones apart."""
+    steps = [path.split(".")[:-1] for path in paths]
+    count = next((at for at, each in enumerate(zip(*steps, strict=False)) if len(set(each)) > 1), min(map(len, steps)))
+    return ".".join(steps[0][:count])
+
+
+def _holds(parent: str, inside: Iterator[tuple[str, Inert]]) -> bool:
+    return any(path.startswith(f"{parent}.") for path, _ in inside)
+
+
+def _refused(path: str, what: str) -> WeightsError:
+    return WeightsError(f"a whole network with {path[:80]} {what[:200]}. {WAY_OUT}")
