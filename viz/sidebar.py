@@ -138,6 +138,12 @@ def _setting(setting: Setting) -> None:
         )  # fmt: skip
 
 
+def as_fields(text: str) -> str:
+    """A text that names options of the command line, with what their fields are called here."""
+    titles = {"part": "Part", "head": "Head"} | {setting.name: setting.title for setting in SETTINGS}
+    return re.sub(r"--([a-z][a-z-]*)", lambda found: f"“{titles.get(found[1], found[1])}”", text)
+
+
 def _key(setting: Setting) -> str:
     return setting.name.replace("-", "_")
 

@@ -33,13 +33,14 @@ class Inspection:
     metadata: dict[str, str]
 
 
-def inspect(path: Path) -> Inspection:
+def inspect(path: Path, head: str | None = None) -> Inspection:
     """Look into a file of weights without running anything in it.
 
+    head: which to take of networks that have it.
     Raises WeightsError, in one sentence of at most 500 characters, for what is no file of weights, or holds no residual
     network.
     """
-    file = checkpoint.read(path)
+    file = checkpoint.read(path, head=head)
     networks = tuple(_understood(file, part) for part in file.parts)
     if not networks:
         file.part  # noqa: B018 (says why there is none)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from features.errors import WeightsError
 from features.networks import layers, spellings
-from features.networks.classifiers import heads_beside, heads_of, inputs_of
+from features.networks.classifiers import candidates, heads_beside, heads_of, inputs_of
 from features.networks.containers import TensorRecord
 from features.networks.layers import LINEAR, NORM, Layer, by_first_step, layers_above, layers_of, natural
 from features.networks.stages import MAX_NETWORKS, BlockLayers, Blocks, gap_of, gather, stages_of, width_of
@@ -36,8 +36,9 @@ class Part:
     lie between the pooling and the head, since they put out as many features as they take; before: names of those that
     may lie before the stem, since they make as many channels as the pixels have of as many. gap: which blocks there
     are, in words, where some are missing. heads: what the classifiers that take its features are called, of which
-    `head` is one. projections: what would be in `between`, were it not called as only self-supervised training has it.
-    dense: linear layers beside a network without a head. may_be_timms: whether all names in it are such as timm has.
+    `head` is one; of several with names that say nothing, only a person knows which one it is, and `head` is ().
+    projections: what would be in `between`, were it not called as only self-supervised training has it. dense: linear
+    layers beside a network without a head. may_be_timms: whether all names in it are such as timm has.
     """
 
     name: str
@@ -163,6 +164,11 @@ def _part(prefix: str, blocks: Blocks, tensors: Mapping[str, TensorRecord], want
     projects = encoder or has_predictor(prefix, tensors)
     heads = [] if projects else heads_of(rest, width_of(stages), last)
     heads += [] if encoder else heads_beside(above, width_of(stages))
+    others = () if projects else candidates(above, rest, width_of(stages), last)
+    known = {layer.name for _, layers in heads for layer in layers}
+    unnamed = [each for each in others if known.isdisjoint(layer.name for layer in each[1])]
+    names = tuple(each for each, _ in (*heads, *unnamed))
+    heads += [each for each in unnamed if is_called(each[0], wanted)]
     head_name, head = next((each for each in heads if is_called(each[0], wanted)), heads[0] if heads else ("", ()))
     used = {name for layer in (*stem, *stem_pool, *last, *head) for name in _full_names(layer, prefix, tensors)}
     name = prefix.rstrip(".")
@@ -196,7 +202,7 @@ def _part(prefix: str, blocks: Blocks, tensors: Mapping[str, TensorRecord], want
         between=between,
         before=before,
         gap=gap_of(blocks),
-        heads=tuple(each for each, _ in heads),
+        heads=names,
         projections=projections,
         dense=tuple(dense_beside(prefix, above, head)),
         may_be_timms=may_be_timms(each.removeprefix(prefix) for each in within),
