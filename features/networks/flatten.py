@@ -9,6 +9,7 @@ from features.networks.containers.tensors import MAX_NAME
 
 MAX_NODES = 400_000
 MAX_DEPTH = 64
+LARGE = 10**9
 # Of a pickled nn.Module, whose tensors have the names that its state_dict would give them.
 KEYS = (str, int, bytes)
 MODULE_PARTS = ("_parameters", "_buffers", "_modules")
@@ -69,7 +70,9 @@ def _unsaved(module: Inert) -> tuple[Any, ...]:
 
 
 def _text(key: str | int | bytes) -> str:
-    return key.decode(errors="replace") if isinstance(key, bytes) else str(key)  # Python 2 wrote bytes
+    if isinstance(key, int):
+        return f"{key:x}" if abs(key) >= LARGE else str(key)  # decimals of huge ones take for ever
+    return key.decode(errors="replace") if isinstance(key, bytes) else key  # Python 2 wrote bytes
 
 
 def _holds(value: Any) -> bool:

@@ -5,6 +5,8 @@ Modules are inert: a class's name and its attributes. None is made, and none of 
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
 from math import prod
 from typing import Any
 
@@ -13,6 +15,7 @@ from features.networks import spellings, written
 from features.networks.architecture import Architecture
 from features.networks.building import MODULES
 from features.networks.containers import Content, Inert, TensorRecord
+from features.networks.containers.torchscript import plain_name
 from features.networks.inference import Inferred
 from features.networks.layers import CONV, NORM, Layer
 from features.networks.layout import Conv, Pool
@@ -54,9 +57,21 @@ class Modules:
     def under(self, path: str) -> Iterator[tuple[str, Inert]]:
         """Modules in a module that have none in them, with their paths from there, in order."""
         prefix = f"{path}." if path else ""
-        for name, module in self.by_path.items():
-            if name.startswith(prefix) and name != path and not module.state["_modules"]:
-                yield name.removeprefix(prefix), module
+        start = self._at.get(path)  # those in a module follow it
+        for name in islice(self._order, 0 if start is None else start + 1, None):
+            inside = name.startswith(prefix) and name != path
+            if start is not None and not inside:
+                return
+            if inside and not self.by_path[name].state["_modules"]:
+                yield name.removeprefix(prefix), self.by_path[name]
+
+    @cached_property
+    def _order(self) -> list[str]:
+        return list(self.by_path)
+
+    @cached_property
+    def _at(self) -> dict[str, int]:
+        return {name: at for at, name in enumerate(self._order)}
 
 
 def modules_of(content: Content, records: Mapping[str, TensorRecord]) -> Modules | None:
@@ -73,8 +88,10 @@ def modules_of(content: Content, records: Mapping[str, TensorRecord]) -> Modules
             if isinstance(children, dict) and "_modules" in value.state and name not in found:
                 found[name] = value
         if isinstance(children, dict):
-            inside = [(key, each) for key, each in children.items() if isinstance(each, dict | Inert)]
-            stack += [(f"{name}.{key}" if name else str(key), each) for key, each in reversed(inside)]
+            inside = [
+                (key, each) for key, each in children.items() if isinstance(each, dict | Inert) and isinstance(key, str)
+            ]
+            stack += [(f"{name}.{key}" if name else key, each) for key, each in reversed(inside)]
     if not found:
         return None
     return Modules(found, {id(record): name.rpartition(".")[0] for name, record in records.items()})
@@ -106,7 +123,12 @@ class _Reader:
         self.network, self.part, self.modules = network, part, modules
         self.blocks = [block for stage in part.stages for block in stage]
         inside = [conv for block in self.blocks for conv in (*block.convs, *_convs(block.shortcut))]
-        self.is_silent = any(modules.path(conv) is None for conv in (*_convs(part.stem), *inside))
+        self.is_silent = not all(map(self._is_told, (*_convs(part.stem), *inside)))
+
+    def _is_told(self, conv: Layer) -> bool:
+        """Whether a convolution's module has its attributes, which TorchScript may have elsewhere."""
+        path = self.modules.path(conv)
+        return path is not None and self.modules.by_path[path].state.get("stride") is not None
 
     def fields(self) -> dict[str, Any]:
         """Fields of the architecture, but for dilations."""
@@ -146,7 +168,7 @@ class _Reader:
     def known_around(self) -> set[str]:
         """That nothing lies around the head, where the class of the network is known."""
         root = self.modules.by_path.get(self.part.name)
-        return {written.HEAD} if root is not None and root.name in PLAIN_HEADS else set()
+        return {written.HEAD} if root is not None and plain_name(root) in PLAIN_HEADS else set()
 
     def _conv(self, layer: Layer) -> Conv:
         path = self.modules.path(layer)
@@ -154,7 +176,7 @@ class _Reader:
         state = module.state
         if _class(module) not in CONVS:
             raise _refused(str(path), f"of the class {module.name}, which may be no plain convolution")
-        sides = [_side(state.get(name)) for name in ("kernel_size", "stride", "dilation")]
+        sides = [_side(value) for value in (layer.shape[2:], state.get("stride"), state.get("dilation"))]
         padding = state.get("padding")
         kernel, stride, dilation = (side or 0 for side in sides)
         pad = {"valid": 0, "same": dilation * (kernel - 1) // 2}.get(padding) if isinstance(padding, str) else None
@@ -207,10 +229,11 @@ class _Reader:
                 raise _refused(path, f"of the class {module.name}, which is not run here")
         made: dict[str, Any] = {}
         for field, name in (("epsilon", "eps"), ("norm_groups", "num_groups")):
-            values = {module.state.get(name) for _, module in found} - {None}
+            every = [module.state.get(name) for _, module in found]
+            values = {value for value in every if isinstance(value, int | float)}
             if len(values) > 1:
                 raise _refused("norms", f"whose {field} differs: {', '.join(map(str, sorted(values)))}")
-            if values and len(found) == len(norms):
+            if values and len(norms) == sum(isinstance(value, int | float) for value in every):
                 made[field] = values.pop()
         return made
 
@@ -337,9 +360,9 @@ def _is_known(module: Inert) -> bool:
 
 def _side(value: object) -> int | None:
     """Of a number for each side, where all are the same; None for anything else."""
-    values = set(value) if isinstance(value, tuple | list) and all(type(each) is int for each in value) else {value}
-    only = values.pop() if len(values) == 1 else None
-    return only if type(only) is int and 0 <= only < 1 << 16 else None
+    values = value if isinstance(value, tuple | list) else (value,)
+    fits = len(values) in (1, 2, 4) and all(type(each) is int and 0 <= each < 1 << 16 for each in values)
+    return values[0] if fits and len(set(values)) == 1 else None
 
 
 def _whole(value: object) -> int:

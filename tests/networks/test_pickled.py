@@ -172,6 +172,26 @@ def test_timms_pickled_networks_are_known_too(name, tmp_path):
     assert {choice.field for choice in file.inferred.untold} <= {"shortcut_from"}
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning", "ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("way", ["script", "trace"])
+@pytest.mark.parametrize("case", ["last stage of stride 1", "dilated", "3x3 stem with a pool", "epsilon"])
+def test_torchscript_says_the_same_in_its_code(case, way, tmp_path):
+    source = randomise(CASES[case].make()).eval()
+    made = torch.jit.script(source) if way == "script" else torch.jit.trace(source, torch.zeros(1, 3, 64, 64))
+    torch.jit.save(made, tmp_path / "net.pt")
+    file = need_equal(tmp_path / "net.pt", source)
+    assert {name: getattr(file.inferred.architecture, name) for name in CASES[case].fields} == CASES[case].fields
+    assert file.inferred.untold == ()
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning", "ignore:.*torch.jit:DeprecationWarning")
+def test_torchscript_with_another_pool_is_refused(tmp_path):
+    traced = torch.jit.trace(stem(narrow().conv1, nn.MaxPool2d(2)).eval(), torch.zeros(1, 3, 64, 64))
+    torch.jit.save(traced, tmp_path / "net.pt")
+    with pytest.raises(WeightsError, match="max-pool 2x2"):
+        zoo.load(weights=tmp_path / "net.pt")
+
+
 class Swish(nn.Module):
     def forward(self, x):
         return x * x.sigmoid()
@@ -238,3 +258,25 @@ def test_what_is_not_run_here_is_refused_by_name_with_a_way_out(case, tmp_path):
         zoo.load(weights=tmp_path / "net.pt")
     assert "features.networks.canonical" in str(caught.value)
     assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("value", [[[1]], {"a": 1}, None, "x" * 1000, -1, 1 << 70, (2, 2, 2), [], 0.5, True])
+@pytest.mark.parametrize("name", ["stride", "padding", "dilation", "groups", "padding_mode"])
+def test_attributes_that_no_layer_has_are_refused_or_left_unsaid_in_a_sentence(name, value, tmp_path):
+    network = narrow()
+    setattr(network.layer2[0].conv1, name, value)
+    torch.save(network, tmp_path / "net.pt")
+    try:
+        file = checkpoint.read(tmp_path / "net.pt")
+        assert file.inferred.untold
+    except WeightsError as error:
+        assert len(str(error)) < 500
+
+
+@pytest.mark.parametrize("value", [[[1]], {"a": 1}, None, "x", True, 1 << 70, float("nan")])
+def test_an_epsilon_that_no_norm_has_is_refused_or_left_unsaid_in_a_sentence(value, tmp_path):
+    torch.save(set_all(narrow(), nn.BatchNorm2d, eps=value), tmp_path / "net.pt")
+    try:
+        assert "epsilon" in {choice.field for choice in checkpoint.read(tmp_path / "net.pt").inferred.untold}
+    except WeightsError as error:
+        assert len(str(error)) < 500

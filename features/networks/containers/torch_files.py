@@ -14,9 +14,11 @@ from features.networks.containers import arrays, inert
 from features.networks.containers.arrays import as_bytes
 from features.networks.containers.inert import Inert, Maker, Stream, stream
 from features.networks.containers.tensors import EXPANSION, HEADROOM, Storage, odd, retyped, strided
+from features.networks.containers.torchscript import with_constants
 
 MAGIC = 0x1950A86A20F9469CFC6C  # of the single files
 DIRECTORY = "data.pkl"
+MAX_CODE = 1 << 17  # bytes of one file of TorchScript's
 MAX_MEMBERS = 50_000  # of an archive: the tensors of a ResNet-1202 and of its optimizer are 21,000
 STORAGES = {
     "DoubleStorage": torch.float64, "FloatStorage": torch.float32, "HalfStorage": torch.float16,
@@ -33,7 +35,7 @@ def read_zip(path: Path) -> Any:
     """
     try:
         archive = _Archive(path)
-        return archive.content()
+        return with_constants(archive.content(), archive.code)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
         raise WeightsError(f"a damaged archive ({error}). Copy or download it again") from error
 
@@ -55,6 +57,7 @@ class _Archive:
         if self.entries.get(f"{self.root}byteorder") and self._bytes(f"{self.root}byteorder", 16) != b"little":
             raise WeightsError("numbers in the order of another kind of machine. Save it again on a common one")
         self._given: dict[str, Storage] = {}
+        self._code_left = inert.MAX_BYTES
 
     def content(self) -> Any:
         """What the directory says, NumPy's arrays in it too: of its own size at most, so that nothing expands."""
@@ -68,6 +71,14 @@ class _Archive:
             while file.read(1 << 20):  # to the end, where its sum is checked
                 pass
         return content
+
+    def code(self, name: str) -> str:
+        """The text of a file of TorchScript's code, '' where there is none or too much."""
+        entry = self.entries.get(f"{self.root}code/{name}")
+        if entry is None or entry.file_size > MAX_CODE:
+            return ""
+        self._code_left -= entry.file_size
+        return self._read(entry.filename).decode(errors="replace") if self._code_left > 0 else ""
 
     def storage(self, identity: Any) -> Any:
         """What a persistent id stands for."""
