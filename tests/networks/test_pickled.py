@@ -260,23 +260,26 @@ def test_what_is_not_run_here_is_refused_by_name_with_a_way_out(case, tmp_path):
     assert len(str(caught.value)) < 500
 
 
+def problem(path, left: str = "") -> str:
+    """Why a file is refused, '' for one that is read with something left unsaid."""
+    try:
+        untold = {choice.field for choice in checkpoint.read(path).inferred.untold}
+    except WeightsError as error:
+        return str(error)
+    assert left in untold if left else untold
+    return ""
+
+
 @pytest.mark.parametrize("value", [[[1]], {"a": 1}, None, "x" * 1000, -1, 1 << 70, (2, 2, 2), [], 0.5, True])
 @pytest.mark.parametrize("name", ["stride", "padding", "dilation", "groups", "padding_mode"])
 def test_attributes_that_no_layer_has_are_refused_or_left_unsaid_in_a_sentence(name, value, tmp_path):
     network = narrow()
     setattr(network.layer2[0].conv1, name, value)
     torch.save(network, tmp_path / "net.pt")
-    try:
-        file = checkpoint.read(tmp_path / "net.pt")
-        assert file.inferred.untold
-    except WeightsError as error:
-        assert len(str(error)) < 500
+    assert len(problem(tmp_path / "net.pt")) < 500
 
 
 @pytest.mark.parametrize("value", [[[1]], {"a": 1}, None, "x", True, 1 << 70, float("nan")])
 def test_an_epsilon_that_no_norm_has_is_refused_or_left_unsaid_in_a_sentence(value, tmp_path):
     torch.save(set_all(narrow(), nn.BatchNorm2d, eps=value), tmp_path / "net.pt")
-    try:
-        assert "epsilon" in {choice.field for choice in checkpoint.read(tmp_path / "net.pt").inferred.untold}
-    except WeightsError as error:
-        assert len(str(error)) < 500
+    assert len(problem(tmp_path / "net.pt", "epsilon")) < 500
