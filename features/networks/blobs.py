@@ -5,12 +5,12 @@ from collections.abc import Mapping
 
 import torch
 
-from features.networks.architecture import Architecture
 from features.networks.containers import TensorRecord
 from features.networks.layers import STATISTICS
 from features.networks.spellings import BLOB, BLOB_BRANCH, BLOB_TENSORS
 
 Records = Mapping[str, TensorRecord]
+EPSILON = 1e-5  # what Architecture has, so that the scale is as it is
 FIRST = re.compile(r"(?:^|\.)res\d+_0_branch2a_w$")
 
 
@@ -28,7 +28,7 @@ def as_paths(records: Records) -> Records:
         if missing and not re.search(r"group_norm\d?$", norm):
             mean, variance = (f"{norm}.{own}" for own in STATISTICS)
             width = named[f"{norm}.weight"].shape
-            named |= {mean: _filled(width, 0.0), variance: _filled(width, 1.0 - _epsilon())}
+            named |= {mean: _filled(width, 0.0), variance: _filled(width, 1.0 - EPSILON)}
     return named
 
 
@@ -47,11 +47,6 @@ def _path(name: str) -> str:
     else:
         path = f"res{blob['stage']}.{blob['block']}.shortcut.{kind}"
     return f"{above}{dot}{path}.{tensor}"
-
-
-def _epsilon() -> float:
-    """What is added to the variances, so that the scale is as it is."""
-    return next(field.default for field in Architecture.__dataclass_fields__.values() if field.name == "epsilon")
 
 
 def _filled(shape: tuple[int, ...], value: float) -> TensorRecord:

@@ -133,18 +133,19 @@ class _Reader:
     def fields(self) -> dict[str, Any]:
         """Fields of the architecture, but for dilations."""
         first = [stage[0] for stage in self.part.stages]
-        stem = self._conv(_convs(self.part.stem)[0])
+        first_conv = self._conv(_convs(self.part.stem)[0])
         pools = [self._pools(block) for block in first]
         kinds = {pool.kind for found in pools for pool in found}
         if len(kinds) > 1 or "max" in kinds:
             raise _refused("pools in its blocks", "of kinds that no filter against aliasing is")
         strides = tuple(
-            prod(layer.stride for layer in (*self._branch(block), *found))
+            prod((*(conv.stride for conv in self._branch(block)), *(pool.stride for pool in found)))
             for block, found in zip(first, pools, strict=True)
         )
-        made = {"stem_stride": stem.stride, "stem_padding": stem.pad, "strides": strides}
-        made |= {"antialias": kinds.pop() if kinds else "none", "stride_at": self._stride_at(first)}
-        made |= self._of_norms() | self._of_shortcuts(first, strides) | self._stem_pool(made["antialias"])
+        antialias = kinds.pop() if kinds else "none"
+        made: dict[str, Any] = {"stem_stride": first_conv.stride, "stem_padding": first_conv.pad, "strides": strides}
+        made |= {"antialias": antialias, "stride_at": self._stride_at(first)}
+        made |= self._of_norms() | self._of_shortcuts(first, strides) | self._stem_pool()
         return made | self._activation() | self._of_head() | {"standardised": self._is_standardised()}
 
     def dilations(self) -> Iterator[dict[str, Any]]:
@@ -267,7 +268,7 @@ class _Reader:
                     return
                 yield path, module
 
-    def _stem_pool(self, antialias: str) -> dict[str, Any]:
+    def _stem_pool(self) -> dict[str, Any]:
         if self.part.stem_pool:
             return {}
         pools: list[Pool] = []

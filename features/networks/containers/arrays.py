@@ -21,17 +21,16 @@ RECONSTRUCT, FROM_BUFFER = "multiarray._reconstruct", "numeric._frombuffer"
 
 
 class Kind(Built):
-    """A dtype. code: 'f4'; order: '<', '>', '|' or '='."""
+    """A dtype. code: 'f4'. is_big: whether the first byte of a number is its highest."""
 
-    __slots__ = ("code", "order")
+    __slots__ = ("code", "is_big")
 
     def __init__(self, code: Any = "", *_: Any) -> None:
         super().__init__("numpy.dtype")
-        self.code, self.order = (code if isinstance(code, str) else ""), "<"
+        self.code, self.is_big = code if isinstance(code, str) else "", False
 
     def build(self, state: Any) -> None:
-        order = state[1] if isinstance(state, tuple) and len(state) > 1 else "|"
-        self.order = order if isinstance(order, str) else "|"
+        self.is_big = isinstance(state, tuple) and len(state) > 1 and state[1] == ">"
 
 
 class Array(Built):
@@ -69,7 +68,7 @@ def _record(data: Any, kind: Any, shape: Any, order: Any) -> TensorRecord | None
         raise WeightsError(f"an array of {prod(sides):,} numbers in {len(data):,} bytes, which do not fit")
 
     def load() -> Tensor:
-        numbers = np.frombuffer(as_bytes(data), np.dtype(kind.code).newbyteorder(kind.order))
+        numbers = np.frombuffer(as_bytes(data), np.dtype(kind.code).newbyteorder(">" if kind.is_big else "<"))
         numbers = numbers.astype(kind.code).reshape(sides, order="F" if order == "F" else "C")
         return torch.from_numpy(np.ascontiguousarray(numbers).reshape(sides))
 

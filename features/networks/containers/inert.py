@@ -62,7 +62,7 @@ class Stream:
         self._file, self.left = file, size
 
     def read(self, length: int) -> bytes:
-        data = self._file.read(min(length, self.left))
+        data = self._file.read(length if length <= self.left else self.left)
         self.left -= len(data)
         return data
 
@@ -103,26 +103,37 @@ def load(
 def _operations(file: Stream) -> Iterator[tuple[str, Any]]:
     """Every operation with its argument, as pickletools.genops, but within bounds."""
     while code := file.read(1):
-        operation = pickletools.code2op.get(code.decode("latin-1"))
-        if operation is None:
+        if code not in _OPERATIONS:
             raise ValueError("no operation")
-        if operation.arg is None:
-            yield operation.name, None
-        elif (width := _TEXTS.get(operation.name)) is not None:
-            yield operation.name, _text(file, width)
-        else:
-            yield operation.name, operation.arg.reader(file)  # type: ignore[arg-type]
+        name, reader = _OPERATIONS[code]
+        yield name, None if reader is None else reader(file)
 
 
-def _text(file: Stream, width: int) -> str:
-    """A text behind its length, which has `width` bytes. Letters beyond Latin-1 would take four bytes each."""
-    length = int.from_bytes(file.read(width), "little")
-    data = file.read(length)
-    if len(data) < length:
-        raise ValueError("a text that breaks off")
-    if length > LONG_TEXT and len(data.translate(None, BEYOND_LATIN)) < length:
-        raise WeightsError(f"a text of {length / 2**20:,.1f} MiB, which no checkpoint has")
-    return data.decode("utf-8", "surrogatepass")
+def _text(width: int) -> Callable[[Stream], str]:
+    """Reads a text behind its length, which has `width` bytes. Letters beyond Latin-1 would take four bytes each."""
+
+    def read(file: Stream) -> str:
+        length = int.from_bytes(file.read(width), "little")
+        data = file.read(length)
+        if len(data) < length:
+            raise ValueError("a text that breaks off")
+        if length > LONG_TEXT and len(data.translate(None, BEYOND_LATIN)) < length:
+            raise WeightsError(f"a text of {length / 2**20:,.1f} MiB, which no checkpoint has")
+        return data.decode("utf-8", "surrogatepass")
+
+    return read
+
+
+_TEXTS: dict[str, Callable[[Any], Any]] = {
+    "SHORT_BINUNICODE": _text(1),
+    "BINUNICODE": _text(4),
+    "BINUNICODE8": _text(8),
+}
+# By its byte: an operation's name, and what reads its argument.
+_OPERATIONS: dict[bytes, tuple[str, Callable[[Any], Any] | None]] = {
+    each.code.encode("latin-1"): (each.name, _TEXTS.get(each.name, each.arg.reader if each.arg else None))
+    for each in pickletools.opcodes
+}
 
 
 class _Machine:
@@ -145,10 +156,10 @@ class _Machine:
         elif name in _MEMO_GET:
             self.stack.append(self.memo[argument])
         else:
-            handler = getattr(self, f"_{name.lower()}", None)
+            handler = _HANDLERS.get(name)
             if handler is None:
                 raise WeightsError(f"an entry of a kind that no checkpoint has ({name})")
-            handler(argument)
+            handler(self, argument)
 
     def _since_mark(self) -> list[Any]:
         values = []
@@ -274,7 +285,6 @@ def _listed(target: Any) -> list[Any]:
 
 
 _IGNORED = {"PROTO", "FRAME"}
-_TEXTS = {"SHORT_BINUNICODE": 1, "BINUNICODE": 4, "BINUNICODE8": 8}
 _PUSHED = {
     "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "STRING", "BINSTRING", "SHORT_BINSTRING",
     "UNICODE",
@@ -287,3 +297,8 @@ _MADE: dict[str, Callable[[], Any]] = {
 }  # fmt: skip
 _MEMO_PUT = {"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"}
 _MEMO_GET = {"GET", "BINGET", "LONG_BINGET"}
+_HANDLERS: dict[str, Callable[[_Machine, Any], None]] = {
+    name: getattr(_Machine, f"_{name.lower()}")
+    for name, _ in _OPERATIONS.values()
+    if hasattr(_Machine, f"_{name.lower()}")
+}
