@@ -14,10 +14,10 @@ from features.networks.blobs import as_paths
 from features.networks.containers import Inert, TensorRecord
 from features.networks.containers.tensors import need_bounds
 from features.networks.flatten import tensors_of
+from features.networks.inert_modules import Modules, modules_of
 from features.networks.inference import Inferred, way_out
 from features.networks.layers import COUNTER, STATISTICS
 from features.networks.parts import Part, is_called, may_be_timms, parts_of
-from features.networks.pickled import Modules
 from features.networks.spellings import MADE, PARAMETRIZED
 
 LISTED = 12
@@ -110,7 +110,7 @@ def read(path: Path, part: str | None = None, head: str | None = None) -> Checkp
         raise refusal(path, str(error)) from error
     return Checkpoint(
         path, content.format, records, content.metadata, files.digest_of(path), part, content.values, head,
-        pickled.modules_of(content, records),
+        modules_of(content, records),
     )  # fmt: skip
 
 

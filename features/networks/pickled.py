@@ -1,21 +1,32 @@
-"""What the modules of a network that was pickled whole say of it: strides, pools and all else that tensors do not tell.
+"""What the modules of a network that was pickled whole say of it: strides, pools and what else tensors do not tell."""
 
-Modules are inert: a class's name and its attributes. None is made, and none of their code is there.
-"""
-
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
-from itertools import islice
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any
 
 from features.errors import FeatureError, WeightsError
 from features.networks import spellings, written
 from features.networks.architecture import Architecture
-from features.networks.building import MODULES
-from features.networks.containers import Content, Inert, TensorRecord
+from features.networks.containers import Inert
 from features.networks.containers.torchscript import plain_name
+from features.networks.inert_modules import (
+    CONVS,
+    IDLE,
+    MEANS,
+    NORMS,
+    PADS,
+    WAY_OUT,
+    Modules,
+    activation_of,
+    class_of,
+    is_known,
+    pool_of,
+    refused,
+    shared,
+    side_of,
+    whole,
+)
 from features.networks.inference import Inferred
 from features.networks.layers import CONV, NORM, Layer
 from features.networks.layout import Conv, Pool
@@ -23,78 +34,8 @@ from features.networks.parts import Part
 from features.networks.plan import STEM_POOLS
 from features.networks.stages import BlockLayers
 
-MAX_VISITED = 100_000
-WAY_OUT = "Load it in Python, and give the module to features.networks.canonical, which compares what both compute"
-CONVS = {"Conv2d": False, "ConvBn2d": False, "StdConv2d": True}  # class -> whether it standardises its weights
-NORMS = {
-    "BatchNorm2d", "BatchNorm1d", "SyncBatchNorm", "FrozenBatchNorm2d", "BatchNormAct2d", "GroupNorm", "GroupNormAct",
-    "LayerNorm",
-}  # fmt: skip
-ACTIVATIONS = {type(make()).__name__: name for name, make in MODULES.items()}
-IDLE = {
-    "Identity", "Dropout", "Dropout1d", "Dropout2d", "DropPath", "DropBlock", "DropBlock2d", "StochasticDepth",
-    "Flatten", "Sequential", "ModuleList", "FloatFunctional",
-}  # fmt: skip
-POOLS = {"MaxPool2d": "max", "AvgPool2d": "average", "BlurPool2d": "blur", "BlurPool": "blur"}
-PADS = {"ConstantPad2d", "ZeroPad2d"}
-MEANS = {"AdaptiveAvgPool2d", "AvgPool2d", "AdaptiveAvgPool", "FastAdaptiveAvgPool", "SelectAdaptivePool2d"}
+EPSILON = 1e-8  # of standardised weights
 PLAIN_HEADS = {"torchvision.models.resnet.ResNet"}  # which run nothing around the head
-
-
-@dataclass(frozen=True, eq=False)
-class Modules:
-    """The modules of a file in their order, by their paths. paths: of the module that holds a record, by its id."""
-
-    by_path: Mapping[str, Inert]
-    paths: Mapping[int, str]
-
-    def path(self, layer: Layer) -> str | None:
-        """Where the module of a layer lies, None where no plain module holds its weight."""
-        record = layer.tensors.get("weight") or layer.tensors.get("running_mean")
-        path = self.paths.get(id(record))
-        return path if path in self.by_path else None
-
-    def under(self, path: str) -> Iterator[tuple[str, Inert]]:
-        """Modules in a module that have none in them, with their paths from there, in order."""
-        prefix = f"{path}." if path else ""
-        start = self._at.get(path)  # those in a module follow it
-        for name in islice(self._order, 0 if start is None else start + 1, None):
-            inside = name.startswith(prefix) and name != path
-            if start is not None and not inside:
-                return
-            if inside and not self.by_path[name].state["_modules"]:
-                yield name.removeprefix(prefix), self.by_path[name]
-
-    @cached_property
-    def _order(self) -> list[str]:
-        return list(self.by_path)
-
-    @cached_property
-    def _at(self) -> dict[str, int]:
-        return {name: at for at, name in enumerate(self._order)}
-
-
-def modules_of(content: Content, records: Mapping[str, TensorRecord]) -> Modules | None:
-    """The modules in a file, None where it holds tensors alone."""
-    found: dict[str, Inert] = {}
-    stack: list[tuple[str, Any]] = [("", content.values)]
-    for _ in range(MAX_VISITED):
-        if not stack:
-            break
-        name, value = stack.pop()
-        children: Any = value if isinstance(value, dict) else {}
-        if isinstance(value, Inert):
-            children = value.state.get("_modules", {})
-            if isinstance(children, dict) and "_modules" in value.state and name not in found:
-                found[name] = value
-        if isinstance(children, dict):
-            inside = [
-                (key, each) for key, each in children.items() if isinstance(each, dict | Inert) and isinstance(key, str)
-            ]
-            stack += [(f"{name}.{key}" if name else key, each) for key, each in reversed(inside)]
-    if not found:
-        return None
-    return Modules(found, {id(record): name.rpartition(".")[0] for name, record in records.items()})
 
 
 def applied(inferred: Inferred, part: Part, modules: Modules) -> Inferred:
@@ -137,7 +78,7 @@ class _Reader:
         pools = [self._pools(block) for block in first]
         kinds = {pool.kind for found in pools for pool in found}
         if len(kinds) > 1 or "max" in kinds:
-            raise _refused("pools in its blocks", "of kinds that no filter against aliasing is")
+            raise refused("pools in its blocks", "of kinds that no filter against aliasing is")
         strides = tuple(
             prod((*(conv.stride for conv in self._branch(block)), *(pool.stride for pool in found)))
             for block, found in zip(first, pools, strict=True)
@@ -175,19 +116,23 @@ class _Reader:
         path = self.modules.path(layer)
         module = self.modules.by_path[path or ""]
         state = module.state
-        if _class(module) not in CONVS:
-            raise _refused(str(path), f"of the class {module.name}, which may be no plain convolution")
-        sides = [_side(value) for value in (layer.shape[2:], state.get("stride"), state.get("dilation"))]
+        if class_of(module) not in CONVS:
+            raise refused(str(path), f"of the class {module.name}, which may be no plain convolution")
+        sides = [side_of(value) for value in (layer.shape[2:], state.get("stride"), state.get("dilation"))]
         padding = state.get("padding")
         kernel, stride, dilation = (side or 0 for side in sides)
         pad = {"valid": 0, "same": dilation * (kernel - 1) // 2}.get(padding) if isinstance(padding, str) else None
-        pad = _side(padding) if pad is None else pad
+        pad = side_of(padding) if pad is None else pad
         if 0 in (kernel, stride, dilation) or pad is None or state.get("padding_mode", "zeros") != "zeros":
-            raise _refused(str(path), "with sides that differ, or with a border that is not of zeros")
-        return Conv(0, 0, kernel, stride, _whole(state.get("groups", 1)), dilation, pad)
+            raise refused(str(path), "with sides that differ, or with a border that is not of zeros")
+        return Conv(0, 0, kernel, stride, whole(state.get("groups", 1)), dilation, pad)
 
     def _is_standardised(self) -> bool:
-        kinds = {CONVS[_class(self.modules.by_path[str(self.modules.path(conv))])] for conv in self.blocks[0].convs}
+        convs = [*_convs(self.part.stem), *(conv for block in self.blocks for conv in block.convs)]
+        found = [self.modules.by_path[str(self.modules.path(conv))] for conv in convs]
+        kinds = {CONVS[class_of(module)] for module in found}
+        if len(kinds) > 1 or (kinds == {True} and {module.state.get("eps") == EPSILON for module in found} != {True}):
+            raise refused("convolutions", f"standardised here and there, or with another epsilon than {EPSILON}")
         return kinds == {True}
 
     def _branch(self, block: BlockLayers) -> list[Conv]:
@@ -195,7 +140,7 @@ class _Reader:
 
     def _inside(self, block: BlockLayers) -> Iterator[tuple[str, Inert]]:
         """Modules of a block's branch without others in them."""
-        root = _shared([str(self.modules.path(conv)) for conv in block.convs])
+        root = shared([str(self.modules.path(conv)) for conv in block.convs])
         for path, module in self.modules.under(root):
             if not spellings.SHORTCUT.match(path) and not spellings.ATTENTION.match(path):
                 yield f"{root}.{path}", module
@@ -204,18 +149,18 @@ class _Reader:
         """Filters in a branch. Raises WeightsError for modules that nothing is known of."""
         found = []
         for path, module in self._inside(block):
-            pool = _pool(path, module)
+            pool = pool_of(path, module)
             if pool is not None and pool.stride > 1:
                 found.append(pool)
-            elif pool is None and not module.state.get("_parameters") and not _is_known(module):
-                raise _refused(path, f"of the class {module.name}, whose computation no file tells")
+            elif pool is None and not module.state.get("_parameters") and not is_known(module):
+                raise refused(path, f"of the class {module.name}, whose computation no file tells")
         return found
 
     def _stride_at(self, first: Sequence[BlockLayers]) -> str:
         names = ("first", "middle", "last") if self.network.block == "bottleneck" else ("middle", "last")
         at = {name for block in first for name, conv in zip(names, self._branch(block), strict=True) if conv.stride > 1}
         if len(at) > 1:
-            raise _refused("blocks", "with strides in one convolution here and in another there")
+            raise refused("blocks", "with strides in one convolution here and in another there")
         return at.pop() if at else "middle"
 
     def _of_norms(self) -> dict[str, Any]:
@@ -224,16 +169,16 @@ class _Reader:
         ] + [layer for layer in (*self.part.stem, *self.part.last) if layer.kind == NORM]  # fmt: skip
         found = [(path, self.modules.by_path[path]) for norm in norms if (path := self.modules.path(norm)) is not None]
         for path, module in found:
-            named = _class(module)
+            named = class_of(module)
             kept = self.network.norm != "group" or named.startswith("Group")
             if named not in NORMS or not kept:
-                raise _refused(path, f"of the class {module.name}, which is not run here")
+                raise refused(path, f"of the class {module.name}, which is not run here")
         made: dict[str, Any] = {}
         for field, name in (("epsilon", "eps"), ("norm_groups", "num_groups")):
             every = [module.state.get(name) for _, module in found]
             values = {value for value in every if isinstance(value, int | float)}
             if len(values) > 1:
-                raise _refused("norms", f"whose {field} differs: {', '.join(map(str, sorted(values)))}")
+                raise refused("norms", f"whose {field} differs: {', '.join(map(str, sorted(values)))}")
             if values and len(norms) == sum(isinstance(value, int | float) for value in every):
                 made[field] = values.pop()
         return made
@@ -245,26 +190,26 @@ class _Reader:
                 path = str(self.modules.path(conv))
                 parent = path.rpartition(".")[0]
                 inside = self.modules.under(parent) if not _holds(parent, self._inside(block)) else ()
-                pools = [pool for name, module in inside if (pool := _pool(f"{parent}.{name}", module)) is not None]
+                pools = [pool for name, module in inside if (pool := pool_of(f"{parent}.{name}", module)) is not None]
                 pools = [pool for pool in pools if pool.stride > 1]
                 if any(pool.kind != "average" or (pool.kernel, pool.stride) != (stride, stride) for pool in pools):
-                    raise _refused(parent, "with a pool that is no average of the pixels that it skips")
+                    raise refused(parent, "with a pool that is no average of the pixels that it skips")
                 pooled |= {bool(pools)} if stride > 1 else set()
         if len(pooled) > 1:
-            raise _refused("shortcuts", "with a pool here and without one there")
+            raise refused("shortcuts", "with a pool here and without one there")
         return {"shortcut_pool": "average" if pooled == {True} else "none"} if pooled else {}
 
     def _between(self) -> Iterator[tuple[str, Inert]]:
         """Modules behind the stem's first convolution and before the first block."""
         first, last = (str(self.modules.path(convs[0])) for convs in (_convs(self.part.stem), self.blocks[0].convs))
-        root = _shared([first, last])
+        root = shared([first, last])
         begun = False
         for path, module in self.modules.under(root):
             path = f"{root}.{path}".lstrip(".")
             if path == first:
                 begun = True
             elif begun:
-                if path.startswith(_shared([str(self.modules.path(conv)) for conv in self.blocks[0].convs])):
+                if path.startswith(shared([str(self.modules.path(conv)) for conv in self.blocks[0].convs])):
                     return
                 yield path, module
 
@@ -274,27 +219,27 @@ class _Reader:
         pools: list[Pool] = []
         pad, idle = 0, False
         for path, module in self._between():
-            pool = _pool(path, module)
-            if _class(module) in PADS:
-                pad = _side(module.state.get("padding")) or 0
+            pool = pool_of(path, module)
+            if class_of(module) in PADS:
+                pad = side_of(module.state.get("padding")) or 0
             elif pool is not None:
                 pools.append(replace(pool, padding=pad, zeros=True) if pad else pool)
-            elif "pool" in path.rpartition(".")[2] and _class(module) in IDLE:
+            elif "pool" in path.rpartition(".")[2] and class_of(module) in IDLE:
                 idle = True
         for name, layers in STEM_POOLS.items():
             if name not in ("none", "conv") and [layer for _, layer in layers(self.network)] == pools:
                 return {"stem_pool": name}
         if pools:
             told = ", ".join(pool.describe() for pool in pools)
-            raise _refused("the stem", f"with a pool that is not run here ({told}, padding {pools[0].padding})")
+            raise refused("the stem", f"with a pool that is not run here ({told}, padding {pools[0].padding})")
         return {"stem_pool": "none"} if idle else {}
 
     def _activation(self) -> dict[str, Any]:
         inside = [each for block in self.blocks for each in self._inside(block)]
-        names = [_activation(path, module) for path, module in (*self._between(), *inside)]
+        names = [activation_of(path, module) for path, module in (*self._between(), *inside)]
         kinds = {name for name in names if name}
         if len(kinds) > 1:
-            raise _refused("activations", f"of several kinds: {', '.join(sorted(kinds))}")
+            raise refused("activations", f"of several kinds: {', '.join(sorted(kinds))}")
         return {"activation": kinds.pop()} if kinds else {}
 
     def _of_head(self) -> dict[str, Any]:
@@ -302,16 +247,16 @@ class _Reader:
         if self.network.classes is None:
             return {}
         paths = [path for layer in self.part.head if (path := self.modules.path(layer)) is not None]
-        blocks = [_shared([str(self.modules.path(conv)) for conv in block.convs]) for block in self.blocks]
-        above = _shared([blocks[-1], *paths]) if paths else self.part.name
+        blocks = [shared([str(self.modules.path(conv)) for conv in block.convs]) for block in self.blocks]
+        above = shared([blocks[-1], *paths]) if paths else self.part.name
         order = [(f"{above}.{path}".lstrip("."), module) for path, module in self.modules.under(above)]
         last = max((at for at, (path, _) in enumerate(order) if path.startswith(f"{blocks[-1]}.")), default=len(order))
         for path, module in order[last + 1 :]:
             way = module.state.get("pool_type", "avg") or "avg"
-            if "Pool" in _class(module) and (_class(module) not in MEANS or way not in ("avg", "fast")):
-                raise _refused(path, f"of the class {module.name}, where a mean over space is read before the head")
+            if "Pool" in class_of(module) and (class_of(module) not in MEANS or way not in ("avg", "fast")):
+                raise refused(path, f"of the class {module.name}, where a mean over space is read before the head")
         parent = paths[0].rpartition(".")[0] if paths else ""
-        is_one = len(paths) == len(self.part.head) > 1 and _class(self.modules.by_path.get(parent)) == "Sequential"
+        is_one = len(paths) == len(self.part.head) > 1 and class_of(self.modules.by_path.get(parent)) == "Sequential"
         if not is_one or any(path.rpartition(".")[0] != parent for path in paths):
             return {}
         return self._of_sequence(parent)
@@ -320,17 +265,17 @@ class _Reader:
         linear, kinds, since = 0, set(), 0
         start = "linear"
         for path, module in self.modules.under(parent):
-            name = _activation(f"{parent}.{path}", module)
+            name = activation_of(f"{parent}.{path}", module)
             if name:
                 kinds.add(name)
                 since += 1
                 start = "activation" if not linear else start
-            elif _class(module) == "Linear":
+            elif class_of(module) == "Linear":
                 if linear and since != 1:
-                    raise _refused(f"{parent}.{path}", f"with {since} activations before it, where one is read")
+                    raise refused(f"{parent}.{path}", f"with {since} activations before it, where one is read")
                 linear, since = linear + 1, 0
         if len(kinds) > 1:
-            raise _refused(parent, f"with activations of several kinds: {', '.join(sorted(kinds))}")
+            raise refused(parent, f"with activations of several kinds: {', '.join(sorted(kinds))}")
         made: dict[str, Any] = {"head_activation": kinds.pop()} if kinds else {}
         has_norm = any(layer.kind == NORM and layer.has_statistics for layer in self.part.head)
         return made | ({"head_start": start} if has_norm and self.network.head_start != "layer" else {})
@@ -351,67 +296,5 @@ def _words(conv: Conv) -> str:
     )
 
 
-def _class(module: Inert | None) -> str:
-    return module.name.rpartition(".")[2] if module is not None else ""
-
-
-def _is_known(module: Inert) -> bool:
-    return _class(module) in {*IDLE, *ACTIVATIONS, *CONVS, *NORMS}
-
-
-def _side(value: object) -> int | None:
-    """Of a number for each side, where all are the same; None for anything else."""
-    values = value if isinstance(value, tuple | list) else (value,)
-    fits = len(values) in (1, 2, 4) and all(type(each) is int and 0 <= each < 1 << 16 for each in values)
-    return values[0] if fits and len(set(values)) == 1 else None
-
-
-def _whole(value: object) -> int:
-    return value if type(value) is int else 0
-
-
-def _pool(path: str, module: Inert) -> Pool | None:
-    """The record of a pool; None for what is none. Raises WeightsError for one that no record describes."""
-    kind = POOLS.get(_class(module))
-    if kind is None:
-        return None
-    state = module.state
-    if kind == "blur":
-        if state.get("filt_size", 3) != 3 or (stride := _side(state.get("stride", 2))) is None:
-            raise _refused(path, "a blur of another filter than 1-2-1")
-        return Pool("blur", 3, stride, 1)
-    kernel = _side(state.get("kernel_size"))
-    stride = _side(state.get("stride")) if state.get("stride") is not None else kernel
-    padding, ceil = _side(state.get("padding", 0)), state.get("ceil_mode", False)
-    plain = state.get("dilation", 1) in (1, (1, 1)) and type(ceil) is bool
-    if not plain or kernel is None or stride is None or padding is None or (kind == "average" and padding):
-        raise _refused(path, "a pool of sides that differ, or with a border or gaps in its squares")
-    return Pool(kind, kernel, stride, padding, ceil and kind == "max")
-
-
-def _activation(path: str, module: Inert) -> str:
-    """The name of an activation, '' for what is none. Raises WeightsError for one with other settings than usual."""
-    name = ACTIVATIONS.get(_class(module), "")
-    if name:
-        usual = {key: value for key, value in vars(MODULES[name]()).items() if not key.startswith("_")}
-        changed = [
-            key for key in usual.keys() - {"training", "inplace"} if module.state.get(key, usual[key]) != usual[key]
-        ]
-        if changed:
-            raise _refused(path, f"an activation with another {', '.join(sorted(changed))} than usual")
-    return name
-
-
-def _shared(paths: Sequence[str]) -> str:
-    """The steps that paths have in common, the last ones apart."""
-    steps = [path.split(".")[:-1] for path in paths]
-    count = next((at for at, each in enumerate(zip(*steps, strict=False)) if len(set(each)) > 1), min(map(len, steps)))
-    return ".".join(steps[0][:count])
-
-
 def _holds(parent: str, inside: Iterator[tuple[str, Inert]]) -> bool:
     return any(path.startswith(f"{parent}.") for path, _ in inside)
-
-
-def _refused(path: str, what: str) -> WeightsError:
-    return WeightsError(f"a whole network with {path[:80]} {what[:200]}. {WAY_OUT}")

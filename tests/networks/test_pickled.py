@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
 import timm
 import torch
+from timm.layers import GroupNormAct, StdConv2d
+from timm.models.resnetv2 import ResNetV2
 from torch import nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
@@ -170,6 +173,21 @@ def test_timms_pickled_networks_are_known_too(name, tmp_path):
     source = saved(timm.create_model(name, num_classes=5), tmp_path / "net.pt")
     file = need_equal(tmp_path / "net.pt", source)
     assert {choice.field for choice in file.inferred.untold} <= {"shortcut_from"}
+
+
+def big_transfer(epsilon: float) -> nn.Module:
+    conv, norm = partial(StdConv2d, eps=epsilon), partial(GroupNormAct, num_groups=32)
+    return ResNetV2([1, 1, 1, 1], num_classes=5, stem_type="fixed", conv_layer=conv, norm_layer=norm)
+
+
+@pytest.mark.slow
+def test_standardised_weights_are_known_by_their_class_and_refused_with_another_epsilon(tmp_path):
+    source = saved(big_transfer(1e-8), tmp_path / "net.pt")
+    network = need_equal(tmp_path / "net.pt", source).inferred.architecture
+    assert (network.standardised, network.norm_groups, network.stem_pool) == (True, 32, "max-zeros")
+    saved(big_transfer(1e-6), tmp_path / "other.pt")
+    with pytest.raises(WeightsError, match="standardised here and there, or with another epsilon"):
+        zoo.load(weights=tmp_path / "other.pt")
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning", "ignore:.*torch.jit:DeprecationWarning")
