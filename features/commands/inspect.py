@@ -128,9 +128,10 @@ def _print(network: "Network", main: bool) -> None:
         print(f"  not understood: {network.problem}")
         return
     architecture = network.inferred.architecture
-    print(f"  known from its tensors: {architecture.describe()}")
+    print(f"  known from its tensors{' and modules' * network.is_whole}: {architecture.describe()}")
     untold = "; ".join(f"{choice.words(architecture)} ({choice.option})" for choice in network.inferred.untold)
-    print(f"  not told by them, and taken as usual: {untold}")
+    if untold:
+        print(f"  not told by them, and taken as usual: {untold}")
     if len(part.heads) > 1:
         taken = f"{printable(part.head_name)} is taken" if part.head else "none is taken, since nothing tells which"
         print(f"  heads: {printable(', '.join(part.heads[:LISTED]))}; {taken}. Choose one with --head")

@@ -12,11 +12,15 @@ from features.networks.parts import Part
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """One residual network in a file. inferred: None where it is not understood; problem: why, or ''."""
+    """One residual network in a file.
+
+    inferred: None where it is not understood; problem: why, or ''. is_whole: whether the file has its modules too.
+    """
 
     part: Part
     inferred: Inferred | None
     problem: str = ""
+    is_whole: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +54,6 @@ def inspect(path: Path, head: str | None = None) -> Inspection:
 def _understood(file: Checkpoint, part: Part) -> Network:
     try:
         checkpoint.need_understood(part)
-        return Network(part, file.inferred_of(part))
+        return Network(part, file.inferred_of(part), is_whole=file.modules is not None)
     except WeightsError as error:
         return Network(part, None, str(error))

@@ -121,6 +121,8 @@ def _told(file: Checkpoint, name: str | None, is_said: bool) -> tuple[ModelSpec,
         preprocessing = catalogue.IMAGENET_PREPROCESSING if large else catalogue.CIFAR_PREPROCESSING
         preprocessing = _of_channels(preprocessing, architecture.in_channels)
         preprocessing = replace(preprocessing, **signatures.pixels_of(file.part, architecture))
+        if "stride_at" not in known and _is_likely_caffes(file, architecture, told):
+            architecture = replace(architecture, stride_at="first")
         architecture, preprocessing = written.applied(told, architecture, preprocessing)
         names, family = told.class_names, catalogue.family_of(architecture) or "ResNet (read from the file)"
     else:
@@ -142,6 +144,13 @@ def _told(file: Checkpoint, name: str | None, is_said: bool) -> tuple[ModelSpec,
         file.metadata.get("source", source), "the file's own", multilabel=told.multilabel,
     )  # fmt: skip
     return spec, known
+
+
+def _is_likely_caffes(file: Checkpoint, architecture: Architecture, told: Written) -> bool:
+    """Whether detectron2's file keeps a deviation of 1, as its networks that began with MSRA's weights."""
+    ones = [255 * value for value in told.pixels.get("std", ())]
+    plain = architecture.block == "bottleneck" and architecture.groups == 1 and architecture.antialias == "none"
+    return plain and file.part.title == "detectron2" and bool(ones) and all(abs(each - 1) < 1e-3 for each in ones)
 
 
 def _written(file: Checkpoint, architecture: Architecture) -> Written:

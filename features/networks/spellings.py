@@ -146,7 +146,7 @@ NORMALISER = re.compile(
 ASIDE = re.compile(
     r"^(?:criterion|\w*loss\w*|\w*centers?|proxies|memory\w*|\w*bank\w*|metric\w*|\w*_metric\w*|\w*acc\w*|n_averaged|epoch|step|(?:new_|pixel_|image_|norm_|_)?(?:means?|stds?)|mu|sigma|normali[sz]\w*|"
     r"preproc\w*|pre_?process\w*|data_preprocessor|"
-    r"aux_classifier|auxiliary_head|fpn|rpn|roi_heads|proposal_generator|neck|decoder|decode_head|bbox_head|mask_head|"
+    r"aux_classifier|auxiliary_head|fpn\w*|rpn|roi_heads|proposal_generator|neck|decoder|decode_head|bbox_head|mask_head|"
     r"attnpool|rotation|transformer|text_projection|token_embedding|positional_embedding|ln_final|head|heads|"
     r"classifier|fc\w*)(?:\.|$)"
     r"|" + PROJECTION.pattern

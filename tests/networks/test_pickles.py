@@ -128,6 +128,20 @@ def test_msras_blobs_are_read_with_their_strides_and_pixels(nested, msra, tmp_pa
     assert any("--channel-order" in guess or "--range" in guess for guess in spec.assumed)
 
 
+def test_detectron2s_networks_of_msras_weights_are_assumed_to_have_msras_strides(msra, tmp_path):
+    source, _ = msra
+    kept = zoo_file({name: value.numpy() for name, value in source.state_dict().items()})
+    kept["model"] |= {"pixel_mean": np.float32([[[103.53]], [[116.28]], [[123.675]]]),
+                      "pixel_std": np.ones((3, 1, 1), np.float32)}  # fmt: skip
+    (tmp_path / "model_final.pkl").write_bytes(pickle.dumps(kept))
+    model = zoo.load(weights=tmp_path / "model_final.pkl")
+    assert torch.equal(logits(model.network), logits(source))
+    assert model.spec.preprocessing.channel_order == "bgr"
+    assert any("first 1x1 convolution (--stride-at)" in guess for guess in model.spec.assumed)
+    other = zoo.load(f"{tmp_path / 'model_final.pkl'}?stride-at=middle")
+    assert other.spec.architecture.stride_at == "middle"
+
+
 # --- what is refused -------------------------------------------------------------------------------------------------
 
 
