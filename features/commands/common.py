@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from features import files
 from features.errors import FeatureError
-from features.networks.settings import SETTINGS
+from features.networks.settings import SETTINGS, Settings
 from features.progress import Progress, Result, Task, finish
 from features.registry import spelled
 
@@ -115,6 +115,11 @@ def add_model(parser: argparse.ArgumentParser, several: bool = False) -> None:
     parser.add_argument("--part", metavar="NAME", help="which network of a file with several; `inspect` lists them")
     parser.add_argument("--head", metavar="NAME", help="which head of a network with several; `inspect` lists them")
     parser.add_argument("--classes", type=Path, metavar="FILE", help="class names, one a line")
+    add_said(parser)
+
+
+def add_said(parser: argparse.ArgumentParser) -> None:
+    """Options of everything that a file of weights may not say."""
     said = parser.add_argument_group(
         "what a file of weights does not say",
         "What is not given is read where it is written, tested by the statistics of the network's norms on some of the "
@@ -187,17 +192,18 @@ def place(text: str) -> Path:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def said(options: argparse.Namespace) -> Settings:
+    """What was said with the options of `add_said`."""
+    given = ((setting.name, getattr(options, f"{SAID}{setting.name}")) for setting in SETTINGS)
+    return tuple((name, value) for name, value in given if value is not None)
+
+
 def named(options: argparse.Namespace) -> "NetworkName":
     """The network of a command with `add_model`. Raises FeatureError if what is given contradicts itself."""
     from features.networks import zoo
 
-    said = tuple(
-        (setting.name, value)
-        for setting in SETTINGS
-        if (value := getattr(options, f"{SAID}{setting.name}")) is not None
-    )
     name = zoo.named_as(options.model, options.weights, options.classes)
-    settings = tuple(dict((*name.settings, *said)).items())
+    settings = tuple(dict((*name.settings, *said(options))).items())
     name = replace(name, part=options.part or name.part, head=options.head or name.head, settings=settings)
     name.need_file_for_parts()
     return name

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from features.commands.common import Commands, command, tell_understood
+from features.commands.common import Commands, add_said, command, said, tell_understood
 from features.errors import FeatureError, WeightsError
 
 if TYPE_CHECKING:
@@ -36,10 +36,13 @@ def add(commands: Commands) -> None:
         metavar="SOURCE",
         help="images of the kind it was trained on, to test on what its tensors do not tell",
     )
+    inspect.add_argument("--classes", type=Path, metavar="FILE", help="class names, one a line")
+    add_said(inspect)
 
 
 def _inspect(options: argparse.Namespace) -> None:
     from features.networks import card, catalogue, hub_configs, naming
+    from features.networks.checkpoint import choose, refusal
     from features.networks.inspection import inspect
 
     name = naming.parse(options.file)
@@ -48,12 +51,16 @@ def _inspect(options: argparse.Namespace) -> None:
             f"{options.file[:80]} is the name of a network, of which `python -m features models` tells. Give a file of "
             "weights."
         )
-    part, head = options.part or name.part, options.head or name.head
-    name = replace(name, part=part, head=head, weights=name.weights or Path(options.file))
+    head = options.head or name.head
+    settings = tuple(dict((*name.settings, *said(options))).items())
+    name = replace(
+        name, part=options.part or name.part, head=head, weights=name.weights or Path(options.file), settings=settings,
+        classes=options.classes or name.classes,
+    )  # fmt: skip
     assert name.weights is not None
     named = name.name or hub_configs.name_beside(name.weights)
     try:
-        inspection = inspect(name.weights)
+        inspection = inspect(name.weights, head)
     except WeightsError:
         if named is None or not name.weights.exists():
             raise
@@ -62,13 +69,15 @@ def _inspect(options: argparse.Namespace) -> None:
         return
     print(f"{name.weights}: {inspection.format}, {inspection.n_tensors:,} tensors")
     if card.is_described(inspection.metadata):
-        said = card.described(inspection.metadata)
-        print(f"it says of itself: {said.name}, {said.family}, weights: {said.source}, licence: {said.licence}")
+        own = card.described(inspection.metadata)
+        print(f"it says of itself: {own.name}, {own.family}, weights: {own.source}, licence: {own.licence}")
     for number, network in enumerate(inspection.networks):
         _print(network, main=number == 0)
-    chosen = next((each for each in inspection.networks if each.part.name == name.part), inspection.networks[0])
-    if chosen.inferred is not None or named is not None:
-        _taken(options, name)
+    part = choose(name.weights, [each.part for each in inspection.networks], name.part)
+    (chosen,) = (each for each in inspection.networks if each.part is part)
+    if chosen.inferred is None and named is None:
+        raise refusal(name.weights, chosen.problem)
+    _taken(options, name)
 
 
 def _taken(options: argparse.Namespace, name: "NetworkName") -> None:
@@ -119,11 +128,13 @@ def _print(network: "Network", main: bool) -> None:
         print(f"  not understood: {network.problem}")
         return
     architecture = network.inferred.architecture
-    print(f"  known from its tensors: {architecture.describe()}")
+    print(f"  known from its tensors{' and modules' * network.is_whole}: {architecture.describe()}")
     untold = "; ".join(f"{choice.words(architecture)} ({choice.option})" for choice in network.inferred.untold)
-    print(f"  not told by them, and taken as usual: {untold}")
+    if untold:
+        print(f"  not told by them, and taken as usual: {untold}")
     if len(part.heads) > 1:
-        print(f"  heads: {printable(', '.join(part.heads[:LISTED]))}; the first is taken, or another with --head")
+        taken = f"{printable(part.head_name)} is taken" if part.head else "none is taken, since nothing tells which"
+        print(f"  heads: {printable(', '.join(part.heads[:LISTED]))}; {taken}. Choose one with --head")
     if part.left:
         rest = f" and {len(part.left) - LISTED} more" if len(part.left) > LISTED else ""
         print(f"  left aside: {printable(', '.join(part.left[:LISTED]))}{rest}")

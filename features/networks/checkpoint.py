@@ -8,11 +8,13 @@ from pathlib import Path
 
 from features import files
 from features.errors import WeightsError
-from features.networks import containers, hub_configs, inference
+from features.networks import containers, hub_configs, inference, pickled
 from features.networks.architecture import Architecture
+from features.networks.blobs import as_paths
 from features.networks.containers import Inert, TensorRecord
 from features.networks.containers.tensors import need_bounds
 from features.networks.flatten import tensors_of
+from features.networks.inert_modules import Modules, modules_of
 from features.networks.inference import Inferred, way_out
 from features.networks.layers import COUNTER, STATISTICS
 from features.networks.parts import Part, is_called, may_be_timms, parts_of
@@ -29,7 +31,7 @@ class Checkpoint:
     format: as of containers.Content. records: every tensor in it by its name. metadata: what the file says of itself,
     as strings. digest: hexadecimal SHA-256 of the file. wanted: the name of the part to take, None for the main one;
     head: of its head, None for the first.
-    values: what lies in it beside tensors, as plain values.
+    values: what lies in it beside tensors, as plain values. modules: those of networks that were pickled whole.
     """
 
     path: Path
@@ -40,6 +42,7 @@ class Checkpoint:
     wanted: str | None = None
     values: object = None
     head: str | None = None
+    modules: Modules | None = None
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:
@@ -70,9 +73,23 @@ class Checkpoint:
     def inferred(self) -> Inferred:
         """What the layers of the network that is taken tell of it. Raises WeightsError as `part`."""
         try:
-            return inference.infer(self.part)
+            return self.inferred_of(self.part)
         except WeightsError as error:
             raise refusal(self.path, str(error)) from error
+
+    def inferred_of(self, part: Part) -> Inferred:
+        """As `inferred`, of any of the networks in the file."""
+        inferred = inference.infer(part)
+        return inferred if self.modules is None else pickled.applied(inferred, part, self.modules)
+
+    def need_norms_told(self) -> None:
+        """Raise WeightsError if norms without statistics may be batch norms that lost them."""
+        try:
+            doubt = inference.doubt_of_norms(self.part, self.parts)
+        except WeightsError as error:
+            raise refusal(self.path, str(error)) from error
+        if doubt:
+            raise refusal(self.path, doubt)
 
 
 def read(path: Path, part: str | None = None, head: str | None = None) -> Checkpoint:
@@ -87,13 +104,14 @@ def read(path: Path, part: str | None = None, head: str | None = None) -> Checkp
     path = (hub_configs.weights_in(path) or path) if path.is_dir() else path
     content = containers.read(path)
     try:
-        records = tensors_of(content)
+        records = as_paths(tensors_of(content))
         need_bounds(records, path.stat().st_size)
     except WeightsError as error:
         raise refusal(path, str(error)) from error
     return Checkpoint(
-        path, content.format, records, content.metadata, files.digest_of(path), part, content.values, head
-    )
+        path, content.format, records, content.metadata, files.digest_of(path), part, content.values, head,
+        modules_of(content, records),
+    )  # fmt: skip
 
 
 def choose(path: Path, parts: Sequence[Part], name: str | None) -> Part:
@@ -174,6 +192,8 @@ def check(checkpoint: Checkpoint, wanted: Architecture) -> Architecture:
     """
     if wanted.builder:
         return replace(wanted, classes=_classes_as_timm_has_them(checkpoint.records))
+    if wanted.norm == "batch":
+        checkpoint.need_norms_told()
     told, untold = checkpoint.inferred.architecture, checkpoint.inferred.untold
     taken = {choice.field: getattr(wanted, choice.field) for choice in untold}
     if "shortcut" in taken and taken["shortcut"] == "projection":
@@ -220,11 +240,6 @@ def _no_tensors(values: object) -> str:
             "a frozen TorchScript network, whose weights are constants of its program. Save it before "
             "torch.jit.freeze, or torch.save(model.state_dict(), ...)"
         )
-    level = {id(values): values}  # each once, however often it is named
-    for _ in range(3):
-        if any(isinstance(each, Inert) and each.name.endswith("multiarray._reconstruct") for each in level.values()):
-            return "NumPy's arrays and no tensors. Save its arrays as tensors under their names (torch.from_numpy)"
-        level = {id(inner): inner for each in level.values() if isinstance(each, dict) for inner in each.values()}
     return "no tensors. Save torch.save(model.state_dict(), ...)"
 
 

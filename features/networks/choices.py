@@ -215,7 +215,8 @@ CHOICES = (
     ),
     Choice(
         "norm_groups", "--norm-groups", "Groups of group norms", {},
-        "How many groups of channels are normalised together, the same everywhere; usually 32.",
+        "How many groups of channels are normalised together, the same everywhere; usually 32. Says of norms without "
+        "statistics that they are no batch norms.",
         "likely with narrow networks", lambda network: network.norm == "group", int, "16",
     ),
     Choice(

@@ -47,6 +47,19 @@ def heads_beside(above: Above, width: int) -> list[Head]:
     return []
 
 
+def candidates(above: Above, inside: Mapping[str, Layer], width: int, last: Sequence[Layer]) -> list[Head]:
+    """Chains of layers from the features to outputs in and beside a network, whose names do not say what they are.
+
+    Which of several is the classifier only a person knows.
+    """
+    found = [(name, tuple(layers)) for name, layers in _unnamed(inside, width, last).items()]
+    for path_above, beside in above:
+        found += [
+            (f"{path_above}{name}", under(path_above, layers)) for name, layers in _unnamed(beside, width, ()).items()
+        ]
+    return found
+
+
 def outputs_of(head: Sequence[Layer]) -> int:
     """How many logits a head makes."""
     return [layer for layer in head if layer.kind != NORM][-1].width
@@ -66,13 +79,22 @@ def _goes_on_from(name: str, following: str) -> bool:
 
 def _only_candidate(layers_left: Mapping[str, Layer], width: int, last: Sequence[Layer]) -> dict[str, list[Layer]]:
     """Layers of an unknown name that lead from the features to outputs, if there is one such group: 'cls', 'top'."""
+    fitting = _unnamed(layers_left, width, last)
+    widths = list(map(outputs_of, fitting.values()))
+    return fitting if len(fitting) == 1 and widths != [width] else {}
+
+
+def _unnamed(layers_left: Mapping[str, Layer], width: int, last: Sequence[Layer]) -> dict[str, list[Layer]]:
+    """Every group of layers that lead from the features to outputs, but for what is known to be no head."""
     groups = by_first_step(
         (path, layer) for path, layer in layers_left.items()
         if layer not in last and not spellings.PROJECTION.search(path) and not spellings.NO_HEAD.search(path)
     )  # fmt: skip
-    fitting = {name: group for name, group in _split_up(groups, width) if _chains(_ordered(group, width), width)}
-    widths = list(map(outputs_of, fitting.values()))
-    return fitting if len(fitting) == 1 and widths != [width] else {}
+    return {
+        name: list(_ordered(group, width))
+        for name, group in _split_up(groups, width)
+        if _chains(_ordered(group, width), width)
+    }
 
 
 def _split_up(groups: Mapping[str, list[Layer]], width: int) -> Iterator[tuple[str, list[Layer]]]:

@@ -4,10 +4,12 @@ from typing import Any
 
 from features.errors import WeightsError
 from features.networks.containers import Content, Inert, TensorRecord
+from features.networks.containers.arrays import Array
 from features.networks.containers.tensors import MAX_NAME
 
 MAX_NODES = 400_000
 MAX_DEPTH = 64
+LARGE = 10**9
 # Of a pickled nn.Module, whose tensors have the names that its state_dict would give them.
 KEYS = (str, int, bytes)
 MODULE_PARTS = ("_parameters", "_buffers", "_modules")
@@ -28,6 +30,7 @@ def tensors_of(content: Content) -> dict[str, TensorRecord]:
             raise WeightsError(
                 f"{content.path.name} is nested more deeply than any checkpoint. Save its state_dict alone."
             )
+        value = value.record or value if isinstance(value, Array) else value
         if isinstance(value, TensorRecord):
             records[name] = value
             continue
@@ -48,14 +51,28 @@ def _children(value: Any) -> list[tuple[str, Any]]:
         return [(str(number), child) for number, child in enumerate(value) if _holds(child)]
     if isinstance(value, Inert):
         if "_modules" in value.state:
-            return [("", value.state[part]) for part in MODULE_PARTS if isinstance(value.state.get(part), dict)]
+            parts = [(part, value.state[part]) for part in MODULE_PARTS if isinstance(value.state.get(part), dict)]
+            unsaved = _unsaved(value)
+            return [
+                ("", {key: each for key, each in inside.items() if part != "_buffers" or key not in unsaved})
+                for part, inside in parts
+            ]
         entries = [(str(key), child) for key, child in value.state.items() if isinstance(key, str) and _holds(child)]
         return entries + [(str(number), child) for number, child in enumerate(value.items) if _holds(child)]
     return []
 
 
+def _unsaved(module: Inert) -> tuple[Any, ...]:
+    """Names of the buffers that a module's state_dict leaves out."""
+    names = module.state.get("_non_persistent_buffers_set", ())
+    names = names.arguments[0] if isinstance(names, Inert) and names.arguments else names
+    return tuple(name for name in names if isinstance(name, str)) if isinstance(names, list | tuple) else ()
+
+
 def _text(key: str | int | bytes) -> str:
-    return key.decode(errors="replace") if isinstance(key, bytes) else str(key)  # Python 2 wrote bytes
+    if isinstance(key, int):
+        return f"{key:x}" if abs(key) >= LARGE else str(key)  # decimals of huge ones take for ever
+    return key.decode(errors="replace") if isinstance(key, bytes) else key  # Python 2 wrote bytes
 
 
 def _holds(value: Any) -> bool:

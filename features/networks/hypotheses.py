@@ -148,6 +148,8 @@ def _structures(network: Architecture) -> Iterator[tuple[str, tuple[str, ...], S
     last = (("strides", ",".join(map(str, [*usual[:-1], 1]))),)
     first = (("stride-at", "first"),)
     yield "stride in the first 1x1 of bottlenecks", ("stride_at",), first
+    if network.stride_at == "first":
+        yield "stride in the 3x3 of bottlenecks", ("stride_at",), (("stride-at", "middle"),)
     if network.block == "basic":
         for at, which in (("middle", "first"), ("last", "last")):
             yield f"stride in the {which} convolution of basic blocks", ("stride_at",), (("stride-at", at),)

@@ -4,18 +4,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from features.errors import WeightsError
-from features.networks import checkpoint, inference
+from features.networks import checkpoint
+from features.networks.checkpoint import Checkpoint
 from features.networks.inference import Inferred
 from features.networks.parts import Part
 
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """One residual network in a file. inferred: None where it is not understood; problem: why, or ''."""
+    """One residual network in a file.
+
+    inferred: None where it is not understood; problem: why, or ''. is_whole: whether the file has its modules too.
+    """
 
     part: Part
     inferred: Inferred | None
     problem: str = ""
+    is_whole: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,22 +37,23 @@ class Inspection:
     metadata: dict[str, str]
 
 
-def inspect(path: Path) -> Inspection:
+def inspect(path: Path, head: str | None = None) -> Inspection:
     """Look into a file of weights without running anything in it.
 
+    head: which to take of networks that have it.
     Raises WeightsError, in one sentence of at most 500 characters, for what is no file of weights, or holds no residual
     network.
     """
-    file = checkpoint.read(path)
-    networks = tuple(map(_understood, file.parts))
+    file = checkpoint.read(path, head=head)
+    networks = tuple(_understood(file, part) for part in file.parts)
     if not networks:
         file.part  # noqa: B018 (says why there is none)
     return Inspection(file.path, file.format, networks, len(file.records), dict(file.metadata))
 
 
-def _understood(part: Part) -> Network:
+def _understood(file: Checkpoint, part: Part) -> Network:
     try:
         checkpoint.need_understood(part)
-        return Network(part, inference.infer(part))
+        return Network(part, file.inferred_of(part), is_whole=file.modules is not None)
     except WeightsError as error:
         return Network(part, None, str(error))

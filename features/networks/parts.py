@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from features.errors import WeightsError
 from features.networks import layers, spellings
-from features.networks.classifiers import Head, heads_beside, heads_of
+from features.networks.classifiers import Head, candidates, heads_beside, heads_of
 from features.networks.containers import TensorRecord
 from features.networks.heads import inputs_of, pools
 from features.networks.layers import LINEAR, NORM, Above, Layer, by_first_step, layers_above, layers_of, natural
@@ -42,8 +42,9 @@ class Part:
     lie between the pooling and the head, since they put out as many features as they take; before: names of those that
     may lie before the stem, since they make as many channels as the pixels have of as many. gap: which blocks there
     are, in words, where some are missing. heads: what the classifiers that take its features are called, of which
-    `head` is one. projections: what would be in `between`, were it not called as only self-supervised training has it.
-    dense: linear layers beside a network without a head. may_be_timms: whether all names in it are such as timm has.
+    `head` is one; of several with names that say nothing, only a person knows which one it is, and `head` is ().
+    projections: what would be in `between`, were it not called as only self-supervised training has it. dense: linear
+    layers beside a network without a head. may_be_timms: whether all names in it are such as timm has.
     """
 
     name: str
@@ -167,6 +168,9 @@ def _part(prefix: str, blocks: Blocks, tensors: Mapping[str, TensorRecord], want
     )  # fmt: skip
     heads = _heads(prefix, tensors, above, rest, width_of(stages), last)
     heads = heads or _heads_of_both(prefix, tensors, above, rest, width_of(stages), last, wanted)
+    unnamed = _unnamed(prefix, tensors, above, rest, width_of(stages), last, heads)
+    names = tuple(each for each, _ in (*heads, *unnamed))
+    heads += [each for each in unnamed if is_called(each[0], wanted)]
     head_name, head = next((each for each in heads if is_called(each[0], wanted)), heads[0] if heads else ("", ()))
     used = {name for layer in (*stem, *stem_pool, *last, *head) for name in _full_names(layer, prefix, tensors)}
     name = prefix.rstrip(".")
@@ -201,7 +205,7 @@ def _part(prefix: str, blocks: Blocks, tensors: Mapping[str, TensorRecord], want
         between=between,
         before=before,
         gap=gap_of(blocks),
-        heads=tuple(each for each, _ in heads),
+        heads=names,
         projections=projections,
         dense=tuple(dense_beside(prefix, above, head)),
         may_be_timms=may_be_timms(each.removeprefix(prefix) for each in within),
@@ -216,6 +220,17 @@ def _heads(
     encoder = bool(spellings.ENCODER.search(prefix))
     inside = [] if encoder or has_predictor(prefix, tensors) else heads_of(rest, width, last)
     return inside if encoder else [*inside, *heads_beside(above, width)]
+
+
+def _unnamed(
+    prefix: str, tensors: Mapping[str, TensorRecord], above: Above, rest: Mapping[str, Layer], width: int,
+    last: Sequence[Layer], known: Sequence[Head],
+) -> list[Head]:  # fmt: skip
+    """What may be classifiers as well by its shapes, though nothing in its names says so."""
+    if spellings.ENCODER.search(prefix) or has_predictor(prefix, tensors):
+        return []
+    taken = {layer.name for _, head in known for layer in head}
+    return [each for each in candidates(above, rest, width, last) if taken.isdisjoint(layer.name for layer in each[1])]
 
 
 def _heads_of_both(

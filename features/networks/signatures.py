@@ -8,6 +8,7 @@ from typing import Any
 from features.errors import FeatureError
 from features.networks.architecture import Architecture
 from features.networks.parts import Part
+from features.networks.spellings import BLOB_BRANCH
 
 ATTENTION_POOL = r"(?:^|\.)(?:attnpool|head)\.(?:positional_embedding|pos_embed)$"
 
@@ -16,13 +17,24 @@ ATTENTION_POOL = r"(?:^|\.)(?:attnpool|head)\.(?:positional_embedding|pos_embed)
 class Signature:
     """A kind of file. title: whose it is. fits: whether a network in a file is of it. fields: what is so in all.
 
-    problem: why it is not read, '' where it is.
+    problem: why it is not read, '' where it is. pixels: of the preprocessing, what is usual with such files.
     """
 
     title: str
     fits: Callable[[Part, Architecture], bool]
     fields: Mapping[str, Any] = field(default_factory=dict)
     problem: str = ""
+    pixels: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _is_caffes(part: Part, architecture: Architecture) -> bool:
+    return all(
+        conv.name.startswith(f"{BLOB_BRANCH}.conv") for stage in part.stages for block in stage for conv in block.convs
+    )
+
+
+def _is_caffes_resnet(part: Part, architecture: Architecture) -> bool:
+    return _is_caffes(part, architecture) and architecture.groups == 1 and architecture.norm == "batch"
 
 
 def _is_of_own_blocks(part: Part, architecture: Architecture) -> bool:
@@ -76,6 +88,17 @@ def _is_cadenes_resnext(part: Part, architecture: Architecture) -> bool:
 
 SIGNATURES = (
     Signature(
+        "MSRA's ResNets, as Caffe2 keeps them",
+        _is_caffes_resnet,
+        {"stride_at": "first"},
+        pixels={
+            "mean": tuple(value / 255 for value in (103.53, 116.28, 123.675)),
+            "std": (1 / 255,) * 3,
+            "channel_order": "bgr",
+        },
+    ),
+    Signature("Caffe2's ResNeXts", _is_caffes, {"stride_at": "middle"}),
+    Signature(
         "meliketoy's Wide ResNets",
         _is_meliketoys,
         {"stride_at": "last", "shortcut_from": "input"},
@@ -105,6 +128,12 @@ SIGNATURES = (
         {"antialias": "average", "shortcut_pool": "average", "stem_pool": "average"},
     ),
 )
+
+
+def pixels_of(part: Part, architecture: Architecture) -> Mapping[str, Any]:
+    """Of the preprocessing of images in colour, what is usual with the kind of file."""
+    signature = next((each for each in SIGNATURES if each.fits(part, architecture)), None)
+    return signature.pixels if signature is not None and architecture.in_channels == 3 else {}
 
 
 def applied(part: Part, architecture: Architecture) -> tuple[Architecture, frozenset[str]]:

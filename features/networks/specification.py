@@ -18,6 +18,7 @@ from features.networks import (
     hypotheses,
     inference,
     parts,
+    signatures,
     verdicts,
     written,
 )
@@ -60,6 +61,8 @@ def of_file(
         taken = _taken(file)
         spec = replace(spec, taken=taken, source=", ".join(filter(None, (spec.source, taken))))
     spec, chosen = applied(replace(spec, file=file.path), named.settings)
+    if known is not None and not spec.architecture.builder and "norm_groups" not in known | chosen:
+        file.need_norms_told()
     network = filling.load(file, spec.architecture)
     if known is None:
         return spec, network, None
@@ -117,6 +120,9 @@ def _told(file: Checkpoint, name: str | None, is_said: bool) -> tuple[ModelSpec,
         large = architecture.stem != "cifar"
         preprocessing = catalogue.IMAGENET_PREPROCESSING if large else catalogue.CIFAR_PREPROCESSING
         preprocessing = _of_channels(preprocessing, architecture.in_channels)
+        preprocessing = replace(preprocessing, **signatures.pixels_of(file.part, architecture))
+        if "stride_at" not in known and _is_likely_caffes(file, architecture, told):
+            architecture = replace(architecture, stride_at="first")
         architecture, preprocessing = written.applied(told, architecture, preprocessing)
         names, family = told.class_names, catalogue.family_of(architecture) or "ResNet (read from the file)"
     else:
@@ -140,6 +146,13 @@ def _told(file: Checkpoint, name: str | None, is_said: bool) -> tuple[ModelSpec,
         file.metadata.get("source", source), "the file's own", multilabel=told.multilabel,
     )  # fmt: skip
     return spec, known
+
+
+def _is_likely_caffes(file: Checkpoint, architecture: Architecture, told: Written) -> bool:
+    """Whether detectron2's file keeps a deviation of 1, as its networks that began with MSRA's weights."""
+    ones = [255 * value for value in told.pixels.get("std", ())]
+    plain = architecture.block == "bottleneck" and architecture.groups == 1 and architecture.antialias == "none"
+    return plain and file.part.title == "detectron2" and bool(ones) and all(abs(each - 1) < 1e-3 for each in ones)
 
 
 def _written(file: Checkpoint, architecture: Architecture) -> Written:
@@ -184,11 +197,9 @@ def _verdict(
 
 
 def _of_head(file: Checkpoint, spec: ModelSpec, settled: frozenset[str]) -> Iterator[str]:
-    """What no option sets: what lies around the head, and that norms are of the kind that they look like."""
-    norms = {"none": "no norms: theirs are folded into the convolutions", "group": "group norms, not batch norms that "
-             "lost their statistics"}  # fmt: skip
-    if spec.architecture.norm in norms:
-        yield norms[spec.architecture.norm]
+    """What no option sets: which layers belong together, and what the head is."""
+    if spec.architecture.norm == "none":
+        yield "no norms: theirs are folded into the convolutions"
     if spec.architecture.norm == "batch" and inference.may_have_norms_before_or_behind(file.part):
         yield f"norms {'before' if spec.architecture.preactivation else 'behind'} their convolutions"
     if not spec.architecture.preactivation and spec.architecture.stem_norm is False:
@@ -196,19 +207,25 @@ def _of_head(file: Checkpoint, spec: ModelSpec, settled: frozenset[str]) -> Iter
     if not all(block.numbered for stage in file.part.stages for block in stage):
         yield "the layers of a block in the file's order, since their names have no numbers"
     if spec.architecture.classes is not None and written.HEAD not in settled:
-        yield "nothing between the pool over space and the head, nor behind it"
-        if spec.architecture.head_widths:
-            yield "the layers of the head one after the other, none gone around"
         if heads.has_no_bias(inference.head_layers(file.part)):
             yield "a head of inner products, though without a bias it may be one of cosines"
         if file.part.projections:
             yield f"{checkpoint.listing(file.part.projections)} as a projection beside the head, not before it"
-        if spec.architecture.head_start == "layer":
-            yield "a layer norm before the head, of epsilon 1e-5"
         if len(file.part.heads) > 1 and file.head is None:
             yield f"of the heads {checkpoint.listing(file.part.heads)} the first (--head)"
     elif spec.architecture.classes is None and (left := [*sorted(file.part.linear), *file.part.dense]):
-        yield f"no head: {checkpoint.listing(left)} are left aside"
+        takes = " (--head takes one)" if file.part.heads else ""
+        yield f"no head: {checkpoint.listing(left)} are left aside{takes}"
+
+
+def _as_usual(spec: ModelSpec, settled: frozenset[str]) -> Iterator[str]:
+    """What no option sets and few networks have otherwise."""
+    if spec.architecture.classes is not None and written.HEAD not in settled:
+        yield "nothing between the pool over space and the head, nor behind it"
+        if spec.architecture.head_widths:
+            yield "the layers of the head one after the other, none gone around"
+        if spec.architecture.head_start == "layer":
+            yield "a layer norm before the head, of epsilon 1e-5"
     if spec.architecture.attention != "none":
         yield "channel attention of means alone, with a sigmoid, at the end of each branch"
 
@@ -240,8 +257,29 @@ def _untold(file: Checkpoint, spec: ModelSpec) -> tuple[Choice, ...]:
 def _assumed(
     file: Checkpoint, spec: ModelSpec, name: str | None, settled: frozenset[str], verdict: Verdict | None
 ) -> Iterator[str]:
-    """What nothing tells, in words with the options that set it; what was tested and told apart is no assumption."""
-    tested = verdict.settled if verdict is not None else ()
+    """What nothing tells, in words with the options that set it; what was tested and told apart is no assumption.
+
+    The gravest comes first: that the images do not fit at all, then what may be another network than was meant.
+    """
+    if verdict is not None and verdict.fits_badly:
+        yield (
+            f"that these images are of the kind that it was trained on: what its norms are given is {verdict.nats:.2g} "
+            "nats from their statistics, and nothing else that was tried fits"
+        )
+    yield from _of_copies(file, spec.architecture) if spec.architecture.builder else _of_others(file)
+    if name is None:
+        yield from _of_head(file, spec, settled)
+    yield from _of_options(file, spec, name, settled, verdict.settled if verdict is not None else ())
+    if name is None:
+        yield from _as_usual(spec, settled)
+    if verdict is not None and not verdict.has_statistics:
+        yield "all this without a test, since its norms keep no statistics of their training"
+
+
+def _of_options(
+    file: Checkpoint, spec: ModelSpec, name: str | None, settled: frozenset[str], tested: Sequence[str]
+) -> Iterator[str]:
+    """Pixels, and what options set."""
     same_as = "" if name in (None, *catalogue.TORCHVISION) else f" of {name}"
     if not {"mean", "std"} <= settled:
         exact = "the exact mean, deviation and order of colours of " if "mean" in tested else ""
@@ -254,13 +292,3 @@ def _assumed(
     untold = [choice for choice in _untold(file, spec) if choice.field not in (*settled, *tested)]
     if untold:
         yield ", ".join(f"{choice.words(spec.architecture)} ({choice.option})" for choice in untold)
-    if name is None:
-        yield from _of_head(file, spec, settled)
-    yield from _of_copies(file, spec.architecture) if spec.architecture.builder else _of_others(file)
-    if verdict is not None and not verdict.has_statistics:
-        yield "all this without a test, since its norms keep no statistics of their training"
-    elif verdict is not None and verdict.fits_badly:
-        yield (
-            f"that these images are of the kind that it was trained on: what its norms are given is {verdict.nats:.2g} "
-            "nats from their statistics, and nothing else that was tried fits"
-        )

@@ -55,9 +55,12 @@ SQUEEZE = re.compile(r"(?:se|se_module|se_?layer|se_?block|squeeze\w*|excitation
 STEM = re.compile(
     r"(?:stem|embedder|conv0|conv1|conv2|conv3|bn0|bn1|bn2|bn3|norm0|norm1|norm2|norm3|conv_1|bn_1|norm|conv|bn|input_layer|"
     r"first_conv|first_bn|first_layer|layer0|initial(?:_conv|_bn|_block)?|pre|prep|init_conv|init_bn|conv_in|norm_in|"
-    r"(?:stage|block|layer|group)s?[._]?[01]|\d+)(?:\.|$)"
+    r"(?i:gn|group_?norm|instance_?norm|in(?=\d))\d*|(?:stage|block|layer|group)s?[._]?[01]|\d+)(?:\.|$)"
 )
 STEM_POOL = re.compile(r"maxpool\.[01](?:\.|$)")  # a convolution in the place of the pool
+# Names that say of which kind norms are that keep no statistics.
+GROUP_NORM = re.compile(r"(?:^|[._])(?:gn|group_?norm)\d*(?=[._]|$)", re.IGNORECASE)
+INSTANCE_NORM = re.compile(r"(?:^|[._])(?:in|instance_?norm)\d*(?=[._]|$)", re.IGNORECASE)
 # Norms between the last stage and the head; the last few words are those of re-identification.
 LAST_NORM = re.compile(
     r"(?:norm|bn\d?|final_norm|last_norm|bn_last|final_bn|\w*post\w*norm|bottleneck|bnneck|bn_?neck|feat_bn)\."
@@ -108,6 +111,17 @@ MADE = re.compile(
     r"(?:^|\.)(?:weight_orig|weight_mask|weight_u|lora_\w+|qweight|\w+_packed_params\w*|parametrizations\.\w+\.(?:original|\d+))"
     r"(?:\.|$)"
 )
+# Caffe2's blobs, whose names have no dots: 'res2_0_branch2a_bn_s', with a word for each tensor of a layer.
+BLOB = re.compile(
+    r"(?:(?:res_)?(?P<stem>conv1)|res(?P<stage>\d+)_(?P<block>\d+)_branch(?:2(?P<layer>[abc])|1)|(?P<head>fc\d+|pred))"
+    r"_(?P<own>[a-z_]+)"
+)
+BLOB_TENSORS = {
+    "w": ("conv", "weight"), "b": ("conv", "bias"), "bn_s": ("norm", "weight"), "bn_b": ("norm", "bias"),
+    "bn_rm": ("norm", "running_mean"), "bn_riv": ("norm", "running_var"), "gn_s": ("group_norm", "weight"),
+    "gn_b": ("group_norm", "bias"),
+}  # fmt: skip
+BLOB_BRANCH = "branch2"
 # What optimizers and training keep beside the weights.
 TRAINING = re.compile(
     r"(?:^|\.)(?:optimizer\w*|optim|opt|lr_scheduler|scheduler|scaler|amp|state\.\d+|callbacks|loops)(?:\.|$)"
@@ -132,7 +146,7 @@ NORMALISER = re.compile(
 ASIDE = re.compile(
     r"^(?:criterion|\w*loss\w*|\w*centers?|proxies|memory\w*|\w*bank\w*|metric\w*|\w*_metric\w*|\w*acc\w*|n_averaged|epoch|step|(?:new_|pixel_|image_|norm_|_)?(?:means?|stds?)|mu|sigma|normali[sz]\w*|"
     r"preproc\w*|pre_?process\w*|data_preprocessor|"
-    r"aux_classifier|auxiliary_head|fpn|rpn|roi_heads|proposal_generator|neck|decoder|decode_head|bbox_head|mask_head|"
+    r"aux_classifier|auxiliary_head|fpn\w*|rpn|roi_heads|proposal_generator|neck|decoder|decode_head|bbox_head|mask_head|"
     r"attnpool|rotation|transformer|text_projection|token_embedding|positional_embedding|ln_final|head|heads|"
     r"classifier|fc\w*)(?:\.|$)"
     r"|" + PROJECTION.pattern

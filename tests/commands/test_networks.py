@@ -84,7 +84,9 @@ def test_a_head_is_chosen_by_its_name_and_kept_in_the_provenance(way, tiny_folde
     assert features.provenance.weights == "file two.pth, head fc_sex"
     assert features.read("logits", 0, 1).shape[1] == 2
     status, out, _ = run(f"inspect {path} --head fc_sex", capsys)
-    assert "heads: fc_age, fc_sex; the first is taken" in out
+    assert "heads: fc_age, fc_sex; fc_sex is taken" in out
+    assert "2 classes" in out
+    assert "left aside: fc_age.bias, fc_age.weight" in out
     assert "--head fc_sex --out DIR" in out
 
 
@@ -157,6 +159,41 @@ def test_inspect_of_a_name_says_what_tells_of_it(capsys):
     status, _, errors = run("inspect resnet20-fashion", capsys)
     assert status == 2
     assert "`python -m features models` tells" in errors
+
+
+def test_inspect_of_a_network_that_is_not_understood_fails_with_the_reason(tmp_path, capsys):
+    state = {published_name(key): value for key, value in randomise(build(cifar(8))).state_dict().items()}
+    torch.save(state | {"layer1.0.alpha": torch.zeros(1)}, tmp_path / "net.pth")
+    status, out, errors = run(f"inspect {tmp_path / 'net.pth'}", capsys)
+    assert status == 2
+    assert "not understood" in out
+    assert "layer1.0.alpha" in errors or "alpha at the block" in errors
+
+
+def test_inspect_takes_what_is_said_of_a_file(net, capsys):
+    status, out, _ = run(f"inspect {net} --stem-pool max --range signed", capsys)
+    assert status == 0
+    assert "max-pool after the stem" in out.partition("taken as:")[2]
+    assert "std 0.5 0.5 0.5" in out or "std 0.500 0.500 0.500" in out
+    (line,) = [line for line in out.splitlines() if line.startswith("use it: ")]
+    assert "stem-pool=max" in line
+    assert "range=signed" in line
+
+
+@pytest.mark.parametrize(("head", "classes"), [("class_classifier", 3), ("domain_classifier", 2)])
+def test_inspect_of_one_of_two_heads_of_unknown_names_tells_that_one(head, classes, tmp_path, capsys):
+    state = {published_name(key): value for key, value in randomise(build(cifar(8, classes=None))).state_dict().items()}
+    for name, width in (("class_classifier", 3), ("domain_classifier", 2)):
+        state |= {f"{name}.weight": torch.randn(width, 64), f"{name}.bias": torch.randn(width)}
+    torch.save(state, tmp_path / "two.pth")
+    status, out, _ = run(f"inspect {tmp_path / 'two.pth'}", capsys)
+    assert (status, "none is taken" in out, "no head" in out) == (0, True, True)
+    status, out, _ = run(f"inspect {tmp_path / 'two.pth'} --head {head}", capsys)
+    assert status == 0
+    assert f"heads: class_classifier, domain_classifier; {head} is taken" in out
+    assert out.count(f"{classes} classes") == 2
+    (left,) = [line for line in out.splitlines() if "left aside" in line]
+    assert head not in left
 
 
 def test_inspect_of_a_folder_that_names_its_network(tmp_path, capsys):

@@ -437,3 +437,23 @@ def test_a_pruned_head_is_refused_and_not_left_aside(trunk, tmp_path):
     assert "fc.weight_mask" in network.state_dict()
     with pytest.raises(WeightsError, match=r"not understood.*fc\.weight_mask, fc\.weight_orig"):
         _ = read(network.state_dict(), tmp_path).part
+
+
+@pytest.mark.parametrize("prefix", ["", "feature."])
+@pytest.mark.parametrize(("head", "classes"), [("class_classifier", 5), ("domain_classifier", 2)])
+def test_heads_of_unknown_names_are_taken_where_a_person_says_which(head, classes, prefix, trunk, tmp_path):
+    """As in domain-adversarial networks (Ganin et al. 2016, arXiv:1505.07818)."""
+    body = {f"{prefix}{name}": value for name, value in trunk.state_dict().items() if not name.startswith("fc.")}
+    heads = {
+        "class_classifier": trained(nn.Sequential(dense(WIDTH, 32), norm(32), nn.ReLU(), dense(32, 5))),
+        "domain_classifier": dense(outputs=2),
+    }
+    state = body | {f"{name}.{key}": value for name, each in heads.items() for key, value in each.state_dict().items()}
+    file = read(state, tmp_path)
+    assert file.part.heads == ("class_classifier", "domain_classifier")
+    assert file.inferred.architecture.classes is None
+    with torch.inference_mode():
+        features = nn.Sequential(*list(trunk.children())[:-1])(pixels()).flatten(1)
+        wanted = heads[head](features)
+    need_logits(checkpoint.read(tmp_path / "net.pth", head=head), wanted)
+    assert wanted.shape[1] == classes

@@ -548,10 +548,32 @@ def test_head_chooses_one_of_several(tmp_path, monkeypatch):
     torch.save(state, tmp_path / "two.pth")
     chosen = {"model": "a file of mine", "weights": str(tmp_path / "two.pth")}
     page = open_page("anatomy", **chosen)
-    assert "of the heads fc, fc_sex the first (--head)" in shown(" ".join(each.value for each in page.warning))
+    warnings = shown(" ".join(each.value for each in page.warning))
+    assert "of the heads fc, fc_sex the first (“Head”)" in warnings
+    assert "“Range of pixel values”" in warnings
+    assert "--" not in warnings
     other = open_page("anatomy", **chosen, head="fc_sex")
     classes = [{metric.label: metric.value for metric in each.metric}["Classes"] for each in (page, other)]
     assert classes == ["3", "2"]
+
+
+@pytest.mark.slow
+def test_a_box_chooses_one_of_several_heads_and_none_where_no_name_tells(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    state = {published_name(key): value for key, value in randomise(build(cifar(8, classes=None))).state_dict().items()}
+    for name, classes in (("class_classifier", 5), ("domain_classifier", 2)):
+        state |= {f"{name}.weight": torch.randn(classes, 64), f"{name}.bias": torch.randn(classes)}
+    torch.save(state, tmp_path / "two.pth")
+    page = open_page("anatomy", model="a file of mine", weights=str(tmp_path / "two.pth"))
+    box = next(box for box in page.selectbox if box.key == "head_of_file")
+    assert "2 heads" in box.label
+    assert box.options == ["none: its features alone", "class_classifier", "domain_classifier"]
+    classes = []
+    for name in ("class_classifier", "domain_classifier", ""):
+        next(box for box in page.selectbox if box.key == "head_of_file").set_value(name).run()
+        assert page.session_state["head"] == name
+        classes.append({metric.label: metric.value for metric in page.metric}["Classes"])
+    assert classes == ["5", "2", "no head"]
 
 
 def test_one_of_timms_networks_is_chosen_by_its_name(tmp_path):

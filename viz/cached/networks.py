@@ -8,7 +8,7 @@ import streamlit as st
 from PIL.Image import Image
 
 from features import devices, residual
-from features.networks import catalogue, naming, zoo
+from features.networks import catalogue, checkpoint, naming, zoo
 from features.networks.inspection import inspect
 from viz.cached.server import ask
 from viz.jobs import DOWNLOAD, Job, Work
@@ -26,6 +26,14 @@ def parts_of(weights: str, stamp: float) -> list[tuple[str, str, int, bool]]:
         (each.part.name, each.part.title, each.part.parameters, each.part.copy)
         for each in inspect(Path(weights)).networks
     ]
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def heads_of(weights: str, stamp: float, part: str | None) -> tuple[list[str], str]:
+    """What the heads of a network in a file are called, and the one that is taken where none is chosen, '' for none."""
+    parts = checkpoint.read(Path(weights)).parts
+    chosen = checkpoint.choose(Path(weights), parts, part)
+    return list(chosen.heads), chosen.head_name
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the network")

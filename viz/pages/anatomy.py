@@ -1,5 +1,6 @@
 """The page that shows what a network is."""
 
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -48,8 +49,10 @@ def _headline(spec: ModelSpec, built: Anatomy, card: dict[str, Any] | None) -> N
         f"**{widgets.escape(spec.name)}** · {widgets.escape(spec.family)} · weights: {widgets.escape(spec.source)}"
     )
     if spec.assumed:
-        guesses = "".join(f"\n- {widgets.escape(guess)}" for guess in spec.assumed)
-        st.warning(f"Assumed, since the file does not say:\n{guesses}", icon=":material/help:")
+        guesses = "".join(f"\n- {widgets.escape(sidebar.as_fields(guess))}" for guess in spec.assumed)
+        st.warning(
+            f"Assumed, since the file does not say; “...” are fields at the side:\n{guesses}", icon=":material/help:"
+        )
     cells = {
         "Layers": str(spec.architecture.depth),
         "Parameters": theme.count(built.parameters),
@@ -90,25 +93,56 @@ def _choose_part(parts: list[str], titles: dict[str, str]) -> None:
     )  # fmt: skip
 
 
-def _file() -> None:
-    """What lies in a file of one's own, and what statistics say of what it does not say."""
-    from features.networks.hypotheses import DECISIVE, FITS, MISSES  # PyTorch with them
-    from viz.cached.networks import parts_of
+def _choose_head(heads: list[str], usual: str) -> None:
+    """Which head of a network with several is taken: as the field at the side, which it fills."""
+    from features.networks.parts import is_called
 
-    model, name = sidebar.model(), sidebar.named()
-    assert name.weights is not None
-    parts = parts_of(str(name.weights), name.weights.stat().st_mtime)
+    def take() -> None:
+        chosen = st.session_state["head_of_file"]
+        st.session_state["head"] = "" if chosen == usual else chosen
+
+    typed = (st.session_state.get("head") or "").strip()
+    fitting = [head for head in heads if typed and is_called(head, typed)]
+    st.session_state["head_of_file"] = [*fitting, usual][0]
+    st.selectbox(
+        f"Of the {len(heads)} heads of this network",
+        heads if usual else ["", *heads],
+        format_func=lambda head: head or "none: its features alone", key="head_of_file", on_change=take,
+        help="'Head' at the side says the same. The first is taken where nothing is said, but none where no name tells "
+        "which one it is.",
+    )  # fmt: skip
+
+
+def _choices_in(weights: Path, part: str | None) -> None:
+    """Boxes for the network and the head, where a file has several."""
+    from viz.cached.networks import heads_of, parts_of
+
+    stamp = weights.stat().st_mtime
+    parts = parts_of(str(weights), stamp)
     if len(parts) > 1:
         _choose_part([part for part, *_ in parts], {
             part: f"{part or 'at the top'} ({theme.count(numbers)}{', a copy' if copy else ''})"
             for part, _, numbers, copy in parts
         })  # fmt: skip
+    heads, usual = heads_of(str(weights), stamp, part) if parts else ([], "")
+    if len(heads) > 1:
+        _choose_head(heads, usual)
+
+
+def _file() -> None:
+    """What lies in a file of one's own, and what statistics say of what it does not say."""
+    from features.networks.hypotheses import DECISIVE, FITS, MISSES  # PyTorch with them
+
+    model, name = sidebar.model(), sidebar.named()
+    assert name.weights is not None
+    _choices_in(name.weights, name.part)
     verdict = model.verdict
     if verdict is None or not verdict.structures:
         return
     for tested in verdict.chosen:
         st.success(
-            f"Found by the statistics of its norms: {widgets.escape(str(tested))}.", icon=":material/fingerprint:"
+            f"Found by the statistics of its norms: {widgets.escape(sidebar.as_fields(str(tested)))}.",
+            icon=":material/fingerprint:",
         )
     with st.expander("What the statistics of its norms say"):
         st.caption(
@@ -120,7 +154,7 @@ def _file() -> None:
         st.dataframe(
             [
                 {"what": kind, "taken as": each.hypothesis.title, "nats": each.nats, "on all images": each.whole,
-                 "set by": " ".join(f"--{name} {value}" for name, value in each.hypothesis.settings)}
+                 "set by": sidebar.as_fields("; ".join(f"--{name} {text}" for name, text in each.hypothesis.settings))}
                 for kind, rows in (("pixels", verdict.pixels), ("structure", verdict.structures))
                 for each in rows
             ],

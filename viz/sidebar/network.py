@@ -1,5 +1,6 @@
 """The choice of the network."""
 
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -118,6 +119,12 @@ def _setting(setting: Setting) -> None:
             setting.title, key=key, bind="query-params", placeholder=f"not said, e.g. {setting.example}",
             help=setting.meaning,
         )  # fmt: skip
+
+
+def as_fields(text: str) -> str:
+    """A text that names options of the command line, with what their fields are called here."""
+    titles = {"part": "Part", "head": "Head"} | {setting.name: setting.title for setting in SETTINGS}
+    return re.sub(r"--([a-z][a-z-]*)", lambda found: f"“{titles.get(found[1], found[1])}”", text)
 
 
 def _key(setting: Setting) -> str:

@@ -14,16 +14,21 @@ from features.networks.containers import torch_files
 from features.networks.containers.safetensors_files import read_safetensors
 
 HEAD = 512  # bytes that tell formats apart
+XML = b"\xef\xbb\xbf \t\r\n"  # what may come before it
 SAVE = "Save the weights with torch.save(model.state_dict(), ...) or as safetensors."
 OTHERS: tuple[tuple[Callable[[bytes], bool], str], ...] = (
     (lambda head: head.startswith(b"version https://git-lfs"), "a Git LFS pointer: run `git lfs pull`"),
-    (lambda head: head.lstrip()[:1] == b"<", "a web page, not weights: the download went wrong. Download it again"),
+    (lambda head: head.lstrip(XML).startswith(b"<?xml") and b"<html" not in head.lower(), "an XML document, as servers "
+     "answer when something went wrong: not weights. Download them again"),
+    (lambda head: head.lstrip(XML)[:1] == b"<", "a web page, not weights: the download went wrong. Download it again"),
     (lambda head: head.startswith(b"\x89HDF"), f"an HDF5 file, as Keras writes. {SAVE}"),
     (lambda head: head.startswith(b"\x08") and b"pytorch" in head, f"an ONNX network. {SAVE}"),
     (lambda head: b"onnx" in head[:64].lower(), f"an ONNX network. {SAVE}"),
     (lambda head: head.startswith((b"GGUF", b"GGML")), f"a GGUF file. {SAVE}"),
     (lambda head: head.startswith(b"\x1f\x8b"), "compressed with gzip. Unpack it first"),
-    (lambda head: head.startswith((b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!")), "compressed. Unpack it first"),
+    (lambda head: head.startswith((b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!", b"\x04\x22\x4d\x18")),
+     "compressed. Unpack it first"),
+    (lambda head: head.startswith(b"\x28\xb5\x2f\xfd"), "compressed with Zstandard. Unpack it first (zstd -d)"),
     (lambda head: head.startswith(b"\x93NUMPY"), f"a NumPy array. {SAVE}"),
     (lambda head: head.startswith((b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"%PDF")), f"a picture or a document. {SAVE}"),
     (lambda head: head[257:262] == b"ustar", f"a tar archive (weights from before PyTorch 0.1.10 are such). {SAVE}"),
@@ -35,8 +40,8 @@ OTHERS: tuple[tuple[Callable[[bytes], bool], str], ...] = (
 class Content:
     """What lies in a file: nested dicts and lists with TensorRecords and Inert objects in them.
 
-    format: 'safetensors', 'torch' (a zip archive), 'torch before 1.6'. metadata: what a safetensors file says of
-    itself.
+    format: 'safetensors', 'torch' (a zip archive), 'torch before 1.6', 'pickle'. metadata: what a safetensors file says
+    of itself.
     """
 
     path: Path
@@ -74,8 +79,8 @@ SHARD = re.compile(r"-\d{5}-of-(?!00001)\d{5}\.|\.distcp$")
 
 # How reasons begin that say what a file is; the others say what it holds.
 IS = (
-    "a Git", "a web", "an HDF5", "an ONNX", "a GGUF", "compressed", "a NumPy", "a picture", "a tar", "empty", "a zip",
-    "an exported", "a Keras", "a pickle", "one part", "no weights", "a damaged archive", "a safetensors",
+    "a Git", "a web", "an XML", "an HDF5", "an ONNX", "a GGUF", "compressed", "a NumPy", "a picture", "a tar", "empty",
+    "a zip", "an exported", "a Keras", "a pickle", "one part", "no weights", "a damaged archive", "a safetensors",
 )  # fmt: skip
 
 
@@ -116,5 +121,5 @@ def _read(path: Path, head: bytes, size: int) -> Content:
         tensors, metadata = read_safetensors(path)
         return Content(path, "safetensors", tensors, metadata)
     if head[:1] in (b"\x80", b"(", b"c", b"}", b"]"):
-        return Content(path, "torch before 1.6", torch_files.read_single(path))
+        return Content(path, *torch_files.read_single(path))
     raise WeightsError(f"no weights that are known here: it begins with {head[:8]!r}. {SAVE}")

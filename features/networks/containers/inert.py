@@ -6,17 +6,24 @@ what. So a checkpoint's weights can be read beside an optimizer, a Namespace or 
 lie in its objects' states.
 """
 
+import io
 import pickletools
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import IO, Any
 
 from features.errors import WeightsError
 
 MAX_BYTES = 16 << 20  # of a program: the weights of a ResNet-152 with an optimizer's state take half of one
 MAX_OPERATIONS = 1_000_000
+MAX_LINE = 1 << 20  # bytes of an argument that a line's end closes
+LONG_TEXT = 1 << 16  # bytes; no longer text has letters beyond Latin-1, as which protocol 2 writes bytes
+BEYOND_LATIN = bytes(range(0xC4, 0x100))  # in UTF-8
 MARK = object()
 PLAIN_KEYS = (str, int, float, bool, bytes, type(None))
 SHOWN = 80
+
+
+Maker = Callable[..., Any]
 
 
 class Inert:
@@ -39,29 +46,94 @@ class Global(Inert):
     __slots__ = ()
 
 
-Maker = Callable[..., Any]
+class Built(Inert):
+    """Something that is made here of the state that a pickle gives it."""
+
+    __slots__ = ()
+
+    def build(self, state: Any) -> None:
+        raise NotImplementedError
 
 
-def load(program: bytes, makers: Mapping[str, Maker], persistent: Callable[[Any], Any]) -> tuple[Any, int]:
-    """The value of the first pickle in `program`, and how many bytes that took.
+class Stream:
+    """A file of known length, of which no more is asked than it has; lines end after MAX_LINE bytes."""
+
+    def __init__(self, file: IO[bytes], size: int) -> None:
+        self._file, self.left = file, size
+
+    def read(self, length: int) -> bytes:
+        data = self._file.read(length if length <= self.left else self.left)
+        self.left -= len(data)
+        return data
+
+    def readline(self) -> bytes:
+        data = self._file.readline(min(MAX_LINE, self.left))
+        self.left -= len(data)
+        return data
+
+
+def stream(data: bytes) -> Stream:
+    return Stream(io.BytesIO(data), len(data))
+
+
+def load(
+    file: Stream, makers: Mapping[str, Maker], persistent: Callable[[Any], Any], at_most: int = MAX_OPERATIONS
+) -> Any:
+    """The value of the next pickle in a file, which is left right behind it.
 
     makers: 'module.name' -> what to make of a call to it; a maker gets inert values and must not trust them.
-    persistent: makes a value of a persistent id, which is how PyTorch names a tensor's storage.
+    persistent: makes a value of a persistent id, which is how PyTorch names a tensor's storage. at_most: operations.
     Raises WeightsError for programs that are too long, damaged, or use what no checkpoint needs.
     """
     machine = _Machine(makers, persistent)
     try:
-        for count, (operation, argument, position) in enumerate(pickletools.genops(program)):
-            if count > MAX_OPERATIONS:
-                raise WeightsError(f"more than {MAX_OPERATIONS:,} entries, far beyond any network's")
-            if operation.name == "STOP":
-                return machine.stack.pop(), (position or 0) + 1
-            machine.step(operation.name, argument)
+        for count, (name, argument) in enumerate(_operations(file)):
+            if count > at_most:
+                raise WeightsError(f"more than {at_most:,} entries, far beyond any network's")
+            if name == "STOP":
+                return machine.stack.pop()
+            machine.step(name, argument)
     except WeightsError:
         raise
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, UnicodeError, OverflowError) as error:
         raise WeightsError(f"a damaged directory of contents ({type(error).__name__})") from error
     raise WeightsError("a directory of contents that breaks off")
+
+
+def _operations(file: Stream) -> Iterator[tuple[str, Any]]:
+    """Every operation with its argument, as pickletools.genops, but within bounds."""
+    while code := file.read(1):
+        if code not in _OPERATIONS:
+            raise ValueError("no operation")
+        name, reader = _OPERATIONS[code]
+        yield name, None if reader is None else reader(file)
+
+
+def _text(width: int) -> Callable[[Stream], str]:
+    """Reads a text behind its length, which has `width` bytes. Letters beyond Latin-1 would take four bytes each."""
+
+    def read(file: Stream) -> str:
+        length = int.from_bytes(file.read(width), "little")
+        data = file.read(length)
+        if len(data) < length:
+            raise ValueError("a text that breaks off")
+        if length > LONG_TEXT and len(data.translate(None, BEYOND_LATIN)) < length:
+            raise WeightsError(f"a text of {length / 2**20:,.1f} MiB, which no checkpoint has")
+        return data.decode("utf-8", "surrogatepass")
+
+    return read
+
+
+_TEXTS: dict[str, Callable[[Any], Any]] = {
+    "SHORT_BINUNICODE": _text(1),
+    "BINUNICODE": _text(4),
+    "BINUNICODE8": _text(8),
+}
+# By its byte: an operation's name, and what reads its argument.
+_OPERATIONS: dict[bytes, tuple[str, Callable[[Any], Any] | None]] = {
+    each.code.encode("latin-1"): (each.name, _TEXTS.get(each.name, each.arg.reader if each.arg else None))
+    for each in pickletools.opcodes
+}
 
 
 class _Machine:
@@ -84,10 +156,10 @@ class _Machine:
         elif name in _MEMO_GET:
             self.stack.append(self.memo[argument])
         else:
-            handler = getattr(self, f"_{name.lower()}", None)
+            handler = _HANDLERS.get(name)
             if handler is None:
                 raise WeightsError(f"an entry of a kind that no checkpoint has ({name})")
-            handler(argument)
+            handler(self, argument)
 
     def _since_mark(self) -> list[Any]:
         values = []
@@ -194,7 +266,9 @@ class _Machine:
     def _build(self, _: Any) -> None:
         state = self.stack.pop()
         target = self.stack[-1]
-        if isinstance(target, Inert):
+        if isinstance(target, Built):
+            target.build(state)
+        elif isinstance(target, Inert):
             for part in state if isinstance(state, tuple) else (state,):  # with slots: (state, slots' state)
                 if isinstance(part, dict):
                     target.state.update(part)
@@ -223,3 +297,8 @@ _MADE: dict[str, Callable[[], Any]] = {
 }  # fmt: skip
 _MEMO_PUT = {"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"}
 _MEMO_GET = {"GET", "BINGET", "LONG_BINGET"}
+_HANDLERS: dict[str, Callable[[_Machine, Any], None]] = {
+    name: getattr(_Machine, f"_{name.lower()}")
+    for name, _ in _OPERATIONS.values()
+    if hasattr(_Machine, f"_{name.lower()}")
+}

@@ -1,21 +1,24 @@
-"""Reads what torch.save writes: zip archives, TorchScript among them, and the older single files."""
+"""Reads what torch.save and pickle.dump write: zip archives, TorchScript among them, and single files."""
 
+import io
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
 
 from features.errors import WeightsError
-from features.networks.containers import inert
-from features.networks.containers.inert import Inert, Maker
+from features.networks.containers import arrays, inert
+from features.networks.containers.arrays import as_bytes
+from features.networks.containers.inert import Inert, Maker, Stream, stream
 from features.networks.containers.tensors import EXPANSION, HEADROOM, Storage, odd, retyped, strided
+from features.networks.containers.torchscript import with_constants
 
 MAGIC = 0x1950A86A20F9469CFC6C  # of the single files
 DIRECTORY = "data.pkl"
+MAX_CODE = 1 << 17  # bytes of one file of TorchScript's
 MAX_MEMBERS = 50_000  # of an archive: the tensors of a ResNet-1202 and of its optimizer are 21,000
 STORAGES = {
     "DoubleStorage": torch.float64, "FloatStorage": torch.float32, "HalfStorage": torch.float16,
@@ -32,7 +35,7 @@ def read_zip(path: Path) -> Any:
     """
     try:
         archive = _Archive(path)
-        return inert.load(archive.directory, MAKERS, archive.storage)[0]
+        return with_constants(archive.content(), archive.code)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
         raise WeightsError(f"a damaged archive ({error}). Copy or download it again") from error
 
@@ -54,10 +57,28 @@ class _Archive:
         if self.entries.get(f"{self.root}byteorder") and self._bytes(f"{self.root}byteorder", 16) != b"little":
             raise WeightsError("numbers in the order of another kind of machine. Save it again on a common one")
         self._given: dict[str, Storage] = {}
+        self._code_left = inert.MAX_BYTES
 
-    @cached_property
-    def directory(self) -> bytes:
-        return self._bytes(f"{self.root}{DIRECTORY}", inert.MAX_BYTES)
+    def content(self) -> Any:
+        """What the directory says, NumPy's arrays in it too: of its own size at most, so that nothing expands."""
+        name = f"{self.root}{DIRECTORY}"
+        entry = self.entries[name]
+        if entry.compress_type != zipfile.ZIP_STORED:
+            return inert.load(stream(self._bytes(name, inert.MAX_BYTES)), MAKERS, self.storage)
+        size = min(entry.file_size, self.path.stat().st_size)
+        with self._file.open(name) as member, io.BufferedReader(member, 1 << 16) as file:  # type: ignore[type-var]
+            content = inert.load(Stream(file, size), MAKERS, self.storage)
+            while file.read(1 << 20):  # to the end, where its sum is checked
+                pass
+        return content
+
+    def code(self, name: str) -> str:
+        """The text of a file of TorchScript's code, '' where there is none or too much."""
+        entry = self.entries.get(f"{self.root}code/{name}")
+        if entry is None or entry.file_size > MAX_CODE:
+            return ""
+        self._code_left -= entry.file_size
+        return self._read(entry.filename).decode(errors="replace") if self._code_left > 0 else ""
 
     def storage(self, identity: Any) -> Any:
         """What a persistent id stands for."""
@@ -85,8 +106,7 @@ class _Archive:
     def _bytes(self, name: str, limit: int) -> bytes:
         if self.entries[name].file_size > limit:
             raise WeightsError(
-                f"a directory of contents of {self.entries[name].file_size / 2**20:,.0f} MiB. Save tensors alone, and "
-                "NumPy's arrays as such (torch.from_numpy)"
+                f"a directory of contents of {self.entries[name].file_size / 2**20:,.0f} MiB. Save tensors alone"
             )
         return self._read(name)
 
@@ -116,19 +136,24 @@ def _storage_id(identity: Any) -> tuple[torch.dtype | None, str, int]:
     return STORAGES[name], str(key), numel
 
 
-def read_single(path: Path) -> Any:
-    """The content of a single file of PyTorch before 1.6, or of any pickle, as inert values."""
-    with path.open("rb") as file:
-        head = file.read(inert.MAX_BYTES)
-    if MAGIC.to_bytes(10, "little") not in head[:64]:  # before it is read: it may be cut off here
-        raise WeightsError(
-            "a pickle that torch.save did not write. Save torch.save(model.state_dict(), ...) instead, or its arrays "
-            "as tensors (torch.from_numpy)"
-        )
-    _, at = inert.load(head, {}, lambda identity: None)
-    for _ in range(2):  # the protocol's version and facts of the machine
-        _, used = inert.load(head[at:], {}, lambda identity: None)
-        at += used
+def read_single(path: Path) -> tuple[str, Any]:
+    """The format and the content of a single file of PyTorch before 1.6, or of any pickle, as inert values."""
+    size = path.stat().st_size
+    with path.open("rb") as opened:
+        is_torchs = MAGIC.to_bytes(10, "little") in opened.read(64)
+        opened.seek(0)
+        file = Stream(opened, size)
+        if is_torchs:
+            return "torch before 1.6", _old_torch(path, file, size)
+        content = inert.load(file, MAKERS | {"torch.storage._load_from_bytes": _Inside(path)}, lambda identity: None)
+        if file.left:
+            raise WeightsError("a pickle with something behind it. Save what belongs to the network in one dict")
+        return "pickle", content
+
+
+def _old_torch(path: Path, file: Stream, size: int) -> Any:
+    for _ in range(3):  # the magic number, the protocol's version and facts of the machine
+        inert.load(file, {}, lambda identity: None)
     storages: dict[str, _Place] = {}
 
     def storage(identity: Any) -> Any:
@@ -143,11 +168,9 @@ def read_single(path: Path) -> Any:
             )
         return Storage(kind, numel, place.read)
 
-    content, used = inert.load(head[at:], MAKERS, storage)
-    at += used
-    keys, used = inert.load(head[at:], {}, lambda identity: None)
-    at += used
-    size = path.stat().st_size
+    content = inert.load(file, MAKERS, storage)
+    keys = inert.load(file, {}, lambda identity: None)
+    at = size - file.left
     for key in keys if isinstance(keys, list) else []:
         place = storages.get(str(key))
         if place is None:
@@ -157,6 +180,40 @@ def read_single(path: Path) -> Any:
         if at > size:
             raise WeightsError("numbers that break off: the file is not whole. Copy or download it again")
     return content
+
+
+class _Inside:
+    """Reads storages that pickle.dump wrote as files of torch.save inside its own: one storage each."""
+
+    MOST, HEAD, OPERATIONS = 8_000, 4096, 64
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._given: dict[int, tuple[Any, Storage]] = {}  # with the bytes, so that no others get their number
+
+    def __call__(self, data: Any = None, *_: Any) -> Any:
+        if not isinstance(data, bytes | bytearray | str):
+            return Inert("torch.storage")
+        if id(data) not in self._given:
+            if len(self._given) >= self.MOST:
+                raise WeightsError(f"more than {self.MOST:,} storages, far beyond any network's")
+            self._given[id(data)] = data, self._storage(data)
+        return self._given[id(data)][1]
+
+    def _storage(self, data: bytes | bytearray | str) -> Storage:
+        head = as_bytes(data[: self.HEAD])
+        if MAGIC.to_bytes(10, "little") not in head[:64]:
+            raise WeightsError("a tensor in a form that is not known. Save torch.save(model.state_dict(), ...)")
+        file = stream(head)
+        told = [inert.load(file, {}, _storage_id, self.OPERATIONS) for _ in range(5)][3]
+        start = len(head) - file.left + 8
+        if not isinstance(told, tuple) or len(told) != 3 or not isinstance(told[0], torch.dtype):
+            raise WeightsError("a storage that is none. Save torch.save(model.state_dict(), ...)")
+        kind, _, numel = told
+        end = start + numel * kind.itemsize
+        if end > len(data):
+            raise WeightsError(f"a storage of {numel:,} numbers with room for fewer. Copy or download it again")
+        return Storage(kind, numel, lambda: as_bytes(data[start:end]))
 
 
 @dataclass
@@ -200,6 +257,7 @@ def _path(*parts: Any) -> str:
 
 
 MAKERS: dict[str, Maker] = {
+    **arrays.MAKERS,
     "_codecs.encode": _first,  # how protocol 2 writes bytes
     "collections.OrderedDict": _pairs,
     "collections.defaultdict": lambda *_: {},
