@@ -9,17 +9,20 @@ from pathlib import Path
 from PIL import Image
 
 from features import files
-from features.datasets import folders, lists, parquet, splits, torchvision_sets, zips
+from features.datasets import coco, folders, lists, parquet, splits, torchvision_sets, zips
 from features.datasets.changes import stamp
-from features.datasets.image_set import ImageSet, Origin, Rejected
+from features.datasets.image_set import Boxes, Columns, ImageSet, Origin, Rejected
 from features.datasets.kinds import looks_like_image
 from features.datasets.listing import understood
+from features.datasets.lists import parquet_lists
 from features.errors import DatasetError, ImageError
 from features.sources import ALL, EXTENSIONS, SAMPLE, TEST, TORCHVISION, VALIDATION, split_of
 
 __all__ = [
     "SAMPLE",
     "SAMPLE_FILE",
+    "Boxes",
+    "Columns",
     "ImageSet",
     "Origin",
     "Rejected",
@@ -40,16 +43,19 @@ def open_images(
     data_root: str | None = None,
     download: bool = False,
     order: Sequence[str] = splits.HELD_OUT,
+    columns: Columns = Columns(),  # noqa: B008  # frozen
 ) -> ImageSet:
     """Open a source of images.
 
     source: 'sample' (the bundled Fashion-MNIST test images), a folder (flat, or one folder per class), a .zip
-        of the same, a Parquet file or folder of them with a column of image bytes, a .txt file with a path a line,
+        of the same, a Parquet file or folder of them with a column of image bytes, a list of paths (.txt, .csv, .tsv,
+        .jsonl, Parquet) with labels, splits and further columns, a COCO .json, a folder of Pascal VOC,
         or 'torchvision:NAME' / 'torchvision:NAME:SPLIT' (CIFAR10:test, FashionMNIST:train, ...).
         All but torchvision's may also be addresses that fsspec knows, such as 's3://bucket/folder'.
         A split is named behind a colon ('photos:test', 'photos:all').
     data_root: where the torchvision set lies. download: let torchvision fetch it if it is not there.
     order: which kind of split is taken where none is named; the set says so in its notes, and its origin names it.
+    columns: of a list, where they are not to be guessed.
     Raises DatasetError if there is nothing to open.
     """
     if source.startswith(TORCHVISION):
@@ -61,14 +67,14 @@ def open_images(
         return replace(opened, name="Fashion-MNIST sample", origin=Origin(source))
     path = files.path_of(place)
     with files.reached(path):
-        opened = _opened(path, place, split, order)
+        opened = _opened(path, place, split, order, columns)
     taken = opened.split if split is None and opened.split else split
-    return replace(opened, origin=Origin(place if taken is None else f"{place}:{taken}"))
+    return replace(opened, origin=Origin(place if taken is None else f"{place}:{taken}", columns=columns))
 
 
 def reopen(origin: Origin) -> ImageSet:
     """The same images once more, if the source has not changed since. Raises DatasetError as `open_images`."""
-    images = open_images(origin.source)
+    images = open_images(origin.source, columns=origin.columns)
     for limit in origin.limits:
         images = images.sample(limit)
     return images
@@ -86,27 +92,34 @@ def held_out(images: ImageSet) -> str:
     return f"{place}:{min(others, key=lambda name: splits.HELD_OUT.index(splits.kind_of(name) or TEST))}"
 
 
-def _opened(path: Path, source: str, split: str | None, order: Sequence[str]) -> ImageSet:
+def _opened(path: Path, source: str, split: str | None, order: Sequence[str], columns: Columns) -> ImageSet:
     if path.is_dir():
-        return _of_folder(path, split, order)
+        return _of_folder(path, split, order, columns)
     if path.is_file() and zips.is_zip(path):
         return understood(zips.listing(path), split, order)
     if path.is_file() and path.suffix == parquet.SUFFIX:
-        return parquet.open_tables(path)
-    if path.is_file() and path.suffix == lists.SUFFIX:
-        return lists.open_list(path)
-    what = "is not a folder, a zip, a Parquet or a .txt file" if path.exists() else "does not exist"
+        return _of_tables(path, split, order, columns)
+    if path.is_file() and lists.is_list(path):
+        return coco.open_annotations(path, split, order) or lists.open_list(path, split, order, columns)
+    what = "is none of what can be opened" if path.exists() else "does not exist"
     raise DatasetError(
-        f"{source!r} {what}. Give a folder of images, a .zip, Parquet files with a column of image bytes, a .txt file "
-        f"with a path a line, 'torchvision:NAME' or '{SAMPLE}' for the bundled images."
+        f"{source!r} {what}. Give a folder of images, a .zip, Parquet files with a column of image bytes or of paths, "
+        f"a list of paths ({', '.join(lists.SUFFIXES)}), 'torchvision:NAME' or '{SAMPLE}' for the bundled images."
     )
 
 
-def _of_folder(path: Path, split: str | None, order: Sequence[str]) -> ImageSet:
+def _of_folder(path: Path, split: str | None, order: Sequence[str], columns: Columns) -> ImageSet:
     listing = folders.listing(path)
     if not any(map(looks_like_image, listing.names)) and parquet.table_files(path):
-        return parquet.open_tables(path)
+        return _of_tables(path, split, order, columns)
     return understood(listing, split, order)
+
+
+def _of_tables(path: Path, split: str | None, order: Sequence[str], columns: Columns) -> ImageSet:
+    tables = parquet.table_files(path)
+    if parquet_lists.is_list(tables):
+        return lists.open_tables(path, tables, split, order, columns)
+    return parquet.open_tables(path)
 
 
 def open_files(names: list[str]) -> ImageSet:

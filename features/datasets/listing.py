@@ -69,22 +69,32 @@ def _of_split(images: ImageSet, parts: Splits, split: str | None, order: Sequenc
     """The images of a split, whose classes have the places that they have among those of all splits."""
     labels = _labels(images.ids, parts)
     labelled = {name for name in parts.sizes if all(labels[row] is not None for row in _rows(parts, (name,)))}
+    taken, rows = cut(images, parts, labelled, split, order, where)
+    named = [labels[row] for row in rows]
+    if None in named or not {parts.of[row] for row in rows} <= labelled:
+        return taken
+    return with_labels(taken, [str(label) for label in named], sorted({label for label in labels if label is not None}))
+
+
+def cut(
+    images: ImageSet, parts: Splits, labelled: set[str], split: str | None, order: Sequence[str], where: str
+) -> tuple[ImageSet, list[int]]:
+    """The images of a split, which they tell, and their rows among all.
+
+    labelled: the splits whose images have labels. Raises DatasetError as `splits.chosen`.
+    """
     names = splits.chosen(parts, split, labelled, where, order)
     kind = splits.kind_of(names[0]) or names[0]
     rows = _rows(parts, names)
-    every = sorted({label for label in labels if label is not None})
     taken = images if len(rows) == len(images) else images.take(rows)
-    if labelled.issuperset(names):
-        taken = with_labels(taken, [str(labels[row]) for row in rows], every)
     beside = [image_id for image_id, name in zip(images.ids, parts.of, strict=True) if name is None]
     if beside:
         taken = replace(taken, aside=(*taken.aside, Aside("images beside the splits", tuple(beside))))
     if len(parts.sizes) == 1 and not beside:
-        return taken  # there was nothing to choose
+        return taken, rows  # there was nothing to choose
     notes = (splits.said(parts, names, where),) if split is None else ()
-    return replace(
-        taken, notes=(*taken.notes, *notes), split=split or (names[0] if len(names) == 1 else kind), splits=parts.sizes
-    )
+    chosen = split or (names[0] if len(names) == 1 else kind)
+    return replace(taken, notes=(*taken.notes, *notes), split=chosen, splits=parts.sizes), rows
 
 
 def _rows(parts: Splits, names: Sequence[str]) -> list[int]:

@@ -1,0 +1,2 @@
+def open_annotations(path, split, order):
+    return None
