@@ -129,10 +129,12 @@ class Predictions:
 
     def correct(self, truth: np.ndarray) -> np.ndarray:
         """(N,) bool, whether predictions are right. truth: (N,) the images' classes; or (N, K) bool of labels, all of
-        which must be right.
+        which must be right; of a network that predicts one class, that must be among them.
         """
         if self.assigned is None:
-            return np.equal(self.predicted, truth)
+            return truth[np.arange(len(truth)), self.predicted] if truth.ndim == 2 else np.equal(self.predicted, truth)
+        if truth.ndim == 1:  # the one label of each
+            truth = np.equal(truth[:, None], np.arange(self.assigned.shape[1]))  # (N, K)
         return np.asarray(self.correct_labels(truth).all(1))
 
     def correct_labels(self, truth: np.ndarray) -> np.ndarray:
@@ -141,7 +143,9 @@ class Predictions:
         return self.assigned == truth
 
     def among_first(self, truth: np.ndarray) -> np.ndarray:
-        """(N,) bool, whether the classes (N,) are among the T likeliest."""
+        """(N,) bool, whether the classes (N,), or one of the labels (N, K), are among the T likeliest."""
+        if truth.ndim == 2:
+            return np.take_along_axis(truth, self.ranked, axis=1).any(1)
         return (self.ranked == truth[:, None]).any(1)
 
     def same(self, other: "Predictions") -> np.ndarray:

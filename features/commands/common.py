@@ -16,7 +16,7 @@ from features.registry import spelled
 
 if TYPE_CHECKING:
     from features.cluster import Cluster
-    from features.datasets import ImageSet, Rejected
+    from features.datasets import Columns, ImageSet, Rejected
     from features.networks.naming import NetworkName
     from features.networks.zoo import Model
 
@@ -25,8 +25,8 @@ else:
     Commands = Any
 
 SOURCE_HELP = (
-    "'sample', a folder, a .zip, Parquet files with image bytes, a .txt file with a path a line, or "
-    "torchvision:NAME[:SPLIT]"
+    "'sample', a folder, a .zip, Parquet files with image bytes or paths, a list of paths (.txt, .csv, .tsv, .jsonl), "
+    "a COCO .json, or torchvision:NAME[:SPLIT]"
 )
 NETWORK_HELP = "a name of the catalogue, timm:NAME or a file; behind it ?part=..., ?head=..., ?lesion=without:layer3.1"
 SAID = "said_"
@@ -75,6 +75,13 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SOURCE", help=SOURCE_HELP)
     parser.add_argument("--data-root", metavar="DIR", help="where torchvision's sets lie (default: data)")
     parser.add_argument("--download", action="store_true", help="let torchvision fetch its set")
+    for what in ("path", "label"):
+        parser.add_argument(
+            f"--{what}-column",
+            default="",
+            metavar="NAME",
+            help=f"column of {what}s in a list (default: guessed)",
+        )
 
 
 def add_model(parser: argparse.ArgumentParser, several: bool = False) -> None:
@@ -203,11 +210,18 @@ def load(options: argparse.Namespace, images: "ImageSet | None" = None) -> "Mode
     return model
 
 
+def columns_of(options: argparse.Namespace) -> "Columns":
+    """The columns of a list that are not to be guessed, of a command with `add_source`."""
+    from features.datasets import Columns
+
+    return Columns(options.path_column, options.label_column)
+
+
 def source_of(options: argparse.Namespace) -> "ImageSet":
     """The images of a command with `add_source` and `add_limit`."""
     from features.datasets import open_images
 
-    images = open_images(options.source, options.data_root, options.download)
+    images = open_images(options.source, options.data_root, options.download, columns=columns_of(options))
     tell_aside(images)
     return images.sample(options.limit) if options.limit else images
 

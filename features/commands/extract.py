@@ -13,6 +13,7 @@ from features.commands.common import (
     add_out,
     add_source,
     cluster_of,
+    columns_of,
     command,
     load,
     names,
@@ -85,7 +86,7 @@ def _extract(options: argparse.Namespace) -> None:
     joined = cluster_of(options)
     if joined and options.format != store.PARQUET:
         raise FeatureError("A cluster writes Parquet. Leave --format away, and convert what comes out.")
-    images = open_images(options.source, options.data_root, options.download)
+    images = open_images(options.source, options.data_root, options.download, columns=columns_of(options))
     tell_aside(images)
     model = load(options, images)
     choices = (options.stages, options.pool, options.precision, options.device, options.engine)
@@ -111,7 +112,7 @@ def _extract(options: argparse.Namespace) -> None:
     if joined:
         from features.cluster import Source
 
-        source = Source(options.source, options.data_root)
+        source = Source(options.source, options.data_root, columns=columns_of(options))
         done = show(cluster.to_folder(model, source, plan, options.out, joined, size, options.replace))
     else:
         done = show(extract.to_folder(model, images, plan, options.out, size, options.format, options.replace))

@@ -9,11 +9,12 @@ from pathlib import Path
 from PIL import Image
 
 from features import files
-from features.datasets import coco, folders, lists, parquet, splits, torchvision_sets, zips
+from features.datasets import coco_file, folders, parquet, splits, torchvision_sets, zips
 from features.datasets.changes import stamp
 from features.datasets.image_set import Boxes, Columns, ImageSet, Origin, Rejected
 from features.datasets.kinds import looks_like_image
 from features.datasets.listing import understood
+from features.datasets.lists import opening as lists
 from features.datasets.lists import parquet_lists
 from features.errors import DatasetError, ImageError
 from features.sources import ALL, EXTENSIONS, SAMPLE, TEST, TORCHVISION, VALIDATION, split_of
@@ -96,11 +97,11 @@ def _opened(path: Path, source: str, split: str | None, order: Sequence[str], co
     if path.is_dir():
         return _of_folder(path, split, order, columns)
     if path.is_file() and zips.is_zip(path):
-        return understood(zips.listing(path), split, order)
+        return understood(zips.listing(path), split, order, columns)
     if path.is_file() and path.suffix == parquet.SUFFIX:
         return _of_tables(path, split, order, columns)
     if path.is_file() and lists.is_list(path):
-        return coco.open_annotations(path, split, order) or lists.open_list(path, split, order, columns)
+        return coco_file.open_annotations(path, split, order) or lists.open_list(path, split, order, columns)
     what = "is none of what can be opened" if path.exists() else "does not exist"
     raise DatasetError(
         f"{source!r} {what}. Give a folder of images, a .zip, Parquet files with a column of image bytes or of paths, "
@@ -112,7 +113,7 @@ def _of_folder(path: Path, split: str | None, order: Sequence[str], columns: Col
     listing = folders.listing(path)
     if not any(map(looks_like_image, listing.names)) and parquet.table_files(path):
         return _of_tables(path, split, order, columns)
-    return understood(listing, split, order)
+    return understood(listing, split, order, columns)
 
 
 def _of_tables(path: Path, split: str | None, order: Sequence[str], columns: Columns) -> ImageSet:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from features import files
-from features.datasets import folders, kinds, lists
+from features.datasets import folders, kinds
+from features.datasets.lists import opening as lists
 
 
 def stamp(path: Path) -> str:

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ class Groups:
 
 
 def column_of(cells: Sequence[Any]) -> np.ndarray:
-    """(N,) bool, int64 or float64 if all cells that hold something are such, else texts; NaN or None where none does."""
+    """(N,) bool, int64 or float64 if all cells that hold something are such, else texts; NaN or None for the others."""
     values = [None if _is_missing(cell) else cell for cell in cells]
     known = [value for value in values if value is not None]
     if known and all(isinstance(value, bool) for value in known) and len(known) == len(values):
@@ -91,7 +92,7 @@ def _bins(values: np.ndarray) -> Groups:
     known = values[~np.isnan(values)]
     edges = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)))  # (at most BINS + 1,)
     indices = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
-    names = [f"{low:.4g} to {high:.4g}" for low, high in zip(edges, edges[1:], strict=False)]
+    names = [f"{low:.4g} to {high:.4g}" for low, high in pairwise(edges)]
     unknown = np.isnan(values)
     if unknown.any():
         indices, names = np.where(unknown, len(names), indices), [*names, "unknown"]

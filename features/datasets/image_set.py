@@ -27,7 +27,7 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Columns:
-    """Columns of a list that are not to be guessed: of the paths, and of the labels (with commas several of 0 and 1)."""
+    """Columns of a list that are not to be guessed: of the paths, and the labels (several of 0 and 1 with commas)."""
 
     path: str = ""
     label: str = ""
@@ -145,6 +145,14 @@ class ImageSet:
         if self.label_sets is not None:
             return joined(self.label_sets[index], self.class_names)
         return None if self.labels is None else self.class_names[self.labels[index]]
+
+    def label_names(self, rows: Sequence[int] | np.ndarray) -> np.ndarray | None:
+        """(R,) the labels of some images as `label_name` has them, as objects; None for unlabelled images."""
+        if not self.is_labelled:
+            return None
+        names = np.empty(len(rows), dtype=object)
+        names[:] = [self.label_name(int(row)) for row in rows]
+        return names
 
     def describe(self) -> str:
         """What was understood of the source, in a line: '3,400 images, 12 classes, split test of test and train'."""

@@ -122,6 +122,4 @@ def of_columns(columns: Mapping[str, Sequence[Any]]) -> Labelling:
 def further(columns: Mapping[str, Sequence[Any]]) -> dict[str, np.ndarray]:
     """Columns as an image set has them: those that hold something."""
     values = {name: column_of(cells) for name, cells in columns.items()}
-    return {
-        name: cells for name, cells in values.items() if cells.dtype != object or any(c is not None for c in cells)
-    }
+    return {name: cells for name, cells in values.items() if cells.dtype != object or any(c is not None for c in cells)}

@@ -2,10 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from features.datasets import classes, kinds, splits
-from features.datasets.image_set import FileOpener, ImageSet, set_digest, spelled, with_labels
+from features.datasets import beside, classes, coco, kinds, splits, voc
+from features.datasets.annotations import Annotations
+from features.datasets.columns import column_of
+from features.datasets.image_set import Columns, FileOpener, ImageSet, set_digest, spelled, with_labels
 from features.datasets.kinds import Aside
+from features.datasets.labelling import Labelling
 from features.datasets.splits import Splits
 from features.errors import DatasetError
 from features.sources import EXTENSIONS
@@ -33,11 +37,73 @@ class Listing:
     aside: tuple[Aside, ...] = ()
 
 
-def understood(listing: Listing, split: str | None = None, order: Sequence[str] = splits.HELD_OUT) -> ImageSet:
-    """The images among some files, labelled by their folders' names and cut to a split.
+def understood(
+    listing: Listing,
+    split: str | None = None,
+    order: Sequence[str] = splits.HELD_OUT,
+    columns: Columns = Columns(),  # noqa: B008  # frozen
+) -> ImageSet:
+    """The images among some files, labelled by what lies beside them or by their folders' names, and cut to a split.
 
-    split, order: as of `splits.chosen`. Raises DatasetError if there are no images, or no such split.
+    split, order: as of `splits.chosen`. columns: of a table of labels beside, where they are not to be guessed.
+    Raises DatasetError if there are no images, no such split or no such columns.
     """
+    images = _images(listing)
+    ways = (coco.of_listing, voc.of_listing, lambda files, ids: beside.of_tables(files, ids, columns))
+    said = next((told for way in ways if (told := way(listing, images.ids)) is not None), None)
+    if said is None and columns != Columns():
+        raise DatasetError(
+            f"{listing.where} has no list with such columns. Leave --path-column and --label-column away."
+        )
+    if said is None:
+        return _of_folders(images, split, order, listing.where)
+    if said.labelling is None and said.splits is None:
+        return _with_columns(_of_folders(images, split, order, listing.where), images.ids, said)
+    return _annotated(images, said, split, order, listing.where)
+
+
+def _of_folders(images: ImageSet, split: str | None, order: Sequence[str], where: str) -> ImageSet:
+    """The images, labelled by their folders' names, and cut to a split."""
+    parts = splits.by_folder([classes.folders_of(each) for each in images.ids])
+    if parts is None:
+        _need_no_split(split, where)
+        names = classes.of_paths(images.ids)
+        return _noted(images, images.ids) if names is None else with_labels(images, names)
+    return _of_split(images, parts, split, order, where)
+
+
+def _with_columns(images: ImageSet, ids: Sequence[str], said: Annotations) -> ImageSet:
+    """The images with what a table says of them beside labels; of those that it does not name that is not known."""
+    place = {ids[row]: index for index, row in enumerate(said.rows)}
+    cells = {name: values.tolist() for name, values in said.columns.items()}
+    rows = [place.get(image_id) for image_id in images.ids]
+    columns = {
+        name: column_of([None if row is None else values[row] for row in rows]) for name, values in cells.items()
+    }
+    known = [row for row in rows if row is not None]
+    return replace(
+        images, columns=columns, notes=(*said.notes, *images.notes), digest=_digest_with(images, said, known)
+    )
+
+
+def annotated(
+    listing: Listing,
+    annotate: Callable[[Sequence[str]], Annotations | None],
+    split: str | None = None,
+    order: Sequence[str] = splits.HELD_OUT,
+) -> ImageSet | None:
+    """The images among some files of which something is said; None if that is none. annotate: ids -> what is said."""
+    if not any(map(kinds.looks_like_image, listing.names)):
+        return None
+    images = _images(listing)
+    said = annotate(images.ids)
+    if said is None:
+        return None
+    return _annotated(images, said, split, order, said.where)
+
+
+def _images(listing: Listing) -> ImageSet:
+    """The images among some files, without labels."""
     numbers, aside = kinds.sorted_out(listing.names, listing.head)
     if not numbers:
         raise DatasetError(
@@ -45,24 +111,75 @@ def understood(listing: Listing, split: str | None = None, order: Sequence[str] 
             f"{''.join(f' {each}' for each in (*listing.aside, *aside)[:3])}"
         )
     ids = [spelled(listing.names[number]) for number in numbers]
-    digest = set_digest(ids, [listing.marks[number] for number in numbers])
-    opened = ImageSet(
+    return ImageSet(
         listing.name,
         tuple(ids),
         None,
         (),
-        digest,
+        set_digest(ids, [listing.marks[number] for number in numbers]),
         FileOpener(lambda index: listing.read(numbers[index])),
         lambda index: listing.locate(numbers[index]),
         aside=(*listing.aside, *aside),
     )
-    parts = splits.by_folder([classes.folders_of(each) for each in ids])
+
+
+def _need_no_split(split: str | None, where: str) -> None:
+    if split not in (None, splits.ALL):
+        raise DatasetError(f"{where} has no splits, but {split!r} was asked for. Leave it away.")
+
+
+def _annotated(images: ImageSet, said: Annotations, split: str | None, order: Sequence[str], where: str) -> ImageSet:
+    """The images of which something is said, cut to a split; the others are left aside, or splits without labels."""
+    parts = None if said.splits is None else Splits(_spread([*said.splits], said.rows, len(images), None))
+    parts = parts or splits.by_folder([classes.folders_of(each) for each in images.ids])
+    if said.labelling is not None:
+        labelling = replace(said.labelling, of=_spread([*said.labelling.of], said.rows, len(images), None))
+    else:
+        names = classes.of_paths(images.ids)
+        labelling = None if names is None else Labelling([(name,) for name in names], tuple(sorted(set(names))))
     if parts is None:
-        if split not in (None, splits.ALL):
-            raise DatasetError(f"{listing.where} has no splits, but {split!r} was asked for. Leave it away.")
-        names = classes.of_paths(ids)
-        return _noted(opened, ids) if names is None else with_labels(opened, names)
-    return _of_split(opened, parts, split, order, listing.where)
+        _need_no_split(split, where)
+        taken, rows = images, [*range(len(images))]
+    else:
+        some = {str(parts.of[row]) for row in said.rows}  # the splits of which something is said
+        taken, rows = cut(images, parts, some, split, order, where)
+    return _with(taken, rows, said, labelling)
+
+
+def _with(images: ImageSet, rows: Sequence[int], said: Annotations, labelling: Labelling | None) -> ImageSet:
+    """Images at some rows of a source with what is said of them; those of which nothing is said are left aside."""
+    place = {row: index for index, row in enumerate(said.rows)}
+    named = [number for number, row in enumerate(rows) if row in place]
+    if not named:  # a split of which nothing is said
+        return images
+    if len(named) < len(rows):
+        others = [images.ids[number] for number, row in enumerate(rows) if row not in place]
+        aside = (*images.aside, Aside(f"{said.where} does not name them", tuple(others)))
+        images = replace(images.take(named), aside=aside)
+    taken = [place[rows[number]] for number in named]
+    images = replace(
+        images,
+        columns={name: values[taken] for name, values in said.columns.items()},
+        boxes=None if said.boxes is None else said.boxes.take(taken),
+        notes=(*said.notes, *images.notes),
+        digest=_digest_with(images, said, taken),
+    )
+    return images if labelling is None else labelling.take([rows[number] for number in named]).put(images)
+
+
+def _spread(values: list[Any], rows: Sequence[int], size: int, instead: Any) -> list[Any]:
+    """Values of some rows among all."""
+    every = [instead] * size
+    for row, value in zip(rows, values, strict=True):
+        every[row] = value
+    return every
+
+
+def _digest_with(images: ImageSet, said: Annotations, taken: Sequence[int]) -> str:
+    """Other labels or columns are another set."""
+    labels = [] if said.labelling is None else [str(said.labelling.of[row]) for row in taken]
+    columns = [f"{name} {values[taken].tolist()}" for name, values in said.columns.items()]
+    return set_digest([images.digest, *labels, *columns], ["", *[""] * (len(labels) + len(columns))])
 
 
 def _of_split(images: ImageSet, parts: Splits, split: str | None, order: Sequence[str], where: str) -> ImageSet:

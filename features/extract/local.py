@@ -13,6 +13,7 @@ import torch
 from features import engine, store
 from features.datasets import ImageSet, labels
 from features.datasets.decoding import Batch, batch_size, batches, need_images, need_some, processes_for, run_through
+from features.datasets.image_set import JOIN
 from features.devices import device_of
 from features.engine import Plan, Runner
 from features.errors import DatasetError, FeatureError
@@ -127,13 +128,22 @@ def planned_manifest(model: Model, images: ImageSet, plan: Plan, size: int, form
         settings=dataclasses.replace(made, engine=plan.engine, versions=_versions(plan)).as_dict(),
         shapes=shapes,
         dtype=dtype,
-        class_names=store.unique_names(images.class_names),
+        class_names=_class_names(images),
         prediction_names=store.unique_names(model.spec.classes),
         labelled=images.labels is not None,
+        many_labels=images.label_sets is not None,
+        columns=store.columns_of(images.columns, [*shapes]),
         n_images=len(images),
         part_images=store.part_images(shapes, dtype),
         format=format,
     )
+
+
+def _class_names(images: ImageSet) -> tuple[str, ...]:
+    """The names of labels; where several may stand in one text, without the sign that parts them."""
+    if images.label_sets is None:
+        return store.unique_names(images.class_names)
+    return store.unique_names(tuple(name.replace(JOIN, ",") for name in images.class_names))
 
 
 def _versions(plan: Plan) -> dict[str, str]:
@@ -197,6 +207,8 @@ def _read(
         ids=tuple(images.ids[row] for row in rows),
         uris=tuple(images.uri(row) for row in rows),
         labels=None if images.labels is None else images.labels[rows],
+        label_sets=None if images.label_sets is None else images.label_sets[rows],
+        columns={name: values[rows] for name, values in images.columns.items()},
         class_names=images.class_names,
         predictions=predictions,
         rejected=rejected,

@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from features import files
 from features.datasets.folders import mark
+from features.datasets.lists.table import plain
 from features.errors import DatasetError
 
 HERE = "file://"
@@ -95,16 +96,6 @@ class Places:
 MISSING = "unreadable"  # as `folders.mark` has it
 
 
-def plain(cell: str) -> str:
-    """A path as it is called here: without blanks around it, a first './' and Windows' backslashes."""
-    bare = cell.strip()
-    if "\\" in bare:
-        bare = bare.replace("\\", "/")
-    while bare.startswith("./"):
-        bare = bare[2:].lstrip("/")
-    return bare
-
-
 def _looked_at(path: str) -> Place:
     try:
         status = os.stat(path)  # noqa: PTH116  # a `Path` for each of a million files takes a minute
@@ -168,5 +159,3 @@ def need_files(places: Sequence[Place], cells: Sequence[str], where: str) -> Non
         raise DatasetError(
             f"{where} names a folder: {folders[0]}. Name the files in it, or give the folder itself as the source."
         )
-
-

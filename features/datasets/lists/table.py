@@ -44,3 +44,13 @@ def different(names: Sequence[str]) -> list[str]:
         seen[bare] = seen.get(bare, 0) + 1
         result.append(bare if seen[bare] == 1 else f"{bare} ({seen[bare]})")
     return result
+
+
+def plain(cell: str) -> str:
+    """A path as it is called here: without blanks around it, a first './' and Windows' backslashes."""
+    bare = cell.strip()
+    if "\\" in bare:
+        bare = bare.replace("\\", "/")
+    while bare.startswith("./"):
+        bare = bare[2:].lstrip("/")
+    return bare

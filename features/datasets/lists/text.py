@@ -37,7 +37,7 @@ def decoded(data: bytes, where: str) -> str:
     try:
         text = data.decode(encoding) if encoding else data.decode("utf-8", "surrogateescape")
     except UnicodeDecodeError as error:
-        raise DatasetError(f"{where} is damaged: it begins as {encoding}, but {error.reason}. Save it again.") from error
+        raise DatasetError(f"{where} begins as {encoding}, but is damaged: {error.reason}. Save it again.") from error
     return text.replace("\r\n", "\n") if "\n" in text else text.replace("\r", "\n")
 
 
@@ -58,8 +58,7 @@ def table_of(data: bytes, where: str, ending: str, there: There) -> Table:
     body = rows[1:] if named else rows
     if not body:
         raise DatasetError(f"{where} names no images: it has only a line of {', '.join(names)}. Write them below.")
-    cells = zip_longest(*body, fillvalue="") if len({*map(len, body)}) > 1 or len(body[0]) < width else zip(*body, strict=True)
-    columns = [list(column) for column in cells]
+    columns = [list(column) for column in zip_longest(*body, fillvalue="")]
     columns += [[""] * len(body) for _ in range(width - len(columns))]
     return Table(where, dict(zip(names, columns, strict=True)), named)
 
@@ -173,7 +172,7 @@ def _objects(text: str, where: str, ending: str) -> list[dict[str, Any]]:
         else:
             values = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise DatasetError(f"{where} is not JSON as it should be: {error}. Write an object a line into a .jsonl.") from error
+        raise DatasetError(f"{where} is damaged JSON: {error}. Write an object a line into a .jsonl.") from error
     if isinstance(values, dict):  # pandas' and others' ways to say the same
         values = next((value for value in values.values() if isinstance(value, list)), [])
     rows = [value if isinstance(value, dict) else {"path": value} for value in values]
@@ -184,7 +183,8 @@ def _objects(text: str, where: str, ending: str) -> list[dict[str, Any]]:
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
     """An object whose inner objects' entries stand in it, as 'image.path'."""
-    inner = {f"{name}.{key}": cell for name, cell in row.items() if isinstance(cell, dict) for key, cell in cell.items()}
+    objects = {name: cell for name, cell in row.items() if isinstance(cell, dict)}
+    inner = {f"{name}.{key}": value for name, cell in objects.items() for key, value in cell.items()}
     return {name: cell for name, cell in row.items() if not isinstance(cell, dict)} | inner
 
 
