@@ -102,7 +102,7 @@ def _opened(path: Path, source: str, split: str | None, order: Sequence[str], co
         return _of_tables(path, split, order, columns)
     if path.is_file() and lists.is_list(path):
         return coco_file.open_annotations(path, split, order) or lists.open_list(path, split, order, columns)
-    what = "is none of what can be opened" if path.exists() else "does not exist"
+    what = "is not a folder, a zip, a Parquet file or a list" if path.exists() else "does not exist"
     raise DatasetError(
         f"{source!r} {what}. Give a folder of images, a .zip, Parquet files with a column of image bytes or of paths, "
         f"a list of paths ({', '.join(lists.SUFFIXES)}), 'torchvision:NAME' or '{SAMPLE}' for the bundled images."

@@ -95,7 +95,7 @@ def _opened(listing: "Listing", number: int, names: Names, columns: Columns) -> 
     try:
         data, _ = listing.read(number)
         table = text.table_of(data, str(path), path.suffix.lower(), there)
-        roles = roles_of(table, columns)
+        roles = roles_of(table, columns, there)
     except (DatasetError, ImageError):
         return None
     cells = [spelled(plain(str(cell))) for cell in table.columns[roles.path]]

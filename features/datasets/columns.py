@@ -26,8 +26,8 @@ def column_of(cells: Sequence[Any]) -> np.ndarray:
     """(N,) bool, int64 or float64 if all cells that hold something are such, else texts; NaN or None for the others."""
     values = [None if _is_missing(cell) else cell for cell in cells]
     known = [value for value in values if value is not None]
-    if known and all(isinstance(value, bool) for value in known) and len(known) == len(values):
-        return np.array(values, dtype=bool)
+    if known and len(known) == len(values) and {str(value) for value in known} <= {"True", "False"}:
+        return np.array([str(value) == "True" for value in values])
     numbers = [_number(value) for value in values]
     if known and all(number is not None for number, value in zip(numbers, values, strict=True) if value is not None):
         if None not in numbers and all(isinstance(number, int) for number in numbers):

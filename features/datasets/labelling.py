@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,6 +13,7 @@ from features.datasets.columns import column_of, text_of
 from features.datasets.image_set import ImageSet
 from features.errors import DatasetError
 
+WHOLE = re.compile(r"-?\d+\.0")
 SEPARATORS = (";", "|")
 YES, NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no", "-1", "-1.0")
 
@@ -57,7 +59,10 @@ def of_cells(cells: Sequence[Any]) -> Labelling:
     if separator is not None:
         return _labelling([_names(text_of(cell).split(separator)) for cell in _known(cells)], many=True)
     kept: dict[str, tuple[str, ...]] = {}  # as many tuples as classes, and not as images
-    of = [None if cell is None else kept.setdefault(text_of(cell), (text_of(cell),)) for cell in _known(cells, None)]
+    texts = [None if cell is None else text_of(cell) for cell in _known(cells, None)]
+    if all(text is None or WHOLE.fullmatch(text) for text in set(texts)):  # as libraries write whole numbers
+        texts = [None if text is None else text[:-2] for text in texts]
+    of = [None if text is None else kept.setdefault(text, (text,)) for text in texts]
     return Labelling(of, tuple(sorted(kept)))
 
 

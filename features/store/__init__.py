@@ -7,9 +7,9 @@ A folder of features, format version 1, holds
 
 and the rows, in the order of the images, in one of these formats:
 
-    parquet      part-00000.parquet, ...: id, uri, label, pred, confidence, then what a
-                 list said of the images beside their labels, a column each; then one column a stage: fixed-size lists of
-                 float32, or of float16 for spatial maps (C x H x W, flattened)
+    parquet      part-00000.parquet, ...: id, uri, label (several with ';' between them),
+                 pred, confidence; the further columns of a list of images; then one column a stage: fixed-size lists
+                 of float32, or of float16 for spatial maps (C x H x W, flattened)
     npy          STAGE.npy, one memory-mappable array a stage, and ids.txt
     npz          features.npz, uncompressed: one array a stage, and id, label, pred, confidence
     safetensors  features.safetensors, one tensor a stage

@@ -93,7 +93,7 @@ def _folder(path: Path) -> Path:
 
 
 def _named(table: Table, places: Places, columns: Columns) -> _Named:
-    roles = roles_of(table, columns)
+    roles = roles_of(table, columns, places.there)
     cells = [_path_in(cell, row, table, roles.path) for row, cell in enumerate(table.columns[roles.path], start=1)]
     places.learn(cells)
     found = [places.of(cell) for cell in cells]

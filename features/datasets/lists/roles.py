@@ -1,7 +1,7 @@
 """Tells which column of a list holds the paths, which the labels and which the splits."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,12 +52,13 @@ def is_known(name: str) -> bool:
     return _plain(name) in (*PATHS, *LABELS, *SPLIT_NAMES)
 
 
-def roles_of(table: Table, chosen: Columns) -> Roles:
-    """What each column is for, by names and contents. chosen: what is not to be guessed.
+def roles_of(table: Table, chosen: Columns, there: Callable[[str], bool]) -> Roles:
+    """What each column is for, by names and contents. chosen: what is not to be guessed. there: whether a cell names a
+    file.
 
     Raises DatasetError if that has no column for it, or if no column can be told to hold the paths.
     """
-    path = _need(table, chosen.path, "--path-column") if chosen.path else path_column(table)
+    path = _need(table, chosen.path, "--path-column") if chosen.path else _path_column(table, there)
     if path is None:
         raise DatasetError(
             f"Which column of {table.where} names the images cannot be told. Name it with --path-column. "
@@ -76,10 +77,9 @@ def _need(table: Table, name: str, option: str) -> str:
     return name
 
 
-def path_column(table: Table) -> str | None:
+def _path_column(table: Table, there: Callable[[str], bool]) -> str | None:
     """The column that names images; None where none does, or several do and none of them is called so."""
-    shares = {name: _share_of_images(cells) for name, cells in table.columns.items()}
-    sure = [name for name, share in shares.items() if share >= 0.5]
+    sure = _mostly(table, _is_called_so) or _mostly(table, there)
     if len(sure) == 1:
         return sure[0]
     by_name = _by_names(sure or [name for name in table.columns if _is_text(table.columns[name])], PATHS)
@@ -91,10 +91,16 @@ def path_column(table: Table) -> str | None:
     return texts[0] if len(table.columns) == 1 and texts else None
 
 
-def _share_of_images(cells: Sequence[Any]) -> float:
-    some = cells[:LOOKED_AT]
-    called_so = (isinstance(cell, str) and cell.strip().split("?")[0].lower().endswith(EXTENSIONS) for cell in some)
-    return sum(called_so) / max(1, len(some))
+def _mostly(table: Table, fits: Callable[[str], bool]) -> list[str]:
+    """The columns of which at least half of the first cells fit."""
+    some = {name: cells[:LOOKED_AT] for name, cells in table.columns.items()}
+    return [
+        name for name, cells in some.items() if 2 * sum(isinstance(c, str) and fits(c) for c in cells) >= len(cells) > 0
+    ]
+
+
+def _is_called_so(cell: str) -> bool:
+    return cell.strip().split("?")[0].lower().endswith(EXTENSIONS)
 
 
 def _is_text(cells: Sequence[Any]) -> bool:
@@ -128,12 +134,13 @@ def _with_labels(table: Table, path: str, split: str) -> Roles:
     if called:
         texts = [name for name in called if _plain(name) not in VAGUE and not _is_number(table.columns[name])]
         return Roles(path, ((texts or called)[0],), split)
-    others = [name for name in others if table.named or not _counts(table.columns[name])]
+    if not table.named and len(others) > 1:
+        others = [name for name in others if not _counts(table.columns[name])]
     yes_or_no = [name for name in others if is_yes_or_no(table.columns[name])]
     if len(yes_or_no) > 1:
         note = f"The labels of {table.where} are its columns of 0 and 1: {_few(yes_or_no)}."
         return Roles(path, tuple(yes_or_no), split, (note,))
-    groups = [name for name in others if _may_be_classes(table.columns[name])]
+    groups = [name for name in others if _may_be_classes(table.columns[name], table.named)]
     if len(groups) == 1 and (len(others) == 1 or not table.named):
         note = (f"The labels of {table.where} are its column {groups[0]}.",) if table.named else ()
         return Roles(path, (groups[0],), split, note)
@@ -160,8 +167,10 @@ def _counts(cells: Sequence[Any]) -> bool:
     return len(texts) > 1 and texts in ([*map(str, range(len(texts)))], [*map(str, range(1, len(texts) + 1))])
 
 
-def _may_be_classes(cells: Sequence[Any]) -> bool:
-    """Whether cells are names or whole numbers of which some may stand there more than once."""
+def _may_be_classes(cells: Sequence[Any], named: bool) -> bool:
+    """Whether cells are names of which some may stand there more than once, or in a list without names numbers too."""
     texts = [text_of(cell) for cell in cells]
+    if named and _is_number(cells):
+        return False
     fractions = any("." in text and text.replace(".", "").lstrip("-").isdecimal() for text in texts[:LOOKED_AT])
     return not fractions and (len(texts) < 20 or len(set(texts)) <= len(texts) // 2)

@@ -161,7 +161,16 @@ def _is_header(rows: Sequence[Sequence[str]], there: There) -> bool:
         return False
     if any(map(is_known, first)):
         return True
-    return len(first) > 1 and any(_looks(cell) or there(cell) for row in others for cell in row)
+    if len(first) > 1 and any(_looks(cell) or there(cell) for row in others for cell in row):
+        return True
+    columns = zip_longest(*others, fillvalue="")
+    return any(
+        not _is_number(name) and all(map(_is_number, cells)) for name, cells in zip(first, columns, strict=False)
+    )
+
+
+def _is_number(cell: str) -> bool:
+    return bool(re.fullmatch(r"\s*[-+]?\d+(\.\d*)?\s*", cell))
 
 
 def _objects(text: str, where: str, ending: str) -> list[dict[str, Any]]:
