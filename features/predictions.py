@@ -93,6 +93,12 @@ class Predictions:
         return Predictions(tuple(class_names), predicted[:, None], confidence[:, None], confidence, unknown)
 
     @staticmethod
+    def told_labels(class_names: Sequence[str], assigned: np.ndarray, confidence: np.ndarray) -> "Predictions":
+        """As `told`, of which labels (N, K) bool are predicted; as the likeliest counts the first of them."""
+        told = Predictions.told(class_names, assigned.argmax(1).astype(np.int64), confidence)
+        return replace(told, assigned=assigned)
+
+    @staticmethod
     def joined(parts: Sequence["Predictions"]) -> "Predictions":
         """Predictions of the images of several parts, one part after the other. At least one part."""
         first, *rest = parts

@@ -10,6 +10,9 @@ PICTURES = (
 )
 ARRAYS = (".npy",)  # images only where there are no pictures: beside pictures they are masks, or features
 EXTENSIONS = (*PICTURES, *ARRAYS)
+PLAIN_LISTS, CSV, TSV = (".txt", ".lst", ".list"), (".csv",), (".tsv", ".tab")
+JSON_LINES, JSON = (".jsonl", ".ndjson"), (".json",)
+LISTS = (*PLAIN_LISTS, *CSV, *TSV, *JSON_LINES, *JSON)  # of images, as text
 
 TRAIN, VALIDATION, TEST, EXTRA = "train", "validation", "test", "extra"
 ALL = "all"  # every split of a source

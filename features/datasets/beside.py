@@ -14,6 +14,7 @@ from features.datasets.lists import text
 from features.datasets.lists.roles import Roles, roles_of
 from features.datasets.lists.table import Table, plain
 from features.errors import DatasetError, ImageError
+from features.sources import JSON, LISTS
 
 if TYPE_CHECKING:
     from features.datasets.listing import Listing
@@ -77,7 +78,7 @@ def _candidates(listing: "Listing") -> list[int]:
     for number, name in enumerate(listing.names):
         path = PurePosixPath(name)
         ending = path.suffix.lower()
-        if ending not in text.ENDINGS or ending in text.JSON or NO_LABELS.search(path.stem):
+        if ending not in LISTS or ending in JSON or NO_LABELS.search(path.stem):
             continue
         if len(path.parts) <= 2 or path.name.lower() in METADATA:
             numbers.append(number)

@@ -18,6 +18,7 @@ from features.devices import device_of
 from features.engine import Plan, Runner
 from features.errors import DatasetError, FeatureError
 from features.extract.choice import decide
+from features.networks.card import Outputs
 from features.networks.measured import anatomy_of
 from features.networks.zoo import Model
 from features.predictions import Predictions
@@ -128,10 +129,11 @@ def planned_manifest(model: Model, images: ImageSet, plan: Plan, size: int, form
         settings=dataclasses.replace(made, engine=plan.engine, versions=_versions(plan)).as_dict(),
         shapes=shapes,
         dtype=dtype,
-        class_names=_class_names(images),
-        prediction_names=store.unique_names(model.spec.classes),
+        class_names=_names(images.class_names, images.label_sets is not None),
+        prediction_names=_names(model.spec.classes, model.spec.outputs is Outputs.MULTILABEL),
         labelled=images.labels is not None,
         many_labels=images.label_sets is not None,
+        many_predicted=model.spec.outputs is Outputs.MULTILABEL,
         columns=store.columns_of(images.columns, [*shapes]),
         n_images=len(images),
         part_images=store.part_images(shapes, dtype),
@@ -139,11 +141,9 @@ def planned_manifest(model: Model, images: ImageSet, plan: Plan, size: int, form
     )
 
 
-def _class_names(images: ImageSet) -> tuple[str, ...]:
-    """The names of labels; where several may stand in one text, without the sign that parts them."""
-    if images.label_sets is None:
-        return store.unique_names(images.class_names)
-    return store.unique_names(tuple(name.replace(JOIN, ",") for name in images.class_names))
+def _names(names: tuple[str, ...], many: bool) -> tuple[str, ...]:
+    """The names of labels, all different; where several may stand in one text, without the sign that parts them."""
+    return store.unique_names(tuple(name.replace(JOIN, ",") for name in names) if many else names)
 
 
 def _versions(plan: Plan) -> dict[str, str]:

@@ -26,7 +26,7 @@ RESULTS: dict[str, Any] = {
 }  # fmt: skip
 
 
-LATER = ("many_labels", "columns")  # which folders of earlier versions do not have
+LATER = ("many_labels", "many_predicted", "columns")  # which folders of earlier versions do not have
 
 
 class StoreError(FeatureError):
@@ -42,6 +42,7 @@ class Manifest:
     n_images: images of the source; part_images: how many of them each Parquet part covers.
     format: of the files. made_with: the very device, library versions: what may differ between two parts.
     many_labels: whether an image may have any number of labels, which stand there with ';' between them.
+    many_predicted: whether that is so of what is predicted.
     columns: what else is told of the images: name -> 'bool', 'int64', 'float64' or 'text'.
     sampled: whether the rows are only a sample of the images that could be read.
     """
@@ -62,6 +63,7 @@ class Manifest:
     sampled: bool = False
     version: int = VERSION
     many_labels: bool = False
+    many_predicted: bool = False
     columns: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from features import files
 from features.datasets import Rejected
-from features.datasets.image_set import JOIN
+from features.datasets.image_set import JOIN, joined
 from features.predictions import Predictions
 from features.results import Provenance
 from features.store.feature_set import FeatureSet, Stages
@@ -94,6 +94,8 @@ def described(part: FeatureSet, manifest: Manifest) -> dict[str, pa.Array]:
         said = replace(said, class_names=manifest.prediction_names)
     table = replace(part, class_names=manifest.class_names, predictions=said).table()
     table.insert(FIXED.index("uri"), "uri", np.array(part.uris, dtype=object))
+    if said is not None and said.assigned is not None:
+        table["pred"] = np.array([*(joined(has, said.class_names) for has in said.assigned), ""], dtype=object)[:-1]
     kinds = [pa.float32() if name == "confidence" else pa.string() for name in FIXED]
     fixed = {name: pa.array(table[name], kind, from_pandas=True) for name, kind in zip(FIXED, kinds, strict=True)}
     values = dict(zip(manifest.columns, part.columns.values(), strict=True))  # under the names that they have here
@@ -141,8 +143,7 @@ def as_set(
     manifest = stages.manifest
     said = None
     if manifest.prediction_names:
-        predicted = _indices(table["pred"], manifest.prediction_names)
-        said = Predictions.told(manifest.prediction_names, predicted, table["confidence"].to_numpy())
+        said = _predictions(table["pred"], table["confidence"].to_numpy(), manifest)
     return FeatureSet(
         stages=stages,
         rows=rows,
@@ -157,6 +158,17 @@ def as_set(
         label_sets=_label_sets(table["label"].to_pylist(), manifest.class_names) if manifest.many_labels else None,
         columns={name: _column(table[name], kind) for name, kind in manifest.columns.items()},
     )
+
+
+def _predictions(predicted: pa.ChunkedArray, confidence: np.ndarray, manifest: Manifest) -> Predictions:
+    names = manifest.prediction_names
+    if manifest.many_predicted:
+        return Predictions.told_labels(names, _label_sets(predicted.to_pylist(), names), confidence)
+    if set(predicted.unique().to_pylist()) <= {*names}:
+        return Predictions.told(names, _indices(predicted, names), confidence)
+    # An earlier version put commas between the labels that a network predicts.
+    cells = [None if cell is None else cell.replace(", ", JOIN) for cell in predicted.to_pylist()]
+    return Predictions.told_labels(names, _label_sets(cells, names), confidence)
 
 
 def _label_sets(cells: Sequence[str | None], names: tuple[str, ...]) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from features.errors import DatasetError, FeatureError
-from features.sources import ALL, EXTENSIONS, SAMPLE, split_of
+from features.sources import ALL, EXTENSIONS, LISTS, SAMPLE, split_of
 from viz import widgets
 from viz.sidebar.own_files import inside_roots, keep_upload
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 FOLDER = "a folder or zip of mine"
 SPLIT = "split"
+UPLOADS = ["zip", *(ending[1:] for ending in (*EXTENSIONS, *LISTS))]
 NAMED, THUMBNAIL_WIDTH = 12, 56
 IMAGE_LIMITS = (100, 300, 1000, 3000, 10_000)
 
@@ -24,13 +25,14 @@ def choose() -> None:
     st.selectbox("Images", (SAMPLE, FOLDER), key="images", bind="query-params")
     if st.session_state["images"] == FOLDER:
         st.text_input(
-            "Path of the folder or zip",
+            "Path of the folder, zip or list",
             key="folder",
             bind="query-params",
             placeholder="~/pictures",
-            help="Flat, or one folder per class, on the machine that runs the app.",
+            help="On the machine that runs the app: a folder, flat or with one folder per class, or a list of paths "
+            "(text, CSV, JSON Lines, Parquet), or COCO's JSON.",
         )
-        keep_upload("or upload images or a zip", ["zip", *(e[1:] for e in EXTENSIONS)], "folder", multiple=True)
+        keep_upload("or upload images, with a list of labels or without, or a zip", UPLOADS, "folder", multiple=True)
         st.button(
             "Look again",
             icon=":material/refresh:",
@@ -128,10 +130,10 @@ def _details(found: "ImageSet") -> None:
     pictures = thumbnails(found.digest, found)
     if pictures:
         st.image(pictures, width=THUMBNAIL_WIDTH)
-    if found.labels is not None:
+    if found.is_labelled:
         names = ", ".join(found.class_names[:NAMED]) + (", ..." if len(found.class_names) > NAMED else "")
-        st.caption(widgets.escape(f"Classes: {names}."))
+        st.caption(widgets.escape(f"{'Classes' if found.labels is not None else 'Labels'}: {names}."))
     else:
-        st.caption("No labels: these come from one folder per class, or stand beside the images in a list.")
+        st.caption("No labels: these come from one folder per class, or from a list of the images or beside them.")
     for sentence in found.told():
         st.caption(widgets.escape(sentence))

@@ -11,7 +11,7 @@ import streamlit as st
 from features import files
 from features.errors import DatasetError, FeatureError
 from features.files import ROOTS
-from features.sources import EXTENSIONS
+from features.sources import EXTENSIONS, LISTS
 from viz import widgets
 from viz.cached.server import uploads
 
@@ -67,9 +67,13 @@ def _write_uploads(chosen: list[Any]) -> Path:
     """One archive or weights file by itself, images in a folder of their own; the same files, the same path."""
     contents = [file.getvalue() for file in chosen]
     names = [re.sub(r"[^\w.-]+", "_", Path(file.name).name) for file in chosen]
-    images_only = all(Path(name).suffix.lower() in EXTENSIONS for name in names)
-    if len(chosen) > 1 and not images_only:
-        raise DatasetError("Upload one zip, or images; together they would be two sets. Take one of them away.")
+    kinds = [Path(name).suffix.lower() for name in names]
+    others = [kind for kind in kinds if kind not in EXTENSIONS]
+    if len(chosen) > 1 and others and (len(others) > 1 or others[0] not in LISTS):
+        raise DatasetError(
+            "Upload one zip, or images with at most one list of their labels; more would be several sets. Take the "
+            "others away."
+        )
     parts = [part for name, content in zip(names, contents, strict=True) for part in (name.encode(), content)]
     digest = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:16]
     folder = uploads() / digest

@@ -20,8 +20,9 @@ from features.datasets.lists.roles import Roles, roles_of
 from features.datasets.lists.table import Table, plain
 from features.datasets.splits import Splits
 from features.errors import DatasetError
+from features.sources import LISTS
 
-SUFFIXES = text.ENDINGS
+SUFFIXES = LISTS
 
 
 @dataclass(frozen=True, eq=False)

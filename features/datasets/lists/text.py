@@ -13,11 +13,8 @@ from typing import Any
 from features.datasets.lists.roles import is_known
 from features.datasets.lists.table import Table, different, numbered
 from features.errors import DatasetError
-from features.sources import EXTENSIONS
+from features.sources import CSV, EXTENSIONS, JSON, JSON_LINES, PLAIN_LISTS, TSV
 
-CSV, TSV, JSON_LINES, JSON = (".csv",), (".tsv", ".tab"), (".jsonl", ".ndjson"), (".json",)
-PLAIN = (".txt", ".lst", ".list")
-ENDINGS = (*PLAIN, *CSV, *TSV, *JSON_LINES, *JSON)
 SAMPLED = 50  # lines by which it is told how a list is written
 MARKS = (  # the longer ones first
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -118,7 +115,7 @@ def _numbers_behind(line: str) -> list[str]:
 TAB, COMMA, SEMICOLON, BAR = (_Way(None, sign) for sign in "\t,;|")
 WHOLE, LAST, FIRST, NUMBERS = map(_Way, (_alone, _last_blank, _first_blank, _numbers_behind))
 WAYS = {
-    **dict.fromkeys(PLAIN, (TAB, WHOLE, COMMA, SEMICOLON, BAR, NUMBERS, LAST, FIRST)),
+    **dict.fromkeys(PLAIN_LISTS, (TAB, WHOLE, COMMA, SEMICOLON, BAR, NUMBERS, LAST, FIRST)),
     **dict.fromkeys(CSV, (COMMA, SEMICOLON, TAB, BAR, WHOLE)),
     **dict.fromkeys(TSV, (TAB, COMMA, WHOLE)),
 }
@@ -136,7 +133,7 @@ def _rows(text: str, where: str, ending: str, there: There) -> list[list[str]]:
             return 0, 0, False
         widths = {*map(len, rows)}
         regular = len(widths) == 1 and widths != {1}
-        return _most(rows, there), _most(rows, _looks), regular and ending not in PLAIN
+        return _most(rows, there), _most(rows, _looks), regular and ending not in PLAIN_LISTS
 
     best = max(ways, key=lambda way: (fits(way), -ways.index(way)))
     try:
