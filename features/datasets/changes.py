@@ -25,7 +25,7 @@ def stamp(path: Path) -> str:
 def _marks(root: Path) -> Iterator[tuple[str, str]]:
     """The path of every file that counts, with what changes when the file does, in an order of their own."""
     if not root.is_dir():
-        named = lists.listed(root) if lists.is_list(root) and root.is_file() else []
+        named = lists.listed(root) if root.is_file() else []
         yield from ((str(file), folders.mark(file)) for file in (root, *filter(files.is_local, named)))
         return
     listing = folders.listing(root)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from unicodedata import normalize
 
 import numpy as np
 
@@ -207,4 +208,4 @@ def _refusal(spec: ModelSpec, images: ImageSet) -> str:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[\W_]+", " ", name.lower()).strip()
+    return re.sub(r"[\W_]+", " ", normalize("NFC", name).lower()).strip()  # macOS takes letters and marks apart

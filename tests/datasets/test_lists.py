@@ -5,6 +5,7 @@ import json
 import os
 from collections import Counter
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import pyarrow as pa
@@ -354,11 +355,34 @@ def test_names_of_other_bytes_than_utf8_are_those_of_files(tmp_path):
     assert (images.ids, labels_of(images), reds(images)) == (("b\\xe4r.png",), ["b\\xe4r"], [5])
 
 
-def test_a_stamp_changes_with_a_csv_and_with_an_image_that_it_names(folder):
-    opened(folder, "list.csv", LABELLED["list.csv"])
-    stamps = [datasets.stamp(folder / "list.csv")]
+def test_a_spreadsheet_of_windows_is_read_in_its_own_encoding(tmp_path):
+    (tmp_path / "bär.png").write_bytes(png(5))
+    images = opened(tmp_path, "list.csv", "path;label\nbär.png;Köter\n".encode("cp1252"))
+    assert (images.ids, labels_of(images), reds(images)) == (("bär.png",), ["Köter"], [5])
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_letters_with_marks_name_files_however_they_are_composed(tmp_path, form):
+    other = {"NFC": "NFD", "NFD": "NFC"}[form]
+    (tmp_path / normalize(other, "bär.png")).write_bytes(png(5))
+    assert reds(opened(tmp_path, "list.txt", normalize(form, "bär.png\n"))) == [5]
+
+
+@pytest.mark.parametrize("name", ["list.csv", "list.parquet"])
+def test_a_stamp_changes_with_a_list_and_with_an_image_that_it_names(folder, name):
+    def save(labels: list[str]) -> None:
+        if name.endswith("csv"):
+            (folder / name).write_text(
+                "path,label\n" + "".join(f"{p},{c}\n" for p, c in zip(NAMES, labels, strict=True))
+            )
+        else:
+            pq.write_table(pa.table({"path": NAMES, "label": labels}), folder / name)
+
+    save(CLASSES)
+    stamps = [datasets.stamp(folder / name)]
+    assert datasets.stamp(folder / name) == stamps[0]
     (folder / "dog/2.png").write_bytes(png(1) + b"more")
-    stamps.append(datasets.stamp(folder / "list.csv"))
-    (folder / "list.csv").write_text(LABELLED["list.csv"].replace(",dog", ",wolf"))
-    stamps.append(datasets.stamp(folder / "list.csv"))
+    stamps.append(datasets.stamp(folder / name))
+    save(["wolves" if label == "dog" else label for label in CLASSES])
+    stamps.append(datasets.stamp(folder / name))
     assert len(set(stamps)) == 3

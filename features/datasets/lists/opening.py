@@ -23,6 +23,8 @@ from features.errors import DatasetError
 from features.sources import LISTS
 
 SUFFIXES = LISTS
+PARQUET = ".parquet"
+MOST_WATCHED = 256 << 20  # bytes of a list whose images are looked at to see whether they have changed
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,10 +71,18 @@ def open_tables(
 
 
 def listed(path: Path) -> list[Path]:
-    """Where the images lie that a list names; nothing where it cannot be read as one."""
+    """Where the images lie that a list names; nothing where a file cannot be read as one, or is very large."""
     try:
-        return [files.path_of(place.path) for place in _of_text(path, Columns()).places]
-    except DatasetError:
+        if path.stat().st_size > MOST_WATCHED:
+            return []
+        if is_list(path):
+            named = _of_text(path, Columns())
+        elif path.suffix == PARQUET and parquet_lists.is_list([path]):
+            named = _of_parquet(path, [path], Columns())
+        else:
+            return []
+        return [files.path_of(place.path) for place in named.places]
+    except (DatasetError, OSError):
         return []
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from unicodedata import normalize
 from urllib.parse import unquote, urlsplit
 
 from features import files
@@ -76,24 +77,30 @@ class Places:
 
     def of(self, cell: str) -> Place:
         """The file that a cell names: as it stands, else without blanks around it and with slashes for backslashes."""
-        if cell.lower().startswith(HERE):
-            return _looked_at(unquote(urlsplit(cell.strip()).path))
-        if "://" in cell:
-            return Place(cell.strip(), "")
-        if "://" in self.folder:
-            return Place(f"{self.folder}/{plain(cell)}", "")
+        if "://" in cell or "://" in self.folder:
+            return self._at_address(cell)
         first = _looked_at(self._path(cell))
         if first.mark != MISSING:
             return first
         bare = plain(cell)
-        return first if bare == cell else _looked_at(self._path(bare))
+        if bare == cell and cell.isascii():
+            return first
+        spellings = {bare, normalize("NFC", bare), normalize("NFD", bare)} - {cell}
+        others = [_looked_at(self._path(spelling)) for spelling in sorted(spellings, key=bare.__ne__)]
+        return next((other for other in others if other.mark != MISSING), others[0] if others else first)
+
+    def _at_address(self, cell: str) -> Place:
+        if cell.lower().startswith(HERE):
+            return _looked_at(unquote(urlsplit(cell.strip()).path))
+        return Place(cell.strip() if "://" in cell else f"{self.folder}/{plain(cell)}", "")
 
     def _path(self, cell: str) -> str:
-        path = os.path.expanduser(cell) if cell.startswith("~") else cell  # noqa: PTH111
-        return os.path.join(self.folder, self.spelling.folder, path + self.spelling.ending)  # noqa: PTH118
-
-
-MISSING = "unreadable"  # as `folders.mark` has it
+        name = cell + self.spelling.ending
+        if cell.startswith("/"):
+            return name
+        if cell.startswith("~"):
+            return os.path.expanduser(name)  # noqa: PTH111
+        return os.path.join(self.folder, self.spelling.folder, name)  # noqa: PTH118
 
 
 def _looked_at(path: str) -> Place:

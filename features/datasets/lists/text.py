@@ -43,7 +43,7 @@ def table_of(data: bytes, where: str, ending: str, there: There) -> Table:
 
     Raises DatasetError if it has no rows, or is damaged.
     """
-    text = decoded(data, where)
+    text = _decoded(data, where, ending, there)
     if ending in (*JSON_LINES, *JSON):
         return _of_objects(_objects(text, where, ending), where)
     rows = _rows(text, where, ending, there)
@@ -58,6 +58,22 @@ def table_of(data: bytes, where: str, ending: str, there: There) -> Table:
     columns = [list(column) for column in zip_longest(*body, fillvalue="")]
     columns += [[""] * len(body) for _ in range(width - len(columns))]
     return Table(where, dict(zip(names, columns, strict=True)), named)
+
+
+def _decoded(data: bytes, where: str, ending: str, there: There) -> str:
+    """As `decoded`; bytes that are no UTF-8 and no file's either are those of Windows' spreadsheets."""
+    text = decoded(data, where)
+    if ending not in WAYS or text.isascii() or not any(map(_is_byte, text)):
+        return text
+    rows = _rows(text, where, ending, there)
+    odd = [cell for row in rows for cell in row if any(map(_is_byte, cell))]
+    if any(map(there, odd[:SAMPLED])):
+        return text
+    return decoded(data.decode("cp1252", "replace").encode(), where)
+
+
+def _is_byte(sign: str) -> bool:
+    return "\udc80" <= sign <= "\udcff"
 
 
 @dataclass(frozen=True)
