@@ -14,6 +14,7 @@ from features.datasets.folders import mark
 from features.datasets.lists.table import plain
 from features.errors import DatasetError
 
+MISSING = "unreadable"  # as `folders.mark` has it
 HERE = "file://"
 FOLDERS = ("images", "image", "imgs", "img", "data", "JPEGImages", "train", "train_images", "test", "test_images")
 ENDINGS = (".jpg", ".png", ".jpeg", ".JPEG", ".JPG", ".tif", ".webp")
