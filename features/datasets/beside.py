@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from features.datasets import splits
+from features.datasets import kinds, splits
 from features.datasets.annotations import Annotations, Names
 from features.datasets.image_set import Columns, spelled
 from features.datasets.labelling import further, of_cells, of_columns
@@ -44,8 +44,11 @@ def of_tables(listing: "Listing", ids: Sequence[str], columns: Columns) -> Annot
     listing: the files; ids: of the images among them. columns: those that are not to be guessed.
     Of several tables that with the most images is taken, with others of the same name in other folders.
     """
+    candidates = _candidates(listing)
+    if not candidates:
+        return None
     names = Names(ids)
-    tables = [each for number in _candidates(listing) if (each := _opened(listing, number, names, columns)) is not None]
+    tables = [each for number in candidates if (each := _opened(listing, number, names, columns)) is not None]
     if not tables:
         return None
     best = max(tables, key=lambda each: (bool(each.roles.labels), len(each.images), -len(each.folder)))
@@ -75,10 +78,12 @@ def _is_whole_folder(ids: Sequence[str], named: set[int]) -> bool:
 def _candidates(listing: "Listing") -> list[int]:
     """Files that may be such tables: those at the top, and in other folders those that are called so."""
     numbers = []
+    endings = tuple(ending for ending in LISTS if ending not in JSON)
     for number, name in enumerate(listing.names):
+        if not name.lower().endswith(endings):  # before a path is made of each of a million
+            continue
         path = PurePosixPath(name)
-        ending = path.suffix.lower()
-        if ending not in LISTS or ending in JSON or NO_LABELS.search(path.stem):
+        if kinds.is_hidden(name) or NO_LABELS.search(path.stem):
             continue
         if len(path.parts) <= 2 or path.name.lower() in METADATA:
             numbers.append(number)

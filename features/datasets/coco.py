@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from features.datasets import splits
+from features.datasets import kinds, splits
 from features.datasets.annotations import Annotations, Names
 from features.datasets.image_set import Boxes, spelled
 from features.datasets.labelling import Labelling
@@ -42,8 +42,10 @@ def of_listing(listing: "Listing", ids: Sequence[str]) -> Annotations | None:
     """What COCO's files among some files say of the images there; None where there are none."""
     found = []
     for number, name in enumerate(listing.names):
+        if not name.lower().endswith(ENDING):
+            continue
         path = PurePosixPath(name)
-        if path.suffix.lower() != ENDING or not re.search(r"instances|annotation|coco|train|val|test", path.stem, re.I):
+        if kinds.is_hidden(name) or not re.search(r"instances|annotation|coco|train|val|test", path.stem, re.I):
             continue
         content = content_of(_read(listing, number), name)
         if content is not None:

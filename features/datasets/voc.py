@@ -17,7 +17,7 @@ from features.errors import DatasetError, ImageError
 if TYPE_CHECKING:
     from features.datasets.listing import Listing
 
-IMAGES, XML, LISTS = "JPEGImages", "Annotations", ("ImageSets", "Main")
+IMAGES, XML, ENDING, LISTS = "JPEGImages", "Annotations", ".xml", ("ImageSets", "Main")
 
 
 def of_listing(listing: "Listing", ids: Sequence[str]) -> Annotations | None:
@@ -25,12 +25,15 @@ def of_listing(listing: "Listing", ids: Sequence[str]) -> Annotations | None:
 
     Labels are the names of the objects in each image, also of those that are marked difficult.
     """
+    annotations = [number for number, name in enumerate(listing.names) if name.endswith(ENDING) and f"{XML}/" in name]
+    if not annotations:
+        return None
     images = {str(PurePosixPath(name).with_suffix("")): row for row, name in enumerate(ids)}
     told: dict[int, list[tuple[str, tuple[float, ...]]]] = {}
     first = ""
-    for number, name in enumerate(listing.names):
-        path = PurePosixPath(name)
-        if path.suffix.lower() != ".xml" or path.parent.name != XML:
+    for number in annotations:
+        path = PurePosixPath(listing.names[number])
+        if path.parent.name != XML or len(path.parts) < 2:
             continue
         row = images.get(spelled(str(path.parents[1] / IMAGES / path.stem)))
         if row is not None:
