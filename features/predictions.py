@@ -138,7 +138,8 @@ class Predictions:
         which must be right; of a network that predicts one class, that must be among them.
         """
         if self.assigned is None:
-            return truth[np.arange(len(truth)), self.predicted] if truth.ndim == 2 else np.equal(self.predicted, truth)
+            one = truth[np.arange(len(truth)), self.predicted] if truth.ndim == 2 else self.predicted == truth
+            return np.asarray(one)
         if truth.ndim == 1:  # the one label of each
             truth = np.equal(truth[:, None], np.arange(self.assigned.shape[1]))  # (N, K)
         return np.asarray(self.correct_labels(truth).all(1))
@@ -151,7 +152,7 @@ class Predictions:
     def among_first(self, truth: np.ndarray) -> np.ndarray:
         """(N,) bool, whether the classes (N,), or one of the labels (N, K), are among the T likeliest."""
         if truth.ndim == 2:
-            return np.take_along_axis(truth, self.ranked, axis=1).any(1)
+            return np.asarray(np.take_along_axis(truth, self.ranked, axis=1).any(1))
         return (self.ranked == truth[:, None]).any(1)
 
     def same(self, other: "Predictions") -> np.ndarray:

@@ -52,13 +52,11 @@ def of_tables(listing: "Listing", ids: Sequence[str], columns: Columns) -> Annot
     if not tables:
         return None
     best = max(tables, key=lambda each: (bool(each.roles.labels), len(each.images), -len(each.folder)))
-    chosen = [
-        each for each in tables if each.roles == best.roles and (each.name == best.name or _are_splits(each, best))
-    ]
-    if len({row for each in chosen for row in each.images}) < LEAST_SHARE * len(ids):
-        splits = {row: True for each in chosen for row in each.images}
-        if not _is_whole_folder(ids, splits):
-            return None
+    alike = [each for each in tables if each.roles.columns == best.roles.columns]
+    chosen = [each for each in alike if each.name == best.name or _are_splits(each, best)]
+    named = {row for each in chosen for row in each.images}
+    if len(named) < LEAST_SHARE * len(ids) and not _is_whole_folder(ids, named):
+        return None
     return _joined(listing, ids, chosen)
 
 

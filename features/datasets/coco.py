@@ -50,12 +50,12 @@ def of_listing(listing: "Listing", ids: Sequence[str]) -> Annotations | None:
         content = content_of(_read(listing, number), name)
         if content is not None:
             folder = str(path.parent)
-            found.append(CocoFile(name, "" if folder == "." else folder, _split_of(path), content))
+            found.append(CocoFile(name, "" if folder == "." else folder, split_of(path), content))
     instances = [file for file in found if INSTANCES in file.name.lower()]  # beside key points of the same images
     return joined(instances or found, ids, ", ".join(file.name for file in (instances or found)[:4])) if found else None
 
 
-def _split_of(path: PurePosixPath) -> str:
+def split_of(path: PurePosixPath) -> str:
     """'val2017' of 'instances_val2017.json', 'train' of 'train/_annotations.coco.json'; '' for none."""
     rest = re.sub(r"(?i)^_*(instances|annotations?|coco)[._-]*|[._-]*(instances|annotations?|coco)$", "", path.stem)
     names = [rest, *([path.parent.name] if path.parent.name else [])]

@@ -224,7 +224,7 @@ class ImageSet:
 
 def joined(has: np.ndarray, names: Sequence[str]) -> str:
     """The labels that an image has as one text, as lists have them. has: (K,) bool."""
-    return JOIN.join(names[index] for index in np.flatnonzero(has))
+    return JOIN.join(names[index] for index in np.flatnonzero(has).tolist())
 
 
 def spelled(path: str) -> str:

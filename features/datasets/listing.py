@@ -99,7 +99,9 @@ def annotated(
     said = annotate(images.ids)
     if said is None:
         return None
-    return _annotated(images, said, split, order, said.where)
+    # No other image is of interest here, nor what else lies there.
+    images = replace(images.take(said.rows), aside=())
+    return _annotated(images, replace(said, rows=range(len(images))), split, order, said.where)
 
 
 def _images(listing: Listing) -> ImageSet:
@@ -132,11 +134,11 @@ def _annotated(images: ImageSet, said: Annotations, split: str | None, order: Se
     """The images of which something is said, cut to a split; the others are left aside, or splits without labels."""
     parts = None if said.splits is None else Splits(_spread([*said.splits], said.rows, len(images), None))
     parts = parts or splits.by_folder([classes.folders_of(each) for each in images.ids])
+    labelling: Labelling | None = None
     if said.labelling is not None:
         labelling = replace(said.labelling, of=_spread([*said.labelling.of], said.rows, len(images), None))
-    else:
-        names = classes.of_paths(images.ids)
-        labelling = None if names is None else Labelling([(name,) for name in names], tuple(sorted(set(names))))
+    elif (names := classes.of_paths(images.ids)) is not None:
+        labelling = Labelling([(name,) for name in names], tuple(sorted(set(names))))
     if parts is None:
         _need_no_split(split, where)
         taken, rows = images, [*range(len(images))]

@@ -132,3 +132,19 @@ def test_an_annotation_that_declares_entities_is_refused(tmp_path):
     (folder / "Annotations/000001.xml").write_text('<!DOCTYPE a [<!ENTITY b "c">]><annotation/>')
     with pytest.raises(DatasetError, match=r"000001\.xml cannot be read as an annotation"):
         open_images(str(folder))
+
+
+def test_a_file_of_one_split_takes_the_images_of_its_folder(tmp_path):
+    write(tmp_path, ["train2017/0.jpg", "val2017/0.jpg", "val2017/1.jpg"])
+    file = coco(tmp_path / "annotations/instances_val2017.json", ["0.jpg", "1.jpg"], [(0, 1), (1, 17)])
+    images = open_images(str(file))
+    assert told(images) == {"val2017/0.jpg": "person", "val2017/1.jpg": "cat"}
+    assert (images.split, images.aside) == ("", ())
+
+
+def test_no_file_of_coco_leads_above_the_folders_that_may_be_read(tmp_path, monkeypatch):
+    write(tmp_path, ["images/0.jpg"])
+    file = coco(tmp_path / "annotations/instances.json", ["0.jpg"], [(0, 1)])
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path / "annotations"))
+    with pytest.raises(DatasetError, match="None of the 1 images"):
+        open_images(str(file))

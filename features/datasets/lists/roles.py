@@ -41,6 +41,11 @@ class Roles:
     split: str = ""
     notes: tuple[str, ...] = ()
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns, of which lists of one kind have the same."""
+        return self.path, *self.labels, self.split
+
     def further(self, table: Table) -> dict[str, Sequence[Any]]:
         """The columns that are for nothing of it."""
         used = {self.path, *self.labels, self.split}
@@ -100,7 +105,8 @@ def _mostly(table: Table, fits: Callable[[str], bool]) -> list[str]:
 
 
 def _is_called_so(cell: str) -> bool:
-    return cell.strip().split("?")[0].lower().endswith(EXTENSIONS)
+    bare = cell.strip().split("?")[0] if "://" in cell else cell.strip()
+    return bare.split("::")[0].lower().endswith(EXTENSIONS)  # 'zip://a.jpg::b.zip'
 
 
 def _is_text(cells: Sequence[Any]) -> bool:
@@ -138,12 +144,12 @@ def _with_labels(table: Table, path: str, split: str) -> Roles:
         others = [name for name in others if not _counts(table.columns[name])]
     yes_or_no = [name for name in others if is_yes_or_no(table.columns[name])]
     if len(yes_or_no) > 1:
-        note = f"The labels of {table.where} are its columns of 0 and 1: {_few(yes_or_no)}."
-        return Roles(path, tuple(yes_or_no), split, (note,))
+        said = f"The labels of {table.where} are its columns of 0 and 1: {_few(yes_or_no)}."
+        return Roles(path, tuple(yes_or_no), split, (said,))
     groups = [name for name in others if _may_be_classes(table.columns[name], table.named)]
     if len(groups) == 1 and (len(others) == 1 or not table.named):
-        note = (f"The labels of {table.where} are its column {groups[0]}.",) if table.named else ()
-        return Roles(path, (groups[0],), split, note)
+        said = f"The labels of {table.where} are its column {groups[0]}."
+        return Roles(path, (groups[0],), split, (said,) if table.named else ())
     if not table.named and len(groups) > 1:
         raise DatasetError(
             f"Which column of {table.where} holds the labels cannot be told. Name it with --label-column. "
