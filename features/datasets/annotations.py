@@ -32,7 +32,8 @@ class Names:
     """Finds images by how they are called: by their path from a folder on, else by their name alone."""
 
     def __init__(self, ids: Sequence[str]) -> None:
-        self._whole = {name: row for row, name in enumerate(ids)}
+        self._whole = {name.rsplit(".", 1)[0]: row for row, name in enumerate(ids)}  # without their endings
+        self._whole |= {name: row for row, name in enumerate(ids)}
         self._parts: dict[str, list[int]] = {}
         self._stems: dict[str, list[int]] = {}
         for row, name in enumerate(ids):
@@ -41,13 +42,13 @@ class Names:
             self._stems.setdefault(last.rsplit(".", 1)[0], []).append(row)
         self._ids = ids
 
-    def row(self, path: str, folder: str) -> int | None:
-        """The image that a path names from a folder on, else from any folder above or beside it; None for none or many.
+    def row(self, path: str, *folders: str) -> int | None:
+        """The image that a path names from one of some folders on, else wherever it lies; None for none or many.
 
-        folder: '' or 'annotations'. A path may lack the image's ending.
+        folders: '' or 'annotations'. A path may lack the image's ending.
         """
-        joined = f"{folder}/{path}" if folder else path
-        for name in (joined, path):
+        folder = folders[0]
+        for name in (*(f"{each}/{path}" if each else path for each in folders), path):
             if name in self._whole:
                 return self._whole[name]
         last = PurePosixPath(path).name

@@ -92,9 +92,10 @@ def _opened(listing: "Listing", number: int, names: Names, columns: Columns) -> 
     """A file as such a table; None where it is none."""
     path = PurePosixPath(listing.names[number])
     folder = "" if path.parent == PurePosixPath() else str(path.parent)
+    folders = [folder, *(str(path.parent / path.stem) + end for end in ("", "_images", "/images"))]
 
     def there(cell: str) -> bool:
-        return names.row(spelled(plain(cell)), folder) is not None
+        return names.row(spelled(plain(cell)), *folders) is not None
 
     try:
         data, _ = listing.read(number)
@@ -105,7 +106,7 @@ def _opened(listing: "Listing", number: int, names: Names, columns: Columns) -> 
     cells = [spelled(plain(str(cell))) for cell in table.columns[roles.path]]
     rows, images, seen, lost = [], [], set[int](), 0
     for row, cell in enumerate(cells):
-        image = names.row(cell, folder)
+        image = names.row(cell, *folders)
         if image is None:
             lost += 1
         elif image not in seen:

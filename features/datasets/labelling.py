@@ -34,10 +34,16 @@ class Labelling:
         """Those of some of the images."""
         return replace(self, of=[self.of[row] for row in rows])
 
-    def put(self, images: ImageSet) -> ImageSet:
-        """The same N images with these labels; without any if that of an image is not known."""
-        if any(names is None for names in self.of):
+    def put(self, images: ImageSet, where: str) -> ImageSet:
+        """The same N images with these labels; without any if those of no image are known.
+
+        where: what tells the labels. Raises DatasetError if those of only some are known.
+        """
+        known = sum(names is not None for names in self.of)
+        if not known:
             return images
+        if known < len(images):
+            raise DatasetError(f"{where} has labels on {known:,} of {len(images):,} lines. Label all of them, or none.")
         place = {name: index for index, name in enumerate(self.classes)}
         named = [names or () for names in self.of]
         if not self.many:

@@ -145,7 +145,21 @@ def _annotated(images: ImageSet, said: Annotations, split: str | None, order: Se
     else:
         some = {str(parts.of[row]) for row in said.rows}  # the splits of which something is said
         taken, rows = cut(images, parts, some, split, order, where)
+    if labelling is not None and said.labelling is not None:
+        labelling = _named(labelling, classes.of_paths(images.ids, -1 if parts is None else parts.level))
     return _with(taken, rows, said, labelling)
+
+
+def _named(labelling: Labelling, folders: Sequence[str] | None) -> Labelling:
+    """Labels that are numbers by the names of the folders that the images lie in, where these are the same classes."""
+    if folders is None or labelling.many or not all(map(str.isdecimal, labelling.classes)):
+        return labelling
+    known = {(names[0], folder) for names, folder in zip(labelling.of, folders, strict=True) if names}
+    if not len(known) == len({number for number, _ in known}) == len({folder for _, folder in known}):
+        return labelling
+    name_of = dict(known)
+    of = [(name_of[names[0]],) if names else None for names in labelling.of]
+    return Labelling(of, tuple(sorted(name_of.values())))
 
 
 def _with(images: ImageSet, rows: Sequence[int], said: Annotations, labelling: Labelling | None) -> ImageSet:
@@ -166,7 +180,7 @@ def _with(images: ImageSet, rows: Sequence[int], said: Annotations, labelling: L
         notes=(*said.notes, *images.notes),
         digest=_digest_with(images, said, taken),
     )
-    return images if labelling is None else labelling.take([rows[number] for number in named]).put(images)
+    return images if labelling is None else labelling.take([rows[number] for number in named]).put(images, said.where)
 
 
 def _spread(values: list[Any], rows: Sequence[int], size: int, instead: Any) -> list[Any]:

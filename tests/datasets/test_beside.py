@@ -96,6 +96,27 @@ def test_images_for_a_competition_have_no_labels_where_only_the_training_images_
     assert open_images(f"{tmp_path}:test").labels is None
 
 
+def test_a_table_called_as_a_split_is_about_the_images_of_its_folder(tmp_path):
+    write(tmp_path, ["train/0.png", "train/1.png", "test/0.png", "test/1.png"])
+    (tmp_path / "train.csv").write_text("id,breed\n0,a\n1,b\n")
+    assert told(open_images(str(tmp_path))) == {"train/0.png": "a", "train/1.png": "b"}
+
+
+def test_numbers_in_a_table_are_called_as_the_folders_of_the_same_classes(tmp_path):
+    write(tmp_path, ["cat/0.png", "cat/1.png", "dog/2.png"])
+    (tmp_path / "labels.csv").write_text("file,label\ncat/0.png,1\ncat/1.png,1\ndog/2.png,0\n")
+    assert told(open_images(str(tmp_path))) == {"cat/0.png": "cat", "cat/1.png": "cat", "dog/2.png": "dog"}
+    (tmp_path / "labels.csv").write_text("file,label\ncat/0.png,1\ncat/1.png,0\ndog/2.png,0\n")
+    assert told(open_images(str(tmp_path))) == {"cat/0.png": "1", "cat/1.png": "0", "dog/2.png": "0"}
+
+
+def test_a_table_that_labels_only_some_of_the_images_that_it_names_is_refused(tmp_path):
+    write(tmp_path, ["0.png", "1.png"])
+    (tmp_path / "labels.csv").write_text("file,label\n0.png,a\n1.png,\n")
+    with pytest.raises(DatasetError, match=r"labels\.csv has labels on 1 of 2 lines"):
+        open_images(str(tmp_path))
+
+
 def test_columns_of_a_table_beside_can_be_named(tmp_path):
     write(tmp_path, ["0.png", "1.png"])
     (tmp_path / "table.csv").write_text("file,one,two\n0.png,a,x\n1.png,a,y\n")

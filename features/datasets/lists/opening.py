@@ -232,9 +232,4 @@ def _of_split(
 
 
 def _labelled(images: ImageSet, labelling: Labelling | None, where: str) -> ImageSet:
-    if labelling is None:
-        return images
-    known = sum(names is not None for names in labelling.of)
-    if 0 < known < len(images):
-        raise DatasetError(f"{where} has labels on {known:,} of {len(images):,} lines. Label all of them, or none.")
-    return labelling.put(images)
+    return images if labelling is None else labelling.put(images, where)
