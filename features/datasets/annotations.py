@@ -17,6 +17,7 @@ class Annotations:
     rows: (R,) their numbers among the images, ascending. labelling: (R,) their labels, None where none are told.
     splits: (R,) the split of each, None where nothing tells, or for an image of none. columns: name -> (R,) values.
     boxes: where in these R images the labels are. where: the file or folder that says it. notes: in sentences.
+    files: that say it, as the source calls them.
     """
 
     rows: Sequence[int]
@@ -26,6 +27,7 @@ class Annotations:
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
     boxes: Boxes | None = None
     notes: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
 
 class Names:

@@ -37,6 +37,11 @@ class _Beside:
     images: Sequence[int]
     lost: int
 
+    @property
+    def path(self) -> str:
+        """Inside the source."""
+        return f"{self.folder}/{self.name}" if self.folder else self.name
+
 
 def of_tables(listing: "Listing", ids: Sequence[str], columns: Columns) -> Annotations | None:
     """What tables beside the images say of them; None where none names at least half of them.
@@ -57,7 +62,10 @@ def of_tables(listing: "Listing", ids: Sequence[str], columns: Columns) -> Annot
     named = {row for each in chosen for row in each.images}
     if len(named) < LEAST_SHARE * len(ids) and not _is_whole_folder(ids, named):
         return None
-    return _joined(listing, ids, chosen)
+    others = [
+        each.path for each in tables if each not in chosen and each.roles.labels and len(each.images) >= len(named)
+    ]
+    return _joined(ids, chosen, others)
 
 
 def _are_splits(*tables: _Beside) -> bool:
@@ -119,7 +127,8 @@ def _opened(listing: "Listing", number: int, names: Names, columns: Columns) -> 
     return _Beside(folder, path.name, table, roles, rows, images, lost)
 
 
-def _joined(listing: "Listing", ids: Sequence[str], tables: Sequence[_Beside]) -> Annotations:
+def _joined(ids: Sequence[str], tables: Sequence[_Beside], others: Sequence[str]) -> Annotations:
+    """What some tables of one kind say together. others: tables of as many images, which are not used."""
     roles = tables[0].roles
     entries: dict[int, tuple[_Beside, int]] = {}
     for each in tables:
@@ -130,7 +139,8 @@ def _joined(listing: "Listing", ids: Sequence[str], tables: Sequence[_Beside]) -
     def column(name: str) -> list[Any]:
         return [table.table.columns[name][row] for table, row in (entries[image] for image in images)]
 
-    where = ", ".join(f"{each.folder}/{each.name}" if each.folder else each.name for each in tables[:4])
+    where = ", ".join(each.path for each in tables[:4])
+    unused = (f"Not used, though of these images too: {', '.join(others[:4])}.",) if others else ()
     labelling = None
     if roles.labels:
         labels = {name: [spelled(c) if isinstance(c, str) else c for c in column(name)] for name in roles.labels}
@@ -146,7 +156,8 @@ def _joined(listing: "Listing", ids: Sequence[str], tables: Sequence[_Beside]) -
         where,
         told,
         further({spelled(name): column(name) for name in roles.further(tables[0].table)}),
-        notes=(*_notes(where, len(images), len(ids), sum(each.lost for each in tables), roles), *roles.notes),
+        notes=(*_notes(where, len(images), len(ids), sum(each.lost for each in tables), roles), *roles.notes, *unused),
+        files=tuple(each.path for each in tables),
     )
 
 

@@ -142,6 +142,7 @@ def joined(found: Sequence[CocoFile], ids: Sequence[str], where: str) -> Annotat
         told if len({*told} - {None}) > 1 else None,
         boxes=boxes_of(boxes, rows_in_order),
         notes=(note, *missing),
+        files=tuple(file.name for file in found),
     )
 
 

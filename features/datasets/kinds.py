@@ -51,7 +51,7 @@ class Aside:
 
 def is_hidden(name: str) -> bool:
     """Whether a path inside a source is one that systems make for themselves, as '.git/x' and '__MACOSX/._1.jpg'."""
-    return any(part.startswith(".") or part.lower() in SYSTEM for part in PurePosixPath(name).parts)
+    return any(part.startswith(".") or part.lower() in SYSTEM for part in name.split("/"))
 
 
 def looks_like_image(name: str) -> bool:

@@ -57,9 +57,16 @@ def understood(
         )
     if said is None:
         return _of_folders(images, split, order, listing.where)
+    images = replace(images, aside=_without(images.aside, {*said.files}))
     if said.labelling is None and said.splits is None:
         return _with_columns(_of_folders(images, split, order, listing.where), images.ids, said)
     return _annotated(images, said, split, order, listing.where)
+
+
+def _without(aside: Sequence[Aside], used: set[str]) -> tuple[Aside, ...]:
+    """What is left aside but for files that say something of the images."""
+    left = [Aside(each.reason, tuple(name for name in each.names if name not in used)) for each in aside]
+    return tuple(each for each in left if each.names)
 
 
 def _of_folders(images: ImageSet, split: str | None, order: Sequence[str], where: str) -> ImageSet:

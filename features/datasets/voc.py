@@ -54,6 +54,7 @@ def of_listing(listing: "Listing", ids: Sequence[str]) -> Annotations | None:
         _splits(listing, [PurePosixPath(ids[row]).stem for row in rows]),
         boxes=boxes_of(boxes, rows),
         notes=(note,),
+        files=tuple(listing.names[number] for number in annotations),
     )
 
 

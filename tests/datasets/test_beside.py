@@ -67,7 +67,7 @@ def test_what_a_table_does_not_name_is_left_aside_and_what_is_not_there_is_told(
     (tmp_path / "labels.csv").write_text("file,label\n0.png,a\n1.png,b\n9.png,a\n")
     images = open_images(str(tmp_path))
     assert told(images) == {"0.png": "a", "1.png": "b"}
-    assert {each.reason: each.names for each in images.aside}["labels.csv does not name them"] == ("2.png",)
+    assert {each.reason: each.names for each in images.aside} == {"labels.csv does not name them": ("2.png",)}
     assert any("1 row of labels.csv names no image here" in note for note in images.notes)
 
 
@@ -115,6 +115,15 @@ def test_a_table_that_labels_only_some_of_the_images_that_it_names_is_refused(tm
     (tmp_path / "labels.csv").write_text("file,label\n0.png,a\n1.png,\n")
     with pytest.raises(DatasetError, match=r"labels\.csv has labels on 1 of 2 lines"):
         open_images(str(tmp_path))
+
+
+def test_of_two_tables_of_the_same_images_the_unused_one_is_told(tmp_path):
+    write(tmp_path, ["0.png", "1.png"])
+    (tmp_path / "a.csv").write_text("file,label\n0.png,a\n1.png,b\n")
+    (tmp_path / "b.csv").write_text("image,class\n0.png,b\n1.png,a\n")
+    images = open_images(str(tmp_path))
+    assert told(images) == {"0.png": "a", "1.png": "b"}
+    assert any("Not used, though of these images too: b.csv" in note for note in images.notes)
 
 
 def test_columns_of_a_table_beside_can_be_named(tmp_path):

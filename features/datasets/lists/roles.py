@@ -23,6 +23,7 @@ LABELS = (
     *("label", "labels", "class", "classes", "class_name", "classname", "label_name", "class_label", "category"),
     *("categories", "category_name", "target", "targets", "tag", "tags", "y", "label_id", "class_id", "category_id"),
     *("label_idx", "class_idx", "labelid", "classid", "label_names", "species", "breed", "diagnosis", "ground_truth"),
+    *("objects.categories", "objects.category", "objects.label"),  # of Hugging Face's sets for detection
 )
 VAGUE = ("tag", "tags", "y", "target", "targets")  # hold classes only where no other column does
 SPLIT_NAMES = ("split", "splits", "subset", "set", "partition", "data_set", "dataset", "phase", "usage", "fold")
