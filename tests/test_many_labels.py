@@ -158,3 +158,13 @@ def test_a_set_without_labels_names_both_ways_to_give_some(folder):
     (folder / "plain.txt").write_text("0.png\n")
     with pytest.raises(DatasetError, match=r"one folder per class.*list with a column of labels"):
         match_labels(network(True).spec, datasets.open_images(str(folder / "plain.txt")))
+
+
+def test_a_result_of_another_process_has_columns_and_labels(images, tmp_path):
+    from viz.jobs import results
+
+    features = finish(extract.features(network(True), images))
+    results.write(tmp_path / "result", features)
+    read = results.read(tmp_path / "result")
+    np.testing.assert_array_equal(read.label_sets, SETS)
+    assert read.columns["site"].tolist() == images.columns["site"].tolist()

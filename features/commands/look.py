@@ -53,7 +53,10 @@ def _look(options: argparse.Namespace) -> None:
         for group in result.alike[:SHOWN_GROUPS]:
             print(f"  {', '.join(group[:SHOWN_NAMES])}{', ...' if len(group) > SHOWN_NAMES else ''}")
     if result.classes:
-        rows = [("class", "images"), *((name, f"{count:,}") for name, count in result.classes.items())]
+        rows: list[tuple[str, ...]] = [
+            ("class", "images"),
+            *((name, f"{count:,}") for name, count in result.classes.items()),
+        ]
         print()
         print_table(rows[: SHOWN_CLASSES + 1])
         if len(rows) > SHOWN_CLASSES + 1:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import zipfile
 from collections import Counter
 from pathlib import Path
 from unicodedata import normalize
@@ -270,6 +271,30 @@ def test_parquet_that_holds_bytes_is_no_list(kind):
 
     assert not names_paths(pa.schema({"path": pa.string(), "image": kind}))
     assert names_paths(pa.schema({"path": pa.string(), "label": pa.int64()}))
+
+
+def test_parts_of_features_name_images_by_their_addresses(folder):
+    with zipfile.ZipFile(folder / "set.zip", "w") as archive:
+        archive.writestr("in/0.png", png(8))
+    table = pa.table({"id": ["in/0.png"], "uri": [f"zip://in/0.png::{folder}/set.zip"], "label": ["ant"]})
+    pq.write_table(table, folder / "part-00000.parquet")
+    images = open_images(str(folder / "part-00000.parquet"))
+    assert (reds(images), labels_of(images)) == ([8], ["ant"])
+
+
+def test_objects_within_objects_are_columns(folder):
+    row = {"file_name": "cat/0.png", "objects": {"bbox": [[0, 0, 1, 1]], "categories": ["cat"]}}
+    images = opened(folder, "metadata.jsonl", json.dumps(row) + "\n")
+    assert images.label_sets.tolist() == [[True]]
+    assert images.columns["objects.bbox"].tolist() == ["[[0, 0, 1, 1]]"]
+
+
+def test_all_forms_of_a_list_have_the_same_labels_as_the_folder(folder):
+    wanted = dict(zip(NAMES, labels_of(open_images(str(folder))), strict=True))
+    for name in ("tab.txt", "list.csv", "list.tsv", "list.jsonl", "one_hot.csv"):
+        images = opened(folder, name, LABELLED[name])
+        assert dict(zip(images.ids, labels_of(images), strict=True)) == wanted
+        (folder / name).unlink()
 
 
 MANY = {
