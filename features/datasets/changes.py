@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from features import files
 from features.datasets import folders, kinds
 from features.datasets.lists import opening as lists
 
@@ -26,7 +25,8 @@ def _marks(root: Path) -> Iterator[tuple[str, str]]:
     """The path of every file that counts, with what changes when the file does, in an order of their own."""
     if not root.is_dir():
         named = lists.listed(root) if root.is_file() else []
-        yield from ((str(file), folders.mark(file)) for file in (root, *filter(files.is_local, named)))
+        yield str(root), folders.mark(root)
+        yield from ((place.path, place.mark) for place in named)
         return
     listing = folders.listing(root)
     yield from (pair for pair in zip(listing.names, listing.marks, strict=True) if kinds.counts(pair[0]))

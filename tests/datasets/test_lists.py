@@ -16,7 +16,7 @@ from PIL import Image
 
 from features import datasets, files
 from features.datasets import Columns, ImageSet, open_images
-from features.errors import DatasetError, ImageError
+from features.errors import DatasetError, FeatureError, ImageError
 
 NAMES = tuple(f"{name}/{number}.png" for name in ("cat", "dog") for number in range(3))
 CLASSES = [name[:3] for name in NAMES]
@@ -411,3 +411,32 @@ def test_a_stamp_changes_with_a_list_and_with_an_image_that_it_names(folder, nam
     save(["wolves" if label == "dog" else label for label in CLASSES])
     stamps.append(datasets.stamp(folder / name))
     assert len(set(stamps)) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("list.json", b"-1"),
+        ("list.json", b"{"),
+        ("list.json", b"[" * 100_000),
+        ("list.jsonl", b"\xff\xfe\0"),
+        ("list.csv", b'path,label\n"a' + b"x" * 200_000),
+        ("list.txt", b"\xff\xfe\0"),
+    ],
+)
+def test_what_is_no_list_is_refused_in_words(tmp_path, name, content):
+    with pytest.raises(DatasetError):
+        opened(tmp_path, name, content)
+
+
+@pytest.mark.parametrize("odd", ["a\0b.png", "~\0.png", "x" * 5000 + ".png", "C:\\pictures\\a.png"])
+def test_a_name_that_no_file_can_have_spoils_no_other_image(folder, odd):
+    images = opened(folder, "list.csv", f"path,label\ncat/0.png,a\n{odd},b\n")
+    assert reds(images.take([0])) == [0]
+    with pytest.raises(ImageError, match="cannot be read"):
+        images.open(1)
+
+
+def test_addresses_of_a_kind_that_nobody_knows_are_refused_at_once(folder):
+    with pytest.raises(FeatureError, match=r"nobody://a\.png cannot be used"):
+        opened(folder, "list.txt", "cat/0.png\nnobody://a.png\n")

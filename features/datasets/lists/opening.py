@@ -70,8 +70,8 @@ def open_tables(
     return _opened(_of_parquet(path, tables, columns), path, split, order)
 
 
-def listed(path: Path) -> list[Path]:
-    """Where the images lie that a list names; nothing where a file cannot be read as one, or is very large."""
+def listed(path: Path) -> list[Place]:
+    """The files that a list names on this machine; none where a file cannot be read as one, or is very large."""
     try:
         if path.stat().st_size > MOST_WATCHED:
             return []
@@ -81,7 +81,7 @@ def listed(path: Path) -> list[Path]:
             named = _of_parquet(path, [path], Columns())
         else:
             return []
-        return [files.path_of(place.path) for place in named.places]
+        return [place for place in named.places if place.is_here]
     except (DatasetError, OSError):
         return []
 
@@ -132,7 +132,7 @@ def _opened(named: _Named, path: Path, split: str | None, order: Sequence[str]) 
     places = [place.path for place in named.places]
 
     def read(row: int) -> tuple[bytes, str]:
-        return read_file(files.path_of(places[row]), ids[row]), ids[row]
+        return read_file(named.places[row].file, ids[row]), ids[row]
 
     images = ImageSet(
         path.stem,

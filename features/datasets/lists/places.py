@@ -4,6 +4,7 @@ import os
 import stat
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from unicodedata import normalize
@@ -12,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from features import files
 from features.datasets.folders import mark
 from features.datasets.lists.table import plain
-from features.errors import DatasetError
+from features.errors import DatasetError, FeatureError
 
 MISSING = "unreadable"  # as `folders.mark` has it
 HERE = "file://"
@@ -29,6 +30,11 @@ class Place:
     path: str
     mark: str
     is_folder: bool = False
+
+    @property
+    def file(self) -> Path:
+        """Raises FeatureError if no library for this kind of address is there."""
+        return Path(self.path) if self.is_here else files.path_of(self.path)
 
     @property
     def is_here(self) -> bool:
@@ -100,7 +106,8 @@ class Places:
         if cell.startswith("/"):
             return name
         if cell.startswith("~"):
-            return os.path.expanduser(name)  # noqa: PTH111
+            with suppress(ValueError):  # a NUL in it
+                return os.path.expanduser(name)  # noqa: PTH111
         return os.path.join(self.folder, self.spelling.folder, name)  # noqa: PTH118
 
 
@@ -121,7 +128,12 @@ def marked(places: Sequence[Place]) -> list[str]:
     marks = [place.mark for place in places]
     kinds = {place.path.partition("://")[0]: place.path for place in places if not place.is_here}
     for example in kinds.values():
-        files.path_of(example)
+        try:
+            files.path_of(example)
+        except FeatureError:
+            raise
+        except Exception as error:  # what a library raises that is not whole
+            raise DatasetError(f"{example} cannot be used: {error}. Mend the library for such addresses.") from error
     with ThreadPoolExecutor(TOGETHER) as pool:
         for row, its_mark in zip(asked, pool.map(_mark_at, [places[row].path for row in asked]), strict=True):
             marks[row] = its_mark

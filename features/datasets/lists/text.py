@@ -29,13 +29,18 @@ There = Callable[[str], bool]
 def decoded(data: bytes, where: str) -> str:
     """The text of a list, its lines ended by a newline. Bytes that are no UTF-8 stay those of a file's name."""
     encoding = next((name for mark, name in MARKS if data.startswith(mark)), None)
-    if encoding is None and b"\0" in data[:200]:  # PowerShell without its mark
-        encoding = "utf-16-le" if data[1:2] == b"\0" else "utf-16-be"
+    encoding = encoding or _unmarked(data[:1000])
     try:
         text = data.decode(encoding) if encoding else data.decode("utf-8", "surrogateescape")
     except UnicodeDecodeError as error:
         raise DatasetError(f"{where} begins as {encoding}, but is damaged: {error.reason}. Save it again.") from error
     return text.replace("\r\n", "\n") if "\n" in text else text.replace("\r", "\n")
+
+
+def _unmarked(data: bytes) -> str | None:
+    """The encoding of a list without a mark of which every other byte is 0, as of letters in UTF-16; else None."""
+    zeros = {"utf-16-le": data[1::2].count(0), "utf-16-be": data[::2].count(0)}
+    return next((name for name, count in zeros.items() if 4 * count > len(data)), None)
 
 
 def table_of(data: bytes, where: str, ending: str, there: There) -> Table:
@@ -197,6 +202,8 @@ def _objects(text: str, where: str, ending: str) -> list[dict[str, Any]]:
         raise DatasetError(f"{where} is damaged JSON: {error}. Write an object a line into a .jsonl.") from error
     if isinstance(values, dict):  # pandas' and others' ways to say the same
         values = next((value for value in values.values() if isinstance(value, list)), [])
+    if not isinstance(values, list):
+        raise DatasetError(f"{where} holds no list of images. Write an object a line into a .jsonl, with a path.")
     rows = [value if isinstance(value, dict) else {"path": value} for value in values]
     if not rows:
         raise DatasetError(f"{where} names no images. Write an object a line into it, with a path.")
