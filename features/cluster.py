@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from features import datasets
-from features.datasets import ImageSet
+from features.datasets import Columns, ImageSet
 from features.errors import DatasetError, FeatureError
 
 PATIENCE = 10.0  # seconds
@@ -36,9 +36,10 @@ class Source:
     name: str
     data_root: str | None = None
     limit: int | None = None
+    columns: Columns = Columns()  # noqa: RUF009  # frozen
 
     def open(self) -> ImageSet:
-        images = datasets.open_images(self.name, self.data_root)
+        images = datasets.open_images(self.name, self.data_root, columns=self.columns)
         return images.sample(self.limit) if self.limit else images
 
     def open_same(self, digest: str) -> ImageSet:

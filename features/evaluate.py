@@ -13,7 +13,7 @@ from features.datasets.decoding import over
 from features.datasets.labels import Matched, match_labels
 from features.networks.card import Outputs
 from features.networks.zoo import Model
-from features.predictions import Predictions, named
+from features.predictions import Predictions
 from features.progress import Task
 from features.results import Provenance, finite, provenance
 
@@ -49,11 +49,12 @@ class Evaluation:
 
     accuracy, top5: shares of images whose class is the first, or among the first five. Of a network of many labels, an
     image's class is the one label that it has, and accuracy is the share of images of which every label is right.
+    Of images of any number of labels a network that predicts one class is right if it is one of them.
     macro_*: unweighted means over the classes that occur in the set. per_class: those classes.
     confusion: (K, K) int64, rows are true classes, columns predicted ones; class_names: the network's K.
     labels_matched: with the network's classes, as `labels.Matched.how`. labels_guessed: what speaks against it, or ''.
     ids, labels: (N,) of the images, and their labels in the set's words. truth: (N,) int64, these as the network's
-    classes.
+    classes; (N, K) bool of images of any number of labels.
     """
 
     accuracy: float
@@ -106,7 +107,7 @@ def evaluate(model: Model, images: ImageSet) -> Task[Evaluation]:
     model.need_classifier()
     matched = match_labels(model.spec, images)
     parts: list[Predictions] = []
-    of_labels: list[np.ndarray] = []  # (N, K) logits
+    of_labels: list[np.ndarray] = []  # (N, K) scores by which images are ranked, label by label
 
     def work(pixels: Tensor) -> None:
         with torch.inference_mode():
@@ -114,6 +115,8 @@ def evaluate(model: Model, images: ImageSet) -> Task[Evaluation]:
         parts.append(Predictions.of(logits.cpu().numpy(), matched.names, model.spec.outputs))
         if model.spec.outputs is Outputs.MULTILABEL:
             of_labels.append(logits.cpu().numpy())
+        elif matched.sets is not None:  # how likely a class is also depends on the others
+            of_labels.append(predictions.probabilities(logits.cpu().numpy(), model.spec.outputs))
 
     rows, rejected = yield from over(model, images, work)
     scores = np.concatenate(of_labels) if of_labels else None
@@ -129,15 +132,18 @@ def _score(
     rows: np.ndarray,
     rejected: tuple[Rejected, ...],
 ) -> Evaluation:
-    truth = matched.at(rows)
+    truth = matched.truth(rows)
+    given = images.label_names(rows)
     assert truth is not None  # match_labels found them
-    assert images.labels is not None
+    assert given is not None
     if scores is None:
         per_class, confusion = _by_class(matched.names, said.predicted, truth)
         right = said.correct(truth)
     else:
-        per_class, confusion = _by_label(matched.names, said, scores, truth)
-        right = said.correct(_labels(truth, len(matched.names)))
+        wanted = truth if truth.ndim == 2 else _labels(truth, len(matched.names))  # (N, K)
+        assigned = said.assigned if said.assigned is not None else _labels(said.predicted, len(matched.names))
+        per_class, confusion = _by_label(matched.names, assigned, scores, wanted)
+        right = said.correct(wanted)
 
     def mean(score: str) -> float:
         return float(torch.tensor([getattr(row, score) for row in per_class], dtype=torch.float64).mean())
@@ -157,7 +163,7 @@ def _score(
         rejected=rejected,
         provenance=provenance(model, images),
         ids=tuple(images.ids[row] for row in rows),
-        labels=named(images.labels[rows], images.class_names),
+        labels=given,
         truth=truth,
         predictions=said,
     )
@@ -169,14 +175,15 @@ def _labels(truth: np.ndarray, n_labels: int) -> np.ndarray:
 
 
 def _by_label(
-    names: tuple[str, ...], said: Predictions, scores: np.ndarray, truth: np.ndarray
+    names: tuple[str, ...], assigned: np.ndarray, scores: np.ndarray, wanted: np.ndarray
 ) -> tuple[tuple[ClassScore, ...], np.ndarray]:
-    """Scores of the labels that occur, and (K, K) how often images of a label (row) were given each label (column)."""
+    """Scores of the labels that occur, and (K, K) how often images of a label (row) were given each label (column).
+
+    assigned, wanted: (N, K) bool, the labels that are predicted, and those that the images have. scores: (N, K).
+    """
     from sklearn import metrics
 
-    assert said.assigned is not None  # these are labels
-    wanted = _labels(truth, len(names))
-    precision, recall, f1, support = metrics.precision_recall_fscore_support(wanted, said.assigned, zero_division=0)
+    precision, recall, f1, support = metrics.precision_recall_fscore_support(wanted, assigned, zero_division=0)
     rows = tuple(
         ClassScore(
             names[index], float(precision[index]), float(recall[index]), float(f1[index]), int(support[index]),
@@ -184,7 +191,7 @@ def _by_label(
         )
         for index in np.flatnonzero(support).tolist()
     )  # fmt: skip
-    return rows, wanted.T.astype(np.int64) @ said.assigned.astype(np.int64)
+    return rows, wanted.T.astype(np.int64) @ assigned.astype(np.int64)
 
 
 def _by_class(

@@ -164,11 +164,20 @@ def near_duplicates(hashes: Sequence[int]) -> list[list[int]]:
     return sorted(sorted(group) for group in groups.values() if len(group) > 1)
 
 
+def _counts(images: ImageSet) -> list[int]:
+    """How many images have each label."""
+    if images.label_sets is not None:
+        return [int(count) for count in images.label_sets.sum(axis=0)]
+    if images.labels is None:
+        return []
+    return [int(count) for count in np.bincount(images.labels, minlength=len(images.class_names))]
+
+
 def _summary(images: ImageSet, seen: dict[int, _Seen], rejected: tuple[Rejected, ...], duplicates: bool) -> Look:
     every = list(seen.values())
     sizes = np.array([each.size for each in every] or [(0, 0)])  # (N, 2)
     low, middle, high = np.quantile(sizes, (0, 0.5, 1), axis=0, method="nearest").astype(int)  # (2,) each
-    counts = Counter() if images.labels is None else Counter(images.class_names[label] for label in images.labels)
+    counts = _counts(images)
     alike = None
     if duplicates:
         rows = list(seen)
@@ -176,7 +185,7 @@ def _summary(images: ImageSet, seen: dict[int, _Seen], rejected: tuple[Rejected,
         alike = tuple(tuple(images.ids[rows[place]] for place in group) for group in groups)
     return Look(
         n_images=len(images),
-        classes={name: counts[name] for name in images.class_names},
+        classes=dict(zip(images.class_names, counts, strict=False)),
         formats=dict(Counter(each.kind for each in every if each.kind).most_common()),
         modes=dict(Counter(each.mode for each in every if each.mode).most_common()),
         widths=(int(low[0]), int(middle[0]), int(high[0])),

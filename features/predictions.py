@@ -93,6 +93,12 @@ class Predictions:
         return Predictions(tuple(class_names), predicted[:, None], confidence[:, None], confidence, unknown)
 
     @staticmethod
+    def told_labels(class_names: Sequence[str], assigned: np.ndarray, confidence: np.ndarray) -> "Predictions":
+        """As `told`, of which labels (N, K) bool are predicted; as the likeliest counts the first of them."""
+        told = Predictions.told(class_names, assigned.argmax(1).astype(np.int64), confidence)
+        return replace(told, assigned=assigned)
+
+    @staticmethod
     def joined(parts: Sequence["Predictions"]) -> "Predictions":
         """Predictions of the images of several parts, one part after the other. At least one part."""
         first, *rest = parts
@@ -129,10 +135,13 @@ class Predictions:
 
     def correct(self, truth: np.ndarray) -> np.ndarray:
         """(N,) bool, whether predictions are right. truth: (N,) the images' classes; or (N, K) bool of labels, all of
-        which must be right.
+        which must be right; of a network that predicts one class, that must be among them.
         """
         if self.assigned is None:
-            return np.equal(self.predicted, truth)
+            one = truth[np.arange(len(truth)), self.predicted] if truth.ndim == 2 else self.predicted == truth
+            return np.asarray(one)
+        if truth.ndim == 1:  # the one label of each
+            truth = np.equal(truth[:, None], np.arange(self.assigned.shape[1]))  # (N, K)
         return np.asarray(self.correct_labels(truth).all(1))
 
     def correct_labels(self, truth: np.ndarray) -> np.ndarray:
@@ -141,7 +150,9 @@ class Predictions:
         return self.assigned == truth
 
     def among_first(self, truth: np.ndarray) -> np.ndarray:
-        """(N,) bool, whether the classes (N,) are among the T likeliest."""
+        """(N,) bool, whether the classes (N,), or one of the labels (N, K), are among the T likeliest."""
+        if truth.ndim == 2:
+            return np.asarray(np.take_along_axis(truth, self.ranked, axis=1).any(1))
         return (self.ranked == truth[:, None]).any(1)
 
     def same(self, other: "Predictions") -> np.ndarray:

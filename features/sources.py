@@ -14,6 +14,9 @@ ARRAYS = (".npy",)  # images only where there are no pictures: beside pictures t
 EXTENSIONS = (*PICTURES, *ARRAYS)
 ARCHIVES = (*(".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tbz", ".tar.xz", ".txz", ".tar.zst", ".tzst"),)
 TABLES = (".parquet", ".parq")
+PLAIN_LISTS, CSV, TSV = (".txt", ".lst", ".list"), (".csv",), (".tsv", ".tab")
+JSON_LINES, JSON = (".jsonl", ".ndjson"), (".json",)
+LISTS = (*PLAIN_LISTS, *CSV, *TSV, *JSON_LINES, *JSON)  # of images, as text
 
 TRAIN, VALIDATION, TEST, EXTRA = "train", "validation", "test", "extra"
 ALL = "all"  # every split of a source

@@ -17,7 +17,7 @@ from features.registry import spelled
 
 if TYPE_CHECKING:
     from features.cluster import Cluster
-    from features.datasets import ImageSet, Rejected
+    from features.datasets import Columns, ImageSet, Rejected
     from features.networks.naming import NetworkName
     from features.networks.zoo import Model
 
@@ -26,8 +26,9 @@ else:
     Commands = Any
 
 SOURCE_HELP = (
-    "'sample', a folder, a zip or tar, a WebDataset's shards, Parquet files with images, a .txt file with a path a "
-    "line, a pattern in quotes ('data/test-*.parquet', 'shards/{000..999}.tar'), or torchvision:NAME[:SPLIT]"
+    "'sample', a folder, a zip or tar, a WebDataset's shards, Parquet files with images or paths, a list of paths "
+    "(.txt, .csv, .tsv, .jsonl), a COCO .json, a pattern in quotes ('data/test-*.parquet', 'shards/{000..999}.tar'), or "
+    "torchvision:NAME[:SPLIT]; a split behind a colon ('photos:test')"
 )
 NETWORK_HELP = "a name of the catalogue, timm:NAME or a file; behind it ?part=..., ?head=..., ?lesion=without:layer3.1"
 SAID = "said_"
@@ -98,6 +99,13 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SOURCE", help=SOURCE_HELP)
     parser.add_argument("--data-root", metavar="DIR", help="where torchvision's sets lie (default: data)")
     parser.add_argument("--download", action="store_true", help="let torchvision fetch its set")
+    for what in ("path", "label"):
+        parser.add_argument(
+            f"--{what}-column",
+            default="",
+            metavar="NAME",
+            help=f"column of {what}s in a list (default: guessed)",
+        )
 
 
 def add_model(parser: argparse.ArgumentParser, several: bool = False) -> None:
@@ -232,11 +240,18 @@ def load(options: argparse.Namespace, images: "ImageSet | None" = None) -> "Mode
     return model
 
 
+def columns_of(options: argparse.Namespace) -> "Columns":
+    """The columns of a list that are not to be guessed, of a command with `add_source`."""
+    from features.datasets import Columns
+
+    return Columns(options.path_column, options.label_column)
+
+
 def source_of(options: argparse.Namespace) -> "ImageSet":
     """The images of a command with `add_source` and `add_limit`."""
     from features.datasets import opening
 
-    images = show(opening(options.source, options.data_root, options.download))
+    images = show(opening(options.source, options.data_root, options.download, columns=columns_of(options)))
     tell_understood(images)
     return images.sample(options.limit) if options.limit else images
 

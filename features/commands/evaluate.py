@@ -44,7 +44,8 @@ def _evaluate(options: argparse.Namespace) -> None:
     print(f"{model.spec.name} on {result.n_images} images of {images.name}")
     top5 = f"   top-5 {result.top5:.2%}" if len(result.class_names) > 5 else ""
     average = result.mean_average_precision
-    exact = "" if average is None else f" (every label right)   mean average precision {average:.2%}"
+    right = "every label right" if result.predictions.assigned is not None else "the prediction is one of the labels"
+    exact = "" if average is None else f" ({right})   mean average precision {average:.2%}"
     print(f"accuracy {result.accuracy:.2%}{exact}{top5}")
     print(
         f"macro precision {result.macro_precision:.2%}   recall {result.macro_recall:.2%}   F1 {result.macro_f1:.2%}\n"

@@ -14,6 +14,7 @@ from features.commands.common import (
     add_out,
     add_source,
     cluster_of,
+    columns_of,
     command,
     load,
     names,
@@ -112,7 +113,7 @@ def _extract(options: argparse.Namespace) -> None:
     if joined:
         from features.cluster import Source
 
-        source = Source(options.source, options.data_root, options.limit)
+        source = Source(options.source, options.data_root, options.limit, columns_of(options))
         done = show(cluster.to_folder(model, source, plan, options.out, joined, size, options.replace))
     else:
         done = show(extract.to_folder(model, images, plan, options.out, size, options.format, options.replace))

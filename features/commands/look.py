@@ -29,6 +29,7 @@ def _look(options: argparse.Namespace) -> None:
             "name": images.name,
             "split": images.split,
             "splits": dict(images.splits),
+            "columns": [*images.columns],
             "aside": [{"reason": each.reason, "names": list(each.names)} for each in images.aside],
             "notes": list(images.notes),
         }
@@ -44,6 +45,8 @@ def _look(options: argparse.Namespace) -> None:
         print(f"files of several frames or pages, of which the first is taken: {result.n_frames:,}")
     if result.n_bytes:
         print(f"{result.n_bytes / 1e6:,.1f} MB")
+    if images.columns:
+        print(f"further columns: {', '.join(images.columns)}")
     print(f"cannot be read: {len(result.rejected):,}")
     for rejected in result.rejected[:SHOWN_REJECTED]:
         print(f"  {rejected.reason}")

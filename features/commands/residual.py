@@ -13,6 +13,7 @@ from features.commands.common import (
     add_out,
     add_source,
     cluster_of,
+    columns_of,
     command,
     load,
     made_of,
@@ -111,7 +112,8 @@ def _on_cluster(options: argparse.Namespace, model: "Model", cluster: "Cluster")
     from features.cluster import Source
     from features.residual import cluster as on_cluster
 
-    return on_cluster.statistics(model, Source(options.source, options.data_root, options.limit), cluster)
+    source = Source(options.source, options.data_root, options.limit, columns_of(options))
+    return on_cluster.statistics(model, source, cluster)
 
 
 def _print(model: str, images: str, content: Mapping[str, Any], tables: "Tables") -> None:

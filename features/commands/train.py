@@ -8,6 +8,7 @@ from features.commands.common import (
     Commands,
     add_out,
     add_source,
+    columns_of,
     command,
     show,
     tell_understood,
@@ -60,8 +61,9 @@ def _train(options: argparse.Namespace) -> None:
         )
     source, test = _splits(options.source, options.test)
     need_kind(options.out, export.TRAINING, options.name)
-    images = show(opening(source, options.data_root, options.download, splits.FIRST_TRAINING))
-    test_images = show(opening(test or held_out(images), options.data_root, options.download))
+    columns = columns_of(options)
+    images = show(opening(source, options.data_root, options.download, splits.FIRST_TRAINING, columns))
+    test_images = show(opening(test or held_out(images), options.data_root, options.download, columns=columns))
     for each in (images, test_images):
         tell_understood(each)
     recipe = Recipe(**{field.name: getattr(options, field.name) for field in fields(Recipe)})

@@ -11,21 +11,23 @@ from PIL import Image
 from features import files
 from features.datasets import (
     archives,
+    coco_file,
     counting,
     folders,
     hugging_face,
     kinds,
-    lists,
     parquet,
     patterns,
     splits,
     torchvision_sets,
 )
 from features.datasets.changes import stamp
-from features.datasets.image_set import ImageSet, Origin, Rejected
+from features.datasets.image_set import Boxes, Columns, ImageSet, Origin, Rejected
 from features.datasets.images import decode
 from features.datasets.kinds import Aside, looks_like_image
 from features.datasets.listing import Choice, Listing, understood
+from features.datasets.lists import opening as lists
+from features.datasets.lists import parquet_lists
 from features.errors import DatasetError, ImageError
 from features.progress import Task
 from features.sources import (
@@ -45,6 +47,8 @@ from features.sources import (
 __all__ = [
     "SAMPLE",
     "SAMPLE_FILE",
+    "Boxes",
+    "Columns",
     "ImageSet",
     "Origin",
     "Rejected",
@@ -66,18 +70,21 @@ def open_images(
     data_root: str | None = None,
     download: bool = False,
     order: Sequence[str] = splits.HELD_OUT,
+    columns: Columns = Columns(),  # noqa: B008  # frozen
 ) -> ImageSet:
     """Open a source of images.
 
     source: 'sample' (the bundled Fashion-MNIST test images), a folder (flat, or one folder per class), a zip or tar
         of the same or of such archives, a WebDataset's shards, a folder of archives, a Parquet file or folder of them
-        with a column of images, a .txt file with a path a line, a pattern that names several of these
+        with a column of images, a list of paths (.txt, .csv, .tsv, .jsonl, Parquet) with labels, splits and further
+        columns, a COCO .json, a folder of Pascal VOC, a pattern that names several of these
         ('data/test-*.parquet', 'shards/{000..999}.tar'), 'hf:NAME' (what Hugging Face's library has in its cache, or a
         folder that it saved), or 'torchvision:NAME' / 'torchvision:NAME:SPLIT' (CIFAR10:test, ...).
         All but torchvision's may also be addresses that fsspec knows, such as 's3://bucket/folder'.
         A split is named behind a colon ('photos:test', 'photos:all').
     data_root: where the torchvision set lies. download: let torchvision fetch it if it is not there.
     order: which kind of split is taken where none is named; the set says so in its notes, and its origin names it.
+    columns: of a list, where they are not to be guessed.
     Raises DatasetError if there is nothing to open.
     """
     if source.startswith(TORCHVISION):
@@ -91,12 +98,12 @@ def open_images(
         opened = understood(archives.listing(SAMPLE_FILE), split, order)
         return replace(opened, name="Fashion-MNIST sample", origin=Origin(source))
     if is_pattern(place):
-        opened = _of_pattern(place, split, order)
+        opened = _of_pattern(place, split, order, columns)
     else:
         path = files.path_of(place)
         with files.reached(path):
-            opened = _opened(path, place, split, order)
-    return replace(opened, origin=Origin(_named(place, split, opened)))
+            opened = _opened(path, place, split, order, columns)
+    return replace(opened, origin=Origin(_named(place, split, opened), columns=columns))
 
 
 def opening(
@@ -104,9 +111,10 @@ def opening(
     data_root: str | None = None,
     download: bool = False,
     order: Sequence[str] = splits.HELD_OUT,
+    columns: Columns = Columns(),  # noqa: B008  # frozen
 ) -> Task[ImageSet]:
     """As `open_images`, as a task that tells how many files were listed, and can be cancelled."""
-    return counting.told(lambda: open_images(source, data_root, download, order))
+    return counting.told(lambda: open_images(source, data_root, download, order, columns))
 
 
 def _named(place: str, split: str | None, opened: ImageSet) -> str:
@@ -117,7 +125,7 @@ def _named(place: str, split: str | None, opened: ImageSet) -> str:
 
 def reopen(origin: Origin) -> ImageSet:
     """The same images once more, if the source has not changed since. Raises DatasetError as `open_images`."""
-    images = open_images(origin.source)
+    images = open_images(origin.source, columns=origin.columns)
     for limit in origin.limits:
         images = images.sample(limit)
     return images
@@ -135,24 +143,24 @@ def held_out(images: ImageSet) -> str:
     return f"{place}:{min(others, key=lambda name: splits.HELD_OUT.index(splits.kind_of(name) or TEST))}"
 
 
-def _opened(path: Path, source: str, split: str | None, order: Sequence[str]) -> ImageSet:
+def _opened(path: Path, source: str, split: str | None, order: Sequence[str], columns: Columns) -> ImageSet:
     if path.is_dir():
-        return _of_folder(path, split, order)
+        return _of_folder(path, split, order, columns)
     if path.is_file() and parquet.is_table(path):
-        return parquet.open_tables(path, Choice(split, order, source))
-    if path.is_file() and path.suffix == lists.SUFFIX:
-        return lists.open_list(path)
+        return _of_tables(path, parquet.table_files(path), Choice(split, order, source), columns)
+    if path.is_file() and lists.is_list(path):
+        return coco_file.open_annotations(path, split, order) or lists.open_list(path, split, order, columns)
     if path.is_file() and archives.is_archive(path):
-        return understood(archives.listing(path), split, order)
-    what = "is not a folder, a zip, a tar, a Parquet or a .txt file" if path.exists() else "does not exist"
+        return understood(archives.listing(path), split, order, columns)
+    what = "is not a folder, a zip, a tar, a Parquet file or a list" if path.exists() else "does not exist"
     raise DatasetError(
-        f"{source!r} {what}. Give a folder of images, a zip or tar, Parquet files with a column of images, a .txt file "
-        f"with a path a line, a pattern such as 'data/*.parquet', 'torchvision:NAME' or '{SAMPLE}' for the bundled "
-        "images."
+        f"{source!r} {what}. Give a folder of images, a zip or tar, Parquet files with a column of images or of paths, "
+        f"a list of paths ({', '.join(lists.SUFFIXES)}), a pattern such as 'data/*.parquet', 'torchvision:NAME' or "
+        f"'{SAMPLE}' for the bundled images."
     )
 
 
-def _of_folder(path: Path, split: str | None, order: Sequence[str]) -> ImageSet:
+def _of_folder(path: Path, split: str | None, order: Sequence[str], columns: Columns) -> ImageSet:
     """The images of a folder's files, or of its tables or archives where it has no pictures, or fewer."""
     if files.is_local(path) and hugging_face.is_saved(path):
         return hugging_face.open_hugging_face(f"{HUGGING_FACE}{path.resolve()}", split, False, order)
@@ -161,13 +169,20 @@ def _of_folder(path: Path, split: str | None, order: Sequence[str]) -> ImageSet:
     tables, packed = (_called(listing, endings) for endings in (TABLES, ARCHIVES))
     alone = bool(tables) and not pictures and not packed
     if alone or (tables and parquet.rows_of_images(path, tables) > pictures):
-        opened = parquet.open_files(path.resolve(), parquet.table_files(path), Choice(split, order, str(path)))
+        opened = _of_tables(path, parquet.table_files(path), Choice(split, order, str(path)), columns)
         return _beside(opened, listing, TABLES)
     if packed and not pictures:
         return _beside(
             understood(archives.of_files(path.name, str(path), path.resolve(), packed), split, order), listing, ARCHIVES
         )
-    return understood(listing, split, order)
+    return understood(listing, split, order, columns)
+
+
+def _of_tables(path: Path, tables: list[Path], choice: Choice, columns: Columns) -> ImageSet:
+    """Images in a column of Parquet files, or named in one. path: the file, or the folder that they lie in."""
+    if parquet_lists.is_list(tables):
+        return lists.open_tables(path, tables, choice.split, choice.order, columns)
+    return parquet.open_files(path.resolve(), tables, choice)
 
 
 def _called(listing: Listing, endings: tuple[str, ...]) -> list[str]:
@@ -183,12 +198,12 @@ def _beside(images: ImageSet, listing: Listing, endings: tuple[str, ...]) -> Ima
     return replace(images, aside=(*images.aside, *listing.aside, *aside))
 
 
-def _of_pattern(pattern: str, split: str | None, order: Sequence[str]) -> ImageSet:
+def _of_pattern(pattern: str, split: str | None, order: Sequence[str], columns: Columns) -> ImageSet:
     root, named, outside = patterns.paths(pattern)
     with files.reached(root):
         if tables := patterns.tables(named):
-            return parquet.open_files(root, tables, Choice(split, order, pattern))
-        return understood(patterns.listing(pattern, root, named, outside), split, order)
+            return _of_tables(root, tables, Choice(split, order, pattern), columns)
+        return understood(patterns.listing(pattern, root, named, outside), split, order, columns)
 
 
 def open_files(names: list[str]) -> ImageSet:

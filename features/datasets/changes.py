@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from features import files
-from features.datasets import folders, kinds, lists, patterns
+from features.datasets import folders, kinds, patterns
+from features.datasets.lists import opening as lists
 from features.sources import is_pattern
 
 
@@ -28,8 +28,9 @@ def _marks(path: Path) -> Iterator[tuple[str, str]]:
         yield from patterns.marks(str(path))
         return
     if not root.is_dir():
-        named = lists.listed(root) if root.suffix == lists.SUFFIX and root.is_file() else []
-        yield from ((str(file), folders.mark(file)) for file in (root, *filter(files.is_local, named)))
+        named = lists.listed(root) if root.is_file() else []
+        yield str(root), folders.mark(root)
+        yield from ((place.path, place.mark) for place in named)
         return
     listing = folders.listing(root)
     yield from (pair for pair in zip(listing.names, listing.marks, strict=True) if kinds.counts(pair[0]))

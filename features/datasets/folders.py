@@ -113,7 +113,7 @@ def mark(file: Path) -> str:
     """What changes when a file does."""
     try:
         status = file.stat()
-    except OSError:
+    except (OSError, ValueError):
         return "unreadable"
     return f"{status.st_size} {status.st_mtime_ns}"
 
@@ -164,6 +164,6 @@ def read_file(file: Path, name: str) -> bytes:
                 raise ImageError(f"{name} is not a file that can be read as an image. Take it out.")
             images.need_size(status.st_size, name)  # before it is held in memory
             return file.read_bytes()
-    except OSError as error:
-        reason = error.strerror or "it is not there"
+    except (OSError, ValueError) as error:  # a NUL in a name that somebody wrote
+        reason = getattr(error, "strerror", None) or "it is not there"
         raise ImageError(f"{name} cannot be read: {reason}. Is it still there?") from error

@@ -15,6 +15,8 @@ from features.datasets.kinds import Aside
 from features.errors import DatasetError, ImageError
 from features.sources import ALL
 
+JOIN = ";"  # between several labels of an image
+
 
 @dataclass(frozen=True)
 class Rejected:
@@ -25,6 +27,14 @@ class Rejected:
 
 
 @dataclass(frozen=True)
+class Columns:
+    """Columns of a list that are not to be guessed: of the paths, and the labels (several of 0 and 1 with commas)."""
+
+    path: str = ""
+    label: str = ""
+
+
+@dataclass(frozen=True)
 class Origin:
     """From where a set can be opened again: a source as `datasets.open_images` takes it, and at most how many images
     were taken of it, of those again, and so on.
@@ -32,6 +42,32 @@ class Origin:
 
     source: str
     limits: tuple[int, ...] = ()
+    columns: Columns = Columns()
+
+
+@dataclass(frozen=True, eq=False)
+class Boxes:
+    """Where things are in N images: B boxes.
+
+    images: (B,) int64, the number of each box's image, ascending. labels: (B,) int64 into the set's class_names.
+    corners: (B, 4) float32 pixels from the upper left of the image as it is stored: left, top, right, bottom.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    corners: np.ndarray
+
+    def of(self, image: int) -> "Boxes":
+        """Those of one image."""
+        first, end = np.searchsorted(self.images, [image, image + 1])
+        return Boxes(self.images[first:end], self.labels[first:end], self.corners[first:end])
+
+    def take(self, chosen: Sequence[int]) -> "Boxes":
+        """Those of some images, which are counted anew."""
+        spans = np.searchsorted(self.images, np.add.outer([0, 1], np.asarray(chosen, np.int64)))  # (2, R)
+        rows = np.concatenate([np.arange(first, end) for first, end in spans.T] or [np.arange(0)]).astype(np.int64)
+        counts = spans[1] - spans[0]
+        return Boxes(np.repeat(np.arange(len(chosen)), counts), self.labels[rows], self.corners[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +95,9 @@ class ImageSet:
     origin:      from where the same set can be opened again; None where nothing tells.
     aside:       what of the source is no part of the set, and why.
     notes:       what was taken for granted when it was opened, in sentences.
+    label_sets:  (N, K) bool, which of class_names each image has, where it may have any number; labels is None then.
+    columns:     what else its source says of each image: name -> (N,) bool, int64, float64 or texts (None for unknown).
+    boxes:       where in the images the labels are, None where nothing tells.
     split:       which split of its source it is ('test', 'all'), '' where there is nothing to choose.
     splits:      those that its source has, with how many images each has.
     """
@@ -75,6 +114,9 @@ class ImageSet:
     notes: tuple[str, ...] = ()
     split: str = ""
     splits: Mapping[str, int] = field(default_factory=dict)
+    label_sets: np.ndarray | None = None
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+    boxes: Boxes | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -101,18 +143,38 @@ class ImageSet:
         return self.locate(index) if self.locate else self.ids[index]
 
     def label_name(self, index: int) -> str | None:
-        """The label of image number `index`, or None."""
+        """The label of image number `index`, several with ';' between them, or None."""
+        if self.label_sets is not None:
+            return joined(self.label_sets[index], self.class_names)
         return None if self.labels is None else self.class_names[self.labels[index]]
+
+    def label_names(self, rows: Sequence[int] | np.ndarray) -> np.ndarray | None:
+        """(R,) the labels of some images as `label_name` has them, as objects; None for unlabelled images."""
+        if not self.is_labelled:
+            return None
+        names = np.empty(len(rows), dtype=object)
+        names[:] = [self.label_name(int(row)) for row in rows]
+        return names
 
     def describe(self) -> str:
         """What was understood of the source, in a line: '3,400 images, 12 classes, split test of 3'."""
         parts = [f"{len(self):,} image{'s' if len(self) != 1 else ''}"]
-        parts.append(f"{len(self.class_names):,} classes" if self.labels is not None else "without labels")
+        parts.append(self._labels_said())
         if self.split:
             number = len(self.splits)
             parts.append(f"all {number} splits" if self.split == ALL else f"split {self.split} of {number}")
         left = sum(len(each.names) for each in self.aside)
         return ", ".join(parts) + (f"; {left:,} file{'s' if left != 1 else ''} left aside" if left else "")
+
+    def _labels_said(self) -> str:
+        if self.label_sets is not None:
+            return f"{len(self.class_names):,} labels, {self.label_sets.sum() / max(1, len(self)):.1f} an image"
+        return f"{len(self.class_names):,} classes" if self.labels is not None else "without labels"
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether labels are known, be it one an image or any number."""
+        return self.labels is not None or self.label_sets is not None
 
     def told(self) -> list[str]:
         """What somebody who opened the set should know: what was taken for granted, and what was left aside."""
@@ -139,6 +201,9 @@ class ImageSet:
             ),
             locate=lambda index: self.uri(chosen[index]),
             origin=None,
+            label_sets=None if self.label_sets is None else self.label_sets[chosen],
+            columns={name: values[chosen] for name, values in self.columns.items()},
+            boxes=None if self.boxes is None else self.boxes.take(chosen),
         )
 
     def sample(self, limit: int, seed: int = 0) -> "ImageSet":
@@ -158,6 +223,11 @@ class ImageSet:
         if self.origin is None or seed != 0:
             return taken
         return replace(taken, origin=replace(self.origin, limits=(*self.origin.limits, limit)))
+
+
+def joined(has: np.ndarray, names: Sequence[str]) -> str:
+    """The labels that an image has as one text, as lists have them. has: (K,) bool."""
+    return JOIN.join(names[index] for index in np.flatnonzero(has).tolist())
 
 
 def spelled(path: str) -> str:

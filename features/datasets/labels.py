@@ -23,13 +23,18 @@ class Matched:
     classes: (N,) int64, None where labels are missing or fit no classes. how: BY_NAME; BY_NUMBER where the labels are
     the classes' numbers; BY_WORDNET where they are WordNet ids; BY_ORDER where nothing but their order says which is
     which; or NOT_AT_ALL. names: (K,) of the network's classes, as of `class_names`. guessed: what speaks against it, as
-    a sentence; '' where it is sure.
+    a sentence; '' where it is sure. sets: (N, K) bool of images of any number of labels, whose classes is None.
     """
 
     classes: np.ndarray | None
     how: str
     names: tuple[str, ...]
     guessed: str = ""
+    sets: np.ndarray | None = None
+
+    def truth(self, rows: np.ndarray) -> np.ndarray | None:
+        """As `at`, or (R, K) bool of images of any number of labels: what `Predictions.correct` takes."""
+        return self.at(rows) if self.sets is None else self.sets[rows]
 
     def at(self, rows: np.ndarray) -> np.ndarray | None:
         """The classes (R,) of the images at some rows of the set; None without classes."""
@@ -53,9 +58,10 @@ def match_labels(spec: ModelSpec, images: ImageSet) -> Matched:
     anything, they are taken in order when there are as many as the network has classes.
     Raises DatasetError otherwise.
     """
-    if images.labels is None:
+    if not images.is_labelled:
         raise DatasetError(
-            f"{images.name} has no labels. Put the images into one folder per class, named as the network's classes."
+            f"{images.name} has no labels. Put the images into one folder per class, named as the network's classes, "
+            "or give a list with a column of labels."
         )
     ways: tuple[Callable[[ModelSpec, Sequence[str]], _Match | None], ...] = (_by_name, _by_wordnet, _by_number)
     found = next((match for way in ways if (match := way(spec, images.class_names)) is not None), None)
@@ -63,7 +69,19 @@ def match_labels(spec: ModelSpec, images: ImageSet) -> Matched:
     if found is None:
         raise DatasetError(_refusal(spec, images))
     names = spec.classes if found.how == BY_NUMBER else class_names(spec, images)
-    return Matched(np.array(found.places, dtype=np.int64)[images.labels], found.how, names, found.guessed)
+    places = np.array(found.places, dtype=np.int64)
+    if images.labels is not None:
+        return Matched(places[images.labels], found.how, names, found.guessed)
+    return Matched(None, found.how, names, found.guessed, _sets(images, places, len(names)))
+
+
+def _sets(images: ImageSet, places: np.ndarray, n_classes: int) -> np.ndarray:
+    """(N, K) bool, the network's labels of images of any number of them. places: (L,) of the set's labels."""
+    assert images.label_sets is not None  # the images are labelled
+    sets = np.zeros((len(images), n_classes), bool)
+    for label, place in enumerate(places):
+        sets[:, place] |= images.label_sets[:, label]
+    return sets
 
 
 def matched(spec: ModelSpec, images: ImageSet) -> Matched:

@@ -2,10 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from features.datasets import classes, kinds, splits
-from features.datasets.image_set import FileOpener, ImageSet, set_digest, spelled, with_labels
+from features.datasets import beside, classes, coco, kinds, splits, voc
+from features.datasets.annotations import Annotations
+from features.datasets.columns import column_of
+from features.datasets.image_set import Columns, FileOpener, ImageSet, set_digest, spelled, with_labels
 from features.datasets.kinds import Aside
+from features.datasets.labelling import Labelling
 from features.datasets.splits import Splits
 from features.datasets.values import Labels, labels_of
 from features.errors import DatasetError
@@ -50,11 +54,82 @@ class Choice:
     where: str
 
 
-def understood(listing: Listing, split: str | None = None, order: Sequence[str] = splits.HELD_OUT) -> ImageSet:
-    """The images among some files, labelled by their folders' names and cut to a split.
+def understood(
+    listing: Listing,
+    split: str | None = None,
+    order: Sequence[str] = splits.HELD_OUT,
+    columns: Columns = Columns(),  # noqa: B008  # frozen
+) -> ImageSet:
+    """The images among some files, labelled by what lies beside them or by their folders' names, and cut to a split.
 
-    split, order: as of `splits.chosen`. Raises DatasetError if there are no images, or no such split.
+    split, order: as of `splits.chosen`. columns: of a table of labels beside, where they are not to be guessed.
+    Raises DatasetError if there are no images, no such split or no such columns.
     """
+    images, numbers = _images(listing)
+    paths = images.ids if listing.paths is None else [spelled(listing.paths[number]) for number in numbers]
+    told = None if listing.labels is None else labels_of([listing.labels[number] for number in numbers])
+    choice = Choice(split, order, listing.where)
+    ways = (coco.of_listing, voc.of_listing, lambda files, ids: beside.of_tables(files, ids, columns))
+    said = None if told else next((found for way in ways if (found := way(listing, images.ids)) is not None), None)
+    if said is None and columns != Columns():
+        raise DatasetError(
+            f"{listing.where} has no list with such columns. Leave --path-column and --label-column away."
+        )
+    if said is None:
+        return _of_folders(images, paths, told, choice)
+    images = replace(images, aside=_without(images.aside, {*said.files}))
+    if said.labelling is None and said.splits is None:
+        return _with_columns(_of_folders(images, paths, told, choice), images.ids, said)
+    return _annotated(images, said, choice)
+
+
+def _without(aside: Sequence[Aside], used: set[str]) -> tuple[Aside, ...]:
+    """What is left aside but for files that say something of the images."""
+    left = [Aside(each.reason, tuple(name for name in each.names if name not in used)) for each in aside]
+    return tuple(each for each in left if each.names)
+
+
+def _of_folders(images: ImageSet, paths: Sequence[str], told: Labels | None, choice: Choice) -> ImageSet:
+    """The images, labelled by what they bring or by their folders' names, and cut to a split. paths: (N,) by which."""
+    parts = splits.by_folder([classes.folders_of(path) for path in paths])
+    taken = of_split(images, parts, told or _by_folder(paths, parts), choice)
+    return taken if told or parts is not None else _noted(taken, paths)
+
+
+def _with_columns(images: ImageSet, ids: Sequence[str], said: Annotations) -> ImageSet:
+    """The images with what a table says of them beside labels; of those that it does not name that is not known."""
+    place = {ids[row]: index for index, row in enumerate(said.rows)}
+    cells = {name: values.tolist() for name, values in said.columns.items()}
+    rows = [place.get(image_id) for image_id in images.ids]
+    columns = {
+        name: column_of([None if row is None else values[row] for row in rows]) for name, values in cells.items()
+    }
+    known = [row for row in rows if row is not None]
+    return replace(
+        images, columns=columns, notes=(*said.notes, *images.notes), digest=_digest_with(images, said, known)
+    )
+
+
+def annotated(
+    listing: Listing,
+    annotate: Callable[[Sequence[str]], Annotations | None],
+    split: str | None = None,
+    order: Sequence[str] = splits.HELD_OUT,
+) -> ImageSet | None:
+    """The images among some files of which something is said; None if that is none. annotate: ids -> what is said."""
+    if not any(map(kinds.looks_like_image, listing.names)):
+        return None
+    images, _ = _images(listing)
+    said = annotate(images.ids)
+    if said is None:
+        return None
+    # No other image is of interest here, nor what else lies there.
+    images = replace(images.take(said.rows), aside=())
+    return _annotated(images, replace(said, rows=range(len(images))), Choice(split, order, said.where))
+
+
+def _images(listing: Listing) -> tuple[ImageSet, list[int]]:
+    """The images among some files, without labels, and which of the files they are."""
     numbers, aside = kinds.sorted_out(listing.names, listing.head)
     if not numbers:
         raise DatasetError(
@@ -62,24 +137,18 @@ def understood(listing: Listing, split: str | None = None, order: Sequence[str] 
             f"{''.join(f' {each}' for each in (*listing.aside, *aside)[:3])}"
         )
     ids = [spelled(listing.names[number]) for number in numbers]
-    digest = set_digest(ids, [listing.marks[number] for number in numbers])
     opened = ImageSet(
         listing.name,
         tuple(ids),
         None,
         (),
-        digest,
+        set_digest(ids, [listing.marks[number] for number in numbers]),
         FileOpener(lambda index: listing.read(numbers[index])),
         lambda index: listing.locate(numbers[index]),
         aside=(*listing.aside, *aside),
         notes=listing.notes,
     )
-    paths = ids if listing.paths is None else [spelled(listing.paths[number]) for number in numbers]
-    parts = splits.by_folder([classes.folders_of(path) for path in paths])
-    said = None if listing.labels is None else labels_of([listing.labels[number] for number in numbers])
-    labels = said or _by_folder(paths, parts)
-    taken = of_split(opened, parts, labels, Choice(split, order, listing.where))
-    return taken if said or parts is not None else _noted(taken, paths)
+    return opened, numbers
 
 
 def of_split(images: ImageSet, parts: Splits | None, labels: Labels, choice: Choice) -> ImageSet:
@@ -90,24 +159,11 @@ def of_split(images: ImageSet, parts: Splits | None, labels: Labels, choice: Cho
     such split.
     """
     if parts is None:
-        if choice.split not in (None, splits.ALL):
-            raise DatasetError(
-                f"{choice.where} has no splits, but {choice.split!r} was asked for. Leave the split away."
-            )
+        _need_no_split(choice)
         return _labelled(images, range(len(images)), labels)
     labelled = {name for name in parts.sizes if all(labels.names[row] is not None for row in _rows(parts, (name,)))}
-    names = splits.chosen(parts, choice.split, labelled, choice.where, choice.order)
-    kind = splits.kind_of(names[0]) or names[0]
-    rows = _rows(parts, names)
-    taken = _labelled(images if len(rows) == len(images) else images.take(rows), rows, labels)
-    beside = [image_id for image_id, name in zip(images.ids, parts.of, strict=True) if name is None]
-    if beside:
-        taken = replace(taken, aside=(*taken.aside, Aside("images beside the splits", tuple(beside))))
-    if len(parts.sizes) == 1 and not beside:
-        return taken  # there was nothing to choose
-    notes = (splits.said(parts, names, choice.where),) if choice.split is None else ()
-    split = choice.split or (names[0] if len(names) == 1 else kind)
-    return replace(taken, notes=(*taken.notes, *notes), split=split, splits=parts.sizes)
+    taken, rows = cut(images, parts, labelled, choice)
+    return _labelled(taken, rows, labels)
 
 
 def _labelled(images: ImageSet, rows: Sequence[int], labels: Labels) -> ImageSet:
@@ -124,6 +180,98 @@ def _labelled(images: ImageSet, rows: Sequence[int], labels: Labels) -> ImageSet
     if not why:
         return images
     return replace(images, notes=(*images.notes, f"The images have no labels: {why}. Label all of them, or none."))
+
+
+def _need_no_split(choice: Choice) -> None:
+    if choice.split not in (None, splits.ALL):
+        raise DatasetError(f"{choice.where} has no splits, but {choice.split!r} was asked for. Leave it away.")
+
+
+def _annotated(images: ImageSet, said: Annotations, choice: Choice) -> ImageSet:
+    """The images of which something is said, cut to a split; the others are left aside, or splits without labels."""
+    parts = None if said.splits is None else Splits(_spread([*said.splits], said.rows, len(images), None))
+    parts = parts or splits.by_folder([classes.folders_of(each) for each in images.ids])
+    labelling: Labelling | None = None
+    if said.labelling is not None:
+        labelling = replace(said.labelling, of=_spread([*said.labelling.of], said.rows, len(images), None))
+    elif (names := classes.of_paths(images.ids)) is not None:
+        labelling = Labelling([(name,) for name in names], tuple(sorted(set(names))))
+    if parts is None:
+        _need_no_split(choice)
+        taken, rows = images, [*range(len(images))]
+    else:
+        some = {str(parts.of[row]) for row in said.rows}  # the splits of which something is said
+        taken, rows = cut(images, parts, some, choice)
+    if labelling is not None and said.labelling is not None:
+        labelling = _named(labelling, classes.of_paths(images.ids, -1 if parts is None else parts.level))
+    return _with(taken, rows, said, labelling)
+
+
+def _named(labelling: Labelling, folders: Sequence[str] | None) -> Labelling:
+    """Labels that are numbers by the names of the folders that the images lie in, where these are the same classes."""
+    if folders is None or labelling.many or not all(map(str.isdecimal, labelling.classes)):
+        return labelling
+    known = {(names[0], folder) for names, folder in zip(labelling.of, folders, strict=True) if names}
+    if not len(known) == len({number for number, _ in known}) == len({folder for _, folder in known}):
+        return labelling
+    name_of = dict(known)
+    of = [(name_of[names[0]],) if names else None for names in labelling.of]
+    return Labelling(of, tuple(sorted(name_of.values())))
+
+
+def _with(images: ImageSet, rows: Sequence[int], said: Annotations, labelling: Labelling | None) -> ImageSet:
+    """Images at some rows of a source with what is said of them; those of which nothing is said are left aside."""
+    place = {row: index for index, row in enumerate(said.rows)}
+    named = [number for number, row in enumerate(rows) if row in place]
+    if not named:  # a split of which nothing is said
+        return images
+    if len(named) < len(rows):
+        others = [images.ids[number] for number, row in enumerate(rows) if row not in place]
+        aside = (*images.aside, Aside(f"{said.where} does not name them", tuple(others)))
+        images = replace(images.take(named), aside=aside)
+    taken = [place[rows[number]] for number in named]
+    images = replace(
+        images,
+        columns={name: values[taken] for name, values in said.columns.items()},
+        boxes=None if said.boxes is None else said.boxes.take(taken),
+        notes=(*said.notes, *images.notes),
+        digest=_digest_with(images, said, taken),
+    )
+    return images if labelling is None else labelling.take([rows[number] for number in named]).put(images, said.where)
+
+
+def _spread(values: list[Any], rows: Sequence[int], size: int, instead: Any) -> list[Any]:
+    """Values of some rows among all."""
+    every = [instead] * size
+    for row, value in zip(rows, values, strict=True):
+        every[row] = value
+    return every
+
+
+def _digest_with(images: ImageSet, said: Annotations, taken: Sequence[int]) -> str:
+    """Other labels or columns are another set."""
+    labels = [] if said.labelling is None else [str(said.labelling.of[row]) for row in taken]
+    columns = [f"{name} {values[taken].tolist()}" for name, values in said.columns.items()]
+    return set_digest([images.digest, *labels, *columns], ["", *[""] * (len(labels) + len(columns))])
+
+
+def cut(images: ImageSet, parts: Splits, labelled: set[str], choice: Choice) -> tuple[ImageSet, list[int]]:
+    """The images of a split, which they tell, and their rows among all.
+
+    labelled: the splits whose images have labels. Raises DatasetError as `splits.chosen`.
+    """
+    names = splits.chosen(parts, choice.split, labelled, choice.where, choice.order)
+    kind = splits.kind_of(names[0]) or names[0]
+    rows = _rows(parts, names)
+    taken = images if len(rows) == len(images) else images.take(rows)
+    beside = [image_id for image_id, name in zip(images.ids, parts.of, strict=True) if name is None]
+    if beside:
+        taken = replace(taken, aside=(*taken.aside, Aside("images beside the splits", tuple(beside))))
+    if len(parts.sizes) == 1 and not beside:
+        return taken, rows  # there was nothing to choose
+    notes = (splits.said(parts, names, choice.where),) if choice.split is None else ()
+    chosen = choice.split or (names[0] if len(names) == 1 else kind)
+    return replace(taken, notes=(*taken.notes, *notes), split=chosen, splits=parts.sizes), rows
 
 
 def _rows(parts: Splits, names: Sequence[str]) -> list[int]:

@@ -13,10 +13,12 @@ import torch
 from features import engine, store
 from features.datasets import ImageSet, labels
 from features.datasets.decoding import Batch, batch_size, batches, need_images, need_some, processes_for, run_through
+from features.datasets.image_set import JOIN
 from features.devices import device_of
 from features.engine import Plan, Runner
 from features.errors import DatasetError, FeatureError
 from features.extract.choice import decide
+from features.networks.card import Outputs
 from features.networks.measured import anatomy_of
 from features.networks.zoo import Model
 from features.predictions import Predictions
@@ -127,13 +129,21 @@ def planned_manifest(model: Model, images: ImageSet, plan: Plan, size: int, form
         settings=dataclasses.replace(made, engine=plan.engine, versions=_versions(plan)).as_dict(),
         shapes=shapes,
         dtype=dtype,
-        class_names=store.unique_names(images.class_names),
-        prediction_names=store.unique_names(model.spec.classes),
+        class_names=_names(images.class_names, images.label_sets is not None),
+        prediction_names=_names(model.spec.classes, model.spec.outputs is Outputs.MULTILABEL),
         labelled=images.labels is not None,
+        many_labels=images.label_sets is not None,
+        many_predicted=model.spec.outputs is Outputs.MULTILABEL,
+        columns=store.columns_of(images.columns, [*shapes]),
         n_images=len(images),
         part_images=store.part_images(shapes, dtype),
         format=format,
     )
+
+
+def _names(names: tuple[str, ...], many: bool) -> tuple[str, ...]:
+    """The names of labels, all different; where several may stand in one text, without the sign that parts them."""
+    return store.unique_names(tuple(name.replace(JOIN, ",") for name in names) if many else names)
 
 
 def _versions(plan: Plan) -> dict[str, str]:
@@ -197,6 +207,8 @@ def _read(
         ids=tuple(images.ids[row] for row in rows),
         uris=tuple(images.uri(row) for row in rows),
         labels=None if images.labels is None else images.labels[rows],
+        label_sets=None if images.label_sets is None else images.label_sets[rows],
+        columns={name: values[rows] for name, values in images.columns.items()},
         class_names=images.class_names,
         predictions=predictions,
         rejected=rejected,

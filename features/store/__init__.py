@@ -7,8 +7,9 @@ A folder of features, format version 1, holds
 
 and the rows, in the order of the images, in one of these formats:
 
-    parquet      part-00000.parquet, ...: id, uri, label, pred, confidence, then one column a stage: fixed-size lists of
-                 float32, or of float16 for spatial maps (C x H x W, flattened)
+    parquet      part-00000.parquet, ...: id, uri, label (several with ';' between them),
+                 pred, confidence; the further columns of a list of images; then one column a stage: fixed-size lists
+                 of float32, or of float16 for spatial maps (C x H x W, flattened)
     npy          STAGE.npy, one memory-mappable array a stage, and ids.txt
     npz          features.npz, uncompressed: one array a stage, and id, label, pred, confidence
     safetensors  features.safetensors, one tensor a stage
@@ -35,6 +36,7 @@ from features.store.formats import (
 )
 from features.store.kind import FEATURES, claimed
 from features.store.manifest import REJECTED, Manifest, StoreError, part_images, read_manifest, unique_names
+from features.store.parquet import columns_of
 from features.store.parts import Parts
 from features.store.projector import SPRITE
 from features.store.writer import Writer
@@ -54,6 +56,7 @@ __all__ = [
     "StoreError",
     "Writer",
     "claimed",
+    "columns_of",
     "convert",
     "names_of",
     "need_format",

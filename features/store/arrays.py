@@ -49,7 +49,10 @@ def write_npz(features: FeatureSet, manifest: Manifest, folder: Path) -> Iterato
     """features.npz, uncompressed. Yields how many bytes it wrote."""
     table = features.table().dropna(axis="columns")  # without what nothing is known of
     words = {"id": features.ids, "label": features.class_names}
-    words |= {} if features.predictions is None else {"pred": features.predictions.class_names}
+    if (labels := features.label_names()) is not None and features.label_sets is not None:
+        words["label"] = tuple(labels)
+    if (said := features.predictions) is not None:
+        words["pred"] = said.class_names if said.assigned is None else tuple(said.names)
     # Texts as wide as the longest name, whether it occurs or not, so that parts of a set have one type.
     described = {name: table[name].to_numpy(np.array(words[name]).dtype if name in words else None) for name in table}
     with zipfile.ZipFile(folder / ARCHIVE, "w", zipfile.ZIP_STORED) as archive:

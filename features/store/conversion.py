@@ -135,6 +135,8 @@ def _slice(
         ids=features.ids[rows],
         uris=features.uris[rows],
         labels=None if features.labels is None else features.labels[rows],
+        label_sets=None if features.label_sets is None else features.label_sets[rows],
+        columns={name: values[rows] for name, values in features.columns.items()},
         predictions=None if features.predictions is None else features.predictions.take(rows),
         rejected=rejected,
     )

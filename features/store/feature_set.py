@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from features import predictions
 from features.datasets import Rejected
+from features.datasets.image_set import joined
 from features.errors import FeatureError
 from features.predictions import Predictions, named
 from features.results import Provenance
@@ -26,7 +27,8 @@ class FeatureSet:
     stages: name -> (N, D) float32, or (N, C, H, W) float16 where the maps were not pooled; a set that was opened
         from disk reads a stage whenever it is asked for, and a part of one with `read`.
     rows: (N,) int64 positions in the image set, ascending; ids, uris: their names and where they lie.
-    labels: (N,) int64 into class_names, or None.
+    labels: (N,) int64 into class_names, or None. label_sets: (N, K) bool of those where an image may have any number.
+    columns: what else a list said of the images, as of `ImageSet.columns`.
     predictions: what the network said, None for one without a head.
     rejected: images that could not be read. aside: files of their source that were no part of the set.
     provenance: what made the features.
@@ -42,6 +44,8 @@ class FeatureSet:
     rejected: tuple[Rejected, ...]
     provenance: Provenance
     aside: tuple[Rejected, ...] = ()
+    label_sets: np.ndarray | None = None
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -57,9 +61,16 @@ class FeatureSet:
             return self.stages.read(stage, start, stop)
         return self.stages[stage][start:stop]
 
+    def label_names(self, rows: slice = slice(None)) -> np.ndarray | None:
+        """(N,) each image's label, several with ';' between them, as objects; None for unlabelled images."""
+        if self.label_sets is not None:
+            names = [joined(has, self.class_names) for has in self.label_sets[rows]]
+            return np.array([*names, ""], dtype=object)[:-1]
+        return None if self.labels is None else named(self.labels[rows], self.class_names)
+
     def table(self, rows: slice = slice(None), truth: np.ndarray | None = None, top: int = 1) -> "pd.DataFrame":
         """One row per image, or per image of a range, as of `predictions.table`. truth: of all images."""
-        labels = None if self.labels is None else named(self.labels[rows], self.class_names)
+        labels = self.label_names(rows)
         said = None if self.predictions is None else self.predictions.take(rows)
         return predictions.table(self.ids[rows], labels, said, None if truth is None else truth[rows], top)
 

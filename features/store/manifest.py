@@ -26,6 +26,9 @@ RESULTS: dict[str, Any] = {
 }  # fmt: skip
 
 
+LATER = ("many_labels", "many_predicted", "columns")  # which folders of earlier versions do not have
+
+
 class StoreError(FeatureError):
     """A folder of features cannot be written, read or gone on with."""
 
@@ -38,6 +41,9 @@ class Manifest:
     shapes: stage -> shape of one image's values; dtype: 'float32' or 'float16'.
     n_images: images of the source; part_images: how many of them each Parquet part covers.
     format: of the files. made_with: the very device, library versions: what may differ between two parts.
+    many_labels: whether an image may have any number of labels, which stand there with ';' between them.
+    many_predicted: whether that is so of what is predicted.
+    columns: what else is told of the images: name -> 'bool', 'int64', 'float64' or 'text'.
     sampled: whether the rows are only a sample of the images that could be read.
     """
 
@@ -56,6 +62,9 @@ class Manifest:
     images_per_second: float | None = None
     sampled: bool = False
     version: int = VERSION
+    many_labels: bool = False
+    many_predicted: bool = False
+    columns: dict[str, str] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -101,7 +110,7 @@ def manifest_of(content: Mapping[str, Any]) -> Manifest:
     """What manifest.json says. Raises KeyError, TypeError or ValueError if it is not that of features."""
     if content["version"] != VERSION:
         raise ValueError(f"format version {content['version']!r}, and this program reads {VERSION}")
-    told = {name: content[name] for name in Manifest.__dataclass_fields__}
+    told = {name: content[name] for name in Manifest.__dataclass_fields__ if name in content or name not in LATER}
     shapes = {name: tuple(shape) for name, shape in content["shapes"].items()}
     names = {name: tuple(content[name]) for name in ("class_names", "prediction_names")}
     return Manifest(**told | names | {"shapes": shapes})

@@ -1,7 +1,7 @@
 """The rows as Parquet: written and read part by part."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -14,11 +14,13 @@ import pyarrow.parquet as pq
 
 from features import files
 from features.datasets import Rejected
+from features.datasets.image_set import JOIN, joined
 from features.predictions import Predictions
 from features.results import Provenance
 from features.store.feature_set import FeatureSet, Stages
 from features.store.manifest import REJECTED, Manifest, StoreError
 
+KINDS = {"bool": pa.bool_(), "int64": pa.int64(), "float64": pa.float64(), "text": pa.string()}
 FIXED = ("id", "uri", "label", "pred", "confidence")
 UNREADABLE, ASIDE = "unreadable", "left aside"  # why something has no row
 OURS = b"resnet_explorer"  # the key of what a part says of itself
@@ -58,8 +60,21 @@ def write_rejected(
 def _schema(manifest: Manifest) -> pa.Schema:
     kind = pa.from_numpy_dtype(np.dtype(manifest.dtype))
     columns = [(name, pa.float32() if name == "confidence" else pa.string()) for name in FIXED]
+    columns += [(name, KINDS[kind]) for name, kind in manifest.columns.items()]
     columns += [(name, pa.list_(kind, int(np.prod(shape)))) for name, shape in manifest.shapes.items()]
     return pa.schema(columns)
+
+
+def columns_of(columns: Mapping[str, np.ndarray], stages: Sequence[str]) -> dict[str, str]:
+    """The further columns of a set as a manifest has them, in their order, under names that nothing else has."""
+    taken = {*FIXED, *stages, "row"}
+    names: dict[str, str] = {}
+    for name, values in columns.items():
+        free = name
+        while free in taken or free in names:
+            free += "_"
+        names[free] = "text" if values.dtype == object else values.dtype.name
+    return names
 
 
 def table_of(part: FeatureSet, manifest: Manifest) -> pa.Table:
@@ -73,14 +88,20 @@ def table_of(part: FeatureSet, manifest: Manifest) -> pa.Table:
 
 
 def described(part: FeatureSet, manifest: Manifest) -> dict[str, pa.Array]:
-    """Everything of the rows but their stages, as the columns of FIXED, with the manifest's names, which are unique."""
+    """Everything of the rows but their stages: the columns of FIXED and the manifest's, with its names, all unique."""
     said = part.predictions
     if said is not None:
         said = replace(said, class_names=manifest.prediction_names)
     table = replace(part, class_names=manifest.class_names, predictions=said).table()
     table.insert(FIXED.index("uri"), "uri", np.array(part.uris, dtype=object))
+    if said is not None and said.assigned is not None:
+        table["pred"] = np.array([*(joined(has, said.class_names) for has in said.assigned), ""], dtype=object)[:-1]
     kinds = [pa.float32() if name == "confidence" else pa.string() for name in FIXED]
-    return {name: pa.array(table[name], kind, from_pandas=True) for name, kind in zip(FIXED, kinds, strict=True)}
+    fixed = {name: pa.array(table[name], kind, from_pandas=True) for name, kind in zip(FIXED, kinds, strict=True)}
+    values = dict(zip(manifest.columns, part.columns.values(), strict=True))  # under the names that they have here
+    return fixed | {
+        name: pa.array(values[name], KINDS[kind], from_pandas=True) for name, kind in manifest.columns.items()
+    }
 
 
 def _rejected(part: FeatureSet) -> Iterator[tuple[int, Rejected]]:
@@ -103,7 +124,9 @@ def opened(folder: Path, manifest: Manifest) -> FeatureSet:
         np.setdiff1d(np.arange(len(images)), [entry[0] for entry in part["rejected"]]) + images.start
         for images, part in zip(manifest.parts, told, strict=True)
     ]
-    table = pa.concat_tables([read_table(path, list(FIXED)).replace_schema_metadata() for path in paths])
+    table = pa.concat_tables(
+        [read_table(path, [*FIXED, *manifest.columns]).replace_schema_metadata() for path in paths]
+    )
     rejected = tuple(Rejected(entry[1], entry[2]) for part in told for entry in part["rejected"])
     aside = read_rejected(folder)[1] if (folder / REJECTED).exists() else ()
     return as_set(table, np.concatenate(rows).astype(np.int64), ParquetStages(folder, manifest), rejected, aside)
@@ -120,8 +143,7 @@ def as_set(
     manifest = stages.manifest
     said = None
     if manifest.prediction_names:
-        predicted = _indices(table["pred"], manifest.prediction_names)
-        said = Predictions.told(manifest.prediction_names, predicted, table["confidence"].to_numpy())
+        said = _predictions(table["pred"], table["confidence"].to_numpy(), manifest)
     return FeatureSet(
         stages=stages,
         rows=rows,
@@ -133,7 +155,37 @@ def as_set(
         rejected=rejected,
         provenance=Provenance.from_dict({**manifest.settings, **manifest.made_with}),
         aside=aside,
+        label_sets=_label_sets(table["label"].to_pylist(), manifest.class_names) if manifest.many_labels else None,
+        columns={name: _column(table[name], kind) for name, kind in manifest.columns.items()},
     )
+
+
+def _predictions(predicted: pa.ChunkedArray, confidence: np.ndarray, manifest: Manifest) -> Predictions:
+    names = manifest.prediction_names
+    if manifest.many_predicted:
+        return Predictions.told_labels(names, _label_sets(predicted.to_pylist(), names), confidence)
+    if set(predicted.unique().to_pylist()) <= {*names}:
+        return Predictions.told(names, _indices(predicted, names), confidence)
+    # An earlier version put commas between the labels that a network predicts.
+    cells = [None if cell is None else cell.replace(", ", JOIN) for cell in predicted.to_pylist()]
+    return Predictions.told_labels(names, _label_sets(cells, names), confidence)
+
+
+def _label_sets(cells: Sequence[str | None], names: tuple[str, ...]) -> np.ndarray:
+    """(N, K) bool of labels with ';' between them."""
+    place = {name: index for index, name in enumerate(names)}
+    sets = np.zeros((len(cells), len(names)), bool)
+    for row, cell in enumerate(cells):
+        sets[row, [place[name] for name in cell.split(JOIN)] if cell else []] = True
+    return sets
+
+
+def _column(values: pa.ChunkedArray, kind: str) -> np.ndarray:
+    if kind != "text":
+        return values.to_numpy().astype(kind)
+    texts = np.empty(len(values), dtype=object)
+    texts[:] = values.to_pylist()
+    return texts
 
 
 def read_rejected(folder: Path) -> tuple[tuple[Rejected, ...], tuple[Rejected, ...]]:

@@ -90,6 +90,11 @@ def fit(
 
 
 def _labels_of(images: ImageSet) -> np.ndarray:
+    if images.label_sets is not None:
+        raise FeatureError(
+            f"{images.name} has any number of labels an image, and training teaches one class an image. Give a list "
+            "with one label each (--label-column names its column)."
+        )
     if images.labels is None:
         raise FeatureError(f"{images.name} has no labels to learn from. Put the images into one folder per class.")
     return images.labels

@@ -566,7 +566,7 @@ def test_the_bundled_sample_is_labelled_balanced_and_readable():
     assert {sample.open(index).size for index in range(0, len(sample), 50)} == {(28, 28)}
 
 
-# --- Parquet and lists ------------------------------------------------------------------------------------------------
+# --- Parquet ------------------------------------------------------------------------------------------------
 
 
 def table_file(path: Path, columns: dict, metadata: dict | None = None, group: int = 3) -> str:
@@ -740,39 +740,3 @@ def test_a_tables_digest_changes_with_its_content(tmp_path):
     table_file(tmp_path / "a.parquet", {"image": [png(1), png(2)]})
     assert open_images(path).digest != first[0]
     assert datasets.stamp(tmp_path) != first[1]
-
-
-def test_a_list_names_images_from_its_own_folder_on(tmp_path):
-    write(tmp_path / "set", ["cat/a.png", "cat/b.png", "dog/c.png"])
-    (tmp_path / "list.txt").write_text(f"set/dog/c.png\n\n{tmp_path}/set/cat/a.png\nset/cat/gone.png\n")
-    found = open_images(str(tmp_path / "list.txt"))
-    assert found.ids == ("set/dog/c.png", f"{tmp_path}/set/cat/a.png", "set/cat/gone.png")
-    assert colours_of(found, [1, 0]) == [colour(0), colour(2)]
-    assert found.uri(0) == f"{tmp_path}/set/dog/c.png"
-    with pytest.raises(ImageError, match=r"gone\.png cannot be read"):
-        found.open(2)
-
-
-def test_a_list_may_say_labels(tmp_path):
-    write(tmp_path, ["a.png", "b.png", "c.png"])
-    (tmp_path / "list.txt").write_text("b.png\tzebra\nc.png\tant\n")
-    assert labels_of(open_images(str(tmp_path / "list.txt"))) == ["zebra", "ant"]
-    (tmp_path / "list.txt").write_text("b.png\tzebra\nc.png\n")
-    with pytest.raises(DatasetError, match="labels on 1 of 2 lines"):
-        open_images(str(tmp_path / "list.txt"))
-    (tmp_path / "list.txt").write_text("b.png\nb.png\n")
-    with pytest.raises(DatasetError, match=r"names b\.png more than once"):
-        open_images(str(tmp_path / "list.txt"))
-    (tmp_path / "list.txt").write_text("\n")
-    with pytest.raises(DatasetError, match="names no images"):
-        open_images(str(tmp_path / "list.txt"))
-
-
-def test_other_labels_in_a_list_are_another_set(tmp_path):
-    for name in ("a.png", "b.png"):
-        Image.new("RGB", (4, 4)).save(tmp_path / name)
-    digests = set()
-    for text in ("a.png\nb.png\n", "a.png\tcat\nb.png\tdog\n", "a.png\tdog\nb.png\tcat\n"):
-        (tmp_path / "list.txt").write_text(text)
-        digests.add(open_images(str(tmp_path / "list.txt")).digest)
-    assert len(digests) == 3

@@ -186,6 +186,21 @@ def test_images_of_one_name_are_all_kept(root, names):
     assert all(name.endswith(".png") for name in found)
 
 
+def test_images_and_a_list_of_their_labels_are_one_set(root):
+    path = own_files._write_uploads([upload("a.png", png(10)), upload("l.csv", b"file,label\na.png,ant\n")])
+    assert datasets.open_images(str(path)).label_name(0) == "ant"
+    with pytest.raises(DatasetError, match="at most one list"):
+        own_files._write_uploads([upload("a.png", b"1"), upload("l.csv"), upload("m.csv")])
+
+
+def test_an_uploaded_list_names_files_in_the_folders_that_may_be_read_alone(root):
+    (root / "a.png").write_bytes(png(10))
+    (root.parent / "secret.png").write_bytes(png(20))
+    text = f"{root}/a.png\n{root.parent}/secret.png\nhttp://127.0.0.1/x.png\n"
+    images = datasets.open_images(str(own_files._write_uploads([upload("list.txt", text.encode())])))
+    assert images.ids == (f"{root}/a.png",)
+
+
 def test_the_same_upload_has_the_same_path_and_another_another(root):
     one = [upload("cat.png", b"1"), upload("dog.png", b"2")]
     assert own_files._write_uploads(one) == own_files._write_uploads(one)

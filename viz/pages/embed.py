@@ -9,6 +9,7 @@ import streamlit as st
 
 from features import rasters
 from features.datasets import ImageSet, labels
+from features.datasets.columns import groups_of
 from features.datasets.decoding import pictures
 from features.embed.projection import METHODS, Projection
 from features.networks import zoo
@@ -24,7 +25,9 @@ from viz.figures import embed as figures
 
 SHOWN, COLUMNS = 60, 3
 LABEL, PREDICTION, CORRECTNESS = "label", "prediction", "correctness"
+COLUMN, ONE = "column ", "label "
 CHART = "embedding"
+WIDTH = 200  # pixels of a list to choose from
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,14 +41,14 @@ class Shown:
 
     @cached_property
     def truth(self) -> np.ndarray | None:
-        """(N,) the network's class of every image, where labels can be matched with classes."""
+        """(N,) the network's class of every image, where labels can be matched with classes and each has one."""
         return self.matched.at(self.features.rows)
 
     @cached_property
     def correct(self) -> np.ndarray | None:
         """(N,) whether each prediction is right."""
-        said = self.features.predictions
-        return None if self.truth is None or said is None else said.correct(self.truth)
+        said, truth = self.features.predictions, self.matched.truth(self.features.rows)
+        return None if truth is None or said is None else said.correct(truth)
 
     @property
     def same_names(self) -> bool:
@@ -108,12 +111,24 @@ def _settings(model: zoo.Model) -> tuple[str, str, int, float, int]:
 
 
 def _colour_by(model: zoo.Model, images: ImageSet) -> str | None:
-    ways = [LABEL] if images.labels is not None else []
+    """What colours say: one of the ways above, COLUMN and one of the set's columns, or ONE and one of its labels."""
+    ways = [LABEL] if images.is_labelled else []
     ways += [PREDICTION] if model.network.classifier is not None else []
     ways += [CORRECTNESS] if len(ways) == 2 else []
+    ways += [f"{COLUMN}{name}" for name in images.columns]
     if not ways:
         return None
-    return st.segmented_control("Colour by", ways, default=ways[0], key="colour", bind="query-params", required=True)
+    if st.session_state.get("colour") not in (None, *ways):
+        del st.session_state["colour"]  # of the images before these
+    if images.columns:
+        colour = st.selectbox("Colour by", ways, key="colour", bind="query-params", width=WIDTH)
+    else:
+        colour = st.segmented_control(
+            "Colour by", ways, default=ways[0], key="colour", bind="query-params", required=True
+        )
+    if colour != LABEL or images.label_sets is None:
+        return colour
+    return f"{ONE}{st.selectbox('Label', images.class_names, key='one label', width=WIDTH)}"
 
 
 def _trust(projection: Projection) -> None:
@@ -180,6 +195,13 @@ def _groups(shown: Shown, colour: str | None) -> tuple[np.ndarray, list[str]]:
     # The network's own classes for both, where that can be, so that a class keeps its colour from one to the other.
     said = features.predictions
     classes = [indices for indices in (shown.truth, None if said is None else said.predicted) if indices is not None]
+    if colour is not None and colour.startswith(COLUMN):
+        groups = groups_of(features.columns[colour.removeprefix(COLUMN)])
+        return groups.indices, list(groups.names)
+    if colour is not None and colour.startswith(ONE) and features.label_sets is not None:
+        name = colour.removeprefix(ONE)
+        has = features.label_sets[:, features.class_names.index(name)]
+        return (~has).astype(int), [name, f"not {name}"]
     if colour == LABEL and features.labels is not None and (shown.truth is None or not shown.same_names):
         return features.labels, list(features.class_names)
     if colour in (LABEL, PREDICTION) and classes:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from features.errors import DatasetError, FeatureError
-from features.sources import ALL, ARCHIVES, EXTENSIONS, SAMPLE, TABLES, split_of
+from features.sources import ALL, ARCHIVES, EXTENSIONS, LISTS, SAMPLE, TABLES, split_of
 from viz import widgets
 from viz.sidebar import paths
 from viz.sidebar.own_files import inside_roots, keep_to_roots, keep_upload
@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 
 FOLDER = "a folder or zip of mine"
 SPLIT, OFFERED = "split", "offered paths"
-LISTS = (".txt",)
 NAMED, THUMBNAIL_WIDTH = 12, 56
-UPLOADS = [*dict.fromkeys(ending.rpartition(".")[2] for ending in (*ARCHIVES, *TABLES, *EXTENSIONS))]
+UPLOADS = [*dict.fromkeys(ending.rpartition(".")[2] for ending in (*ARCHIVES, *TABLES, *LISTS, *EXTENSIONS))]
 IMAGE_LIMITS = (100, 300, 1000, 3000, 10_000)
 
 
@@ -26,15 +25,21 @@ def choose() -> None:
     st.selectbox("Images", (SAMPLE, FOLDER), key="images", bind="query-params")
     if st.session_state["images"] == FOLDER:
         st.text_input(
-            "Path of the folder or archive",
+            "Path of the folder, archive or list",
             key="folder",
             bind="query-params",
             placeholder="~/pictures",
             help="On the machine that runs the app: flat, a folder per class, or with folders for splits; a zip or "
-            "tar, Parquet files, or a pattern such as data/test-*.parquet.",
+            "tar, Parquet files, a list of paths (text, CSV, JSON Lines), COCO's JSON, or a pattern such as "
+            "data/test-*.parquet.",
         )
         _offer()
-        keep_upload("or upload images, archives or Parquet files", UPLOADS, "folder", multiple=True)
+        keep_upload(
+            "or upload images, with a list of labels or without, archives or Parquet files",
+            UPLOADS,
+            "folder",
+            multiple=True,
+        )
         with st.expander("or upload a whole folder"):
             keep_upload("A folder, as it is", None, "folder", multiple="directory")
         st.button(
@@ -167,10 +172,10 @@ def _details(found: "ImageSet") -> None:
     pictures = thumbnails(found.digest, found)
     if pictures:
         st.image(pictures, width=THUMBNAIL_WIDTH)
-    if found.labels is not None:
+    if found.is_labelled:
         names = ", ".join(found.class_names[:NAMED]) + (", ..." if len(found.class_names) > NAMED else "")
-        st.caption(widgets.escape(f"Classes: {names}."))
+        st.caption(widgets.escape(f"{'Classes' if found.labels is not None else 'Labels'}: {names}."))
     else:
-        st.caption("No labels: these come from one folder per class, or stand beside the images in a list.")
+        st.caption("No labels: these come from one folder per class, or from a list of the images or beside them.")
     for sentence in (*found.told(), *range_notes(found.digest, found)):
         st.caption(widgets.escape(sentence))

@@ -11,7 +11,7 @@ import streamlit as st
 from features import files
 from features.errors import DatasetError, FeatureError
 from features.files import ROOTS
-from features.sources import ARCHIVES, EXTENSIONS, TABLES, is_pattern
+from features.sources import ARCHIVES, EXTENSIONS, LISTS, TABLES, is_pattern
 from viz import widgets
 from viz.cached.server import uploads
 
@@ -73,10 +73,13 @@ def _write_uploads(chosen: list[Any]) -> Path:
     """One archive or weights file by itself, others in a folder of their own; the same files, the same path."""
     contents = [file.getvalue() for file in chosen]
     names = [re.sub(r"[^\w.-]+", "_", Path(file.name).name) for file in chosen]
-    one_kind = any(all(name.lower().endswith(ends) for name in names) for ends in (EXTENSIONS, ARCHIVES, TABLES))
-    if len(chosen) > 1 and not one_kind:
+    told = [name for name in names if name.lower().endswith(LISTS)]  # of images that come with it
+    others = [name for name in names if name not in told]
+    one_kind = any(all(name.lower().endswith(ends) for name in others) for ends in (EXTENSIONS, ARCHIVES, TABLES))
+    if len(chosen) > 1 and (not one_kind or len(told) > 1 or (told and not others[0].lower().endswith(EXTENSIONS))):
         raise DatasetError(
-            "Upload archives, or Parquet files, or images; together they would be two sets. Take one of them away."
+            "Upload archives, or Parquet files, or images with at most one list of their labels; more would be several "
+            "sets. Take the others away."
         )
     unique = names if len(set(names)) == len(names) else [f"{number}_{name}" for number, name in enumerate(names)]
     folder = _written(unique, contents)

@@ -26,12 +26,13 @@ def gallery(model: zoo.Model) -> None:
     features = widgets.awaited(features_work(model, images), f"Reading {len(images):,} images")
     said = features.predictions
     assert said is not None  # the view needs classes
-    truth = labels.matched(model.spec, images).at(features.rows)  # (N,)
-    wrong = np.zeros(len(said), bool) if truth is None else ~said.correct(truth)
-    names = class_names(model)
-    order = _choose_rows(model, said, truth, wrong)
+    matched = labels.matched(model.spec, images)
+    truth, held = matched.at(features.rows), matched.truth(features.rows)  # (N,) classes; these, or (N, K) labels
+    wrong = np.zeros(len(said), bool) if held is None else ~said.correct(held)
+    names, given = class_names(model), features.label_names()
+    order = _choose_rows(model, said, held, wrong)
     errors = "their labels are not the network's classes, so errors cannot be told"
-    if truth is not None:
+    if held is not None:
         errors = f"{int(wrong[order].sum()):,} of them errors"
     st.caption(f"{len(order):,} of {len(features):,} images, {errors}.")
     if not len(order):
@@ -47,7 +48,8 @@ def gallery(model: zoo.Model) -> None:
             heat,
             picture,
             f"{'✗ ' if wrong[row] else ''}{names[said.predicted[row]]} {said.confidence[row]:.0%}",
-            f"number {number}" + (f", label {names[truth[row]]}" if truth is not None else ""),
+            f"number {number}"
+            + (f", label {names[truth[row]] if truth is not None else given[row]}" if held is not None else ""),
             images.ids[number],
         )
         for row, number, heat, picture in zip(chosen, numbers, values, seen, strict=True)
@@ -87,12 +89,19 @@ def _choose_rows(model: zoo.Model, said: Predictions, truth: np.ndarray | None, 
     keep = (said.confidence >= low) & (said.confidence <= high)
     if kind != "all":
         index = numbered.index(kind)
-        keep &= (said.predicted == index) | (np.zeros(len(keep), bool) if truth is None else truth == index)
+        keep &= (said.predicted == index) | _has(truth, index, len(keep))
     if only:
         keep &= wrong
     order = np.flatnonzero(keep)
     # Errors first, the surest of them first.
     return order[np.lexsort((-said.confidence[order], ~wrong[order]))]
+
+
+def _has(truth: np.ndarray | None, index: int, n_images: int) -> np.ndarray:
+    """(N,) bool, whether a class is an image's label, or one of its labels."""
+    if truth is None:
+        return np.zeros(n_images, bool)
+    return truth[:, index] if truth.ndim == 2 else np.equal(truth, index)
 
 
 def _tile(heat: np.ndarray, picture: np.ndarray, title: str, caption: str, alt: str) -> Overlay:

@@ -1,0 +1,67 @@
+"""What lies beside images and says what they show: tables of labels, COCO's JSON, Pascal VOC's XML."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from features.datasets.image_set import Boxes
+from features.datasets.labelling import Labelling
+
+
+@dataclass(frozen=True, eq=False)
+class Annotations:
+    """What is said of R of a source's images.
+
+    rows: (R,) their numbers among the images, ascending. labelling: (R,) their labels, None where none are told.
+    splits: (R,) the split of each, None where nothing tells, or for an image of none. columns: name -> (R,) values.
+    boxes: where in these R images the labels are. where: the file or folder that says it. notes: in sentences.
+    files: that say it, as the source calls them.
+    """
+
+    rows: Sequence[int]
+    labelling: Labelling | None
+    where: str
+    splits: Sequence[str | None] | None = None
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+    boxes: Boxes | None = None
+    notes: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+
+class Names:
+    """Finds images by how they are called: by their path from a folder on, else by their name alone."""
+
+    def __init__(self, ids: Sequence[str]) -> None:
+        self._whole = {name.rsplit(".", 1)[0]: row for row, name in enumerate(ids)}  # without their endings
+        self._whole |= {name: row for row, name in enumerate(ids)}
+        self._parts: dict[str, list[int]] = {}
+        self._stems: dict[str, list[int]] = {}
+        for row, name in enumerate(ids):
+            last = name.rsplit("/", 1)[-1]
+            self._parts.setdefault(last, []).append(row)
+            self._stems.setdefault(last.rsplit(".", 1)[0], []).append(row)
+        self._ids = ids
+
+    def row(self, path: str, *folders: str) -> int | None:
+        """The image that a path names from one of some folders on, else wherever it lies; None for none or many.
+
+        folders: '' or 'annotations'. A path may lack the image's ending.
+        """
+        folder = folders[0]
+        for name in (*(f"{each}/{path}" if each else path for each in folders), path):
+            if name in self._whole:
+                return self._whole[name]
+        last = PurePosixPath(path).name
+        rows = self._parts.get(last) or self._stems.get(last) or []
+        if len(rows) > 1:  # the same name in several folders: what else is told of the path, and nearness, decide
+            inner = f"/{path}"
+            rows = [row for row in rows if self._ends(row, inner)] or rows
+        if len(rows) > 1 and folder:
+            rows = [row for row in rows if self._ids[row].startswith(f"{folder}/")]
+        return rows[0] if len(rows) == 1 else None
+
+    def _ends(self, row: int, inner: str) -> bool:
+        name = f"/{self._ids[row]}"
+        return name.endswith(inner) or name.rsplit(".", 1)[0].endswith(inner)

@@ -1,0 +1,170 @@
+"""Tables of labels that lie beside a source's images: labels.csv, or metadata.csv of Hugging Face's imagefolder."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from features.datasets import kinds, splits
+from features.datasets.annotations import Annotations, Names
+from features.datasets.image_set import Columns, spelled
+from features.datasets.labelling import further, of_cells, of_columns
+from features.datasets.lists import text
+from features.datasets.lists.roles import Roles, roles_of
+from features.datasets.lists.table import Table, plain
+from features.errors import DatasetError, ImageError
+from features.sources import JSON, LISTS
+
+if TYPE_CHECKING:
+    from features.datasets.listing import Listing
+
+METADATA = ("metadata.csv", "metadata.tsv", "metadata.jsonl")
+MOST_TABLES = 40  # files that are opened to see whether they are such tables
+LEAST_SHARE = 0.5  # of a table's rows that name images, and of the images that are named
+NO_LABELS = re.compile(r"submission|requirements|readme|licen[cs]e|classes|class_names|labels_map|categories", re.I)
+
+
+@dataclass(frozen=True, eq=False)
+class _Beside:
+    """A table and the images that it names. rows: (R,) of the table; images: (R,) their numbers. lost: rows without."""
+
+    folder: str
+    name: str
+    table: Table
+    roles: Roles
+    rows: Sequence[int]
+    images: Sequence[int]
+    lost: int
+
+    @property
+    def path(self) -> str:
+        """Inside the source."""
+        return f"{self.folder}/{self.name}" if self.folder else self.name
+
+
+def of_tables(listing: "Listing", ids: Sequence[str], columns: Columns) -> Annotations | None:
+    """What tables beside the images say of them; None where none names at least half of them.
+
+    listing: the files; ids: of the images among them. columns: those that are not to be guessed.
+    Of several tables that with the most images is taken, with others of the same name in other folders.
+    """
+    candidates = _candidates(listing)
+    if not candidates:
+        return None
+    names = Names(ids)
+    tables = [each for number in candidates if (each := _opened(listing, number, names, columns)) is not None]
+    if not tables:
+        return None
+    best = max(tables, key=lambda each: (bool(each.roles.labels), len(each.images), -len(each.folder)))
+    alike = [each for each in tables if each.roles.columns == best.roles.columns]
+    chosen = [each for each in alike if each.name == best.name or _are_splits(each, best)]
+    named = {row for each in chosen for row in each.images}
+    if len(named) < LEAST_SHARE * len(ids) and not _is_whole_folder(ids, named):
+        return None
+    others = [
+        each.path for each in tables if each not in chosen and each.roles.labels and len(each.images) >= len(named)
+    ]
+    return _joined(ids, chosen, others)
+
+
+def _are_splits(*tables: _Beside) -> bool:
+    """Whether tables are called as splits are, as train.txt and val.txt."""
+    return all(splits.kind_of(PurePosixPath(each.name).stem) is not None for each in tables)
+
+
+def _is_whole_folder(ids: Sequence[str], named: set[int]) -> bool:
+    """Whether the images that are named are all that lie below some folder, as those of one split."""
+    tops = {ids[row].split("/")[0] for row in named}
+    return all("/" in ids[row] for row in named) and all(
+        row in named for row, name in enumerate(ids) if name.split("/")[0] in tops
+    )
+
+
+def _candidates(listing: "Listing") -> list[int]:
+    """Files that may be such tables: those at the top, and in other folders those that are called so."""
+    numbers = []
+    endings = tuple(ending for ending in LISTS if ending not in JSON)
+    for number, name in enumerate(listing.names):
+        if not name.lower().endswith(endings):  # before a path is made of each of a million
+            continue
+        path = PurePosixPath(name)
+        if kinds.is_hidden(name) or NO_LABELS.search(path.stem):
+            continue
+        if len(path.parts) <= 2 or path.name.lower() in METADATA:
+            numbers.append(number)
+    return sorted(numbers, key=lambda number: listing.names[number].count("/"))[:MOST_TABLES]
+
+
+def _opened(listing: "Listing", number: int, names: Names, columns: Columns) -> _Beside | None:
+    """A file as such a table; None where it is none."""
+    path = PurePosixPath(listing.names[number])
+    folder = "" if path.parent == PurePosixPath() else str(path.parent)
+    folders = [folder, *(str(path.parent / path.stem) + end for end in ("", "_images", "/images"))]
+
+    def there(cell: str) -> bool:
+        return names.row(spelled(plain(cell)), *folders) is not None
+
+    try:
+        data, _ = listing.read(number)
+        table = text.table_of(data, str(path), path.suffix.lower(), there)
+        roles = roles_of(table, columns, there)
+    except (DatasetError, ImageError):
+        return None
+    cells = [spelled(plain(str(cell))) for cell in table.columns[roles.path]]
+    rows, images, seen, lost = [], [], set[int](), 0
+    for row, cell in enumerate(cells):
+        image = names.row(cell, *folders)
+        if image is None:
+            lost += 1
+        elif image not in seen:
+            seen.add(image)
+            rows.append(row)
+            images.append(image)
+    says = roles.labels or roles.split or table.named or splits.kind_of(path.stem) is not None
+    if not rows or lost > (1 - LEAST_SHARE) * len(cells) or not says:
+        return None
+    return _Beside(folder, path.name, table, roles, rows, images, lost)
+
+
+def _joined(ids: Sequence[str], tables: Sequence[_Beside], others: Sequence[str]) -> Annotations:
+    """What some tables of one kind say together. others: tables of as many images, which are not used."""
+    roles = tables[0].roles
+    entries: dict[int, tuple[_Beside, int]] = {}
+    for each in tables:
+        for row, image in zip(each.rows, each.images, strict=True):
+            entries.setdefault(image, (each, row))
+    images = sorted(entries)
+
+    def column(name: str) -> list[Any]:
+        return [table.table.columns[name][row] for table, row in (entries[image] for image in images)]
+
+    where = ", ".join(each.path for each in tables[:4])
+    unused = (f"Not used, though of these images too: {', '.join(others[:4])}.",) if others else ()
+    labelling = None
+    if roles.labels:
+        labels = {name: [spelled(c) if isinstance(c, str) else c for c in column(name)] for name in roles.labels}
+        labelling = of_columns(labels) if len(labels) > 1 else of_cells(labels[roles.labels[0]])
+    told: list[str | None] | None = None
+    if roles.split:
+        told = [spelled(str(cell)) if cell not in (None, "") else None for cell in column(roles.split)]
+    elif len({each.name for each in tables}) > 1:
+        told = [PurePosixPath(entries[image][0].name).stem for image in images]
+    return Annotations(
+        images,
+        labelling,
+        where,
+        told,
+        further({spelled(name): column(name) for name in roles.further(tables[0].table)}),
+        notes=(*_notes(where, len(images), len(ids), sum(each.lost for each in tables), roles), *roles.notes, *unused),
+        files=tuple(each.path for each in tables),
+    )
+
+
+def _notes(where: str, n_named: int, n_images: int, lost: int, roles: Roles) -> list[str]:
+    what = "labels" if roles.labels else "splits or further columns"
+    labels = f" (column {', '.join(roles.labels[:4])})" if roles.labels else ""
+    notes = [f"The {what} of {n_named:,} of {n_images:,} images come from {where}{labels}."]
+    if lost:
+        notes.append(f"{lost:,} row{'s' if lost > 1 else ''} of {where} name{'' if lost > 1 else 's'} no image here.")
+    return notes

@@ -1,0 +1,1 @@
+"""Images that lists name: text, CSV, TSV, JSON Lines, JSON or Parquet."""

@@ -1,0 +1,235 @@
+"""Images that a list names: text, CSV, JSON Lines or Parquet, with labels, splits and further columns."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from features import files
+from features.datasets import splits
+from features.datasets.folders import OUTSIDE, read_file
+from features.datasets.image_set import Columns, FileOpener, ImageSet, set_digest, spelled
+from features.datasets.kinds import Aside
+from features.datasets.labelling import Labelling, further, of_cells, of_columns
+from features.datasets.listing import Choice, cut
+from features.datasets.lists import parquet_lists, text
+from features.datasets.lists.places import Place, Places, allowed, marked, need_files
+from features.datasets.lists.roles import Roles, roles_of
+from features.datasets.lists.table import Table, plain
+from features.datasets.splits import Splits
+from features.errors import DatasetError
+from features.sources import LISTS
+
+SUFFIXES = LISTS
+PARQUET = ".parquet"
+MOST_WATCHED = 256 << 20  # bytes of a list whose images are looked at to see whether they have changed
+
+
+@dataclass(frozen=True, eq=False)
+class _Named:
+    """A list with the files that it names. cells: (N,) as they stand there. places: (N,) where they lie."""
+
+    table: Table
+    roles: Roles
+    cells: Sequence[str]
+    places: Sequence[Place]
+    notes: tuple[str, ...]
+
+
+def is_list(path: Path) -> bool:
+    """Whether a file is called as lists are that are text."""
+    return path.suffix.lower() in SUFFIXES
+
+
+def open_list(
+    path: Path,
+    split: str | None = None,
+    order: Sequence[str] = splits.HELD_OUT,
+    columns: Columns = Columns(),  # noqa: B008  # frozen
+) -> ImageSet:
+    """The images whose paths stand in a list, from the list's folder on.
+
+    A list that is text may say a label behind each path, or name columns as CSV and JSON Lines do. A path that stands
+    there twice is two images; one whose file is missing is an image that cannot be read.
+    split, order: as of `splits.chosen`, where a column tells splits. columns: those that are not to be guessed.
+    Raises DatasetError if the list names no images, or names folders.
+    """
+    return _opened(_of_text(path, columns), path, split, order)
+
+
+def open_tables(
+    path: Path,
+    tables: Sequence[Path],
+    split: str | None = None,
+    order: Sequence[str] = splits.HELD_OUT,
+    columns: Columns = Columns(),  # noqa: B008  # frozen
+) -> ImageSet:
+    """As `open_list`, of Parquet files without image bytes; they are one list, in the folder of the first."""
+    return _opened(_of_parquet(path, tables, columns), path, split, order)
+
+
+def listed(path: Path) -> list[Place]:
+    """The files that a list names on this machine; none where a file cannot be read as one, or is very large."""
+    try:
+        if path.stat().st_size > MOST_WATCHED:
+            return []
+        if is_list(path):
+            named = _of_text(path, Columns())
+        elif path.suffix == PARQUET and parquet_lists.is_list([path]):
+            named = _of_parquet(path, [path], Columns())
+        else:
+            return []
+        return [place for place in named.places if place.is_here]
+    except (DatasetError, OSError):
+        return []
+
+
+def _of_text(path: Path, columns: Columns) -> _Named:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror}. Allow it.") from error
+    places = Places(str(_folder(path)), path.stem)
+    return _named(text.table_of(data, str(path), path.suffix.lower(), places.there), places, columns)
+
+
+def _of_parquet(path: Path, tables: Sequence[Path], columns: Columns) -> _Named:
+    return _named(parquet_lists.table_of(tables, str(path)), Places(str(_folder(tables[0])), path.stem), columns)
+
+
+def _folder(path: Path) -> Path:
+    return path.resolve().parent
+
+
+def _named(table: Table, places: Places, columns: Columns) -> _Named:
+    roles = roles_of(table, columns, places.there)
+    cells = [_path_in(cell, row, table, roles.path) for row, cell in enumerate(table.columns[roles.path], start=1)]
+    places.learn(cells)
+    found = [places.of(cell) for cell in cells]
+    need_files(found, cells, table.where)
+    notes = (f"{table.where} names images {places.spelling}.",) if str(places.spelling) else ()
+    return _Named(table, roles, cells, found, (*roles.notes, *notes))
+
+
+def _path_in(cell: Any, row: int, table: Table, column: str) -> str:
+    if isinstance(cell, str) and cell.strip():
+        return cell
+    if isinstance(cell, int) and not isinstance(cell, bool):  # an id, whose file has an ending behind it
+        return str(cell)
+    raise DatasetError(
+        f"Row {row:,} of {table.where} names no image in its column {column}. Fill it in, or take the row out."
+    )
+
+
+def _opened(named: _Named, path: Path, split: str | None, order: Sequence[str]) -> ImageSet:
+    table, roles = named.table, named.roles
+    labelling = _labelling(table, roles)
+    names = [spelled(plain(cell) or cell) for cell in named.cells]
+    ids, repeated = _different(names)
+    values = {spelled(name): cells for name, cells in further(roles.further(table)).items()}
+    places = [place.path for place in named.places]
+
+    def read(row: int) -> tuple[bytes, str]:
+        return read_file(named.places[row].file, ids[row]), ids[row]
+
+    images = ImageSet(
+        path.stem,
+        tuple(ids),
+        None,
+        (),
+        _digest(ids, marked(named.places), table),
+        FileOpener(read),
+        lambda row: spelled(places[row]),
+        columns=values,
+        notes=(*named.notes, *repeated),
+    )
+    may_be_read = allowed(str(_folder(path)))
+    outside = [row for row, place in enumerate(places) if not may_be_read(place)]
+    if outside:
+        images, labelling, table = _without(images, labelling, table, outside)
+    return _of_split(images, labelling, table.columns[roles.split] if roles.split else None, split, order, str(path))
+
+
+def _labelling(table: Table, roles: Roles) -> Labelling | None:
+    if not roles.labels:
+        return None
+    if len(roles.labels) > 1:
+        return of_columns({spelled(name): table.columns[name] for name in roles.labels})
+    cells = table.columns[roles.labels[0]]
+    return of_cells([spelled(cell) if isinstance(cell, str) else cell for cell in cells])
+
+
+def _different(names: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """The same names, with a number behind each that stood there before, and that as a sentence."""
+    counts = Counter(names)
+    if len(counts) == len(names):
+        return [*names], ()
+    seen: Counter[str] = Counter()
+    ids: list[str] = []
+    for name in names:
+        seen[name] += 1
+        new = name if seen[name] == 1 else f"{name} ({seen[name]})"
+        while seen[name] > 1 and new in counts:
+            seen[name] += 1
+            new = f"{name} ({seen[name]})"
+        ids.append(new)
+    twice = [name for name, count in counts.items() if count > 1]
+    note = (
+        f"{len(twice):,} image{'s are' if len(twice) > 1 else ' is'} named more than once ({twice[0]}). Each time is "
+        f"an image of its own, called {twice[0]} (2) and so on."
+    )
+    return ids, (note,)
+
+
+def _digest(ids: Sequence[str], marks: Sequence[str], table: Table) -> str:
+    """Other labels and columns are another set."""
+    told = hashlib.sha256()
+    for name, cells in table.columns.items():
+        told.update(f"{name}\0{len(cells)}\n".encode("utf-8", "surrogateescape"))
+        for cell in cells:
+            told.update(f"{cell}\n".encode("utf-8", "surrogateescape"))
+    return set_digest([*ids, told.hexdigest()], [*marks, ""])
+
+
+def _without(
+    images: ImageSet, labelling: Labelling | None, table: Table, outside: Sequence[int]
+) -> tuple[ImageSet, Labelling | None, Table]:
+    """A list without the files that may not be read, which are told. Raises DatasetError if none is left."""
+    left = sorted(set(range(len(images))).difference(outside))
+    aside = Aside(OUTSIDE.replace("links that lead", "named, but"), tuple(images.ids[row] for row in outside))
+    if not left:
+        raise DatasetError(
+            f"All images that {table.where} names lie out of the folders that may be read. Set {files.ROOTS} to allow "
+            "others."
+        )
+    columns = {name: [cells[row] for row in left] for name, cells in table.columns.items()}
+    return (
+        replace(images.take(left), aside=(aside,)),
+        None if labelling is None else labelling.take(left),
+        replace(table, columns=columns),
+    )
+
+
+def _of_split(
+    images: ImageSet,
+    labelling: Labelling | None,
+    column: Sequence[Any] | None,
+    split: str | None,
+    order: Sequence[str],
+    where: str,
+) -> ImageSet:
+    if column is None:
+        if split not in (None, splits.ALL):
+            raise DatasetError(f"{where} has no column of splits, but {split!r} was asked for. Leave it away.")
+        return _labelled(images, labelling, where)
+    parts = Splits([str(cell).strip() if cell not in (None, "") else None for cell in column])
+    unlabelled = set() if labelling is None else {p for p, n in zip(parts.of, labelling.of, strict=True) if n is None}
+    known = {name for name in parts.sizes if labelling is not None and name not in unlabelled}
+    taken, rows = cut(images, parts, known, Choice(split, order, where))
+    return _labelled(taken, None if labelling is None else labelling.take(rows), where)
+
+
+def _labelled(images: ImageSet, labelling: Labelling | None, where: str) -> ImageSet:
+    return images if labelling is None else labelling.put(images, where)

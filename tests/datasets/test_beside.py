@@ -1,0 +1,158 @@
+"""Tables of labels beside the images that they are about."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from features.datasets import Columns, ImageSet, open_images
+from features.errors import DatasetError
+
+
+def write(root: Path, names: list[str]) -> Path:
+    for number, name in enumerate(names):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 4), (number, 0, 0)).save(root / name)
+    return root
+
+
+def told(images: ImageSet) -> dict[str, str | None]:
+    return {name: images.label_name(index) for index, name in enumerate(images.ids)}
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_metadata_of_huggingface_labels_the_images_of_its_folder(tmp_path, kind):
+    write(tmp_path / "set", ["train/0.png", "train/1.png", "test/0.png", "test/1.png"])
+    for split, labels in (("train", "ab"), ("test", "ba")):
+        text = "file_name,label,lens\n" + "".join(f"{n}.png,{label},{n}\n" for n, label in enumerate(labels))
+        (tmp_path / "set" / split / "metadata.csv").write_text(text)
+    source = tmp_path / "set"
+    if kind == "zip":
+        with zipfile.ZipFile(source := tmp_path / "set.zip", "w") as archive:
+            for file in sorted((tmp_path / "set").rglob("*.*")):
+                archive.write(file, file.relative_to(tmp_path / "set"))
+    images = open_images(str(source))
+    assert told(images) == {"test/0.png": "b", "test/1.png": "a"}
+    assert images.columns["lens"].tolist() == [0, 1]
+    assert told(open_images(f"{source}:train")) == {"train/0.png": "a", "train/1.png": "b"}
+    assert any("metadata.csv (column label)" in note for note in images.notes)
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "train.csv", "annotations.tsv", "list.txt", "data.jsonl"])
+@pytest.mark.parametrize("path", ["{}.png", "images/{}.png", "{}"], ids=["name", "path", "without ending"])
+def test_a_table_beside_a_folder_of_images_labels_them(tmp_path, name, path):
+    write(tmp_path, [f"images/{number}x.png" for number in range(4)])
+    form = {
+        "csv": "{},{}\n", "tsv": "{}\t{}\n", "txt": "{} {}\n", "jsonl": '{{"image": "{}", "label": "{}"}}\n'
+    }[name.split(".")[1]]  # fmt: skip
+    head = {"csv": "id,label\n", "tsv": "id\tlabel\n"}.get(name.split(".")[1], "")
+    rows = "".join(form.format(path.format(f"{number}x"), "ab"[number % 2]) for number in range(4))
+    (tmp_path / name).write_text(head + rows)
+    assert told(open_images(str(tmp_path))) == {f"images/{n}x.png": "ab"[n % 2] for n in range(4)}
+
+
+def test_a_table_of_other_things_says_nothing(tmp_path):
+    write(tmp_path, ["cat/0.png", "dog/0.png"])
+    (tmp_path / "notes.csv").write_text("what,when\nwalk,monday\n")
+    (tmp_path / "sample_submission.csv").write_text("id,label\ncat/0.png,0\ndog/0.png,0\n")
+    (tmp_path / "classes.txt").write_text("cat\ndog\n")
+    assert told(open_images(str(tmp_path))) == {"cat/0.png": "cat", "dog/0.png": "dog"}
+
+
+def test_what_a_table_does_not_name_is_left_aside_and_what_is_not_there_is_told(tmp_path):
+    write(tmp_path, ["0.png", "1.png", "2.png"])
+    (tmp_path / "labels.csv").write_text("file,label\n0.png,a\n1.png,b\n9.png,a\n")
+    images = open_images(str(tmp_path))
+    assert told(images) == {"0.png": "a", "1.png": "b"}
+    assert {each.reason: each.names for each in images.aside} == {"labels.csv does not name them": ("2.png",)}
+    assert any("1 row of labels.csv names no image here" in note for note in images.notes)
+
+
+def test_a_table_without_labels_leaves_those_of_the_folders(tmp_path):
+    write(tmp_path, ["cat/0.png", "dog/0.png"])
+    (tmp_path / "metadata.csv").write_text("file_name,width\ncat/0.png,10\ndog/0.png,20\n")
+    images = open_images(str(tmp_path))
+    assert told(images) == {"cat/0.png": "cat", "dog/0.png": "dog"}
+    assert images.columns["width"].tolist() == [10, 20]
+
+
+def test_lists_called_as_splits_are_splits(tmp_path):
+    write(tmp_path, ["images/0.png", "images/1.png", "images/2.png"])
+    (tmp_path / "train.txt").write_text("images/0.png 0\nimages/1.png 1\n")
+    (tmp_path / "val.txt").write_text("images/2.png 1\n")
+    images = open_images(str(tmp_path))
+    assert (images.split, told(images)) == ("val", {"images/2.png": "1"})
+    assert told(open_images(f"{tmp_path}:train")) == {"images/0.png": "0", "images/1.png": "1"}
+
+
+def test_images_for_a_competition_have_no_labels_where_only_the_training_images_do(tmp_path):
+    write(tmp_path, ["train/0.png", "train/1.png", "test/2.png", "test/3.png", "test/4.png"])
+    (tmp_path / "train.csv").write_text("id,breed\n0,a\n1,b\n")
+    images = open_images(str(tmp_path))
+    assert (images.split, told(images)) == ("train", {"train/0.png": "a", "train/1.png": "b"})
+    assert open_images(f"{tmp_path}:test").labels is None
+
+
+def test_a_table_called_as_a_split_is_about_the_images_of_its_folder(tmp_path):
+    write(tmp_path, ["train/0.png", "train/1.png", "test/0.png", "test/1.png"])
+    (tmp_path / "train.csv").write_text("id,breed\n0,a\n1,b\n")
+    assert told(open_images(str(tmp_path))) == {"train/0.png": "a", "train/1.png": "b"}
+
+
+def test_numbers_in_a_table_are_called_as_the_folders_of_the_same_classes(tmp_path):
+    write(tmp_path, ["cat/0.png", "cat/1.png", "dog/2.png"])
+    (tmp_path / "labels.csv").write_text("file,label\ncat/0.png,1\ncat/1.png,1\ndog/2.png,0\n")
+    assert told(open_images(str(tmp_path))) == {"cat/0.png": "cat", "cat/1.png": "cat", "dog/2.png": "dog"}
+    (tmp_path / "labels.csv").write_text("file,label\ncat/0.png,1\ncat/1.png,0\ndog/2.png,0\n")
+    assert told(open_images(str(tmp_path))) == {"cat/0.png": "1", "cat/1.png": "0", "dog/2.png": "0"}
+
+
+def test_a_table_that_labels_only_some_of_the_images_that_it_names_is_refused(tmp_path):
+    write(tmp_path, ["0.png", "1.png"])
+    (tmp_path / "labels.csv").write_text("file,label\n0.png,a\n1.png,\n")
+    with pytest.raises(DatasetError, match=r"labels\.csv has labels on 1 of 2 lines"):
+        open_images(str(tmp_path))
+
+
+def test_of_two_tables_of_the_same_images_the_unused_one_is_told(tmp_path):
+    write(tmp_path, ["0.png", "1.png"])
+    (tmp_path / "a.csv").write_text("file,label\n0.png,a\n1.png,b\n")
+    (tmp_path / "b.csv").write_text("image,class\n0.png,b\n1.png,a\n")
+    images = open_images(str(tmp_path))
+    assert told(images) == {"0.png": "a", "1.png": "b"}
+    assert any("Not used, though of these images too: b.csv" in note for note in images.notes)
+
+
+def test_columns_of_a_table_beside_can_be_named(tmp_path):
+    write(tmp_path, ["0.png", "1.png"])
+    (tmp_path / "table.csv").write_text("file,one,two\n0.png,a,x\n1.png,a,y\n")
+    assert told(open_images(str(tmp_path), columns=Columns(label="two"))) == {"0.png": "x", "1.png": "y"}
+    with pytest.raises(DatasetError, match="no list with such columns"):
+        open_images(str(tmp_path), columns=Columns(label="three"))
+
+
+def test_several_labels_in_a_table_beside(tmp_path):
+    write(tmp_path, ["0.png", "1.png"])
+    (tmp_path / "labels.csv").write_text("file,label\n0.png,a;b\n1.png,\n")
+    np.testing.assert_array_equal(open_images(str(tmp_path)).label_sets, [[True, True], [False, False]])
+
+
+def test_other_labels_beside_are_another_set(tmp_path):
+    write(tmp_path, ["0.png", "1.png"])
+    digests = {open_images(str(tmp_path)).digest}
+    for labels in ("ab", "ba", "aa"):
+        (tmp_path / "labels.csv").write_text(f"file,label\n0.png,{labels[0]}\n1.png,{labels[1]}\n")
+        digests.add(open_images(str(tmp_path)).digest)
+    assert len(digests) == 4
+
+
+def test_labels_in_a_zip_are_read_from_the_zip(tmp_path):
+    file = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(file, "PNG")
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        archive.writestr("a.png", file.getvalue())
+        archive.writestr("labels.csv", "file,label\na.png,ant\n")
+    assert told(open_images(str(tmp_path / "set.zip"))) == {"a.png": "ant"}
