@@ -27,8 +27,8 @@ else:
 
 SOURCE_HELP = (
     "'sample', a folder, a zip or tar, a WebDataset's shards, Parquet files with images or paths, a list of paths "
-    "(.txt, .csv, .tsv, .jsonl), a COCO .json, a pattern in quotes ('data/test-*.parquet', 'shards/{000..999}.tar'), or "
-    "torchvision:NAME[:SPLIT]; a split behind a colon ('photos:test')"
+    "(.txt, .csv, .tsv, .jsonl), a COCO .json, a pattern in quotes ('data/test-*.parquet', 'shards/{000..999}.tar'), "
+    "hf:NAME or torchvision:NAME; behind a colon a split ('photos:test')"
 )
 NETWORK_HELP = "a name of the catalogue, timm:NAME or a file; behind it ?part=..., ?head=..., ?lesion=without:layer3.1"
 SAID = "said_"
