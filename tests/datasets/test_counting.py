@@ -1,5 +1,6 @@
 """Opening a source tells how far it is, and ends when nobody waits any more."""
 
+import itertools
 import tarfile
 import threading
 
@@ -40,14 +41,20 @@ def test_what_is_wrong_is_raised_by_the_task(tmp_path):
         finish(datasets.opening(str(tmp_path / "nowhere")))
 
 
-def test_a_task_that_is_closed_ends_the_listing(tmp_path):
-    write(tmp_path, [f"{number}.png" for number in range(40)])
-    task = datasets.opening(str(tmp_path))
+def test_a_task_that_is_closed_ends_the_listing():
+    ended = threading.Event()
+
+    def lists_for_ever():
+        try:
+            for _ in counting.counted(itertools.count()):
+                pass
+        finally:
+            ended.set()
+
+    task = counting.told(lists_for_ever)
     assert next(task).done == 0
-    (thread,) = [each for each in threading.enumerate() if each.name == "open images"]
     task.close()
-    thread.join(20)
-    assert not thread.is_alive()
+    assert ended.wait(20)
 
 
 def test_without_anybody_waiting_nothing_is_told():

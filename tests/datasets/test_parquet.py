@@ -123,7 +123,8 @@ def test_rows_without_bytes_are_the_files_that_they_name(absolute, nested, besid
     found = open_images(write(beside / "set.parquet", columns))
     assert numbers_of(found) == [0, 1, 2]
     assert labels_of(found) == ["b", "a", "b"]
-    assert found.ids == (("0.png", "1.png", "2.png") if absolute else tuple(paths))
+    in_bytes_place = absolute and nested  # a column of paths alone is a list, whose names stay as they are
+    assert found.ids == (("0.png", "1.png", "2.png") if in_bytes_place else tuple(paths))
     assert open_uri(found.uri(1)).getpixel((0, 0)) == colour(1)
 
 
