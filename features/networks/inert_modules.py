@@ -29,7 +29,13 @@ IDLE = {
 }  # fmt: skip
 POOLS = {"MaxPool2d": "max", "AvgPool2d": "average", "BlurPool2d": "blur", "BlurPool": "blur"}
 PADS = {"ConstantPad2d", "ZeroPad2d"}
-MEANS = {"AdaptiveAvgPool2d", "AvgPool2d", "AdaptiveAvgPool", "FastAdaptiveAvgPool", "SelectAdaptivePool2d"}
+HEAD_POOLS = {  # class of what pools before a head -> Architecture.head_pool
+    "AdaptiveAvgPool2d": "average", "AvgPool2d": "average", "AdaptiveAvgPool": "average",
+    "FastAdaptiveAvgPool": "average", "AdaptiveMaxPool2d": "max", "FastAdaptiveMaxPool": "max",
+    "AdaptiveAvgMaxPool2d": "mixed", "FastAdaptiveAvgMaxPool": "mixed", "AdaptiveCatAvgMaxPool2d": "average-max",
+    "FastAdaptiveCatAvgMaxPool": "average-max",
+}  # fmt: skip
+CONCAT_POOL = "AdaptiveConcatPool2d"  # fastai's: a pool for maxima and one for averages, in it
 
 
 @dataclass(frozen=True, eq=False)

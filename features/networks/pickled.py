@@ -11,9 +11,10 @@ from features.networks.architecture import Architecture
 from features.networks.containers import Inert
 from features.networks.containers.torchscript import plain_name
 from features.networks.inert_modules import (
+    CONCAT_POOL,
     CONVS,
+    HEAD_POOLS,
     IDLE,
-    MEANS,
     NORMS,
     PADS,
     WAY_OUT,
@@ -243,7 +244,7 @@ class _Reader:
         return {"activation": kinds.pop()} if kinds else {}
 
     def _of_head(self) -> dict[str, Any]:
-        """What lies between the layers of a head in one Sequential; and that it follows a mean over space."""
+        """What pools before the head, and what lies between its layers where these are in one Sequential."""
         if self.network.classes is None:
             return {}
         paths = [path for layer in self.part.head if (path := self.modules.path(layer)) is not None]
@@ -251,15 +252,26 @@ class _Reader:
         above = shared([blocks[-1], *paths]) if paths else self.part.name
         order = [(f"{above}.{path}".lstrip("."), module) for path, module in self.modules.under(above)]
         last = max((at for at, (path, _) in enumerate(order) if path.startswith(f"{blocks[-1]}.")), default=len(order))
-        for path, module in order[last + 1 :]:
-            way = module.state.get("pool_type", "avg") or "avg"
-            if "Pool" in class_of(module) and (class_of(module) not in MEANS or way not in ("avg", "fast")):
-                raise refused(path, f"of the class {module.name}, where a mean over space is read before the head")
+        pool = self._pool([each for each in order[last + 1 :] if "Pool" in class_of(each[1])])
         parent = paths[0].rpartition(".")[0] if paths else ""
         is_one = len(paths) == len(self.part.head) > 1 and class_of(self.modules.by_path.get(parent)) == "Sequential"
         if not is_one or any(path.rpartition(".")[0] != parent for path in paths):
-            return {}
-        return self._of_sequence(parent)
+            return pool
+        return pool | self._of_sequence(parent)
+
+    def _pool(self, pools: Sequence[tuple[str, Inert]]) -> dict[str, Any]:
+        """What pools before the head; nothing where no module does. Raises WeightsError for what is not run here."""
+        kinds = set()
+        for path, module in pools:
+            if class_of(self.modules.by_path.get(path.rpartition(".")[0])) == CONCAT_POOL:
+                kinds.add("max-average")
+            elif (kind := HEAD_POOLS.get(class_of(module))) is not None:
+                kinds.add(kind)
+            else:
+                raise refused(path, f"of the class {module.name}, where averages or maxima are read before the head")
+        if len(kinds) > 1:
+            raise refused(pools[-1][0], "behind another pool of another kind, before the head")
+        return {"head_pool": kinds.pop()} if kinds else {}
 
     def _of_sequence(self, parent: str) -> dict[str, Any]:
         linear, kinds, since = 0, set(), 0

@@ -90,7 +90,7 @@ def test_addresses_of_fsspec_are_read_and_written(tiny_model, tiny_folder, tiny_
 
 def test_what_a_worker_says_reaches_the_user(tiny_model, tiny_folder, tmp_path, monkeypatch):
     opened = datasets.open_images(str(tiny_folder))
-    monkeypatch.setattr(datasets, "open_images", lambda *_: opened)  # here only: workers open what is there
+    monkeypatch.setattr(datasets, "open_images", lambda *_, **__: opened)  # here only: workers open what is there
     break_image(tiny_folder, "dog/1.png")
     with pytest.raises(FeatureError, match="holds other images"):
         finish(cluster.to_folder(tiny_model, Source(str(tiny_folder)), plan_of(tiny_model), tmp_path / "out", ALONE, 4))

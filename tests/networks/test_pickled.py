@@ -97,6 +97,12 @@ class Case:
     fields: dict[str, Any] = field(default_factory=dict)
 
 
+def max_pooled_head() -> nn.Module:
+    network = narrow()
+    network.avgpool = nn.AdaptiveMaxPool2d(1)
+    return network
+
+
 CASES = {
     "torchvision's": Case(narrow),
     "last stage of stride 1": Case(last_stride_1, {"strides": (1, 2, 2, 1)}),
@@ -112,6 +118,7 @@ CASES = {
     ),
     "average pool": Case(lambda: stem(narrow().conv1, nn.AvgPool2d(2)), {"stem_pool": "average"}),
     "pooled shortcuts": Case(pooled_shortcuts, {"shortcut_pool": "average"}),
+    "maxima before the head": Case(max_pooled_head, {"head_pool": "max"}),
     "epsilon": Case(lambda: set_all(narrow(), nn.BatchNorm2d, eps=1e-3), {"epsilon": 1e-3}),
     "SiLU": Case(lambda: activated(nn.SiLU), {"activation": "silu"}),
     "a head of two layers": Case(
@@ -237,9 +244,9 @@ def two_epsilons() -> nn.Module:
     return network
 
 
-def max_pooled_head() -> nn.Module:
+def lp_pooled_head() -> nn.Module:
     network = narrow()
-    network.avgpool = nn.AdaptiveMaxPool2d(1)
+    network.avgpool = nn.LPPool2d(2, 2)
     return network
 
 
@@ -262,7 +269,7 @@ REFUSED = {
     "an activation of its own class": (lambda: activated(Swish), "Swish"),
     "an activation with other settings": (lambda: activated(lambda: nn.LeakyReLU(0.3)), "another negative_slope"),
     "two epsilons": (two_epsilons, "whose epsilon differs"),
-    "a maximum before the head": (max_pooled_head, "AdaptiveMaxPool2d"),
+    "a pool before the head that is none of these": (lp_pooled_head, "LPPool2d"),
     "batch norms of each batch": (without_statistics, "BatchNorm2d"),
     "a head without activations": (lambda: with_head(nn.Linear(128, 9), nn.Linear(9, 5)), "0 activations before"),
 }  # fmt: skip

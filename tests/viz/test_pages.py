@@ -423,9 +423,9 @@ def test_what_pools_before_the_head_is_told_and_can_be_said(tmp_path, monkeypatc
     torch.save(learner(lin_first=True).state_dict(), tmp_path / "mine.pth")
     chosen = {"model": "a file of mine", "weights": str(tmp_path / "mine.pth"), "crop": "64", "resize": "64"}
     (warning,) = open_page("anatomy", **chosen).warning
-    assert "maxima followed by averages over space before the head (--head-pool)" in shown(warning.value)
+    assert "maxima followed by averages over space before the head (“Pool before the head”)" in shown(warning.value)
     (warning,) = open_page("anatomy", **chosen, head_pool="average-max").warning
-    assert "--head-pool" not in shown(warning.value)
+    assert "“Pool before the head”" not in shown(warning.value)
     assert "Wanted one of max-average, average-max" in shown(errors(open_page("anatomy", **chosen, head_pool="max")))
 
 
