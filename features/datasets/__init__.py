@@ -20,6 +20,7 @@ from features.datasets import (
     patterns,
     splits,
     torchvision_sets,
+    voc,
 )
 from features.datasets.changes import stamp
 from features.datasets.image_set import Boxes, Columns, ImageSet, Origin, Rejected
@@ -35,6 +36,7 @@ from features.sources import (
     ARCHIVES,
     EXTENSIONS,
     HUGGING_FACE,
+    LISTS,
     SAMPLE,
     TABLES,
     TEST,
@@ -172,9 +174,7 @@ def _of_folder(path: Path, split: str | None, order: Sequence[str], columns: Col
         opened = _of_tables(path, parquet.table_files(path), Choice(split, order, str(path)), columns)
         return _beside(opened, listing, TABLES)
     if packed and not pictures:
-        return _beside(
-            understood(archives.of_files(path.name, str(path), path.resolve(), packed), split, order), listing, ARCHIVES
-        )
+        return _of_archives(path, listing, packed, split, order, columns)
     return understood(listing, split, order, columns)
 
 
@@ -183,6 +183,18 @@ def _of_tables(path: Path, tables: list[Path], choice: Choice, columns: Columns)
     if parquet_lists.is_list(tables):
         return lists.open_tables(path, tables, choice.split, choice.order, columns)
     return parquet.open_files(path.resolve(), tables, choice)
+
+
+def _of_archives(
+    path: Path, listing: Listing, packed: list[str], split: str | None, order: Sequence[str], columns: Columns
+) -> ImageSet:
+    """The images in a folder's archives, with the tables and annotations that lie beside these."""
+    inside = archives.of_files(path.name, str(path), path.resolve(), packed)
+    telling = {name for name in listing.names if name.lower().endswith((*LISTS, voc.ENDING))}
+    loose = folders.of_paths(str(path), path.resolve(), sorted(telling))
+    whole = archives.concatenated(path.name, str(path), [inside, loose])
+    rest = replace(listing, names=[name for name in listing.names if name not in telling])
+    return _beside(understood(whole, split, order, columns), rest, ARCHIVES)
 
 
 def _called(listing: Listing, endings: tuple[str, ...]) -> list[str]:

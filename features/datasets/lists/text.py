@@ -15,6 +15,7 @@ from features.datasets.lists.table import Table, different, numbered
 from features.errors import DatasetError
 from features.sources import CSV, EXTENSIONS, JSON, JSON_LINES, PLAIN_LISTS, TSV
 
+csv.field_size_limit(1 << 30)  # bytes of a cell: masks that are written as text are longer than 128 KiB
 SAMPLED = 50  # lines by which it is told how a list is written
 MARKS = (  # the longer ones first
     (codecs.BOM_UTF32_LE, "utf-32"),
