@@ -89,6 +89,8 @@ def open_images(
     columns: of a list, where they are not to be guessed.
     Raises DatasetError if there is nothing to open.
     """
+    if columns != Columns() and (source == SAMPLE or source.startswith((TORCHVISION, HUGGING_FACE))):
+        raise DatasetError(f"{source} has no list of columns. Leave --path-column and --label-column away.")
     if source.startswith(TORCHVISION):
         images = torchvision_sets.open_torchvision(source, data_root, download)
         return replace(images, origin=Origin(source) if data_root is None else None)
@@ -182,7 +184,7 @@ def _of_tables(path: Path, tables: list[Path], choice: Choice, columns: Columns)
     """Images in a column of Parquet files, or named in one. path: the file, or the folder that they lie in."""
     if parquet_lists.is_list(tables):
         return lists.open_tables(path, tables, choice.split, choice.order, columns)
-    return parquet.open_files(path.resolve(), tables, choice)
+    return parquet.open_files(path.resolve(), tables, choice, columns)
 
 
 def _of_archives(
