@@ -344,7 +344,7 @@ def test_a_column_of_labels_may_be_named(tmp_path):
     assert labels_of(images) == ["x", "y", "x"]
     assert images.digest != open_images(source).digest
     assert datasets.reopen(images.origin).digest == images.digest
-    with pytest.raises(DatasetError, match="no column .lens., which --label-column names"):
+    with pytest.raises(DatasetError, match=r"no column .lens., which --label-column names"):
         open_images(source, columns=Columns(label="lens"))
 
 
