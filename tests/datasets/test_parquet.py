@@ -359,3 +359,16 @@ def test_another_column_of_images_is_not_taken_though_it_is_named(tmp_path):
 def test_sets_without_lists_have_no_columns_to_name(source):
     with pytest.raises(DatasetError, match="has no list of columns"):
         open_images(source, columns=Columns(label="x"))
+
+
+@pytest.mark.parametrize("source", ["", "/*.parquet"], ids=["folder", "pattern"])
+def test_tables_of_paths_tell_splits_by_their_names(tmp_path, source):
+    for split, numbers in (("train", (0, 1)), ("test", (2,))):
+        for number in numbers:
+            (tmp_path / f"{number}.png").write_bytes(BYTES[number])
+        paths = [str(tmp_path / f"{number}.png") for number in numbers]
+        write(tmp_path / "lists" / f"{split}.parquet", {"path": paths, "label": ["a"] * len(paths)})
+    images = open_images(f"{tmp_path}/lists{source}")
+    assert numbers_of(images) == [2]
+    assert (images.split, images.splits, [*images.columns]) == ("test", {"test": 1, "train": 2}, [])
+    assert numbers_of(open_images(f"{tmp_path}/lists{source}:train")) == [0, 1]

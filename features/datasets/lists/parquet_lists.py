@@ -68,6 +68,15 @@ def table_of(tables: Sequence[Path], where: str) -> Table:
     return Table(where, columns, True)
 
 
+def sizes(tables: Sequence[Path]) -> list[int]:
+    """The rows of each of some Parquet files."""
+    counts = []
+    for path in tables:
+        with files.readable(path) as source:
+            counts.append(pq.read_metadata(source).num_rows)
+    return counts
+
+
 def _columns(path: Path) -> list[str]:
     """Those that say something of an image: no vectors, such as features."""
     with files.readable(path) as source:
