@@ -10,7 +10,7 @@ from features.datasets import classes, kinds, splits
 from features.datasets.annotations import Annotations, Names
 from features.datasets.image_set import Columns, spelled
 from features.datasets.labelling import further, of_cells, of_columns
-from features.datasets.lists import text
+from features.datasets.lists import parquet_lists, text
 from features.datasets.lists.roles import Roles, roles_of
 from features.datasets.lists.table import Table, plain
 from features.errors import DatasetError, ImageError
@@ -19,7 +19,8 @@ from features.sources import JSON, LISTS
 if TYPE_CHECKING:
     from features.datasets.listing import Listing
 
-METADATA = ("metadata.csv", "metadata.tsv", "metadata.jsonl")
+PARQUET = "metadata.parquet"
+METADATA = ("metadata.csv", "metadata.tsv", "metadata.jsonl", PARQUET)
 MOST_TABLES = 40  # files that are opened to see whether they are such tables
 LEAST_SHARE = 0.5  # of a table's rows that name images, and of the images that are named
 NO_LABELS = re.compile(r"submission|requirements|readme|licen[cs]e|classes|class_names|labels_map|categories", re.I)
@@ -99,12 +100,12 @@ def _candidates(listing: "Listing", ids: Sequence[str]) -> list[int]:
     endings = tuple(ending for ending in LISTS if ending not in JSON)
     deepest = 2 + classes.common_depth(ids)  # an archive's files mostly lie in one folder
     for number, name in enumerate(listing.names):
-        if not name.lower().endswith(endings):  # before a path is made of each of a million
+        if not name.lower().endswith((*endings, PARQUET)):  # before a path is made of each of a million
             continue
         path = PurePosixPath(name)
         if kinds.is_hidden(name) or NO_LABELS.search(path.stem):
             continue
-        if len(path.parts) <= deepest or path.name.lower() in METADATA:
+        if path.name.lower() in METADATA or (len(path.parts) <= deepest and name.lower().endswith(endings)):
             numbers.append(number)
     return sorted(numbers, key=lambda number: listing.names[number].count("/"))[:MOST_TABLES]
 
@@ -120,7 +121,10 @@ def _opened(listing: "Listing", number: int, names: Names, columns: Columns) -> 
 
     try:
         data = _data(listing, number)
-        table = text.table_of(data, str(path), path.suffix.lower(), there)
+        if path.name.lower() == PARQUET:
+            table = parquet_lists.table_in(data, str(path))
+        else:
+            table = text.table_of(data, str(path), path.suffix.lower(), there)
         roles = roles_of(table, columns, there)
     except (DatasetError, ImageError):
         return None

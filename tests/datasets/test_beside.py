@@ -5,6 +5,8 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -252,3 +254,14 @@ def test_a_table_may_be_larger_than_an_image_and_have_long_cells(tmp_path, monke
     (tmp_path / "labels.csv").write_text(f"file_name,label,mask\n0.png,a,{'1 ' * 100_000}\n1.png,b,1\n")
     monkeypatch.setattr("features.datasets.images.MAX_BYTES", 1000)
     assert told(open_images(str(tmp_path))) == {"0.png": "a", "1.png": "b"}
+
+
+def test_metadata_may_be_parquet(tmp_path):
+    write(tmp_path, ["train/0.png", "train/1.png"])
+    table = pa.table({"file_name": ["0.png", "1.png"], "label": ["b", "a"], "lens": [5, 6]})
+    pq.write_table(table, tmp_path / "train" / "metadata.parquet")
+    images = open_images(str(tmp_path))
+    assert told(images) == {"train/0.png": "b", "train/1.png": "a"}
+    assert images.columns["lens"].tolist() == [5, 6]
+    (tmp_path / "train" / "metadata.parquet").write_bytes(b"PAR1 damaged")
+    assert not open_images(str(tmp_path)).is_labelled
