@@ -73,7 +73,10 @@ def understood(
     def of_tables(files: Listing, ids: Sequence[str]) -> Annotations | None:
         return beside.of_tables(files, ids, columns, lambda: _has_classes(paths))
 
-    ways = (coco.of_listing, voc.of_listing, of_tables)
+    def of_voc(files: Listing, ids: Sequence[str]) -> Annotations | None:
+        return voc.of_listing(files, ids, lambda: _has_classes(paths))
+
+    ways = (coco.of_listing, of_voc, of_tables)
     said = None if told else next((found for way in ways if (found := way(listing, images.ids)) is not None), None)
     if said is None and columns != Columns():
         raise DatasetError(
