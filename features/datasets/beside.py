@@ -28,7 +28,9 @@ NO_LABELS = re.compile(r"submission|requirements|readme|licen[cs]e|classes|class
 
 @dataclass(frozen=True, eq=False)
 class _Beside:
-    """A table and the images that it names. rows: (R,) of the table; images: (R,) their numbers. lost: rows without."""
+    """A table and the images that it names. rows: (R,) of the table; images: (R,) their numbers. lost: rows without.
+    again: rows of images that an earlier one names.
+    """
 
     folder: str
     name: str
@@ -37,6 +39,7 @@ class _Beside:
     rows: Sequence[int]
     images: Sequence[int]
     lost: int
+    again: int
 
     @property
     def path(self) -> str:
@@ -129,19 +132,21 @@ def _opened(listing: "Listing", number: int, names: Names, columns: Columns) -> 
     except (DatasetError, ImageError):
         return None
     cells = [spelled(plain(str(cell))) for cell in table.columns[roles.path]]
-    rows, images, seen, lost = [], [], set[int](), 0
+    rows, images, seen, lost, again = [], [], set[int](), 0, 0
     for row, cell in enumerate(cells):
         image = names.row(cell, *folders)
         if image is None:
             lost += 1
-        elif image not in seen:
+        elif image in seen:
+            again += 1
+        else:
             seen.add(image)
             rows.append(row)
             images.append(image)
     says = roles.labels or roles.split or table.named or splits.kind_of(path.stem) is not None
     if not rows or lost > (1 - LEAST_SHARE) * len(cells) or not says:
         return None
-    return _Beside(folder, path.name, table, roles, rows, images, lost)
+    return _Beside(folder, path.name, table, roles, rows, images, lost, again)
 
 
 def _data(listing: "Listing", number: int) -> bytes:
@@ -185,15 +190,20 @@ def _joined(ids: Sequence[str], tables: Sequence[_Beside], others: Sequence[str]
         where,
         told,
         further({spelled(name): column(name) for each in tables for name in each.roles.further(each.table)}),
-        notes=(*_notes(where, len(images), len(ids), sum(each.lost for each in tables), roles), *roles.notes, *unused),
+        notes=(*_notes(where, len(images), len(ids), tables), *roles.notes, *unused),
         files=tuple(each.path for each in tables),
     )
 
 
-def _notes(where: str, n_named: int, n_images: int, lost: int, roles: Roles) -> list[str]:
+def _notes(where: str, n_named: int, n_images: int, tables: Sequence[_Beside]) -> list[str]:
+    roles, lost, again = tables[0].roles, sum(each.lost for each in tables), sum(each.again for each in tables)
     what = "labels" if roles.labels else "splits or further columns"
     labels = f" (column {', '.join(roles.labels[:4])})" if roles.labels else ""
     notes = [f"The {what} of {n_named:,} of {n_images:,} images come from {where}{labels}."]
     if lost:
         notes.append(f"{lost:,} row{'s' if lost > 1 else ''} of {where} name{'' if lost > 1 else 's'} no image here.")
+    if again:
+        notes.append(
+            f"{again:,} further row{'s' if again > 1 else ''} of {where} on images that it names before: not used."
+        )
     return notes

@@ -87,7 +87,7 @@ def understood(
     images = replace(images, aside=_without(images.aside, {*said.files}))
     if said.labelling is None and said.splits is None:
         return _with_columns(_of_folders(images, paths, told, choice), images.ids, said)
-    return _annotated(images, said, choice)
+    return _annotated(images, paths, said, choice)
 
 
 def _has_classes(paths: Sequence[str]) -> bool:
@@ -139,7 +139,8 @@ def annotated(
         return None
     # No other image is of interest here, nor what else lies there.
     images = replace(images.take(said.rows), aside=())
-    return _annotated(images, replace(said, rows=range(len(images))), Choice(split, order, said.where))
+    said = replace(said, rows=range(len(images)))
+    return _annotated(images, images.ids, said, Choice(split, order, said.where))
 
 
 def _images(listing: Listing) -> tuple[ImageSet, list[int]]:
@@ -201,10 +202,13 @@ def _need_no_split(choice: Choice) -> None:
         raise DatasetError(f"{choice.where} has no splits, but {choice.split!r} was asked for. Leave it away.")
 
 
-def _annotated(images: ImageSet, said: Annotations, choice: Choice) -> ImageSet:
-    """The images of which something is said, cut to a split; the others are left aside, or splits without labels."""
-    folders = splits.by_folder([classes.folders_of(each) for each in images.ids])
-    by_folders = _by_folder(splits.once(images.ids, folders), folders)
+def _annotated(images: ImageSet, paths: Sequence[str], said: Annotations, choice: Choice) -> ImageSet:
+    """The images of which something is said, cut to a split; the others are left aside, or splits without labels.
+
+    paths: (N,) by which folders tell classes and splits.
+    """
+    folders = splits.by_folder([classes.folders_of(path) for path in paths])
+    by_folders = _by_folder(splits.once(paths, folders), folders)
     said = _completed(said, folders, by_folders.names)
     parts = None if said.splits is None else Splits(_spread([*said.splits], said.rows, len(images), None))
     parts = parts or folders

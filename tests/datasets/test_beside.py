@@ -265,3 +265,20 @@ def test_metadata_may_be_parquet(tmp_path):
     assert images.columns["lens"].tolist() == [5, 6]
     (tmp_path / "train" / "metadata.parquet").write_bytes(b"PAR1 damaged")
     assert not open_images(str(tmp_path)).is_labelled
+
+
+def test_further_rows_of_an_image_are_told(tmp_path):
+    write(tmp_path, ["0.png", "1.png"])
+    (tmp_path / "labels.csv").write_text("path,label\n0.png,a\n0.png,b\n1.png,b\n")
+    images = open_images(str(tmp_path))
+    assert told(images) == {"0.png": "a", "1.png": "b"}
+    assert any("1 further row of labels.csv" in note for note in images.notes)
+
+
+def test_numbers_of_archives_are_no_splits_of_a_table_beside(tmp_path):
+    (tmp_path / "set").mkdir()
+    for part in ("train-000", "train-001", "test-000", "test-001"):
+        zipped(tmp_path / f"{part}.zip", [f"{part}.png"]).rename(tmp_path / "set" / f"{part}.zip")
+    rows = "".join(f"{part}.png,a\n" for part in ("train-000", "train-001", "test-000", "test-001"))
+    (tmp_path / "set" / "labels.csv").write_text(f"path,label\n{rows}")
+    assert open_images(str(tmp_path / "set")).splits == {"test": 2, "train": 2}
