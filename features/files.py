@@ -94,9 +94,16 @@ def entries(folder: Path) -> list[Path]:
     return list(folder.iterdir()) if folder.is_dir() else []
 
 
+def need_no_pipe(path: Path) -> None:
+    """Raises OSError for what is there and is no file, on this machine: reading a pipe would wait for ever."""
+    if is_local(path) and path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is no file", str(path))
+
+
 @contextmanager
 def readable(path: Path) -> Iterator[Any]:
-    """What libraries can read from that know local paths and open files."""
+    """What libraries can read from that know local paths and open files. Raises OSError as `need_no_pipe`."""
+    need_no_pipe(path)
     if is_local(path):
         yield path
     else:

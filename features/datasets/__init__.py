@@ -20,6 +20,7 @@ from features.datasets import (
     patterns,
     splits,
     torchvision_sets,
+    voc,
 )
 from features.datasets.changes import stamp
 from features.datasets.image_set import Boxes, Columns, ImageSet, Origin, Rejected
@@ -35,6 +36,7 @@ from features.sources import (
     ARCHIVES,
     EXTENSIONS,
     HUGGING_FACE,
+    LISTS,
     SAMPLE,
     TABLES,
     TEST,
@@ -87,6 +89,8 @@ def open_images(
     columns: of a list, where they are not to be guessed.
     Raises DatasetError if there is nothing to open.
     """
+    if columns != Columns() and (source == SAMPLE or source.startswith((TORCHVISION, HUGGING_FACE))):
+        raise DatasetError(f"{source} has no list of columns. Leave --path-column and --label-column away.")
     if source.startswith(TORCHVISION):
         images = torchvision_sets.open_torchvision(source, data_root, download)
         return replace(images, origin=Origin(source) if data_root is None else None)
@@ -172,9 +176,7 @@ def _of_folder(path: Path, split: str | None, order: Sequence[str], columns: Col
         opened = _of_tables(path, parquet.table_files(path), Choice(split, order, str(path)), columns)
         return _beside(opened, listing, TABLES)
     if packed and not pictures:
-        return _beside(
-            understood(archives.of_files(path.name, str(path), path.resolve(), packed), split, order), listing, ARCHIVES
-        )
+        return _of_archives(path, listing, packed, split, order, columns)
     return understood(listing, split, order, columns)
 
 
@@ -182,7 +184,19 @@ def _of_tables(path: Path, tables: list[Path], choice: Choice, columns: Columns)
     """Images in a column of Parquet files, or named in one. path: the file, or the folder that they lie in."""
     if parquet_lists.is_list(tables):
         return lists.open_tables(path, tables, choice.split, choice.order, columns)
-    return parquet.open_files(path.resolve(), tables, choice)
+    return parquet.open_files(path.resolve(), tables, choice, columns)
+
+
+def _of_archives(
+    path: Path, listing: Listing, packed: list[str], split: str | None, order: Sequence[str], columns: Columns
+) -> ImageSet:
+    """The images in a folder's archives, with the tables and annotations that lie beside these."""
+    inside = archives.of_files(path.name, str(path), path.resolve(), packed)
+    telling = {name for name in listing.names if name.lower().endswith((*LISTS, voc.ENDING))}
+    loose = folders.of_paths(str(path), path.resolve(), sorted(telling))
+    whole = archives.concatenated(path.name, str(path), [inside, loose])
+    rest = replace(listing, names=[name for name in listing.names if name not in telling])
+    return _beside(understood(whole, split, order, columns), rest, ARCHIVES)
 
 
 def _called(listing: Listing, endings: tuple[str, ...]) -> list[str]:

@@ -1,16 +1,16 @@
 """Tables of labels that lie beside a source's images: labels.csv, or metadata.csv of Hugging Face's imagefolder."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import PurePosixPath
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from features.datasets import kinds, splits
+from features.datasets import classes, kinds, splits
 from features.datasets.annotations import Annotations, Names
 from features.datasets.image_set import Columns, spelled
 from features.datasets.labelling import further, of_cells, of_columns
-from features.datasets.lists import text
+from features.datasets.lists import parquet_lists, text
 from features.datasets.lists.roles import Roles, roles_of
 from features.datasets.lists.table import Table, plain
 from features.errors import DatasetError, ImageError
@@ -19,7 +19,8 @@ from features.sources import JSON, LISTS
 if TYPE_CHECKING:
     from features.datasets.listing import Listing
 
-METADATA = ("metadata.csv", "metadata.tsv", "metadata.jsonl")
+PARQUET = "metadata.parquet"
+METADATA = ("metadata.csv", "metadata.tsv", "metadata.jsonl", PARQUET)
 MOST_TABLES = 40  # files that are opened to see whether they are such tables
 LEAST_SHARE = 0.5  # of a table's rows that name images, and of the images that are named
 NO_LABELS = re.compile(r"submission|requirements|readme|licen[cs]e|classes|class_names|labels_map|categories", re.I)
@@ -27,7 +28,9 @@ NO_LABELS = re.compile(r"submission|requirements|readme|licen[cs]e|classes|class
 
 @dataclass(frozen=True, eq=False)
 class _Beside:
-    """A table and the images that it names. rows: (R,) of the table; images: (R,) their numbers. lost: rows without."""
+    """A table and the images that it names. rows: (R,) of the table; images: (R,) their numbers. lost: rows without.
+    again: rows of images that an earlier one names.
+    """
 
     folder: str
     name: str
@@ -36,6 +39,7 @@ class _Beside:
     rows: Sequence[int]
     images: Sequence[int]
     lost: int
+    again: int
 
     @property
     def path(self) -> str:
@@ -43,19 +47,24 @@ class _Beside:
         return f"{self.folder}/{self.name}" if self.folder else self.name
 
 
-def of_tables(listing: "Listing", ids: Sequence[str], columns: Columns) -> Annotations | None:
+def of_tables(
+    listing: "Listing", ids: Sequence[str], columns: Columns, in_folders: Callable[[], bool] = lambda: False
+) -> Annotations | None:
     """What tables beside the images say of them; None where none names at least half of them.
 
-    listing: the files; ids: of the images among them. columns: those that are not to be guessed.
+    listing: the files; ids: of the images among them. columns: those that are not to be guessed. in_folders: whether
+    the images lie in folders of classes, which count for more than a column that is not called as labels are.
     Of several tables that with the most images is taken, with others of the same name in other folders.
     """
-    candidates = _candidates(listing)
+    candidates = _candidates(listing, ids)
     if not candidates:
         return None
     names = Names(ids)
     tables = [each for number in candidates if (each := _opened(listing, number, names, columns)) is not None]
     if not tables:
         return None
+    if any(each.roles.guessed for each in tables) and in_folders():
+        tables = [replace(each, roles=_unlabelled(each)) if each.roles.guessed else each for each in tables]
     best = max(tables, key=lambda each: (bool(each.roles.labels), len(each.images), -len(each.folder)))
     alike = [each for each in tables if each.roles.columns == best.roles.columns]
     chosen = [each for each in alike if each.name == best.name or _are_splits(each, best)]
@@ -66,6 +75,13 @@ def of_tables(listing: "Listing", ids: Sequence[str], columns: Columns) -> Annot
         each.path for each in tables if each not in chosen and each.roles.labels and len(each.images) >= len(named)
     ]
     return _joined(ids, chosen, others)
+
+
+def _unlabelled(each: _Beside) -> Roles:
+    """The roles of a table's columns without those that were taken for labels."""
+    columns = ", ".join(each.roles.labels[:4])
+    note = f"The labels are the folders' names; --label-column takes a column of {each.path} instead ({columns})."
+    return replace(each.roles, labels=(), notes=(note,), guessed=False)
 
 
 def _are_splits(*tables: _Beside) -> bool:
@@ -81,17 +97,18 @@ def _is_whole_folder(ids: Sequence[str], named: set[int]) -> bool:
     )
 
 
-def _candidates(listing: "Listing") -> list[int]:
+def _candidates(listing: "Listing", ids: Sequence[str]) -> list[int]:
     """Files that may be such tables: those at the top, and in other folders those that are called so."""
     numbers = []
     endings = tuple(ending for ending in LISTS if ending not in JSON)
+    deepest = 2 + classes.common_depth(ids)  # an archive's files mostly lie in one folder
     for number, name in enumerate(listing.names):
-        if not name.lower().endswith(endings):  # before a path is made of each of a million
+        if not name.lower().endswith((*endings, PARQUET)):  # before a path is made of each of a million
             continue
         path = PurePosixPath(name)
         if kinds.is_hidden(name) or NO_LABELS.search(path.stem):
             continue
-        if len(path.parts) <= 2 or path.name.lower() in METADATA:
+        if path.name.lower() in METADATA or (len(path.parts) <= deepest and name.lower().endswith(endings)):
             numbers.append(number)
     return sorted(numbers, key=lambda number: listing.names[number].count("/"))[:MOST_TABLES]
 
@@ -106,25 +123,41 @@ def _opened(listing: "Listing", number: int, names: Names, columns: Columns) -> 
         return names.row(spelled(plain(cell)), *folders) is not None
 
     try:
-        data, _ = listing.read(number)
-        table = text.table_of(data, str(path), path.suffix.lower(), there)
+        data = _data(listing, number)
+        if path.name.lower() == PARQUET:
+            table = parquet_lists.table_in(data, str(path))
+        else:
+            table = text.table_of(data, str(path), path.suffix.lower(), there)
         roles = roles_of(table, columns, there)
     except (DatasetError, ImageError):
         return None
     cells = [spelled(plain(str(cell))) for cell in table.columns[roles.path]]
-    rows, images, seen, lost = [], [], set[int](), 0
+    rows, images, seen, lost, again = [], [], set[int](), 0, 0
     for row, cell in enumerate(cells):
         image = names.row(cell, *folders)
         if image is None:
             lost += 1
-        elif image not in seen:
+        elif image in seen:
+            again += 1
+        else:
             seen.add(image)
             rows.append(row)
             images.append(image)
     says = roles.labels or roles.split or table.named or splits.kind_of(path.stem) is not None
     if not rows or lost > (1 - LEAST_SHARE) * len(cells) or not says:
         return None
-    return _Beside(folder, path.name, table, roles, rows, images, lost)
+    return _Beside(folder, path.name, table, roles, rows, images, lost, again)
+
+
+def _data(listing: "Listing", number: int) -> bytes:
+    """A file of a source, which on this machine may be larger than an image. Raises ImageError or DatasetError."""
+    place = listing.locate(number)
+    try:
+        if "://" not in place and Path(place).is_file():
+            return Path(place).read_bytes()
+    except OSError as error:
+        raise DatasetError(f"{place} cannot be read: {error.strerror}. Allow it.") from error
+    return listing.read(number)[0]
 
 
 def _joined(ids: Sequence[str], tables: Sequence[_Beside], others: Sequence[str]) -> Annotations:
@@ -137,7 +170,8 @@ def _joined(ids: Sequence[str], tables: Sequence[_Beside], others: Sequence[str]
     images = sorted(entries)
 
     def column(name: str) -> list[Any]:
-        return [table.table.columns[name][row] for table, row in (entries[image] for image in images)]
+        found = ((table.table.columns.get(name), row) for table, row in (entries[image] for image in images))
+        return [None if cells is None else cells[row] for cells, row in found]
 
     where = ", ".join(each.path for each in tables[:4])
     unused = (f"Not used, though of these images too: {', '.join(others[:4])}.",) if others else ()
@@ -155,16 +189,21 @@ def _joined(ids: Sequence[str], tables: Sequence[_Beside], others: Sequence[str]
         labelling,
         where,
         told,
-        further({spelled(name): column(name) for name in roles.further(tables[0].table)}),
-        notes=(*_notes(where, len(images), len(ids), sum(each.lost for each in tables), roles), *roles.notes, *unused),
+        further({spelled(name): column(name) for each in tables for name in each.roles.further(each.table)}),
+        notes=(*_notes(where, len(images), len(ids), tables), *roles.notes, *unused),
         files=tuple(each.path for each in tables),
     )
 
 
-def _notes(where: str, n_named: int, n_images: int, lost: int, roles: Roles) -> list[str]:
+def _notes(where: str, n_named: int, n_images: int, tables: Sequence[_Beside]) -> list[str]:
+    roles, lost, again = tables[0].roles, sum(each.lost for each in tables), sum(each.again for each in tables)
     what = "labels" if roles.labels else "splits or further columns"
     labels = f" (column {', '.join(roles.labels[:4])})" if roles.labels else ""
     notes = [f"The {what} of {n_named:,} of {n_images:,} images come from {where}{labels}."]
     if lost:
         notes.append(f"{lost:,} row{'s' if lost > 1 else ''} of {where} name{'' if lost > 1 else 's'} no image here.")
+    if again:
+        notes.append(
+            f"{again:,} further row{'s' if again > 1 else ''} of {where} on images that it names before: not used."
+        )
     return notes

@@ -14,7 +14,7 @@ def of_paths(ids: Sequence[str], level: int = -1) -> list[str] | None:
     level: of folders that tell splits and no classes, -1 for none.
     """
     folders = [folders_of(image_id, level) for image_id in ids]
-    common = _common_depth(folders)
+    common = _depth(folders)
     if all(len(parts) > common for parts in folders):
         return [parts[common] for parts in folders]
     matches = [WORDNET.fullmatch(PurePosixPath(image_id).name) for image_id in ids]
@@ -29,7 +29,11 @@ def folders_of(image_id: str, without: int = -1) -> tuple[str, ...]:
     return parts if without < 0 else parts[:without] + parts[without + 1 :]
 
 
-def _common_depth(folders: Sequence[tuple[str, ...]]) -> int:
-    """How many folders, from the top, all paths have in common."""
+def common_depth(ids: Sequence[str]) -> int:
+    """How many folders, from the top, all images have in common."""
+    return _depth([folders_of(image_id) for image_id in ids])
+
+
+def _depth(folders: Sequence[tuple[str, ...]]) -> int:
     levels = zip(*folders, strict=False)  # ends with the shortest path
     return sum(1 for _ in takewhile(lambda names: len(set(names)) == 1, levels))

@@ -90,7 +90,7 @@ class Tree:
             real = os.path.realpath(entry.path) if entry.is_symlink() else None
             if real is not None and not files.may_be_read(real):
                 self._leave(OUTSIDE, entry.path)
-            elif not entry.is_dir():
+            elif not _is_folder(entry):
                 yield entry.path, _mark(entry)
             elif real is not None and real in above:
                 self._leave(LOOP, entry.path)
@@ -99,6 +99,13 @@ class Tree:
 
     def _leave(self, reason: str, path: str) -> None:
         self.left.setdefault(reason, []).append(os.path.relpath(path, self.root))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _mark(entry: os.DirEntry[str]) -> str:

@@ -69,7 +69,14 @@ def understood(
     paths = images.ids if listing.paths is None else [spelled(listing.paths[number]) for number in numbers]
     told = None if listing.labels is None else labels_of([listing.labels[number] for number in numbers])
     choice = Choice(split, order, listing.where)
-    ways = (coco.of_listing, voc.of_listing, lambda files, ids: beside.of_tables(files, ids, columns))
+
+    def of_tables(files: Listing, ids: Sequence[str]) -> Annotations | None:
+        return beside.of_tables(files, ids, columns, lambda: _has_classes(paths))
+
+    def of_voc(files: Listing, ids: Sequence[str]) -> Annotations | None:
+        return voc.of_listing(files, ids, lambda: _has_classes(paths))
+
+    ways = (coco.of_listing, of_voc, of_tables)
     said = None if told else next((found for way in ways if (found := way(listing, images.ids)) is not None), None)
     if said is None and columns != Columns():
         raise DatasetError(
@@ -80,7 +87,13 @@ def understood(
     images = replace(images, aside=_without(images.aside, {*said.files}))
     if said.labelling is None and said.splits is None:
         return _with_columns(_of_folders(images, paths, told, choice), images.ids, said)
-    return _annotated(images, said, choice)
+    return _annotated(images, paths, said, choice)
+
+
+def _has_classes(paths: Sequence[str]) -> bool:
+    """Whether images lie in folders of classes. paths: (N,) of the images, as folders tell classes and splits."""
+    parts = splits.by_folder([classes.folders_of(path) for path in paths])
+    return len({*_by_folder(splits.once(paths, parts), parts).names} - {None}) > 1
 
 
 def _without(aside: Sequence[Aside], used: set[str]) -> tuple[Aside, ...]:
@@ -92,6 +105,7 @@ def _without(aside: Sequence[Aside], used: set[str]) -> tuple[Aside, ...]:
 def _of_folders(images: ImageSet, paths: Sequence[str], told: Labels | None, choice: Choice) -> ImageSet:
     """The images, labelled by what they bring or by their folders' names, and cut to a split. paths: (N,) by which."""
     parts = splits.by_folder([classes.folders_of(path) for path in paths])
+    paths = splits.once(paths, parts)
     taken = of_split(images, parts, told or _by_folder(paths, parts), choice)
     return taken if told or parts is not None else _noted(taken, paths)
 
@@ -125,7 +139,8 @@ def annotated(
         return None
     # No other image is of interest here, nor what else lies there.
     images = replace(images.take(said.rows), aside=())
-    return _annotated(images, replace(said, rows=range(len(images))), Choice(split, order, said.where))
+    said = replace(said, rows=range(len(images)))
+    return _annotated(images, images.ids, said, Choice(split, order, said.where))
 
 
 def _images(listing: Listing) -> tuple[ImageSet, list[int]]:
@@ -187,14 +202,20 @@ def _need_no_split(choice: Choice) -> None:
         raise DatasetError(f"{choice.where} has no splits, but {choice.split!r} was asked for. Leave it away.")
 
 
-def _annotated(images: ImageSet, said: Annotations, choice: Choice) -> ImageSet:
-    """The images of which something is said, cut to a split; the others are left aside, or splits without labels."""
+def _annotated(images: ImageSet, paths: Sequence[str], said: Annotations, choice: Choice) -> ImageSet:
+    """The images of which something is said, cut to a split; the others are left aside, or splits without labels.
+
+    paths: (N,) by which folders tell classes and splits.
+    """
+    folders = splits.by_folder([classes.folders_of(path) for path in paths])
+    by_folders = _by_folder(splits.once(paths, folders), folders)
+    said = _completed(said, folders, by_folders.names)
     parts = None if said.splits is None else Splits(_spread([*said.splits], said.rows, len(images), None))
-    parts = parts or splits.by_folder([classes.folders_of(each) for each in images.ids])
+    parts = parts or folders
     labelling: Labelling | None = None
     if said.labelling is not None:
         labelling = replace(said.labelling, of=_spread([*said.labelling.of], said.rows, len(images), None))
-    elif (names := classes.of_paths(images.ids)) is not None:
+    elif (names := _all(by_folders.names)) is not None:
         labelling = Labelling([(name,) for name in names], tuple(sorted(set(names))))
     if parts is None:
         _need_no_split(choice)
@@ -203,8 +224,46 @@ def _annotated(images: ImageSet, said: Annotations, choice: Choice) -> ImageSet:
         some = {str(parts.of[row]) for row in said.rows}  # the splits of which something is said
         taken, rows = cut(images, parts, some, choice)
     if labelling is not None and said.labelling is not None:
-        labelling = _named(labelling, classes.of_paths(images.ids, -1 if parts is None else parts.level))
+        labelling = _named(labelling, _all(by_folders.names))
     return _with(taken, rows, said, labelling)
+
+
+def _all(names: Sequence[str | None]) -> list[str] | None:
+    """Names, if none is missing."""
+    known = [name for name in names if name is not None]
+    return known if len(known) == len(names) else None
+
+
+def _completed(said: Annotations, folders: Splits | None, names: Sequence[str | None]) -> Annotations:
+    """What is said of images, with the folders' names for splits that it leaves out, where these are classes that it
+    names too: 'val.txt' beside folders of classes in 'train'.
+
+    folders: the splits by folders. names: (N,) each image's class by its folder.
+    """
+    labelling = said.labelling
+    if labelling is None or labelling.many or folders is None or said.splits is not None or said.boxes is not None:
+        return said
+    told = {folders.of[row] for row in said.rows}
+    others = [row for row, split in enumerate(folders.of) if split is not None and split not in told]
+    own = [names[row] for row in others]
+    if None in own or not {*own} & {*labelling.classes}:
+        return said
+    known = {row: place for place, row in enumerate(said.rows)}
+    rows = sorted([*said.rows, *others])
+    cells = {name: values.tolist() for name, values in said.columns.items()}
+    return replace(
+        said,
+        rows=rows,
+        labelling=replace(
+            labelling,
+            of=[labelling.of[known[row]] if row in known else (str(names[row]),) for row in rows],
+            classes=tuple(sorted({*labelling.classes, *map(str, own)})),
+        ),
+        columns={
+            name: column_of([values[known[row]] if row in known else None for row in rows])
+            for name, values in cells.items()
+        },
+    )
 
 
 def _named(labelling: Labelling, folders: Sequence[str] | None) -> Labelling:
@@ -288,6 +347,11 @@ def _by_folder(paths: Sequence[str], parts: Splits | None) -> Labels:
     for path, name in zip(paths, parts.of, strict=True):
         if name in deep and not classes.folders_of(path, parts.level):
             deep.discard(name)
+    inside: dict[str, set[tuple[str, ...]]] = {name: set() for name in deep}
+    for path, name in zip(paths, parts.of, strict=True):
+        if name in deep:
+            inside[name].add(classes.folders_of(path, parts.level))
+    deep -= {name for name, found in inside.items() if len(found) == 1 and splits.is_filler(*found)}  # 'val/images'
     labels: list[str | None] = [None] * len(paths)
     rows = _rows(parts, [*deep])
     found = classes.of_paths([paths[row] for row in rows], parts.level) if rows else None

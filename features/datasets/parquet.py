@@ -14,7 +14,7 @@ from PIL import Image
 from features import files
 from features.datasets import folders, images, kinds
 from features.datasets.image_columns import content, image_column, is_text
-from features.datasets.image_set import FileOpener, ImageSet, from_store, set_digest
+from features.datasets.image_set import Columns, FileOpener, ImageSet, from_store, set_digest
 from features.datasets.listing import Choice, of_split
 from features.datasets.row_groups import RowGroups
 from features.datasets.splits import HELD_OUT
@@ -59,15 +59,22 @@ def open_tables(path: Path, choice: Choice | None = None) -> ImageSet:
     return open_files(path, table_files(path), choice or Choice(None, HELD_OUT, str(path)))
 
 
-def open_files(root: Path, tables: Sequence[Path], choice: Choice) -> ImageSet:
+def open_files(
+    root: Path,
+    tables: Sequence[Path],
+    choice: Choice,
+    columns: Columns = Columns(),  # noqa: B008  # frozen
+) -> ImageSet:
     """The images in Parquet files below a folder, or in the one that `root` is; of these a split, if they have any.
 
     Their bytes are in a column of binaries, or of structures with a binary called 'bytes' and perhaps a 'path', which
     is where an image lies that has no bytes (`image_columns`). Ids come from a column of names, else they are
     FILE/ROW. Labels, and splits that files' names do not tell, come from columns (`table_columns`).
-    Raises DatasetError if there is no column of images, or no such split.
+    columns: that of the labels, where it is not to be guessed.
+    Raises DatasetError if there is no column of images, no such split or no such column.
     """
     column = _Column(tables, choice.where)
+    label = _need(column, columns, choice.where)
     names = [file.name if file == root else file.relative_to(root).as_posix() for file in tables]
     ids, repeated = column.ids(names)
 
@@ -75,12 +82,33 @@ def open_files(root: Path, tables: Sequence[Path], choice: Choice) -> ImageSet:
         return column.read(index, ids[index]), ids[index]
 
     marks = [f"{file.name} {folders.mark(file)}" for file in tables]
-    digest = set_digest([*ids, column.name], ["", *[""] * (len(ids) - 1), " ".join(marks + column.marks_of_files())])
+    digest = set_digest(
+        [*ids, f"{column.name} {label}".strip()],
+        ["", *[""] * (len(ids) - 1), " ".join(marks + column.marks_of_files())],
+    )
     opened = ImageSet(root.stem, tuple(ids), None, (), digest, FileOpener(read), column.uri)
-    told = labels_in(column.schema, column.whole, len(ids), column.name)
+    told = labels_in(column.schema, column.whole, len(ids), column.name, label)
     notes = tuple(note for note in (column.image.note, repeated, told.note) if note)
     sizes = [(name.rpartition(".")[0], rows) for name, rows in zip(names, column.rows, strict=True)]
     return of_split(replace(opened, notes=notes), splits_in(column.schema, column.whole, sizes), told.labels, choice)
+
+
+def _need(column: "_Column", columns: Columns, where: str) -> str:
+    """The column of labels that somebody named, '' for none.
+
+    Raises DatasetError if there is no such column, or the images are not those of the column that was named.
+    """
+    names = column.schema.names
+    if columns.label and columns.label not in names:
+        raise DatasetError(
+            f"{where} has no column {columns.label!r}, which --label-column names. It has: {', '.join(names)}."
+        )
+    if columns.path and columns.path != column.name:
+        raise DatasetError(
+            f"The images of {where} are those of its column {column.name}, not of {columns.path!r}, which "
+            "--path-column names. Write a Parquet file without the others."
+        )
+    return columns.label
 
 
 def open_row(path: Path, row: int) -> Image.Image:

@@ -49,7 +49,8 @@ def paths(pattern: str) -> tuple[Path, list[Path], list[str]]:
     allowed = [path for path in named if not files.is_local(path) or files.may_be_read(os.path.realpath(path))]
     if not allowed:
         raise DatasetError(f"{pattern} leads out of the folders that may be read. Name files inside them.")
-    return root, allowed, [str(path) for path in named if path not in set(allowed)]
+    inside = set(allowed)
+    return root, allowed, [str(path) for path in named if path not in inside]
 
 
 def braced(pattern: str) -> Iterator[str]:
@@ -95,7 +96,8 @@ def listing(pattern: str, root: Path, named: Sequence[Path], outside: Sequence[s
     """The files that a pattern names, in the folders and archives that it names too, by their paths below its root."""
     packed = [path for path in named if path.name.lower().endswith(ARCHIVES) and path.is_file()]
     inside = [path for path in named if path.is_dir()]
-    loose = [path for path in named if path not in {*packed, *inside} and path.is_file()]
+    others = {*packed, *inside}
+    loose = [path for path in named if path not in others and path.is_file()]
     parts = [_folder(root, path) for path in inside]
     parts += [folders.of_paths(pattern, root, [_below(root, path) for path in loose])] if loose else []
     parts += [archives.of_files(pattern, pattern, root, [_below(root, path) for path in packed])] if packed else []

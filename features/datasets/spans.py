@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Generic, Protocol, TypeVar, cast
 
+from features import files
+
 OPEN = 16  # files that one set holds open: a set of a thousand shards would use up what a process may have
 
 
@@ -23,7 +25,8 @@ class Span:
     size: int | None = None
 
     def open(self) -> IO[bytes]:
-        """A binary file of these bytes, which can be sought in."""
+        """A binary file of these bytes, which can be sought in. Raises OSError as `files.need_no_pipe`."""
+        files.need_no_pipe(self.path)
         file = self.path.open("rb")
         if not self.start and self.size is None:
             return file

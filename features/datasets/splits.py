@@ -60,6 +60,32 @@ def by_folder(folders: Sequence[tuple[str, ...]]) -> Splits | None:
     return None
 
 
+def once(paths: Sequence[str], parts: Splits | None) -> Sequence[str]:
+    """Paths without a folder below a split's that is called so once more, as archives are unpacked: 'train/train/1'.
+
+    Only where nothing else lies in that of the split: 'train' may be a class beside 'bus'.
+    """
+    if parts is None or parts.level < 0:
+        return paths
+    folders = [path.split("/")[:-1] for path in paths]
+    below: dict[str, set[str]] = {}
+    for name, each in zip(parts.of, folders, strict=True):
+        if name is not None:
+            below.setdefault(name, set()).add("".join(each[parts.level + 1 : parts.level + 2]))
+    again = {name for name, inside in below.items() if {*map(kind_of, inside)} == {kind_of(name)}}
+    if not again:
+        return paths
+    return [
+        "/".join([*each[: parts.level], *each[parts.level + 1 :], path.rpartition("/")[2]]) if name in again else path
+        for path, name, each in zip(paths, parts.of, folders, strict=True)
+    ]
+
+
+def is_filler(folders: Sequence[str]) -> bool:
+    """Whether all that lies between a split's folder and its images is one called as any folder of images."""
+    return len(folders) == 1 and folders[0].lower() in FILLERS
+
+
 def chosen(splits: Splits, wanted: str | None, labelled: set[str], where: str, order: Sequence[str]) -> list[str]:
     """The names of the splits to take.
 

@@ -27,8 +27,14 @@ class Told:
     note: str = ""
 
 
-def labels_in(schema: pa.Schema, whole: Whole, n_rows: int, without: str) -> Told:
-    """The labels of a table's rows. whole: name of a column -> all its values. without: the column of images."""
+def labels_in(schema: pa.Schema, whole: Whole, n_rows: int, without: str, named: str = "") -> Told:
+    """The labels of a table's rows.
+
+    whole: name of a column -> all its values. without: the column of images. named: that of the labels, '' where it is
+    not known.
+    """
+    if named:
+        return Told(labels_of(whole(named), _class_names(features_of(schema).get(named))))
     columns = [name for name in _label_columns(schema) if name != without]
     if not columns:
         return Told(Labels([None] * n_rows))

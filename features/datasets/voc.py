@@ -2,13 +2,14 @@
 Everingham et al. 2010, The Pascal Visual Object Classes Challenge, doi:10.1007/s11263-009-0275-4.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from features.datasets import splits
-from features.datasets.annotations import Annotations
+from features.datasets import kinds, splits
+from features.datasets.annotations import Annotations, Names
 from features.datasets.coco import boxes_of
 from features.datasets.image_set import spelled
 from features.datasets.labelling import Labelling
@@ -17,28 +18,32 @@ from features.errors import DatasetError, ImageError
 if TYPE_CHECKING:
     from features.datasets.listing import Listing
 
+Objects = list[tuple[str, tuple[float, ...]]]  # of an image: their names and corners
+LEAST_SHARE = 0.5  # of the images
 IMAGES, XML, ENDING, LISTS = "JPEGImages", "Annotations", ".xml", ("ImageSets", "Main")
 
 
-def of_listing(listing: "Listing", ids: Sequence[str]) -> Annotations | None:
+def of_listing(
+    listing: "Listing", ids: Sequence[str], in_folders: Callable[[], bool] = lambda: False
+) -> Annotations | None:
     """What Pascal VOC's files among some files say of the images there; None where there are none.
 
-    Labels are the names of the objects in each image, also of those that are marked difficult.
+    Such files in other folders than VOC's count where most images have one, unless they lie in folders of classes
+    (in_folders). Labels are the names of the objects in each image, also of those that are marked difficult.
     """
-    annotations = [number for number, name in enumerate(listing.names) if name.endswith(ENDING) and f"{XML}/" in name]
-    if not annotations:
-        return None
-    images = {str(PurePosixPath(name).with_suffix("")): row for row, name in enumerate(ids)}
-    told: dict[int, list[tuple[str, tuple[float, ...]]]] = {}
-    first = ""
-    for number in annotations:
-        path = PurePosixPath(listing.names[number])
-        if path.parent.name != XML or len(path.parts) < 2:
-            continue
-        row = images.get(spelled(str(path.parents[1] / IMAGES / path.stem)))
-        if row is not None:
-            told[row] = _objects(listing, number)
-            first = first or str(path.parent)
+    files = [number for number, name in enumerate(listing.names) if name.endswith(ENDING) and not kinds.is_hidden(name)]
+    annotations = [number for number in files if f"{XML}/" in listing.names[number]]
+    told, first = _in_layout(listing, ids, annotations)
+    if (
+        not told
+        and files
+        and len(files) >= LEAST_SHARE * len(ids)
+        and _is_annotation(listing, files[0])
+        and not in_folders()
+    ):
+        annotations = files
+        told, first = _beside(listing, ids, files)
+        told = told if len(told) >= LEAST_SHARE * len(ids) else {}
     if not told:
         return None
     rows = sorted(told)
@@ -58,7 +63,44 @@ def of_listing(listing: "Listing", ids: Sequence[str]) -> Annotations | None:
     )
 
 
-def _objects(listing: "Listing", number: int) -> list[tuple[str, tuple[float, ...]]]:
+def _in_layout(listing: "Listing", ids: Sequence[str], annotations: Sequence[int]) -> tuple[dict[int, Objects], str]:
+    """The objects of images in JPEGImages by their numbers, and the first folder of annotations."""
+    images = {str(PurePosixPath(name).with_suffix("")): row for row, name in enumerate(ids)} if annotations else {}
+    told: dict[int, Objects] = {}
+    first = ""
+    for number in annotations:
+        path = PurePosixPath(listing.names[number])
+        if path.parent.name != XML or len(path.parts) < 2:
+            continue
+        row = images.get(spelled(str(path.parents[1] / IMAGES / path.stem)))
+        if row is not None:
+            told[row] = _objects(listing, number)
+            first = first or str(path.parent)
+    return told, first
+
+
+def _beside(listing: "Listing", ids: Sequence[str], annotations: Sequence[int]) -> tuple[dict[int, Objects], str]:
+    """As `_in_layout`, of images that have their annotation's name, in its folder or another."""
+    names = Names(ids)
+    told: dict[int, Objects] = {}
+    for number in annotations:
+        path = PurePosixPath(listing.names[number])
+        folder = "" if path.parent == PurePosixPath() else str(path.parent)
+        images = re.sub(r"(?i)\b(annotations?|xmls?|labels?)\b", "images", folder)
+        row = names.row(spelled(path.stem), spelled(folder), spelled(images))
+        if row is not None and _is_annotation(listing, number):
+            told[row] = _objects(listing, number)
+    return told, str(PurePosixPath(listing.names[annotations[0]]).parent)
+
+
+def _is_annotation(listing: "Listing", number: int) -> bool:
+    try:
+        return b"<annotation" in listing.read(number)[0][:1000]
+    except (ImageError, DatasetError):
+        return False
+
+
+def _objects(listing: "Listing", number: int) -> Objects:
     """The objects of one file: their names and corners, which count from 1 there, () for none."""
     name = listing.names[number]
     try:

@@ -5,6 +5,8 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -156,3 +158,127 @@ def test_labels_in_a_zip_are_read_from_the_zip(tmp_path):
         archive.writestr("a.png", file.getvalue())
         archive.writestr("labels.csv", "file,label\na.png,ant\n")
     assert told(open_images(str(tmp_path / "set.zip"))) == {"a.png": "ant"}
+
+
+def zipped(path: Path, names: list[str], **texts: str) -> Path:
+    """A zip of pictures, and of texts."""
+    write(path.with_suffix(".d"), names)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.write(path.with_suffix(".d") / name, name)
+        for name, text in texts.items():
+            archive.writestr(name, text)
+    return path
+
+
+def test_a_table_beside_archives_labels_what_is_in_these(tmp_path):
+    (tmp_path / "set").mkdir()
+    for split in ("train", "test"):
+        made = zipped(tmp_path / f"{split}.zip", [f"{split}/{split}{number}.png" for number in range(3)])
+        made.rename(tmp_path / "set" / made.name)
+    (tmp_path / "set" / "train.csv").write_text("id,label\n" + "".join(f"train{n},{'ab'[n % 2]}\n" for n in range(3)))
+    (tmp_path / "set" / "notes.md").write_text("x")
+    images = open_images(str(tmp_path / "set"))
+    assert told(images) == {f"train/train/train{n}.png": "ab"[n % 2] for n in range(3)}
+    assert images.split == "train"
+    assert [each.names for each in images.aside] == [("notes.md",)]
+
+
+def test_lists_of_splits_in_the_one_folder_of_an_archive_are_found(tmp_path):
+    names = [f"food/images/{label}/{label}{number}.png" for label in "ab" for number in range(2)]
+    lists = {
+        f"food/meta/{s}.txt": "".join(f"{label}/{label}{n}\n" for label in "ab")
+        for n, s in enumerate(("test", "train"))
+    }
+    images = open_images(str(zipped(tmp_path / "food.zip", names, **lists)))
+    assert told(images) == {f"food/images/{label}/{label}0.png": label for label in "ab"}
+    assert images.split == "test"
+
+
+@pytest.mark.parametrize("head", ["file_name,photographer", "file_name,blurry,occluded"])
+def test_folders_of_classes_count_for_more_than_a_column_that_is_not_called_as_labels(tmp_path, head):
+    write(tmp_path, names := [f"{label}/{number}.png" for label in "ab" for number in range(4)])
+    cells = ["0,1", "1,0", "0,0", "1,1"] if "," in head.partition(",")[2] else ["ann", "bob", "ann", "bob"]
+    rows = "".join(f"{name},{cells[number % 4]}\n" for number, name in enumerate(names))
+    (tmp_path / "metadata.csv").write_text(f"{head}\n{rows}")
+    images = open_images(str(tmp_path))
+    assert told(images) == {name: name[0] for name in names}
+    assert [*images.columns] == head.split(",")[1:]
+    assert any("--label-column" in note for note in images.notes)
+    last = head.split(",")[-1]
+    assert told(open_images(str(tmp_path), columns=Columns(label=last)))["a/0.png"] in ("ann", "1", "occluded")
+
+
+def test_texts_of_which_each_stands_there_once_are_no_classes(tmp_path):
+    write(tmp_path, names := [f"{number}.png" for number in range(5)])
+    (tmp_path / "captions.csv").write_text("file_name,caption\n" + "".join(f"{name},photo {name}\n" for name in names))
+    images = open_images(str(tmp_path))
+    assert not images.is_labelled
+    assert images.columns["caption"][0] == "photo 0.png"
+
+
+def test_tables_of_one_name_may_have_other_further_columns(tmp_path):
+    write(tmp_path, ["train/0.png", "train/1.png", "test/0.png", "test/1.png"])
+    (tmp_path / "train" / "metadata.csv").write_text("file_name,label,lens\n0.png,a,5\n1.png,b,6\n")
+    (tmp_path / "test" / "metadata.csv").write_text("file_name,label\n0.png,a\n1.png,b\n")
+    assert told(open_images(str(tmp_path))) == {"test/0.png": "a", "test/1.png": "b"}
+    assert open_images(f"{tmp_path}:train").columns["lens"].tolist() == [5, 6]
+
+
+@pytest.mark.parametrize("inside", ["", "cat/"])
+def test_a_table_of_splits_makes_no_classes_of_the_folders_of_splits(tmp_path, inside):
+    folders = [inside, inside.replace("cat", "dog")]
+    write(tmp_path, names := [f"{s}/{f}{n}.png" for s in ("train", "test") for n, f in enumerate(folders)])
+    rows = "".join(f"{name},{name.split('/')[0]}\n" for name in names)
+    (tmp_path / "splits.csv").write_text(f"path,split\n{rows}")
+    images = open_images(str(tmp_path))
+    assert images.split == "test"
+    assert [*told(images).values()] == (["cat", "dog"] if inside else [None, None])
+
+
+def test_a_list_of_one_split_leaves_the_others_their_folders(tmp_path):
+    """As Tiny ImageNet has it, with the corners of a box behind."""
+    names = [f"train/{label}/images/{n}.png" for label in ("cat", "dog") for n in (1, 2)]
+    write(tmp_path, [*names, *(f"val/images/v{n}.png" for n in range(4))])
+    rows = "".join(f"v{n}.png\t{('cat', 'dog')[n % 2]}\t0\t0\t62\t62\n" for n in range(4))
+    (tmp_path / "val" / "val_annotations.txt").write_text(rows)
+    images = open_images(str(tmp_path))
+    assert [*told(images).values()] == ["cat", "dog", "cat", "dog"]
+    assert images.class_names == ("cat", "dog")
+    assert told(open_images(f"{tmp_path}:train")) == {name: name.split("/")[1] for name in names}
+    assert len(open_images(f"{tmp_path}:all")) == 8
+
+
+def test_a_table_may_be_larger_than_an_image_and_have_long_cells(tmp_path, monkeypatch):
+    write(tmp_path, ["0.png", "1.png"])
+    (tmp_path / "labels.csv").write_text(f"file_name,label,mask\n0.png,a,{'1 ' * 100_000}\n1.png,b,1\n")
+    monkeypatch.setattr("features.datasets.images.MAX_BYTES", 1000)
+    assert told(open_images(str(tmp_path))) == {"0.png": "a", "1.png": "b"}
+
+
+def test_metadata_may_be_parquet(tmp_path):
+    write(tmp_path, ["train/0.png", "train/1.png"])
+    table = pa.table({"file_name": ["0.png", "1.png"], "label": ["b", "a"], "lens": [5, 6]})
+    pq.write_table(table, tmp_path / "train" / "metadata.parquet")
+    images = open_images(str(tmp_path))
+    assert told(images) == {"train/0.png": "b", "train/1.png": "a"}
+    assert images.columns["lens"].tolist() == [5, 6]
+    (tmp_path / "train" / "metadata.parquet").write_bytes(b"PAR1 damaged")
+    assert not open_images(str(tmp_path)).is_labelled
+
+
+def test_further_rows_of_an_image_are_told(tmp_path):
+    write(tmp_path, ["0.png", "1.png"])
+    (tmp_path / "labels.csv").write_text("path,label\n0.png,a\n0.png,b\n1.png,b\n")
+    images = open_images(str(tmp_path))
+    assert told(images) == {"0.png": "a", "1.png": "b"}
+    assert any("1 further row of labels.csv" in note for note in images.notes)
+
+
+def test_numbers_of_archives_are_no_splits_of_a_table_beside(tmp_path):
+    (tmp_path / "set").mkdir()
+    for part in ("train-000", "train-001", "test-000", "test-001"):
+        zipped(tmp_path / f"{part}.zip", [f"{part}.png"]).rename(tmp_path / "set" / f"{part}.zip")
+    rows = "".join(f"{part}.png,a\n" for part in ("train-000", "train-001", "test-000", "test-001"))
+    (tmp_path / "set" / "labels.csv").write_text(f"path,label\n{rows}")
+    assert open_images(str(tmp_path / "set")).splits == {"test": 2, "train": 2}

@@ -148,3 +148,29 @@ def test_no_file_of_coco_leads_above_the_folders_that_may_be_read(tmp_path, monk
     monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path / "annotations"))
     with pytest.raises(DatasetError, match="None of the 1 images"):
         open_images(str(file))
+
+
+XML = "<annotation><object><name>{}</name></object></annotation>"
+
+
+@pytest.mark.parametrize("form", [("images/{}", "annotations/{}"), ("{}", "{}")], ids=["own folders", "beside"])
+@pytest.mark.parametrize("split", ["", "train/"])
+def test_vocs_annotations_may_lie_elsewhere(tmp_path, form, split):
+    image, xml = (each.format(split) for each in form)
+    write(tmp_path, [f"{image}{number}.png" for number in range(3)])
+    if split:
+        write(tmp_path, [name.replace("train", "test") for name in (f"{image}{number}.png" for number in range(3))])
+    for name in {xml, xml.replace("train", "test")}:
+        (tmp_path / name).mkdir(parents=True, exist_ok=True)
+        for number in range(3):
+            (tmp_path / f"{name}{number}.xml").write_text(XML.format("ab"[number % 2] + name.count("test") * "t"))
+    images = open_images(str(tmp_path))
+    assert [images.label_name(index) for index in range(3)] == (["at", "bt", "at"] if split else ["a", "b", "a"])
+    assert not images.aside
+
+
+def test_folders_of_classes_count_for_more_than_annotations_of_some(tmp_path):
+    write(tmp_path, names := [f"{label}/{number}.png" for label in ("cat", "dog") for number in range(2)])
+    for name in names:
+        (tmp_path / name).with_suffix(".xml").write_text(XML.format("head"))
+    assert open_images(str(tmp_path)).class_names == ("cat", "dog")

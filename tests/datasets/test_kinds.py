@@ -1,6 +1,7 @@
 """Which files of a source are images, and what becomes of those that are none."""
 
 import io
+import os
 
 import pytest
 from PIL import Image
@@ -8,6 +9,7 @@ from torchvision.datasets import ImageFolder
 
 from features import datasets
 from features.datasets import kinds
+from features.errors import DatasetError
 from tests.datasets.test_datasets import labels_of, png, write, zipped
 
 
@@ -121,3 +123,20 @@ def test_a_tree_with_odd_endings_and_numbers_has_torchvisions_rows_and_labels(tm
     assert list(zip(found.labels.tolist(), map(found.uri, range(len(found))), strict=True)) == [
         (label, path) for path, label in reference.samples
     ]
+
+
+@pytest.mark.parametrize("name", ["0.parquet", "0.zip", "labels.csv", "metadata.jsonl", "0.xml"])
+def test_pipes_beside_images_do_not_hold_anything_up(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    if not name.startswith("0."):
+        Image.new("RGB", (4, 4)).save(tmp_path / "1.png")
+        assert datasets.open_images(str(tmp_path)).ids == ("1.png",)
+        return
+    with pytest.raises(DatasetError):
+        datasets.open_images(str(tmp_path))
+
+
+def test_a_link_to_itself_spoils_no_other_image(tmp_path):
+    Image.new("RGB", (4, 4)).save(tmp_path / "1.png")
+    (tmp_path / "self").symlink_to("self")
+    assert datasets.open_images(str(tmp_path)).ids == ("1.png",)

@@ -440,3 +440,10 @@ def test_a_name_that_no_file_can_have_spoils_no_other_image(folder, odd):
 def test_addresses_of_a_kind_that_nobody_knows_are_refused_at_once(folder):
     with pytest.raises(FeatureError, match=r"nobody://a\.png cannot be used"):
         opened(folder, "list.txt", "cat/0.png\nnobody://a.png\n")
+
+
+def test_a_quote_that_is_never_closed_loses_no_rows_without_a_word(tmp_path):
+    rows = [f"{number}.png,a,{chr(34) if number == 7 else ''}note\n" for number in range(20)]
+    (tmp_path / "list.csv").write_text("path,label,note\n" + "".join(rows))
+    with pytest.raises(DatasetError, match="never closed"):
+        open_images(str(tmp_path / "list.csv"))

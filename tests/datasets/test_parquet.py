@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from features import datasets
-from features.datasets import open_images, open_uri
+from features.datasets import Columns, open_images, open_uri
 from features.datasets.values import labels_of as labels_made_of
 from features.errors import DatasetError, ImageError
 from tests.datasets.pictures import colour, labels_of, numbers_of, png
@@ -336,3 +336,39 @@ def test_bytes_that_lie_beside_are_found_through_any_link_that_may_be_followed(b
     monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(beside / "set"))
     with pytest.raises(ImageError, match="outside the folders"):
         open_images(path).open(0)
+
+
+def test_a_column_of_labels_may_be_named(tmp_path):
+    source = write(tmp_path / "set.parquet", {"image": BYTES, "label": ["a", "b", "c"], "kind": ["x", "y", "x"]})
+    images = open_images(source, columns=Columns(label="kind"))
+    assert labels_of(images) == ["x", "y", "x"]
+    assert images.digest != open_images(source).digest
+    assert datasets.reopen(images.origin).digest == images.digest
+    with pytest.raises(DatasetError, match=r"no column .lens., which --label-column names"):
+        open_images(source, columns=Columns(label="lens"))
+
+
+def test_another_column_of_images_is_not_taken_though_it_is_named(tmp_path):
+    source = write(tmp_path / "set.parquet", {"image": BYTES, "mask": BYTES})
+    assert len(open_images(source, columns=Columns("image"))) == 3
+    with pytest.raises(DatasetError, match="not of 'mask', which --path-column names"):
+        open_images(source, columns=Columns("mask"))
+
+
+@pytest.mark.parametrize("source", ["sample", "torchvision:CIFAR10", "hf:none"])
+def test_sets_without_lists_have_no_columns_to_name(source):
+    with pytest.raises(DatasetError, match="has no list of columns"):
+        open_images(source, columns=Columns(label="x"))
+
+
+@pytest.mark.parametrize("source", ["", "/*.parquet"], ids=["folder", "pattern"])
+def test_tables_of_paths_tell_splits_by_their_names(tmp_path, source):
+    for split, numbers in (("train", (0, 1)), ("test", (2,))):
+        for number in numbers:
+            (tmp_path / f"{number}.png").write_bytes(BYTES[number])
+        paths = [str(tmp_path / f"{number}.png") for number in numbers]
+        write(tmp_path / "lists" / f"{split}.parquet", {"path": paths, "label": ["a"] * len(paths)})
+    images = open_images(f"{tmp_path}/lists{source}")
+    assert numbers_of(images) == [2]
+    assert (images.split, images.splits, [*images.columns]) == ("test", {"test": 1, "train": 2}, [])
+    assert numbers_of(open_images(f"{tmp_path}/lists{source}:train")) == [0, 1]

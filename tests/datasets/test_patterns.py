@@ -1,5 +1,6 @@
 """Patterns that name several files as one source."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,14 @@ def test_links_that_lead_out_of_the_allowed_folders_are_not_followed(photos, tmp
     assert found.aside[0].names == (f"{photos}/link.png",)
     with pytest.raises(DatasetError, match="leads out of the folders"):
         open_images(f"{photos}/lin*.png")
+
+
+def test_a_pattern_of_many_files_takes_no_longer_for_each(tmp_path, monkeypatch):
+    many = [tmp_path / f"{number}.png" for number in range(20_000)]
+    monkeypatch.setattr(patterns, "_matches", lambda pattern: many)
+    began = time.perf_counter()
+    assert patterns.paths(f"{tmp_path}/*.png")[1:] == (many, [])
+    assert time.perf_counter() - began < 10
 
 
 def test_the_stamp_of_a_pattern_changes_with_what_it_names(photos):

@@ -122,3 +122,25 @@ def test_a_colon_in_a_path_is_no_split(tmp_path):
     assert split_of("s3://bucket/photos") == ("s3://bucket/photos", None)
     assert split_of("s3://bucket/photos:test") == ("s3://bucket/photos", "test")
     assert split_of("torchvision:CIFAR10:test") == ("torchvision:CIFAR10:test", None)
+
+
+@pytest.mark.parametrize("inside", ["", "cat/"])
+def test_a_folder_of_a_split_in_one_of_the_same_is_no_class(opened, inside):
+    """As archives of a split are unpacked into a folder that is called as they are."""
+    others = inside.replace("cat", "dog")
+    names = [f"{s}/{s}/{f}{n}.png" for s in ("test", "train") for n, f in enumerate((inside, others))]
+    images = opened(names)
+    assert images.split == "test"
+    assert labels_of(images) == (["cat", "dog"] if inside else [None, None])
+
+
+def test_a_class_may_be_called_as_its_split(opened):
+    names = [f"{split}/{name}/1.png" for split in ("test", "train") for name in ("bus", "train")]
+    assert labels_of(opened(names, "train")) == ["bus", "train"]
+
+
+def test_one_folder_of_images_in_a_split_is_no_class_of_it(opened):
+    images = opened(["train/cat/1.png", "train/dog/1.png", "val/images/1.png", "val/images/2.png"])
+    assert images.class_names == ("cat", "dog")
+    assert images.split == "train"
+    assert not opened(["train/cat/1.png", "train/dog/1.png", "val/images/1.png"], "val").is_labelled

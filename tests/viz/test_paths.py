@@ -72,3 +72,5 @@ def test_an_uploaded_folder_keeps_its_folders_and_leads_nowhere_else(root, monke
     inside = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*.png"))
     assert inside == ["out.png", "set/cat/1.png", "set/dog/1.png", "set/fox/a b.png"]
     assert own_files._write_folder([Upload(name) for name in names]) == folder
+    same = own_files._write_folder([Upload("set/1?.png"), Upload("set/1*.png")])
+    assert len([*same.rglob("*.png")]) == 2

@@ -72,7 +72,7 @@ def keep_upload(label: str, kinds: list[str] | None, key: str, multiple: bool | 
 def _write_uploads(chosen: list[Any]) -> Path:
     """One archive or weights file by itself, others in a folder of their own; the same files, the same path."""
     contents = [file.getvalue() for file in chosen]
-    names = [re.sub(r"[^\w.-]+", "_", Path(file.name).name) for file in chosen]
+    names = [_safe(Path(file.name).name) for file in chosen]
     told = [name for name in names if name.lower().endswith(LISTS)]  # of images that come with it
     others = [name for name in names if name not in told]
     one_kind = any(all(name.lower().endswith(ends) for name in others) for ends in (EXTENSIONS, ARCHIVES, TABLES))
@@ -81,8 +81,7 @@ def _write_uploads(chosen: list[Any]) -> Path:
             "Upload archives, or Parquet files, or images with at most one list of their labels; more would be several "
             "sets. Take the others away."
         )
-    unique = names if len(set(names)) == len(names) else [f"{number}_{name}" for number, name in enumerate(names)]
-    folder = _written(unique, contents)
+    folder = _written(_different(names), contents)
     single = len(chosen) == 1 and Path(names[0]).suffix.lower() not in EXTENSIONS
     return folder / names[0] if single else folder
 
@@ -90,11 +89,20 @@ def _write_uploads(chosen: list[Any]) -> Path:
 def _write_folder(chosen: list[Any]) -> Path:
     """A folder as it was, whose files' names are paths below it."""
     names = ["/".join(_safe(part) for part in re.split(r"[/\\]+", file.name) if part.strip(".")) for file in chosen]
-    return _written(names, [file.getvalue() for file in chosen])
+    return _written(_different(names), [file.getvalue() for file in chosen])
 
 
 def _safe(name: str) -> str:
-    return re.sub(r"[^\w .-]+", "_", name)
+    """A file's name without signs that some systems do not take; others stay, since a list may name the file."""
+    return re.sub(r"[\x00-\x1f\x7f/\\:*?\"<>|]+", "_", name)
+
+
+def _different(names: list[str]) -> list[str]:
+    """The same names, with numbers before all of them where some are the same."""
+    if len(set(names)) == len(names):
+        return names
+    parts = [name.rpartition("/") for name in names]
+    return [f"{folder}{slash}{number}_{name}" for number, (folder, slash, name) in enumerate(parts)]
 
 
 def _written(names: list[str], contents: list[bytes]) -> Path:

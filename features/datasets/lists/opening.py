@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from features import files
 from features.datasets import splits
 from features.datasets.folders import OUTSIDE, read_file
@@ -19,11 +21,13 @@ from features.datasets.lists.places import Place, Places, allowed, marked, need_
 from features.datasets.lists.roles import Roles, roles_of
 from features.datasets.lists.table import Table, plain
 from features.datasets.splits import Splits
+from features.datasets.table_columns import splits_in
 from features.errors import DatasetError
 from features.sources import LISTS
 
 SUFFIXES = LISTS
 PARQUET = ".parquet"
+OF_FILE = "split of the file"
 MOST_WATCHED = 256 << 20  # bytes of a list whose images are looked at to see whether they have changed
 
 
@@ -66,8 +70,22 @@ def open_tables(
     order: Sequence[str] = splits.HELD_OUT,
     columns: Columns = Columns(),  # noqa: B008  # frozen
 ) -> ImageSet:
-    """As `open_list`, of Parquet files without image bytes; they are one list, in the folder of the first."""
-    return _opened(_of_parquet(path, tables, columns), path, split, order)
+    """As `open_list`, of Parquet files without image bytes; they are one list, in the folder of the first.
+
+    Where no column tells splits, the files' names do: 'test.parquet'.
+    """
+    named = _of_parquet(path, tables, columns)
+    if not named.roles.split and len(tables) > 1 and (parts := _by_files(path, tables)) is not None:
+        table = replace(named.table, columns={**named.table.columns, OF_FILE: parts.of})
+        named = replace(named, table=table, roles=replace(named.roles, split=OF_FILE))
+    return _opened(named, path, split, order)
+
+
+def _by_files(path: Path, tables: Sequence[Path]) -> Splits | None:
+    names = [
+        file.relative_to(path).with_suffix("").as_posix() if path in file.parents else file.stem for file in tables
+    ]
+    return splits_in(pa.schema([]), lambda name: [], [*zip(names, parquet_lists.sizes(tables), strict=True)])
 
 
 def listed(path: Path) -> list[Place]:

@@ -1,5 +1,6 @@
 """Reads lists that are Parquet: columns of paths, and none of images."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -68,10 +69,34 @@ def table_of(tables: Sequence[Path], where: str) -> Table:
     return Table(where, columns, True)
 
 
+def table_in(data: bytes, where: str) -> Table:
+    """A Parquet file's content as a table. Raises DatasetError if it cannot be read, or names no files."""
+    try:
+        with pq.ParquetFile(io.BytesIO(data)) as opened:
+            if not names_paths(opened.schema_arrow):
+                raise DatasetError(f"{where} has no column of texts, or holds bytes. Give a table of paths.")
+            read = opened.read(columns=_told(opened.schema_arrow))
+    except (OSError, pa.ArrowException) as error:
+        raise DatasetError(f"{where} cannot be read as Parquet: {error}. Copy it again.") from error
+    return Table(where, {name: _cells(read[name]) for name in read.schema.names}, True)
+
+
+def sizes(tables: Sequence[Path]) -> list[int]:
+    """The rows of each of some Parquet files."""
+    counts = []
+    for path in tables:
+        with files.readable(path) as source:
+            counts.append(pq.read_metadata(source).num_rows)
+    return counts
+
+
 def _columns(path: Path) -> list[str]:
     """Those that say something of an image: no vectors, such as features."""
     with files.readable(path) as source:
-        schema = pq.read_schema(source)
+        return _told(pq.read_schema(source))
+
+
+def _told(schema: pa.Schema) -> list[str]:
     return [name for name in schema.names if not pa.types.is_fixed_size_list(schema.field(name).type)]
 
 

@@ -35,12 +35,14 @@ class Roles:
     """The columns of a list by what they are for.
 
     labels: one column, several of yes and no, or none. split: '' for none. notes: what was taken for granted.
+    guessed: whether no name says that the labels are such.
     """
 
     path: str
     labels: tuple[str, ...] = ()
     split: str = ""
     notes: tuple[str, ...] = ()
+    guessed: bool = False
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -143,14 +145,17 @@ def _with_labels(table: Table, path: str, split: str) -> Roles:
         return Roles(path, ((texts or called)[0],), split)
     if not table.named and len(others) > 1:
         others = [name for name in others if not _counts(table.columns[name])]
+        words = [name for name in others if not _is_number(table.columns[name])]
+        if len(words) == 1 and _may_be_classes(table.columns[words[0]], False):  # beside the corners of a box
+            return Roles(path, (words[0],), split)
     yes_or_no = [name for name in others if is_yes_or_no(table.columns[name])]
     if len(yes_or_no) > 1:
         said = f"The labels of {table.where} are its columns of 0 and 1: {_few(yes_or_no)}."
-        return Roles(path, tuple(yes_or_no), split, (said,))
+        return Roles(path, tuple(yes_or_no), split, (said,), guessed=table.named)
     groups = [name for name in others if _may_be_classes(table.columns[name], table.named)]
     if len(groups) == 1 and (len(others) == 1 or not table.named):
         said = f"The labels of {table.where} are its column {groups[0]}."
-        return Roles(path, (groups[0],), split, (said,) if table.named else ())
+        return Roles(path, (groups[0],), split, (said,) if table.named else (), guessed=table.named)
     if not table.named and len(groups) > 1:
         raise DatasetError(
             f"Which column of {table.where} holds the labels cannot be told. Name it with --label-column. "
@@ -180,4 +185,5 @@ def _may_be_classes(cells: Sequence[Any], named: bool) -> bool:
     if named and _is_number(cells):
         return False
     fractions = any("." in text and text.replace(".", "").lstrip("-").isdecimal() for text in texts[:LOOKED_AT])
-    return not fractions and (len(texts) < 20 or len(set(texts)) <= len(texts) // 2)
+    few = len(texts) < 20 and (not named or len(set(texts)) < max(2, len(texts)))
+    return not fractions and (few or len(set(texts)) <= len(texts) // 2)

@@ -15,6 +15,7 @@ from features.datasets.lists.table import Table, different, numbered
 from features.errors import DatasetError
 from features.sources import CSV, EXTENSIONS, JSON, JSON_LINES, PLAIN_LISTS, TSV
 
+csv.field_size_limit(1 << 30)  # bytes of a cell: masks that are written as text are longer than 128 KiB
 SAMPLED = 50  # lines by which it is told how a list is written
 MARKS = (  # the longer ones first
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -158,9 +159,22 @@ def _rows(text: str, where: str, ending: str, there: There) -> list[list[str]]:
 
     best = max(ways, key=lambda way: (fits(way), -ways.index(way)))
     try:
-        return [*best.rows(text)]
+        rows = [*best.rows(text)]
+        if rows and best.cells is None and (len(rows[-1]) != len(rows[0]) or any("\n" in cell for cell in rows[-1])):
+            _need_quotes_closed(text, best.delimiter)
+        return rows
     except csv.Error as error:
         raise DatasetError(f"{where} cannot be read as a table: {error}. Write it again as CSV.") from error
+
+
+def _need_quotes_closed(text: str, delimiter: str) -> None:
+    """Raises csv.Error if a quote is open at the end of a table, which then has taken in the rows behind it."""
+    try:
+        for _ in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True):
+            pass
+    except csv.Error as error:
+        if "end of data" in str(error):
+            raise csv.Error("a quote that is opened is never closed") from error
 
 
 def _most(rows: Sequence[Sequence[str]], fits: There) -> int:
