@@ -1,19 +1,21 @@
 """Image sets that Hugging Face's library `datasets` knows: from its cache on this machine, or as it has saved them."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from features.datasets import splits
-from features.datasets.image_set import FileOpener, ImageSet, set_digest, with_labels
+from features.datasets.columns import column_of
+from features.datasets.image_set import FileOpener, ImageSet, set_digest
+from features.datasets.listing import Choice, of_split, of_split_labelled
+from features.datasets.splits import Splits
+from features.datasets.table_columns import Told, told_of
+from features.datasets.values import LABEL_NAMES, Labels
 from features.errors import DatasetError, ImageError
 from features.sources import HUGGING_FACE
 
 SAVED = ("dataset_dict.json", "dataset_info.json")  # what `save_to_disk` writes
-LABELS = ("label", "labels", "fine_label", "class", "category", "target")
 
 
 def is_saved(path: Path) -> bool:
@@ -27,38 +29,42 @@ def open_hugging_face(source: str, split: str | None, download: bool, order: Seq
     split: as of `splits.chosen`. download: fetch what is not in the cache. Raises DatasetError if the library is not
     installed, does not know the set, or this has no images.
     """
-    tables = _tables(source.removeprefix(HUGGING_FACE), download)
-    every = splits.Splits([name for name, table in tables.items() for _ in range(len(table))])
-    columns = {name: _Column(source, name, table) for name, table in tables.items()}
-    labelled = {name for name, column in columns.items() if column.labels is not None}
-    names = splits.chosen(every, split, labelled, source, order)
-    several = len(tables) > 1
-    notes = (splits.said(every, names, source),) if split is None and several else ()
-    rows = [(name, row) for name in names for row in range(len(tables[name]))]
-    ids = tuple(f"{name}/{row:07d}" for name, row in rows)
+    name = source.removeprefix(HUGGING_FACE)
+    tables = _tables(name, download)
+    columns = {part: _Column(source, table) for part, table in tables.items()}
+    rows = [(part, row) for part, table in tables.items() for row in range(len(table))]
+    ids = tuple(f"{part}/{row:07d}" for part, row in rows)
 
     def read(index: int) -> tuple[bytes, str]:
-        name, row = rows[index]
-        return columns[name].read(row, ids[index]), ids[index]
+        part, row = rows[index]
+        return columns[part].read(row, ids[index]), ids[index]
 
-    marks = [f"{name} {getattr(table, '_fingerprint', len(table))}" for name, table in tables.items()]
+    marks = [f"{part} {getattr(table, '_fingerprint', len(table))}" for part, table in tables.items()]
+    first = next(iter(columns.values()))
+    label, further = first.label, first.further()
+    told = told_of(_cells(tables, label), first.classes, "", label) if label else Told(Labels([None] * len(rows)))
     opened = ImageSet(
-        source.removeprefix(HUGGING_FACE),
+        name,
         ids,
         None,
         (),
-        set_digest([source, *names], ["", *marks[: len(names)]]),
+        set_digest([source, *tables], ["", *marks]),
         FileOpener(read),
-        lambda index: f"{HUGGING_FACE}{source.removeprefix(HUGGING_FACE)}/{ids[index]}",
-        notes=notes,
-        split=(split or names[0]) if several else "",
-        splits=every.sizes if several else {},
+        lambda index: f"{HUGGING_FACE}{name}/{ids[index]}",
+        columns={each: column_of(_cells(tables, each)) for each in further},
     )
-    if not labelled.issuperset(names):
-        return opened
-    classes = columns[names[0]].classes
-    told = [label for name in names for label in columns[name].labels or ()]
-    return with_labels(opened, told, classes if set(told) <= set(classes) else ())
+    parts, choice = Splits([part for part, _ in rows]), Choice(split, order, source)
+    if told.several is not None:
+        return of_split_labelled(opened, parts, told.several, choice)
+    return of_split(opened, parts, told.labels, choice)
+
+
+def _cells(tables: Mapping[str, Any], column: str) -> list:
+    """The values of a column of all splits, None where one has no such column."""
+    return [
+        value for table in tables.values()
+        for value in (table[column][:] if column in table.features else [None] * len(table))
+    ]  # fmt: skip
 
 
 def _tables(name: str, download: bool) -> dict[str, Any]:
@@ -99,29 +105,31 @@ def _quiet(datasets: Any, download: bool) -> Iterator[None]:
 
 
 class _Column:
-    """The images and labels of one split."""
+    """The images of one split. label: the column of their labels, '' for none; classes: what its numbers stand for."""
 
-    def __init__(self, source: str, split: str, table: Any) -> None:
+    def __init__(self, source: str, table: Any) -> None:
         import datasets
 
-        kinds = table.features
-        self.images = next((name for name, kind in kinds.items() if isinstance(kind, datasets.Image)), None)
+        self._kinds = table.features
+        self.images = next((name for name, kind in self._kinds.items() if isinstance(kind, datasets.Image)), None)
         if self.images is None:
-            raise DatasetError(f"{source} has no column of images, only {json.dumps(list(kinds))}. Name another.")
+            raise DatasetError(f"{source} has no column of images, only {json.dumps(list(self._kinds))}. Name another.")
         self._table = table.cast_column(self.images, datasets.Image(decode=False))
-        self._name = next((name for name in LABELS if name in kinds), None)
-        kind = kinds[self._name] if self._name else None
+        self.label = next((name for name in LABEL_NAMES if name in self._kinds), "")
+        kind = self._kinds.get(self.label)
+        kind = getattr(kind, "feature", kind)  # of a list
         self.classes = tuple(kind.names) if isinstance(kind, datasets.ClassLabel) else ()
 
-    @cached_property
-    def labels(self) -> list[str] | None:
-        """Of every row; None where one has none."""
-        if self._name is None:
-            return None
-        values = self._table[self._name][:]
-        if self.classes:
-            return None if any(v is None or v < 0 for v in values) else [self.classes[value] for value in values]
-        return None if any(v is None or isinstance(v, list) for v in values) else list(map(str, values))
+    def further(self) -> list[str]:
+        """The columns that say something else of each image, in one word or number."""
+        import datasets
+
+        return [
+            name for name, kind in self._kinds.items()
+            if name != self.label and (isinstance(kind, datasets.ClassLabel) or (
+                isinstance(kind, datasets.Value) and not kind.dtype.startswith(("binary", "large_binary"))
+            ))
+        ]  # fmt: skip
 
     def read(self, row: int, name: str) -> bytes:
         try:

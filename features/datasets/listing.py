@@ -181,6 +181,20 @@ def of_split(images: ImageSet, parts: Splits | None, labels: Labels, choice: Cho
     return _labelled(taken, rows, labels)
 
 
+def of_split_labelled(images: ImageSet, parts: Splits | None, labelling: Labelling | None, choice: Choice) -> ImageSet:
+    """As `of_split`, of images that may have any number of labels; None for no labels.
+
+    Raises DatasetError also if only some images of a split that is taken have labels.
+    """
+    if parts is None:
+        _need_no_split(choice)
+        return images if labelling is None else labelling.put(images, choice.where)
+    unlabelled = set() if labelling is None else {p for p, n in zip(parts.of, labelling.of, strict=True) if n is None}
+    known = {name for name in parts.sizes if labelling is not None and name not in unlabelled}
+    taken, rows = cut(images, parts, known, choice)
+    return taken if labelling is None else labelling.take(rows).put(taken, choice.where)
+
+
 def _labelled(images: ImageSet, rows: Sequence[int], labels: Labels) -> ImageSet:
     """Images with their labels, if all have one. rows: where they stand among those of all splits."""
     names = [labels.names[row] for row in rows]

@@ -13,12 +13,13 @@ from PIL import Image
 
 from features import files
 from features.datasets import folders, images, kinds
+from features.datasets.columns import column_of
 from features.datasets.image_columns import content, image_column, is_text
 from features.datasets.image_set import Columns, FileOpener, ImageSet, from_store, set_digest
-from features.datasets.listing import Choice, of_split
+from features.datasets.listing import Choice, of_split, of_split_labelled
 from features.datasets.row_groups import RowGroups
 from features.datasets.splits import HELD_OUT
-from features.datasets.table_columns import below_common, labels_in, splits_in, unique
+from features.datasets.table_columns import below_common, further, labels_in, splits_in, unique
 from features.errors import DatasetError, ImageError
 from features.files import readable
 from features.sources import TABLES
@@ -90,7 +91,13 @@ def open_files(
     told = labels_in(column.schema, column.whole, len(ids), column.name, label)
     notes = tuple(note for note in (column.image.note, repeated, told.note) if note)
     sizes = [(name.rpartition(".")[0], rows) for name, rows in zip(names, column.rows, strict=True)]
-    return of_split(replace(opened, notes=notes), splits_in(column.schema, column.whole, sizes), told.labels, choice)
+    names_used = [column.name, told.column, *column.id_columns()]
+    cells = {name: column_of(column.whole(name)) for name in further(column.schema, names_used)}
+    opened = replace(opened, notes=notes, columns=cells)
+    parts = splits_in(column.schema, column.whole, sizes)
+    if told.several is not None:
+        return of_split_labelled(opened, parts, told.several, choice)
+    return of_split(opened, parts, told.labels, choice)
 
 
 def _need(column: "_Column", columns: Columns, where: str) -> str:
@@ -202,7 +209,7 @@ class _Column:
 
     def ids(self, names: Sequence[str]) -> tuple[list[str], str]:
         """What to call each image, and a sentence on names that stand for several. names: of the files."""
-        columns = self._id_columns()
+        columns = self.id_columns()
         values_of = {
             column: below_common(self._paths()) if column == self.name else self.whole(column) for column in columns
         }
@@ -222,7 +229,7 @@ class _Column:
             repeated = repeated or (found, note)
         return repeated or (places, "")
 
-    def _id_columns(self) -> list[str]:
+    def id_columns(self) -> list[str]:
         """The columns that may name images; last that of the images, if these have paths."""
         kinds_of = {name: self.schema.field(name).type for name in ID_COLUMNS if name in self.schema.names}
         named = [name for name, kind in kinds_of.items() if is_text(kind) or pa.types.is_integer(kind)]

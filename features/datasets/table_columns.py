@@ -2,13 +2,14 @@
 
 import posixpath
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 
 from features.datasets import series, splits
 from features.datasets.image_columns import features_of, is_text
+from features.datasets.labelling import SEPARATORS, Labelling, of_cells
 from features.datasets.splits import Splits
 from features.datasets.values import LABEL_NAMES, Labels, labels_of
 
@@ -21,10 +22,16 @@ Whole = Callable[[str], list]
 
 @dataclass(frozen=True, eq=False)
 class Told:
-    """What a table says of the classes of its images. note: what is to be told of the choice of a column."""
+    """What a table says of the classes of its images.
+
+    note: what is to be told of the choice of a column. column: that of the labels, '' for none. several: the labels
+    instead, where images have any number of them.
+    """
 
     labels: Labels
     note: str = ""
+    column: str = ""
+    several: Labelling | None = None
 
 
 def labels_in(schema: pa.Schema, whole: Whole, n_rows: int, without: str, named: str = "") -> Told:
@@ -34,7 +41,7 @@ def labels_in(schema: pa.Schema, whole: Whole, n_rows: int, without: str, named:
     not known.
     """
     if named:
-        return Told(labels_of(whole(named), _class_names(features_of(schema).get(named))))
+        return told_of(whole(named), _class_names(features_of(schema).get(named)), "", named)
     columns = [name for name in _label_columns(schema) if name != without]
     if not columns:
         return Told(Labels([None] * n_rows))
@@ -44,7 +51,44 @@ def labels_in(schema: pa.Schema, whole: Whole, n_rows: int, without: str, named:
         name = next((each for each in WORDS if each in schema.names and is_text(_plain(schema.field(each).type))), name)
     others = [each for each in columns if each != name and each not in WORDS]
     note = f"Labels are those of the column {name}, not of {', '.join(others)}." if others else ""
-    return Told(labels_of(whole(name), names), note)
+    return told_of(whole(name), names, note, name)
+
+
+def told_of(values: list, names: Sequence[str], note: str, column: str) -> Told:
+    """What a column of labels says. names: of the classes that numbers stand for; note, column: as of `Told`."""
+    if not any(map(_is_several, set(map(_hashable, values)))):
+        return Told(labels_of(values, names), note, column)
+    if names:
+        values = [[_named(each, names) for each in cell] if isinstance(cell, list) else cell for cell in values]
+    several = of_cells(values)
+    several = replace(several, classes=tuple(names)) if names and {*several.classes} <= {*names} else several
+    return Told(Labels([None] * len(values)), note, column, several)
+
+
+def _is_several(cell: Any) -> bool:
+    """Whether a cell holds any number of labels: a list, or words with a sign between them."""
+    return (isinstance(cell, tuple) and len(cell) != 1) or (
+        isinstance(cell, str) and any(s in cell for s in SEPARATORS)
+    )
+
+
+def _hashable(cell: Any) -> Any:
+    return tuple(map(str, cell)) if isinstance(cell, list) else cell
+
+
+def _named(cell: Any, names: Sequence[str]) -> Any:
+    return names[cell] if isinstance(cell, int) and 0 <= cell < len(names) else cell
+
+
+def further(schema: pa.Schema, used: Sequence[str]) -> list[str]:
+    """The columns that say something else of each image, in one word or number. used: those that are known."""
+    without = {*used, *SPLIT_NAMES}
+    return [field.name for field in schema if field.name not in without and _is_one_value(field.type)]
+
+
+def _is_one_value(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return is_text(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
 
 
 def _label_columns(schema: pa.Schema) -> list[str]:

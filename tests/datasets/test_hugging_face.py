@@ -91,3 +91,18 @@ def test_names_of_the_hub_are_told_from_splits():
     assert split_of("hf:somebody/pets") == ("hf:somebody/pets", None)
     assert split_of("hf:mnist:test") == ("hf:mnist", "test")
     assert split_of("hf:mnist") == ("hf:mnist", None)
+
+
+def test_several_labels_and_further_columns(tmp_path):
+    files = [str(path) for path in sorted(write(tmp_path / "images", ["1.png", "2.png"]).iterdir())]
+    made = hub.Dataset.from_dict({"image": files, "labels": [[0, 1], [1]], "size": [3, 4], "note": ["a", None]})
+    kinds = hub.Features({
+        "image": hub.Image(), "labels": hub.List(hub.ClassLabel(names=["cat", "dog"])), "size": hub.Value("int64"),
+        "note": hub.Value("string"),
+    })  # fmt: skip
+    made.cast(kinds).save_to_disk(str(tmp_path / "many"))
+    found = ours.open_images(f"hf:{tmp_path}/many")
+    assert (found.labels, found.class_names) == (None, ("cat", "dog"))
+    assert found.label_sets.astype(int).tolist() == [[1, 1], [0, 1]]
+    assert found.columns["size"].tolist() == [3, 4]
+    assert found.columns["note"].tolist() == ["a", None]

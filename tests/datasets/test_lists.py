@@ -241,7 +241,7 @@ def test_a_column_of_splits_is_a_choice(folder):
     assert open_images(f"{folder}/list.csv:train").ids == ("cat/0.png", "dog/0.png")
     assert open_images(f"{folder}/list.csv:all").ids == NAMES
     opened(folder, "plain.csv", LABELLED["list.csv"])
-    with pytest.raises(DatasetError, match="no column of splits"):
+    with pytest.raises(DatasetError, match="has no splits"):
         open_images(f"{folder}/plain.csv:test")
 
 

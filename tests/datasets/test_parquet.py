@@ -199,7 +199,6 @@ def test_words_beside_numbers_name_the_classes(opened):
         (["a", "b", None], r"1 of 3 have none \(set\.parquet/2\)"),
         ([0, 5, 1], "one is number 5, but 3 classes are named"),
         ([0.5, 1.0, 2.0], "0.5 is no class"),
-        ([[0, 1], [0], [1]], r"\[0, 1\] is no class"),
     ],
 )
 def test_labels_that_some_rows_lack_are_none_for_all_and_that_is_told(labels, note, opened):
@@ -372,3 +371,43 @@ def test_tables_of_paths_tell_splits_by_their_names(tmp_path, source):
     assert numbers_of(images) == [2]
     assert (images.split, images.splits, [*images.columns]) == ("test", {"test": 1, "train": 2}, [])
     assert numbers_of(open_images(f"{tmp_path}/lists{source}:train")) == [0, 1]
+
+
+# --- several labels, and what else is said ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cells", "wanted"),
+    [
+        ([["cat", "dog"], ["dog"], []], {"cat": [1, 0, 0], "dog": [1, 1, 0]}),
+        (["cat;dog", "dog", "cat"], {"cat": [1, 0, 1], "dog": [1, 1, 0]}),
+        ([[2, 0], [2], [0]], {"0": [1, 0, 1], "2": [1, 1, 0]}),
+    ],
+)
+def test_images_may_have_several_labels(cells, wanted, tmp_path):
+    found = open_images(write(tmp_path / "set.parquet", {"image": [png(n) for n in range(3)], "labels": cells}))
+    assert found.labels is None
+    assert {name: found.label_sets[:, k].astype(int).tolist() for k, name in enumerate(found.class_names)} == wanted
+
+
+def test_several_labels_are_called_as_the_file_says_and_follow_their_split(tmp_path):
+    told = {"labels": {"feature": {"names": ["ant", "bee", "cat"], "_type": "ClassLabel"}, "_type": "List"}}
+    meta = {b"huggingface": json.dumps({"info": {"features": told}}).encode()}
+    columns = {"image": [png(n) for n in range(3)], "labels": [[0, 2], [1], [2]], "split": ["train", "test", "train"]}
+    table = pa.table(columns).replace_schema_metadata(meta)
+    pq.write_table(table, tmp_path / "set.parquet")
+    found = open_images(f"{tmp_path}/set.parquet:train")
+    assert found.class_names == ("ant", "bee", "cat")
+    assert found.label_sets.astype(int).tolist() == [[1, 0, 1], [0, 0, 1]]
+    assert numbers_of(found) == [0, 2]
+
+
+def test_further_columns_stay_with_their_images(tmp_path):
+    columns = {
+        "image": [png(n) for n in range(3)], "label": [0, 1, 0], "weight": [0.5, 2.0, 1.0],
+        "place": ["sea", None, "air"], "vector": [[1.0], [2.0], [3.0]], "file_name": ["a.png", "b.png", "c.png"],
+    }  # fmt: skip
+    found = open_images(write(tmp_path / "set.parquet", columns)).take([2, 0])
+    assert set(found.columns) == {"weight", "place"}
+    assert found.columns["weight"].tolist() == [1.0, 0.5]
+    assert found.columns["place"].tolist() == ["air", "sea"]

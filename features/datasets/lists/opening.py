@@ -15,7 +15,7 @@ from features.datasets.folders import OUTSIDE, read_file
 from features.datasets.image_set import Columns, FileOpener, ImageSet, set_digest, spelled
 from features.datasets.kinds import Aside
 from features.datasets.labelling import Labelling, further, of_cells, of_columns
-from features.datasets.listing import Choice, cut
+from features.datasets.listing import Choice, of_split_labelled
 from features.datasets.lists import parquet_lists, text
 from features.datasets.lists.places import Place, Places, allowed, marked, need_files
 from features.datasets.lists.roles import Roles, roles_of
@@ -167,7 +167,9 @@ def _opened(named: _Named, path: Path, split: str | None, order: Sequence[str]) 
     outside = [row for row, place in enumerate(places) if not may_be_read(place)]
     if outside:
         images, labelling, table = _without(images, labelling, table, outside)
-    return _of_split(images, labelling, table.columns[roles.split] if roles.split else None, split, order, str(path))
+    cells = table.columns[roles.split] if roles.split else None
+    parts = None if cells is None else Splits([str(c).strip() if c not in (None, "") else None for c in cells])
+    return of_split_labelled(images, parts, labelling, Choice(split, order, str(path)))
 
 
 def _labelling(table: Table, roles: Roles) -> Labelling | None:
@@ -228,26 +230,3 @@ def _without(
         None if labelling is None else labelling.take(left),
         replace(table, columns=columns),
     )
-
-
-def _of_split(
-    images: ImageSet,
-    labelling: Labelling | None,
-    column: Sequence[Any] | None,
-    split: str | None,
-    order: Sequence[str],
-    where: str,
-) -> ImageSet:
-    if column is None:
-        if split not in (None, splits.ALL):
-            raise DatasetError(f"{where} has no column of splits, but {split!r} was asked for. Leave it away.")
-        return _labelled(images, labelling, where)
-    parts = Splits([str(cell).strip() if cell not in (None, "") else None for cell in column])
-    unlabelled = set() if labelling is None else {p for p, n in zip(parts.of, labelling.of, strict=True) if n is None}
-    known = {name for name in parts.sizes if labelling is not None and name not in unlabelled}
-    taken, rows = cut(images, parts, known, Choice(split, order, where))
-    return _labelled(taken, None if labelling is None else labelling.take(rows), where)
-
-
-def _labelled(images: ImageSet, labelling: Labelling | None, where: str) -> ImageSet:
-    return images if labelling is None else labelling.put(images, where)
