@@ -24,9 +24,8 @@ def listing(root: Path) -> Listing:
     tree = Tree(root) if files.is_local(root) else None
     found = tree.files() if tree is not None else ((str(file), mark(file)) for file in _remote_files(root))
     first = len(str(root).rstrip("/")) + 1
-    every = sorted(
-        ((name[first:], its_mark) for name, its_mark in counting.counted(found)), key=_by_folders if tree else None
-    )
+    inside = ((name[first:], its_mark) for name, its_mark in counting.counted(found))
+    every = list(inside) if tree is not None else sorted(inside)  # a tree is walked in the order of its names
     aside = tree.aside() if tree is not None else ()
     return _listing(root, str(root), [name for name, _ in every], [its_mark for _, its_mark in every], aside)
 
@@ -50,10 +49,6 @@ def _listing(root: Path, where: str, names: Sequence[str], marks: Sequence[str],
         (lambda number: head(path(number))) if files.is_local(root) else None,
         aside,
     )
-
-
-def _by_folders(entry: tuple[str, str]) -> list[str]:
-    return entry[0].split("/")
 
 
 @dataclass

@@ -232,7 +232,7 @@ def joined(has: np.ndarray, names: Sequence[str]) -> str:
 
 def spelled(path: str) -> str:
     """A path as text that can be written anywhere: bytes that are no UTF-8 as '\\xff'."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return path if path.isascii() else path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def with_labels(found: ImageSet, names: Sequence[str], every: Sequence[str] = ()) -> ImageSet:

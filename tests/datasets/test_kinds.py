@@ -140,3 +140,9 @@ def test_a_link_to_itself_spoils_no_other_image(tmp_path):
     Image.new("RGB", (4, 4)).save(tmp_path / "1.png")
     (tmp_path / "self").symlink_to("self")
     assert datasets.open_images(str(tmp_path)).ids == ("1.png",)
+
+
+def test_images_stand_in_the_order_of_their_folders_and_names(tmp_path):
+    names = ["a/x.png", "a.png", "a b/1.png", "B/1.png", "a/b/2.png", "Z.png", "é/1.png"]
+    write(tmp_path, names)
+    assert datasets.open_images(str(tmp_path)).ids == tuple(sorted(names, key=lambda name: name.split("/")))
