@@ -102,6 +102,9 @@ def sorted_out(names: Sequence[str], head: Callable[[int], bytes] | None) -> tup
     arrays: list[int] = []
     others: dict[str, list[str]] = {}
     for number, name in enumerate(names):
+        if ".." in name and "/../" in f"/{name}":
+            others.setdefault("paths that lead out of the source", []).append(name)
+            continue
         if is_hidden(name):
             continue
         lowered = name.lower()

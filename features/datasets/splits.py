@@ -49,13 +49,16 @@ def by_folder(folders: Sequence[tuple[str, ...]]) -> Splits | None:
     """The splits of images by the folders that they lie in; None where no folders are called so.
 
     A level of folders tells it if all of them are called as splits are, or if one is called as training images are and
-    another as others: then what lies beside these belongs to no split.
+    another as others: then what lies beside these belongs to no split. Where that is half of the images or more, in
+    folders that are called as classes may be, trains and tests are classes too, beside buses and cars.
     """
     for level in range(max(map(len, folders), default=0)):
         names = [parts[level] if len(parts) > level else None for parts in folders]
         kinds = {name: kind_of(name) if name is not None else None for name in set(names)}
         known = {*kinds.values()} - {None}
-        if None not in kinds.values() or (TRAIN in known and known & {TEST, VALIDATION}):
+        others = sum(name is not None and kinds[name] is None and name.lower() not in FILLERS for name in names)
+        some = bool(TRAIN in known and known & {TEST, VALIDATION}) and 2 * others < len(names)
+        if None not in kinds.values() or some:
             return Splits([name if kinds[name] is not None else None for name in names], level)
     return None
 

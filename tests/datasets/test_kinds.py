@@ -146,3 +146,11 @@ def test_images_stand_in_the_order_of_their_folders_and_names(tmp_path):
     names = ["a/x.png", "a.png", "a b/1.png", "B/1.png", "a/b/2.png", "Z.png", "é/1.png"]
     write(tmp_path, names)
     assert datasets.open_images(str(tmp_path)).ids == tuple(sorted(names, key=lambda name: name.split("/")))
+
+
+def test_paths_that_lead_out_of_an_archive_are_told(tmp_path):
+    found = datasets.open_images(str(zipped(tmp_path / "set.zip", ["a/1.png", "b/1..png", "../c/1.png", "a/../2.png"])))
+    assert found.ids == ("a/1.png", "b/1..png")
+    (aside,) = found.aside
+    assert aside.names == ("../c/1.png", "a/../2.png")
+    assert aside.reason == "paths that lead out of the source"

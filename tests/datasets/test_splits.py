@@ -72,6 +72,8 @@ def test_the_order_of_preference_is_the_callers(opened):
         (["train/images/a/1.png", "train/images/b/1.png", "dev/images/a/1.png"], "dev", ["a"]),
         (["train/good/1.png", "test/bad/1.png", "test/good/2.png"], "test", ["bad", "good"]),
         (["train/a/1.png", "train/b/1.png"], "", ["a", "b"]),  # nothing to choose
+        ([f"{name}/1.png" for name in ("train", "test", "bus", "car")], "", ["bus", "car", "test", "train"]),
+        (["train/a/1.png", "train/b/1.png", "test/a/1.png", "images/1.png", "images/2.png"], "test", ["a"]),
         (["train/1.png", "bus/1.png", "tram/1.png"], "", ["bus", "train", "tram"]),  # vehicles
         (["test tube/1.png", "train set/1.png"], "", ["test tube", "train set"]),
     ],
