@@ -14,12 +14,13 @@ from features.datasets.lists import parquet_lists, text
 from features.datasets.lists.roles import Roles, roles_of
 from features.datasets.lists.table import Table, plain
 from features.errors import DatasetError, ImageError
-from features.sources import JSON, LISTS
+from features.sources import CSV, JSON, LISTS, TSV
 
 if TYPE_CHECKING:
     from features.datasets.listing import Listing
 
 PARQUET = "metadata.parquet"
+TABLES = (*CSV, *TSV, PARQUET)
 METADATA = ("metadata.csv", "metadata.tsv", "metadata.jsonl", PARQUET)
 MOST_TABLES = 40  # files that are opened to see whether they are such tables
 LEAST_SHARE = 0.5  # of a table's rows that name images, and of the images that are named
@@ -48,19 +49,25 @@ class _Beside:
 
 
 def of_tables(
-    listing: "Listing", ids: Sequence[str], columns: Columns, in_folders: Callable[[], bool] = lambda: False
+    listing: "Listing",
+    ids: Sequence[str],
+    columns: Columns,
+    failed: list[str],
+    in_folders: Callable[[], bool] = lambda: False,
 ) -> Annotations | None:
     """What tables beside the images say of them; None where none names at least half of them.
 
-    listing: the files; ids: of the images among them. columns: those that are not to be guessed. in_folders: whether
-    the images lie in folders of classes, which count for more than a column that is not called as labels are.
+    listing: the files; ids: of the images among them. columns: those that are not to be guessed. failed: gets a
+    sentence for each table that cannot be read. in_folders: whether the images lie in folders of classes, which count
+    for more than a column that is not called as labels are.
     Of several tables that with the most images is taken, with others of the same name in other folders.
     """
     candidates = _candidates(listing, ids)
     if not candidates:
         return None
     names = Names(ids)
-    tables = [each for number in candidates if (each := _opened(listing, number, names, columns)) is not None]
+    opened = (_opened(listing, number, names, columns, failed) for number in candidates)
+    tables = [each for each in opened if each is not None]
     if not tables:
         return None
     if any(each.roles.guessed for each in tables) and in_folders():
@@ -113,7 +120,7 @@ def _candidates(listing: "Listing", ids: Sequence[str]) -> list[int]:
     return sorted(numbers, key=lambda number: listing.names[number].count("/"))[:MOST_TABLES]
 
 
-def _opened(listing: "Listing", number: int, names: Names, columns: Columns) -> _Beside | None:
+def _opened(listing: "Listing", number: int, names: Names, columns: Columns, failed: list[str]) -> _Beside | None:
     """A file as such a table; None where it is none."""
     path = PurePosixPath(listing.names[number])
     folder = "" if path.parent == PurePosixPath() else str(path.parent)
@@ -128,8 +135,13 @@ def _opened(listing: "Listing", number: int, names: Names, columns: Columns) -> 
             table = parquet_lists.table_in(data, str(path))
         else:
             table = text.table_of(data, str(path), path.suffix.lower(), there)
+    except (DatasetError, ImageError) as error:
+        if path.name.lower().endswith(TABLES):  # other text is mostly no table at all
+            failed.append(f"{path} beside the images is not used: {error}")
+        return None
+    try:
         roles = roles_of(table, columns, there)
-    except (DatasetError, ImageError):
+    except DatasetError:  # a table of something else
         return None
     cells = [spelled(plain(str(cell))) for cell in table.columns[roles.path]]
     rows, images, seen, lost, again = [], [], set[int](), 0, 0

@@ -70,14 +70,17 @@ def understood(
     told = None if listing.labels is None else labels_of([listing.labels[number] for number in numbers])
     choice = Choice(split, order, listing.where)
 
+    failed: list[str] = []
+
     def of_tables(files: Listing, ids: Sequence[str]) -> Annotations | None:
-        return beside.of_tables(files, ids, columns, lambda: _has_classes(paths))
+        return beside.of_tables(files, ids, columns, failed, lambda: _has_classes(paths))
 
     def of_voc(files: Listing, ids: Sequence[str]) -> Annotations | None:
         return voc.of_listing(files, ids, lambda: _has_classes(paths))
 
     ways = (coco.of_listing, of_voc, of_tables)
     said = None if told else next((found for way in ways if (found := way(listing, images.ids)) is not None), None)
+    images = replace(images, notes=(*images.notes, *failed))
     if said is None and columns != Columns():
         raise DatasetError(
             f"{listing.where} has no list with such columns. Leave --path-column and --label-column away."

@@ -282,3 +282,13 @@ def test_numbers_of_archives_are_no_splits_of_a_table_beside(tmp_path):
     rows = "".join(f"{part}.png,a\n" for part in ("train-000", "train-001", "test-000", "test-001"))
     (tmp_path / "set" / "labels.csv").write_text(f"path,label\n{rows}")
     assert open_images(str(tmp_path / "set")).splits == {"test": 2, "train": 2}
+
+
+def test_a_table_that_cannot_be_read_is_told_with_its_reason(tmp_path):
+    write(tmp_path, ["cat/1.png", "dog/1.png"])
+    (tmp_path / "labels.csv").write_bytes(b'file,label\ncat/1.png,x\ndog/1.png,"never closed\n')
+    (tmp_path / "notes.txt").write_text('"never closed')
+    found = open_images(str(tmp_path))
+    assert [found.label_name(index) for index in range(2)] == ["cat", "dog"]
+    (note,) = found.notes
+    assert note.startswith("labels.csv beside the images is not used: ")
