@@ -11,7 +11,7 @@ import re
 import sys
 from pathlib import Path
 
-LIMIT = 0.2
+LIMIT = 0.1
 LIST = Path(__file__).with_suffix(".txt")
 LINE = re.compile(r"([\d.]+)s (?:call|setup|teardown)\s+(\S+?::\w+)")
 

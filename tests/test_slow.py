@@ -17,7 +17,7 @@ def test_every_slow_test_is_there():
 def test_what_took_long_or_needs_what_took_long_is_slow(monkeypatch):
     monkeypatch.setattr(slow, "names", lambda: frozenset({"tests/b.py::test_known"}))
     log = (
-        "0.21s call     tests/a.py::test_long\n0.19s call     tests/a.py::test_short\n"
+        "0.11s call     tests/a.py::test_long\n0.09s call     tests/a.py::test_short\n"
         "1.50s setup    tests/a.py::test_waits[case 1]\n0.02s call     tests/a.py::test_waits[case 2]\n"
         "3.00s call     tests/b.py::test_known\n3 passed in 5.00s\n"
     )
