@@ -8,9 +8,9 @@ from typing import Any
 
 from features.datasets.columns import column_of
 from features.datasets.image_set import FileOpener, ImageSet, set_digest
-from features.datasets.listing import Choice, of_split, of_split_labelled
+from features.datasets.listing import Choice
 from features.datasets.splits import Splits
-from features.datasets.table_columns import Told, told_of
+from features.datasets.table_columns import Told, of_split_told, told_of
 from features.datasets.values import LABEL_NAMES, Labels
 from features.errors import DatasetError, ImageError
 from features.sources import HUGGING_FACE
@@ -53,10 +53,7 @@ def open_hugging_face(source: str, split: str | None, download: bool, order: Seq
         lambda index: f"{HUGGING_FACE}{name}/{ids[index]}",
         columns={each: column_of(_cells(tables, each)) for each in further},
     )
-    parts, choice = Splits([part for part, _ in rows]), Choice(split, order, source)
-    if told.several is not None:
-        return of_split_labelled(opened, parts, told.several, choice)
-    return of_split(opened, parts, told.labels, choice)
+    return of_split_told(opened, Splits([part for part, _ in rows]), told, Choice(split, order, source))
 
 
 def _cells(tables: Mapping[str, Any], column: str) -> list:

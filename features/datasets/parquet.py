@@ -16,10 +16,10 @@ from features.datasets import folders, images, kinds
 from features.datasets.columns import column_of
 from features.datasets.image_columns import content, image_column, is_text
 from features.datasets.image_set import Columns, FileOpener, ImageSet, from_store, set_digest
-from features.datasets.listing import Choice, of_split, of_split_labelled
+from features.datasets.listing import Choice
 from features.datasets.row_groups import RowGroups
 from features.datasets.splits import HELD_OUT
-from features.datasets.table_columns import below_common, further, labels_in, splits_in, unique
+from features.datasets.table_columns import below_common, further, labels_in, of_split_told, splits_in, unique
 from features.errors import DatasetError, ImageError
 from features.files import readable
 from features.sources import TABLES
@@ -95,9 +95,7 @@ def open_files(
     cells = {name: column_of(column.whole(name)) for name in further(column.schema, names_used)}
     opened = replace(opened, notes=notes, columns=cells)
     parts = splits_in(column.schema, column.whole, sizes)
-    if told.several is not None:
-        return of_split_labelled(opened, parts, told.several, choice)
-    return of_split(opened, parts, told.labels, choice)
+    return of_split_told(opened, parts, told, choice)
 
 
 def _need(column: "_Column", columns: Columns, where: str) -> str:

@@ -9,7 +9,9 @@ import pyarrow as pa
 
 from features.datasets import series, splits
 from features.datasets.image_columns import features_of, is_text
+from features.datasets.image_set import ImageSet
 from features.datasets.labelling import SEPARATORS, Labelling, of_cells
+from features.datasets.listing import Choice, of_split, of_split_labelled
 from features.datasets.splits import Splits
 from features.datasets.values import LABEL_NAMES, Labels, labels_of
 
@@ -78,6 +80,13 @@ def _hashable(cell: Any) -> Any:
 
 def _named(cell: Any, names: Sequence[str]) -> Any:
     return names[cell] if isinstance(cell, int) and 0 <= cell < len(names) else cell
+
+
+def of_split_told(images: ImageSet, parts: Splits | None, told: Told, choice: Choice) -> ImageSet:
+    """The images of a split with their labels, one each or several. Raises DatasetError as `listing.of_split`."""
+    if told.several is not None:
+        return of_split_labelled(images, parts, told.several, choice)
+    return of_split(images, parts, told.labels, choice)
 
 
 def further(schema: pa.Schema, used: Sequence[str]) -> list[str]:

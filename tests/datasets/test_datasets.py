@@ -20,17 +20,7 @@ from PIL import Image
 from features import datasets
 from features.datasets import ImageSet, images, open_images, row_groups
 from features.errors import DatasetError, ImageError
-
-
-def colour(number: int) -> tuple[int, int, int]:
-    """A colour that tells image `number` from all others."""
-    return number, 255 - number, 7
-
-
-def png(number: int = 0) -> bytes:
-    file = io.BytesIO()
-    Image.new("RGB", (5, 4), colour(number)).save(file, "PNG")
-    return file.getvalue()
+from tests.datasets.pictures import colour, labels_of, png
 
 
 def write(root: Path, names: list[str]) -> Path:
@@ -57,10 +47,6 @@ def source(request, tmp_path):
         return str(write(tmp_path / "set", names))
 
     return make
-
-
-def labels_of(found: ImageSet) -> list[str | None]:
-    return [found.label_name(index) for index in range(len(found))]
 
 
 # --- folders and zips ------------------------------------------------------------------------------------------------

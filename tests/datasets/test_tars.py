@@ -45,10 +45,7 @@ def pictures(*names: str) -> dict[str, bytes]:
     return {name: png(number) for number, name in enumerate(names)}
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "resnet-explorer" / "archives"
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import io
 import os
 import struct
 import zipfile
-from pathlib import Path
 
 import pytest
 
@@ -40,10 +39,7 @@ def locked(data: bytes, only: str = "") -> bytes:
     return bytes(changed)
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "resnet-explorer" / "archives"
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 @pytest.fixture
