@@ -1,7 +1,44 @@
-"""Arranges images on a plane by their features, and says how far to trust the arrangement."""
+"""Arranges images on a plane by their features, stage by stage, and says how far to trust the arrangement."""
 
+from features.embed.exact import Exact
+from features.embed.graphs import graph
+from features.embed.layouts import METHODS
+from features.embed.maps import StageMaps, aligned, cohesion, drift, stage_maps, turnover
 from features.embed.neighbours import Neighbours, nearest
-from features.embed.projection import METHODS, Moved, Projection, moved, project, warm_up
-from features.embed.trust import trust
+from features.embed.placing import Placed, Placement
+from features.embed.principal import Moved, moved
+from features.embed.projection import MapSettings, Projection, distance, project, reseeded, warm_up
+from features.embed.rankings import RANKINGS, Evidence, Ranked
+from features.embed.scores import Separation, separation
+from features.embed.trust import Trust, trust
 
-__all__ = ["METHODS", "Moved", "Neighbours", "Projection", "moved", "nearest", "project", "trust", "warm_up"]
+__all__ = [
+    "METHODS",
+    "RANKINGS",
+    "Evidence",
+    "Exact",
+    "MapSettings",
+    "Moved",
+    "Neighbours",
+    "Placed",
+    "Placement",
+    "Projection",
+    "Ranked",
+    "Separation",
+    "StageMaps",
+    "Trust",
+    "aligned",
+    "cohesion",
+    "distance",
+    "drift",
+    "graph",
+    "moved",
+    "nearest",
+    "project",
+    "reseeded",
+    "separation",
+    "stage_maps",
+    "trust",
+    "turnover",
+    "warm_up",
+]

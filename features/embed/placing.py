@@ -1,0 +1,93 @@
+"""Where new images lie on a map that is there, none of whose points moves."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import exp, log2
+
+import numpy as np
+
+from features.embed.exact import Exact
+from features.embed.layouts import METHODS
+from features.embed.principal import Plane, plane
+from features.embed.projection import MapSettings
+from features.errors import FeatureError
+
+STEPS = 64  # of halving, after which a float64 does not change any more
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """M new images on a map.
+
+    points: (M, 2) float32. indices: (M, k) int64 rows of the map's images, the nearest of each in the features;
+    distances: (M, k) float32 from near to far.
+    """
+
+    points: np.ndarray
+    indices: np.ndarray
+    distances: np.ndarray
+
+
+class Placement:
+    """A map and the features that it was made of, for placing others.
+
+    Of PCA a new image lies where its features project to. Of the other methods it lies at the mean of its nearest
+    images' points, weighted as UMAP weighs a neighbour: 1 for the nearest, less for farther ones by the scale at which
+    all of them weigh log2(k) together (McInnes et al. 2018, section 3.1); one that has the very features of some images
+    lies at the mean of those. Every image is placed by itself, so that neither the others nor their order nor the
+    number of threads changes a bit.
+    """
+
+    def __init__(self, features: np.ndarray, points: np.ndarray, settings: MapSettings) -> None:
+        """features: (N, D) float32; points: (N, 2), the map's."""
+        self.features, self.points, self.settings = features, points, settings
+
+    @cached_property
+    def _exact(self) -> Exact:
+        return Exact(self.features)
+
+    @cached_property
+    def _plane(self) -> Plane:
+        return plane(self.features)
+
+    def place(self, rows: np.ndarray) -> Placed:
+        """Where new rows (M, D) of features lie. Raises FeatureError if their width differs or they are not finite."""
+        if rows.ndim != 2 or rows.shape[1] != self.features.shape[1]:
+            raise FeatureError(
+                f"The map is of {self.features.shape[1]} features an image, but got the shape {rows.shape}. "
+                "Take the same network, stage and pooling."
+            )
+        if not np.isfinite(rows).all():
+            raise FeatureError("The new features hold NaN or infinite values. Check the images and the weights.")
+        rows = np.ascontiguousarray(rows, np.float32)
+        k = min(self.settings.neighbours, len(self.features))
+        indices, distances = self._exact.nearest(rows, k)
+        if METHODS[self.settings.method].linear:
+            points = self._plane.points(rows)
+        else:
+            points = np.empty((len(rows), 2), np.float32)
+            for row, (near, far) in enumerate(zip(indices, distances, strict=True)):
+                points[row] = np.average(self.points[near].astype(np.float64), axis=0, weights=strengths(far))
+        return Placed(points, indices, distances.astype(np.float32))
+
+
+def strengths(distances: np.ndarray) -> np.ndarray:
+    """How much each of k neighbours counts, in [0, 1], by their distances (k,) from near to far: (k,) float64."""
+    beyond = distances - distances[0]
+    if distances[0] == 0:  # copies
+        return (distances == 0).astype(np.float64)
+    if not beyond.any():
+        return np.ones(len(distances))
+    wanted = max(log2(len(distances)), 1.0)
+    low, high = 0.0, 1.0
+    gaps = (beyond / beyond[-1]).tolist()  # so that no scale of the features overflows
+    while _weight(gaps, high) < wanted and high < 1e6:
+        low, high = high, 2 * high
+    for _ in range(STEPS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _weight(gaps, middle) < wanted else (low, middle)
+    return np.array([exp(-gap / high) for gap in gaps])
+
+
+def _weight(gaps: list[float], scale: float) -> float:
+    return sum(exp(-gap / scale) for gap in gaps) if scale else float(gaps.count(0.0))
