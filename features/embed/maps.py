@@ -43,30 +43,32 @@ def stage_maps(
     names = [*stages]
     made: dict[str, Projection] = {}
     behind: Projection | None = None
+    features: np.ndarray | None = None
     for number, name in enumerate(reversed(names)):
-        made[name] = behind = yield from _one(stages[name], name, settings, provenance, behind, (number, len(names)))
+        before, features = features, stages[name]
+        told = (provenance or Provenance()).with_settings(stage=name)
+        # The pooled features of many networks are the last stage's.
+        if behind is not None and before is not None and np.array_equal(features, before):
+            behind = replace(behind, provenance=told)
+        else:
+            behind = yield from _one(features, f"{name} ({number + 1} of {len(names)})", settings, told, behind)
+        made[name] = behind
     return StageMaps({name: made[name] for name in names})
 
 
 def _one(
-    features: np.ndarray,
-    name: str,
-    settings: MapSettings | None,
-    provenance: Provenance | None,
-    behind: Projection | None,
-    turn: tuple[int, int],
+    features: np.ndarray, title: str, settings: MapSettings | None, told: Provenance, behind: Projection | None
 ) -> Task[Projection]:
-    provenance = (provenance or Provenance()).with_settings(stage=name)
-    start = None if behind is None else behind.points
-    task = project(features, settings, provenance, start)
+    """A stage's map on that of the stage behind it, with the stage's title in its reports and errors."""
+    task = project(features, settings, told, None if behind is None else behind.points)
     try:
         while True:
             report = next(task)
-            yield replace(report, note=f"{name} ({turn[0] + 1} of {turn[1]}): {report.note}")
+            yield replace(report, note=f"{title}: {report.note}")
     except StopIteration as end:
         projection: Projection = end.value
     except FeatureError as error:
-        raise FeatureError(f"{name}: {error}") from error
+        raise FeatureError(f"{title}: {error}") from error
     finally:
         task.close()
     return projection if behind is None else replace(projection, points=aligned(projection.points, behind.points))

@@ -13,6 +13,7 @@ from features.embed.projection import MapSettings
 from features.errors import FeatureError
 
 STEPS = 64  # of halving, after which a float64 does not change any more
+ROUNDS, CLOSE = 100, 1e-6  # of the median, and by how much of the points' spread it may still move at the end
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,11 +32,12 @@ class Placed:
 class Placement:
     """A map and the features that it was made of, for placing others.
 
-    Of PCA a new image lies where its features project to. Of the other methods it lies at the mean of its nearest
-    images' points, weighted as UMAP weighs a neighbour: 1 for the nearest, less for farther ones by the scale at which
-    all of them weigh log2(k) together (McInnes et al. 2018, section 3.1); one that has the very features of some images
-    lies at the mean of those. Every image is placed by itself, so that neither the others nor their order nor the
-    number of threads changes a bit.
+    Of PCA a new image lies where its features project to. Of the other methods it lies at the geometric median of its
+    nearest images' points, each weighted as UMAP weighs a neighbour: 1 for the nearest, less for farther ones by the
+    scale at which all of them weigh log2(k) together (McInnes et al. 2018, section 3.1). The median stays with the
+    most where neighbours lie in two places; the mean lies between them, where nothing is. One that has the very
+    features of some images lies at the median of those. Every image is placed by itself, so that neither the others nor
+    their order nor the number of threads changes a bit.
     """
 
     def __init__(self, features: np.ndarray, points: np.ndarray, settings: MapSettings) -> None:
@@ -67,7 +69,7 @@ class Placement:
         else:
             points = np.empty((len(rows), 2), np.float32)
             for row, (near, far) in enumerate(zip(indices, distances, strict=True)):
-                points[row] = np.average(self.points[near].astype(np.float64), axis=0, weights=strengths(far))
+                points[row] = median(self.points[near].astype(np.float64), strengths(far))
         return Placed(points, indices, distances.astype(np.float32))
 
 
@@ -87,6 +89,30 @@ def strengths(distances: np.ndarray) -> np.ndarray:
         middle = (low + high) / 2
         low, high = (middle, high) if _weight(gaps, middle) < wanted else (low, middle)
     return np.array([exp(-gap / high) for gap in gaps])
+
+
+def median(points: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The geometric median (2,) of points (k, 2): where the weighted sum (k,) of the distances to them is least.
+
+    By Weiszfeld's method with the step of Vardi & Zhang 2000 (doi:10.1073/pnas.97.4.1423) off the points themselves.
+    """
+    here = (points * weights[:, None]).sum(axis=0) / weights.sum()
+    spread = float(np.abs(points - here).max())
+    for _ in range(ROUNDS):
+        gaps = np.sqrt(np.square(points - here).sum(axis=1))  # (k,)
+        at = gaps <= CLOSE * spread
+        pulls = np.where(at, 0, weights / np.where(at, 1, gaps))
+        if not pulls.any():
+            return here
+        there = (points * pulls[:, None]).sum(axis=0) / pulls.sum()
+        if at.any():  # what lies here holds the median with its weight
+            strength = float(np.linalg.norm((pulls[:, None] * (points - here)).sum(axis=0)))
+            there = here + max(0.0, 1 - weights[at].sum() / max(strength, 1e-300)) * (there - here)
+        moved = float(np.abs(there - here).max())
+        here = there
+        if moved <= CLOSE * spread:
+            return here
+    return here
 
 
 def _weight(gaps: list[float], scale: float) -> float:
