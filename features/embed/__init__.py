@@ -1,13 +1,13 @@
 """Arranges images on a plane by their features, stage by stage, and says how far to trust the arrangement."""
 
 from features.embed.exact import Exact
-from features.embed.graphs import graph
+from features.embed.graphs import digest, graph
 from features.embed.layouts import METHODS
-from features.embed.maps import StageMaps, aligned, cohesion, drift, stage_maps, turnover
+from features.embed.maps import StageMaps, aligned, cohesion, drift, reseeded, stage_maps, turnover
 from features.embed.neighbours import Neighbours, nearest
 from features.embed.placing import Placed, Placement
 from features.embed.principal import Moved, moved
-from features.embed.projection import MapSettings, Projection, distance, project, reseeded, warm_up
+from features.embed.projection import MapSettings, Projection, distance, project, warm_up
 from features.embed.rankings import RANKINGS, Evidence, Ranked
 from features.embed.scores import Separation, separation
 from features.embed.trust import Trust, trust
@@ -29,6 +29,7 @@ __all__ = [
     "Trust",
     "aligned",
     "cohesion",
+    "digest",
     "distance",
     "drift",
     "graph",

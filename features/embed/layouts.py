@@ -1,5 +1,6 @@
 """The ways to lay features out on a plane, as one list."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -9,12 +10,13 @@ import numpy as np
 
 from features.embed import umap_fit
 from features.embed.neighbours import Neighbours
-from features.embed.principal import all_alike, plane
+from features.embed.principal import plane
 from features.errors import FeatureError
 from features.progress import Progress, Task
 from features.registry import Registry
 
 FEW_FOR_A_SPECTRUM = 50
+LEAST_FOR_PACMAP = 50
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,10 +63,8 @@ def _umap(what: Layout) -> Task[np.ndarray]:
 
 
 def _own_start(what: Layout) -> str:
-    """The graph's spectrum needs some fifty images, PCA needs images that differ."""
-    if len(what.features) >= FEW_FOR_A_SPECTRUM:
-        return "spectral"
-    return "random" if all_alike(what.features) else "pca"
+    """The graph's spectrum needs some fifty images."""
+    return "spectral" if len(what.features) >= FEW_FOR_A_SPECTRUM else "pca"
 
 
 def _tsne(what: Layout) -> Task[np.ndarray]:
@@ -95,7 +95,10 @@ def _pacmap(what: Layout) -> Task[np.ndarray]:
     library = _needed("pacmap", "PaCMAP")
     yield Progress(0, 1, "step", "layout")
     n_rows, k = len(what.features), what.graph.k - 1
+    if n_rows < LEAST_FOR_PACMAP:  # it draws farther pairs of each besides
+        raise FeatureError(f"PaCMAP needs at least {LEAST_FOR_PACMAP} images, but got {n_rows}. Choose umap or pca.")
     pairs = np.stack([np.repeat(np.arange(n_rows), k), what.graph.indices[:, 1:].ravel()], axis=1)
+    logging.getLogger("pacmap").setLevel(logging.ERROR)  # it warns that a seed makes it slower
     reducer = library.PaCMAP(n_neighbors=k, random_state=what.seed, pair_neighbors=pairs.astype(np.int32))
     start = plane(what.features).points(what.features) if what.start is None else what.start
     return np.asarray(reducer.fit_transform(what.features, init=start), dtype=np.float32)

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from features.embed.projection import MapSettings, Projection, project
+from features.embed.layouts import METHODS
+from features.embed.projection import MapSettings, Projection, distance, laid_out, project
 from features.errors import FeatureError
-from features.progress import Task
+from features.progress import Progress, Task
 from features.results import Provenance
 
 
@@ -72,6 +73,30 @@ def _one(
     finally:
         task.close()
     return projection if behind is None else replace(projection, points=aligned(projection.points, behind.points))
+
+
+def reseeded(stages: Mapping[str, np.ndarray], maps: StageMaps) -> Task[dict[str, float]]:
+    """Stage -> how far its map is from that of another seed, as of `distance`: 0 for a method without chance.
+
+    The others are made as these were, the last stage first. What differs between the two is chance, and no structure of
+    the features.
+    """
+    behind: np.ndarray | None = None
+    before: Projection | None = None
+    distances: dict[str, float] = {}
+    for number, (name, projection) in enumerate(reversed([*maps.items()])):
+        yield Progress(number, len(maps), "map", "of another seed")
+        settings = projection.settings
+        if METHODS[settings.method].linear:
+            distances[name] = 0.0
+            continue
+        if before is None or projection.points is not before.points:  # else the same features as those behind
+            other = replace(settings, seed=None if settings.seed is None else settings.seed + 1)
+            behind = yield from laid_out(stages[name], projection.graph, other, behind)
+        before = projection
+        assert behind is not None  # since the first was laid out
+        distances[name] = distance(projection.points, behind)
+    return {name: distances[name] for name in maps}
 
 
 def aligned(points: np.ndarray, onto: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 from features.embed.graphs import graph
 from features.embed.layouts import METHODS, Layout
 from features.embed.neighbours import Neighbours, need_finite
+from features.embed.principal import all_alike
 from features.embed.trust import SCORED_NEIGHBOURS, Trust, trust
 from features.errors import FeatureError
 from features.progress import Progress, Task, finish
@@ -78,11 +79,24 @@ def project(
     settings = replace(settings, neighbours=min(settings.neighbours, len(features)))
     # One graph for the map and its scores, so that it is looked for once.
     neighbours = yield from graph(features, min(max(settings.neighbours, SCORED_NEIGHBOURS + 1), len(features)))
-    layout = Layout(features, neighbours.first(settings.neighbours), settings.min_dist, settings.seed, start)
-    points = yield from METHODS[settings.method].layout(layout)
+    points = yield from laid_out(features, neighbours, settings, start)
     yield Progress(2, 3, "step", "trust scores")
     scores = trust(features, points, neighbours, settings.seed or 0)
     return Projection(points, settings, neighbours, scores, provenance or Provenance())
+
+
+def laid_out(
+    features: np.ndarray, neighbours: Neighbours, settings: MapSettings, start: np.ndarray | None
+) -> Task[np.ndarray]:
+    """The points (N, 2) alone of `project`, on a graph of at least as many neighbours as the settings name.
+
+    Copies of one image are one point: no method can tell what else they would be.
+    """
+    if all_alike(features):
+        return np.zeros((len(features), 2), np.float32)
+    k = min(settings.neighbours, neighbours.k)
+    layout = Layout(features, neighbours.first(k), settings.min_dist, settings.seed, start)
+    return (yield from METHODS[settings.method].layout(layout))
 
 
 def need_images(features: np.ndarray) -> None:
@@ -95,20 +109,6 @@ def need_images(features: np.ndarray) -> None:
             "Pool the maps (--pool mean), or choose another stage."
         )
     need_finite(features)
-
-
-def reseeded(features: np.ndarray, projection: Projection) -> Task[float]:
-    """How far a map is from the one of another seed, as of `distance`: 0 for a method without chance.
-
-    What differs between the two is chance and no structure of the features.
-    """
-    settings = projection.settings
-    method = METHODS[settings.method]
-    if method.linear:
-        return 0.0
-    other = None if settings.seed is None else settings.seed + 1
-    layout = Layout(features, projection.graph.first(settings.neighbours), settings.min_dist, other)
-    return distance(projection.points, (yield from method.layout(layout)))
 
 
 def distance(one: np.ndarray, other: np.ndarray) -> float:

@@ -100,19 +100,18 @@ def _duplicates(known: Evidence) -> Ranked:
 
 
 def _label_errors(known: Evidence) -> Ranked:
-    """Confident learning: where another class is surer than the label, and as sure as it usually is of its own."""
-    assert known.separation is not None
+    """Where another class is likelier than the label, by how much, each beside what is usual for images of that class."""
+    assert known.separation is not None  # as `needs` says
     assert known.labels is not None
     rows, said = known.separation.probed, known.separation.probabilities.astype(np.float64)
     labels = known.labels[rows]
     own = said[np.arange(len(rows)), labels]  # (P,) the probability of each image's label
     counts = np.bincount(labels, minlength=said.shape[1])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        usual = np.bincount(labels, own, said.shape[1]) / counts  # (K,) NaN for a class that was not asked about
-    sure = said >= np.where(counts > 0, usual, np.inf)  # (P, K)
-    likely = np.where(sure, said, -1).argmax(axis=1)
-    suspects = np.flatnonzero(sure.any(axis=1) & (likely != labels))
-    return _sorted(said[suspects, likely[suspects]] - own[suspects], rows[suspects])
+    usual = np.bincount(labels, own, said.shape[1]) / np.maximum(counts, 1)  # (K,)
+    likely = said.argmax(axis=1)
+    suspects = np.flatnonzero(likely != labels)
+    beyond = said[suspects, likely[suspects]] - usual[likely[suspects]]
+    return _sorted(beyond - (own[suspects] - usual[labels[suspects]]), rows[suspects])
 
 
 def _hardest(known: Evidence) -> Ranked:
@@ -142,7 +141,8 @@ RANKINGS = Registry(
         ),
         Ranking(
             "label-errors", "Probable label errors", "how much surer another class is",
-            "confident learning (Northcutt et al. 2021, arXiv:1911.00068) on a cross-validated linear probe",
+            "a cross-validated linear probe disagrees, by the margin beside each class's mean confidence "
+            "(confident learning: Northcutt et al. 2021, arXiv:1911.00068)",
             _label_errors, ("labels", "separation"),
         ),
         Ranking(

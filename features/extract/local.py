@@ -27,13 +27,16 @@ from features.results import finite, provenance
 from features.store import FeatureSet, Manifest, Writer
 
 
-def features(model: Model, images: ImageSet) -> Task[FeatureSet]:
-    """The mean over space of every stage's output, and the predictions, in one pass in fp32.
+def features(model: Model, images: ImageSet, pool: str = "mean") -> Task[FeatureSet]:
+    """What the stem, every stage and the head's pool put out, pooled, and the predictions, in one pass in fp32.
 
-    Raises DatasetError if no image can be read, FeatureError if the network puts out NaN or infinite values.
+    pool: of `engine.POOLINGS`. Raises DatasetError if no image can be read, FeatureError if the network puts out NaN or
+    infinite values.
     """
     need_images(images)
-    plan = engine.choose(model.network, device=str(device_of(model.network)), precision="fp32", engine=engine.TORCH)
+    device = str(device_of(model.network))
+    stages = tuple(name for name in engine.stages_of(model.network) if name != engine.LOGITS)  # which are predictions
+    plan = engine.choose(model.network, stages, pool, "fp32", device, engine.TORCH)
     runner = engine.TorchEngine(model.network, model.spec.preprocessing, plan)
     size = batch_size(model.spec.preprocessing, plan.device)
     processes = processes_for(plan.device)
@@ -212,7 +215,7 @@ def _read(
         class_names=images.class_names,
         predictions=predictions,
         rejected=rejected,
-        provenance=provenance(model, images),
+        provenance=provenance(model, images).with_settings(pool=plan.pool),
     )
 
 

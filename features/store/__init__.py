@@ -39,6 +39,7 @@ from features.store.manifest import REJECTED, Manifest, StoreError, part_images,
 from features.store.parquet import columns_of
 from features.store.parts import Parts
 from features.store.projector import SPRITE
+from features.store.vectors import holds_vectors, open_vectors
 from features.store.writer import Writer
 
 __all__ = [
@@ -58,10 +59,12 @@ __all__ = [
     "claimed",
     "columns_of",
     "convert",
+    "holds_vectors",
     "names_of",
     "need_format",
     "need_local",
     "open_features",
+    "open_vectors",
     "part_images",
     "read_manifest",
     "unique_names",

@@ -1,0 +1,56 @@
+"""The exact search: brute force, and that no batch, order or number of threads changes a bit."""
+
+import numpy as np
+import pytest
+
+from features.embed import exact
+from features.embed.exact import Exact
+from tests.embed.drawn import points
+
+
+def brute_force(features, rows, k):
+    distances = np.sqrt(np.square(features.astype(np.float64)[None] - rows.astype(np.float64)[:, None]).sum(2))
+    order = np.argsort(distances, axis=1, kind="stable")[:, :k]
+    return order, np.take_along_axis(distances, order, 1)
+
+
+@pytest.mark.parametrize("offset", [0, 100, 1e4], ids=["centred", "away", "far from the origin"])
+@pytest.mark.parametrize("width", [1, 2, 64, 700])
+def test_the_nearest_are_those_of_all_pairs_in_float64(monkeypatch, width, offset):
+    monkeypatch.setattr(exact, "TILE", 37)  # so that there is more than one
+    monkeypatch.setattr(exact, "QUERIES", 11)
+    features, rows = points(150, width) + np.float32(offset), points(23, width, seed=1) + np.float32(offset)
+    indices, distances = Exact(features).nearest(rows, 7)
+    wanted, far = brute_force(features, rows, 7)
+    np.testing.assert_array_equal(indices, wanted)
+    np.testing.assert_allclose(distances, far, rtol=1e-12)
+
+
+def test_ties_beyond_the_candidates_come_by_number():
+    features = np.repeat(points(3, 5), 60, axis=0)[np.random.default_rng(0).permutation(180)]
+    rows = features[:9]
+    np.testing.assert_array_equal(Exact(features).nearest(rows, 5)[0], brute_force(features, rows, 5)[0])
+
+
+def test_differences_in_the_last_digit_are_told_apart():
+    features = np.full((300, 32), 512, np.float32)
+    features[:, 0] += np.arange(300)[::-1] * np.spacing(np.float32(512))
+    indices, _ = Exact(features).nearest(features[-1:], 20)
+    np.testing.assert_array_equal(indices[0], np.arange(299, 279, -1))
+
+
+def test_what_is_answered_of_a_row_depends_on_no_other():
+    features, rows = points(900, 33), points(200, 33, seed=1)
+    search, order = Exact(features), np.random.default_rng(0).permutation(200)
+    indices, distances = search.nearest(rows, 15)
+    for start in range(0, 200, 7):
+        some = search.nearest(rows[order[start : start + 7]], 15)
+        np.testing.assert_array_equal(some[0], indices[order[start : start + 7]])
+        np.testing.assert_array_equal(some[1], distances[order[start : start + 7]])
+
+
+def test_a_row_among_the_features_comes_first_though_it_has_copies():
+    features = np.ones((40, 3), np.float32)
+    indices, distances = Exact(features).nearest(features[20:25], 4, np.arange(20, 25))
+    assert indices.tolist() == [[row, 0, 1, 2] for row in range(20, 25)]
+    assert not distances.any()
