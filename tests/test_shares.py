@@ -16,5 +16,5 @@ def test_a_share_has_wilsons_interval(hits, n, low, high):
 
 def test_all_and_none_reach_the_end_of_the_scale():
     assert Share(7, 7).interval[1] == pytest.approx(1)
-    assert Share(0, 7).interval[0] == 0
+    assert Share(0, 7).interval[0] == pytest.approx(0)
     assert Share(1, 4).as_dict()["value"] == 0.25

@@ -100,7 +100,7 @@ def _duplicates(known: Evidence) -> Ranked:
 
 
 def _label_errors(known: Evidence) -> Ranked:
-    """Where another class is likelier than the label, by how much, each beside what is usual for images of that class."""
+    """Where another class is likelier than the label, by how much, each beside what is usual of its own images."""
     assert known.separation is not None  # as `needs` says
     assert known.labels is not None
     rows, said = known.separation.probed, known.separation.probabilities.astype(np.float64)

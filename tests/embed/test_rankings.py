@@ -54,7 +54,7 @@ def test_planted_wrong_labels_come_first():
 def test_the_hardest_images_are_wrong_and_sure():
     logits = np.array([[5, 0], [0, 5], [1, 0], [0, 0.1]])
     said = Predictions.of(logits, ("ant", "bee"), Outputs.MULTICLASS)
-    ranked = RANKINGS["hardest"].of(evidence(points(4, 3)[:, :2], truth=np.zeros(4, int), predictions=said))
+    ranked = RANKINGS["hardest"].of(evidence(points(8), truth=np.zeros(4, int), predictions=said))
     assert ranked.rows.tolist() == [1, 3, 2, 0]
 
 
