@@ -1,0 +1,83 @@
+// What is drawn over the points: the lasso, what waits for the server, the ring around the point under the pointer, and lines
+// to its true neighbours.
+const RING = 7
+
+/** A painter on this canvas: paint({outline, waiting, rings, lines, cross, colours}), in CSS pixels of the canvas. */
+export function marksOn(canvas) {
+  const context = canvas.getContext("2d")
+  return function paint({ ratio, outline, waiting, rings, lines, cross, colours }) {
+    context.setTransform(ratio, 0, 0, ratio, 0, 0)
+    context.clearRect(0, 0, canvas.width / ratio, canvas.height / ratio)
+    context.lineJoin = "round"
+    for (const { clip, from, to } of lines) within(context, clip, () => strands(context, from, to, colours))
+    for (const { clip, at } of rings) within(context, clip, () => ring(context, at, colours))
+    for (const { clip, corners } of waiting) within(context, clip, () => area(context, corners, colours.accent, true))
+    if (outline) within(context, outline.clip, () => area(context, outline.corners, outline.colour, false))
+    if (cross) crosshair(context, cross, colours)
+  }
+}
+
+function within(context, { left, top, width, height }, draw) {
+  context.save()
+  context.beginPath()
+  context.rect(left, top, width, height)
+  context.clip()
+  draw()
+  context.restore()
+}
+
+function area(context, corners, colour, waits) {
+  context.beginPath()
+  corners.forEach(([x, y], at) => at ? context.lineTo(x, y) : context.moveTo(x, y))
+  context.closePath()
+  context.globalAlpha = waits ? 0.06 : 0.12
+  context.fillStyle = context.strokeStyle = colour
+  context.fill()
+  context.globalAlpha = waits ? 0.6 : 1
+  context.lineWidth = 1.5
+  context.setLineDash(waits ? [5, 4] : [])
+  context.stroke()
+}
+
+function ring(context, [x, y], colours) {
+  for (const [colour, width] of [[colours.ground, 5], [colours.ink, 2]]) {
+    context.beginPath()
+    context.arc(x, y, RING, 0, 7)
+    context.strokeStyle = colour
+    context.lineWidth = width
+    context.stroke()
+  }
+}
+
+// Near neighbours are hidden by the ring; what is seen of the lines is what the map tears apart.
+function strands(context, [x, y], ends, colours) {
+  for (const [colour, width, alpha] of [[colours.ground, 3, 0.5], [colours.ink, 1, 0.75]]) {
+    context.strokeStyle = colour
+    context.lineWidth = width
+    context.globalAlpha = alpha
+    context.beginPath()
+    for (const [left, top] of ends) {
+      context.moveTo(x, y)
+      context.lineTo(left, top)
+    }
+    context.stroke()
+  }
+  context.globalAlpha = 1
+  context.fillStyle = colours.ink
+  for (const [left, top] of ends) {
+    context.beginPath()
+    context.arc(left, top, 2.5, 0, 7)
+    context.fill()
+  }
+}
+
+function crosshair(context, [x, y], colours) {
+  context.strokeStyle = colours.ink
+  context.lineWidth = 1.5
+  context.beginPath()
+  for (const [right, down] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+    context.moveTo(x + 10 * right, y + 10 * down)
+    context.lineTo(x + 16 * right, y + 16 * down)
+  }
+  context.stroke()
+}
