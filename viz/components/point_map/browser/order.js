@@ -6,27 +6,29 @@ export class Order {
   constructor(count) {
     this.count = count
     this.step = coprime(count)
-    this.back = inverse(this.step, count)
   }
 
-  /** The slot of a row. */
-  slot(row) {
-    return count53(row, this.back, this.count)
+  /** visit(row, slot) in drawing order. */
+  each(visit) {
+    for (let slot = 0, row = 0; slot < this.count; slot++) {
+      visit(row, slot)
+      row += this.step
+      if (row >= this.count) row -= this.count
+    }
   }
 
   /** Values of `width` numbers a row, as they are drawn. */
   arranged(values, width) {
     const arranged = new values.constructor(values.length)
-    for (let slot = 0, row = 0; slot < this.count; slot++) {
+    this.each((row, slot) => {
       for (let at = 0; at < width; at++) arranged[slot * width + at] = values[row * width + at]
-      row += this.step
-      if (row >= this.count) row -= this.count
-    }
+    })
     return arranged
   }
 }
 
-// Near the golden section, whose multiples fill a circle most evenly (Weyl; Knuth, volume 3, 6.4).
+// Near the golden section, whose multiples fill a circle most evenly (Knuth, volume 3, 6.4). Every row is reached once where
+// step and count have no divisor in common.
 function coprime(count) {
   if (count < 3) return 1
   const divisor = (a, b) => b ? divisor(b, a % b) : a
@@ -34,15 +36,3 @@ function coprime(count) {
   while (divisor(step, count) !== 1) step++
   return step % count
 }
-
-function inverse(step, count) {
-  let [a, b, x, y] = [step, count, 1, 0]
-  while (b) {
-    const times = Math.floor(a / b)
-    ;[a, b, x, y] = [b, a - times * b, y, x - times * y]
-  }
-  return ((x % count) + count) % count
-}
-
-// Exact to 94 million rows, where the product leaves 53 bits.
-const count53 = (row, factor, count) => (row * factor) % count

@@ -55,7 +55,7 @@ export class Painter {
     if (!same(before.values, values)) this.renderer.setValues(arranged(values, 1))
     if (before.legend !== legend) this.renderer.setPalette(legend.texture)
     if (!("selected" in before) || before.selected !== selected) {
-      this.renderer.setSelected(selected && selected.rows.map(row => order.slot(row)))
+      this.renderer.setSelected(selected && selected.slots)
     }
     this.uploaded = { panels, values, legend, selected }
   }

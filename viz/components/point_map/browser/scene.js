@@ -20,11 +20,12 @@ export class Scenes {
     }
     const legend = once(`legend ${data.legend}`, () => legendAt(data.legend))
     const { wide, names } = await legend
+    const order = await once(`order ${data.count}`, async () => new Order(data.count))
     const valuesAt = address => once(`values ${address} ${wide}`, () => values(address, wide))
     const [panels, shades, chosen] = await Promise.all([
       Promise.all(data.panels.map(panel => once(`points ${panel.points}`, () => points(panel.points)))),
       Promise.all(data.panels.map(panel => valuesAt(panel.values || data.colours))),
-      data.selected ? once(`selected ${data.selected} ${data.count}`, () => selected(data.selected, data.count)) : null,
+      data.selected ? once(`selected ${data.selected} ${data.count}`, () => selected(data.selected, order)) : null,
     ])
     const own = await valuesAt(data.colours)
     const counts = names.length ? await once(`counts ${data.colours} ${data.legend}`, async () => countsOf(own, names.length)) : []
@@ -32,7 +33,7 @@ export class Scenes {
     return {
       data,
       count: data.count,
-      order: await once(`order ${data.count}`, async () => new Order(data.count)),
+      order,
       panels,
       values: shades,
       legend: await legend,
@@ -59,10 +60,15 @@ async function values(address, wide) {
   return wide ? new Uint16Array(content) : new Uint8Array(content)
 }
 
-async function selected(address, count) {
+/** Rows that are selected, and their slots, in drawing order: that of the rows would let the last classes cover the others. */
+async function selected(address, order) {
   const bits = new Uint8Array(await whole(address))
-  const rows = new Uint32Array(count)
+  const rows = new Uint32Array(order.count), slots = new Uint32Array(order.count)
   let chosen = 0
-  for (let row = 0; row < count; row++) if (bits[row >> 3] >> (row & 7) & 1) rows[chosen++] = row
-  return { rows: rows.slice(0, chosen) }
+  order.each((row, slot) => {
+    if (!(bits[row >> 3] >> (row & 7) & 1)) return
+    rows[chosen] = row
+    slots[chosen++] = slot
+  })
+  return { rows: rows.slice(0, chosen), slots: slots.slice(0, chosen) }
 }

@@ -60,8 +60,8 @@ const bounded = value => Math.min(1.5, Math.max(-1.5, value))
 /** How points are drawn: diameter in pixels and opacity, by how many share the box and how close the view is. */
 export function styled(count, frame) {
   const { box, view } = frame
-  const even = Math.sqrt(0.22 * box.width * box.height / Math.max(count, 1))
-  const small = Math.min(box.width, box.height) < 160
-  const size = Math.min(small ? 4 : 9, Math.max(small ? 1 : 1.4, even * 0.55)) * Math.max(1, view.zoom) ** 0.3
-  return { size: Math.min(14, size), opacity: count > 300_000 ? 0.55 : count > 30_000 ? 0.7 : 0.85 }
+  const even = Math.sqrt(0.16 * box.width * box.height / Math.max(count, 1))  // where they fill a sixth of the box
+  const [least, most] = Math.min(box.width, box.height) < 160 ? [1, 4.5] : [1.3, 11]
+  const size = Math.min(most, Math.max(least, even)) * Math.max(1, view.zoom) ** 0.3
+  return { size: Math.min(16, size), opacity: count > 300_000 ? 0.55 : count > 30_000 ? 0.7 : 0.85 }
 }
