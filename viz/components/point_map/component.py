@@ -113,8 +113,8 @@ def _count(panels: Sequence[Panel], colours: Colours, selected: np.ndarray | Non
     return len(colours)
 
 
-def _address(binary: Binary, part: str) -> str:
-    return media.address(binary.content, part, name=binary.name)
+def _address(binary: Binary, part: str, mimetype: str = media.BINARY) -> str:
+    return media.address(binary.content, part, mimetype, binary.name)
 
 
 def _panel(panel: Panel, colours: Colours, key: str) -> Mapping[str, Any]:
@@ -124,7 +124,7 @@ def _panel(panel: Panel, colours: Colours, key: str) -> Mapping[str, Any]:
         "name": panel.name,
         "title": panel.title,
         "note": panel.note,
-        "points": _address(panel.binary, f"{part} points"),
+        "points": _address(panel.binary, f"{part} points", media.RAW),
         "values": "" if panel.values is None else media.address(colours.encoded(panel.values), f"{part} values"),
         "neighbours": "" if neighbours is None else _address(neighbours, f"{part} neighbours"),
         "k": 0 if panel.neighbours is None else panel.neighbours.shape[1],

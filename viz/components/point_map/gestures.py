@@ -55,9 +55,10 @@ def parsed(sent: Any, bounds: Bounds) -> Gesture | None:
     if gesture.kind == "category":
         category = sent.get("category")
         return replace(gesture, category=category) if _is_whole(category, -1, bounds.categories) else None
-    if sent.get("panel") not in bounds.panels:
+    panel = sent.get("panel")
+    if not isinstance(panel, str) or panel not in bounds.panels:
         return None
-    gesture = replace(gesture, panel=sent["panel"])
+    gesture = replace(gesture, panel=panel)
     if gesture.kind == "point":
         row = sent.get("row")
         return replace(gesture, row=row) if _is_whole(row, 0, bounds.rows) else None
