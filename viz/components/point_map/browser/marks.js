@@ -2,7 +2,27 @@
 // to its true neighbours.
 const RING = 7
 
-/** A painter on this canvas: paint({outline, waiting, rings, lines, cross, colours}), in CSS pixels of the canvas. */
+/**
+ * What there is to mark, in pixels. shots: what each cell shows, {panel, way, frame, clip, small}. drawn: {corners, mode,
+ * panel} of a lasso in the making; waiting: {places, panel} of those that were sent; hovered: {row, lines}.
+ */
+export function marksOf(panels, shots, { drawn, waiting, hovered }) {
+  const still = shots.filter(({ way }) => !way)
+  const large = still.filter(({ small }) => !small)
+  const at = ({ panel, frame }, row) => frame.toScreen(panels[panel].xy[2 * row], panels[panel].xy[2 * row + 1])
+  const below = drawn && shots.find(({ panel, small }) => panel === drawn.panel && !small)
+  return {
+    outline: below ? { ...drawn, clip: below.clip } : null,
+    waiting: waiting.flatMap(({ panel, places }) => still.filter(shot => shot.panel === panel)
+      .map(({ clip, frame }) => ({ clip, corners: places.map(place => frame.toScreen(...place)) }))),
+    rings: hovered ? still.map(shot => ({ clip: shot.clip, at: at(shot, hovered.row) })) : [],
+    lines: hovered ? large.filter(({ panel }) => hovered.lines[panel]).map(shot => ({
+      clip: shot.clip, from: at(shot, hovered.row), to: hovered.lines[shot.panel].map(row => at(shot, row)),
+    })) : [],
+  }
+}
+
+/** A painter on this canvas: paint(what marksOf says, and {ratio, cross, colours}). */
 export function marksOn(canvas) {
   const context = canvas.getContext("2d")
   return function paint({ ratio, outline, waiting, rings, lines, cross, colours }) {
@@ -12,7 +32,10 @@ export function marksOn(canvas) {
     for (const { clip, from, to } of lines) within(context, clip, () => strands(context, from, to, colours))
     for (const { clip, at } of rings) within(context, clip, () => ring(context, at, colours))
     for (const { clip, corners } of waiting) within(context, clip, () => area(context, corners, colours.accent, true))
-    if (outline) within(context, outline.clip, () => area(context, outline.corners, outline.colour, false))
+    if (outline) {
+      const colour = outline.mode === "remove" ? colours.remove : colours.accent
+      within(context, outline.clip, () => area(context, outline.corners, colour, false))
+    }
     if (cross) crosshair(context, cross, colours)
   }
 }

@@ -2,12 +2,12 @@
 import { bytesOf } from "./colours.js"
 import { plain } from "./canvas.js"
 import { element, number } from "./elements.js"
-import { marksOn } from "./marks.js"
+import { marksOf, marksOn } from "./marks.js"
 import { framed, styled, wholeView } from "./views.js"
 import { webgl } from "./webgl.js"
 
 const REST_MS = 160  // after which all points are drawn again
-const SLOW_MS = 55, FAST_MS = 24  // between two frames, beyond which fewer or more points are drawn while a map moves
+const SLOW_MS = 55, FAST_MS = 24  // from asking for a frame to it, beyond which fewer or more points are drawn in motion
 const LEAST = 20_000
 const MANY = 200_000  // points above which pixels are shared more coarsely
 
@@ -41,8 +41,12 @@ export class Painter {
     return `This browser has no WebGL, so the map is${some} drawn in a simpler and slower way. A selection is of all points.`
   }
 
-  /** Hand the renderer what it does not have. */
+  /** Hand the renderer what it does not have, and read the page's colours, which come with each run. */
   show(scene) {
+    const style = getComputedStyle(this.map.host)
+    const colour = name => style.getPropertyValue(`--st-${name}-color`).trim()
+    this.colours = { accent: colour("primary"), ink: colour("text"), ground: colour("background"), remove: colour("red") }
+    this.rim = bytesOf(this.colours.ground)
     const { order, panels, values, legend, selected } = scene
     const before = this.uploaded ?? {}
     const same = (one, other) => one?.length === other.length && other.every((each, at) => each === one[at])
@@ -89,7 +93,6 @@ export class Painter {
     this.mark()
     this.resting = setTimeout(() => {
       this.restless = false
-      this.last = 0
       this.redraw(...this.sparse ?? [])
     }, REST_MS)
   }
@@ -110,27 +113,29 @@ export class Painter {
   }
 
   request() {
-    this.frame ??= requestAnimationFrame(now => {
+    if (this.frame) return
+    const asked = performance.now()
+    this.frame = requestAnimationFrame(() => {
       this.frame = undefined
-      if (this.map.scene && this.boxes.length) this.paint(now)
+      if (this.map.scene && this.boxes.length) this.paint(performance.now() - asked)
     })
   }
 
-  paint(now) {
-    if (this.restless) this.adapt(now)
+  paint(waited) {
+    if (this.restless) this.adapt(waited)
     const whole = this.map.scene.count
     const count = this.restless ? Math.min(whole, this.budget) : whole
     this.sparse ??= new Set()
-    const rim = bytesOf(getComputedStyle(this.map.host).getPropertyValue("--st-background-color"))
     if (this.wipe) this.clear()
     for (const cell of this.dirty) {
       if (!this.boxes[cell]) continue
       const { clip } = this.boxes[cell]
-      if (clip.width > 0 && clip.height > 0) this.renderer.draw({ ...this.shot(cell), count, ratio: this.ratio, clip, rim })
+      if (clip.width > 0 && clip.height > 0) this.renderer.draw({ ...this.shot(cell), count, ratio: this.ratio, clip, rim: this.rim })
       if (count < whole) this.sparse.add(cell)
       else this.sparse.delete(cell)
     }
     this.dirty.clear()
+    this.map.host.dataset.drawn = "yes"
     if (this.marked) this.over()
     this.marked = false
   }
@@ -143,12 +148,11 @@ export class Painter {
     this.renderer.draw({ panel: -1, frame, style: { size: 1, opacity: 1 }, count: 0, ratio: this.ratio, clip: box, rim: [0, 0, 0] })
   }
 
-  adapt(now) {
-    const passed = now - (this.last || now)
-    this.last = now
+  /** A frame comes late where those before it are still being drawn. */
+  adapt(waited) {
     const { count } = this.map.scene
-    if (passed > SLOW_MS) this.budget = Math.max(LEAST, Math.min(this.budget, count) * Math.max(0.4, SLOW_MS / passed))
-    else if (passed && passed < FAST_MS) this.budget = Math.min(count, this.budget * 1.25)
+    if (waited > SLOW_MS) this.budget = Math.max(LEAST, Math.min(this.budget, count) * Math.max(0.4, SLOW_MS / waited))
+    else if (waited < FAST_MS) this.budget = this.budget * 1.25
     this.budget = Math.round(Math.min(this.budget, count))
   }
 
@@ -166,28 +170,17 @@ export class Painter {
     return { panel, to, way, frame, style: styled(scene.count, frame) }
   }
 
+  /** The marks, unless there are none and were none. */
   over() {
-    const { scene, hovered, outbox, host, cells } = this.map
-    const style = getComputedStyle(host)
-    const colour = name => style.getPropertyValue(`--st-${name}-color`).trim()
-    const colours = { accent: colour("primary"), ink: colour("text"), ground: colour("background"), remove: colour("red") }
-    const shots = this.boxes.map(({ clip }, cell) => ({ ...this.shot(cell), clip, small: cells.shown[cell].small }))
-    const still = shots.filter(({ way }) => !way)
-    const at = ({ panel, frame }, row) => frame.toScreen(scene.panels[panel].xy[2 * row], scene.panels[panel].xy[2 * row + 1])
-    const drawn = this.drawn && shots.find(({ panel, small }) => panel === this.drawn.panel && !small)
-    this.paintMarks({
-      ratio: this.ratio,
-      colours,
-      cross: this.cross,
-      outline: drawn ? { corners: this.drawn.corners, clip: drawn.clip, colour: this.drawn.mode === "remove" ? colours.remove : colours.accent } : null,
-      waiting: outbox.waiting.filter(each => each.drawn).flatMap(({ drawn: { panel, places } }) => still
-        .filter(shot => shot.panel === panel)
-        .map(({ clip, frame }) => ({ clip, corners: places.map(place => frame.toScreen(...place)) }))),
-      rings: hovered ? still.map(shot => ({ clip: shot.clip, at: at(shot, hovered.row) })) : [],
-      lines: hovered ? still.filter(({ panel, small }) => !small && hovered.lines[panel]).map(shot => ({
-        clip: shot.clip, from: at(shot, hovered.row), to: hovered.lines[shot.panel].map(row => at(shot, row)),
-      })) : [],
-    })
+    const { scene, hovered, outbox, cells } = this.map
+    const waiting = outbox.waiting.flatMap(each => each.drawn ?? [])
+    const blank = !this.drawn && !hovered && !waiting.length && !this.cross
+    if (!blank || !this.blank) {
+      const shots = this.boxes.map(({ clip }, cell) => ({ ...this.shot(cell), clip, small: cells.shown[cell].small }))
+      const marks = marksOf(scene.panels, shots, { drawn: this.drawn, waiting, hovered })
+      this.paintMarks({ ratio: this.ratio, colours: this.colours, cross: this.cross, ...marks })
+    }
+    this.blank = blank
   }
 
   close() {
