@@ -7,6 +7,7 @@ from functools import cache
 import pytest
 
 from features.files import ROOTS
+from tests.viz.browsers import CHROMIUM, FLAGS, PATIENCE_MS, SOFTWARE_WEBGL
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -28,3 +29,22 @@ def _folders_that_may_be_read_are_of_one_test() -> Iterator[None]:
         os.environ.pop(ROOTS, None)
     else:
         os.environ[ROOTS] = before
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    """One browser, which keeps the app's scripts from one page to the next."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *SOFTWARE_WEBGL])
+        yield browser.new_context(viewport={"width": 1400, "height": 1000})
+        browser.close()
+
+
+@pytest.fixture
+def page(browser) -> Iterator:
+    tab = browser.new_page()
+    tab.set_default_timeout(PATIENCE_MS)
+    yield tab
+    tab.close()

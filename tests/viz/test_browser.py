@@ -1,79 +1,16 @@
 """The app in a real browser: what a visitor sees and does. Needs chromium."""
 
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from pathlib import Path
-
 import pytest
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ROOT = Path(__file__).resolve().parents[2]
-FLAGS = [
-    "--no-sandbox",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--disable-background-networking",
-]
-PATIENCE_MS = 120_000
+from tests.viz.browsers import in_browser, served
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.xdist_group("browser"),
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine: apt-get install chromium"),
-]
+pytestmark = in_browser
 
 
 @pytest.fixture(scope="module")
 def address():
-    """The app on a free port of this machine."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
-    server = subprocess.Popen(
-        [*command, "--server.port", str(port)], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        _wait_for(f"http://localhost:{port}/_stcore/health", server)
-        yield f"http://localhost:{port}"
-    finally:
-        server.terminate()
-        server.wait(20)
-
-
-def _wait_for(url: str, server: subprocess.Popen) -> None:
-    for _ in range(1200):
-        assert server.poll() is None, "the app ended while it started"
-        try:
-            urllib.request.urlopen(url, timeout=2).close()
-            return
-        except OSError:
-            time.sleep(0.1)
-    raise AssertionError("the app did not answer")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """One browser, which keeps the app's scripts from one page to the next."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser.new_context(viewport={"width": 1400, "height": 1000})
-        browser.close()
-
-
-@pytest.fixture
-def page(browser):
-    tab = browser.new_page()
-    tab.set_default_timeout(PATIENCE_MS)
-    yield tab
-    tab.close()
+    with served("app.py") as address:
+        yield address
 
 
 def test_visitor_sees_saliency_overlays_and_changes_their_opacity(address, page):

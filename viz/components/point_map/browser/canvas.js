@@ -1,0 +1,71 @@
+// Draws points where there is no WebGL: the same calls as webgl.js, on a plain canvas, and of many points only a sample.
+const LIMIT = 20_000
+
+export function plain(canvas) {
+  return new Renderer(canvas.getContext("2d"))
+}
+
+class Renderer {
+  constructor(context) {
+    this.context = context
+    this.points = []
+    this.values = []
+    this.selected = null
+    this.colours = []
+  }
+
+  get limit() {
+    return LIMIT
+  }
+
+  start() {}
+
+  setPoints(panels) {
+    this.points = panels
+  }
+
+  setValues(panels) {
+    this.values = panels
+  }
+
+  setSelected(slots) {
+    this.selected = slots
+  }
+
+  setPalette(bytes) {
+    const colour = at => `rgb(${bytes[at]},${bytes[at + 1]},${bytes[at + 2]})`
+    this.colours = Array.from({ length: bytes.length / 4 }, (_, index) => colour(4 * index))
+  }
+
+  draw({ panel, to = panel, way = 0, frame, style, count, ratio, clip }) {
+    const { context } = this
+    context.setTransform(ratio, 0, 0, ratio, 0, 0)
+    context.clearRect(clip.left, clip.top, clip.width, clip.height)
+    if (!this.points[panel] || !this.values[panel]) return
+    context.save()
+    context.beginPath()
+    context.rect(clip.left, clip.top, clip.width, clip.height)
+    context.clip()
+    const all = Array.from({ length: Math.min(count, LIMIT) }, (_, slot) => slot)
+    context.globalAlpha = this.selected ? 0.15 : style.opacity
+    this.dots(all, panel, to, way, frame, style.size)
+    context.globalAlpha = 1
+    if (this.selected) this.dots(this.selected.subarray(0, LIMIT), panel, to, way, frame, style.size + 1)
+    context.restore()
+  }
+
+  dots(slots, panel, to, way, frame, size) {
+    const { context } = this
+    const [from, next, values] = [this.points[panel], this.points[to], this.values[panel]]
+    for (const slot of slots) {
+      const between = at => from[at] + (next[at] - from[at]) * way
+      const [x, y] = frame.toScreen(between(2 * slot), between(2 * slot + 1))
+      context.fillStyle = this.colours[values[slot]]
+      context.beginPath()
+      context.arc(x, y, size / 2, 0, 7)
+      context.fill()
+    }
+  }
+
+  close() {}
+}
