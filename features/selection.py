@@ -81,9 +81,7 @@ def keep(selection: Selection) -> str:
     path = _path(selection.key)
     if not path.exists():
         buffer = io.BytesIO()
-        np.savez_compressed(
-            buffer, images=np.array(selection.images), rows=selection.rows, n_images=selection.n_images
-        )
+        np.savez_compressed(buffer, images=np.array(selection.images), rows=selection.rows, n_images=selection.n_images)
         files.keep(path, buffer.getvalue())
     return selection.key
 

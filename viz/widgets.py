@@ -143,6 +143,25 @@ def awaited(work: Work, what: str) -> Any:
     return result(server.ask(work), what)
 
 
+def arriving(work: Work, what: str) -> Any:
+    """The result of work, or None while it is not there: then a line tells how far it is, and the page goes on below.
+
+    The page runs anew when it has come. Work that failed or was cancelled says so and gives None as well.
+    """
+    if not wanted(work, what):
+        return None
+    job = server.ask(work)
+    run = job.run
+    if run is not None and not run.wait(GRACE / 4):
+        _watch(work.key, job, what)
+        return None
+    if run is not None and run.error is None and not run.stopped:
+        return run.result
+    st.caption(f"{what}: {'cancelled by you' if run is None or run.error is None else escape(str(run.error))}")
+    _again(job, "Try again")
+    return None
+
+
 def wanted(work: Work, what: str) -> bool:
     """Whether work may begin: at once if it takes a moment, if it is long when a button is pressed that this draws."""
     return work.kind != LONG or kept(work.key) or start(work, "Start", f"{what} takes minutes or more here.")

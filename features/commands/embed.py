@@ -112,7 +112,7 @@ def _described(
     from features import embed
     from features.embed.export import Described
 
-    separation = {}
+    separation: dict[str, embed.Separation] = {}
     if quick:
         return Described({}, separation, features.label_names())
     if (labels := features.labels) is not None and len(features.class_names) > 1:
@@ -124,7 +124,7 @@ def _described(
 
 def _print(content: Mapping[str, Any], out: Path) -> None:
     head = ("stage", "trustworthiness", "continuity", "neighbours kept", "seed to seed", "k-NN accuracy", "linear")
-    rows = [head]
+    rows: list[tuple[str, ...]] = [head]
     for stage, told in content["stages"].items():
         trust, separation = told["trust"], told.get("separation")
         rows.append(
@@ -177,15 +177,15 @@ def _search(options: argparse.Namespace) -> None:
     indices, distances = embed.Exact(known).nearest(wanted, count, None if row is None else _array(row))
     hits = [(int(index), float(far)) for index, far in zip(indices[0], distances[0], strict=True) if index != row]
     labels = among.label_names()
-    found = [
+    found: list[dict[str, Any]] = [
         {"id": among.ids[index], "label": None if labels is None else labels[index], "distance": far}
         for index, far in hits
     ]
     if options.json:
         print(json.dumps({"image": options.image, "stage": stage, "nearest": found}))
         return
-    table = [("image", "label", "distance")]
-    print_table([*table, *((hit["id"], hit["label"] or "-", f"{hit['distance']:.4g}") for hit in found)])
+    rows = [(str(hit["id"]), str(hit["label"] or "-"), f"{hit['distance']:.4g}") for hit in found]
+    print_table([("image", "label", "distance"), *rows])
 
 
 def _array(row: int) -> "np.ndarray":

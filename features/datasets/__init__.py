@@ -31,6 +31,7 @@ from features.datasets.lists import opening as lists
 from features.datasets.lists import parquet_lists
 from features.errors import DatasetError, ImageError
 from features.progress import Task
+from features.selection import kept
 from features.sources import (
     ALL,
     ARCHIVES,
@@ -131,7 +132,7 @@ def reopen(origin: Origin) -> ImageSet:
     """The same images once more, if the source has not changed since. Raises DatasetError as `open_images`."""
     images = open_images(origin.source, columns=origin.columns)
     for limit in origin.limits:
-        images = images.sample(limit)
+        images = images.sample(limit) if isinstance(limit, int) else images.select(kept(limit))
     return images
 
 

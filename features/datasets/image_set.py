@@ -13,6 +13,7 @@ from features import files
 from features.datasets import images
 from features.datasets.kinds import Aside
 from features.errors import DatasetError, ImageError
+from features.selection import Selection, keep
 from features.sources import ALL
 
 JOIN = ";"  # between several labels of an image
@@ -36,12 +37,12 @@ class Columns:
 
 @dataclass(frozen=True)
 class Origin:
-    """From where a set can be opened again: a source as `datasets.open_images` takes it, and at most how many images
-    were taken of it, of those again, and so on.
+    """From where a set can be opened again: a source as `datasets.open_images` takes it, and what was taken of it, of
+    that again, and so on: at most so many images, or those of a selection, by its key.
     """
 
     source: str
-    limits: tuple[int, ...] = ()
+    limits: tuple[int | str, ...] = ()
     columns: Columns = Columns()
 
 
@@ -205,6 +206,18 @@ class ImageSet:
             columns={name: values[chosen] for name, values in self.columns.items()},
             boxes=None if self.boxes is None else self.boxes.take(chosen),
         )
+
+    def select(self, selection: Selection) -> "ImageSet":
+        """The images of a selection. Raises DatasetError if that is of another set."""
+        if (selection.images, selection.n_images) != (self.digest, len(self)):
+            raise DatasetError(
+                f"The selection is of {selection.n_images:,} other images than the {len(self):,} of {self.name}. "
+                "Choose the set that it was made on, or choose images again."
+            )
+        taken = self.take(selection.rows.tolist())
+        if self.origin is None:
+            return taken
+        return replace(taken, origin=replace(self.origin, limits=(*self.origin.limits, keep(selection))))
 
     def sample(self, limit: int, seed: int = 0) -> "ImageSet":
         """At most `limit` images in their old order, as many of each class as of any other if there are enough."""

@@ -1,5 +1,6 @@
 """Arranges images on a plane by their features, stage by stage, and says how far to trust the arrangement."""
 
+from features.embed.clustering import clusters
 from features.embed.exact import Exact
 from features.embed.graphs import digest, graph
 from features.embed.layouts import METHODS
@@ -28,6 +29,7 @@ __all__ = [
     "StageMaps",
     "Trust",
     "aligned",
+    "clusters",
     "cohesion",
     "digest",
     "distance",

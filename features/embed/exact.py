@@ -49,8 +49,8 @@ class Exact:
             answers.append((nearest, far))
             limits[row] = far[-1] ** 2 + errors[row]
         # All others are at least as far by the product as the last candidate.
-        doubtful = np.flatnonzero(limits >= squares.max(axis=1)) if chosen.shape[1] < len(self.features) else []
-        if len(doubtful):
+        doubtful = np.flatnonzero(limits >= squares.max(axis=1))
+        if len(doubtful) and chosen.shape[1] < len(self.features):
             for row, candidates in zip(doubtful, self._within(rows[doubtful], limits[doubtful]), strict=True):
                 answers[row] = self._measured(rows[row], candidates, k, own[row])
         return iter(answers)

@@ -1,75 +1,21 @@
-"""Draws images as points on a plane."""
+"""Draws what is known of maps: what moved on a plane, and selections, classes and images along depth."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from features.embed.projection import Moved, Projection
+from features.embed.principal import Moved
+from features.residual.statistics import BRANCH, SHORTCUT, BlockStatistics
 from viz import theme
 
+if TYPE_CHECKING:
+    from features.embed.scores import Separation
+
 TOO_MANY = 12
-FEW_POINTS = 3000
-
-
-def scatter(
-    projection: Projection,
-    groups: np.ndarray,
-    group_names: Sequence[str],
-    texts: Sequence[str],
-    places: np.ndarray,
-    selected: Sequence[int] = (),
-) -> go.Figure:
-    """One trace of N points, coloured by group.
-
-    groups: (N,) indices into group_names. texts: (N,) lines for the pointer, parted by '|'. places: (N,)
-    each point's picture on the hover sheet. selected: points that stand out, if there are any. A single trace,
-    so that a selection's point numbers are rows of the result.
-    """
-    few = len(group_names) <= TOO_MANY
-    colours = [theme.category_colour(index) for index in range(len(group_names))]
-    marker: dict[str, Any] = {
-        "size": 7 if len(groups) <= FEW_POINTS else 4,
-        "color": groups,
-        "opacity": 0.85,
-        "line": {"width": 0},
-    }
-    if few:  # numbers and a scale of steps: Plotly would check a colour's name for every point
-        steps = len(colours)
-        scale = [(place / steps, colour) for index, colour in enumerate(colours) for place in (index, index + 1)]
-        marker |= {"colorscale": scale, "cmin": -0.5, "cmax": steps - 0.5}
-    else:
-        marker["colorscale"] = "Turbo"
-    # Up to some thousands of points SVG answers faster, and needs no WebGL, which some machines only emulate.
-    kind = go.Scatter if len(groups) <= FEW_POINTS else go.Scattergl
-    figure = go.Figure(
-        kind(
-            x=projection.points[:, 0],
-            y=projection.points[:, 1],
-            mode="markers",
-            marker=marker,
-            customdata=list(zip(places.tolist(), texts, strict=True)),
-            hoverinfo="none",
-            showlegend=False,
-            selectedpoints=list(selected) or None,
-            selected={"marker": {"opacity": 1}},
-            unselected={"marker": {"opacity": 0.15}},
-        )
-    )
-    if few:
-        _name_colours(figure, group_names)
-    theme.style(figure, 620)
-    label = projection.method.upper()
-    figure.update_xaxes(title=f"{label} 1", showticklabels=False, showgrid=False, zeroline=False)
-    figure.update_yaxes(title=f"{label} 2", showticklabels=False, showgrid=False, zeroline=False, scaleanchor="x")
-    return figure.update_layout(
-        dragmode="lasso",
-        margin={"l": 40, "r": 10, "t": 10, "b": 40},
-        legend={"orientation": "h", "y": -0.08, "x": 0, "itemclick": False, "itemdoubleclick": False},
-        uirevision="keep",
-    )
+MOST_ROWS = 12  # classes in a chart of a selection
 
 
 def _name_colours(figure: go.Figure, group_names: Sequence[str]) -> None:
@@ -107,4 +53,104 @@ def moved(found: Moved, groups: np.ndarray, group_names: Sequence[str], ids: Seq
     figure.update_xaxes(title="first direction", showticklabels=False, gridcolor=theme.GRID, zerolinecolor=theme.GRID)
     figure.update_yaxes(showticklabels=False, gridcolor=theme.GRID, zerolinecolor=theme.GRID)
     figure.update_yaxes(title="second direction", row=1, col=1)
+    return figure
+
+
+def cohesion(shares: Mapping[str, float], by_chance: float) -> go.Figure:
+    """The share of a selection's neighbours that are of it too, stage by stage, and what chance would give."""
+    figure = go.Figure(
+        go.Scatter(
+            x=list(shares), y=list(shares.values()), mode="lines+markers", marker={"color": theme.BLUE, "size": 8},
+            hovertemplate="%{x}: %{y:.0%}<extra></extra>", showlegend=False,
+        )
+    )  # fmt: skip
+    figure.add_hline(by_chance, line={"dash": "dot", "color": theme.GREY})
+    theme.style(figure, 190)
+    figure.layout.yaxis.update(range=[0, 1.05], tickformat=".0%", title="neighbours within")
+    return figure
+
+
+def mix(names: np.ndarray, points: np.ndarray) -> go.Figure:
+    """The share of each name in a selection beside that in all images, the largest differences first.
+
+    names: (N,) as objects, None for images without one. points: (R,) those selected.
+    """
+    known = np.array([str(name) for name in names if name is not None], dtype=str)
+    here = np.array([str(name) for name in names[points] if name is not None], dtype=str)
+    words, counts = np.unique(known, return_counts=True)
+    share = counts / max(1, len(known))
+    inside = np.array([(here == word).sum() for word in words]) / max(1, len(here))
+    order = np.argsort(-np.abs(inside - share), kind="stable")[:MOST_ROWS][::-1]
+    titles = [theme.plain(words[index]) for index in order]
+    figure = go.Figure()
+    for title, values, colour in (("all images", share, theme.GREY), ("selection", inside, theme.BLUE)):
+        figure.add_bar(
+            x=values[order], y=titles, name=title, orientation="h", marker={"color": colour},
+            hovertemplate="%{y}: %{x:.1%} of " + title + "<extra></extra>",
+        )  # fmt: skip
+    theme.style(figure, 90 + 26 * len(order))
+    figure.layout.xaxis.update(tickformat=".0%", rangemode="tozero")
+    figure.layout.legend.update(y=1.02, yanchor="bottom", traceorder="reversed")
+    figure.layout.margin.update(l=10, t=30, b=30)
+    figure.layout.yaxis.automargin = True
+    return figure
+
+
+def separation(of_stages: "Mapping[str, Separation]") -> go.Figure:
+    """Accuracy by neighbours and by a linear probe with 95 % intervals, and the mean silhouette, stage by stage."""
+    stages = list(of_stages)
+    figure = go.Figure()
+    for title, shares, colour in (
+        ("nearest neighbours", [each.by_neighbours for each in of_stages.values()], theme.BLUE),
+        ("linear probe", [each.by_line for each in of_stages.values()], theme.ORANGE),
+    ):
+        known = [(stage, share) for stage, share in zip(stages, shares, strict=True) if share is not None]
+        values = [share.value for _, share in known]
+        figure.add_scatter(
+            x=[stage for stage, _ in known], y=values, name=title, mode="lines+markers",
+            marker={"color": colour, "size": 8},
+            error_y={
+                "type": "data", "symmetric": False,
+                "array": [share.interval[1] - share.value for _, share in known],
+                "arrayminus": [share.value - share.interval[0] for _, share in known],
+            },
+            hovertemplate="%{x}: %{y:.1%}<extra>" + title + "</extra>",
+        )  # fmt: skip
+    figure.add_scatter(
+        x=stages, y=[_mean(each.silhouette) for each in of_stages.values()], name="silhouette", mode="lines+markers",
+        marker={"color": theme.GREY, "symbol": "diamond", "size": 7}, line={"dash": "dot"},
+        hovertemplate="%{x}: %{y:.2f}<extra>silhouette</extra>",
+    )  # fmt: skip
+    theme.style(figure, 300)
+    figure.layout.yaxis.update(title="accuracy, silhouette", rangemode="tozero")
+    return figure
+
+
+def _mean(values: np.ndarray) -> float | None:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else None
+
+
+def branches_of(statistics: BlockStatistics, image: int) -> go.Figure:
+    """|F|/|x| of every block for one image, beside the middle 80 % of all images. image: its row in the statistics."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = statistics.norms[BRANCH] / statistics.norms[SHORTCUT]  # (N, B)
+    ratios = np.where(np.isfinite(ratios), ratios, np.nan)
+    low, middle, high = np.nanpercentile(ratios, [10, 50, 90], axis=0)
+    blocks = list(statistics.blocks)
+    figure = go.Figure(
+        [
+            go.Scatter(x=blocks, y=high, mode="lines", line={"width": 0}, showlegend=False, hoverinfo="skip"),
+            go.Scatter(
+                x=blocks, y=low, mode="lines", line={"width": 0}, fill="tonexty", name="middle 80 %",
+                fillcolor=theme.faint(theme.BLUE), hoverinfo="skip",
+            ),
+            go.Scatter(x=blocks, y=middle, mode="lines", line={"color": theme.BLUE}, name="half of all images"),
+            go.Scatter(
+                x=blocks, y=ratios[image], mode="lines+markers", marker={"color": theme.ORANGE}, name="this image"
+            ),
+        ]
+    )  # fmt: skip
+    theme.style(figure, 300)
+    figure.layout.yaxis.update(title="|F| / |x|", rangemode="tozero")
     return figure

@@ -73,7 +73,7 @@ def _load(name: str, key: str) -> "Model":
     return model
 
 
-def _open(source: str, limits: Sequence[int], digest: str) -> "ImageSet":
+def _open(source: str, limits: Sequence[int | str], digest: str) -> "ImageSet":
     from features import datasets
 
     images = datasets.reopen(datasets.Origin(source, tuple(limits)))
@@ -127,10 +127,22 @@ def _paths(model: "Model", images: "ImageSet") -> Task[Any]:
     return residual.paths(model, images)
 
 
-def _embed(features: "np.ndarray", provenance: Any, **settings: Any) -> Task[Any]:
+def _maps(stages: "dict[str, np.ndarray]", provenance: Any, **settings: Any) -> Task[Any]:
     from features import embed
 
-    return embed.project(features, provenance=provenance, **settings)
+    return embed.stage_maps(stages, embed.MapSettings(**settings), provenance)
+
+
+def _reseeded(stages: "dict[str, np.ndarray]", maps: Any) -> Task[Any]:
+    from features import embed
+
+    return embed.reseeded(stages, maps)
+
+
+def _separation(features: "np.ndarray", graph: Any, labels: "np.ndarray", class_names: Sequence[str]) -> Task[Any]:
+    from features import embed
+
+    return embed.separation(features, graph, labels, class_names)
 
 
 def _explain(model: "Model", pixels: Any, target: Any, method: str) -> Task[Any]:
@@ -157,7 +169,9 @@ TASKS = {
     "statistics": LongTask(_statistics),
     "sweep": LongTask(_sweep),
     "paths": LongTask(_paths),
-    "embed": LongTask(_embed),
+    "maps": LongTask(_maps),
+    "reseeded": LongTask(_reseeded),
+    "separation": LongTask(_separation),
     "explain": LongTask(_explain),
     "randomised": LongTask(_randomised),
     "faithfulness": LongTask(_faithfulness),

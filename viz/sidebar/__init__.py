@@ -7,8 +7,23 @@ from viz.sidebar import image_set, network
 from viz.sidebar.image_set import images, source
 from viz.sidebar.network import as_fields, model, named, spec
 from viz.sidebar.own_files import new_folder
+from viz.sidebar.selected import choose, give_name, selection
+from viz.sidebar.selected import named as named_selections
 
-__all__ = ["as_fields", "images", "model", "named", "new_folder", "show", "source", "spec"]
+__all__ = [
+    "as_fields",
+    "choose",
+    "give_name",
+    "images",
+    "model",
+    "named",
+    "named_selections",
+    "new_folder",
+    "selection",
+    "show",
+    "source",
+    "spec",
+]
 
 
 def show() -> None:

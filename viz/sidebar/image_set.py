@@ -9,6 +9,7 @@ from features.errors import DatasetError, FeatureError
 from features.sources import ALL, ARCHIVES, EXTENSIONS, LISTS, SAMPLE, TABLES, split_of
 from viz import widgets
 from viz.sidebar import paths
+from viz.sidebar import selected as of_selection
 from viz.sidebar.own_files import inside_roots, keep_to_roots, keep_upload
 
 if TYPE_CHECKING:
@@ -59,6 +60,9 @@ def choose() -> None:
         bind="query-params",
         help="A balanced sample is taken from larger sets.",
     )
+    if of_selection.STATE in st.session_state or of_selection.STATE in st.query_params:
+        with suppress(FeatureError):  # which the page shows
+            of_selection.show(images(selected=False))
 
 
 def _offer() -> None:
@@ -89,15 +93,20 @@ def _look_again() -> None:
         look_again(str(inside_roots(place, "images", DatasetError)))
 
 
-def images(whole: bool = False) -> "ImageSet":
-    """The image set chosen in the sidebar, cut to the chosen number or whole. Raises FeatureError if it cannot be
-    opened.
+def images(whole: bool = False, selected: bool = True) -> "ImageSet":
+    """The image set chosen in the sidebar, cut to the chosen number or whole.
+
+    selected: whether those alone that are selected, if the visitor wants pages to be about these. Raises FeatureError
+    if it cannot be opened.
     """
     from viz.cached.images import sampled  # numpy, Pillow and pyarrow with it
 
     source, stamp = (SAMPLE, "") if st.session_state["images"] == SAMPLE else _chosen()
     opened = _opened(source, stamp)
-    return opened if whole else sampled(source, st.session_state["limit"], stamp, opened)
+    if whole:
+        return opened
+    taken = sampled(source, st.session_state["limit"], stamp, opened)
+    return of_selection.narrowed(taken) if selected else taken
 
 
 def _chosen() -> tuple[str, str]:

@@ -120,7 +120,9 @@ class Colours:
         if self.names:
             return values.astype("<u2" if self.wide else "u1").tobytes()  # -1 turns into the largest
         spread = self.high - self.low
-        share = (values.astype(np.float64) - self.low) / spread if spread > 0 else np.where(np.isnan(values), np.nan, 0.5)
+        share = (
+            (values.astype(np.float64) - self.low) / spread if spread > 0 else np.where(np.isnan(values), np.nan, 0.5)
+        )
         steps = np.clip(np.nan_to_num(share, nan=0, posinf=1, neginf=0), 0, 1) * (STEPS - 1)
         return np.where(np.isnan(values), STEPS, steps.round()).astype("u1").tobytes()
 

@@ -1,0 +1,193 @@
+"""What a visitor has chosen on the maps: combined, described, exported."""
+
+import io
+import zipfile
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from features import embed, rasters
+from features.datasets.decoding import pictures
+from features.errors import FeatureError
+from features.selection import Selection
+from viz import sidebar, widgets
+from viz.cached.made import drawn, made
+from viz.components.point_map import Colours, Gesture, Panel, selected_after
+from viz.figures import embed as figures
+from viz.pages.embed import image
+from viz.pages.embed.shown import Shown
+
+SHOWN, MORE, COLUMNS = 60, 240, 4
+TILE = 112  # pixels
+EXPORTED = 2000  # images in a zip
+
+
+def apply(shown: Shown, panels: Sequence[Panel], colours: Colours, gesture: Gesture) -> None:
+    """Make of a gesture on the map the selection of all pages. A click also brings the image up beside the map."""
+    chosen = sidebar.selection(shown.images)
+    before = None if chosen is None else np.isin(shown.features.rows, chosen.rows)
+    after = selected_after(gesture, panels, colours, before)
+    take(shown, np.flatnonzero(after))
+    if gesture.kind == "point" and gesture.mode == "replace":
+        image.look_at(gesture.row)
+
+
+def take(shown: Shown, points: np.ndarray) -> None:
+    """Select some points of the map, by their numbers, for all pages."""
+    mask = np.zeros(len(shown.images), bool)
+    mask[shown.features.rows[points]] = True
+    sidebar.choose(Selection.of(shown.images.digest, mask))
+
+
+def show(shown: Shown, maps: embed.StageMaps) -> None:
+    """What is selected, what it consists of beside the rest, and what can be done with it."""
+    chosen = sidebar.selection(shown.images)
+    _search(shown, chosen)
+    if chosen is None:
+        st.subheader("Nothing selected yet")
+        st.caption(
+            "The images inside your lasso appear here, on every map at once. They stay selected on all pages, and "
+            "with a link."
+        )
+        _named(shown, None)
+        return
+    points = np.flatnonzero(np.isin(shown.features.rows, chosen.rows))
+    st.subheader(f"{len(chosen):,} of {len(shown.images):,} images selected")
+    if shown.correct is not None and len(points):
+        right = int(shown.correct[points].sum())
+        st.markdown(f"{right:,} of them are classified correctly, {len(points) - right:,} are not.")
+    _actions(shown, chosen, points)
+    _thumbnails(shown, points)
+    st.markdown("**Where the group falls apart**")
+    widgets.chart(
+        drawn(figures.cohesion, made(_cohesion, maps, chosen.key, tuple(points.tolist())), len(points) / len(shown)),
+        "cohesion",
+    )
+    st.caption(
+        "At each stage the share of the selected images' nearest neighbours that are selected too. The dotted line is "
+        "what chance would give."
+    )
+    _mix(shown, points)
+
+
+def _cohesion(maps: embed.StageMaps, _key: str, points: tuple[int, ...]) -> dict[str, float]:
+    k = min(projection.graph.k for projection in maps.values()) - 1
+    return embed.cohesion(maps, np.array(points, np.int64), k)
+
+
+def _search(shown: Shown, chosen: Selection | None) -> None:
+    text = st.text_input(
+        "Search", key="search", placeholder="part of a name, label or prediction", label_visibility="collapsed"
+    )
+    if not text.strip():
+        return
+    hits = made(_hits, shown.table, text.strip().lower())
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"{len(hits):,} images", width="content")
+        if len(hits) and st.button("Select them", key="select hits", type="tertiary"):
+            take(shown, hits)
+            st.rerun()
+        if len(hits) and chosen is not None and st.button("Add them", key="add hits", type="tertiary"):
+            points = np.flatnonzero(np.isin(shown.features.rows, chosen.rows))
+            take(shown, np.union1d(points, hits))
+            st.rerun()
+
+
+def _hits(table: pd.DataFrame, text: str) -> np.ndarray:
+    columns = [table[name].fillna("").astype(str).str.lower() for name in ("id", "label", "pred")]
+    return np.flatnonzero(np.logical_or.reduce([column.str.contains(text, regex=False) for column in columns]))
+
+
+def _actions(shown: Shown, chosen: Selection, points: np.ndarray) -> None:
+    with st.container(horizontal=True):
+        if st.button("Clear", icon=":material/close:"):
+            sidebar.choose(None)
+            st.rerun()
+        if st.button("The rest", icon=":material/flip:", help="Select all others instead."):
+            sidebar.choose(chosen.rest())
+            st.rerun()
+        with st.popover("Export", icon=":material/download:"):
+            _export(shown, points)
+        with st.popover("Names", icon=":material/bookmark:"):
+            _named(shown, chosen)
+    st.caption("Saliency, Residual branches and Features can be about the selection alone: choose so in the sidebar.")
+
+
+def _export(shown: Shown, points: np.ndarray) -> None:
+    widgets.downloads(_table(shown, points), "selection")
+    st.download_button(
+        "List of the files",
+        lambda: "\n".join(shown.features.uris[point] for point in points) + "\n",
+        file_name="selection.txt", mime="text/plain", icon=":material/download:", on_click="ignore",
+        help="Every command takes it as its SOURCE.",
+    )  # fmt: skip
+    if len(points) <= EXPORTED:
+        st.download_button(
+            "The images (zip)",
+            lambda: _zipped(shown, points),
+            file_name="selection.zip", mime="application/zip", icon=":material/download:", on_click="ignore",
+        )  # fmt: skip
+    else:
+        st.caption(f"A zip is made of at most {EXPORTED:,} images.")
+
+
+def _table(shown: Shown, points: np.ndarray) -> pd.DataFrame:
+    return shown.table.iloc[points].rename(columns={"pred": "prediction"})
+
+
+def _zipped(shown: Shown, points: np.ndarray) -> bytes:
+    """The images as PNG files, in a folder for each label."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for point in points:
+            try:
+                picture = shown.images.open(int(shown.features.rows[point]))
+            except FeatureError:  # gone since it was read
+                continue
+            file = io.BytesIO()
+            picture.save(file, "PNG")
+            label = (shown.label(point) or "images").replace("/", "-")
+            archive.writestr(f"{label}/{point:06d}.png", file.getvalue())
+    return buffer.getvalue()
+
+
+def _named(shown: Shown, chosen: Selection | None) -> None:
+    """Selections that were given names, and what can be made of two."""
+    names = sidebar.named_selections(shown.images)
+    if chosen is not None:
+        name = st.text_input("Call this selection", key="selection name", placeholder="a name")
+        if name.strip() and st.button("Keep", key="keep selection"):
+            sidebar.give_name(name.strip(), chosen)
+            st.rerun()
+    for name, other in names.items():
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"{widgets.escape(name)} ({len(other):,})", width="content")
+            results = {"only": other}
+            if chosen is not None:
+                results |= {"and": chosen & other, "or": chosen | other, "without": chosen - other}
+            for word, result in results.items():
+                if st.button(f"{word} ({len(result):,})", key=f"{word} {name}", type="tertiary"):
+                    sidebar.choose(result)
+                    st.rerun()
+
+
+def _thumbnails(shown: Shown, points: np.ndarray) -> None:
+    first = points[:SHOWN]
+    found = pictures(shown.images, [int(row) for row in shown.features.rows[first]])
+    tiles = [np.asarray(rasters.square(picture, TILE)) for picture in found]
+    captions = [widgets.escape(shown.caption(point)) for point in first]
+    with st.container(key="thumbnails", height=360 if len(tiles) > 2 * COLUMNS else "content", border=False):
+        for place, column in enumerate(st.columns(COLUMNS, gap="xsmall")[: len(tiles)]):
+            column.image(tiles[place::COLUMNS], caption=captions[place::COLUMNS], width="stretch")
+    if len(points) > SHOWN:
+        st.caption(f"The first {SHOWN} of {len(points):,}.")
+
+
+def _mix(shown: Shown, points: np.ndarray) -> None:
+    """Labels and predictions of the selection beside those of all images."""
+    for column, title in (("label", "Labels"), ("pred", "Predictions")):
+        if shown.table[column].notna().any():
+            st.markdown(f"**{title}** of the selection beside all images")
+            widgets.chart(drawn(figures.mix, shown.table[column].to_numpy(object), points), f"mix {column}")

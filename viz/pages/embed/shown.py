@@ -1,0 +1,73 @@
+"""What the Embedding page is about: a network, images, and what is known of each of them."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from features.datasets import ImageSet, labels
+from features.networks import zoo
+from features.store import FeatureSet
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """The network, the images, their features, and the network's classes for their labels."""
+
+    model: zoo.Model
+    images: ImageSet
+    features: FeatureSet
+    matched: labels.Matched
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    @cached_property
+    def truth(self) -> np.ndarray | None:
+        """(N,) the network's class of every image, where labels can be matched with classes and each has one."""
+        return self.matched.at(self.features.rows)
+
+    @cached_property
+    def correct(self) -> np.ndarray | None:
+        """(N,) whether each prediction is right."""
+        said, truth = self.features.predictions, self.matched.truth(self.features.rows)
+        return None if truth is None or said is None else said.correct(truth)
+
+    @property
+    def same_names(self) -> bool:
+        """Whether the labels are the network's classes, not only taken for them."""
+        return not self.matched.guessed
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row per image: id, label, pred, confidence."""
+        return self.features.table()
+
+    def label(self, row: int) -> str | None:
+        return self.table["label"].iat[row]
+
+    def prediction(self, row: int) -> str | None:
+        return self.table["pred"].iat[row]
+
+    def caption(self, row: int) -> str:
+        """What a small picture of an image is called: its label, and what it was taken for instead."""
+        label, prediction = self.label(row), self.prediction(row)
+        if label and prediction and self.correct is not None and not self.correct[row]:
+            return f"{label} → {prediction}"
+        return label or prediction or self.features.ids[row]
+
+    @staticmethod
+    def lines_of(features: FeatureSet) -> list[str]:
+        """(N,) what stands beside the pointer at each image, line by line."""
+        table = features.table()
+        rows = zip(table["id"], table["label"], table["pred"], table["confidence"], strict=True)
+        return [_lines(*row) for row in rows]
+
+
+def _lines(name: str, label: str | None, prediction: str | None, confidence: float | None) -> str:
+    lines = [name]
+    lines += [f"label: {label}"] if label else []
+    if prediction and confidence is not None:
+        lines.append(f"predicted: {prediction} ({confidence:.0%})")
+    return "\n".join(line.replace("\n", " ") for line in lines)

@@ -1,0 +1,88 @@
+"""The images that a visitor has chosen among those of the set: one selection for all pages, by its key in the URL."""
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from features.errors import DatasetError
+
+if TYPE_CHECKING:
+    from features.datasets import ImageSet
+    from features.selection import Selection
+
+STATE, OF, NAMED = "selection", "of", "named selections"
+ALL, SELECTED = "all images", "the selection"
+
+
+def selection(images: "ImageSet") -> "Selection | None":
+    """What is chosen of a set; None for nothing, or while what is chosen is of another set."""
+    from features.selection import kept
+
+    key = st.session_state.get(STATE, st.query_params.get(STATE))
+    if not key:
+        return None
+    try:
+        chosen = kept(key)
+    except DatasetError as error:
+        st.session_state[STATE] = ""
+        st.query_params.pop(STATE, None)
+        raise error
+    st.session_state[STATE] = key
+    if st.query_params.get(STATE) != key:  # a page that is opened by its name comes without
+        st.query_params[STATE] = key
+    return chosen if chosen.images == images.digest and len(chosen) else None
+
+
+def choose(chosen: "Selection | None") -> None:
+    """Take another selection for all pages; None for none."""
+    from features.selection import keep
+
+    key = keep(chosen) if chosen is not None and len(chosen) else ""
+    st.session_state[STATE] = key
+    if key:
+        st.query_params[STATE] = key
+    else:
+        st.query_params.pop(STATE, None)
+
+
+def named(images: "ImageSet") -> dict[str, "Selection"]:
+    """The selections of a set that were given names in this session, in that order."""
+    return {
+        name: chosen
+        for name, chosen in st.session_state.setdefault(NAMED, {}).items()
+        if chosen.images == images.digest
+    }
+
+
+def give_name(name: str, chosen: "Selection") -> None:
+    """Keep a selection under a name, in place of one that was called so."""
+    st.session_state.setdefault(NAMED, {})[name] = chosen
+
+
+def show(images: "ImageSet") -> None:
+    """The choice, in the sidebar, between all images and those selected, where some are."""
+    try:
+        chosen = selection(images)
+    except DatasetError as error:
+        st.caption(str(error))
+        return
+    if chosen is None:
+        return
+    st.segmented_control(
+        "Pages are about",
+        (ALL, SELECTED),
+        default=ALL,
+        key=OF,
+        bind="query-params",
+        required=True,
+        format_func=lambda of: f"all {len(images):,}" if of == ALL else f"{len(chosen):,} selected",
+        help="Which images Saliency, Residual branches and Features are about. Select some on the Embedding page.",
+    )
+
+
+def narrowed(images: "ImageSet") -> "ImageSet":
+    """The images that pages are about: all of a set, or those selected of it."""
+    if st.session_state.get(OF) != SELECTED:
+        return images
+    chosen = selection(images)
+    return images if chosen is None else images.select(chosen)
