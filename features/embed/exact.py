@@ -51,7 +51,7 @@ class Exact:
         # All others are at least as far by the product as the last candidate.
         doubtful = np.flatnonzero(limits >= squares.max(axis=1))
         if len(doubtful) and chosen.shape[1] < len(self.features):
-            for row, candidates in zip(doubtful, self._within(rows[doubtful], limits[doubtful]), strict=True):
+            for row, candidates in zip(doubtful.tolist(), self._within(rows[doubtful], limits[doubtful]), strict=True):
                 answers[row] = self._measured(rows[row], candidates, k, own[row])
         return iter(answers)
 

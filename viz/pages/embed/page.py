@@ -11,6 +11,7 @@ from features.datasets import labels
 from features.networks import zoo
 from features.store import FeatureSet
 from viz import sidebar, widgets
+from viz.cached import server
 from viz.cached.elsewhere import is_upload
 from viz.cached.embed import maps_work
 from viz.cached.extract import features_work
@@ -84,12 +85,15 @@ def _maps(
     if embed.METHODS[settings.method].linear:
         return widgets.awaited(work, f"Laying out {len(features):,} points")
     title = embed.METHODS[settings.method].title
+    simple = embed.MapSettings("pca", settings.neighbours, seed=settings.seed)
+    by_components = maps_work(model, features, stages, simple, durable)
+    if not server.jobs().knows(work):  # what takes a moment goes first, since one work waits for another
+        widgets.awaited(by_components, "Principal components")
     maps = widgets.arriving(work, f"{title} of {len(features):,} points")
     if maps is not None:
         return maps
     st.caption(f"Principal components are shown until {title} is there.")
-    simple = embed.MapSettings("pca", settings.neighbours, seed=settings.seed)
-    return widgets.awaited(maps_work(model, features, stages, simple, durable), "Principal components")
+    return widgets.awaited(by_components, "Principal components")
 
 
 def _draw(shown: Shown, maps: embed.StageMaps, colour: str | None) -> None:
