@@ -7,7 +7,7 @@ texts and figure are computed and cached before anything is timed. In every roun
 one and the other first in turn. Measured are
 
 - the first picture: from the opening of the page until pixels of points are on the canvas, read back from it;
-- panning: pictures a second of the page while the map is dragged for two seconds;
+- panning: frames a second in which WebGL draws while the map is dragged for two seconds;
 - a lasso: from the release of the button until the server's count of the points inside stands on the page;
 - bytes that the browser got, by web socket and by HTTP without the app's own scripts and fonts, a point;
 - the server's memory after that, above what it held with an empty page open. Texts of the points count, since the map
@@ -65,11 +65,33 @@ selector => {
   return context.getImageData(0, 0, 64, 64).data.some((value, at) => at % 4 === 3 && value > 0)
 }
 """
+# Frames in which WebGL drew something, whoever asked it to.
+COUNT_DRAWING = """
+for (const kind of [window.WebGLRenderingContext, window.WebGL2RenderingContext]) {
+  for (const name of ['drawArrays', 'drawElements']) {
+    const draw = kind.prototype[name]
+    kind.prototype[name] = function (...values) {
+      window.drawn = true
+      return draw.apply(this, values)
+    }
+  }
+}
+"""
 COUNT_FRAMES = """
 () => {
-  window.frames_seen = []
-  const count = now => { window.frames_seen.push(now); window.counting = requestAnimationFrame(count) }
+  Object.assign(window, { pictures: 0, drawn: false, began: performance.now() })
+  const count = () => {
+    if (window.drawn) window.pictures++
+    window.drawn = false
+    window.counting = requestAnimationFrame(count)
+  }
   window.counting = requestAnimationFrame(count)
+}
+"""
+COUNTED = """
+() => {
+  cancelAnimationFrame(window.counting)
+  return 1000 * window.pictures / (performance.now() - window.began)
 }
 """
 ANSWERED = "() => Number.parseInt(document.querySelector('.st-key-answer')?.textContent ?? '0') > 0"
@@ -149,6 +171,7 @@ def one_round(contestant: Contestant, n_points: int, n_panels: int, into: Measur
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
             page = browser.new_page(viewport={"width": 1400, "height": 1000})
             page.set_default_timeout(PATIENCE_MS)
+            page.add_init_script(COUNT_DRAWING)
             page.goto(address)
             page.get_by_text("ready").wait_for()
             before = psutil.Process(server.pid).memory_info().rss
@@ -184,6 +207,7 @@ def measure(page: Page, link: str, contestant: Contestant, into: Measured) -> No
     into.lasso.append(lasso_seconds(page, surface))
     page.wait_for_timeout(1500)
     into.answer.append(traffic.taken() / 1e3)
+    page.mouse.move(surface["x"] + 50, surface["y"] + 50)  # Plotly shows its buttons to the pointer
     page.locator(contestant.pan).first.click()
     into.frames.append(frames_a_second(page, surface))
 
@@ -210,9 +234,9 @@ def frames_a_second(page: Page, box: dict) -> float:
     while time.perf_counter() - began < PAN_SECONDS:
         step += 1
         page.mouse.move(x + step % 60 * 3, y + step % 40 * 3)
-    times = page.evaluate("() => { cancelAnimationFrame(window.counting); return window.frames_seen }")
+    frames = page.evaluate(COUNTED)
     page.mouse.up()
-    return 1000 * (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 0.0
+    return frames
 
 
 def wait_for(url: str) -> None:

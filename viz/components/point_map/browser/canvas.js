@@ -37,20 +37,23 @@ class Renderer {
     this.colours = Array.from({ length: bytes.length / 4 }, (_, index) => colour(4 * index))
   }
 
-  draw({ panel, to = panel, way = 0, frame, style, count, ratio, clip }) {
+  clear({ left, top, width, height }, ratio) {
+    this.context.setTransform(ratio, 0, 0, ratio, 0, 0)
+    this.context.clearRect(left, top, width, height)
+  }
+
+  draw({ panel, to = panel, way = 0, frame, style, points, chosen, ratio, clip }) {
     const { context } = this
     context.setTransform(ratio, 0, 0, ratio, 0, 0)
-    context.clearRect(clip.left, clip.top, clip.width, clip.height)
-    if (!this.points[panel] || !this.values[panel]) return
     context.save()
     context.beginPath()
     context.rect(clip.left, clip.top, clip.width, clip.height)
     context.clip()
-    const all = Array.from({ length: Math.min(count, LIMIT) }, (_, slot) => slot)
+    const all = Array.from({ length: points[1] }, (_, slot) => points[0] + slot)
     context.globalAlpha = this.selected ? 0.15 : style.opacity
     this.dots(all, panel, to, way, frame, style.size)
     context.globalAlpha = 1
-    if (this.selected) this.dots(this.selected.subarray(0, LIMIT), panel, to, way, frame, style.size + 1)
+    if (chosen[1]) this.dots(this.selected.subarray(chosen[0], chosen[0] + chosen[1]), panel, to, way, frame, style.size + 1)
     context.restore()
   }
 

@@ -8,7 +8,7 @@ import { webgl } from "./webgl.js"
 
 const REST_MS = 160  // after which all points are drawn again
 const SLOW_MS = 55, FAST_MS = 24  // from asking for a frame to it, beyond which fewer or more points are drawn in motion
-const LEAST = 20_000
+const LEAST = 20_000, FIRST = 150_000, MOST = 20_000_000  // points drawn in one frame
 const MANY = 200_000  // points above which pixels are shared more coarsely
 
 export class Painter {
@@ -23,8 +23,8 @@ export class Painter {
     this.flat = !this.renderer
     this.renderer ??= plain(this.points)
     this.boxes = []
-    this.dirty = new Set()
-    this.budget = Infinity
+    this.dirty = new Map()  // cell -> how many of its points, and of those selected, have been drawn, [0, 0] for none
+    this.budget = FIRST
     this.points.addEventListener("webglcontextlost", event => event.preventDefault())
     this.points.addEventListener("webglcontextrestored", () => {
       this.renderer.start()
@@ -85,7 +85,7 @@ export class Painter {
     this.mark()
   }
 
-  /** Cells whose view moves: fewer points until it rests, if the machine is slow. */
+  /** Cells whose view moves: what a frame has time for, until it rests. */
   moving(...cells) {
     clearTimeout(this.resting)
     this.restless = true
@@ -93,12 +93,12 @@ export class Painter {
     this.mark()
     this.resting = setTimeout(() => {
       this.restless = false
-      this.redraw(...this.sparse ?? [])
+      this.request()
     }, REST_MS)
   }
 
   redraw(...cells) {
-    for (const cell of cells) this.dirty.add(cell)
+    for (const cell of cells) this.dirty.set(cell, [0, 0])
     this.request()
   }
 
@@ -122,38 +122,50 @@ export class Painter {
   }
 
   paint(waited) {
-    if (this.restless) this.adapt(waited)
-    const whole = this.map.scene.count
-    const count = this.restless ? Math.min(whole, this.budget) : whole
-    this.sparse ??= new Set()
-    if (this.wipe) this.clear()
-    for (const cell of this.dirty) {
-      if (!this.boxes[cell]) continue
-      const { clip } = this.boxes[cell]
-      if (clip.width > 0 && clip.height > 0) this.renderer.draw({ ...this.shot(cell), count, ratio: this.ratio, clip, rim: this.rim })
-      if (count < whole) this.sparse.add(cell)
-      else this.sparse.delete(cell)
+    if (this.dirty.size) this.adapt(waited)
+    if (this.wipe) this.renderer.clear({ left: 0, top: 0, width: this.points.width, height: this.points.height }, 1)
+    this.wipe = false
+    const share = Math.ceil(this.budget / this.dirty.size)
+    for (const [cell, drawn] of this.dirty) {
+      const next = this.boxes[cell] && this.advance(cell, drawn, share)
+      if (next) this.dirty.set(cell, next)
+      else this.dirty.delete(cell)
     }
-    this.dirty.clear()
-    this.map.host.dataset.drawn = "yes"
+    this.map.host.dataset.drawn = this.dirty.size ? "part" : "whole"
+    if (this.dirty.size && !this.restless) this.request()
     if (this.marked) this.over()
     this.marked = false
   }
 
-  clear() {
-    this.wipe = false
-    const { width, height } = this.stage.getBoundingClientRect()
-    const box = { left: 0, top: 0, width, height }
-    const frame = framed({ halfWidth: 1, halfHeight: 1 }, wholeView(), box)
-    this.renderer.draw({ panel: -1, frame, style: { size: 1, opacity: 1 }, count: 0, ratio: this.ratio, clip: box, rim: [0, 0, 0] })
+  /**
+   * Draw the next `share` points of a cell; returns how many there are by then, or null after the last. Any first part of
+   * the drawing order is an even sample, so a map is there at once and fills up; those selected come again at the end, on
+   * top.
+   */
+  advance(cell, [points, chosen], share) {
+    const { clip } = this.boxes[cell]
+    if (clip.width <= 0 || clip.height <= 0) return null
+    const { count, selected } = this.map.scene
+    const [all, some] = [count, selected?.slots.length ?? 0].map(number => Math.min(number, this.renderer.limit))
+    const shot = { ...this.shot(cell), ratio: this.ratio, clip, rim: this.rim }
+    if (points < all) {
+      const number = Math.min(share, all - points)
+      if (!points) this.renderer.clear(clip, this.ratio)
+      const whole = points + number === all && number + some <= share
+      const sample = whole ? some : points ? 0 : Math.min(some, Math.ceil(share * some / count))
+      this.renderer.draw({ ...shot, points: [points, number], chosen: [0, sample] })
+      return whole || (points + number === all && !some) ? null : [points + number, 0]
+    }
+    const number = Math.min(share, some - chosen)
+    this.renderer.draw({ ...shot, points: [0, 0], chosen: [chosen, number] })
+    return chosen + number < some ? [points, chosen + number] : null
   }
 
   /** A frame comes late where those before it are still being drawn. */
   adapt(waited) {
-    const { count } = this.map.scene
-    if (waited > SLOW_MS) this.budget = Math.max(LEAST, Math.min(this.budget, count) * Math.max(0.4, SLOW_MS / waited))
-    else if (waited < FAST_MS) this.budget = this.budget * 1.25
-    this.budget = Math.round(Math.min(this.budget, count))
+    if (waited > SLOW_MS) this.budget = Math.max(LEAST, this.budget * Math.max(0.25, SLOW_MS / waited))
+    else if (waited < FAST_MS) this.budget = Math.min(MOST, this.budget * 1.5)
+    this.budget = Math.round(this.budget)
   }
 
   /** What a cell shows: a panel, or the way from one to the next. */
@@ -181,6 +193,7 @@ export class Painter {
       this.paintMarks({ ratio: this.ratio, colours: this.colours, cross: this.cross, ...marks })
     }
     this.blank = blank
+    this.marks.hidden = blank  // a canvas that lies over another costs with every frame, also when it is empty
   }
 
   close() {

@@ -1,12 +1,10 @@
 // Draws points with WebGL. All panels share one canvas, and with it the colours and the selection.
 import { compiled, locations } from "./shaders.js"
 
-export const LIMIT = Infinity  // points that are drawn of a panel
-
 /** A renderer on this canvas, or null where there is no WebGL. */
 export function webgl(canvas) {
   // What was drawn stays, so that a panel can be drawn anew without the others.
-  const wishes = { antialias: false, preserveDrawingBuffer: true, powerPreference: "high-performance" }
+  const wishes = { antialias: false, depth: false, preserveDrawingBuffer: true, powerPreference: "high-performance" }
   const modern = canvas.getContext("webgl2", wishes)
   const gl = modern ?? canvas.getContext("webgl", wishes)
   if (!gl || (!modern && !gl.getExtension("OES_element_index_uint"))) return null
@@ -19,8 +17,9 @@ class Renderer {
     this.start()
   }
 
+  /** How many points are drawn of a panel at most. */
   get limit() {
-    return LIMIT
+    return Infinity
   }
 
   /** Also after the context was lost, with all that it held. */
@@ -82,19 +81,21 @@ class Renderer {
     for (const side of [gl.TEXTURE_WRAP_S, gl.TEXTURE_WRAP_T]) gl.texParameteri(gl.TEXTURE_2D, side, gl.CLAMP_TO_EDGE)
   }
 
+  /** Nothing in this part of the canvas; all are in CSS pixels, `ratio` of the canvas's own each. */
+  clear(clip, ratio) {
+    this.cut(clip, ratio)
+    this.gl.clear(this.gl.COLOR_BUFFER_BIT)
+  }
+
   /**
-   * One panel, anew: the first `count` points in drawing order, those selected on top.
+   * Some of a panel's points, over what is there. points, chosen: [first, number] of all in drawing order, of the selected.
    * to, way: another panel, and how far the points are on their way to it. rim: the colour around large points.
    */
-  draw({ panel, to = panel, way = 0, frame, style, count, ratio, clip, rim }) {
+  draw({ panel, to = panel, way = 0, frame, style, points, chosen, ratio, clip, rim }) {
     const { gl, uniforms } = this
     const { box, view, scale } = frame
-    const edge = value => Math.round(value * ratio)
-    const bottom = gl.drawingBufferHeight - edge(box.top + box.height)
-    gl.viewport(edge(box.left), bottom, edge(box.width), edge(box.height))
-    gl.scissor(edge(clip.left), gl.drawingBufferHeight - edge(clip.top + clip.height), edge(clip.width), edge(clip.height))
-    gl.clear(gl.COLOR_BUFFER_BIT)
-    if (!this.points[panel] || !this.values[panel]) return
+    this.cut(clip, ratio)
+    gl.viewport(...corners(gl, box, ratio))
     this.attribute("start", this.points[panel], 2, gl.FLOAT)
     this.attribute("end", this.points[to], 2, gl.FLOAT)
     this.attribute("value", this.values[panel], 1, this.kind)
@@ -102,14 +103,21 @@ class Renderer {
     gl.uniform2f(uniforms.scale, 2 * scale / box.width, 2 * scale / box.height)
     gl.uniform1f(uniforms.way, way)
     gl.uniform1f(uniforms.lines, this.lines)
-    gl.uniform1f(uniforms.fade, this.selected ? 1 : 0)
-    this.pass(style.size * ratio, style.opacity, rim)
-    gl.drawArrays(gl.POINTS, 0, count)
-    if (!this.selected) return
-    gl.uniform1f(uniforms.fade, 0)
-    this.pass((style.size * 1.15 + 0.5) * ratio, Math.max(style.opacity, 0.8), rim)
-    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, this.selected.buffer)
-    gl.drawElements(gl.POINTS, this.selected.count, gl.UNSIGNED_INT, 0)
+    if (points[1]) {
+      gl.uniform1f(uniforms.fade, this.selected ? 1 : 0)
+      this.pass(style.size * ratio, style.opacity, rim)
+      gl.drawArrays(gl.POINTS, ...points)
+    }
+    if (chosen[1]) {
+      gl.uniform1f(uniforms.fade, 0)
+      this.pass((style.size * 1.15 + 0.5) * ratio, Math.max(style.opacity, 0.8), rim)
+      gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, this.selected.buffer)
+      gl.drawElements(gl.POINTS, chosen[1], gl.UNSIGNED_INT, 4 * chosen[0])
+    }
+  }
+
+  cut(clip, ratio) {
+    this.gl.scissor(...corners(this.gl, clip, ratio))
   }
 
   pass(size, opacity, [red, green, blue]) {
@@ -129,4 +137,10 @@ class Renderer {
   close() {
     this.gl.getExtension("WEBGL_lose_context")?.loseContext()  // browsers allow a page some sixteen
   }
+}
+
+/** Left, bottom, width and height of a box in the canvas's own pixels. */
+function corners(gl, { left, top, width, height }, ratio) {
+  const edge = value => Math.round(value * ratio)
+  return [edge(left), gl.drawingBufferHeight - edge(top + height), edge(width), edge(height)]
 }
