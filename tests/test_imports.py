@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ORDER = [
     ["errors"],
-    ["files", "progress", "devices", "registry", "sources"],
-    ["claim", "networks"],
+    ["files", "progress", "devices", "registry", "sources", "shares"],
+    ["claim", "networks", "selection"],
     ["datasets"],
     ["cluster", "predictions", "results", "rasters"],
     ["store", "engine"],

@@ -27,7 +27,7 @@ from tests.networks.test_head_pools import learner
 from tests.random_networks import randomise
 from viz.cached import warm_up
 from viz.cached.server import jobs
-from viz.pages import embed
+from viz.pages.embed.shown import Shown
 from viz.pages.saliency import overlays
 from viz.pages.saliency.overlays import Tile
 
@@ -346,44 +346,17 @@ def test_what_was_understood_of_a_folder_is_said_and_its_split_can_be_chosen(tmp
     assert not [box for box in app.selectbox if box.key == "split"]
 
 
-@pytest.mark.slow
-def test_selection_brings_up_the_images_and_can_be_cleared():
-    from streamlit.elements.plotly_chart import PlotlyState
-
-    app = open_page("embed", limit="100 images", method="PCA")
-    app.session_state["embedding"] = PlotlyState({"selection": {"points": [], "point_indices": [3, 1, 2]}})
-    app.run()
-    assert "3 images selected" in [header.value for header in app.subheader]
-    assert sum(len(image.proto.imgs) for image in app.get("image")) == 3
-    assert json.loads(app.get("plotly_chart")[0].proto.spec)["data"][0]["selectedpoints"] == [1, 2, 3]
-    next(button for button in app.button if button.label == "Clear").click().run()
-    assert "Nothing selected yet" in [header.value for header in app.subheader]
-    app.run()
-    assert "Nothing selected yet" in [header.value for header in app.subheader]
-
-
-@pytest.mark.slow
-def test_a_class_has_one_name_and_one_colour_however_the_map_is_coloured():
-    def legend(colour: str) -> dict[str, str]:
-        app = open_page("embed", limit="100 images", method="PCA", colour=colour)
-        traces = json.loads(app.get("plotly_chart")[0].proto.spec)["data"][1:]
-        return {trace["name"]: trace["marker"]["color"] for trace in traces}
-
-    assert legend("label") == legend("prediction")
-    assert "T-shirt/top" in legend("label")
-
-
 def test_right_and_wrong_stay_with_their_images_when_some_cannot_be_read(tiny_model, tiny_folder, tiny_images):
     (tiny_folder / "cat" / "0.png").write_bytes(b"torn")
     model = replace(tiny_model, spec=replace(tiny_model.spec, class_names=("dog", "cat", "fox", *"abcdefg")))
     features = finish(extract.features(model, tiny_images))
-    found = embed.Shown(model, tiny_images, features, labels.matched(model.spec, tiny_images))
+    found = Shown(model, tiny_images, features, labels.matched(model.spec, tiny_images))
     assert found.truth is not None
     assert found.truth.tolist() == [1] * 3 + [0] * 4 + [2] * 4
     assert found.correct is not None
     assert found.correct.tolist() == (features.predictions.predicted == found.truth).tolist()
     without_labels = replace(tiny_images, labels=None, class_names=())
-    assert embed.Shown(model, without_labels, features, labels.matched(model.spec, without_labels)).correct is None
+    assert Shown(model, without_labels, features, labels.matched(model.spec, without_labels)).correct is None
 
 
 def test_an_uploaded_picture_outlives_its_control():

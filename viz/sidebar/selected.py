@@ -64,7 +64,7 @@ def show(images: "ImageSet") -> None:
     try:
         chosen = selection(images)
     except DatasetError as error:
-        st.caption(str(error))
+        st.warning(str(error), icon=":material/link_off:")
         return
     if chosen is None:
         return

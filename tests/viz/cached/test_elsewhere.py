@@ -11,6 +11,8 @@ from PIL import Image
 
 from features import engine, residual, saliency
 from features.datasets import Origin, open_images
+from features.embed import MapSettings
+from features.embed import stage_maps as stage_maps_of
 from features.networks import filling, zoo
 from features.networks.hypotheses import Verdict
 from features.networks.naming import NetworkName
@@ -39,6 +41,7 @@ def images():
 def is_long(monkeypatch):
     monkeypatch.setattr(estimates, "seconds", lambda model, images, passes: 1000)
     monkeypatch.setattr(embed, "SECONDS_A_POINT", 1000)
+    monkeypatch.setattr(embed, "SECONDS_A_PROBE", 1000)
 
 
 def order_of(work):
@@ -64,6 +67,18 @@ def maps_of(model):
     return [finish(saliency.explain(saliency.Explainer(model), pixels, [ClassTarget()], saliency.CAM))]
 
 
+STAGES, SETTINGS = ("layer2", "layer3"), MapSettings("umap", 5)
+
+
+def features_of(model, images):
+    return finish(extract.features_work(model, images).make_task())
+
+
+def stage_maps(model, images):
+    features = features_of(model, images)
+    return finish(stage_maps_of({name: features.stages[name] for name in STAGES}, SETTINGS))
+
+
 WORKS = {
     "features": lambda model, images: extract.features_work(model, images),
     "features with a lesion": lambda model, images: extract.features_work(
@@ -72,8 +87,10 @@ WORKS = {
     "statistics": cached_residual.statistics_work,
     "sweep": lambda model, images: cached_residual.sweep_work(model, images, residual.WITHOUT),
     "paths": lambda model, images: cached_residual.paths_work(model, images.sample(4)),
-    "embed": lambda model, images: embed.embed_work(
-        model, finish(extract.features_work(model, images).make_task()), "layer3", "pca", 5, 0.1, 0
+    "maps": lambda model, images: embed.maps_work(model, features_of(model, images), STAGES, SETTINGS),
+    "reseeded": lambda model, images: embed.reseeded_work(model, features_of(model, images), stage_maps(model, images)),
+    "separation": lambda model, images: embed.separation_work(
+        model, features_of(model, images), stage_maps(model, images), "layer3"
     ),
     "explain": lambda model, images: explained(model, cached_saliency.EXPLAIN, ClassTarget(3)),
     "explain a likeness": lambda model, images: explained(model, cached_saliency.EXPLAIN, likeness(model)),
@@ -104,9 +121,10 @@ def test_another_process_gives_what_this_one_gives(name, model, images, is_long,
     with monkeypatch.context() as short:
         short.setattr(estimates, "seconds", lambda model, images, passes: 1)
         short.setattr(embed, "SECONDS_A_POINT", 0)
+        short.setattr(embed, "SECONDS_A_PROBE", 0)
         here = WORKS[name](model, images)
         assert (here.kind, here.lasting) == (SHORT, False)
-    if name == "embed":  # its features are read here, whatever takes long
+    if name in ("maps", "reseeded", "separation"):  # whose features are read here, whatever takes long
         monkeypatch.setattr(estimates, "seconds", lambda model, images, passes: 1)
     work = WORKS[name](model, images)
     order, durable, attached = order_of(work)

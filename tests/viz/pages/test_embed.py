@@ -1,8 +1,6 @@
-"""What the Embedding page colours by."""
+"""The Embedding page: its colours, its selection, and what stands beside the map."""
 
 import csv
-import json
-from base64 import b64decode
 from contextlib import nullcontext
 from types import SimpleNamespace
 
@@ -10,8 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.viz.test_pages import errors, open_page
+from features import embed, selection
+from features.datasets import open_images
+from features.selection import Selection
+from tests.viz.test_pages import errors, open_page, settle
 from viz.cached import warm_up
+from viz.pages.embed import page
 
 
 @pytest.fixture(autouse=True)
@@ -34,15 +36,22 @@ def listed(tmp_path, monkeypatch):
     return str(tmp_path / "list.csv")
 
 
-def drawn(folder: str, colour: str) -> tuple[list[int], list[str]]:
-    """How many points each colour has, and the legend."""
-    app = open_page("embed", images="a folder or zip of mine", folder=folder, method="PCA", colour=colour)
+@pytest.fixture
+def drawn(monkeypatch):
+    """What the page's map shows: the last call's panels, colours, selection and what hears of gestures."""
+    calls = []
+
+    def point_map(panels, colours, selected, key, on_gesture, details=None, height="page"):
+        calls.append(SimpleNamespace(panels=panels, colours=colours, selected=selected, gesture=on_gesture))
+
+    monkeypatch.setattr(page, "point_map", point_map)
+    return calls
+
+
+def open_map(drawn, **query):
+    app = open_page("embed", **query)
     assert not errors(app)
-    traces = json.loads(app.get("plotly_chart")[0].proto.spec)["data"]
-    values = traces[0]["marker"]["color"]
-    if isinstance(values, dict):
-        values = np.frombuffer(b64decode(values["bdata"]), values["dtype"])
-    return np.bincount(values).tolist(), [trace["name"] for trace in traces[1:]]
+    return app, drawn[-1]
 
 
 @pytest.mark.slow
@@ -50,5 +59,111 @@ def drawn(folder: str, colour: str) -> tuple[list[int], list[str]]:
     ("colour", "counts", "legend"),
     [("label", [10, 10], ["ant", "not ant"]), ("column site", [4, 16], ["north", "south"])],
 )
-def test_a_column_of_a_list_and_one_of_its_labels_can_be_coloured_by(listed, colour, counts, legend):
-    assert drawn(listed, colour) == (counts, legend)
+def test_a_column_of_a_list_and_one_of_its_labels_can_be_coloured_by(drawn, listed, colour, counts, legend):
+    _, shown = open_map(drawn, images="a folder or zip of mine", folder=listed, method="PCA", colour=colour)
+    assert np.bincount(shown.colours.values).tolist() == counts
+    assert list(shown.colours.names) == legend
+
+
+@pytest.mark.slow
+def test_a_class_has_one_name_and_one_colour_however_the_map_is_coloured(drawn):
+    legends = []
+    for colour in ("label", "prediction"):
+        _, shown = open_map(drawn, limit="100 images", method="PCA", colour=colour)
+        legends.append(list(shown.colours.names))
+    assert legends[0] == legends[1]
+    assert "T-shirt/top" in legends[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("colour", ["trust", "drift", "turnover", "confidence", "margin", "cluster", "correctness"])
+def test_every_other_colour_says_something_of_each_image(drawn, colour):
+    _, shown = open_map(drawn, limit="100 images", method="PCA", colour=colour)
+    assert len(shown.colours) == 100
+    of_stages = [panel.values for panel in shown.panels]
+    if colour in ("trust", "drift", "turnover"):
+        assert all(len(values) == 100 for values in of_stages)
+        assert np.isnan(of_stages[0]).all() == (colour != "trust")  # nothing comes before the first stage
+    else:
+        assert of_stages == [None] * 3
+
+
+@pytest.mark.slow
+def test_a_selection_is_one_on_all_pages_and_in_the_link(drawn):
+    app, shown = open_map(drawn, limit="100 images", method="PCA")
+    assert shown.selected is None
+    key = selection.keep(Selection.of(digest_of_sample(), np.arange(100) < 3))
+    app, shown = open_map(drawn, limit="100 images", method="PCA", selection=key)
+    assert np.flatnonzero(shown.selected).tolist() == [0, 1, 2]
+    assert "3 of 100 images selected" in [header.value for header in app.subheader]
+    assert sum(len(image.proto.imgs) for image in app.get("image")) == 3
+    assert [panel.name for panel in shown.panels] == ["layer1", "layer2", "layer3"]
+    next(button for button in app.button if button.label == "The rest").click().run()
+    assert "97 of 100 images selected" in [header.value for header in app.subheader]
+    next(button for button in app.button if button.label == "Clear").click().run()
+    assert "Nothing selected yet" in [header.value for header in app.subheader]
+    assert "selection" not in app.query_params
+
+
+def digest_of_sample():
+    return open_images("sample").sample(100).digest
+
+
+@pytest.mark.slow
+def test_other_pages_are_about_the_selection_alone_when_that_is_chosen():
+    key = selection.keep(Selection.of(digest_of_sample(), np.arange(100) % 20 == 0))
+    app = open_page("saliency", limit="100 images", selection=key)
+    assert app.number_input(key="image").max == 99
+    app.get("button_group")[0]
+    app = open_page("saliency", limit="100 images", selection=key, of="5 selected")
+    assert app.number_input(key="image").max == 4
+
+
+@pytest.mark.slow
+def test_a_selection_that_is_not_kept_or_of_another_set_is_told_or_left_alone(drawn):
+    app = open_page("embed", limit="100 images", method="PCA", selection="0" * 24)
+    assert "not kept on this machine" in app.sidebar.warning[0].value
+    key = selection.keep(Selection.of("another set", np.ones(100, bool)))
+    _, shown = open_map(drawn, limit="100 images", method="PCA", selection=key)
+    assert shown.selected is None
+
+
+@pytest.mark.slow
+def test_what_is_searched_for_can_be_selected(drawn):
+    app, _ = open_map(drawn, limit="100 images", method="PCA")
+    app.text_input(key="search").set_value("bag/").run()
+    next(button for button in app.button if button.label == "Select them").click().run()
+    assert "10 of 100 images selected" in [header.value for header in app.subheader]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", embed.RANKINGS)
+def test_every_list_comes_up_and_can_be_selected(drawn, name):
+    app, _ = open_map(drawn, limit="100 images", method="PCA", beside="Lists", list=embed.RANKINGS[name].title)
+    buttons = [button for button in app.button if button.label.startswith("Select the first")]
+    assert buttons or "There is none." in [box.value for box in app.info]
+    if buttons:
+        buttons[0].click().run()
+        assert not errors(app)
+        assert drawn[-1].selected.any()
+
+
+@pytest.mark.slow
+def test_scores_stand_beside_the_maps(drawn):
+    app, _ = open_map(drawn, limit="100 images", method="PCA", beside="Scores")
+    table = app.dataframe[0].value
+    assert table["stage"].tolist() == ["layer1", "layer2", "layer3"]
+    assert table["seed to seed"].tolist() == ["0.000"] * 3
+    assert len(app.get("plotly_chart")) == 1
+
+
+@pytest.mark.slow
+def test_a_clicked_image_comes_up_with_its_predictions_maps_and_neighbours(drawn):
+    app, _ = open_map(drawn, limit="100 images", method="PCA", beside="Image")
+    assert "No image yet" in [header.value for header in app.subheader]
+    app.session_state["looked at"] = 7
+    settle(app.run())
+    assert not errors(app)
+    assert any("Nearest in each stage" in text.value for text in app.markdown)
+    assert any("Grad-CAM of every stage" in text.value for text in app.markdown)
+    assert sum(len(image.proto.imgs) for image in app.get("image")) == 1 + 3 * 6

@@ -66,7 +66,7 @@ def _saliency(shown: Shown, point: int, row: int) -> None:
     chosen = chosen_of(picture, shown.features.ids[point], shown.label(point), durable=False)
     taps = explainer_of(model.key, model).taps(saliency.STAGES)
     found = saliency_maps(
-        model.key, chosen.digest, "predicted", saliency.CAM, taps, saliency.ClassTarget(), model, picture
+        model.key, chosen.digest, "predicted", "gradcam", taps, saliency.ClassTarget(), model, picture
     )
     seen = np.asarray(model.spec.preprocessing.framed(picture).expand(3, -1, -1).permute(1, 2, 0))
     base = picture_link(seen, SMALL_SIDE, small=True)

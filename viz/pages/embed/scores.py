@@ -21,8 +21,8 @@ def show(shown: Shown, maps: embed.StageMaps) -> None:
     first = next(iter(maps.values())).trust
     st.caption(
         "Trustworthiness: no false neighbours appear on the map; continuity: no true ones are torn apart (Venna & "
-        f"Kaski 2001), of {first.ranked:,} points. Kept: share of each image's {first.k} neighbours on the map that are "
-        "so in the features. Seed to seed: what of one map another seed's does not hold (Procrustes), 0 for none. "
+        f"Kaski 2001), of {first.ranked:,} points. Kept: share of each image's {first.k} neighbours on the map that "
+        "are so in the features. Seed to seed: what of one map another seed's does not hold (Procrustes), 0 for none. "
         "Graph: share of the true neighbours that were looked at."
     )
     st.subheader("Classes along depth")

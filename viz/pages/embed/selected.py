@@ -12,6 +12,7 @@ from features import embed, rasters
 from features.datasets.decoding import pictures
 from features.errors import FeatureError
 from features.selection import Selection
+from features.store import FeatureSet
 from viz import sidebar, widgets
 from viz.cached.made import drawn, made
 from viz.components.point_map import Colours, Gesture, Panel, selected_after
@@ -83,7 +84,7 @@ def _search(shown: Shown, chosen: Selection | None) -> None:
     )
     if not text.strip():
         return
-    hits = made(_hits, shown.table, text.strip().lower())
+    hits = made(_hits, shown.features, text.strip().lower())
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f"{len(hits):,} images", width="content")
         if len(hits) and st.button("Select them", key="select hits", type="tertiary"):
@@ -95,7 +96,8 @@ def _search(shown: Shown, chosen: Selection | None) -> None:
             st.rerun()
 
 
-def _hits(table: pd.DataFrame, text: str) -> np.ndarray:
+def _hits(features: FeatureSet, text: str) -> np.ndarray:
+    table = features.table()
     columns = [table[name].fillna("").astype(str).str.lower() for name in ("id", "label", "pred")]
     return np.flatnonzero(np.logical_or.reduce([column.str.contains(text, regex=False) for column in columns]))
 

@@ -49,7 +49,9 @@ def test_a_scale_of_one_number_is_its_middle():
 
 
 def test_the_legend_holds_plain_json_whatever_its_numbers_are():
-    legend = json.loads(Colours(np.zeros(1), PALETTE, low=np.float32(0.5), high=np.float64(2), title="x").legend.content)
+    legend = json.loads(
+        Colours(np.zeros(1), PALETTE, low=np.float32(0.5), high=np.float64(2), title="x").legend.content
+    )
     assert legend == {"title": "x", "names": [], "palette": ["red", "green"], "low": 0.5, "high": 2, "wide": False}
 
 
