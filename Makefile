@@ -35,6 +35,6 @@ $(VENV)/app.stamp: requirements.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
-$(VENV)/dev.stamp: requirements-dev.txt requirements-openvino.txt requirements-ray.txt $(VENV)/app.stamp
+$(VENV)/dev.stamp: requirements-dev.txt requirements-openvino.txt requirements-ray.txt requirements-maps.txt $(VENV)/app.stamp
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@

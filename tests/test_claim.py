@@ -63,6 +63,8 @@ COMMANDS = {
         "--epochs 1",
         "training",
     ),
+    "embed": ("embed {features} --out {out} --stages layer3 --method pca --quick", "--neighbours 3", "maps"),
+    "place": ("place {images} --weights {net} --map {maps} --out {out}", "--limit 2", "placed"),
 }
 # These differ from the command named here in the last files that they make of what all keep in the same way.
 WRITTEN_LIKE = dict.fromkeys(["extract npz", "extract safetensors", "extract tensorboard"], "extract npy")
@@ -78,7 +80,7 @@ class World:
 
     def __init__(self, root: Path) -> None:
         self.root, self.results = root, root / "results"
-        self.paths = {name: root / name for name in ("images", "others", "net", "features", "arrays")}
+        self.paths = {name: root / name for name in ("images", "others", "net", "features", "arrays", "maps")}
         self.paths["net"] = root / "net.safetensors"
         random = np.random.default_rng(0)
         for folder in ("images", "others"):
@@ -92,6 +94,7 @@ class World:
         filling.save(randomise(build(shape)).eval(), self.paths["net"], card.describe(spec))
         self.run("extract", self.paths["features"])
         self.run("convert", self.paths["arrays"], "--format npy")
+        self.run("embed", self.paths["maps"])
 
     def run(self, command: str, out: Path, more: str = "", loading: Any = None) -> tuple[int, str]:
         """The exit status, and what was written to standard error. loading: how a training gets its batches."""

@@ -157,7 +157,8 @@ def _place(options: argparse.Namespace) -> None:
     _need_same_network(features.provenance, maps.provenance, options.map)
     stages = _stages(features, list(maps.stages))
     digests = {name: embed.digest(values) for name, values in stages.items()}
-    told = {"map": maps.content["settings"], "stages": digests, "features": features.provenance.as_dict()}
+    told = {"map": maps.content["settings"], "stages": digests, "limit": options.limit}
+    told["features"] = features.provenance.as_dict()
     with Claim(options.out, export.PLACED_IMAGES, told, options.replace) as claim:
         if claim.finished is None:
             placed = {name: maps.placement(name).place(values) for name, values in stages.items()}

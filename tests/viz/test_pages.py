@@ -58,7 +58,7 @@ def open_page(page: str, **query: str) -> AppTest:
 
 def settle(app: AppTest) -> AppTest:
     """Wait for the jobs that the page waits for, and run it again until it stands."""
-    for _ in range(5):
+    for _ in range(12):
         waiting = jobs().unfinished()
         if not waiting:
             break

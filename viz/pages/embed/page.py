@@ -22,10 +22,10 @@ from viz.pages.embed import colouring, image, lists, scores, selected
 from viz.pages.embed.shown import Shown
 
 MAP = "embedding"
+STAGES = "frame"  # in links
 FRAME = ("stem", "pool")  # beside the stages
 FEW_FOR_TEARS = 100_000  # images whose neighbours travel with the map
 TEARS = 5
-NARROW, WIDE = "selection", "map"
 VIEWS = ("Selection", "Image", "Scores", "Lists")
 
 
@@ -54,10 +54,12 @@ def render() -> None:
 
 def _settings(model: zoo.Model) -> tuple[list[str], embed.MapSettings, bool]:
     known = [FRAME[0], *model.network.stage_names, FRAME[1]]
-    if not set(st.session_state.get("stages") or []) <= set(known):
-        del st.session_state["stages"]  # the network before this one had others
+    if (earlier := st.query_params.get("stage")) in known and STAGES not in st.query_params:
+        st.session_state.setdefault(STAGES, [earlier])  # a link from when the page showed one
+    if not set(st.session_state.get(STAGES) or []) <= set(known):
+        del st.session_state[STAGES]  # the network before this one had others
     stages = st.pills(
-        "Stages", known, selection_mode="multi", default=model.network.stage_names, key="stages", bind="query-params"
+        "Stages", known, selection_mode="multi", default=model.network.stage_names, key=STAGES, bind="query-params"
     )
     method = st.segmented_control(
         "Method",
