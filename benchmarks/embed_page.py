@@ -36,6 +36,10 @@ FLAGS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-
 PATIENCE_MS = 300_000
 PAN_SECONDS = 2.0
 MOST_FOR_PLOTLY = 100_000
+COLUMNS = (
+    "points", "drawn by", "first picture, s", "pictures a second", "lasso, s", "bytes a point", "lasso, kB",
+    "server, MB",
+)  # fmt: skip
 LASSO = ((0.3, 0.3), (0.5, 0.2), (0.7, 0.35), (0.72, 0.6), (0.5, 0.75), (0.32, 0.6))
 
 
@@ -145,8 +149,7 @@ def main() -> None:
     options = parser.parse_args()
     print(f"{platform.machine()}, {os.cpu_count()} cores, Streamlit {streamlit.__version__}, {options.panels} panels")
     print("Medians; in brackets the ratio to Plotly's.\n")
-    print("| points | drawn by | first picture, s | pictures a second | lasso, s | bytes a point | lasso, kB | server, MB |")
-    print("|---|---|---|---|---|---|---|---|")
+    print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
     for n_points in map(int, options.points.split(",")):
         contestants = [MAP, PLOTLY] if n_points <= MOST_FOR_PLOTLY and options.panels == 1 else [MAP]
         measured = {contestant.name: Measured() for contestant in contestants}
@@ -258,7 +261,14 @@ def line(n_points: int, name: str, mine: Measured, other: Measured | None) -> st
             return text
         return f"{text} ({value / statistics.median(getattr(other, values)):.2f})"
 
-    cells = [cell("first", 2), cell("frames", 1), cell("lasso", 2), cell("sent", 1), cell("answer", 0), cell("memory", 0)]
+    cells = [
+        cell("first", 2),
+        cell("frames", 1),
+        cell("lasso", 2),
+        cell("sent", 1),
+        cell("answer", 0),
+        cell("memory", 0),
+    ]
     return f"| {n_points:,} | {name} | {' | '.join(cells)} |"
 
 

@@ -45,7 +45,9 @@ def test_direction_start_and_a_repeated_corner_do_not_matter(same):
 def test_triangles_that_share_edges_share_no_point_and_leave_none_out():
     lattice = np.stack(np.meshgrid(np.arange(9.0), np.arange(9.0)), axis=-1).reshape(-1, 2)  # many on the edges
     middle, corners = np.array([4.0, 3.0]), np.array([[0, 0], [8, 0], [8, 8], [0, 8]], float)
-    parts = [inside(lattice, np.array([middle, one, two])) for one, two in zip(corners, np.roll(corners, -1, 0), strict=True)]
+    parts = [
+        inside(lattice, np.array([middle, one, two])) for one, two in zip(corners, np.roll(corners, -1, 0), strict=True)
+    ]
     whole = inside(lattice, corners)
     np.testing.assert_array_equal(np.sum(parts, axis=0), whole)
     assert whole.sum() == 64  # left and lower borders of 8 x 8, not the right and upper ones
@@ -61,7 +63,10 @@ def test_a_polygon_without_area_encloses_nothing():
 
 
 def test_points_that_are_not_finite_are_outside():
-    assert inside(np.array([[0, 0], [np.nan, 0], [0, np.inf], [-np.inf, np.nan]]), SQUARE).tolist() == [True, *[False] * 3]
+    assert inside(np.array([[0, 0], [np.nan, 0], [0, np.inf], [-np.inf, np.nan]]), SQUARE).tolist() == [
+        True,
+        *[False] * 3,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,12 @@ import secrets
 
 from streamlit import runtime
 
-# Streamlit names a file above 1 MiB by its length and three samples of it, which a change elsewhere would not change, so
+# Streamlit names a file above 1 MiB by its length and three samples of it, which a change elsewhere leaves alone. So
 # files get a digest of the whole as well. It is keyed: whoever knows what a file holds still cannot guess its address.
 _SECRET = secrets.token_bytes(32)
 BINARY = "application/octet-stream"
-# Streamlit compresses what it serves, but no sound. Of a million points that took 0.6 s and left 91 % of the bytes; what is
-# put under this name is raw 32-bit numbers as sound would be, and goes as it is.
+# Streamlit compresses what it serves, but no sound. For a million points that took 0.6 s and left 91 % of the bytes.
+# What goes under this name is 32-bit numbers as sound would be, and is served as it is.
 RAW = "audio/x-float32"
 
 

@@ -72,9 +72,9 @@ class Panel:
 class Colours:
     """What the points' colours say: a category, or a number on a scale.
 
-    values: (N,) indices into names, -1 for none; or, where names are empty, numbers, NaN for none. palette: CSS colours, of
-    the categories in turn, again from the start where they are more; or those along the scale, evenly from low to high.
-    title: what is told, such as 'label'.
+    values: (N,) indices into names, -1 for none; or, where names are empty, numbers, NaN for none. palette: CSS
+    colours, of the categories in turn, again from the start where they are more; or those along the scale, evenly from
+    low to high. title: what is told, such as 'label'.
     """
 
     values: np.ndarray
@@ -97,8 +97,8 @@ class Colours:
     def _need_categories(self) -> None:
         if len(self.names) > MOST_CATEGORIES:
             raise FeatureError(
-                f"{len(self.names):,} categories cannot be told apart by colours: {MOST_CATEGORIES:,} can at most. Join "
-                "the rarest to one."
+                f"{len(self.names):,} categories cannot be told apart by colours: {MOST_CATEGORIES:,} can at most. "
+                "Join the rarest to one."
             )
         if not np.issubdtype(self.values.dtype, np.integer):
             raise FeatureError(f"Categories need integer values, but got {self.values.dtype}.")
@@ -120,7 +120,9 @@ class Colours:
         if self.names:
             return values.astype("<u2" if self.wide else "u1").tobytes()  # -1 turns into the largest
         spread = self.high - self.low
-        share = (values.astype(np.float64) - self.low) / spread if spread > 0 else np.where(np.isnan(values), np.nan, 0.5)
+        share = (
+            (values.astype(np.float64) - self.low) / spread if spread > 0 else np.where(np.isnan(values), np.nan, 0.5)
+        )
         steps = np.clip(np.nan_to_num(share, nan=0, posinf=1, neginf=0), 0, 1) * (STEPS - 1)
         return np.where(np.isnan(values), STEPS, steps.round()).astype("u1").tobytes()
 
@@ -140,7 +142,7 @@ class Colours:
 
 @dataclass(frozen=True, eq=False)
 class Texts:
-    """What stands beside the pointer, for each of N rows: lines parted by '\\n'. The browser fetches BLOCK rows at once.
+    """What stands beside the pointer, for each of N rows: lines parted by '\\n'. Browsers fetch BLOCK rows at once.
 
     content: uint32 offsets of the blocks and of the end, then the blocks: uint32 offsets of each text and of the end,
     counted from the first text, then the texts in UTF-8.

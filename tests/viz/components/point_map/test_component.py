@@ -8,8 +8,7 @@ from streamlit import runtime
 from streamlit.testing.v1 import AppTest
 
 from features.errors import FeatureError
-from viz.components.point_map import Colours, Details, Panel, Pictures, Texts, point_map
-from viz.components.point_map import modules
+from viz.components.point_map import Colours, Details, Panel, Pictures, Texts, modules, point_map
 from viz.components.point_map.component import HERE
 
 POINTS = np.arange(12, dtype=np.float32).reshape(6, 2)
@@ -33,8 +32,8 @@ def page():
         heard.append(gesture.serial)
         st.session_state["selected"] = selected_after(gesture, panels, colours, st.session_state.get("selected"))
 
-    details = Details(Texts.of(map(str, range(6))), total=np.int64(60))
-    point_map(panels, colours, st.session_state.get("selected"), "map", apply, details, height=500)
+    details = Details(Texts.of(map(str, range(6))), total=np.int64(60), height=500)
+    point_map(panels, colours, st.session_state.get("selected"), "map", apply, details)
 
 
 @pytest.fixture
@@ -51,7 +50,9 @@ def sent(app: AppTest) -> dict:
 
 def addresses(data: dict) -> dict[str, str]:
     alone = {name: data[name] for name in ("script", "colours", "legend", "selected", "texts", "pictures")}
-    return alone | {f"{panel['name']} {part}": panel[part] for panel in data["panels"] for part in ("points", "neighbours")}
+    return alone | {
+        f"{panel['name']} {part}": panel[part] for panel in data["panels"] for part in ("points", "neighbours")
+    }
 
 
 def test_only_addresses_and_plain_numbers_travel_with_a_run(app):

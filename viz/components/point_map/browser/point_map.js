@@ -69,7 +69,7 @@ export class PointMap {
     this.scene = scene
     if (before?.texts !== data.texts || before?.pictures !== data.pictures || before?.count !== data.count
       || before?.positions !== data.positions) this.describe(data)
-    if (before?.points !== data.panels[0].points) this.leave()
+    if (before?.panels[0].points !== data.panels[0].points) this.leave()
     this.cells.build(data.panels, (surface, panel) => this.listen(surface, panel))
     this.host.classList.toggle("plain", scene.legend.names.length === 1)
     this.painter.show(scene)
@@ -114,10 +114,11 @@ export class PointMap {
     })
   }
 
+  /** The height that was asked for, or what the window has below this part's top when nothing is scrolled. */
   fill() {
-    const top = this.host.getBoundingClientRect().top + (this.host.ownerDocument.scrollingElement?.scrollTop ?? 0)
-    const left = innerHeight - Math.max(0, top) - BELOW
-    this.host.style.height = `${this.height || Math.max(LEAST_HEIGHT, left)}px`
+    let top = this.host.getBoundingClientRect().top
+    for (let part = this.host; part; part = part.parentElement ?? part.getRootNode().host) top += part.scrollTop
+    this.host.style.height = `${this.height || Math.max(LEAST_HEIGHT, innerHeight - top - BELOW)}px`
   }
 
   layOut() {
