@@ -108,7 +108,7 @@ def test_a_class_of_the_legend_is_selected_with_the_keyboard(address, page):
     answered(page, "100 chosen, category replace -1 1")
     page.locator(".entries button").first.click(modifiers=["Shift"])
     answered(page, "200 chosen, category add -1 0")
-    assert page.locator(".entries button").first.inner_text().split() == ["left", "100", "/", "100"]
+    until(page, lambda: page.locator(".entries button").first.inner_text().split() == ["left", "100", "/", "100"])
 
 
 def test_pointing_brings_up_the_point_and_a_click_selects_it(address, page):
