@@ -14,7 +14,7 @@ const LEAST = 50_000, FIRST = 150_000, MOST = 20_000_000  // points drawn in one
 const MANY = 200_000  // points above which pixels are shared more coarsely
 
 export class Painter {
-  /** map: {scene, state, cells, alone, hovered, outbox}. */
+  /** map: the PointMap. */
   constructor(stage, map) {
     this.stage = stage
     this.map = map
@@ -189,7 +189,7 @@ export class Painter {
 
   /** The marks, unless there are none and were none. */
   over() {
-    const { scene, hovered, outbox, cells } = this.map
+    const { scene, pointing: { hovered }, outbox, cells } = this.map
     const waiting = outbox.waiting.flatMap(each => each.drawn ?? [])
     const blank = !this.drawn && !hovered && !waiting.length && !this.cross
     if (!blank || !this.blank) {
