@@ -22,7 +22,8 @@ def digest(content: bytes) -> str:
 def address(content: bytes, part: str, mimetype: str = BINARY, name: str = "") -> str:
     """Where the browser finds this content, for as long as the visitor's page goes on asking for it; '' outside an app.
 
-    part: what it is on the page; another content under the same part takes its place. name: its `digest`, where known.
+    Ask anew with every run of a page: what a run does not ask for is forgotten at its end. part: what it is on the
+    page; another content under the same part takes its place. name: its `digest`, where known.
     Visitors with the same content share one copy in the server's memory, which goes when the last of them has gone.
     """
     if not runtime.exists():

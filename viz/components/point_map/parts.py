@@ -173,7 +173,7 @@ def _block(texts: Sequence[bytes]) -> bytes:
 class Pictures:
     """Small square pictures of rows, on sheets of `rows_of_sheet` rows of `columns` each.
 
-    sheets: their addresses, under /media, /app/static or as data links (which travel once, not with every run).
+    sheets: their addresses: of `media_address`, under /app/static, or data links (which travel once alone).
     positions: (N,) each row's picture, counted through all sheets, -1 for none; None where row r has picture r.
     """
 
