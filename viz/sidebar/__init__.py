@@ -6,7 +6,7 @@ from viz.cached import warm_up
 from viz.sidebar import image_set, network
 from viz.sidebar.image_set import images, source
 from viz.sidebar.network import as_fields, model, named, spec
-from viz.sidebar.own_files import new_folder
+from viz.sidebar.own_files import inside_roots, new_folder
 from viz.sidebar.selected import choose, give_name, selection
 from viz.sidebar.selected import named as named_selections
 
@@ -15,6 +15,7 @@ __all__ = [
     "choose",
     "give_name",
     "images",
+    "inside_roots",
     "model",
     "named",
     "named_selections",

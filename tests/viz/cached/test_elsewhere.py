@@ -87,10 +87,12 @@ WORKS = {
     "statistics": cached_residual.statistics_work,
     "sweep": lambda model, images: cached_residual.sweep_work(model, images, residual.WITHOUT),
     "paths": lambda model, images: cached_residual.paths_work(model, images.sample(4)),
-    "maps": lambda model, images: embed.maps_work(model, features_of(model, images), STAGES, SETTINGS),
-    "reseeded": lambda model, images: embed.reseeded_work(model, features_of(model, images), stage_maps(model, images)),
+    "maps": lambda model, images: embed.maps_work(model.key, features_of(model, images), STAGES, SETTINGS),
+    "reseeded": lambda model, images: embed.reseeded_work(
+        model.key, features_of(model, images), stage_maps(model, images)
+    ),
     "separation": lambda model, images: embed.separation_work(
-        model, features_of(model, images), stage_maps(model, images), "layer3"
+        model.key, features_of(model, images), stage_maps(model, images), "layer3"
     ),
     "explain": lambda model, images: explained(model, cached_saliency.EXPLAIN, ClassTarget(3)),
     "explain a likeness": lambda model, images: explained(model, cached_saliency.EXPLAIN, likeness(model)),

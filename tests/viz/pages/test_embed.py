@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -167,3 +168,29 @@ def test_a_clicked_image_comes_up_with_its_predictions_maps_and_neighbours(drawn
     assert any("Nearest in each stage" in text.value for text in app.markdown)
     assert any("Grad-CAM of every stage" in text.value for text in app.markdown)
     assert sum(len(image.proto.imgs) for image in app.get("image")) == 1 + 3 * 6
+
+
+@pytest.mark.slow
+def test_features_of_another_program_are_laid_out_with_their_images(drawn, tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    random = np.random.default_rng(0)
+    vectors = random.normal(size=(20, 8)).astype(np.float32)
+    for number in range(20):
+        Image.fromarray(random.integers(0, 256, (28, 28), np.uint8)).save(tmp_path / f"{number}.png")
+    table = {"path": [f"{number}.png" for number in range(20)], "label": ["ant", "bee"] * 10, "clip": list(vectors)}
+    pd.DataFrame(table).to_parquet(tmp_path / "clip.parquet")
+    _, shown = open_map(drawn, features=str(tmp_path / "clip.parquet"), method="PCA")
+    assert [panel.name for panel in shown.panels] == ["clip"]
+    assert list(shown.colours.names) == ["ant", "bee"]
+    app, shown = open_map(drawn, features=str(tmp_path / "clip.parquet"), method="PCA", beside="Image")
+    app.session_state["looked at"] = 3
+    settle(app.run())
+    assert not errors(app)
+    assert sum(len(image.proto.imgs) for image in app.get("image")) == 1 + 6
+
+
+@pytest.mark.slow
+def test_features_outside_the_roots_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    assert "outside the folders" in errors(open_page("embed", features="/etc"))
+    assert "holds no features" in errors(open_page("embed", features=str(tmp_path)))

@@ -9,7 +9,6 @@ import streamlit as st
 from features import embed
 from features.datasets import ImageSet
 from features.datasets.columns import groups_of
-from features.networks import zoo
 from viz import theme
 from viz.components.point_map import Colours
 from viz.pages.embed.shown import Shown
@@ -33,12 +32,12 @@ class Colouring:
     of_stage: Mapping[str, np.ndarray]
 
 
-def choose(model: zoo.Model, images: ImageSet) -> str | None:
+def choose(images: ImageSet, predicts: bool) -> str | None:
     """What colours say: one of the ways above, COLUMN and one of the set's columns, or ONE and one of its labels."""
     ways = [LABEL] if images.is_labelled else []
-    ways += [PREDICTION] if model.network.classifier is not None else []
+    ways += [PREDICTION] if predicts else []
     ways += [CORRECTNESS] if len(ways) == 2 else []
-    ways += [CONFIDENCE, MARGIN] if model.network.classifier is not None else []
+    ways += [CONFIDENCE, MARGIN] if predicts else []
     ways += [TRUST, DRIFT, TURNOVER, CLUSTER, *(f"{COLUMN}{name}" for name in images.columns)]
     if st.session_state.get("colour") not in (None, *ways):
         del st.session_state["colour"]  # of the images before these

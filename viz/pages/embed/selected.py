@@ -28,7 +28,7 @@ EXPORTED = 2000  # images in a zip
 def apply(shown: Shown, panels: Sequence[Panel], colours: Colours, gesture: Gesture) -> None:
     """Make of a gesture on the map the selection of all pages. A click also brings the image up beside the map."""
     chosen = sidebar.selection(shown.images)
-    before = None if chosen is None else np.isin(shown.features.rows, chosen.rows)
+    before = None if chosen is None else np.isin(shown.points, chosen.rows)
     after = selected_after(gesture, panels, colours, before)
     take(shown, np.flatnonzero(after))
     if gesture.kind == "point" and gesture.mode == "replace":
@@ -38,7 +38,7 @@ def apply(shown: Shown, panels: Sequence[Panel], colours: Colours, gesture: Gest
 def take(shown: Shown, points: np.ndarray) -> None:
     """Select some points of the map, by their numbers, for all pages."""
     mask = np.zeros(len(shown.images), bool)
-    mask[shown.features.rows[points]] = True
+    mask[shown.points[points]] = True
     sidebar.choose(Selection.of(shown.images.digest, mask))
 
 
@@ -54,7 +54,7 @@ def show(shown: Shown, maps: embed.StageMaps) -> None:
         )
         _named(shown, None)
         return
-    points = np.flatnonzero(np.isin(shown.features.rows, chosen.rows))
+    points = np.flatnonzero(np.isin(shown.points, chosen.rows))
     st.subheader(f"{len(chosen):,} of {len(shown.images):,} images selected")
     if shown.correct is not None and len(points):
         right = int(shown.correct[points].sum())
@@ -91,7 +91,7 @@ def _search(shown: Shown, chosen: Selection | None) -> None:
             take(shown, hits)
             st.rerun()
         if len(hits) and chosen is not None and st.button("Add them", key="add hits", type="tertiary"):
-            points = np.flatnonzero(np.isin(shown.features.rows, chosen.rows))
+            points = np.flatnonzero(np.isin(shown.points, chosen.rows))
             take(shown, np.union1d(points, hits))
             st.rerun()
 
@@ -145,7 +145,7 @@ def _zipped(shown: Shown, points: np.ndarray) -> bytes:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for point in points:
             try:
-                picture = shown.images.open(int(shown.features.rows[point]))
+                picture = shown.images.open(int(shown.points[point]))
             except FeatureError:  # gone since it was read
                 continue
             file = io.BytesIO()
@@ -177,7 +177,7 @@ def _named(shown: Shown, chosen: Selection | None) -> None:
 
 def _thumbnails(shown: Shown, points: np.ndarray) -> None:
     first = points[:SHOWN]
-    found = pictures(shown.images, [int(row) for row in shown.features.rows[first]])
+    found = pictures(shown.images, [int(row) for row in shown.points[first]])
     tiles = [np.asarray(rasters.square(picture, TILE)) for picture in found]
     captions = [widgets.escape(shown.caption(point)) for point in first]
     with st.container(key="thumbnails", height=360 if len(tiles) > 2 * COLUMNS else "content", border=False):
