@@ -37,8 +37,8 @@ def open_vectors(path: Path, column: str = "") -> FeatureSet:
     parts = _parts(path)
     if not parts:
         raise StoreError(
-            f"{path} holds no features: neither what `python -m features extract` wrote, nor Parquet files with a column "
-            "of vectors. Name one of the two."
+            f"{path} holds no features: neither what `python -m features extract` wrote, nor Parquet files with a "
+            "column of vectors. Name one of the two."
         )
     try:
         tables = [pq.read_table(part) for part in parts]
