@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from features.datasets.image_set import Boxes
+from features.datasets.image_set import Boxes, TableColumns
 from features.datasets.labelling import Labelling
 
 
@@ -17,7 +17,7 @@ class Annotations:
     rows: (R,) their numbers among the images, ascending. labelling: (R,) their labels, None where none are told.
     splits: (R,) the split of each, None where nothing tells, or for an image of none. columns: name -> (R,) values.
     boxes: where in these R images the labels are. where: the file or folder that says it. notes: in sentences.
-    files: that say it, as the source calls them.
+    files: that say it, as the source calls them. table: their columns, where they are tables.
     """
 
     rows: Sequence[int]
@@ -28,6 +28,7 @@ class Annotations:
     boxes: Boxes | None = None
     notes: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    table: TableColumns | None = None
 
 
 class Names:

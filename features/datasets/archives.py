@@ -1,6 +1,7 @@
 """Images in archives (zips, tars, compressed or not), told by their content, and in archives inside these."""
 
 import errno
+import os
 import re
 from bisect import bisect_right
 from collections import Counter
@@ -33,6 +34,15 @@ def kind_of(span: Span) -> str | None:
 
 def is_archive(path: Path) -> bool:
     return kind_of(Span(path)) is not None
+
+
+def beside(path: Path) -> list[str]:
+    """The names of the archives that lie in a file's folder; none at an address, where listing it may take long."""
+    if not files.is_local(path):
+        return []
+    with os.scandir(path.resolve().parent) as entries:
+        names = sorted(entry.name for entry in entries if entry.name.lower().endswith(ARCHIVES) and entry.is_file())
+    return [name for name in names if not kinds.is_hidden(name)]
 
 
 def stem(name: str) -> str:

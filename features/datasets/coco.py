@@ -13,6 +13,7 @@ import numpy as np
 
 from features.datasets import kinds, splits
 from features.datasets.annotations import Annotations, Names
+from features.datasets.box_cells import things_in
 from features.datasets.image_set import Boxes, spelled
 from features.datasets.labelling import Labelling
 from features.errors import DatasetError, ImageError
@@ -161,6 +162,16 @@ def _row(names: Names, name: str, file: CocoFile) -> int | None:
             if (row := names.row(f"{folder}/{path}", "")) is not None:
                 return row
     return names.row(path, file.folder)
+
+
+def boxes_in(cells: Sequence[Any], classes: Sequence[str]) -> Boxes | None:
+    """Boxes of the cells of a column that names things and where they are (`box_cells`), one cell an image."""
+    place = {name: index for index, name in enumerate(classes)}
+    named = [
+        (row, place[spelled(name)], corners) for row, cell in enumerate(cells) for name, corners in things_in(cell)
+        if spelled(name) in place
+    ]  # fmt: skip
+    return boxes_of(named, range(len(cells)))
 
 
 def boxes_of(boxes: Sequence[tuple[int, int, tuple[float, ...]]], rows: Sequence[int]) -> Boxes | None:

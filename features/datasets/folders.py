@@ -16,6 +16,7 @@ from features.datasets.listing import Listing
 from features.errors import DatasetError, ImageError
 
 LOOP, OUTSIDE = "links to a folder that they lie in", "links that lead out of the folders that may be read"
+NO_FILES = "pipes, sockets and devices, since reading one may have no end"
 
 
 def listing(root: Path) -> Listing:
@@ -55,8 +56,9 @@ def _listing(root: Path, where: str, names: Sequence[str], marks: Sequence[str],
 class Tree:
     """Walks through a folder on this machine, through links to other folders too.
 
-    Not into a folder that the link lies in itself, which would have no end, nor to where nobody may read: these links
-    are kept in `left`, by reason. `os.scandir` and strings, since a `Path` for each of a million files takes a minute.
+    Not into a folder that the link lies in itself, which would have no end, nor to where nobody may read: these links,
+    and what is no file, are kept in `left`, by reason. `os.scandir` and strings, since a `Path` for each of a million
+    files takes a minute.
     """
 
     root: Path
@@ -67,7 +69,7 @@ class Tree:
         return self._below(str(self.root), (os.path.realpath(self.root),))
 
     def aside(self) -> tuple[Aside, ...]:
-        """The links that were not followed."""
+        """The links that were not followed, and what is no file."""
         return tuple(Aside(reason, tuple(sorted(names))) for reason, names in sorted(self.left.items()))
 
     def _below(self, folder: str, above: tuple[str, ...]) -> Iterator[tuple[str, str]]:
@@ -86,7 +88,10 @@ class Tree:
             if real is not None and not files.may_be_read(real):
                 self._leave(OUTSIDE, entry.path)
             elif not _is_folder(entry):
-                yield entry.path, _mark(entry)
+                if (its_mark := _mark(entry)) is None:
+                    self._leave(NO_FILES, entry.path)
+                else:
+                    yield entry.path, its_mark
             elif real is not None and real in above:
                 self._leave(LOOP, entry.path)
             else:
@@ -103,11 +108,17 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _mark(entry: os.DirEntry[str]) -> str:
+def _mark(entry: os.DirEntry[str]) -> str | None:
+    """What changes when a file does; None for what is no file."""
     try:
         status = entry.stat()
     except OSError:  # a link to nowhere: opening it says so, and the other images are not lost
         return "unreadable"
+    return mark_of(status) if stat.S_ISREG(status.st_mode) else None
+
+
+def mark_of(status: os.stat_result) -> str:
+    """What changes when a file with this status does."""
     return f"{status.st_size} {status.st_mtime_ns}"
 
 
@@ -117,7 +128,7 @@ def mark(file: Path) -> str:
         status = file.stat()
     except (OSError, ValueError):
         return "unreadable"
-    return f"{status.st_size} {status.st_mtime_ns}"
+    return mark_of(status)
 
 
 def _remote_files(root: Path) -> list[Path]:

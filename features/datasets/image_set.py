@@ -1,7 +1,9 @@
 """An ordered set of images."""
 
+import csv
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import io
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,6 +34,34 @@ class Columns:
 
     path: str = ""
     label: str = ""
+
+    @classmethod
+    def of(cls, path: str, labels: Sequence[str]) -> "Columns":
+        """A column of paths, '' where it is guessed, and any number of labels."""
+        if len(labels) < 2:
+            return cls(path, "".join(labels))
+        row = io.StringIO()
+        csv.writer(row, lineterminator="").writerow(labels)  # a name may have a comma itself
+        return cls(path, row.getvalue())
+
+    def labels(self, known: Collection[str]) -> list[str]:
+        """The names of the columns of labels. known: of the table."""
+        if not self.label or self.label in known:
+            return [self.label] if self.label else []
+        return [name.strip() for name in next(csv.reader([self.label], skipinitialspace=True))]
+
+
+@dataclass(frozen=True)
+class TableColumns:
+    """The columns of the table that tells a set's images.
+
+    names: of all. path, labels: those that were taken. path is None where the images themselves stand in the table, and
+    '' where it is not known.
+    """
+
+    names: tuple[str, ...]
+    path: str | None = ""
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,6 +130,7 @@ class ImageSet:
     boxes:       where in the images the labels are, None where nothing tells.
     split:       which split of its source it is ('test', 'all'), '' where there is nothing to choose.
     splits:      those that its source has, with how many images each has.
+    table:       the columns of the table that tells its images or their labels, None where none does.
     """
 
     name: str
@@ -117,6 +148,7 @@ class ImageSet:
     label_sets: np.ndarray | None = None
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
     boxes: Boxes | None = None
+    table: TableColumns | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -207,22 +239,39 @@ class ImageSet:
         )
 
     def sample(self, limit: int, seed: int = 0) -> "ImageSet":
-        """At most `limit` images in their old order, as many of each class as of any other if there are enough."""
+        """At most `limit` images in their old order, as many of each class as of any other if there are enough.
+
+        Of images with any number of labels each label has at least as many as it would have if all were dealt out in
+        turn, and those without a label are dealt out as one.
+        """
         if limit >= len(self):
             return self
         order = np.random.default_rng(seed).permutation(len(self))
         if self.labels is not None:
-            # Deal the classes out in turn: every image is ranked within its class, and low ranks go first.
-            shuffled = self.labels[order]
-            by_class = np.argsort(shuffled, kind="stable")
-            starts = np.searchsorted(shuffled[by_class], shuffled[by_class])
-            rank = np.empty(len(self), dtype=np.int64)
-            rank[by_class] = np.arange(len(self)) - starts
-            order = order[np.argsort(rank, kind="stable")]
+            order = order[np.argsort(_ranks(self.labels[order]), kind="stable")]
+        elif self.label_sets is not None:
+            order = order[np.argsort(_ranks_of_sets(self.label_sets[order]), kind="stable")]
         taken = self.take(np.sort(order[:limit]).tolist())
         if self.origin is None or seed != 0:
             return taken
         return replace(taken, origin=replace(self.origin, limits=(*self.origin.limits, limit)))
+
+
+def _ranks(labels: np.ndarray) -> np.ndarray:
+    """(N,) the place of each image among those of its class. Low ones first, the classes are dealt out in turn."""
+    by_class = np.argsort(labels, kind="stable")
+    starts = np.searchsorted(labels[by_class], labels[by_class])
+    ranks = np.empty(len(labels), dtype=np.int64)
+    ranks[by_class] = np.arange(len(labels)) - starts
+    return ranks
+
+
+def _ranks_of_sets(sets: np.ndarray) -> np.ndarray:
+    """(N,) the first place that each image has among those of one of its labels. sets: (N, K) bool."""
+    ranks = np.full(len(sets), len(sets), dtype=np.int64)
+    for has in (*sets.T, ~sets.any(axis=1)):
+        ranks[has] = np.minimum(ranks[has], np.arange(np.count_nonzero(has)))
+    return ranks
 
 
 def joined(has: np.ndarray, names: Sequence[str]) -> str:
@@ -248,6 +297,16 @@ def set_digest(ids: Sequence[str], marks: Sequence[str]) -> str:
     for image_id, mark in zip(ids, marks, strict=True):
         found.update(f"{image_id}\0{mark}\n".encode("utf-8", "surrogateescape"))
     return found.hexdigest()
+
+
+@contextmanager
+def telling(columns: Sequence[str]) -> Iterator[None]:
+    """Have a DatasetError tell the columns of a table, since naming another of them may help."""
+    try:
+        yield
+    except DatasetError as error:
+        error.columns = error.columns or tuple(columns)
+        raise
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Tells which files of a source are images, by their endings and, where these tell nothing, by their first bytes."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -51,6 +51,8 @@ SIGNATURES = (  # (at, bytes): of the formats that are read
     *((0, b"P%d%c" % (number, space)) for number in range(1, 7) for space in b" \t\r\n"),
 )
 HEIF = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1", b"ftypmsf1")
+DRIVE = re.compile(r"\A(?:[A-Za-z]:)?(?=/)")  # before an absolute path
+ABSOLUTE = "absolute paths in an archive among others"
 # What systems make for themselves; a pattern, since taking a million paths apart takes half a minute.
 HIDDEN = re.compile(r"(?:^|/)(?:\.|(?:thumbs\.db|desktop\.ini|__macosx)(?:/|$))", re.IGNORECASE)
 
@@ -75,11 +77,35 @@ def is_hidden(name: str) -> bool:
 
 
 def member_path(name: str) -> str:
-    """An archive's member as a path inside it. Programs on Windows have written backslashes; where a slash stands too,
-    they are part of a name.
+    """An archive's member as a path inside it, without the root where it is absolute ('/home/x', 'C:\\x').
+
+    Programs on Windows have written backslashes; where a slash stands too, they are part of a name.
     """
-    name = name if "/" in name else name.replace("\\", "/")
-    return "/".join(part for part in name.split("/") if part not in ("", "."))
+    return "/".join(part for part in DRIVE.sub("", _slashed(name)).split("/") if part not in ("", "."))
+
+
+def is_absolute(name: str) -> bool:
+    """Whether an archive's member is told to lie somewhere on the disk, and not inside the archive."""
+    return DRIVE.match(_slashed(name)) is not None
+
+
+def _slashed(name: str) -> str:
+    return name if "/" in name else name.replace("\\", "/")
+
+
+def inside(members: Mapping[str, bool], where: str) -> tuple[set[str], tuple[Aside, ...], tuple[str, ...]]:
+    """Which of an archive's members count, what is left aside, and a note.
+
+    members: paths, and whether each was absolute. If all are, as some programs write them, they are the set. Among
+    others they are left aside: below which folder they were meant to lie cannot be known, and it would be a class.
+    """
+    absolute = [name for name, each in members.items() if each]
+    if not absolute:
+        return {*members}, (), ()
+    if all(each for name, each in members.items() if not is_hidden(name)):
+        note = f"The members of {where} have absolute paths, which are taken as paths inside it ({absolute[0]})."
+        return {*members}, (), (note,)
+    return {*members}.difference(absolute), (Aside(ABSOLUTE, tuple(sorted(absolute))),), ()
 
 
 def looks_like_image(name: str) -> bool:

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from features.datasets import beside, classes, coco, kinds, splits, voc
+from features.datasets import beside, classes, coco, cub, kinds, splits, voc
 from features.datasets.annotations import Annotations
 from features.datasets.columns import column_of
-from features.datasets.image_set import Columns, FileOpener, ImageSet, set_digest, spelled, with_labels
+from features.datasets.image_set import Columns, FileOpener, ImageSet, set_digest, spelled, telling, with_labels
 from features.datasets.kinds import Aside
 from features.datasets.labelling import Labelling
 from features.datasets.splits import Splits
@@ -44,6 +44,20 @@ class Listing:
     labels: Sequence[object] | None = None
     is_shard: bool = False
 
+    def part(self, numbers: Sequence[int]) -> "Listing":
+        """Some of the files, by their numbers."""
+        head = self.head
+        return replace(
+            self,
+            names=[self.names[number] for number in numbers],
+            marks=[self.marks[number] for number in numbers],
+            read=lambda index: self.read(numbers[index]),
+            locate=lambda index: self.locate(numbers[index]),
+            head=None if head is None else lambda index: head(numbers[index]),
+            paths=None if self.paths is None else [self.paths[number] for number in numbers],
+            labels=None if self.labels is None else [self.labels[number] for number in numbers],
+        )
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -78,19 +92,16 @@ def understood(
     def of_voc(files: Listing, ids: Sequence[str]) -> Annotations | None:
         return voc.of_listing(files, ids, lambda: _has_classes(paths))
 
-    ways = (coco.of_listing, of_voc, of_tables)
+    ways = (coco.of_listing, cub.of_listing, of_voc, of_tables) if columns == Columns() else (of_tables,)
     said = None if told else next((found for way in ways if (found := way(listing, images.ids)) is not None), None)
-    images = replace(images, notes=(*images.notes, *failed))
-    if said is None and columns != Columns():
-        raise DatasetError(
-            f"{listing.where} has no list with such columns. Leave --path-column and --label-column away."
-        )
+    images = replace(images, notes=(*images.notes, *failed), table=None if said is None else said.table)
     if said is None:
         return _of_folders(images, paths, told, choice)
     images = replace(images, aside=_without(images.aside, {*said.files}))
     if said.labelling is None and said.splits is None:
         return _with_columns(_of_folders(images, paths, told, choice), images.ids, said)
-    return _annotated(images, paths, said, choice)
+    with telling(said.table.names if said.table is not None else ()):
+        return _annotated(images, paths, said, choice)
 
 
 def _has_classes(paths: Sequence[str]) -> bool:

@@ -1,6 +1,7 @@
 """Tables of labels beside the images that they are about."""
 
 import io
+import os
 import zipfile
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from features import datasets
 from features.datasets import Columns, ImageSet, open_images
 from features.errors import DatasetError
 
@@ -292,3 +294,117 @@ def test_a_table_that_cannot_be_read_is_told_with_its_reason(tmp_path):
     assert [found.label_name(index) for index in range(2)] == ["cat", "dog"]
     (note,) = found.notes
     assert note.startswith("labels.csv beside the images is not used: ")
+
+
+def parquet(path: Path, names: list[str], labels: list[str]) -> None:
+    pq.write_table(pa.table({"path": names, "label": labels}), path)
+
+
+@pytest.mark.parametrize("name", ["labels.parquet", "anything.parq"])
+def test_parquet_of_paths_beside_images_labels_them_whatever_it_is_called(tmp_path, name):
+    write(tmp_path, names := [f"images/{number}.png" for number in range(4)])
+    parquet(tmp_path / name, names, [*"abab"])
+    images = open_images(str(tmp_path))
+    assert told(images) == dict(zip(names, "abab", strict=True))
+    assert not images.aside
+    assert any(f"{name} (column label)" in note for note in images.notes)
+    parquet(tmp_path / name, [*names, *names, "gone.png"], [*"abababab", "a"])  # more rows than there are pictures
+    assert told(open_images(str(tmp_path))) == dict(zip(names, "abab", strict=True))
+
+
+@pytest.mark.parametrize("form", ["{}.parquet", "{}-00000-of-00001.parquet", "{}_labels.csv", "labels_{}.parquet"])
+def test_tables_that_are_called_as_splits_are_splits(tmp_path, form):
+    write(tmp_path, ["images/0.png", "images/1.png", "images/2.png"])
+    for split, rows in (("train", [0, 1]), ("test", [2])):
+        path = tmp_path / form.format(split)
+        names, labels = [f"images/{row}.png" for row in rows], ["ab"[row % 2] for row in rows]
+        if path.suffix == ".csv":
+            path.write_text("path,label\n" + "".join(f"{n},{each}\n" for n, each in zip(names, labels, strict=True)))
+        else:
+            parquet(path, names, labels)
+    images = open_images(str(tmp_path))
+    assert (images.split, images.splits) == ("test", {"train": 2, "test": 1})
+    assert told(images) == {"images/2.png": "a"}
+    assert told(open_images(f"{tmp_path}:train")) == {"images/0.png": "a", "images/1.png": "b"}
+
+
+def test_parquet_of_features_or_images_beside_images_is_left_aside_as_it_was(tmp_path):
+    write(tmp_path, ["cat/0.png", "dog/1.png"])
+    pq.write_table(pa.table({"image": [b"no image"], "label": ["x"]}), tmp_path / "other.parquet")
+    pq.write_table(pa.table({"layer1": [[0.5, 1.0]]}), tmp_path / "part-00000.parquet")
+    images = open_images(str(tmp_path))
+    assert told(images) == {"cat/0.png": "cat", "dog/1.png": "dog"}
+    assert [each.names for each in images.aside] == [("other.parquet", "part-00000.parquet")]
+    assert not images.notes
+
+
+def test_parquet_that_names_images_elsewhere_is_a_list_though_a_picture_lies_beside_it(tmp_path):
+    write(tmp_path / "elsewhere", names := ["0.png", "1.png"])
+    write(tmp_path / "set", ["logo.png"])
+    parquet(tmp_path / "set" / "list.parquet", [str(tmp_path / "elsewhere" / name) for name in names], ["a", "b"])
+    assert [*told(open_images(str(tmp_path / "set"))).values()] == ["a", "b"]
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "instances_x.json", "metadata.parquet", "a.xml", "images.txt", "1.zip"])
+def test_a_pipe_that_is_called_as_labels_or_archives_holds_nothing_up_and_is_told(tmp_path, name):
+    write(tmp_path, ["cat/0.png", "dog/1.png"])
+    os.mkfifo(tmp_path / name)
+    images = open_images(str(tmp_path))
+    assert told(images) == {"cat/0.png": "cat", "dog/1.png": "dog"}
+    (aside,) = images.aside
+    assert (aside.reason.startswith("pipes, sockets and devices"), aside.names) == (True, (name,))
+
+
+def test_a_link_to_a_device_is_no_table(tmp_path):
+    write(tmp_path, ["cat/0.png", "dog/1.png"])
+    (tmp_path / "labels.csv").symlink_to("/dev/zero")
+    assert [each.names for each in open_images(str(tmp_path)).aside] == [("labels.csv",)]
+
+
+# --- lists whose images lie in archives -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("inside", ["", "photos/"])
+def test_a_list_names_the_images_of_archives_that_lie_beside_it(tmp_path, inside):
+    zipped(tmp_path / "set.zip", [f"{inside}{n}.png" for n in range(3)], **{"labels.csv": "file,label\n0.png,wrong\n"})
+    (tmp_path / "labels.csv").write_text("file,label\n0.png,a\n1.png,b\n2.png,a\n")
+    images = open_images(str(tmp_path / "labels.csv"))
+    assert [*told(images).values()] == ["a", "b", "a"]
+    assert images.open(1).getpixel((0, 0)) == (1, 0, 0)
+    before = datasets.stamp(tmp_path / "labels.csv")
+    os.utime(tmp_path / "set.zip", (1, 1))
+    assert datasets.stamp(tmp_path / "labels.csv") != before
+    (tmp_path / "0.png").write_bytes((tmp_path / "set.d" / f"{inside}0.png").read_bytes())  # now a file is there
+    assert open_images(str(tmp_path / "labels.csv")).uri(0) == str(tmp_path / "0.png")
+
+
+def test_a_path_may_lead_into_an_archive(tmp_path):
+    names = ["photos/cat/0.png", "photos/dog/1.png", "others/2.png"]
+    made = zipped(
+        tmp_path / "set.zip", names, **{"one.csv": "id,label\n0,a\n1,b\n", "two.csv": "id,label\n0,x\n1,y\n2,z\n"}
+    )
+    assert [*told(open_images(f"{made}/one.csv")).values()] == ["a", "b"]
+    assert [*told(open_images(f"{made}/two.csv")).values()] == ["z", "x", "y"]
+    images = open_images(f"{made}/photos")
+    assert told(images) == {"photos/cat/0.png": "cat", "photos/dog/1.png": "dog"}
+    assert datasets.reopen(images.origin).digest == images.digest
+    with pytest.raises(DatasetError, match=r"set\.zip has no nothing\. Name"):
+        open_images(f"{made}/nothing")
+    before = datasets.stamp(made / "photos")
+    os.utime(made, (1, 1))
+    assert datasets.stamp(made / "photos") != before
+
+
+def test_a_list_in_an_archive_that_names_none_of_its_images_is_refused(tmp_path):
+    made = zipped(tmp_path / "set.zip", ["0.png"], **{"other.csv": "file,label\n8.png,a\n9.png,b\n"})
+    with pytest.raises(DatasetError, match="names no images of"):
+        open_images(f"{made}/other.csv")
+
+
+def test_parquet_beside_archives_labels_what_is_in_these(tmp_path):
+    (tmp_path / "set").mkdir()
+    zipped(tmp_path / "a.zip", ["0.png", "1.png"]).rename(tmp_path / "set" / "a.zip")
+    parquet(tmp_path / "set" / "labels.parquet", ["0.png", "1.png"], ["a", "b"])
+    images = open_images(str(tmp_path / "set"))
+    assert [*told(images).values()] == ["a", "b"]
+    assert not images.aside

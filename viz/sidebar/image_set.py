@@ -1,6 +1,7 @@
 """The choice of the images."""
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -8,11 +9,12 @@ import streamlit as st
 from features.errors import DatasetError, FeatureError
 from features.sources import ALL, ARCHIVES, EXTENSIONS, LISTS, SAMPLE, TABLES, split_of
 from viz import widgets
-from viz.sidebar import paths
+from viz.sidebar import paths, table_columns
 from viz.sidebar.own_files import inside_roots, keep_to_roots, keep_upload
 
 if TYPE_CHECKING:
     from features.datasets import ImageSet
+    from viz.cached.images import Chosen
 
 FOLDER = "a folder or zip of mine"
 SPLIT, OFFERED = "split", "offered paths"
@@ -93,28 +95,29 @@ def images(whole: bool = False) -> "ImageSet":
     """The image set chosen in the sidebar, cut to the chosen number or whole. Raises FeatureError if it cannot be
     opened.
     """
-    from viz.cached.images import sampled  # numpy, Pillow and pyarrow with it
+    from viz.cached.images import Chosen, sampled  # numpy, Pillow and pyarrow with it
 
-    source, stamp = (SAMPLE, "") if st.session_state["images"] == SAMPLE else _chosen()
-    opened = _opened(source, stamp)
-    return opened if whole else sampled(source, st.session_state["limit"], stamp, opened)
+    chosen = Chosen(SAMPLE) if st.session_state["images"] == SAMPLE else _chosen()
+    opened = _opened(chosen)
+    return opened if whole else sampled(chosen, st.session_state["limit"], opened)
 
 
-def _chosen() -> tuple[str, str]:
-    """The source of the visitor's own images, with the split that was chosen, and what changes when it does."""
-    place, split, stamp = _place()
+def _chosen() -> "Chosen":
+    """The visitor's own images, with the columns and the split that were chosen."""
+    place, split = _place()
+    place = table_columns.heeded(place)
     chosen = st.session_state.get(SPLIT)
-    if split is None and chosen is not None and chosen in _splits(_opened(place, stamp)):
+    if split is None and chosen is not None and chosen in _splits(_opened(place)):
         split = chosen
-    return (place if split is None else f"{place}:{split}"), stamp
+    return place if split is None else replace(place, source=f"{place.source}:{split}")
 
 
-def _opened(source: str, stamp: str) -> "ImageSet":
+def _opened(chosen: "Chosen") -> "ImageSet":
     """A whole set. While it is opened, the page shows how far that is, and stops here."""
     from viz.cached.images import sets
 
-    held = sets().get(source, stamp)
-    return held if held is not None else widgets.awaited(sets().work(source, stamp), "Opening the images")
+    held = sets().get(chosen)
+    return held if held is not None else widgets.awaited(sets().work(chosen), "Opening the images")
 
 
 def source() -> str:
@@ -123,15 +126,15 @@ def source() -> str:
     return chosen if chosen == SAMPLE else st.session_state.get("folder") or ""
 
 
-def _place() -> tuple[str, str | None, str]:
-    """Where the visitor's own images lie, the split that is named there, and what changes when they do."""
-    from viz.cached.images import look_work, set_stamp
+def _place() -> tuple["Chosen", str | None]:
+    """Where the visitor's own images lie, and the split that is named there."""
+    from viz.cached.images import Chosen, look_work, set_stamp
 
     place, split = split_of((st.session_state.get("folder") or "").strip())
     path = str(inside_roots(place, "images", DatasetError))
     if (work := look_work(path)) is not None:
         widgets.awaited(work, "Looking at the images")
-    return path, split, set_stamp(path)
+    return Chosen(path, set_stamp(path)), split
 
 
 def _splits(found: "ImageSet") -> list[str]:
@@ -148,17 +151,19 @@ def _understood() -> None:
     if not (st.session_state.get("folder") or "").strip():
         return
     with suppress(FeatureError):
+        place, _ = _place()
+        table_columns.choose(place, _opened)
         _choose_split()
         found = images(whole=True)
-        paths.remember(_place()[0])
+        paths.remember(place.source)
         st.caption(widgets.escape(found.describe()))
         with st.expander("What was understood", icon=":material/info:"):
             _details(found)
 
 
 def _choose_split() -> None:
-    place, split, stamp = _place()
-    options = _splits(_opened(place, stamp)) if split is None else []
+    place, split = _place()
+    options = _splits(_opened(table_columns.heeded(place))) if split is None else []
     if not options:
         return
     if st.session_state.get(SPLIT) not in (None, *options):

@@ -17,7 +17,10 @@ from features.errors import DatasetError, FeatureError
 
 MISSING = "unreadable"  # as `folders.mark` has it
 HERE = "file://"
-FOLDERS = ("images", "image", "imgs", "img", "data", "JPEGImages", "train", "train_images", "test", "test_images")
+FOLDERS = (
+    *("images", "image", "imgs", "img", "data", "JPEGImages", "train", "train_images", "test", "test_images"),
+    *("val", "val_images", "valid", "Images"),
+)
 ENDINGS = (".jpg", ".png", ".jpeg", ".JPEG", ".JPG", ".tif", ".webp")
 TRIED = 20  # cells by which a folder or an ending is found that a list leaves away
 TOGETHER = 16  # addresses that are asked for at a time

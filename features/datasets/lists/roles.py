@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from features.datasets import splits
+from features.datasets.box_cells import are_boxes
 from features.datasets.columns import text_of
-from features.datasets.image_set import Columns
+from features.datasets.image_set import Columns, TableColumns, spelled
 from features.datasets.labelling import is_yes_or_no
 from features.datasets.lists.table import Table
 from features.errors import DatasetError
@@ -54,6 +55,10 @@ class Roles:
         used = {self.path, *self.labels, self.split}
         return {name: cells for name, cells in table.columns.items() if name not in used}
 
+    def told(self, table: Table) -> TableColumns:
+        """The table's columns and which were taken, for those who may correct it."""
+        return TableColumns(tuple(map(spelled, table.columns)), spelled(self.path), tuple(map(spelled, self.labels)))
+
 
 def is_known(name: str) -> bool:
     """Whether a column is called as those of paths, labels or splits are."""
@@ -74,8 +79,8 @@ def roles_of(table: Table, chosen: Columns, there: Callable[[str], bool]) -> Rol
         )
     split = _split_column(table, path)
     if chosen.label:
-        names = [chosen.label] if chosen.label in table.columns else chosen.label.split(",")
-        return Roles(path, tuple(_need(table, name.strip(), "--label-column") for name in names), split)
+        names = chosen.labels(table.columns)
+        return Roles(path, tuple(_need(table, name, "--label-column") for name in names), split)
     return _with_labels(table, path, split)
 
 
@@ -140,6 +145,9 @@ def _split_column(table: Table, path: str) -> str:
 def _with_labels(table: Table, path: str, split: str) -> Roles:
     others = [name for name in table.columns if name not in (path, split)]
     called = _by_names(others, LABELS)
+    boxes = [name for name in others if are_boxes(table.columns[name][:LOOKED_AT])]
+    if len(boxes) == 1 and not called:
+        return Roles(path, (boxes[0],), split)
     if called:
         texts = [name for name in called if _plain(name) not in VAGUE and not _is_number(table.columns[name])]
         return Roles(path, ((texts or called)[0],), split)
