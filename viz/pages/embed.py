@@ -166,7 +166,7 @@ def _draw(shown: Shown, projection: Projection, colour: str | None) -> list[int]
     if len(names) > figures.TOO_MANY:
         st.caption("Too many classes for a colour each: similar colours only stand next to each other in the list.")
     if shown.truth is not None and shown.matched.how != labels.BY_NAME and shown.same_names:
-        st.caption(f"The labels are the network's classes {shown.matched.how}.")
+        st.caption(shown.matched.said)
     if colour == CORRECTNESS and not shown.same_names:
         said = f"{shown.matched.guessed} If they are other classes, nothing here says what is correct."
         st.warning(widgets.escape(said), icon=":material/help:")

@@ -1,5 +1,6 @@
 """The choice of the images."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from viz.sidebar.own_files import inside_roots, keep_to_roots, keep_upload
 
 if TYPE_CHECKING:
     from features.datasets import ImageSet
+    from features.datasets.labels import Matched
     from viz.cached.images import Chosen
 
 FOLDER = "a folder or zip of mine"
@@ -23,7 +25,8 @@ UPLOADS = [*dict.fromkeys(ending.rpartition(".")[2] for ending in (*ARCHIVES, *T
 IMAGE_LIMITS = (100, 300, 1000, 3000, 10_000)
 
 
-def choose() -> None:
+def choose(matched: Callable[["ImageSet"], "Matched"]) -> None:
+    """matched: how a set's labels are matched with the network's classes. Raises FeatureError without a network."""
     st.selectbox("Images", (SAMPLE, FOLDER), key="images", bind="query-params")
     if st.session_state["images"] == FOLDER:
         st.text_input(
@@ -51,7 +54,7 @@ def choose() -> None:
             on_click=_look_again,
             help="Changed files are noticed within seconds, in very large folders within minutes. This looks at once.",
         )
-        _understood()
+        _understood(matched)
     st.select_slider(
         "At most",
         IMAGE_LIMITS,
@@ -143,7 +146,7 @@ def _splits(found: "ImageSet") -> list[str]:
     return [found.split, *others] if found.splits else []
 
 
-def _understood() -> None:
+def _understood(matched: Callable[["ImageSet"], "Matched"]) -> None:
     """What was understood of the visitor's own images before anything runs on them, and the choice of their split.
 
     What is wrong with them is for the page to say.
@@ -157,8 +160,16 @@ def _understood() -> None:
         found = images(whole=True)
         paths.remember(place.source)
         st.caption(widgets.escape(found.describe()))
+        if found.is_labelled:
+            _say_matched(matched, found)
         with st.expander("What was understood", icon=":material/info:"):
             _details(found)
+
+
+def _say_matched(matched: Callable[["ImageSet"], "Matched"], found: "ImageSet") -> None:
+    with suppress(FeatureError):  # of the network, which the page shows
+        how = matched(found)
+        st.caption(widgets.escape(how.said), help=widgets.escape(how.guessed) or None)
 
 
 def _choose_split() -> None:
@@ -183,4 +194,4 @@ def _details(found: "ImageSet") -> None:
     else:
         st.caption("No labels: these come from one folder per class, or from a list of the images or beside them.")
     for sentence in (*found.told(), *range_notes(found.digest, found)):
-        st.caption(widgets.escape(sentence))
+        st.caption(widgets.escape(widgets.as_controls(sentence)))

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from features.errors import DatasetError
+from viz import widgets
 
 if TYPE_CHECKING:
     from features.datasets import ImageSet, TableColumns
     from viz.cached.images import Chosen
 
 PATH, LABELS = "path_column", "label_columns"
-KNOWN = "columns of the table"  # of the source that is chosen: (source, stamp), and what they are where none is named
+KNOWN = "columns of the table"  # the source and stamp that were looked at last, and the columns that it has
+GUESSED = "by names and contents"
 
 
 def choose(place: "Chosen", opened: Callable[["Chosen"], "ImageSet"]) -> None:
@@ -21,40 +23,42 @@ def choose(place: "Chosen", opened: Callable[["Chosen"], "ImageSet"]) -> None:
 
     opened: a source -> its set. Where that cannot be opened without a choice, this can be made too.
     """
+    before, _ = st.session_state.get(KNOWN, (None, None))
     table = _table(place, opened)
     if table is None:
         return
+    if before is not None:  # a link, of which there is none before, says what is chosen
+        _keep_what_fits(table, before[0] == place.source)
     with st.popover("Columns", icon=":material/table:"):
         if table.path is not None:
-            _path(table)
-        _need_known(LABELS, table, lambda values: set(values) <= set(table.names))
+            st.selectbox(
+                widgets.PATH_COLUMN,
+                table.names,
+                index=table.names.index(table.path) if table.path else None,
+                key=PATH,
+                bind="query-params",
+                placeholder=GUESSED,
+            )
         st.multiselect(
-            "Labels",
+            widgets.LABEL_COLUMNS,
             table.names,
             default=table.labels,
             key=LABELS,
             bind="query-params",
-            placeholder="by their names and contents",
+            placeholder=GUESSED,
             help="One column of labels, or several of 0 and 1 that are called as the labels.",
         )
 
 
-def _path(table: "TableColumns") -> None:
-    _need_known(PATH, table, lambda value: value in table.names)
-    st.selectbox(
-        "Paths of the images",
-        table.names,
-        index=table.names.index(table.path) if table.path else None,
-        key=PATH,
-        bind="query-params",
-        placeholder="by their names and contents",
-    )
-
-
-def _need_known(key: str, table: "TableColumns", fits: Callable) -> None:
-    """Forget what was chosen of another table's columns."""
-    if st.session_state.get(key) and not fits(st.session_state[key]):
-        del st.session_state[key]
+def _keep_what_fits(table: "TableColumns", same: bool) -> None:
+    """Go back to what is taken otherwise, where what was chosen is of another table. same: whether the source is the
+    one that it was chosen of.
+    """
+    path, labels = st.session_state.get(PATH), st.session_state.get(LABELS) or ()
+    if path is not None and not (same and path in table.names):
+        st.session_state[PATH] = table.path or None
+    if labels and not (same and set(labels) <= set(table.names)):
+        st.session_state[LABELS] = list(table.labels)
 
 
 def heeded(place: "Chosen") -> "Chosen":
@@ -64,8 +68,8 @@ def heeded(place: "Chosen") -> "Chosen":
     known, table = st.session_state.get(KNOWN, (None, None))
     if table is None or known != (place.source, place.stamp):
         return place
-    path, labels = st.session_state.get(PATH) or "", tuple(st.session_state.get(LABELS) or ())
-    path = "" if path == table.path or path not in table.names or table.path is None else path
+    path, labels = st.session_state.get(PATH), tuple(st.session_state.get(LABELS) or ())
+    path = path if path in table.names and table.path not in (None, path) else ""
     labels = () if set(labels) == set(table.labels) or not set(labels) <= set(table.names) else labels
     return replace(place, columns=Columns.of(path, labels))
 
@@ -82,8 +86,5 @@ def _table(place: "Chosen", opened: Callable[["Chosen"], "ImageSet"]) -> "TableC
         table = opened(place).table
     except DatasetError as error:
         table = TableColumns(error.columns) if error.columns else None
-    if known is not None and known[0] != place.source:
-        for chosen in (PATH, LABELS):  # of the images before these
-            st.session_state.pop(chosen, None)
     st.session_state[KNOWN] = key, table
     return table
