@@ -33,6 +33,7 @@ from features.sources import (
     EXTENSIONS,
     HUGGING_FACE,
     SAMPLE,
+    TABLES,
     TEST,
     TORCHVISION,
     VALIDATION,
@@ -171,11 +172,12 @@ def _opened(source: str, choice: Choice, columns: Columns, listing: Listing | No
 
 
 def _of_pattern(pattern: str, choice: Choice, columns: Columns) -> ImageSet:
-    root, named, outside = patterns.paths(pattern)
-    with files.reached(root):
-        if tables := patterns.tables(named):
-            return folder_contents.open_tables(root, tables, choice, columns)
-        return understood(patterns.listing(pattern, root, named, outside), choice.split, choice.order, columns)
+    named = patterns.named(pattern)
+    with files.reached(named.root):
+        tables = named.paths(TABLES)
+        if tables and len(tables) == len(named.files) and not named.folders:
+            return folder_contents.open_tables(named.root, tables, choice, columns)
+        return understood(patterns.listing(pattern, named), choice.split, choice.order, columns)
 
 
 def open_files(names: list[str]) -> ImageSet:

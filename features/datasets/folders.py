@@ -16,6 +16,7 @@ from features.datasets.listing import Listing
 from features.errors import DatasetError, ImageError
 
 LOOP, OUTSIDE = "links to a folder that they lie in", "links that lead out of the folders that may be read"
+UNREADABLE, A_FOLDER = "unreadable", "a folder"  # instead of marks
 NO_FILES = "pipes, sockets and devices, since reading one may have no end"
 
 
@@ -33,7 +34,12 @@ def listing(root: Path) -> Listing:
 
 def of_paths(where: str, root: Path, names: Sequence[str]) -> Listing:
     """Files by their paths below a folder. where: what named them, as errors call it."""
-    return _listing(root, where, names, [mark(root / name) for name in names], ())
+    return of_marked(where, root, [(name, mark(root / name)) for name in names])
+
+
+def of_marked(where: str, root: Path, files_in: Sequence[tuple[str, str]]) -> Listing:
+    """As `of_paths`, of files whose marks are known: (path, mark)."""
+    return _listing(root, where, [name for name, _ in files_in], [its_mark for _, its_mark in files_in], ())
 
 
 def _listing(root: Path, where: str, names: Sequence[str], marks: Sequence[str], aside: tuple[Aside, ...]) -> Listing:
@@ -113,7 +119,7 @@ def _mark(entry: os.DirEntry[str]) -> str | None:
     try:
         status = entry.stat()
     except OSError:  # a link to nowhere: opening it says so, and the other images are not lost
-        return "unreadable"
+        return UNREADABLE
     return mark_of(status) if stat.S_ISREG(status.st_mode) else None
 
 
@@ -127,8 +133,17 @@ def mark(file: Path) -> str:
     try:
         status = file.stat()
     except (OSError, ValueError):
-        return "unreadable"
+        return UNREADABLE
     return mark_of(status)
+
+
+def mark_at(path: str) -> str:
+    """What changes when a file on this machine does, A_FOLDER for a folder, NO_FILES for what is neither."""
+    try:
+        status = os.stat(path)  # noqa: PTH116  # a `Path` for each of a million files takes a minute
+    except (OSError, ValueError):
+        return UNREADABLE
+    return mark_of(status) if stat.S_ISREG(status.st_mode) else A_FOLDER if stat.S_ISDIR(status.st_mode) else NO_FILES
 
 
 def _remote_files(root: Path) -> list[Path]:

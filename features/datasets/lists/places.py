@@ -156,23 +156,8 @@ def allowed(folder: str) -> Callable[[str], bool]:
     """
     if not files.roots():
         return lambda path: True
-    own = os.path.realpath(folder)
-    folders: dict[str, str] = {}  # the real one of each: links are followed once for a folder, and not for every file
-
-    def real(path: str) -> str:
-        above, name = os.path.split(path)
-        if above not in folders:
-            folders[above] = os.path.realpath(above)
-        whole = os.path.join(folders[above], name)  # noqa: PTH118
-        return os.path.realpath(whole) if os.path.islink(whole) or name in ("", ".", "..") else whole  # noqa: PTH114
-
-    def may(path: str) -> bool:
-        if "://" in path:
-            return False
-        followed = real(path)
-        return files.may_be_read(followed) or Path(followed).is_relative_to(own)
-
-    return may
+    may = files.allowed(folder)
+    return lambda path: "://" not in path and may(path)
 
 
 def need_files(places: Sequence[Place], cells: Sequence[str], where: str) -> None:
