@@ -44,12 +44,24 @@ class Names:
             self._parts.setdefault(last, []).append(row)
             self._stems.setdefault(last.rsplit(".", 1)[0], []).append(row)
         self._ids = ids
+        self._folded: Names | None = None  # the same in small letters, made when it is needed
 
     def row(self, path: str, *folders: str) -> int | None:
         """The image that a path names from one of some folders on, else wherever it lies; None for none or many.
 
-        folders: '' or 'annotations'. A path may lack the image's ending.
+        folders: '' or 'annotations'. A path may lack the image's ending, and be in other case, as Windows takes it.
         """
+        row = self._row(path, *folders)
+        return self._in_small_letters()._row(path.lower(), *map(str.lower, folders)) if row is None else row
+
+    def _in_small_letters(self) -> "Names":
+        """The same names; none where two of them differ in nothing but case."""
+        if self._folded is None:
+            small = [name.lower() for name in self._ids]
+            self._folded = Names(small if len({*small}) == len(small) else [])
+        return self._folded
+
+    def _row(self, path: str, *folders: str) -> int | None:
         folder = folders[0]
         for name in (*(f"{each}/{path}" if each else path for each in folders), path):
             if name in self._whole:

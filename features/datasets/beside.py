@@ -14,7 +14,7 @@ from features.datasets.coco import boxes_in
 from features.datasets.image_set import Columns, spelled
 from features.datasets.labelling import further, of_cells, of_columns
 from features.datasets.lists import parquet_lists, text
-from features.datasets.lists.roles import Roles, roles_of
+from features.datasets.lists.roles import LabelsUntold, Roles, roles_of
 from features.datasets.lists.table import Table, plain
 from features.errors import DatasetError, ImageError
 from features.sources import CSV, JSON, LISTS, TABLES, TSV
@@ -48,6 +48,11 @@ class _Beside:
     def stem(self) -> str:
         """What it is called, without what only numbers tables."""
         return series.bare([PurePosixPath(self.name).stem])[0]
+
+    @property
+    def number(self) -> str:
+        """That its name has behind its split: '1' of 'train1.txt'."""
+        return "".join(re.findall(r"\d+", self.stem))
 
     @property
     def split(self) -> str:
@@ -84,16 +89,31 @@ def of_tables(
         return None
     if any(each.roles.guessed for each in tables) and in_folders():
         tables = [replace(each, roles=_unlabelled(each)) if each.roles.guessed else each for each in tables]
-    best = max(tables, key=lambda each: (bool(each.roles.labels), len(each.images), -len(each.folder)))
-    alike = [each for each in tables if each.roles.columns == best.roles.columns]
-    chosen = [each for each in alike if each.name == best.name or _are_splits(each, best)]
-    named = {row for each in chosen for row in each.images}
+    groups = [_group(each, tables) for each in tables]
+    chosen = max(groups, key=lambda some: (bool(some[0].roles.labels), len(_rows(some)), -len(some[0].folder)))
+    named = _rows(chosen)
     if len(named) < LEAST_SHARE * len(ids) and not _is_whole_folder(ids, named):
         return None
     others = [
         each.path for each in tables if each not in chosen and each.roles.labels and len(each.images) >= len(named)
     ]
     return _joined(ids, chosen, others)
+
+
+def _group(first: _Beside, tables: Sequence[_Beside]) -> list[_Beside]:
+    """A table and those that go on with it: of its name in other folders, or of other splits."""
+    alike = [each for each in tables if each.roles.columns == first.roles.columns]
+    group = [
+        first,
+        *(each for each in alike if each is not first and (each.name == first.name or _are_splits(each, first))),
+    ]
+    if sum(len(each.images) for each in group) > len(_rows(group)):  # of several ways to split the same images one
+        group = [each for each in group if each.name == first.name or each.number == first.number]
+    return sorted(group, key=tables.index)
+
+
+def _rows(tables: Sequence[_Beside]) -> set[int]:
+    return {row for each in tables for row in each.images}
 
 
 def _unlabelled(each: _Beside) -> Roles:
@@ -152,6 +172,8 @@ def _opened(listing: "Listing", number: int, names: Names, columns: Columns, fai
         return None
     try:
         roles = roles_of(table, columns, there)
+    except LabelsUntold as error:
+        roles = error.roles
     except DatasetError:  # a table of something else
         return None
     cells = [spelled(plain(str(cell))) for cell in table.columns[roles.path]]
@@ -166,7 +188,7 @@ def _opened(listing: "Listing", number: int, names: Names, columns: Columns, fai
             seen.add(image)
             rows.append(row)
             images.append(image)
-    says = roles.labels or roles.split or table.named or splits.kind_of(path.stem) is not None
+    says = roles.labels or roles.notes or roles.split or table.named or splits.kind_of(path.stem) is not None
     if not rows or lost > (1 - LEAST_SHARE) * len(cells) or not says:
         return None
     return _Beside(folder, path.name, table, roles, rows, images, lost, again)

@@ -37,8 +37,9 @@ def of_listing(listing: "Listing", ids: Sequence[str]) -> Annotations | None:
     told = {name: _told(listing, numbers.get(_beside(index, name))) for name in (INDEX, LABELS, CLASSES, SPLIT, BOXES)}
     folder = "" if "/" not in index else index.rpartition("/")[0]
     names = Names(ids)
-    rows = {names.row(spelled(path), f"{folder}/images".lstrip("/"), folder): key for key, path in told[INDEX].items()}
-    rows = {row: key for row, key in rows.items() if row is not None and key in told[LABELS]}
+    folders = f"{folder}/images".lstrip("/"), folder
+    placed = ((names.row(spelled(path), *folders), key) for key, path in told[INDEX].items())
+    rows = {row: key for row, key in placed if row is not None and key in told[LABELS]}
     if not rows:
         return None
     ordered = sorted(rows)
@@ -91,7 +92,7 @@ def _boxes(
 ) -> list[tuple[int, int, tuple[float, ...]]]:
     """The box of each image that has one: left, top, width and height in the file."""
     place = {name: index for index, name in enumerate(classes)}
-    boxes = []
+    boxes: list[tuple[int, int, tuple[float, ...]]] = []
     for row, (name,) in zip(sorted(rows), of, strict=True):
         try:
             left, top, width, height = map(float, told.get(rows[row], "").split())

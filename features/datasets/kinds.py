@@ -57,6 +57,15 @@ ABSOLUTE = "absolute paths in an archive among others"
 HIDDEN = re.compile(r"(?:^|/)(?:\.|(?:thumbs\.db|desktop\.ini|__macosx)(?:/|$))", re.IGNORECASE)
 
 
+# Folders of pictures that say something of others, and of those others.
+MASKS = re.compile(
+    r"(?:^|/)(?:(?:tri|seg)?maps?|(?:seg\w*_?)?masks?|annotations?|segmentations?(?:class|object)?|ground_?truths?|gt)/",
+    re.IGNORECASE,
+)
+SHOWN = re.compile(r"(?:^|/)(?:images?|imgs?|jpegimages|photos?|pictures?|rgb|inputs?)/", re.IGNORECASE)
+OF_OTHERS = "pictures that say something of others, as masks"
+
+
 @dataclass(frozen=True)
 class Aside:
     """Files of a source that are no part of the set, and why."""
@@ -142,11 +151,29 @@ def sorted_out(names: Sequence[str], head: Callable[[int], bytes] | None) -> tup
             others.setdefault(reason, []).append(name)
         else:
             pictures.append(number)
+    masks = _masks([names[number] for number in pictures])
+    if masks:
+        others[OF_OTHERS] = [*masks]
+        pictures = [number for number in pictures if names[number] not in masks]
     if pictures and arrays:
         others["arrays beside pictures (if they are the images, give a folder that holds them alone)"] = [
             names[number] for number in arrays
         ]
     return pictures or arrays, [Aside(reason, tuple(sorted(some))) for reason, some in sorted(others.items())]
+
+
+def _masks(names: Sequence[str]) -> set[str]:
+    """Pictures in folders of masks that are called as others in folders of images are, but for their ending."""
+    maybe = [name for name in names if MASKS.search(name) is not None]
+    if not maybe:
+        return set()
+    shown = (name for name in names if SHOWN.search(name) is not None and MASKS.search(name) is None)
+    called = {_stem(name) for name in shown}
+    return {name for name in maybe if _stem(name) in called}
+
+
+def _stem(name: str) -> str:
+    return name.rpartition("/")[2].rpartition(".")[0]
 
 
 def _why_none(name: str, number: int, head: Callable[[int], bytes] | None) -> str:

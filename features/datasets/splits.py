@@ -33,7 +33,7 @@ def word_in(name: str) -> tuple[str, str]:
 
     Two empty texts where none does, or several as in 'train_test_split'.
     """
-    tokens = re.findall(r"[^\W_]+", name.lower())
+    tokens = re.findall(r"[^\W\d_]+", name.lower())
     words = [token for token in tokens if kind_of(token) is not None]
     if len(words) != 1:
         return "", ""

@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -367,6 +368,8 @@ def test_a_link_to_a_device_is_no_table(tmp_path):
 @pytest.mark.parametrize("inside", ["", "photos/"])
 def test_a_list_names_the_images_of_archives_that_lie_beside_it(tmp_path, inside):
     zipped(tmp_path / "set.zip", [f"{inside}{n}.png" for n in range(3)], **{"labels.csv": "file,label\n0.png,wrong\n"})
+    pictures = (tmp_path / "set.d" / f"{inside}0.png").read_bytes()
+    shutil.rmtree(tmp_path / "set.d")
     (tmp_path / "labels.csv").write_text("file,label\n0.png,a\n1.png,b\n2.png,a\n")
     images = open_images(str(tmp_path / "labels.csv"))
     assert [*told(images).values()] == ["a", "b", "a"]
@@ -374,7 +377,7 @@ def test_a_list_names_the_images_of_archives_that_lie_beside_it(tmp_path, inside
     before = datasets.stamp(tmp_path / "labels.csv")
     os.utime(tmp_path / "set.zip", (1, 1))
     assert datasets.stamp(tmp_path / "labels.csv") != before
-    (tmp_path / "0.png").write_bytes((tmp_path / "set.d" / f"{inside}0.png").read_bytes())  # now a file is there
+    (tmp_path / "0.png").write_bytes(pictures)  # now a file is there
     assert open_images(str(tmp_path / "labels.csv")).uri(0) == str(tmp_path / "0.png")
 
 
@@ -408,3 +411,102 @@ def test_parquet_beside_archives_labels_what_is_in_these(tmp_path):
     images = open_images(str(tmp_path / "set"))
     assert [*told(images).values()] == ["a", "b"]
     assert not images.aside
+
+
+# --- sets as they are published ---------------------------------------------------------------------------------------
+
+
+def test_names_may_differ_from_the_files_in_case_unless_files_do_from_each_other(tmp_path):
+    write(tmp_path / "one", ["Cat/1.PNG", "Dog/2.png"])
+    (tmp_path / "one" / "Labels.CSV").write_text("File,Label\ncat/1.png,c\nDOG/2.PNG,d\n")
+    assert told(open_images(str(tmp_path / "one"))) == {"Cat/1.PNG": "c", "Dog/2.png": "d"}
+    write(tmp_path / "two", ["a.png", "A.png"])
+    (tmp_path / "two" / "labels.csv").write_text("file,label\na.png,small\nA.png,large\n")
+    assert told(open_images(str(tmp_path / "two"))) == {"A.png": "large", "a.png": "small"}
+
+
+def test_folds_of_the_same_images_are_not_mixed(tmp_path):
+    """As the Describable Textures have them: ten ways to split, each in three lists."""
+    write(tmp_path, [f"images/{label}/{label}{n}.png" for label in "ab" for n in range(3)])
+    (tmp_path / "labels").mkdir()
+    for fold in (1, 2):
+        for n, split in enumerate(("train", "val", "test")):
+            rows = "".join(f"{label}/{label}{(n + fold) % 3}.png\n" for label in "ab")
+            (tmp_path / "labels" / f"{split}{fold}.txt").write_text(rows)
+    images = open_images(str(tmp_path))
+    assert images.splits == {"train1": 2, "val1": 2, "test1": 2}
+    assert told(images) == {"images/a/a0.png": "a", "images/b/b0.png": "b"}
+
+
+def test_lists_of_splits_count_for_more_than_one_of_two_of_these(tmp_path):
+    """As FGVC-Aircraft has them, with 'trainval' beside 'train', 'val' and 'test'."""
+    write(tmp_path, [f"images/{n}.png" for n in range(6)])
+    for split, rows in (("train", (0, 1)), ("val", (2, 3)), ("test", (4, 5)), ("trainval", (0, 1, 2, 3))):
+        text = "".join(f"{n} {('707-320', 'A300 B4')[n % 2]}\n" for n in rows)
+        (tmp_path / f"images_variant_{split}.txt").write_text(text)
+    images = open_images(str(tmp_path))
+    assert images.splits == {"train": 2, "val": 2, "test": 2}
+    assert told(images) == {"images/4.png": "707-320", "images/5.png": "A300 B4"}
+
+
+NAMES = ["Abyssinian_1", "Abyssinian_2", "beagle_1", "beagle_2", "pug_1", "pug_2"]
+
+
+@pytest.fixture
+def pets(tmp_path: Path) -> Path:
+    """As the Oxford Pets lie: names without endings, three columns that may be labels, and masks that are pictures."""
+    write(tmp_path, [*(f"images/{name}.jpg" for name in NAMES), *(f"annotations/trimaps/{name}.png" for name in NAMES)])
+    rows = "".join(f"{name} {n // 2 + 1} {1 + (n > 1)} {max(1, n // 2)}\n" for n, name in enumerate(NAMES))
+    head = "#Image CLASS-ID SPECIES BREED ID\n#SPECIES: 1:Cat 2:Dog\n"
+    (tmp_path / "annotations" / "list.txt").write_text(head + rows)
+    return tmp_path
+
+
+def test_masks_are_left_aside_and_columns_of_which_any_may_be_labels_are_told(pets):
+    images = open_images(str(pets))
+    assert images.ids == tuple(f"images/{name}.jpg" for name in NAMES)
+    assert not images.is_labelled
+    assert any(each.reason.startswith("pictures that say something of others") for each in images.aside)
+    assert any("holds the labels cannot be told" in note for note in images.notes)
+    assert images.table.names == ("column 1", "column 2", "column 3", "column 4")
+    named = open_images(str(pets), columns=Columns(label="column 2"))
+    assert [*told(named).values()] == ["1", "1", "2", "2", "3", "3"]
+
+
+def test_a_list_of_names_and_numbers_beside_a_folder_of_images_is_read(pets):
+    with pytest.raises(DatasetError, match="holds the labels cannot be told") as refused:
+        open_images(str(pets / "annotations" / "list.txt"))
+    assert refused.value.columns == ("column 1", "column 2", "column 3", "column 4")
+    images = open_images(str(pets / "annotations" / "list.txt"), columns=Columns(label="column 3"))
+    assert [*told(images).values()] == ["1", "1", "2", "2", "2", "2"]
+    assert images.open(0).size == (4, 4)
+
+
+def test_classes_that_are_called_as_masks_are_classes(tmp_path):
+    write(tmp_path, ["mask/1.png", "mask/2.png", "no_mask/1.png", "no_mask/2.png"])
+    assert open_images(str(tmp_path)).class_names == ("mask", "no_mask")
+
+
+def test_a_list_that_begins_with_its_length_and_names_its_columns_with_blanks_is_read(tmp_path):
+    """As CelebA's."""
+    write(tmp_path, [f"img_align/{n}.png" for n in range(4)])
+    rows = "".join(f"{n}.png {1 - n % 2 * 2:2d}  {n // 2 * 2 - 1:2d}\n" for n in range(4))
+    (tmp_path / "list_attr.txt").write_text(f"4\nBald Male\n{rows}")
+    for source in ("", "list_attr.txt"):
+        images = open_images(str(tmp_path / source))
+        assert [*told(images).values()] == ["Bald", "", "Bald;Male", "Male"]
+        assert images.open(3).getpixel((0, 0)) == (3, 0, 0)
+    (tmp_path / "list_attr.txt").unlink()
+    (tmp_path / "boxes.txt").write_text("4\nimage_id x y\n" + "".join(f"{n}.png {n} 7\n" for n in range(4)))
+    assert open_images(str(tmp_path)).columns["x"].tolist() == [0, 1, 2, 3]
+
+
+def test_a_list_names_images_in_a_folder_beside_it_whatever_that_is_called(tmp_path):
+    write(tmp_path, [f"val_256/{n}.png" for n in range(4)])
+    (tmp_path / "places_val.txt").write_text("".join(f"{n}.png {n % 2}\n" for n in range(4)))
+    images = open_images(str(tmp_path / "places_val.txt"))
+    assert images.open(2).getpixel((0, 0)) == (2, 0, 0)
+    assert [*told(images).values()] == [*"0101"]
+    for number in range(1, 4):
+        (tmp_path / "val_256" / f"{number}.png").unlink()  # one of four may only be called so
+    assert open_images(str(tmp_path / "places_val.txt")).uri(0) == str(tmp_path / "0.png")

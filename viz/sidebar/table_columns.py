@@ -68,7 +68,7 @@ def heeded(place: "Chosen") -> "Chosen":
     known, table = st.session_state.get(KNOWN, (None, None))
     if table is None or known != (place.source, place.stamp):
         return place
-    path, labels = st.session_state.get(PATH), tuple(st.session_state.get(LABELS) or ())
+    path, labels = st.session_state.get(PATH) or "", tuple(st.session_state.get(LABELS) or ())
     path = path if path in table.names and table.path not in (None, path) else ""
     labels = () if set(labels) == set(table.labels) or not set(labels) <= set(table.names) else labels
     return replace(place, columns=Columns.of(path, labels))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from unicodedata import normalize
 from urllib.parse import unquote, urlsplit
@@ -22,6 +23,7 @@ FOLDERS = (
     *("val", "val_images", "valid", "Images"),
 )
 ENDINGS = (".jpg", ".png", ".jpeg", ".JPEG", ".JPG", ".tif", ".webp")
+MOST_FOLDERS = 20  # that are looked into whatever they are called
 TRIED = 20  # cells by which a folder or an ending is found that a list leaves away
 TOGETHER = 16  # addresses that are asked for at a time
 
@@ -77,13 +79,25 @@ class Places:
         some = [cell for cell in cells[:TRIED] if "://" not in cell]
         if "://" in self.folder or not some or any(self.of(cell).mark != MISSING for cell in some):
             return
-        folders = ["", *FOLDERS, self.name, f"{self.name}_images", f"../{self.name}", "../images"]
-        for folder in folders:
+        known = ("", *FOLDERS, self.name, f"{self.name}_images", f"../{self.name}", "../images")
+        least = dict.fromkeys(known, 1)
+        for name in self._beside():  # of a folder that is called anyhow, one file may only be called so
+            least.setdefault(name, (len(some) + 1) // 2)
+        for folder in least:
             for ending in ("", *ENDINGS):
                 self.spelling = Spelling(folder, ending)
-                if any(self.there(cell) for cell in some):
+                if sum(map(self.there, some)) >= least[folder]:
                     return
         self.spelling = Spelling()
+
+    def _beside(self) -> list[str]:
+        """Some of the folders that lie beside the list, whatever they are called."""
+        try:
+            with os.scandir(self.folder) as entries:
+                names = (entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+                return sorted(islice(names, MOST_FOLDERS))
+        except OSError:
+            return []
 
     def of(self, cell: str) -> Place:
         """The file that a cell names: as it stands, else without blanks around it and with slashes for backslashes."""

@@ -31,6 +31,12 @@ SPLIT_NAMES = ("split", "splits", "subset", "set", "partition", "data_set", "dat
 LOOKED_AT = 200  # rows
 
 
+class LabelsUntold(DatasetError):
+    """Several columns may hold the labels. roles: without them."""
+
+    roles: "Roles"
+
+
 @dataclass(frozen=True)
 class Roles:
     """The columns of a list by what they are for.
@@ -101,7 +107,9 @@ def _path_column(table: Table, there: Callable[[str], bool]) -> str | None:
     if sure or table.named:
         return None
     texts = [name for name, cells in table.columns.items() if _is_text(cells)]
-    return texts[0] if len(table.columns) == 1 and texts else None
+    if len(table.columns) > 1:  # beside numbers
+        texts = [name for name in texts if not _is_number(table.columns[name])]
+    return texts[0] if len(texts) == 1 else None
 
 
 def _mostly(table: Table, fits: Callable[[str], bool]) -> list[str]:
@@ -165,10 +173,10 @@ def _with_labels(table: Table, path: str, split: str) -> Roles:
         said = f"The labels of {table.where} are its column {groups[0]}."
         return Roles(path, (groups[0],), split, (said,) if table.named else (), guessed=table.named)
     if not table.named and len(groups) > 1:
-        raise DatasetError(
-            f"Which column of {table.where} holds the labels cannot be told. Name it with --label-column. "
-            f"It has: {table.said()}."
-        )
+        said = f"Which column of {table.where} holds the labels cannot be told. Name it with --label-column. "
+        untold = LabelsUntold(f"{said}It has: {table.said()}.")
+        untold.roles = Roles(path, (), split, (str(untold),))
+        raise untold
     note = f"No column of {table.where} is called as labels are: {_few(others)}. --label-column names one."
     return Roles(path, (), split, (note,) if others else ())
 
