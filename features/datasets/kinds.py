@@ -164,12 +164,13 @@ def sorted_out(names: Sequence[str], head: Callable[[int], bytes] | None) -> tup
 
 def _masks(names: Sequence[str]) -> set[str]:
     """Pictures in folders of masks that are called as others in folders of images are, but for their ending."""
-    maybe = [name for name in names if MASKS.search(name) is not None]
-    if not maybe:
+    folders = {name[: name.rfind("/") + 1] for name in names}  # of a million files there are few
+    telling = {folder for folder in folders if MASKS.search(folder) is not None}
+    if not telling:
         return set()
-    shown = (name for name in names if SHOWN.search(name) is not None and MASKS.search(name) is None)
-    called = {_stem(name) for name in shown}
-    return {name for name in maybe if _stem(name) in called}
+    shown = {folder for folder in folders if SHOWN.search(folder) is not None} - telling
+    called = {_stem(name) for name in names if name[: name.rfind("/") + 1] in shown}
+    return {name for name in names if name[: name.rfind("/") + 1] in telling and _stem(name) in called}
 
 
 def _stem(name: str) -> str:
