@@ -9,23 +9,16 @@ from pathlib import Path
 from PIL import Image
 
 from features import files
-from features.datasets import (
-    archives,
-    coco_file,
-    counting,
-    folder_contents,
-    folders,
-    hugging_face,
-    parquet,
-    patterns,
-    splits,
-    torchvision_sets,
-)
+from features.datasets import counting, folder_contents, folders, patterns, splits, torchvision_sets
+from features.datasets.annotated import coco_file
+from features.datasets.archives import opening as archives
 from features.datasets.changes import Snapshot, snapshot, stamp
 from features.datasets.image_set import Boxes, Columns, ImageSet, Origin, Rejected, TableColumns
 from features.datasets.images import decode
-from features.datasets.listing import Choice, Listing, understood
+from features.datasets.listing import Choice, Listing
 from features.datasets.lists import opening as lists
+from features.datasets.tables import hugging_face, parquet
+from features.datasets.understanding import understood
 from features.errors import DatasetError, ImageError
 from features.progress import Task
 from features.sources import (

@@ -5,7 +5,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from features.datasets import archives, folders, kinds, patterns, voc
+from features.datasets import folders, kinds, patterns
+from features.datasets.annotated import voc
+from features.datasets.archives import opening as archives
 from features.datasets.listing import Listing
 from features.datasets.lists import opening as lists
 from features.datasets.lists.places import MISSING

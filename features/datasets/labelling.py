@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from features.datasets import box_cells
+from features.datasets import boxes
 from features.datasets.columns import column_of, text_of
 from features.datasets.image_set import ImageSet
 from features.errors import DatasetError
@@ -60,8 +60,8 @@ def of_cells(cells: Sequence[Any]) -> Labelling:
     """Labels of one column: names or numbers, several as lists, as JSON's, or with ';' or '|' between them, or names
     with boxes.
     """
-    if box_cells.are_boxes(cells):
-        named = [_names([name for name, _ in box_cells.things_in(cell)]) for cell in cells]
+    if boxes.are_boxes(cells):
+        named = [_names([name for name, _ in boxes.things_in(cell)]) for cell in cells]
         return _labelling(named, many=any(len(names) != 1 for names in named))
     lists = [_listed(cell) for cell in cells]
     separator = next((sign for sign in SEPARATORS if any(isinstance(c, str) and sign in c for c in cells)), None)

@@ -8,7 +8,8 @@ from itertools import islice, product
 from pathlib import Path
 
 from features import files
-from features.datasets import archives, folders, kinds
+from features.datasets import folders, kinds
+from features.datasets.archives import opening as archives
 from features.datasets.kinds import Aside
 from features.datasets.listing import Listing
 from features.errors import DatasetError

@@ -19,7 +19,8 @@ import pytest
 from PIL import Image
 
 from features import datasets
-from features.datasets import ImageSet, images, open_images, row_groups
+from features.datasets import ImageSet, images, open_images
+from features.datasets.tables import row_groups
 from features.errors import DatasetError, ImageError
 from tests.datasets.pictures import colour, labels_of, png
 

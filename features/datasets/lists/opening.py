@@ -11,19 +11,19 @@ import pyarrow as pa
 
 from features import files
 from features.datasets import splits
-from features.datasets.box_cells import are_boxes
-from features.datasets.coco import boxes_in
+from features.datasets.boxes import are_boxes, boxes_in
+from features.datasets.cutting import of_split_labelled
 from features.datasets.folders import OUTSIDE, read_file
 from features.datasets.image_set import Boxes, Columns, FileOpener, ImageSet, set_digest, spelled, telling
 from features.datasets.kinds import Aside
 from features.datasets.labelling import Labelling, further, of_cells, of_columns
-from features.datasets.listing import Choice, of_split_labelled
+from features.datasets.listing import Choice
 from features.datasets.lists import parquet_lists, text
 from features.datasets.lists.places import MISSING, Place, Places, allowed, marked, need_files
 from features.datasets.lists.roles import Roles, roles_of
 from features.datasets.lists.table import Table, plain
 from features.datasets.splits import Splits
-from features.datasets.table_columns import splits_in
+from features.datasets.tables.table_columns import splits_in
 from features.errors import DatasetError
 from features.sources import LISTS
 

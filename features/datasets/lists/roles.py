@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from features.datasets import splits
-from features.datasets.box_cells import are_boxes
+from features.datasets.boxes import are_boxes
 from features.datasets.columns import text_of
 from features.datasets.image_set import Columns, TableColumns, spelled
 from features.datasets.labelling import is_yes_or_no

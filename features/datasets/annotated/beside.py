@@ -8,9 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from features.datasets import classes, kinds, series, splits
-from features.datasets.annotations import Annotations, Names
-from features.datasets.box_cells import are_boxes
-from features.datasets.coco import boxes_in
+from features.datasets.annotated.annotations import Annotations, Names
+from features.datasets.boxes import are_boxes, boxes_in
 from features.datasets.image_set import Columns, spelled
 from features.datasets.labelling import further, of_cells, of_columns
 from features.datasets.lists import parquet_lists, text

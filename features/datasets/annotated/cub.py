@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from features.datasets.annotations import Annotations, Names
-from features.datasets.coco import boxes_of
+from features.datasets.annotated.annotations import Annotations, Names
+from features.datasets.boxes import boxes_of
 from features.datasets.image_set import spelled
 from features.datasets.labelling import Labelling
 from features.errors import ImageError

@@ -7,7 +7,8 @@ import zipfile
 
 import pytest
 
-from features.datasets import open_images, open_uri, unpacking
+from features.datasets import open_images, open_uri
+from features.datasets.archives import unpacking
 from features.errors import DatasetError, ImageError
 from tests.datasets.pictures import colour, labels_of, numbers_of, png
 

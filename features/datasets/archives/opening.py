@@ -11,11 +11,12 @@ from itertools import accumulate
 from pathlib import Path, PurePosixPath
 
 from features import files
-from features.datasets import kinds, series, tars, zips
+from features.datasets import kinds, series
+from features.datasets.archives import tars, zips
+from features.datasets.archives.spans import Span
 from features.datasets.image_set import spelled
 from features.datasets.kinds import Aside
 from features.datasets.listing import Listing
-from features.datasets.spans import Span
 from features.errors import DatasetError, FeatureError, ImageError
 from features.sources import ARCHIVES
 

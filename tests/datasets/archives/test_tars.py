@@ -17,7 +17,9 @@ import pyarrow as pa
 import pytest
 
 from features import datasets
-from features.datasets import ImageSet, archives, images, open_images, open_uri, spans, tar_index, unpacking
+from features.datasets import ImageSet, images, open_images, open_uri
+from features.datasets.archives import opening as archives
+from features.datasets.archives import spans, tar_index, unpacking
 from features.errors import DatasetError, ImageError
 from tests.datasets.pictures import colour, labels_of, numbers_of, png
 

@@ -8,11 +8,12 @@ import zlib
 from collections.abc import Iterator
 
 from features import files
-from features.datasets import folders, images, kinds, unpacking
+from features.datasets import folders, images, kinds
+from features.datasets.archives import unpacking
+from features.datasets.archives.spans import Handles, Span
 from features.datasets.image_set import from_store, spelled
 from features.datasets.kinds import Aside
 from features.datasets.listing import Listing
-from features.datasets.spans import Handles, Span
 from features.errors import DatasetError, ImageError
 
 DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, NotImplementedError, RuntimeError)

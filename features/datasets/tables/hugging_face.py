@@ -10,7 +10,7 @@ from features.datasets.columns import column_of
 from features.datasets.image_set import Columns, FileOpener, ImageSet, TableColumns, set_digest, telling
 from features.datasets.listing import Choice
 from features.datasets.splits import Splits
-from features.datasets.table_columns import Told, of_split_told, told_of
+from features.datasets.tables.table_columns import Told, of_split_told, told_of
 from features.datasets.values import LABEL_NAMES, Labels
 from features.errors import DatasetError, ImageError
 from features.sources import HUGGING_FACE

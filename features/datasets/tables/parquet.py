@@ -14,12 +14,12 @@ from PIL import Image
 from features import files
 from features.datasets import folders, images, kinds
 from features.datasets.columns import column_of
-from features.datasets.image_columns import content, image_column, is_text
 from features.datasets.image_set import Columns, FileOpener, ImageSet, TableColumns, from_store, set_digest, telling
 from features.datasets.listing import Choice
-from features.datasets.row_groups import RowGroups
 from features.datasets.splits import HELD_OUT
-from features.datasets.table_columns import below_common, further, labels_in, of_split_told, splits_in, unique
+from features.datasets.tables.image_columns import content, image_column, is_text
+from features.datasets.tables.row_groups import RowGroups
+from features.datasets.tables.table_columns import below_common, further, labels_in, of_split_told, splits_in, unique
 from features.errors import DatasetError, ImageError
 from features.files import readable
 from features.sources import TABLES

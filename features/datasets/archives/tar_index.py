@@ -16,10 +16,11 @@ from typing import IO
 import numpy as np
 
 from features import files
-from features.datasets import counting, folders, kinds, samples, unpacking
+from features.datasets import counting, folders, kinds
+from features.datasets.archives import samples, unpacking
+from features.datasets.archives.spans import Span
 from features.datasets.image_set import spelled
 from features.datasets.kinds import Aside
-from features.datasets.spans import Span
 from features.errors import DatasetError
 
 BLOCK = 512

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from features.datasets import open_images
-from features.datasets.box_cells import are_boxes, things_in
+from features.datasets.boxes import are_boxes, things_in
 
 FISH, BIRD = "n01440764", "n01514668"
 
