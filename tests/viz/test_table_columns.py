@@ -60,6 +60,14 @@ def test_a_list_that_is_not_understood_can_be_corrected(root):
     assert "Classes: x, y, z." in said(settle(app))
 
 
+def test_what_is_wrong_with_a_choice_is_said_beside_it_on_a_page_without_images(root):
+    app = open_page("anatomy", images=FOLDER, folder=str(root / "list.csv"))
+    app.multiselect(key="label_columns").set_value(["label", "kind"]).run()
+    assert "Name one column of labels, or columns of 0 and 1" in said(settle(app))
+    app.multiselect(key="label_columns").set_value(["kind"]).run()
+    assert "Classes: x, y, z." in said(settle(app))
+
+
 def test_what_was_chosen_of_one_table_is_not_taken_from_the_next(root):
     app = opened(root, "list.csv", label_columns="kind")
     rows = "".join(f"{n}.png,one,{'xyz'[n % 3]}\n" for n in range(6))
@@ -109,3 +117,11 @@ def test_the_sidebar_says_how_the_labels_are_matched(root, names, words):
     Image.new("L", (28, 28)).save(root / "0.png")
     (root / "list.csv").write_text("path,label\n" + "".join(f"0.png,{name}\n" for name in names))
     assert words in said(opened(root, "list.csv"))
+
+
+def test_two_classes_are_not_compared_where_images_have_any_number_of_labels(root):
+    rows = "".join(f"{n}.png,{'Bag;Coat' if n % 2 else 'Bag'}\n" for n in range(6))
+    (root / "many.csv").write_text(f"path,labels\n{rows}")
+    app = open_page("residual", images=FOLDER, folder=str(root / "many.csv"), **{"residual view": "classes"})
+    assert "These images have any number of labels" in shown(errors(app))
+    assert "2 labels, 1.5 an image" in said(app)

@@ -149,11 +149,11 @@ def _splits(found: "ImageSet") -> list[str]:
 def _understood(matched: Callable[["ImageSet"], "Matched"]) -> None:
     """What was understood of the visitor's own images before anything runs on them, and the choice of their split.
 
-    What is wrong with them is for the page to say.
+    What is wrong with them is said in small letters, since a page that needs no images does not say it.
     """
     if not (st.session_state.get("folder") or "").strip():
         return
-    with suppress(FeatureError):
+    try:
         place, _ = _place()
         table_columns.choose(place, _opened)
         _choose_split()
@@ -164,6 +164,8 @@ def _understood(matched: Callable[["ImageSet"], "Matched"]) -> None:
             _say_matched(matched, found)
         with st.expander("What was understood", icon=":material/info:"):
             _details(found)
+    except FeatureError as error:
+        st.caption(f":material/error: {widgets.escape(widgets.as_controls(str(error)))}")
 
 
 def _say_matched(matched: Callable[["ImageSet"], "Matched"], found: "ImageSet") -> None:
