@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from features import files
 from features.datasets import folders, kinds
@@ -18,6 +18,8 @@ from features.datasets.understanding import understood
 from features.errors import DatasetError
 from features.sources import ARCHIVES, HUGGING_FACE, LISTS, TABLES
 
+NAMING = "tables of paths beside tables that hold images"
+
 
 def open_folder(path: Path, listing: Listing, choice: Choice, columns: Columns) -> ImageSet:
     """The images of a folder's files, or of its tables or archives where it has no pictures, or fewer.
@@ -29,17 +31,18 @@ def open_folder(path: Path, listing: Listing, choice: Choice, columns: Columns) 
         return hugging_face.open_hugging_face(saved, replace(choice, where=saved), columns)
     pictures = sum(map(looks_like_image, listing.names))
     tables, packed = (_called(listing, endings) for endings in (TABLES, ARCHIVES))
-    if tables and not packed and not pictures:
-        return _of_tables(path, listing, tables, choice, columns)
     naming = [name for name in tables if parquet_lists.is_list([path / name])]
     holding = [name for name in tables if name not in naming]
-    if holding and parquet.rows_of_images(path, holding) > pictures:
-        return _of_tables(path, listing, tables, choice, columns)
+    if holding and (not (packed or pictures) or parquet.rows_of_images(path, holding) > pictures):
+        opened = _of_tables(path, listing, holding, choice, columns)
+        return replace(opened, aside=(*opened.aside, *([Aside(NAMING, tuple(naming))] if naming else [])))
+    if naming and not packed and not pictures:
+        return _of_tables(path, listing, naming, choice, columns)
     if packed and not pictures:
         return _of_archives(path, listing, packed, choice, columns)
     opened = understood(listing, choice.split, choice.order, columns)
     if naming and opened.table is None and sum(parquet_lists.sizes([path / name for name in naming])) > pictures:
-        return _of_tables(path, listing, tables, choice, columns)  # of images that lie elsewhere
+        return _of_tables(path, listing, naming, choice, columns)  # of images that lie elsewhere
     return opened
 
 
@@ -76,6 +79,8 @@ def open_part(archive: Path, inner: str, choice: Choice, columns: Columns) -> Im
     """
     whole = archives.listing(archive)
     where = f"{archive}/{inner}"
+    if inner.lower().endswith(ARCHIVES) and not any(name.startswith(f"{inner}/") for name in whole.names):
+        inner = inner[: -len(PurePosixPath(inner).name)] + archives.stem(PurePosixPath(inner).name)  # its folder's name
     if inner in whole.names:
         kept = [n for n, name in enumerate(whole.names) if name == inner or not name.lower().endswith(LISTS)]
         opened = _labelled_by(replace(whole.part(kept), where=where), choice, columns)

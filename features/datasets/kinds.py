@@ -59,7 +59,7 @@ HIDDEN = re.compile(r"(?:^|/)(?:\.|(?:thumbs\.db|desktop\.ini|__macosx)(?:/|$))"
 
 # Folders of pictures that say something of others, and of those others.
 MASKS = re.compile(
-    r"(?:^|/)(?:(?:tri|seg)?maps?|(?:seg\w*_?)?masks?|annotations?|segmentations?(?:class|object)?|ground_?truths?|gt)/",
+    r"(?:^|/)(?:(?:tri|seg)?maps?|(?:seg\w*_?)?masks?|annotations?|depths?|segmentations?(?:class|object)?|ground_?truths?|gt)/",
     re.IGNORECASE,
 )
 SHOWN = re.compile(r"(?:^|/)(?:images?|imgs?|jpegimages|photos?|pictures?|rgb|inputs?)/", re.IGNORECASE)
@@ -165,10 +165,10 @@ def sorted_out(names: Sequence[str], head: Callable[[int], bytes] | None) -> tup
 def _masks(names: Sequence[str]) -> set[str]:
     """Pictures in folders of masks that are called as others in folders of images are, but for their ending."""
     folders = {name[: name.rfind("/") + 1] for name in names}  # of a million files there are few
-    telling = {folder for folder in folders if MASKS.search(folder) is not None}
+    telling = {folder for folder in folders if MASKS.search(folder) is not None and SHOWN.search(folder) is None}
     if not telling:
         return set()
-    shown = {folder for folder in folders if SHOWN.search(folder) is not None} - telling
+    shown = {folder for folder in folders if SHOWN.search(folder) is not None}
     called = {_stem(name) for name in names if name[: name.rfind("/") + 1] in shown}
     return {name for name in names if name[: name.rfind("/") + 1] in telling and _stem(name) in called}
 

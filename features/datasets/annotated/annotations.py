@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from unicodedata import normalize
 
 import numpy as np
 
@@ -31,6 +32,10 @@ class Annotations:
     table: TableColumns | None = None
 
 
+def _folded(name: str) -> str:
+    return name.lower() if name.isascii() else normalize("NFC", name).lower()
+
+
 class Names:
     """Finds images by how they are called: by their path from a folder on, else by their name alone."""
 
@@ -49,15 +54,16 @@ class Names:
     def row(self, path: str, *folders: str) -> int | None:
         """The image that a path names from one of some folders on, else wherever it lies; None for none or many.
 
-        folders: '' or 'annotations'. A path may lack the image's ending, and be in other case, as Windows takes it.
+        folders: '' or 'annotations'. A path may lack the image's ending, and be in other case, as Windows takes it,
+        or have its accents written in the other way, as macOS does.
         """
         row = self._row(path, *folders)
-        return self._in_small_letters()._row(path.lower(), *map(str.lower, folders)) if row is None else row
+        return self._in_small_letters()._row(_folded(path), *map(_folded, folders)) if row is None else row
 
     def _in_small_letters(self) -> "Names":
         """The same names; none where two of them differ in nothing but case."""
         if self._folded is None:
-            small = [name.lower() for name in self._ids]
+            small = [_folded(name) for name in self._ids]
             self._folded = Names(small if len({*small}) == len(small) else [])
         return self._folded
 

@@ -74,8 +74,8 @@ def of_tables(
     """What tables beside the images say of them; None where none names at least half of them.
 
     listing: the files; ids: of the images among them. columns: those that are not to be guessed. failed: gets a
-    sentence for each table that cannot be read. in_folders: whether the images lie in folders of classes, which count
-    for more than a column that is not called as labels are.
+    sentence for each table that cannot be read, or names too few. in_folders: whether the images lie in folders of
+    classes, which count for more than a column that is not called as labels are.
     Of several tables that with the most images is taken, with others of the same name in other folders.
     """
     candidates = _candidates(listing, ids)
@@ -92,9 +92,14 @@ def of_tables(
     chosen = max(groups, key=lambda some: (bool(some[0].roles.labels), len(_rows(some)), -len(some[0].folder)))
     named = _rows(chosen)
     if len(named) < LEAST_SHARE * len(ids) and not _is_whole_folder(ids, named):
+        if chosen[0].roles.labels:
+            where = ", ".join(each.path for each in chosen[:4])
+            failed.append(f"{where} names {len(named):,} of {len(ids):,} images, too few of them, and is not used.")
         return None
     others = [
-        each.path for each in tables if each not in chosen and each.roles.labels and len(each.images) >= len(named)
+        each.path
+        for each, group in zip(tables, groups, strict=True)
+        if each not in chosen and each.roles.labels and len(_rows(group)) >= len(named)
     ]
     return _joined(ids, chosen, others)
 

@@ -18,7 +18,7 @@ from features.datasets.image_set import spelled
 from features.datasets.kinds import Aside
 from features.datasets.listing import Listing
 from features.errors import DatasetError, FeatureError, ImageError
-from features.sources import ARCHIVES
+from features.sources import ARCHIVES, LISTS, TABLES
 
 DEPTH = 2  # how many archives may lie in each other below the one that is named
 MOST = 20_000  # archives of one set
@@ -73,10 +73,11 @@ def _listing(span: Span, name: str, where: str, uri: str, depth: int) -> Listing
         part = READERS[kind].part_of(span, member, where)
         return _listing(part, stem(member), f"{where}/{member}", f"{kind}://{spelled(member)}::{uri}", depth + 1)
 
-    joined_listing = joined(name, where, inner, lambda member: _reached(span.path, f"{where}/{member}", opened, member))
-    return replace(
-        joined_listing, aside=(*found.aside, *joined_listing.aside), notes=(*found.notes, *joined_listing.notes)
-    )
+    whole = joined(name, where, inner, lambda member: _reached(span.path, f"{where}/{member}", opened, member))
+    telling = [number for number, each in enumerate(found.names) if each.lower().endswith((*LISTS, *TABLES))]
+    if telling:  # of what is in the archives
+        whole = concatenated(name, where, [whole, replace(found.part(telling), aside=(), notes=())])
+    return replace(whole, aside=(*found.aside, *whole.aside), notes=(*found.notes, *whole.notes))
 
 
 def of_files(name: str, where: str, root: Path, names: Sequence[str]) -> Listing:

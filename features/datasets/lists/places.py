@@ -1,6 +1,7 @@
 """Where the files lie that a list names."""
 
 import os
+import re
 import stat
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ FOLDERS = (
 )
 ENDINGS = (".jpg", ".png", ".jpeg", ".JPEG", ".JPG", ".tif", ".webp")
 MOST_FOLDERS = 20  # that are looked into whatever they are called
+DRIVE = re.compile(r"[A-Za-z]:/")  # before Windows' absolute paths
 TRIED = 20  # cells by which a folder or an ending is found that a list leaves away
 TOGETHER = 16  # addresses that are asked for at a time
 
@@ -48,13 +50,19 @@ class Place:
 
 @dataclass(frozen=True)
 class Spelling:
-    """What a list leaves away of its paths: the folder that they lie in, and their ending."""
+    """What a list leaves away of its paths: the folder that they lie in, and their ending.
+
+    above: how many folders of absolute paths are those of another machine, and called so.
+    """
 
     folder: str = ""
     ending: str = ""
+    above: int = 0
+    called: str = ""
 
     def __str__(self) -> str:
         parts = [f"in {self.folder}/" if self.folder else "", f"with {self.ending} behind" if self.ending else ""]
+        parts += [f"below {self.called}, which is taken for its own folder"] if self.called else []
         return " ".join(part for part in parts if part)
 
 
@@ -88,7 +96,22 @@ class Places:
                 self.spelling = Spelling(folder, ending)
                 if sum(map(self.there, some)) >= least[folder]:
                     return
-        self.spelling = Spelling()
+        if not self._learn_root([plain(cell) for cell in some]):
+            self.spelling = Spelling()
+
+    def _learn_root(self, some: Sequence[str]) -> bool:
+        """Find out where another machine's folder of the list was in absolute paths, of which most files are there."""
+        if not all(cell.startswith("/") or DRIVE.match(cell) for cell in some):
+            return False
+        parts = [cell.split("/") for cell in some]
+        for above in range(1, min(map(len, parts))):
+            roots = {"/".join(each[:above]) for each in parts}
+            if len(roots) > 1:
+                return False
+            self.spelling = Spelling(above=above, called=f"{roots.pop()}/")
+            if 2 * sum(map(self.there, some)) >= len(some):
+                return True
+        return False
 
     def _beside(self) -> list[str]:
         """Some of the folders that lie beside the list, whatever they are called."""
@@ -120,6 +143,8 @@ class Places:
 
     def _path(self, cell: str) -> str:
         name = cell + self.spelling.ending
+        if self.spelling.above:
+            return os.path.join(self.folder, *plain(cell).split("/")[self.spelling.above :])  # noqa: PTH118
         if cell.startswith("/"):
             return name
         if cell.startswith("~"):

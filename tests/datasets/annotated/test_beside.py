@@ -5,6 +5,7 @@ import os
 import shutil
 import zipfile
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import pyarrow as pa
@@ -339,6 +340,19 @@ def test_parquet_of_features_or_images_beside_images_is_left_aside_as_it_was(tmp
     assert not images.notes
 
 
+def test_of_tables_that_hold_images_and_one_that_names_some_the_former_are_the_set(tmp_path):
+    write(tmp_path, ["0.png"])
+    picture = (tmp_path / "0.png").read_bytes()
+    pq.write_table(pa.table({"image": [picture] * 3}), tmp_path / "images.parquet")
+    parquet(tmp_path / "labels.parquet", ["0.png"], ["a"])
+    for pictures in (1, 0):
+        images = open_images(str(tmp_path))
+        assert len(images) == 3
+        assert ("labels.parquet",) in [each.names for each in images.aside]
+        if pictures:
+            (tmp_path / "0.png").unlink()
+
+
 def test_parquet_that_names_images_elsewhere_is_a_list_though_a_picture_lies_beside_it(tmp_path):
     write(tmp_path / "elsewhere", names := ["0.png", "1.png"])
     write(tmp_path / "set", ["logo.png"])
@@ -398,6 +412,23 @@ def test_a_path_may_lead_into_an_archive(tmp_path):
     assert datasets.stamp(made / "photos") != before
 
 
+def test_archives_in_an_archive_and_the_list_beside_them(tmp_path):
+    parts = {
+        split: zipped(tmp_path / f"{split}.zip", [f"{split}{n}.png" for n in (0, 1)]) for split in ("train", "test")
+    }
+    rows = "".join(f"{split}{n},{'ab'[n]}\n" for split in parts for n in (0, 1))
+    with zipfile.ZipFile(tmp_path / "outer.zip", "w") as outer:
+        for split, path in parts.items():
+            outer.write(path, f"{split}.zip")
+        outer.writestr("labels.csv", f"id,label\n{rows}")
+    images = open_images(f"{tmp_path}/outer.zip")
+    assert told(images) == {"test/test0.png": "a", "test/test1.png": "b"}
+    assert not images.aside
+    for part in ("train.zip", "train"):
+        assert open_images(f"{tmp_path}/outer.zip/{part}").ids == ("train/train0.png", "train/train1.png")
+    assert [*told(open_images(f"{tmp_path}/outer.zip/labels.csv:train")).values()] == ["a", "b"]
+
+
 def test_a_list_in_an_archive_that_names_none_of_its_images_is_refused(tmp_path):
     made = zipped(tmp_path / "set.zip", ["0.png"], **{"other.csv": "file,label\n8.png,a\n9.png,b\n"})
     with pytest.raises(DatasetError, match="names no images of"):
@@ -423,6 +454,20 @@ def test_names_may_differ_from_the_files_in_case_unless_files_do_from_each_other
     write(tmp_path / "two", ["a.png", "A.png"])
     (tmp_path / "two" / "labels.csv").write_text("file,label\na.png,small\nA.png,large\n")
     assert told(open_images(str(tmp_path / "two"))) == {"A.png": "large", "a.png": "small"}
+
+
+def test_names_may_have_their_accents_in_the_other_way(tmp_path):
+    write(tmp_path, [normalize("NFC", name) for name in ("é.png", "ü.png")])
+    (tmp_path / "labels.csv").write_text(normalize("NFD", "file,label\né.png,a\nü.png,b\n"))
+    assert [*told(open_images(str(tmp_path))).values()] == ["a", "b"]
+
+
+def test_a_table_that_names_few_of_the_images_is_told_to_be_of_no_use(tmp_path):
+    write(tmp_path, [f"{number}.png" for number in range(4)])
+    (tmp_path / "labels.csv").write_text("file,label\n1.png,a\n")
+    images = open_images(str(tmp_path))
+    assert not images.is_labelled
+    assert images.notes == ("labels.csv names 1 of 4 images, too few of them, and is not used.",)
 
 
 def test_folds_of_the_same_images_are_not_mixed(tmp_path):
@@ -482,9 +527,16 @@ def test_a_list_of_names_and_numbers_beside_a_folder_of_images_is_read(pets):
     assert images.open(0).size == (4, 4)
 
 
-def test_classes_that_are_called_as_masks_are_classes(tmp_path):
-    write(tmp_path, ["mask/1.png", "mask/2.png", "no_mask/1.png", "no_mask/2.png"])
+@pytest.mark.parametrize("above", ["", "images/", "data/images/"])
+def test_classes_that_are_called_as_masks_are_classes(tmp_path, above):
+    write(tmp_path, [f"{above}{label}/{number}.png" for label in ("mask", "no_mask") for number in (1, 2)])
     assert open_images(str(tmp_path)).class_names == ("mask", "no_mask")
+
+
+def test_masks_of_each_split_are_left_aside(tmp_path):
+    write(tmp_path, [f"{split}/{kind}/{split}.png" for split in ("train", "val") for kind in ("images", "masks")])
+    images = open_images(f"{tmp_path}:all")
+    assert images.ids == ("train/images/train.png", "val/images/val.png")
 
 
 def test_a_list_that_begins_with_its_length_and_names_its_columns_with_blanks_is_read(tmp_path):
