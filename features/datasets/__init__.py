@@ -13,10 +13,11 @@ from features.datasets import counting, folder_contents, folders, patterns, spli
 from features.datasets.annotated import coco_file
 from features.datasets.archives import opening as archives
 from features.datasets.changes import Snapshot, snapshot, stamp
-from features.datasets.image_set import Boxes, Columns, ImageSet, Origin, Rejected, TableColumns
+from features.datasets.image_set import Boxes, ImageSet, Origin, Rejected
 from features.datasets.images import decode
 from features.datasets.listing import Choice, Listing
 from features.datasets.lists import opening as lists
+from features.datasets.named_columns import Columns, TableColumns
 from features.datasets.tables import hugging_face, parquet
 from features.datasets.understanding import understood
 from features.errors import DatasetError, ImageError

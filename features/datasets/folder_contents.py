@@ -8,11 +8,12 @@ from features import files
 from features.datasets import folders, kinds
 from features.datasets.annotated import cub, voc
 from features.datasets.archives import opening as archives
-from features.datasets.image_set import Columns, ImageSet
+from features.datasets.image_set import ImageSet
 from features.datasets.kinds import Aside, looks_like_image
 from features.datasets.listing import Choice, Listing
 from features.datasets.lists import opening as lists
 from features.datasets.lists import parquet_lists
+from features.datasets.named_columns import Columns
 from features.datasets.tables import hugging_face, parquet
 from features.datasets.understanding import understood
 from features.errors import DatasetError

@@ -1,9 +1,7 @@
 """An ordered set of images."""
 
-import csv
 import hashlib
-import io
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +11,9 @@ from PIL import Image
 
 from features import files
 from features.datasets import images
+from features.datasets.dealing import ranks, ranks_of_sets
 from features.datasets.kinds import Aside
+from features.datasets.named_columns import Columns, TableColumns
 from features.errors import DatasetError, ImageError
 from features.sources import ALL
 
@@ -29,42 +29,6 @@ class Rejected:
 
 
 @dataclass(frozen=True)
-class Columns:
-    """Columns of a list that are not to be guessed: of the paths, and the labels (several of 0 and 1 with commas)."""
-
-    path: str = ""
-    label: str = ""
-
-    @classmethod
-    def of(cls, path: str, labels: Sequence[str]) -> "Columns":
-        """A column of paths, '' where it is guessed, and any number of labels."""
-        if len(labels) < 2:
-            return cls(path, "".join(labels))
-        row = io.StringIO()
-        csv.writer(row, lineterminator="").writerow(labels)  # a name may have a comma itself
-        return cls(path, row.getvalue())
-
-    def labels(self, known: Collection[str]) -> list[str]:
-        """The names of the columns of labels. known: of the table."""
-        if not self.label or self.label in known:
-            return [self.label] if self.label else []
-        return [name.strip() for name in next(csv.reader([self.label], skipinitialspace=True))]
-
-
-@dataclass(frozen=True)
-class TableColumns:
-    """The columns of the table that tells a set's images.
-
-    names: of all. path, labels: those that were taken. path is None where the images themselves stand in the table, and
-    '' where it is not known.
-    """
-
-    names: tuple[str, ...]
-    path: str | None = ""
-    labels: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Origin:
     """From where a set can be opened again: a source as `datasets.open_images` takes it, and at most how many images
     were taken of it, of those again, and so on.
@@ -72,7 +36,7 @@ class Origin:
 
     source: str
     limits: tuple[int, ...] = ()
-    columns: Columns = Columns()
+    columns: Columns = Columns()  # noqa: RUF009  # frozen
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,30 +212,13 @@ class ImageSet:
             return self
         order = np.random.default_rng(seed).permutation(len(self))
         if self.labels is not None:
-            order = order[np.argsort(_ranks(self.labels[order]), kind="stable")]
+            order = order[np.argsort(ranks(self.labels[order]), kind="stable")]
         elif self.label_sets is not None:
-            order = order[np.argsort(_ranks_of_sets(self.label_sets[order]), kind="stable")]
+            order = order[np.argsort(ranks_of_sets(self.label_sets[order]), kind="stable")]
         taken = self.take(np.sort(order[:limit]).tolist())
         if self.origin is None or seed != 0:
             return taken
         return replace(taken, origin=replace(self.origin, limits=(*self.origin.limits, limit)))
-
-
-def _ranks(labels: np.ndarray) -> np.ndarray:
-    """(N,) the place of each image among those of its class. Low ones first, the classes are dealt out in turn."""
-    by_class = np.argsort(labels, kind="stable")
-    starts = np.searchsorted(labels[by_class], labels[by_class])
-    ranks = np.empty(len(labels), dtype=np.int64)
-    ranks[by_class] = np.arange(len(labels)) - starts
-    return ranks
-
-
-def _ranks_of_sets(sets: np.ndarray) -> np.ndarray:
-    """(N,) the first place that each image has among those of one of its labels. sets: (N, K) bool."""
-    ranks = np.full(len(sets), len(sets), dtype=np.int64)
-    for has in (*sets.T, ~sets.any(axis=1)):
-        ranks[has] = np.minimum(ranks[has], np.arange(np.count_nonzero(has)))
-    return ranks
 
 
 def joined(has: np.ndarray, names: Sequence[str]) -> str:
@@ -297,16 +244,6 @@ def set_digest(ids: Sequence[str], marks: Sequence[str]) -> str:
     for image_id, mark in zip(ids, marks, strict=True):
         found.update(f"{image_id}\0{mark}\n".encode("utf-8", "surrogateescape"))
     return found.hexdigest()
-
-
-@contextmanager
-def telling(columns: Sequence[str]) -> Iterator[None]:
-    """Have a DatasetError tell the columns of a table, since naming another of them may help."""
-    try:
-        yield
-    except DatasetError as error:
-        error.columns = error.columns or tuple(columns)
-        raise
 
 
 @contextmanager

@@ -125,7 +125,7 @@ def of_columns(columns: Mapping[str, Sequence[Any]]) -> Labelling:
     Raises DatasetError if a column holds something else.
     """
     for name, cells in columns.items():
-        if not is_yes_or_no(cells):
+        if not is_yes_or_no([cell for cell in cells if not _is_nothing(cell)]):  # what is left open is no
             raise DatasetError(
                 f"The column {name} is named as one of several of labels, but holds more than 0 and 1 "
                 f"({', '.join(map(text_of, [*cells][:3]))}, ...). Name one column of labels, or columns of 0 and 1."

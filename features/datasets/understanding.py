@@ -8,9 +8,10 @@ from features.datasets.annotated import beside, coco, cub, voc
 from features.datasets.annotated.annotations import Annotations
 from features.datasets.annotated.putting import put, with_columns
 from features.datasets.class_folders import has_classes, of_folders
-from features.datasets.image_set import Columns, ImageSet, spelled, telling
+from features.datasets.image_set import ImageSet, spelled
 from features.datasets.kinds import Aside
 from features.datasets.listing import Choice, Listing, images_among
+from features.datasets.named_columns import Columns, telling
 from features.datasets.values import labels_of
 
 

@@ -7,8 +7,9 @@ from unicodedata import normalize
 
 import numpy as np
 
-from features.datasets.image_set import Boxes, TableColumns
+from features.datasets.image_set import Boxes
 from features.datasets.labelling import Labelling
+from features.datasets.named_columns import TableColumns
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +72,10 @@ class Names:
         folder = folders[0]
         for name in (*(f"{each}/{path}" if each else path for each in folders), path):
             if name in self._whole:
+                return self._whole[name]
+        parts = path.split("/")
+        for number in range(1, len(parts) - 1):  # from another machine's folders on
+            if (name := "/".join(parts[number:])) in self._whole:
                 return self._whole[name]
         last = PurePosixPath(path).name
         rows = self._parts.get(last) or self._stems.get(last) or []

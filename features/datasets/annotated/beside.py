@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from features.datasets import classes, kinds, series, splits
 from features.datasets.annotated.annotations import Annotations, Names
 from features.datasets.boxes import are_boxes, boxes_in
-from features.datasets.image_set import Columns, spelled
+from features.datasets.image_set import spelled
 from features.datasets.labelling import further, of_cells, of_columns
 from features.datasets.lists import parquet_lists, text
 from features.datasets.lists.roles import LabelsUntold, Roles, roles_of
 from features.datasets.lists.table import Table, plain
+from features.datasets.named_columns import Columns
 from features.errors import DatasetError, ImageError
 from features.sources import CSV, JSON, LISTS, TABLES, TSV
 
@@ -89,9 +90,10 @@ def of_tables(
     if any(each.roles.guessed for each in tables) and in_folders():
         tables = [replace(each, roles=_unlabelled(each)) if each.roles.guessed else each for each in tables]
     groups = [_group(each, tables) for each in tables]
-    chosen = max(groups, key=lambda some: (bool(some[0].roles.labels), len(_rows(some)), -len(some[0].folder)))
+    usable = [group for group in groups if _is_enough(ids, _rows(group))]
+    chosen = max(usable or groups, key=_worth)
     named = _rows(chosen)
-    if len(named) < LEAST_SHARE * len(ids) and not _is_whole_folder(ids, named):
+    if not usable:
         if chosen[0].roles.labels:
             where = ", ".join(each.path for each in chosen[:4])
             failed.append(f"{where} names {len(named):,} of {len(ids):,} images, too few of them, and is not used.")
@@ -131,6 +133,16 @@ def _are_splits(one: _Beside, other: _Beside) -> bool:
     """Whether two tables are called alike but for the split, as train.txt and val.txt, x_train.csv and x_test.csv."""
     (first, rest), (second, same) = (splits.word_in(each.stem) for each in (one, other))
     return bool(first and second) and rest == same
+
+
+def _worth(tables: Sequence[_Beside]) -> tuple[bool, int, int]:
+    """Labels count for more than many images, and these for more than a place near the top."""
+    return bool(tables[0].roles.labels), len(_rows(tables)), -len(tables[0].folder)
+
+
+def _is_enough(ids: Sequence[str], named: set[int]) -> bool:
+    """Whether so many of the images are named that a table is one of them, and not of a few."""
+    return len(named) >= LEAST_SHARE * len(ids) or _is_whole_folder(ids, named)
 
 
 def _is_whole_folder(ids: Sequence[str], named: set[int]) -> bool:

@@ -72,9 +72,10 @@ def _completed(said: Annotations, folders: Splits | None, names: Sequence[str | 
     if labelling is None or labelling.many or folders is None or said.splits is not None or said.boxes is not None:
         return said
     told = {folders.of[row] for row in said.rows}
-    others = [row for row, split in enumerate(folders.of) if split is not None and split not in told]
+    bare = {split for split, name in zip(folders.of, names, strict=True) if name is None}  # as a competition's test
+    others = [row for row, split in enumerate(folders.of) if split is not None and split not in told | bare]
     own = [names[row] for row in others]
-    if None in own or not {*own} & {*labelling.classes}:
+    if not {*own} & {*labelling.classes}:
         return said
     known = {row: place for place, row in enumerate(said.rows)}
     rows = sorted([*said.rows, *others])

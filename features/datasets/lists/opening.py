@@ -14,7 +14,7 @@ from features.datasets import splits
 from features.datasets.boxes import are_boxes, boxes_in
 from features.datasets.cutting import of_split_labelled
 from features.datasets.folders import OUTSIDE, read_file
-from features.datasets.image_set import Boxes, Columns, FileOpener, ImageSet, set_digest, spelled, telling
+from features.datasets.image_set import Boxes, FileOpener, ImageSet, set_digest, spelled
 from features.datasets.kinds import Aside
 from features.datasets.labelling import Labelling, further, of_cells, of_columns
 from features.datasets.listing import Choice
@@ -22,6 +22,7 @@ from features.datasets.lists import parquet_lists, text
 from features.datasets.lists.places import MISSING, Place, Places, allowed, marked, need_files
 from features.datasets.lists.roles import Roles, roles_of
 from features.datasets.lists.table import Table, plain
+from features.datasets.named_columns import Columns, telling
 from features.datasets.splits import Splits
 from features.datasets.tables.table_columns import splits_in
 from features.errors import DatasetError

@@ -1,7 +1,6 @@
 """Where the files lie that a list names."""
 
 import os
-import re
 import stat
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +24,6 @@ FOLDERS = (
 )
 ENDINGS = (".jpg", ".png", ".jpeg", ".JPEG", ".JPG", ".tif", ".webp")
 MOST_FOLDERS = 20  # that are looked into whatever they are called
-DRIVE = re.compile(r"[A-Za-z]:/")  # before Windows' absolute paths
 TRIED = 20  # cells by which a folder or an ending is found that a list leaves away
 TOGETHER = 16  # addresses that are asked for at a time
 
@@ -52,7 +50,7 @@ class Place:
 class Spelling:
     """What a list leaves away of its paths: the folder that they lie in, and their ending.
 
-    above: how many folders of absolute paths are those of another machine, and called so.
+    above: how many folders of the paths are those of another machine. called: these.
     """
 
     folder: str = ""
@@ -100,9 +98,7 @@ class Places:
             self.spelling = Spelling()
 
     def _learn_root(self, some: Sequence[str]) -> bool:
-        """Find out where another machine's folder of the list was in absolute paths, of which most files are there."""
-        if not all(cell.startswith("/") or DRIVE.match(cell) for cell in some):
-            return False
+        """Find out which folder of another machine was the list's own, of which most files are there."""
         parts = [cell.split("/") for cell in some]
         for above in range(1, min(map(len, parts))):
             roots = {"/".join(each[:above]) for each in parts}

@@ -8,9 +8,10 @@ from typing import Any
 from features.datasets import splits
 from features.datasets.boxes import are_boxes
 from features.datasets.columns import text_of
-from features.datasets.image_set import Columns, TableColumns, spelled
+from features.datasets.image_set import spelled
 from features.datasets.labelling import is_yes_or_no
 from features.datasets.lists.table import Table
+from features.datasets.named_columns import Columns, TableColumns
 from features.errors import DatasetError
 from features.sources import EXTENSIONS
 
@@ -24,6 +25,7 @@ LABELS = (
     *("label", "labels", "class", "classes", "class_name", "classname", "label_name", "class_label", "category"),
     *("categories", "category_name", "target", "targets", "tag", "tags", "y", "label_id", "class_id", "category_id"),
     *("label_idx", "class_idx", "labelid", "classid", "label_names", "species", "breed", "diagnosis", "ground_truth"),
+    *("dx", "disease"),
     *("objects.categories", "objects.category", "objects.label"),  # of Hugging Face's sets for detection
 )
 VAGUE = ("tag", "tags", "y", "target", "targets")  # hold classes only where no other column does
@@ -135,6 +137,12 @@ def _by_names(columns: Sequence[str], known: Sequence[str]) -> list[str]:
     return sorted((name for name in columns if plain[name] in known), key=lambda name: known.index(plain[name]))
 
 
+def _ending_as_labels(columns: Sequence[str]) -> list[str]:
+    """The one column whose name ends as those of labels, as 'Finding Labels'; none where several do."""
+    ends = [name for name in columns if re.search(r"_(?:labels?|class|classes|category|categories)$", _plain(name))]
+    return ends if len(ends) == 1 else []
+
+
 def _plain(name: str) -> str:
     parted = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.strip().lstrip("#").strip())
     return re.sub(r"[\s_-]+", "_", parted).lower()
@@ -152,7 +160,7 @@ def _split_column(table: Table, path: str) -> str:
 
 def _with_labels(table: Table, path: str, split: str) -> Roles:
     others = [name for name in table.columns if name not in (path, split)]
-    called = _by_names(others, LABELS)
+    called = _by_names(others, LABELS) or _ending_as_labels(others)
     boxes = [name for name in others if are_boxes(table.columns[name][:LOOKED_AT])]
     if len(boxes) == 1 and not called:
         return Roles(path, (boxes[0],), split)

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from features.datasets.columns import column_of
-from features.datasets.image_set import Columns, FileOpener, ImageSet, TableColumns, set_digest, telling
+from features.datasets.image_set import FileOpener, ImageSet, set_digest
 from features.datasets.listing import Choice
+from features.datasets.named_columns import Columns, TableColumns, telling
 from features.datasets.splits import Splits
 from features.datasets.tables.table_columns import Told, of_split_told, told_of
 from features.datasets.values import LABEL_NAMES, Labels

@@ -14,8 +14,9 @@ from PIL import Image
 from features import files
 from features.datasets import folders, images, kinds
 from features.datasets.columns import column_of
-from features.datasets.image_set import Columns, FileOpener, ImageSet, TableColumns, from_store, set_digest, telling
+from features.datasets.image_set import FileOpener, ImageSet, from_store, set_digest
 from features.datasets.listing import Choice
+from features.datasets.named_columns import Columns, TableColumns, telling
 from features.datasets.splits import HELD_OUT
 from features.datasets.tables.image_columns import content, image_column, is_text
 from features.datasets.tables.row_groups import RowGroups

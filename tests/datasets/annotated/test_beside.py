@@ -562,3 +562,41 @@ def test_a_list_names_images_in_a_folder_beside_it_whatever_that_is_called(tmp_p
     for number in range(1, 4):
         (tmp_path / "val_256" / f"{number}.png").unlink()  # one of four may only be called so
     assert open_images(str(tmp_path / "places_val.txt")).uri(0) == str(tmp_path / "0.png")
+
+
+def test_splits_keep_their_folders_classes_though_a_test_split_has_none(tmp_path):
+    """As Tiny ImageNet, with its test images."""
+    write(tmp_path, [f"train/{label}/images/{n}.png" for label in ("cat", "dog") for n in (1, 2)])
+    write(tmp_path, [*(f"val/images/v{n}.png" for n in range(4)), *(f"test/images/t{n}.png" for n in range(3))])
+    rows = "".join(f"v{n}.png\t{('cat', 'dog')[n % 2]}\t0\t0\t62\t62\n" for n in range(4))
+    (tmp_path / "val" / "val_annotations.txt").write_text(rows)
+    assert [*told(open_images(str(tmp_path))).values()] == ["cat", "dog", "cat", "dog"]
+    assert [*told(open_images(f"{tmp_path}:train")).values()] == ["cat", "cat", "dog", "dog"]
+    assert not open_images(f"{tmp_path}:test").is_labelled
+
+
+def test_a_table_of_few_images_does_not_stand_before_one_of_all(tmp_path):
+    """As the NIH's chest radiographs, in folders that only number the parts, with the boxes of some."""
+    write(tmp_path, names := [f"images_00{n // 2}/images/{n:04d}.png" for n in range(6)])
+    rows = "".join(f"{n:04d}.png,{('No Finding', 'Edema|Mass')[n % 2]},{n},{50 + n},PA\n" for n in range(6))
+    (tmp_path / "Data_Entry.csv").write_text(f"Image Index,Finding Labels,Patient ID,Age,View\n{rows}")
+    (tmp_path / "BBox.csv").write_text("Image Index,Label,x,y\n0001.png,Mass,1,2\n")
+    images = open_images(str(tmp_path))
+    assert told(images) == {name: ("No Finding", "Edema;Mass")[n % 2] for n, name in enumerate(names)}
+    (tmp_path / "Data_Entry.csv").unlink()
+    (tmp_path / "BBox.csv").unlink()
+    assert not open_images(str(tmp_path)).is_labelled
+
+
+def test_paths_may_begin_above_the_folder_and_labels_be_left_open(tmp_path):
+    """As CheXpert's, whose images of all patients are called alike."""
+    for split, patients in (("train", "123"), ("valid", "45")):
+        write(tmp_path, names := [f"{split}/patient{p}/study1/view1.png" for p in patients])
+        rows = "".join(
+            f"CheXpert-small/{name},{('1.0', '')[n % 2]},{('', '0.0', '1.0')[n]}\n" for n, name in enumerate(names)
+        )
+        (tmp_path / f"{split}.csv").write_text(f"Path,No Finding,Edema\n{rows}")
+    for source in (f"{tmp_path}:train", f"{tmp_path}/train.csv"):
+        images = open_images(source, columns=Columns(label="No Finding,Edema"))
+        assert [*told(images).values()] == ["No Finding", "", "No Finding;Edema"]
+        assert images.open(2).size == (4, 4)
