@@ -13,6 +13,7 @@ from features import files
 from features.datasets import images
 from features.datasets.dealing import ranks, ranks_of_sets
 from features.datasets.kinds import Aside
+from features.datasets.kinds import spelled as spelled  # with the sets, whose ids are spelled so
 from features.datasets.named_columns import Columns, TableColumns
 from features.errors import DatasetError, ImageError
 from features.sources import ALL
@@ -224,11 +225,6 @@ class ImageSet:
 def joined(has: np.ndarray, names: Sequence[str]) -> str:
     """The labels that an image has as one text, as lists have them. has: (K,) bool."""
     return JOIN.join(names[index] for index in np.flatnonzero(has).tolist())
-
-
-def spelled(path: str) -> str:
-    """A path as text that can be written anywhere: bytes that are no UTF-8 as '\\xff'."""
-    return path if path.isascii() else path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def with_labels(found: ImageSet, names: Sequence[str], every: Sequence[str] = ()) -> ImageSet:

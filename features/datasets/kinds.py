@@ -66,12 +66,20 @@ SHOWN = re.compile(r"(?:^|/)(?:images?|imgs?|jpegimages|photos?|pictures?|rgb|in
 OF_OTHERS = "pictures that say something of others, as masks"
 
 
+def spelled(path: str) -> str:
+    """A path as text that can be written anywhere: bytes that are no UTF-8 as '\\xff'."""
+    return path if path.isascii() else path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 @dataclass(frozen=True)
 class Aside:
-    """Files of a source that are no part of the set, and why."""
+    """Files of a source that are no part of the set, and why. names: as `spelled`."""
 
     reason: str
     names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", tuple(map(spelled, self.names)))
 
     def __str__(self) -> str:
         some = ", ".join(self.names[:NAMED])
@@ -114,7 +122,8 @@ def inside(members: Mapping[str, bool], where: str) -> tuple[set[str], tuple[Asi
     if all(each for name, each in members.items() if not is_hidden(name)):
         note = f"The members of {where} have absolute paths, which are taken as paths inside it ({absolute[0]})."
         return {*members}, (), (note,)
-    return {*members}.difference(absolute), (Aside(ABSOLUTE, tuple(sorted(absolute))),), ()
+    aside = Aside(ABSOLUTE, tuple(f"/{name}" for name in sorted(absolute)))
+    return {*members}.difference(absolute), (aside,), ()
 
 
 def looks_like_image(name: str) -> bool:

@@ -44,7 +44,7 @@ def understood(
     images = replace(images, notes=(*images.notes, *failed), table=None if said is None else said.table)
     if said is None:
         return of_folders(images, paths, told, choice)
-    images = replace(images, aside=_without(images.aside, {*said.files}))
+    images = replace(images, aside=_without(images.aside, {*map(spelled, said.files)}))
     if said.labelling is None and said.splits is None:
         return with_columns(of_folders(images, paths, told, choice), images.ids, said)
     with telling(said.table.names if said.table is not None else ()):

@@ -504,7 +504,7 @@ def test_the_index_of_a_large_tar_is_kept_until_the_tar_changes(opened, cache, m
 def test_absolute_names_of_a_tar_make_no_class_and_are_told(opened):
     found = opened(pictures("a/1.png", "/abs/1.png", "b/1.png"))
     assert (labels_of(found), numbers_of(found)) == (["a", "b"], [0, 2])
-    assert [each.names for each in found.aside] == [("abs/1.png",)]
+    assert [each.names for each in found.aside] == [("/abs/1.png",)]
     whole = opened(pictures("/home/me/a/1.png", "/home/me/b/1.png") | {"/home/me/a/1.cls": b"x"}, "whole.tar")
     assert [name.rpartition("/")[2] for name in whole.ids] == ["1.png", "1.png"]
     assert numbers_of(whole) == [0, 1]
