@@ -35,12 +35,12 @@ def choose(matched: Callable[["ImageSet"], "Matched"]) -> None:
             bind="query-params",
             placeholder="~/pictures",
             help="On the machine that runs the app: flat, a folder per class, or with folders for splits; a zip or "
-            "tar, Parquet files, a list of paths (text, CSV, JSON Lines), COCO's JSON, or a pattern such as "
+            "tar or what lies in one (set.zip/train), Parquet files, a list of paths (text, CSV, JSON Lines), COCO's JSON, or a pattern such as "
             "data/test-*.parquet.",
         )
         _offer()
         keep_upload(
-            "or upload images, with a list of labels or without, archives or Parquet files",
+            "or upload images or archives, with a list of labels or without, or Parquet files",
             UPLOADS,
             "folder",
             multiple=True,
