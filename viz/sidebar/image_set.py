@@ -35,8 +35,8 @@ def choose(matched: Callable[["ImageSet"], "Matched"]) -> None:
             bind="query-params",
             placeholder="~/pictures",
             help="On the machine that runs the app: flat, a folder per class, or with folders for splits; a zip or "
-            "tar or what lies in one (set.zip/train), Parquet files, a list of paths (text, CSV, JSON Lines), COCO's JSON, or a pattern such as "
-            "data/test-*.parquet.",
+            "tar or what lies in one (set.zip/train), Parquet files, a list of paths (text, CSV, JSON Lines), COCO's "
+            "JSON, or a pattern such as data/test-*.parquet.",
         )
         _offer()
         keep_upload(
