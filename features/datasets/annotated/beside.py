@@ -161,10 +161,10 @@ def _candidates(listing: "Listing", ids: Sequence[str]) -> list[int]:
     for number, name in enumerate(listing.names):
         if not name.lower().endswith(endings):  # before a path is made of each of a million
             continue
-        path = PurePosixPath(name)
-        if kinds.is_hidden(name) or NO_LABELS.search(path.stem):
+        last = name.rpartition("/")[2]
+        if last.lower() not in METADATA and name.count("/") >= deepest:
             continue
-        if path.name.lower() in METADATA or len(path.parts) <= deepest:
+        if not kinds.is_hidden(name) and not NO_LABELS.search(PurePosixPath(last).stem):
             numbers.append(number)
     return sorted(numbers, key=lambda number: listing.names[number].count("/"))[:MOST_TABLES]
 

@@ -28,10 +28,11 @@ def is_index(path: Path) -> bool:
 
 def of_listing(listing: "Listing", ids: Sequence[str]) -> Annotations | None:
     """What such files among some files say of the images there; None where there are none."""
-    numbers = {name: number for number, name in enumerate(listing.names) if name.endswith(".txt")}
-    index = next(
-        (name for name in numbers if PurePosixPath(name).name == INDEX and _beside(name, LABELS) in numbers), None
-    )
+    indices = [name for name in listing.names if name.endswith(INDEX) and name.rpartition("/")[2] == INDEX]
+    if not indices:  # as nearly always, among a million files
+        return None
+    numbers = {name: number for number, name in enumerate(listing.names)}
+    index = next((name for name in indices if _beside(name, LABELS) in numbers), None)
     if index is None:
         return None
     told = {name: _told(listing, numbers.get(_beside(index, name))) for name in (INDEX, LABELS, CLASSES, SPLIT, BOXES)}
