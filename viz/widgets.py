@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # the first page waits for none of them
 
 GRACE = 0.4
 CAMERA, STARTED = "camera", "started"
+PATH_COLUMN, LABEL_COLUMNS = "Paths of the images", "Labels"  # controls of the sidebar
 
 
 def chart(figure: go.Figure, key: str, **options: Any) -> Any:
@@ -104,7 +105,12 @@ def show_errors() -> Iterator[None]:
     try:
         yield
     except FeatureError as error:
-        st.error(escape(str(error)), icon=":material/error:")
+        st.error(escape(as_controls(str(error))), icon=":material/error:")
+
+
+def as_controls(text: str) -> str:
+    """A text that names options of the command line for a table's columns, with what their controls are called here."""
+    return text.replace("--path-column", f"“{PATH_COLUMN}”").replace("--label-column", f"“{LABEL_COLUMNS}”")
 
 
 def result(job: Job, what: str) -> Any:

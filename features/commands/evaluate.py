@@ -27,7 +27,7 @@ def add(commands: Commands) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from features.datasets.labels import BY_NAME
+    from features.datasets import labels
     from features.evaluate import evaluate
 
     images = source_of(options)
@@ -35,9 +35,8 @@ def _evaluate(options: argparse.Namespace) -> None:
     result = show(evaluate(model, images))
     for rejected in result.rejected:
         print(f"left out: {rejected.reason}", file=sys.stderr)
-    if result.labels_matched != BY_NAME:
-        said = result.labels_guessed or f"The labels are the classes of {model.spec.name} {result.labels_matched}."
-        print(said, file=sys.stderr)
+    if result.labels_matched != labels.BY_NAME:
+        print(result.labels_guessed or labels.said(result.labels_matched), file=sys.stderr)
     if options.json:
         print(json.dumps(result.as_dict()))
         return

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from features import engine, residual, saliency
-from features.datasets import Origin, open_images
+from features.datasets import Columns, Origin, open_images
 from features.embed import MapSettings
 from features.embed import stage_maps as stage_maps_of
 from features.networks import filling, zoo
@@ -147,7 +147,7 @@ def test_what_changed_since_it_was_chosen_is_refused(model, images):
     with pytest.raises(Exception, match="resnet20-fashion has changed since it was chosen"):
         resolved({"model": {"name": "resnet20-fashion", "key": "0" * 64}})
     with pytest.raises(Exception, match="The images of sample have changed since they were chosen"):
-        resolved({"images": {"source": "sample", "limits": [30], "digest": images.digest}})
+        resolved({"images": tasks.told_of_images(images) | {"limits": [30]}})
 
 
 def test_what_was_tested_on_images_here_is_told(model, tmp_path):
@@ -157,6 +157,20 @@ def test_what_was_tested_on_images_here_is_told(model, tmp_path):
     tested = replace(same_as, name=NetworkName(weights=path), verdict=Verdict((), (), settings, ("mean",)))
     told = tasks.told_of_model(tested)
     assert resolved({"model": told})["model"].key == tested.key != zoo.load(weights=path).key
+
+
+def test_another_process_opens_a_table_by_the_columns_that_were_chosen(tmp_path):
+    for number in range(6):
+        Image.new("RGB", (4, 4), (number, 0, 0)).save(tmp_path / f"{number}.png")
+    rows = "".join(f"{n}.png,{n}.png,{'ab'[n % 2]},{'xyz'[n % 3]}\n" for n in range(6))
+    (tmp_path / "list.csv").write_text(f"path,copy,label,kind\n{rows}")
+    columns = Columns("copy", "kind")
+    chosen = open_images(str(tmp_path / "list.csv"), columns=columns).sample(4)
+    told = json.loads(json.dumps(tasks.told_of_images(chosen)))
+    there = resolved({"images": told})["images"]
+    assert (there.digest, there.class_names) == (chosen.digest, ("x", "y", "z"))
+    with pytest.raises(Exception, match="have changed since they were chosen"):
+        resolved({"images": told | {"columns": {"path": "", "label": ""}}})
 
 
 def long_work(**arguments):
@@ -193,5 +207,7 @@ def test_an_extraction_tells_of_its_folder_and_plan(model, images, is_long, tmp_
     assert (order.task, durable, attached) == ("extract", True, {})
     assert order.arguments["folder"] == str(tmp_path)
     assert order.arguments["how"]["engine"] == "torch"
-    assert order.arguments["images"] == {"source": "sample", "limits": [40, 24], "digest": images.digest}
+    assert order.arguments["images"] == {
+        "source": "sample", "limits": [40, 24], "columns": {"path": "", "label": ""}, "digest": images.digest
+    }  # fmt: skip
     assert order.arguments["model"] == {"name": "resnet20-fashion", "key": model.key}

@@ -159,7 +159,7 @@ def _draw(shown: Shown, maps: embed.StageMaps, colour: str | None) -> None:
         "neighbours: long ones are tears of the map."
     )
     if shown.truth is not None and shown.matched.how != labels.BY_NAME and shown.same_names:
-        st.caption(f"The labels are the network's classes {shown.matched.how}.")
+        st.caption(shown.matched.said)
     if colour == colouring.CORRECTNESS and not shown.same_names:
         said = f"{shown.matched.guessed} If they are other classes, nothing here says what is correct."
         st.warning(widgets.escape(said), icon=":material/help:")
