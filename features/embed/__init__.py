@@ -1,6 +1,7 @@
 """Arranges images on a plane by their features, stage by stage, and says how far to trust the arrangement."""
 
 from features.embed.clustering import clusters
+from features.embed.distinguishing import Distinguished, distinguishing
 from features.embed.exact import Exact
 from features.embed.graphs import digest, graph
 from features.embed.layouts import METHODS
@@ -16,6 +17,7 @@ from features.embed.trust import Trust, trust
 __all__ = [
     "METHODS",
     "RANKINGS",
+    "Distinguished",
     "Evidence",
     "Exact",
     "MapSettings",
@@ -33,6 +35,7 @@ __all__ = [
     "cohesion",
     "digest",
     "distance",
+    "distinguishing",
     "drift",
     "graph",
     "moved",
