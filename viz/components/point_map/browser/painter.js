@@ -6,7 +6,7 @@ import { marksOf, marksOn } from "./marks.js"
 import { framed, styled, wholeView } from "./views.js"
 import { webgl } from "./webgl.js"
 
-const REST_MS = 160, REST_FRAMES = 4  // without motion, after which all points are drawn again
+const REST_MS = 350, REST_FRAMES = 4  // without motion, after which all points are drawn again
 // From asking for a frame to it: a longer one means that fewer points should be drawn in the next, a shorter one more. In
 // motion frames count; at rest the whole picture does, which must only not keep the next gesture waiting.
 const MOTION = { fast: 24, slow: 55 }, REST = { fast: 100, slow: 250 }  // milliseconds
