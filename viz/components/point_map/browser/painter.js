@@ -6,11 +6,12 @@ import { marksOf, marksOn } from "./marks.js"
 import { framed, styled, wholeView } from "./views.js"
 import { webgl } from "./webgl.js"
 
-const REST_MS = 160, REST_FRAMES = 4  // without motion, after which all points are drawn again
+const REST_MS = 350, REST_FRAMES = 4  // without motion, after which all points are drawn again
 // From asking for a frame to it: a longer one means that fewer points should be drawn in the next, a shorter one more. In
 // motion frames count; at rest the whole picture does, which must only not keep the next gesture waiting.
 const MOTION = { fast: 24, slow: 55 }, REST = { fast: 100, slow: 250 }  // milliseconds
-const LEAST = 50_000, FIRST = 150_000, MOST = 20_000_000  // points drawn in one frame
+const LEAST = 50_000, FIRST = 100_000, MOST = 20_000_000  // points drawn in one frame
+const PATIENCE_MS = 3000  // for what is being drawn
 const MANY = 200_000  // points above which pixels are shared more coarsely
 
 export class Painter {
@@ -25,6 +26,7 @@ export class Painter {
     this.flat = !this.renderer
     this.renderer ??= plain(this.points)
     this.boxes = []
+    this.took = 0  // milliseconds that the last points took to be drawn, as far as it is known
     this.dirty = new Map()  // cell -> how many of its points, and of those selected, have been drawn, [0, 0] for none
     this.budgets = new Map([[MOTION, FIRST], [REST, FIRST]])
     this.points.addEventListener("webglcontextlost", event => event.preventDefault())
@@ -124,18 +126,27 @@ export class Painter {
   }
 
   paint(waited) {
+    if (this.marked) this.over()
+    this.marked = false
+    if (!this.dirty.size && !this.wipe) return
+    const since = performance.now() - (this.began ?? 0)
+    const busy = this.renderer.busy && since < PATIENCE_MS
+    if (this.drawing && !busy) this.took = since  // within a frame
+    this.drawing = busy
+    if (busy) return this.request()
     if (this.wipe) this.renderer.clear({ left: 0, top: 0, width: this.points.width, height: this.points.height }, 1)
     this.wipe = false
-    const share = this.dirty.size && Math.ceil(this.budget(waited) / this.dirty.size)
+    const share = Math.ceil(this.budget(Math.max(waited, this.took)) / this.dirty.size)
     for (const [cell, drawn] of this.dirty) {
       const next = this.boxes[cell] && this.advance(cell, drawn, share)
       if (next) this.dirty.set(cell, next)
       else this.dirty.delete(cell)
     }
+    this.renderer.finish()
+    this.began = performance.now()
+    this.took = 0
     this.map.host.dataset.drawn = this.dirty.size ? "part" : "whole"
     if (this.dirty.size && !this.restless) this.request()
-    if (this.marked) this.over()
-    this.marked = false
   }
 
   /**

@@ -133,7 +133,8 @@ export class PointMap {
       this.send({ kind: "clear" })
     }
     this.tell()
-    this.layOut()
+    if (name === "reset") this.painter.all()
+    if (name === "single" || name === "play") this.layOut()
     return true
   }
 
