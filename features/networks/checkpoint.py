@@ -1,5 +1,6 @@
 """A file of weights, recognised: the networks in it, what is known of each, and the one that is taken."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from features import files
 from features.errors import WeightsError
-from features.networks import containers, hub_configs, inference, pickled
+from features.networks import containers, hub_configs, inference, norms, pickled
 from features.networks.architecture import Architecture
 from features.networks.blobs import as_paths
 from features.networks.containers import Inert, TensorRecord
@@ -82,36 +83,57 @@ class Checkpoint:
         inferred = inference.infer(part)
         return inferred if self.modules is None else pickled.applied(inferred, part, self.modules)
 
-    def need_norms_told(self) -> None:
-        """Raise WeightsError if norms without statistics may be batch norms that lost them."""
+    @cached_property
+    def has_open_norms(self) -> bool:
+        """Whether the norms of the network that is taken keep no statistics, and nothing tells that they are group
+        norms. Raises WeightsError for instance norms."""
         try:
-            doubt = inference.doubt_of_norms(self.part, self.parts)
+            return norms.are_open(self.part, self.parts)
         except WeightsError as error:
             raise refusal(self.path, str(error)) from error
-        if doubt:
-            raise refusal(self.path, doubt)
+
+    def need_no_batch_norms(self, said: str = "") -> None:
+        """Raise WeightsError where open norms are told to be batch norms, or are too narrow to be taken for group norms.
+
+        said: what is known to say so, in words.
+        """
+        if not self.has_open_norms:
+            return
+        said = said or norms.batch_norms_told_by(self.part, self.parts, self.modules)
+        if said or self.inferred.architecture.norm_groups != norms.GROUPS:
+            why = f"they are told by {said}" if said else f"and {norms.GROUPS} groups do not divide all their widths"
+            raise refusal(self.path, f"{norms.LOST}, {why}. {norms.WAYS_OUT}")
 
 
 def read(path: Path, part: str | None = None, head: str | None = None) -> Checkpoint:
     """Read a file of weights without ever running code from it.
 
     Takes what torch.save writes (state dicts, training states, whole networks, TorchScript) and safetensors, whatever
-    the file is called, and a folder in which timm or Hugging Face saved one. part, head: the names of the network, and
+    the file is called, the index of one in several files or any of these, and a folder in which timm or Hugging Face
+    saved one. part, head: the names of the network, and
     of its head, to take where there are several; None takes the main network, and the first head.
     Raises WeightsError, in one sentence of at most 500 characters, for everything else.
     """
     path = Path(path).expanduser()
     path = (hub_configs.weights_in(path) or path) if path.is_dir() else path
     content = containers.read(path)
+    path = content.path
     try:
         records = as_paths(tensors_of(content))
-        need_bounds(records, path.stat().st_size)
+        need_bounds(records, sum(each.stat().st_size for each in content.files))
     except WeightsError as error:
         raise refusal(path, str(error)) from error
     return Checkpoint(
-        path, content.format, records, content.metadata, files.digest_of(path), part, content.values, head,
+        path, content.format, records, content.metadata, digest_of(content.files), part, content.values, head,
         modules_of(content, records),
     )  # fmt: skip
+
+
+def digest_of(paths: Sequence[Path]) -> str:
+    """Hexadecimal SHA-256 of a file; of several, of their digests."""
+    if len(paths) == 1:
+        return files.digest_of(paths[0])
+    return hashlib.sha256("".join(map(files.digest_of, paths)).encode()).hexdigest()
 
 
 def choose(path: Path, parts: Sequence[Part], name: str | None) -> Part:
@@ -193,7 +215,7 @@ def check(checkpoint: Checkpoint, wanted: Architecture) -> Architecture:
     if wanted.builder:
         return replace(wanted, classes=_classes_as_timm_has_them(checkpoint.records))
     if wanted.norm == "batch":
-        checkpoint.need_norms_told()
+        checkpoint.need_no_batch_norms("the network's name")
     told, untold = checkpoint.inferred.architecture, checkpoint.inferred.untold
     taken = {choice.field: getattr(wanted, choice.field) for choice in untold}
     if "shortcut" in taken and taken["shortcut"] == "projection":

@@ -42,7 +42,7 @@ STAGES = (
 )  # fmt: skip
 
 SHORTCUT = re.compile(
-    r"(?:downsample|shortcut|skip(?:_connection)?|proj(?:ection)?|identity_downsample|residual_conv|side|match_dimensions|"
+    r"(?:(?:i_|identity_)?downsample|shortcut|skip(?:_connection)?|proj(?:ection)?|residual_conv|side|match_dimensions|"
     r"skip_layer|down_sample|conv_skip|convdim|conv_?shortcut|convShortcut|identity)\b(?!\d)"
 )
 ATTENTION = re.compile(
@@ -55,11 +55,12 @@ SQUEEZE = re.compile(r"(?:se|se_module|se_?layer|se_?block|squeeze\w*|excitation
 STEM = re.compile(
     r"(?:stem|embedder|conv0|conv1|conv2|conv3|bn0|bn1|bn2|bn3|norm0|norm1|norm2|norm3|conv_1|bn_1|norm|conv|bn|input_layer|"
     r"first_conv|first_bn|first_layer|layer0|initial(?:_conv|_bn|_block)?|pre|prep|init_conv|init_bn|conv_in|norm_in|"
-    r"(?i:gn|group_?norm|instance_?norm|in(?=\d))\d*|(?:stage|block|layer|group)s?[._]?[01]|\d+)(?:\.|$)"
+    r"(?i:gn|(?:batch|group|instance)_?norm|in(?=\d))\d*|(?:stage|block|layer|group)s?[._]?[01]|\d+)(?:\.|$)"
 )
 STEM_POOL = re.compile(r"maxpool\.[01](?:\.|$)")  # a convolution in the place of the pool
 # Names that say of which kind norms are that keep no statistics.
 GROUP_NORM = re.compile(r"(?:^|[._])(?:gn|group_?norm)\d*(?=[._]|$)", re.IGNORECASE)
+BATCH_NORM = re.compile(r"(?:^|[._])batch_?norm\d*(?=[._]|$)", re.IGNORECASE)
 INSTANCE_NORM = re.compile(r"(?:^|[._])(?:in|instance_?norm)\d*(?=[._]|$)", re.IGNORECASE)
 # Norms between the last stage and the head; the last few words are those of re-identification.
 LAST_NORM = re.compile(

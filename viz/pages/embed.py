@@ -169,7 +169,7 @@ def _draw(shown: Shown, projection: Projection, colour: str | None) -> list[int]
         st.caption(f"The labels are the network's classes {shown.matched.how}.")
     if colour == CORRECTNESS and not shown.same_names:
         said = f"{shown.matched.guessed} If they are other classes, nothing here says what is correct."
-        st.warning(widgets.escape(said), icon=":material/help:")
+        st.warning(widgets.told(said), icon=":material/help:")
     return rows
 
 

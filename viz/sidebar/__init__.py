@@ -5,10 +5,10 @@ import streamlit as st
 from viz.cached import warm_up
 from viz.sidebar import image_set, network
 from viz.sidebar.image_set import images, source
-from viz.sidebar.network import as_fields, model, named, spec
+from viz.sidebar.network import model, named, spec
 from viz.sidebar.own_files import new_folder
 
-__all__ = ["as_fields", "images", "model", "named", "new_folder", "show", "source", "spec"]
+__all__ = ["images", "model", "named", "new_folder", "show", "source", "spec"]
 
 
 def show() -> None:

@@ -151,7 +151,7 @@ def _understood() -> None:
         _choose_split()
         found = images(whole=True)
         paths.remember(_place()[0])
-        st.caption(widgets.escape(found.describe()))
+        st.caption(widgets.told(found.describe()))
         with st.expander("What was understood", icon=":material/info:"):
             _details(found)
 
@@ -178,4 +178,4 @@ def _details(found: "ImageSet") -> None:
     else:
         st.caption("No labels: these come from one folder per class, or from a list of the images or beside them.")
     for sentence in (*found.told(), *range_notes(found.digest, found)):
-        st.caption(widgets.escape(sentence))
+        st.caption(widgets.told(sentence))
