@@ -12,8 +12,8 @@ import streamlit as st
 
 from features.errors import FeatureError
 from viz import theme
-from viz.fields import as_fields
 from viz.cached import server
+from viz.fields import as_fields
 from viz.jobs import LONG, Interrupted, Job, State, Work, kept, standing
 
 if TYPE_CHECKING:  # the first page waits for none of them

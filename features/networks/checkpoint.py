@@ -93,7 +93,7 @@ class Checkpoint:
             raise refusal(self.path, str(error)) from error
 
     def need_no_batch_norms(self, said: str = "") -> None:
-        """Raise WeightsError where open norms are told to be batch norms, or are too narrow to be taken for group norms.
+        """Raise WeightsError where open norms are told to be batch norms, or too narrow to be taken for group norms.
 
         said: what is known to say so, in words.
         """

@@ -16,7 +16,6 @@ from features.networks.settings import applied
 from features.networks.specification import Pictures
 from features.progress import Task, finish
 
-
 MAX_NAMES = 16 << 20  # bytes of a file of class names
 
 

@@ -1,4 +1,4 @@
-"""Norms that keep no statistics: taken for group norms, which is told, unless something says that they are batch norms."""
+"""Norms without statistics: taken for group norms, which is told, unless something says that they are batch norms."""
 
 import argparse
 import json
@@ -129,7 +129,7 @@ def test_the_parameters_of_batch_norms_alone_are_refused_with_the_way_out(told, 
 def test_batch_norms_of_another_network_in_the_file_say_what_these_are(usual, tmp_path):
     batch = drawn(ResNet, block=BasicBlock, layers=[1, 1, 1, 1], num_classes=5)
     torch.save({"model": dict(batch.named_parameters()), "ema": batch.state_dict()}, tmp_path / "net.pt")
-    with pytest.raises(WeightsError, match="no running statistics.*told by the batch norms of the network at 'ema'"):
+    with pytest.raises(WeightsError, match=r"no running statistics.*told by the batch norms of the network at 'ema'"):
         zoo.load(f"{tmp_path / 'net.pt'}?part=model")
     need_equal(zoo.load(f"{tmp_path / 'net.pt'}?part=ema").network, batch)
 

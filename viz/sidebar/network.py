@@ -1,7 +1,6 @@
 """The choice of the network."""
 
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -180,8 +179,6 @@ def named() -> NetworkName:
     path = inside_roots(st.session_state.get("weights") or "", "weights", WeightsError)
     said = tuple((each.name, value.strip()) for each in SETTINGS if (value := st.session_state.get(_key(each))))
     part, head = ((st.session_state.get(key) or "").strip() or None for key in ("part", "head"))
-    names = (st.session_state.get("classes") or "").strip()
-    return NetworkName(
-        None if read_as == AS_READ else read_as, path, part, inside_roots(names, "names", WeightsError) if names else None,
-        lesion, said, head,
-    )  # fmt: skip
+    listed = (st.session_state.get("classes") or "").strip()
+    names = inside_roots(listed, "names of classes", WeightsError) if listed else None
+    return NetworkName(None if read_as == AS_READ else read_as, path, part, names, lesion, said, head)

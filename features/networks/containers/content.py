@@ -125,7 +125,8 @@ PART = re.compile(rf"{shards.SHARD.pattern}|\.distcp$")
 # How reasons begin that say what a file is; the others say what it holds.
 IS = (
     "a Git", "a web", "an XML", "an HDF5", "an ONNX", "a GGUF", "compressed", "a NumPy", "a picture", "a tar", "empty",
-    "a zip", "an exported", "an index", "a Keras", "a pickle", "one part", "no weights", "a damaged archive", "a safetensors",
+    "a zip", "an exported", "an index", "a Keras", "a pickle", "one part", "no weights", "a damaged archive",
+    "a safetensors",
 )  # fmt: skip
 
 
