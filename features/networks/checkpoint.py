@@ -14,12 +14,12 @@ from features.networks.architecture import Architecture
 from features.networks.blobs import as_paths
 from features.networks.containers import Inert, TensorRecord
 from features.networks.containers.tensors import need_bounds
-from features.networks.flatten import tensors_of
+from features.networks.flatten import tensors_of, unwrapped
 from features.networks.inert_modules import Modules, modules_of
 from features.networks.inference import Inferred, way_out
 from features.networks.layers import COUNTER, STATISTICS
 from features.networks.parts import Part, is_called, may_be_timms, parts_of
-from features.networks.spellings import MADE, PARAMETRIZED
+from features.networks.spellings import FLAT_WEIGHTS, MADE, PARAMETRIZED, TRAINING
 
 LISTED = 12
 MESSAGE = 480  # characters
@@ -119,13 +119,15 @@ def read(path: Path, part: str | None = None, head: str | None = None) -> Checkp
     content = containers.read(path)
     path = content.path
     try:
-        records = as_paths(tensors_of(content))
+        records = tensors_of(content)
+        modules = modules_of(content, records)
+        records = as_paths(records if modules is not None else unwrapped(records))
         need_bounds(records, sum(each.stat().st_size for each in content.files))
     except WeightsError as error:
         raise refusal(path, str(error)) from error
     return Checkpoint(
         path, content.format, records, content.metadata, digest_of(content.files), part, content.values, head,
-        modules_of(content, records),
+        modules,
     )  # fmt: skip
 
 
@@ -180,6 +182,8 @@ def need_understood(part: Part) -> None:
             f"a residual network with {part.before[0]!r}, which may lie before its first convolution, and tensors do "
             "not tell. Save the network without it, and give what it does to the pixels with --mean and --std"
         )
+    if any(map(MADE.search, part.unexplained)):
+        raise WeightsError(_made(list(filter(MADE.search, part.unexplained))))
     if part.unexplained:
         raise WeightsError(
             "a residual network with layers that are not understood, so that it would be read wrong: "
@@ -265,6 +269,13 @@ def _no_tensors(values: object) -> str:
     return "no tensors. Save torch.save(model.state_dict(), ...)"
 
 
+def _made(names: Sequence[str]) -> str:
+    return (
+        "weights that are made of others by pruning, quantisation, adapters (LoRA) or a norm of the weight: "
+        f"{listing(names[:3])}. Merge them before saving (prune.remove, merge_and_unload, remove_parametrizations)"
+    )
+
+
 def _no_network(records: Mapping[str, TensorRecord]) -> str:
     odd = [name for name, record in records.items() if record.fault]
     if odd:
@@ -273,9 +284,18 @@ def _no_network(records: Mapping[str, TensorRecord]) -> str:
         )
     made = [name for name in records if MADE.search(name)]
     if made:
+        return _made(made)
+    if any(map(FLAT_WEIGHTS.search, records)):
         return (
-            "weights that are made of others by pruning, quantisation, adapters (LoRA) or a norm of the weight: "
-            f"{listing(made[:3])}. Merge them before saving (prune.remove, merge_and_unload, remove_parametrizations)"
+            "weights of many layers in one tensor, as FSDP has them. Save the whole network's: get_model_state_dict("
+            "model, options=StateDictOptions(full_state_dict=True)) of torch.distributed.checkpoint.state_dict"
+        )
+    if all(map(TRAINING.search, records)):
+        return "an optimizer's state alone. Give the file of the network's weights, which lies beside it"
+    if all(name.rpartition(".")[2].isdecimal() for name in records):
+        return (
+            f"a list of {len(records):,} tensors without names, so that nothing tells which is which. Save them with "
+            "their names: torch.save(model.state_dict(), ...)"
         )
     shared = commonprefix(list(records)).rpartition(".")[0]  # noqa: RUF071 (it is cut at a dot)
     names = (name.removeprefix(f"{shared}.") for name in records)

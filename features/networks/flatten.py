@@ -1,11 +1,13 @@
 """Every tensor of a file under one dotted name, however it is nested: in dicts, lists, objects or whole networks."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from features.errors import WeightsError
 from features.networks.containers import Content, Inert, TensorRecord
 from features.networks.containers.arrays import Array
 from features.networks.containers.tensors import MAX_NAME
+from features.networks.spellings import WRAPPERS
 
 MAX_NODES = 400_000
 MAX_DEPTH = 64
@@ -41,6 +43,29 @@ def tensors_of(content: Content) -> dict[str, TensorRecord]:
             joined = f"{name}.{key}" if name and key else name or key
             stack.append((joined, child, depth + 1))
     return records
+
+
+def unwrapped(records: Mapping[str, TensorRecord]) -> Mapping[str, TensorRecord]:
+    """Tensors without the steps of their names that only wrap a layer, unless two would be called the same.
+
+    'layer1._orig_mod.0.conv1.weight' is 'layer1.0.conv1.weight'. Those before a whole network stay: they name a part.
+    """
+    names = {name: _unwrapped(name) for name in records}
+    if len(set(names.values())) < len(names):
+        return records
+    return {names[name]: record for name, record in records.items()}
+
+
+def _unwrapped(name: str) -> str:
+    if not any(f"{wrapper}." in name for wrapper in WRAPPERS):
+        return name
+    kept: list[str] = []
+    steps = name.split(".")
+    for at, step in enumerate(steps):
+        inside = at == len(steps) - 2 or any(letter.isdecimal() for earlier in kept for letter in earlier)
+        if step not in WRAPPERS or not inside:  # numbers are those of stages, blocks and layers
+            kept.append(step)
+    return ".".join(kept)
 
 
 def _children(value: Any) -> list[tuple[str, Any]]:

@@ -74,7 +74,7 @@ class Part:
         prefix = f"{self.name}." if self.name else ""
         inside = (name.removeprefix(prefix) for name in self.left if name.startswith(prefix))
         names = (
-            name for name in inside
+            name for name in inside if not spellings.AVERAGE.match(name)
             if spellings.MADE.search(name) or not (spellings.ASIDE.search(name) or spellings.NEVER_RUN.match(name))
         )  # fmt: skip
         unread = [f"{prefix}{name}" for name in names if f"{prefix}{name}" not in self.linear]

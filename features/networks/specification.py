@@ -123,6 +123,8 @@ def _told(file: Checkpoint, name: str | None, is_said: bool) -> tuple[ModelSpec,
         preprocessing = catalogue.IMAGENET_PREPROCESSING if large else catalogue.CIFAR_PREPROCESSING
         preprocessing = _of_channels(preprocessing, architecture.in_channels)
         preprocessing = replace(preprocessing, **signatures.pixels_of(file.part, architecture))
+        usual = signatures.usual_of(file.part, architecture)
+        architecture = replace(architecture, **{name: usual[name] for name in usual.keys() - known})
         if "stride_at" not in known and _is_likely_caffes(file, architecture, told):
             architecture = replace(architecture, stride_at="first")
         architecture, preprocessing = written.applied(told, architecture, preprocessing)

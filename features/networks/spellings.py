@@ -77,7 +77,7 @@ PROJECTION = re.compile(
 )
 # Linear layers that use the network's features for something else than classes, or by their angles alone.
 NO_HEAD = re.compile(
-    r"(?:^|[._])(?:arc\w*|cos\w*|margin\w*|metric\w*|bottleneck|neck|embedding|embed|feat|features?|adapter|attn\w*|rotation|decoder|memory)(?:[._]|$)"
+    r"(?:^|[._])(?:arc\w*|cos\w*|margin\w*|metric\w*|bottleneck|neck|embedding|embed|feat|features?|adapter|attn\w*|rotation|decoder|memory|fpn\w*|lat(?:eral|layer)\w*|toplayer|reduce\w*)(?:[._]|$)"
 )
 # Layers of attention, which no head has in a row.
 ATTENDS = re.compile(r"(?:^|\.)(?:q|k|v|kv|qkv|[qkvc]_proj|in_proj|out_proj|to_qkv)$")
@@ -109,7 +109,8 @@ PARAMETRIZED = (
 )
 # Weights that are made of others by a rule that is not read: pruning, spectral normalisation, LoRA, quantisation.
 MADE = re.compile(
-    r"(?:^|\.)(?:weight_orig|weight_mask|weight_u|lora_\w+|qweight|\w+_packed_params\w*|parametrizations\.\w+\.(?:original|\d+))"
+    r"(?:^|\.)(?:weight_orig|weight_mask|weight_u|lora_\w+|qweight|\w+_packed_params\w*|weight_fake_quant|activation_post_process|"
+    r"parametrizations\.\w+\.(?:original|\d+))"
     r"(?:\.|$)"
 )
 # Caffe2's blobs, whose names have no dots: 'res2_0_branch2a_bn_s', with a word for each tensor of a layer.
@@ -123,6 +124,10 @@ BLOB_TENSORS = {
     "gn_b": ("group_norm", "bias"),
 }  # fmt: skip
 BLOB_BRANCH = "branch2"
+# Weights of many layers in one tensor, as PyTorch's FSDP holds them on each of its machines.
+FLAT_WEIGHTS = re.compile(r"(?:^|\.)_?flat_param(?:_\d+)?$")
+# Steps of a name for what only wraps a layer.
+WRAPPERS = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module", "_fpw_module")
 # What optimizers and training keep beside the weights.
 TRAINING = re.compile(
     r"(?:^|\.)(?:optimizer\w*|optim|opt|lr_scheduler|scheduler|scaler|amp|state\.\d+|callbacks|loops)(?:\.|$)"
@@ -147,7 +152,8 @@ NORMALISER = re.compile(
 ASIDE = re.compile(
     r"^(?:criterion|\w*loss\w*|\w*centers?|proxies|memory\w*|\w*bank\w*|metric\w*|\w*_metric\w*|\w*acc\w*|n_averaged|epoch|step|(?:new_|pixel_|image_|norm_|_)?(?:means?|stds?)|mu|sigma|normali[sz]\w*|"
     r"preproc\w*|pre_?process\w*|data_preprocessor|"
-    r"aux_classifier|auxiliary_head|fpn\w*|rpn|roi_heads|proposal_generator|neck|decoder|decode_head|bbox_head|mask_head|"
+    r"aux\w*|master_branch|ppm|psp\w*|aspp\w*|cls(?=\.\d+\.)|deconv\w*|dconv\w*|up(?:_?(?:conv|block|sample|layer)\w*|\d+)|"
+    r"(?:regression|classification)(?:Model|_model|_head)|final_layer|(?:final|last|out)_?conv\w*|hm|wh|reg|heatmap\w*|fpn\w*|rpn|roi_heads|proposal_generator|neck|decoder|decode_head|bbox_head|mask_head|"
     r"attnpool|rotation|transformer|text_projection|token_embedding|positional_embedding|ln_final|head|heads|"
     r"classifier|fc\w*)(?:\.|$)"
     r"|" + PROJECTION.pattern

@@ -20,7 +20,13 @@ def index_of(path: Path) -> Path | None:
     if path.name.endswith(INDEX) or SHARD.search(path.name) is None:
         return path if path.name.endswith(INDEX) else None
     beside = (each for each in islice(path.parent.glob(f"*{INDEX}"), MAX_INDICES) if each.is_file())
-    return next((each for each in sorted(beside) if path.name in weight_map(each).values()), None)
+    for index in sorted(beside):
+        try:
+            if path.name in weight_map(index).values():
+                return index
+        except WeightsError as error:
+            raise WeightsError(f"one part of a network in several files, whose {index.name[:60]} is {error}") from error
+    return None
 
 
 def weight_map(index: Path) -> dict[str, str]:
