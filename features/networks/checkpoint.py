@@ -1,7 +1,7 @@
 """A file of weights, recognised: the networks in it, what is known of each, and the one that is taken."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from os.path import commonprefix
@@ -17,7 +17,7 @@ from features.networks.containers.tensors import need_bounds
 from features.networks.flatten import tensors_of, unwrapped
 from features.networks.inert_modules import Modules, modules_of
 from features.networks.inference import Inferred, way_out
-from features.networks.layers import COUNTER, STATISTICS
+from features.networks.layers import COUNTER, STATISTICS, Layer
 from features.networks.parts import Part, is_called, may_be_timms, parts_of
 from features.networks.spellings import FLAT_WEIGHTS, MADE, PARAMETRIZED, TRAINING
 
@@ -182,32 +182,35 @@ def need_understood(part: Part) -> None:
             f"a residual network with {part.before[0]!r}, which may lie before its first convolution, and tensors do "
             "not tell. Save the network without it, and give what it does to the pixels with --mean and --std"
         )
-    if any(map(MADE.search, part.unexplained)):
-        raise WeightsError(_made(list(filter(MADE.search, part.unexplained))))
+    odd = [*part.unexplained, *_odd_tensors(part)]
+    if any(map(MADE.search, odd)):
+        raise WeightsError(_made(list(filter(MADE.search, odd))))
     if part.unexplained:
         raise WeightsError(
             "a residual network with layers that are not understood, so that it would be read wrong: "
             f"{listing(part.unexplained)}. {way_out(part.may_be_timms)}"
         )
-    strange = [
-        f"stage {number} block {index}: {', '.join(sorted(layer.tensors)[:3])} at {layer.name or 'the block itself'}"
-        for number, stage in enumerate(part.stages, start=1)
-        for index, block in enumerate(stage)
-        for layer in (
-            *block.others,
-            *(layer for layer in (*block.convs, *block.shortcut) if layer.tensors.keys() - OWN_NAMES),
-        )
-    ]
-    strange += [
-        f"{', '.join(sorted(layer.tensors.keys() - OWN_NAMES)[:3])} at {layer.name}"
-        for layer in (*part.stem, *part.stem_pool, *part.last, *part.head)
-        if layer.tensors.keys() - OWN_NAMES
-    ]
-    if strange:
+    if odd:
         raise WeightsError(
-            f"layers with parts that are not understood, so that they would be read wrong: {strange[0]}. "
-            f"{way_out(part.may_be_timms)}"
+            "layers with parts that are not understood, so that they would be read wrong: "
+            f"{', '.join(odd[:3])}. {way_out(part.may_be_timms)}"
         )
+
+
+def _odd_tensors(part: Part) -> Iterator[str]:
+    """Tensors that neither convolutions nor norms nor linear layers have, each with where it lies."""
+    for number, stage in enumerate(part.stages, start=1):
+        for index, block in enumerate(stage):
+            where = f"stage {number} block {index}, "
+            yield from (f"{where}{name}" for layer in block.others for name in _named(layer, layer.tensors))
+            for layer in (*block.convs, *block.shortcut):
+                yield from (f"{where}{name}" for name in _named(layer, layer.tensors.keys() - OWN_NAMES))
+    for layer in (*part.stem, *part.stem_pool, *part.last, *part.head):
+        yield from _named(layer, layer.tensors.keys() - OWN_NAMES)
+
+
+def _named(layer: Layer, tensors: Iterable[str]) -> list[str]:
+    return [f"{layer.name}.{own}".lstrip(".") for own in sorted(tensors)]
 
 
 def check(checkpoint: Checkpoint, wanted: Architecture) -> Architecture:

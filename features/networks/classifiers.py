@@ -93,7 +93,8 @@ def _unnamed(layers_left: Mapping[str, Layer], width: int, last: Sequence[Layer]
     return {
         name: list(_ordered(group, width))
         for name, group in _split_up(groups, width)
-        if _chains(_ordered(group, width), width) and not any(layer.kind == CONV for layer in group)  # of maps
+        if _chains(_ordered(group, width), width)
+        if spellings.SCORES.match(name) or not any(layer.kind == CONV for layer in group)
     }
 
 

@@ -72,6 +72,8 @@ def _children(value: Any) -> list[tuple[str, Any]]:
     """What lies directly in a value, with names."""
     if isinstance(value, dict):
         return [(_text(key), child) for key, child in value.items() if isinstance(key, KEYS) and _holds(child)]
+    if isinstance(value, list | tuple) and value and all(map(_is_named, value)):
+        return list(value)
     if isinstance(value, list | tuple):
         return [(str(number), child) for number, child in enumerate(value) if _holds(child)]
     if isinstance(value, Inert):
@@ -98,6 +100,16 @@ def _text(key: str | int | bytes) -> str:
     if isinstance(key, int):
         return f"{key:x}" if abs(key) >= LARGE else str(key)  # decimals of huge ones take for ever
     return key.decode(errors="replace") if isinstance(key, bytes) else key  # Python 2 wrote bytes
+
+
+def _is_named(value: Any) -> bool:
+    """Whether something is a name with a tensor, as in a list of the items of a state dict."""
+    return (
+        isinstance(value, tuple)
+        and len(value) == 2
+        and isinstance(value[0], str)
+        and isinstance(value[1], TensorRecord)
+    )
 
 
 def _holds(value: Any) -> bool:

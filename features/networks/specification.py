@@ -270,7 +270,13 @@ def _assumed(
 
     The gravest comes first: that the images do not fit at all, then what may be another network than was meant.
     """
-    if verdict is not None and verdict.fits_badly:
+    if verdict is not None and verdict.nearer:
+        yield (
+            "all that follows, though the statistics of its norms are nearer with "
+            f"{' and '.join(map(str, verdict.nearer))}; that does not fit either, so these images may be of another "
+            "kind than it was trained on"
+        )
+    elif verdict is not None and verdict.fits_badly:
         yield (
             f"that these images are of the kind that it was trained on: what its norms are given is {verdict.nats:.2g} "
             "nats from their statistics, and nothing else that was tried fits"

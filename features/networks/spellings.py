@@ -77,8 +77,10 @@ PROJECTION = re.compile(
 )
 # Linear layers that use the network's features for something else than classes, or by their angles alone.
 NO_HEAD = re.compile(
-    r"(?:^|[._])(?:arc\w*|cos\w*|margin\w*|metric\w*|bottleneck|neck|embedding|embed|feat|features?|adapter|attn\w*|rotation|decoder|memory|fpn\w*|lat(?:eral|layer)\w*|toplayer|reduce\w*)(?:[._]|$)"
+    r"(?:^|[._])(?:arc\w*|cos\w*|margin\w*|metric\w*|bottleneck|neck|embedd\w*|embed|feat|features?|adapter|attn\w*|rotation|decoder|memory|fpn\w*|lat(?:eral|layer)\w*|toplayer|reduce\w*)(?:[._]|$)"
 )
+# Convolutions that are heads; of other names they lead to maps, as those of pyramids do.
+SCORES = re.compile(r"cls|class|logit|pred|score|top|final|last|out", re.IGNORECASE)
 # Layers of attention, which no head has in a row.
 ATTENDS = re.compile(r"(?:^|\.)(?:q|k|v|kv|qkv|[qkvc]_proj|in_proj|out_proj|to_qkv)$")
 # Tensors of recurrent layers, whatever these are called.

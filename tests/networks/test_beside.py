@@ -130,6 +130,24 @@ def test_what_holds_no_network_says_what_it_holds_and_what_to_save(change, words
     assert "features.networks.canonical" not in str(caught.value)
 
 
+def test_the_items_of_a_state_dict_are_read_as_one(source, tmp_path):
+    model = loaded(list(source.state_dict().items()), tmp_path)
+    assert torch.equal(model.network.state_dict()["stem.conv1.weight"], source.conv1.weight)
+
+
+def test_adapters_inside_a_layer_are_named_as_such(source, tmp_path):
+    state = source.state_dict() | {"layer1.0.conv1.lora_A": torch.zeros(2, 9)}
+    with pytest.raises(WeightsError, match=r"adapters \(LoRA\).*conv1\.lora_A.*merge_and_unload"):
+        loaded(state, tmp_path)
+
+
+@pytest.mark.parametrize(("name", "classes"), [("cls", 7), ("score_layer", 7), ("toplayer", None), ("bridge", None)])
+def test_a_convolution_beside_the_features_is_a_head_only_by_its_name(name, classes, source, tmp_path):
+    state = {key: value for key, value in source.state_dict().items() if not key.startswith("fc.")}
+    state = under("body.", state) | {f"{name}.weight": torch.randn(7, 128, 1, 1)}
+    assert loaded(state, tmp_path).spec.architecture.classes == classes
+
+
 def test_names_send_no_signals_to_a_terminal(source, tmp_path):
     with pytest.raises(WeightsError) as caught:
         loaded(source.state_dict() | {"\n\x1b[31mevil": torch.ones(3)}, tmp_path)
