@@ -1,7 +1,7 @@
 """A file of weights, recognised: the networks in it, what is known of each, and the one that is taken."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from os.path import commonprefix
@@ -182,35 +182,37 @@ def need_understood(part: Part) -> None:
             f"a residual network with {part.before[0]!r}, which may lie before its first convolution, and tensors do "
             "not tell. Save the network without it, and give what it does to the pixels with --mean and --std"
         )
-    odd = [*part.unexplained, *_odd_tensors(part)]
-    if any(map(MADE.search, odd)):
-        raise WeightsError(_made(list(filter(MADE.search, odd))))
+    odd = list(_odd_layers(part))
+    made = filter(
+        MADE.search, (*part.unexplained, *(f"{layer.name}.{own}" for _, layer, names in odd for own in names))
+    )
+    if made := list(made):
+        raise WeightsError(_made(made))
     if part.unexplained:
         raise WeightsError(
             "a residual network with layers that are not understood, so that it would be read wrong: "
             f"{listing(part.unexplained)}. {way_out(part.may_be_timms)}"
         )
     if odd:
+        where, layer, names = odd[0]
         raise WeightsError(
             "layers with parts that are not understood, so that they would be read wrong: "
-            f"{', '.join(odd[:3])}. {way_out(part.may_be_timms)}"
+            f"{where}{', '.join(names[:3])} at {layer.name or 'the block itself'}. {way_out(part.may_be_timms)}"
         )
 
 
-def _odd_tensors(part: Part) -> Iterator[str]:
-    """Tensors that neither convolutions nor norms nor linear layers have, each with where it lies."""
+def _odd_layers(part: Part) -> Iterator[tuple[str, Layer, list[str]]]:
+    """Layers with tensors that convolutions, norms and linear layers do not have: where, which, and these tensors."""
     for number, stage in enumerate(part.stages, start=1):
         for index, block in enumerate(stage):
-            where = f"stage {number} block {index}, "
-            yield from (f"{where}{name}" for layer in block.others for name in _named(layer, layer.tensors))
+            where = f"stage {number} block {index}: "
+            yield from ((where, layer, sorted(layer.tensors)) for layer in block.others)
             for layer in (*block.convs, *block.shortcut):
-                yield from (f"{where}{name}" for name in _named(layer, layer.tensors.keys() - OWN_NAMES))
+                if layer.tensors.keys() - OWN_NAMES:
+                    yield where, layer, sorted(layer.tensors)
     for layer in (*part.stem, *part.stem_pool, *part.last, *part.head):
-        yield from _named(layer, layer.tensors.keys() - OWN_NAMES)
-
-
-def _named(layer: Layer, tensors: Iterable[str]) -> list[str]:
-    return [f"{layer.name}.{own}".lstrip(".") for own in sorted(tensors)]
+        if names := sorted(layer.tensors.keys() - OWN_NAMES):
+            yield "", layer, names
 
 
 def check(checkpoint: Checkpoint, wanted: Architecture) -> Architecture:
