@@ -119,9 +119,9 @@ def read(path: Path, part: str | None = None, head: str | None = None) -> Checkp
     content = containers.read(path)
     path = content.path
     try:
-        records = tensors_of(content)
-        modules = modules_of(content, records)
-        records = as_paths(records if modules is not None else unwrapped(records))
+        found = tensors_of(content)
+        modules = modules_of(content, found)
+        records = as_paths(found if modules is not None else unwrapped(found))
         need_bounds(records, sum(each.stat().st_size for each in content.files))
     except WeightsError as error:
         raise refusal(path, str(error)) from error
@@ -183,10 +183,8 @@ def need_understood(part: Part) -> None:
             "not tell. Save the network without it, and give what it does to the pixels with --mean and --std"
         )
     odd = list(_odd_layers(part))
-    made = filter(
-        MADE.search, (*part.unexplained, *(f"{layer.name}.{own}" for _, layer, names in odd for own in names))
-    )
-    if made := list(made):
+    inside = (f"{layer.name}.{own}" for _, layer, names in odd for own in names)
+    if made := list(filter(MADE.search, (*part.unexplained, *inside))):
         raise WeightsError(_made(made))
     if part.unexplained:
         raise WeightsError(

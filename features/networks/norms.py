@@ -15,8 +15,8 @@ LOST = (
 )
 WAYS_OUT = "Save torch.save(model.state_dict(), ...), or say that they are group norms with --norm-groups N"
 TAKEN = (
-    f"norms of {GROUPS} groups (--norm-groups), since the file keeps no running statistics: if it was trained with "
-    "BatchNorm, it lacks its statistics and cannot be used; save model.state_dict(), not its parameters()"
+    f"GroupNorm of {GROUPS} groups (--norm-groups), since the file keeps no running statistics: if it was trained with "
+    "BatchNorm, the file lacks its statistics and cannot be used; save model.state_dict(), not its parameters()"
 )
 
 

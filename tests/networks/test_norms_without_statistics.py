@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torchvision.models.resnet import BasicBlock, ResNet
 
+from features.__main__ import main
 from features.errors import WeightsError
 from features.networks import zoo
 from tests.random_networks import Narrow, drawn
@@ -161,3 +162,11 @@ def test_instance_norms_are_refused_by_name(group, tmp_path):
     torch.save(state, tmp_path / "net.pt")
     with pytest.raises(WeightsError, match="has instance norms"):
         zoo.load(weights=tmp_path / "net.pt")
+
+
+def test_inspect_tells_what_is_not_known_of_the_norms(usual, tmp_path, capsys):
+    torch.save(usual.state_dict(), tmp_path / "net.pt")
+    assert main(["inspect", str(tmp_path / "net.pt")]) == 0
+    told = capsys.readouterr().out
+    assert "its norms keep no running statistics: group norms, or batch norms without" in told
+    assert "assumed: GroupNorm of 32 groups (--norm-groups)" in told
