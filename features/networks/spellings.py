@@ -54,7 +54,7 @@ SQUEEZE = re.compile(r"(?:se|se_module|se_?layer|se_?block|squeeze\w*|excitation
 # Layers of the first convolution; numbers are those of a bare Sequential.
 STEM = re.compile(
     r"(?:stem|embedder|conv0|conv1|conv2|conv3|bn0|bn1|bn2|bn3|norm0|norm1|norm2|norm3|conv_1|bn_1|norm|conv|bn|input_layer|"
-    r"first_conv|first_bn|first_layer|layer0|initial(?:_conv|_bn|_block)?|pre|prep|init_conv|init_bn|conv_in|norm_in|"
+    r"first_?(?:conv|bn|norm|layer)|layer0|initial(?:_conv|_bn|_block)?|pre|prep|init_conv|init_bn|conv_in|norm_in|"
     r"(?i:gn|(?:batch|group|instance)_?norm|in(?=\d))\d*|(?:stage|block|layer|group)s?[._]?[01]|\d+)(?:\.|$)"
 )
 STEM_POOL = re.compile(r"maxpool\.[01](?:\.|$)")  # a convolution in the place of the pool
@@ -152,11 +152,11 @@ NORMALISER = re.compile(
 )
 # What may stand beside a network under the same path: losses, metrics, counters, and what uses the network's features.
 ASIDE = re.compile(
-    r"^(?:criterion|\w*loss\w*|\w*centers?|proxies|memory\w*|\w*bank\w*|metric\w*|\w*_metric\w*|\w*acc\w*|n_averaged|epoch|step|(?:new_|pixel_|image_|norm_|_)?(?:means?|stds?)|mu|sigma|normali[sz]\w*|"
+    r"^(?:criterion|\w*loss\w*|\w*centers?|proxies|memory\w*|\w*bank\w*|metric\w*|\w*_metric\w*|\w*acc\w*|n_averaged|initted|(?:global_|train_|num_)?(?:epochs?|steps?|iters?|iterations?|updates)|(?:new_|pixel_|image_|norm_|_)?(?:means?|stds?)|mu|sigma|normali[sz]\w*|"
     r"preproc\w*|pre_?process\w*|data_preprocessor|"
     r"aux\w*|master_branch|ppm|psp\w*|aspp\w*|cls(?=\.\d+\.)|deconv\w*|dconv\w*|up(?:_?(?:conv|block|sample|layer)\w*|\d+)|"
-    r"(?:regression|classification)(?:Model|_model|_head)|final_layer|(?:final|last|out)_?conv\w*|hm|wh|reg|heatmap\w*|fpn\w*|rpn|roi_heads|proposal_generator|neck|decoder|decode_head|bbox_head|mask_head|"
-    r"attnpool|rotation|transformer|text_projection|token_embedding|positional_embedding|ln_final|head|heads|"
+    r"(?:regression|classification)(?:Model|_model|_head)|final_layer|(?:last|out)_?conv\w*|hm|wh|reg|heatmap\w*|fpn\w*|rpn|roi_heads|proposal_generator|neck|decoder|decode_head|bbox_head|mask_head|"
+    r"decoder\d+|dblock|final\w*conv\d*|attnpool|rotation|transformer|text_projection|token_embedding|positional_embedding|ln_final|head|heads|"
     r"classifier|fc\w*)(?:\.|$)"
     r"|" + PROJECTION.pattern
 )

@@ -120,6 +120,14 @@ def detectron2(state: State) -> State:
     return {"model": made}  # type: ignore[dict-item]
 
 
+def linknet(state: State) -> State:
+    names = {r"^conv1\.": "firstconv.", r"^bn1\.": "firstbn.", r"^layer(\d)": r"encoder\1"}
+    for pattern, word in names.items():
+        state = {re.sub(pattern, word, name): value for name, value in state.items()}
+    state = state | conv("decoder4.conv1", 128, 512) | {"decoder4.deconv2.weight": torch.randn(128, 128, 3, 3)}
+    return state | conv("finaldeconv1", 64, 32, 3) | conv("finalconv3", 2, 32) | {"global_step": torch.tensor(7)}
+
+
 def pyramid(state: State) -> State:
     state = before("backbone.", state) | conv("smooth1", 64, 64, 3)
     return state | conv("toplayer", 64, 512) | conv("latlayer1", 64, 256)
@@ -140,6 +148,7 @@ CASES: dict[str, tuple[Callable[[State], State], Callable[[ResNet], ResNet]]] = 
     "CenterNet": (centernet, PLAIN),
     "RetinaNet": (retina, PLAIN),
     "detectron2's pyramid": (detectron2, PLAIN),
+    "LinkNet": (linknet, PLAIN),
     "a pyramid beside its body": (pyramid, PLAIN),
 }
 

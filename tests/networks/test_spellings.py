@@ -345,6 +345,17 @@ def test_a_running_average_without_dots_in_its_names_is_left_aside(networks, tmp
         need_equal(opened(before(prefix, state) | average, tmp_path)[1], networks["basic"], head=True)
 
 
+def test_of_a_detector_whose_last_stage_sees_regions_the_body_is_read(networks, tmp_path):
+    state = frozen_detectron2(trunk(networks["basic"].state_dict()))
+    parted = {f"{'roi_heads.' if name.startswith('res5') else 'backbone.'}{name}": state[name] for name in state}
+    file, network = opened({"model": parted}, tmp_path)
+    assert (file.part.name, len(file.parts)) == ("model.backbone", 2)
+    x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        wanted = nn.Sequential(*list(networks["basic"].children())[:-3])(x)
+        torch.testing.assert_close(dict(network.walk(x))["layer3"], wanted, rtol=1e-4, atol=1e-4)
+
+
 def test_another_of_several_networks_is_taken_by_its_name(networks, tmp_path):
     state = networks["basic"].state_dict()
     torch.save({"student": state, "teacher": other(state)}, tmp_path / "dino.pth")
