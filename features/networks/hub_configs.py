@@ -16,7 +16,7 @@ from features.networks.preprocessing import MAX_CHANNELS
 
 CONFIG, PROCESSOR = "config.json", "preprocessor_config.json"
 MAX_BYTES = 8 << 20  # of a JSON file
-MAX_SHARDS = 100
+MAX_SHARDS = 32
 WHOLE = ("model.safetensors", "pytorch_model.bin", "timm_model.safetensors")  # as hubs call weights
 INDICES = tuple(f"{name}.index.json" for name in WHOLE)  # of those in several files
 FILES = (*WHOLE, *INDICES)

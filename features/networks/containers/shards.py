@@ -6,10 +6,11 @@ from itertools import islice
 from pathlib import Path
 
 from features.errors import WeightsError
+from features.networks.containers.tensors import MAX_TENSORS
 
 INDEX = ".index.json"
 SHARD = re.compile(r"-\d{5}-of-(?!00001\.)\d{5}\.")
-MAX_INDEX, MAX_SHARDS, MAX_INDICES = 8 << 20, 100, 16
+MAX_INDEX, MAX_SHARDS, MAX_INDICES = 8 << 20, 32, 16
 
 
 def index_of(path: Path) -> Path | None:
@@ -44,8 +45,11 @@ def weight_map(index: Path) -> dict[str, str]:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise WeightsError(f"an index of several files that cannot be understood ({str(error)[:80]})") from error
     files = dict.fromkeys(names.values())
-    if len(files) > MAX_SHARDS:
-        raise WeightsError(f"an index of {len(files):,} files, where at most {MAX_SHARDS} are read")
+    if len(files) > MAX_SHARDS or len(names) > MAX_TENSORS:
+        raise WeightsError(
+            f"an index of {len(names):,} tensors in {len(files):,} files, where at most {MAX_TENSORS:,} in "
+            f"{MAX_SHARDS} are read"
+        )
     for name in files:
         if name != Path(name).name or name.startswith(".") or not re.fullmatch(r"[\w.() -]+", name):
             raise WeightsError(f"an index that names {name[:60]!r}, which is no name of a file beside it")
