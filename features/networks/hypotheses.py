@@ -28,6 +28,7 @@ GLANCE = 3  # pictures on which everything is tried first
 NEAR, MOST = 4.0, 6  # how many times as far as the best, and how many, are tried on all pictures then
 FEWEST = 6  # pictures
 BADLY = 0.05  # above which even the best is worth a warning
+NOISE = 0.17  # from which on nothing is told
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ class Verdict:
     @property
     def nearer(self) -> tuple[Tested, ...]:
         """What is told to be nearer than what is assumed though it does not fit, so that it is not taken."""
-        best = [] if self.fits else [each for each in (self.pixels, self.structures) if each]
+        tells = FITS < self.nats < NOISE
+        best = [each for each in (self.pixels, self.structures) if each] if tells else []
         given = [next((each for each in rows if each.hypothesis == AS_GIVEN), rows[0]) for rows in best]
         return tuple(rows[0] for rows, each in zip(best, given, strict=True) if _told([rows[0], each]))
 

@@ -136,7 +136,8 @@ POOL = hypotheses.Hypothesis("max-pool after the stem", (("stem-pool", "max"),))
 
 
 @pytest.mark.parametrize(
-    ("pool", "given", "nearer"), [(0.1, 0.96, [POOL]), (0.1, 0.2, []), (0.01, 0.96, []), (0.96, 0.1, [])]
+    ("pool", "given", "nearer"),
+    [(0.1, 0.96, [POOL]), (0.1, 0.2, []), (0.01, 0.96, []), (0.96, 0.1, []), (0.3, 0.96, [])],
 )
 def test_what_is_nearer_without_fitting_is_told_and_not_taken(pool, given, nearer):
     rows = (hypotheses.Tested(POOL, pool), hypotheses.Tested(hypotheses.AS_GIVEN, given))
