@@ -120,9 +120,9 @@ def read(path: Path, part: str | None = None, head: str | None = None) -> Checkp
     path = content.path
     try:
         found = tensors_of(content)
+        need_bounds(found, sum(each.stat().st_size for each in content.files))
         modules = modules_of(content, found)
         records = as_paths(found if modules is not None else unwrapped(found))
-        need_bounds(records, sum(each.stat().st_size for each in content.files))
     except WeightsError as error:
         raise refusal(path, str(error)) from error
     return Checkpoint(

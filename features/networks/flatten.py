@@ -60,11 +60,11 @@ def _unwrapped(name: str) -> str:
     if not any(f"{wrapper}." in name for wrapper in WRAPPERS):
         return name
     kept: list[str] = []
-    steps = name.split(".")
+    steps, inside = name.split("."), False
     for at, step in enumerate(steps):
-        inside = at == len(steps) - 2 or any(letter.isdecimal() for earlier in kept for letter in earlier)
-        if step not in WRAPPERS or not inside:  # numbers are those of stages, blocks and layers
+        if step not in WRAPPERS or not (inside or at == len(steps) - 2):
             kept.append(step)
+            inside = inside or any(map(str.isdecimal, step))  # numbers are those of stages, blocks and layers
     return ".".join(kept)
 
 
