@@ -91,7 +91,7 @@ def test_analyses_do_not_know_each_other(module):
 
 
 VIZ = [
-    ["theme"],
+    ["theme", "fields"],
     ["figures", "components", "jobs"],
     ["cached"],
     ["widgets"],

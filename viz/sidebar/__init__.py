@@ -8,7 +8,7 @@ from features.networks import catalogue
 from viz.cached import warm_up
 from viz.sidebar import image_set, network
 from viz.sidebar.image_set import images, source
-from viz.sidebar.network import as_fields, model, named, spec
+from viz.sidebar.network import model, named, spec
 from viz.sidebar.own_files import inside_roots, new_folder
 from viz.sidebar.selected import choose, give_name, selection
 from viz.sidebar.selected import named as named_selections
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from features.datasets.labels import Matched
 
 __all__ = [
-    "as_fields",
     "choose",
     "give_name",
     "images",

@@ -168,19 +168,19 @@ def _understood(matched: Callable[["ImageSet"], "Matched"]) -> None:
         _choose_split()
         found = images(whole=True)
         paths.remember(place.source)
-        st.caption(widgets.escape(found.describe()))
+        st.caption(widgets.told(found.describe()))
         if found.is_labelled:
             _say_matched(matched, found)
         with st.expander("What was understood", icon=":material/info:"):
             _details(found)
     except FeatureError as error:
-        st.caption(f":material/error: {widgets.escape(widgets.as_controls(str(error)))}")
+        st.caption(f":material/error: {widgets.told(str(error))}")
 
 
 def _say_matched(matched: Callable[["ImageSet"], "Matched"], found: "ImageSet") -> None:
     with suppress(FeatureError):  # of the network, which the page shows
         how = matched(found)
-        st.caption(widgets.escape(how.said), help=widgets.escape(how.guessed) or None)
+        st.caption(widgets.told(how.said), help=widgets.told(how.guessed) or None)
 
 
 def _choose_split() -> None:
@@ -205,4 +205,4 @@ def _details(found: "ImageSet") -> None:
     else:
         st.caption("No labels: these come from one folder per class, or from a list of the images or beside them.")
     for sentence in (*found.told(), *range_notes(found.digest, found)):
-        st.caption(widgets.escape(widgets.as_controls(sentence)))
+        st.caption(widgets.told(sentence))

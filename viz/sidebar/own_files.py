@@ -64,7 +64,7 @@ def keep_upload(label: str, kinds: list[str] | None, key: str, multiple: bool | 
                 write = _write_folder if multiple == "directory" else _write_uploads
                 st.session_state[key] = str(write(chosen))
         except FeatureError as error:
-            st.toast(widgets.escape(str(error)), icon=":material/error:")
+            st.toast(widgets.told(str(error)), icon=":material/error:")
 
     st.file_uploader(label, type=kinds, key=control, accept_multiple_files=multiple, on_change=keep)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from features.errors import DatasetError
-from viz import widgets
+from viz import fields
 
 if TYPE_CHECKING:
     from features.datasets import ImageSet, TableColumns
@@ -32,7 +32,7 @@ def choose(place: "Chosen", opened: Callable[["Chosen"], "ImageSet"]) -> None:
     with st.popover("Columns", icon=":material/table:"):
         if table.path is not None:
             st.selectbox(
-                widgets.PATH_COLUMN,
+                fields.PATH_COLUMN,
                 table.names,
                 index=table.names.index(table.path) if table.path else None,
                 key=PATH,
@@ -40,7 +40,7 @@ def choose(place: "Chosen", opened: Callable[["Chosen"], "ImageSet"]) -> None:
                 placeholder=GUESSED,
             )
         st.multiselect(
-            widgets.LABEL_COLUMNS,
+            fields.LABEL_COLUMNS,
             table.names,
             default=table.labels,
             key=LABELS,

@@ -162,7 +162,7 @@ def _draw(shown: Shown, maps: embed.StageMaps, colour: str | None) -> None:
         st.caption(shown.matched.said)
     if colour == colouring.CORRECTNESS and not shown.same_names:
         said = f"{shown.matched.guessed} If they are other classes, nothing here says what is correct."
-        st.warning(widgets.escape(said), icon=":material/help:")
+        st.warning(widgets.told(said), icon=":material/help:")
 
 
 def _one_panel(name: str, projection: embed.Projection, colours: colouring.Colouring) -> Panel:

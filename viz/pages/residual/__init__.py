@@ -55,7 +55,7 @@ def _say_matched(matched: labels.Matched) -> None:
             "stay the same stand in its place."
         )
     elif matched.guessed:
-        st.warning(widgets.escape(matched.guessed), icon=":material/help:")
+        st.warning(widgets.told(matched.guessed), icon=":material/help:")
     elif matched.how != labels.BY_NAME:
         st.caption(matched.said)
 
