@@ -158,7 +158,7 @@ def arriving(work: Work, what: str) -> Any:
         return None
     if run is not None and run.error is None and not run.stopped:
         return run.result
-    st.caption(f"{what}: {'cancelled by you' if run is None or run.error is None else escape(str(run.error))}")
+    st.caption(f"{what}: {'cancelled by you' if run is None or run.error is None else told(str(run.error))}")
     _again(job, "Try again")
     return None
 

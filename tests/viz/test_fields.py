@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from features.networks.choices import CHOICES
 from features.networks.settings import SETTINGS
-from viz.fields import FIELDS, as_fields
+from viz.fields import FIELDS, LABEL_COLUMNS, PATH_COLUMN, as_fields
 
 ROOT = Path(__file__).parents[2]
 FAILS = """
@@ -31,7 +31,8 @@ def test_every_field_stands_at_the_side():
     script = "from viz import sidebar\nsidebar.network._file()"
     app = AppTest.from_string(script, default_timeout=60).run()
     assert not app.exception
-    assert set(FIELDS.values()) <= {widget.label for widget in (*app.text_input, *app.selectbox)}
+    of_networks = set(FIELDS.values()) - {PATH_COLUMN, LABEL_COLUMNS}  # of tables of images: tests/viz/test_table_columns
+    assert of_networks <= {widget.label for widget in (*app.text_input, *app.selectbox)}
     helps = " ".join(widget.help for widget in (*app.text_input, *app.selectbox))
     assert not any(re.search(rf"{option}\b", helps) for option in FIELDS)
 
@@ -43,7 +44,8 @@ def test_every_field_stands_at_the_side():
         ("(--range, --mean)", "(“Range of pixel values”, “Mean taken away from each channel”)"),
         ("name it with --model timm:NAME", "name it with “Read as” timm:NAME"),
         ("Run `ray start --head` first, then --head.", "Run `ray start --head` first, then “Head”."),
-        ("Name it with --label-column.", "Name it with --label-column."),
+        ("Name it with --label-column.", "Name it with “Labels”."),
+        ("Name it with --seed.", "Name it with --seed."),
         ("a--part, ---mean", "a--part, ---mean"),
     ],
 )
