@@ -31,7 +31,7 @@ def test_every_field_stands_at_the_side():
     script = "from viz import sidebar\nsidebar.network._file()"
     app = AppTest.from_string(script, default_timeout=60).run()
     assert not app.exception
-    of_networks = set(FIELDS.values()) - {PATH_COLUMN, LABEL_COLUMNS}  # of tables of images: tests/viz/test_table_columns
+    of_networks = set(FIELDS.values()) - {PATH_COLUMN, LABEL_COLUMNS}  # of tables of images
     assert of_networks <= {widget.label for widget in (*app.text_input, *app.selectbox)}
     helps = " ".join(widget.help for widget in (*app.text_input, *app.selectbox))
     assert not any(re.search(rf"{option}\b", helps) for option in FIELDS)
