@@ -194,3 +194,34 @@ def test_features_outside_the_roots_are_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
     assert "outside the folders" in errors(open_page("embed", features="/etc"))
     assert "holds no features" in errors(open_page("embed", features=str(tmp_path)))
+
+
+@pytest.mark.slow
+def test_what_sets_a_selection_apart_is_told(drawn):
+    key = selection.keep(Selection.of(digest_of_sample(), np.arange(100) < 30))
+    app, _ = open_map(drawn, limit="100 images", method="PCA", selection=key, apart="true")
+    assert any("Mean confidence" in text.value for text in app.markdown)
+    assert any("Mean map of the last stage" in text.value for text in app.markdown)
+    charts = len(app.get("plotly_chart"))
+    app.toggle(key="apart blocks").set_value(True).run()
+    settle(app)
+    assert not errors(app)
+    assert len(app.get("plotly_chart")) == charts + 1
+
+
+@pytest.mark.slow
+def test_images_are_selected_by_a_filter_and_narrowed_by_another(drawn):
+    app, _ = open_map(drawn, limit="100 images", method="PCA")
+    app.selectbox(key="filter").select("label").run()
+    app.multiselect(key="filter names label").set_value(["Bag", "Coat"]).run()
+    app.button(key="filter Select").click().run()
+    assert drawn[-1].selected.sum() == 20
+    app.selectbox(key="filter").select("correctness").run()
+    app.multiselect(key="filter names correctness").set_value(["correct"]).run()
+    app.button(key="filter Narrow").click().run()
+    assert 0 < drawn[-1].selected.sum() < 20
+    app.selectbox(key="filter").select("confidence").run()
+    app.slider(key="filter range confidence").set_range(0.0, 1.0).run()
+    app.button(key="filter Select").click().run()
+    assert drawn[-1].selected.sum() == 100
+    assert not errors(app)

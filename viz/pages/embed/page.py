@@ -190,8 +190,8 @@ def _pictures(sheet: str, shown: Shown) -> Pictures:
 def _panel(shown: Shown, maps: embed.StageMaps) -> None:
     """What is known of the selection, of one image, of the stages; and lists of images worth a look."""
     view = st.segmented_control(
-        "Beside the map", VIEWS, default=VIEWS[0], key="beside", bind="query-params", required=True,
-        label_visibility="collapsed",
+        "Beside the map", VIEWS, default=None if image.BESIDE in st.session_state else VIEWS[0], key=image.BESIDE,
+        bind="query-params", required=True, label_visibility="collapsed",
     )  # fmt: skip
     if view == "Selection":
         selected.show(shown, maps)
