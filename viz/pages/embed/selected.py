@@ -2,26 +2,27 @@
 
 import io
 import zipfile
+from base64 import b64decode
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from features import embed, rasters
-from features.datasets.decoding import pictures
+from features import embed
 from features.errors import FeatureError
 from features.selection import Selection
 from features.store import FeatureSet
 from viz import sidebar, widgets
 from viz.cached.made import drawn, made
-from viz.components.point_map import Colours, Gesture, Panel, selected_after
+from viz.cached.pictures import SHEET_COLUMNS, sheet_job
+from viz.components import picture_grid
+from viz.components.point_map import Colours, Gesture, Panel, media_address, selected_after
 from viz.figures import embed as figures
 from viz.pages.embed import apart, filters, image
 from viz.pages.embed.shown import Shown
 
-SHOWN, MORE, COLUMNS = 60, 240, 4
-TILE = 112  # pixels
+TITLED = 5000  # pictures, of which a title travels with each
 EXPORTED = 2000  # images in a zip
 
 
@@ -180,15 +181,20 @@ def _named(shown: Shown, chosen: Selection | None) -> None:
 
 
 def _thumbnails(shown: Shown, points: np.ndarray) -> None:
-    first = points[:SHOWN]
-    found = pictures(shown.images, [int(row) for row in shown.points[first]])
-    tiles = [np.asarray(rasters.square(picture, TILE)) for picture in found]
-    captions = [widgets.escape(shown.caption(point)) for point in first]
-    with st.container(key="thumbnails", height=360 if len(tiles) > 2 * COLUMNS else "content", border=False):
-        for place, column in enumerate(st.columns(COLUMNS, gap="xsmall")[: len(tiles)]):
-            column.image(tiles[place::COLUMNS], caption=captions[place::COLUMNS], width="stretch")
-    if len(points) > SHOWN:
-        st.caption(f"The first {SHOWN} of {len(points):,}.")
+    """All that is selected, to scroll through; a click brings an image up beside the map."""
+    sheet = widgets.result(sheet_job(shown.images), "Making small pictures")
+    # By an address: as a link with its content it would travel again with every selection.
+    address = media_address(made(_jpeg, sheet), "sheet of all pictures", "image/jpeg")
+    titles = [shown.caption(point) for point in points[:TITLED]]
+    with st.container(key="thumbnails"):
+        picture_grid(
+            address, SHEET_COLUMNS, shown.points[points].tolist(), titles, "selected pictures",
+            lambda place: image.look_at(int(points[place])),
+        )  # fmt: skip
+
+
+def _jpeg(link: str) -> bytes:
+    return b64decode(link.partition(",")[2])
 
 
 def _mix(shown: Shown, points: np.ndarray) -> None:
