@@ -31,16 +31,9 @@ def apply(shown: Shown, panels: Sequence[Panel], colours: Colours, gesture: Gest
     chosen = sidebar.selection(shown.images)
     before = None if chosen is None else np.isin(shown.points, chosen.rows)
     after = selected_after(gesture, panels, colours, before)
-    take(shown, np.flatnonzero(after))
+    image.take(shown, np.flatnonzero(after))
     if gesture.kind == "point" and gesture.mode == "replace":
         image.look_at(gesture.row)
-
-
-def take(shown: Shown, points: np.ndarray) -> None:
-    """Select some points of the map, by their numbers, for all pages."""
-    mask = np.zeros(len(shown.images), bool)
-    mask[shown.points[points]] = True
-    sidebar.choose(Selection.of(shown.images.digest, mask))
 
 
 def show(shown: Shown, maps: embed.StageMaps) -> None:
@@ -49,7 +42,7 @@ def show(shown: Shown, maps: embed.StageMaps) -> None:
     points = None if chosen is None else np.flatnonzero(np.isin(shown.points, chosen.rows))
     _search(shown, points)
     if (passing := filters.popover(shown, maps, points)) is not None:
-        take(shown, passing)
+        image.take(shown, passing)
         st.rerun()
     if chosen is None or points is None:
         st.subheader("Nothing selected yet")
@@ -94,10 +87,10 @@ def _search(shown: Shown, points: np.ndarray | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f"{len(hits):,} images", width="content")
         if len(hits) and st.button("Select them", key="select hits", type="tertiary"):
-            take(shown, hits)
+            image.take(shown, hits)
             st.rerun()
         if len(hits) and points is not None and st.button("Add them", key="add hits", type="tertiary"):
-            take(shown, np.union1d(points, hits))
+            image.take(shown, np.union1d(points, hits))
             st.rerun()
 
 
