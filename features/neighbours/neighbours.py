@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.embed.exact import QUERIES, Exact
 from features.errors import FeatureError
+from features.neighbours.exact import QUERIES, Exact
 from features.progress import Progress, Task, finish
 
 EXACT_ROWS = 20_000  # up to here all pairs are compared: 20,000 x 512 in some ten seconds on two cores
