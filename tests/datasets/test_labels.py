@@ -8,7 +8,7 @@ import pytest
 from features.datasets import wordnet
 from features.datasets.labels import class_names, match_labels, matched
 from features.errors import DatasetError
-from tests.test_evaluate import drawn, reader, written
+from tests.evaluate.test_evaluation import drawn, reader, written
 
 
 def classes_of(known: tuple[str, ...], names: tuple[str, ...], n_classes: int | None = None) -> list[int]:
