@@ -80,7 +80,9 @@ def ways(spec: ModelSpec, images: ImageSet) -> tuple[str, ...]:
 
 def _match(spec: ModelSpec, names: Sequence[str]) -> _Match | None:
     """By the first way that tells anything."""
-    first = next((match for way in (_by_name, _by_wordnet, _by_number) if (match := way(spec, names)) is not None), None)
+    first = next(
+        (match for way in (_by_name, _by_wordnet, _by_number) if (match := way(spec, names)) is not None), None
+    )
     return first or _by_order(spec, names)
 
 

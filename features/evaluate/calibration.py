@@ -145,7 +145,10 @@ def fit(logits: np.ndarray, truth: np.ndarray) -> float:
 
     bounds = tuple(map(log, TEMPERATURES))
     best = minimize_scalar(
-        lambda power: cross_entropy(logits / exp(power), truth), bounds=bounds, method="bounded", options={"xatol": 1e-4}
+        lambda power: cross_entropy(logits / exp(power), truth),
+        bounds=bounds,
+        method="bounded",
+        options={"xatol": 1e-4},
     )
     return float(exp(best.x))
 

@@ -155,9 +155,7 @@ def evaluate(model: Model, images: ImageSet, way: str | None = None) -> Task[Eva
     return _score(model, images, read, rows, rejected)
 
 
-def _score(
-    model: Model, images: ImageSet, read: _Read, rows: np.ndarray, rejected: tuple[Rejected, ...]
-) -> Evaluation:
+def _score(model: Model, images: ImageSet, read: _Read, rows: np.ndarray, rejected: tuple[Rejected, ...]) -> Evaluation:
     matched, said = read.matched, Predictions.joined(read.parts)
     truth = matched.truth(rows)
     given = images.label_names(rows)
