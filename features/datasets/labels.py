@@ -80,10 +80,8 @@ def ways(spec: ModelSpec, images: ImageSet) -> tuple[str, ...]:
 
 def _match(spec: ModelSpec, names: Sequence[str]) -> _Match | None:
     """By the first way that tells anything."""
-    first = next(
-        (match for way in (_by_name, _by_wordnet, _by_number) if (match := way(spec, names)) is not None), None
-    )
-    return first or _by_order(spec, names)
+    tried = (way(spec, names) for way in (_by_name, _by_wordnet, _by_number, _by_order))
+    return next((match for match in tried if match is not None), None)
 
 
 def _match_by(how: str, spec: ModelSpec, images: ImageSet) -> _Match:

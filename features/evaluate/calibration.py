@@ -109,7 +109,7 @@ def width_groups(confidence: np.ndarray) -> np.ndarray:
 
 def mass_groups(confidence: np.ndarray) -> np.ndarray:
     """(N,) groups of about as many answers each, from unsure to sure; answers of one confidence are in one group."""
-    values, inverse, counts = np.unique(confidence, return_inverse=True, return_counts=True)
+    _, inverse, counts = np.unique(confidence, return_inverse=True, return_counts=True)
     below = np.cumsum(counts) - counts  # answers of less confidence
     return (below * BINS // len(confidence))[inverse.reshape(-1)]
 
@@ -144,13 +144,11 @@ def fit(logits: np.ndarray, truth: np.ndarray) -> float:
     from scipy.optimize import minimize_scalar
 
     bounds = tuple(map(log, TEMPERATURES))
-    best = minimize_scalar(
-        lambda power: cross_entropy(logits / exp(power), truth),
-        bounds=bounds,
-        method="bounded",
-        options={"xatol": 1e-4},
-    )
-    return float(exp(best.x))
+
+    def loss(power: float) -> float:
+        return cross_entropy(logits / exp(power), truth)
+
+    return float(exp(minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-4}).x))
 
 
 def cross_entropy(logits: np.ndarray, truth: np.ndarray) -> float:

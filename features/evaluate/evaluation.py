@@ -40,8 +40,8 @@ class Evaluation:
     confusion: (K, K) int64, rows are true classes, columns predicted ones; class_names: the network's K.
     labels_matched: with the network's classes, as `labels.Matched.how`. labels_guessed: what speaks against it, or ''.
     calibration: how far its confidence can be trusted.
-    rows: (N,) int64, the images' numbers in the set. ids, labels: (N,), and their labels in the set's words. truth: (N,) int64, these as the network's
-    classes; (N, K) bool of images of any number of labels.
+    rows: (N,) int64, the images' numbers in the set. ids, labels: (N,), and their labels in the set's words.
+    truth: (N,) int64, these as the network's classes; (N, K) bool of images of any number of labels.
     """
 
     accuracy: float
@@ -115,7 +115,7 @@ class _Read:
     """What the network puts out, batch by batch.
 
     fitted: (N,) bool, whose logits are kept to fit a temperature, by their number among those that could be read.
-    parts: predictions. scores: (N, K) scores by which images are ranked, label by label. logits: (F, K) of those fitted.
+    parts: predictions. scores: (N, K) scores by which images are ranked, label by label. logits: (F, K) of the fitted.
     """
 
     matched: Matched

@@ -97,9 +97,9 @@ def _unit(features: np.ndarray) -> np.ndarray:
 SCORES = Registry(
     "novelty score",
     (
-        Score("energy", "Energy", "minus the log of the sum of exp(logits) (Liu et al. 2020, arXiv:2010.03759)", _energy),
+        Score("energy", "Energy", "-log of the sum of exp(logits) (Liu et al. 2020, arXiv:2010.03759)", _energy),
         Score(
-            "softmax", "Maximum softmax", "one minus the highest probability (Hendrycks & Gimpel 2017, arXiv:1610.02136)",
+            "softmax", "Maximum softmax", "1 - the highest probability (Hendrycks & Gimpel 2017, arXiv:1610.02136)",
             _softmax,
         ),
         Score(

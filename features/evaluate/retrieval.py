@@ -81,10 +81,7 @@ def of_stage(features: np.ndarray, labels: np.ndarray, seed: int = 0, note: str 
 
 def _queries(labels: np.ndarray, seed: int) -> np.ndarray:
     """The images (Q,) that share a label with another, ascending; of very many a sample."""
-    if labels.ndim == 1:
-        able = np.bincount(labels)[labels] > 1
-    else:
-        able = (labels & (labels.sum(0) > 1)).any(1)
+    able = np.bincount(labels)[labels] > 1 if labels.ndim == 1 else (labels & (labels.sum(0) > 1)).any(1)  # (N,)
     rows = np.flatnonzero(able)
     if len(labels) > ALL_QUERIES:
         rows = np.sort(np.random.default_rng(seed).permutation(rows)[:SAMPLED])

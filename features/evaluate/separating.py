@@ -71,7 +71,7 @@ def _crossing(auroc: float, end: float, n_known: int, n_others: int) -> float:
 
 
 def _error(area: float, n_known: int, n_others: int) -> float:
-    """The standard error of the area by Hanley & McNeil 1982, with both numbers at their mean where they weigh terms."""
+    """The standard error of the area by Hanley & McNeil 1982, the mean number weighing its terms."""
     more = (n_known + n_others) / 2 - 1
     factor = 1 + more * ((1 - area) / (2 - area) + area / (1 + area))
     return float(np.sqrt(area * (1 - area) * factor / (n_known * n_others)))
