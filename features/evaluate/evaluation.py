@@ -79,6 +79,15 @@ class Evaluation:
         """(N,) bool, whether each prediction is right."""
         return self.predictions.correct(self.truth)
 
+    def of_class(self, index: int) -> np.ndarray:
+        """(N,) bool, the images of a class, or with a label, by its number."""
+        return self.truth[:, index] if self.truth.ndim == 2 else self.truth == index
+
+    def predicted_as(self, index: int) -> np.ndarray:
+        """(N,) bool, the images that were predicted as a class, or given a label, by its number."""
+        assigned = self.predictions.assigned
+        return self.predictions.predicted == index if assigned is None else assigned[:, index]
+
     def hardest(self) -> np.ndarray:
         """(N,) int64, the images in order: wrong and sure of it first, right and sure of it last."""
         sure = self.predictions.confidence.astype(np.float64)

@@ -10,7 +10,7 @@ from features.shares import Share
 
 @dataclass(frozen=True)
 class ClassScore:
-    """One class: shares in [0, 1]; support is the number of its images.
+    """One class, the network's number `index`: shares in [0, 1]; support is the number of its images.
 
     Precision is 0 where nothing was predicted as it. hits: images of it that were predicted as it; given: all that were
     predicted as it. average_precision: the area below precision over recall of all thresholds, of a label among many;
@@ -24,6 +24,7 @@ class ClassScore:
     support: int
     hits: int
     given: int
+    index: int
     average_precision: float | None = None
 
     @property
@@ -38,7 +39,8 @@ class ClassScore:
 
     def as_dict(self) -> dict[str, Any]:
         known = {name: value for name, value in asdict(self).items() if value is not None}
-        del known["hits"], known["given"]
+        for name in ("hits", "given", "index"):
+            del known[name]
         precision = self.precision_share
         return known | {
             "precision_interval": None if precision is None else list(precision.interval),
@@ -60,7 +62,7 @@ def by_label(
     rows = tuple(
         ClassScore(
             names[index], float(precision[index]), float(recall[index]), float(f1[index]), int(support[index]),
-            int(hits[index]), int(given[index]),
+            int(hits[index]), int(given[index]), index,
             float(metrics.average_precision_score(wanted[:, index], scores[:, index])),
         )
         for index in np.flatnonzero(support).tolist()
@@ -80,7 +82,7 @@ def by_class(
     scores = tuple(
         ClassScore(
             names[index], float(precision[index]), float(recall[index]), float(f1[index]), int(support[index]),
-            int(right[index]), int(given[index]),
+            int(right[index]), int(given[index]), index,
         )
         for index in np.flatnonzero(support).tolist()
     )  # fmt: skip

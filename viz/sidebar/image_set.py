@@ -109,6 +109,20 @@ def images(whole: bool = False, selected: bool = True) -> "ImageSet":
     return of_selection.narrowed(taken) if selected else taken
 
 
+def others(text: str) -> "ImageSet":
+    """The image set of a path that a visitor typed on a page, or of SAMPLE, cut to the number chosen in the sidebar.
+
+    Raises FeatureError if it cannot be opened.
+    """
+    from viz.cached.images import sampled
+
+    source, stamp = SAMPLE, ""
+    if text != SAMPLE:
+        place, split, stamp = _place_of(text)
+        source = place if split is None else f"{place}:{split}"
+    return sampled(source, st.session_state["limit"], stamp, _opened(source, stamp))
+
+
 def _chosen() -> tuple[str, str]:
     """The source of the visitor's own images, with the split that was chosen, and what changes when it does."""
     place, split, stamp = _place()
@@ -134,9 +148,14 @@ def source() -> str:
 
 def _place() -> tuple[str, str | None, str]:
     """Where the visitor's own images lie, the split that is named there, and what changes when they do."""
+    return _place_of(st.session_state.get("folder") or "")
+
+
+def _place_of(text: str) -> tuple[str, str | None, str]:
+    """As `_place`, of a typed path."""
     from viz.cached.images import look_work, set_stamp
 
-    place, split = split_of((st.session_state.get("folder") or "").strip())
+    place, split = split_of(text.strip())
     path = str(inside_roots(place, "images", DatasetError))
     if (work := look_work(path)) is not None:
         widgets.awaited(work, "Looking at the images")
