@@ -1,0 +1,62 @@
+"""Scores of every class; a click on a row selects its images."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from features.evaluate import Evaluation
+from viz import widgets
+from viz.cached.made import made
+from viz.pages.evaluate import selection
+from viz.pages.evaluate.shown import Shown
+
+TABLE = "class scores"
+
+
+def show(shown: Shown, evaluation: Evaluation) -> None:
+    """The table, sortable by any column, beside what is selected."""
+    left, right = st.columns([5, 3], gap="medium")
+    table = made(table_of, evaluation)
+
+    def chosen() -> None:
+        rows = st.session_state[TABLE].selection.rows
+        if rows:
+            shown.select(evaluation.rows[evaluation.of_class(evaluation.per_class[rows[0]].index)])
+
+    with left:
+        share = st.column_config.NumberColumn(format="percent")
+        st.dataframe(
+            table, hide_index=True, key=TABLE, on_select=chosen, selection_mode="single-row",
+            column_config={
+                "recall": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1),
+                **{name: share for name in table.columns if name not in ("class", "images", "recall")},
+            },
+            height=min(620, 38 + 35 * len(table)),
+        )  # fmt: skip
+        st.caption(
+            "Recall is the share of a class's images that are recognised, precision the share of right ones among what "
+            "is taken for it; low and high are the ends of their 95 % intervals (Wilson 1927). Sort by a column's head; "
+            "tick a row to select its images."
+        )
+        widgets.downloads(table, f"classes-{shown.model.spec.name}")
+    with right:
+        selection.show(shown, evaluation)
+
+
+def table_of(evaluation: Evaluation) -> pd.DataFrame:
+    """One row per class that occurs."""
+    rows = []
+    for score in evaluation.per_class:
+        low, high = score.recall_share.interval
+        precision = score.precision_share
+        ends = (np.nan, np.nan) if precision is None else precision.interval
+        row = {
+            "class": score.name, "images": score.support,
+            "recall": score.recall, "recall low": low, "recall high": high,
+            "precision": np.nan if precision is None else score.precision, "precision low": ends[0],
+            "precision high": ends[1], "F1": score.f1,
+        }  # fmt: skip
+        if score.average_precision is not None:
+            row["average precision"] = score.average_precision
+        rows.append(row)
+    return pd.DataFrame(rows)
