@@ -65,7 +65,7 @@ def match_labels(spec: ModelSpec, images: ImageSet, way: str | None = None) -> M
         )
     found = _match(spec, images.class_names) if way is None else _match_by(way, spec, images)
     if found is None:
-        raise DatasetError(_refusal(spec, images))
+        raise DatasetError(refusal(spec, images))
     names = spec.classes if found.how == BY_NUMBER else class_names(spec, images)
     places = np.array(found.places, dtype=np.int64)
     if images.labels is not None:
@@ -232,7 +232,8 @@ def _found(known: dict[str, int], names: Sequence[str]) -> list[int | None]:
     return [known.get(name, known.get(_plain(name))) for name in names]
 
 
-def _refusal(spec: ModelSpec, images: ImageSet) -> str:
+def refusal(spec: ModelSpec, images: ImageSet) -> str:
+    """Why labels cannot be matched with a network's classes, and what to do."""
     places = _found(_known(spec), images.class_names)
     unknown = [name for name, place in zip(images.class_names, places, strict=True) if place is None]
     return (

@@ -1,7 +1,7 @@
 """Draws how far a network can be relied on: confusion, reliability, retrieval along depth, novelty of other images."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -10,7 +10,8 @@ from plotly.subplots import make_subplots
 from viz import theme
 
 if TYPE_CHECKING:
-    from features.evaluate import Calibration, Novelty, Retrieval, Scored
+    from features.evaluate import Calibration, Novelty, Retrieval, Scored, Separating
+    from features.shares import Share
 
 MOST_CLASSES = 40  # of a heat map; of more, those with the most mistakes
 MOST_NUMBERED = 20  # whose cells say how many images they hold
@@ -150,7 +151,8 @@ def retrieval(of_stages: "Mapping[str, Retrieval]") -> go.Figure:
     return figure
 
 
-def _bars(values: Sequence[float], shares: Sequence) -> dict:
+def _bars(values: Sequence[float], shares: "Sequence[Share | Separating]") -> dict[str, Any]:
+    """Error bars from values to the ends of their intervals."""
     ends = [share.interval for share in shares]
     return {
         "type": "data", "symmetric": False, "thickness": 1.5, "width": 3,

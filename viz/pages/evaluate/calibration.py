@@ -21,8 +21,8 @@ def show(_shown: Shown, evaluation: Evaluation) -> None:
             else "Bars below the dotted line are answers that the network is surer of than it is right. "
         )
         st.caption(
-            f"{what}Answers in groups of confidence: of equal width as bars, of about as many answers each as the line; "
-            "below, how many answers each bar holds."
+            f"{what}Answers in groups of confidence: of equal width as bars, of about as many answers each as the "
+            "line; below, how many answers each bar holds."
         )
     with right:
         _numbers(told, decisions)
@@ -30,8 +30,10 @@ def show(_shown: Shown, evaluation: Evaluation) -> None:
 
 def _numbers(told: Calibration, decisions: bool) -> None:
     with st.container(horizontal=True):
-        st.metric("Calibration error", f"{told.equal_width.error:.2%}", width="content",
-                  help="The mean over all answers of |accuracy - confidence| of their group, of equal width.")  # fmt: skip
+        st.metric(
+            "Calibration error", f"{told.equal_width.error:.2%}", width="content",
+            help="The mean over all answers of |accuracy - confidence| of their group, of equal width.",
+        )  # fmt: skip
         st.metric("of equal mass", f"{told.equal_mass.error:.2%}", width="content")
     if not decisions:
         over = told.mean_confidence - told.accuracy
@@ -45,9 +47,10 @@ def _numbers(told: Calibration, decisions: bool) -> None:
     if fitted is None:
         st.caption("There are too few images to fit a temperature and tell of it, or no one label for each.")
         return
-    st.metric("Temperature", f"{fitted.value:.3f}", width="content",
-              help="Dividing all logits by it makes the network less sure above 1, and surer below. No prediction "
-              "changes.")  # fmt: skip
+    st.metric(
+        "Temperature", f"{fitted.value:.3f}", width="content",
+        help="Dividing all logits by it makes the network less sure above 1, and surer below. No prediction changes.",
+    )  # fmt: skip
     st.dataframe(
         {
             "": ["calibration error", "cross-entropy, nats"],

@@ -35,8 +35,8 @@ def show(shown: Shown, evaluation: Evaluation) -> None:
         )  # fmt: skip
         st.caption(
             "Recall is the share of a class's images that are recognised, precision the share of right ones among what "
-            "is taken for it; low and high are the ends of their 95 % intervals (Wilson 1927). Sort by a column's head; "
-            "tick a row to select its images."
+            "is taken for it; low and high are the ends of their 95 % intervals (Wilson 1927). A column's head sorts; "
+            "a ticked row selects its images."
         )
         widgets.downloads(table, f"classes-{shown.model.spec.name}")
     with right:

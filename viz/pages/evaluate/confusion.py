@@ -2,11 +2,12 @@
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from features.evaluate import Evaluation
 from viz import widgets
-from viz.cached.made import made
+from viz.cached.made import drawn, made
 from viz.figures import evaluate as figures
 from viz.pages.evaluate import selection
 from viz.pages.evaluate.shown import Shown
@@ -36,7 +37,7 @@ def _heat_map(shown: Shown, evaluation: Evaluation) -> None:
             one, other = divmod(int(points[0]), len(classes))
             _select(shown, evaluation, int(classes[one]), int(classes[other]))
 
-    widgets.chart(made(_figure, evaluation), CELLS, on_select=chosen, selection_mode="points")
+    widgets.chart(drawn(_figure, evaluation), CELLS, on_select=chosen, selection_mode="points")
     word = "predicted as" if evaluation.predictions.assigned is None else "given"
     some = (
         f" The {len(classes)} classes with the most mistakes are shown."
@@ -49,7 +50,7 @@ def _heat_map(shown: Shown, evaluation: Evaluation) -> None:
     )
 
 
-def _figure(evaluation: Evaluation):  # type: ignore[no-untyped-def]
+def _figure(evaluation: Evaluation) -> go.Figure:
     classes = figures.shown_classes(evaluation.confusion)
     names = [evaluation.class_names[index] for index in classes]
     support = np.array([evaluation.of_class(int(index)).sum() for index in classes])

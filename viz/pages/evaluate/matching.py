@@ -1,46 +1,69 @@
-"""How the labels of the images were matched with the network's classes, and another way where there is one."""
+"""How the labels of the images are matched with the network's classes, and another way where there is one."""
 
+import numpy as np
+import pandas as pd
 import streamlit as st
 
-from features.datasets import labels
-from features.evaluate import Evaluation
+from features.datasets import ImageSet, labels
+from features.errors import DatasetError
 from viz import widgets
+from viz.cached.made import made
 from viz.pages.evaluate.shown import Shown
 
 MATCHED, AUTOMATIC = "matched", "what fits"
-PAIRS = 400
 
 
-def choose(shown: Shown) -> str | None:
-    """The way that the visitor wants labels to be matched, None for what tells most; in the URL."""
+def choose(shown: Shown) -> tuple[labels.Matched | None, str | None]:
+    """How labels are matched, None where they cannot be, which is said; and the way that the visitor wants, if any."""
     options = (AUTOMATIC, *labels.ways(shown.model.spec, shown.images))
     if st.session_state.get(MATCHED) not in (None, *options):
         del st.session_state[MATCHED]  # of the images or the network before these
-    if len(options) <= 2 and MATCHED not in st.query_params:
-        return None
-    chosen = st.selectbox(
-        "Labels are classes", options, key=MATCHED, bind="query-params", width=200,
-        help="How the labels of these images become the network's classes. What fits: by name, by WordNet id, by "
-        "number, and in order where nothing else tells.",
-    )  # fmt: skip
-    return None if chosen in (None, AUTOMATIC) else chosen
+    with st.popover("Labels", icon=":material/link:", help="How labels were matched with the network's classes."):
+        chosen = st.selectbox(
+            "Labels are classes", options, key=MATCHED, bind="query-params",
+            help="What fits: by name, by WordNet id or by number, and in order where nothing else tells.",
+        )  # fmt: skip
+        way = None if chosen in (None, AUTOMATIC) else chosen
+        try:
+            matched = labels.match_labels(shown.model.spec, shown.images, way)
+        except DatasetError as error:
+            return _refused(error)
+        st.markdown(f"They were matched **{matched.how}**.")
+        st.dataframe(made(pairs_of, matched, shown.images), hide_index=True, height=300)
+    return matched, way
 
 
-def show(evaluation: Evaluation, shown: Shown) -> None:
-    """How they were matched, what speaks against it, and each label with its class."""
-    if evaluation.labels_guessed:
-        st.warning(widgets.escape(evaluation.labels_guessed), icon=":material/help:")
-    with st.expander(f"Labels were matched {evaluation.labels_matched}", icon=":material/link:"):
-        st.dataframe(_pairs(evaluation, shown), hide_index=True, width="stretch")
-        st.caption("Another way can be chosen above where one leads to classes; a list of class names can be given "
-                   "with the network's file.")  # fmt: skip
+def _refused(error: DatasetError) -> tuple[None, None]:
+    st.caption(widgets.escape(str(error)))
+    return None, None
 
 
-def _pairs(evaluation: Evaluation, shown: Shown) -> list[dict[str, object]]:
-    matched = labels.match_labels(shown.model.spec, shown.images, evaluation.labels_matched)
-    if matched.classes is not None and shown.images.labels is not None:
-        of_labels = dict(zip(shown.images.labels.tolist(), matched.classes.tolist(), strict=True))
-        pairs = [(shown.images.class_names[label], place) for label, place in sorted(of_labels.items())]
-    else:
-        pairs = [(score.name, score.index) for score in evaluation.per_class]
-    return [{"label": label, "class": evaluation.class_names[place], "number": place} for label, place in pairs[:PAIRS]]
+def say(matched: labels.Matched) -> None:
+    """What a visitor must know of how labels were matched: whether by a guess."""
+    if matched.guessed:
+        st.warning(f"{widgets.escape(matched.guessed)} Another way can be chosen under Labels.", icon=":material/help:")
+    elif matched.how != labels.BY_NAME:
+        st.caption(f"The labels are the network's classes {matched.how}.")
+
+
+def pairs_of(matched: labels.Matched, images: ImageSet) -> pd.DataFrame:
+    """One row per label that occurs: the class that it is, and its number."""
+    names, places = [], []
+    for label, name in enumerate(images.class_names):
+        if matched.classes is not None and images.labels is not None:
+            rows = np.flatnonzero(images.labels == label)
+            place = matched.classes[rows[0]] if len(rows) else None
+        else:
+            place = _place_of_set(matched, images, label)
+        if place is not None:
+            names.append(name)
+            places.append(int(place))
+    return pd.DataFrame({"label": names, "class": [matched.names[place] for place in places], "number": places})
+
+
+def _place_of_set(matched: labels.Matched, images: ImageSet, label: int) -> int | None:
+    """The class of one of an image's labels: the one that all images with it have."""
+    assert matched.sets is not None
+    assert images.label_sets is not None
+    rows = images.label_sets[:, label]
+    return int(matched.sets[rows].all(axis=0).argmax()) if rows.any() else None

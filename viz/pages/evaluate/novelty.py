@@ -36,8 +36,8 @@ def show(shown: Shown) -> None:
     widgets.exhibit(
         "Told apart along depth",
         drawn(figures.areas, told, titles),
-        f"AUROC: the probability that an image of {others.name} has a higher score than one of {shown.images.name}, 0.5 "
-        f"where nothing tells them apart; with 95 % intervals (Newcombe 2006). A half of the known images, "
+        f"AUROC: the probability that an image of {others.name} has a higher score than one of {shown.images.name}, "
+        f"0.5 where nothing tells them apart; with 95 % intervals (Newcombe 2006). A half of the known images, "
         f"{told.n_reference:,}, is what distances are measured from, the other is compared; classes by "
         f"{told.classes_by}.",
         methods,

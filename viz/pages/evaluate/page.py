@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from features.datasets import labels
 from features.evaluate import Evaluation
 from features.shares import Share
 from viz import widgets
@@ -42,20 +43,23 @@ def render() -> None:
 
 def _evaluation(shown: Shown) -> Evaluation | None:
     """The scores, drawn; None where there is nothing to score, which is said."""
-    name = widgets.escape(shown.model.spec.name)
-    missing = "no labels" if not shown.images.is_labelled else ""
+    name, images = widgets.escape(shown.model.spec.name), widgets.escape(shown.images.name)
+    missing = f"{images} has no labels" if not shown.images.is_labelled else ""
     if shown.model.network.classifier is None:
-        missing = "no classifier"
+        missing = f"{name} has no classifier"
     if missing:
-        whose = f"**{name}** has" if missing == "no classifier" else f"{widgets.escape(shown.images.name)} has"
-        st.info(f"{whose} {missing}, so nothing says what is right. Its features can be looked at.")
+        st.info(f"{missing}, so nothing says how often it is right. What its features tell can be looked at.")
         return None
-    st.markdown(f"**{name}** on **{len(shown.images):,}** images of {widgets.escape(shown.images.name)}.")
-    way = matching.choose(shown)
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.markdown(f"**{name}** on **{len(shown.images):,}** images of {images}.", width="content")
+        matched, way = matching.choose(shown)
+    if matched is None:
+        st.warning(widgets.escape(labels.refusal(shown.model.spec, shown.images)), icon=":material/link_off:")
+        return None
+    matching.say(matched)
     work = evaluation_work(shown.model, shown.images, way)
     evaluation = widgets.awaited(work, f"Evaluating {len(shown.images):,} images")
     _headline(evaluation)
-    matching.show(evaluation, shown)
     widgets.rejected(evaluation.rejected)
     return evaluation
 
