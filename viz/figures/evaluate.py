@@ -17,6 +17,7 @@ MOST_CLASSES = 40  # of a heat map; of more, those with the most mistakes
 MOST_NUMBERED = 20  # whose cells say how many images they hold
 TICKS = (0.0, 0.01, 0.05, 0.2, 0.5, 1.0)
 BLUES = ((0.0, "rgba(0, 114, 178, 0)"), (1.0, theme.BLUE))
+DARK = 0.25  # share of a cell whose colour wants white numbers
 HISTOGRAM_BINS = 40
 LONG_NAME = 18
 
@@ -49,7 +50,10 @@ def confusion(counts: np.ndarray, support: np.ndarray, names: Sequence[str], one
             "ticktext": [f"{tick:.0%}" for tick in TICKS], "outlinewidth": 0, "len": 0.75, "tickfont": {"size": 11},
         },
     )  # fmt: skip
-    figure = go.Figure([heat, _cells(counts, shares, names, word)])
+    figure = go.Figure([_cells(counts, shares, names, word), heat])
+    if len(titles) <= MOST_NUMBERED:  # on dark cells in white, else in the colour of all text
+        figure.add_trace(_numbers(counts, (counts > 0) & (shares > DARK), {"size": 12, "color": "white"}))
+        figure.add_trace(_numbers(counts, (counts > 0) & (shares <= DARK), {"size": 12}))
     theme.style(figure, 160 + max(220, 34 * len(titles) if len(titles) <= MOST_NUMBERED else 18 * len(titles)))
     figure.layout.margin.update(l=10, r=10, t=10, b=10)
     axis = {"tickvals": places, "ticktext": titles, "showgrid": False, "zeroline": False, "automargin": True}
@@ -62,22 +66,27 @@ def confusion(counts: np.ndarray, support: np.ndarray, names: Sequence[str], one
 
 
 def _cells(counts: np.ndarray, shares: np.ndarray, names: Sequence[str], word: str) -> go.Scatter:
-    """A point in every cell, since those of a heat map cannot be selected; its text is the count."""
+    """A point in every cell, unseen, since the cells of a heat map cannot be selected."""
     size = len(names)
     rows, columns = np.divmod(np.arange(size * size), size)
-    numbered = size <= MOST_NUMBERED
     hover = [
         f"label {theme.plain(names[row])}<br>{word} {theme.plain(names[column])}<br>"
         f"{counts[row, column]:,} images, {shares[row, column]:.1%} of the label"
         for row, column in zip(rows, columns, strict=True)
     ]
-    dark = shares[rows, columns] > 0.3
+    unseen = {"marker": {"opacity": 0}}
     return go.Scatter(
-        x=columns, y=rows, mode="markers+text" if numbered else "markers", marker={"size": 26, "opacity": 0},
-        selected={"marker": {"opacity": 0}}, unselected={"marker": {"opacity": 0}, "textfont": {"color": None}},
-        text=[f"{count:,}" if count and numbered else "" for count in counts.ravel()], hovertext=hover,
-        hovertemplate="%{hovertext}<extra></extra>",
-        textfont={"size": 12, "color": ["white" if each else theme.GREY for each in dark]}, showlegend=False,
+        x=columns, y=rows, mode="markers", marker={"size": 26, "opacity": 0}, selected=unseen, unselected=unseen,
+        hovertext=hover, hovertemplate="%{hovertext}<extra></extra>", showlegend=False,
+    )  # fmt: skip
+
+
+def _numbers(counts: np.ndarray, chosen: np.ndarray, font: dict[str, Any]) -> go.Scatter:
+    """The counts (k, k) of some cells (k, k) bool."""
+    rows, columns = np.nonzero(chosen)
+    return go.Scatter(
+        x=columns, y=rows, mode="text", text=[f"{count:,}" for count in counts[chosen]], textfont=font,
+        hoverinfo="skip", showlegend=False,
     )  # fmt: skip
 
 

@@ -40,7 +40,7 @@ def _numbers(told: Calibration, decisions: bool) -> None:
         word = "surer than it is right" if over > 0 else "less sure than it is right"
         st.markdown(
             f"It is right in {told.accuracy:.1%} and sure of {told.mean_confidence:.1%} on average: "
-            f"{abs(over):.1%} {word}."
+            f"{100 * abs(over):.1f} points {word}."
         )
     st.markdown("**Temperature scaling**")
     fitted = told.temperature

@@ -17,7 +17,7 @@ CELLS, PAIRS, MOST_PAIRS = "confusion", "confused pairs", 12
 
 def show(shown: Shown, evaluation: Evaluation) -> None:
     """The heat map and the most frequent mistakes, beside what is selected."""
-    left, right = st.columns([5, 3], gap="medium")
+    left, right = st.columns([2, 1], gap="medium")
     with left:
         _heat_map(shown, evaluation)
         _pairs(shown, evaluation)

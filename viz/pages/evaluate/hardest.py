@@ -6,7 +6,7 @@ from features.evaluate import Evaluation
 from viz.pages.evaluate import selection
 from viz.pages.evaluate.shown import Shown
 
-FIRST, COLUMNS = 24, 8
+FIRST = 24
 
 
 def show(shown: Shown, evaluation: Evaluation) -> None:
@@ -28,4 +28,4 @@ def show(shown: Shown, evaluation: Evaluation) -> None:
         "Wrong predictions by their confidence, which is told in brackets, then right ones by their lack of it. A sure "
         "mistake is often a wrong label, or an image that two labels fit."
     )
-    selection.gallery(shown, evaluation, order[: min(count, 4 * FIRST)], "hardest images", COLUMNS)
+    selection.gallery(shown, evaluation, order[: min(count, 4 * FIRST)], "hardest images")

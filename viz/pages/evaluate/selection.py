@@ -9,7 +9,7 @@ from features.evaluate import Evaluation
 from viz import sidebar, widgets
 from viz.pages.evaluate.shown import Shown, captions
 
-SHOWN, COLUMNS, TILE = 48, 4, 112
+SHOWN, TILE, WIDTH = 48, 112, 88
 
 
 def show(shown: Shown, evaluation: Evaluation) -> None:
@@ -34,7 +34,7 @@ def show(shown: Shown, evaluation: Evaluation) -> None:
         st.caption(f"The first {SHOWN} of {len(mine):,}.")
 
 
-def gallery(shown: Shown, evaluation: Evaluation, images: np.ndarray, key: str, columns: int = COLUMNS) -> None:
+def gallery(shown: Shown, evaluation: Evaluation, images: np.ndarray, key: str) -> None:
     """Small pictures of some rows of an evaluation, with what they are and were taken for."""
     opened = pictures(shown.images, [int(row) for row in evaluation.rows[images]])
     tiles = [np.asarray(rasters.square(picture, TILE)) for picture in opened]
@@ -42,6 +42,6 @@ def gallery(shown: Shown, evaluation: Evaluation, images: np.ndarray, key: str, 
     texts = [
         widgets.escape(f"{text} ({share:.0%})") for text, share in zip(captions(evaluation, images), sure, strict=True)
     ]
-    with st.container(key=key):
-        for place, column in enumerate(st.columns(columns, gap="xsmall")[: len(tiles)]):
-            column.image(tiles[place::columns], caption=texts[place::columns], width="stretch")
+    with st.container(key=key, horizontal=True, gap="small"):  # as many in a row as there is room for
+        for tile, text in zip(tiles, texts, strict=True):
+            st.image(tile, caption=text, width=WIDTH)
