@@ -51,9 +51,8 @@ def confusion(counts: np.ndarray, support: np.ndarray, names: Sequence[str], one
         },
     )  # fmt: skip
     figure = go.Figure([_cells(counts, shares, names, word), heat])
-    if len(titles) <= MOST_NUMBERED:  # on dark cells in white, else in the colour of all text
-        figure.add_trace(_numbers(counts, (counts > 0) & (shares > DARK), {"size": 12, "color": "white"}))
-        figure.add_trace(_numbers(counts, (counts > 0) & (shares <= DARK), {"size": 12}))
+    if len(titles) <= MOST_NUMBERED:
+        _number(figure, counts, shares)
     theme.style(figure, 160 + max(220, 34 * len(titles) if len(titles) <= MOST_NUMBERED else 18 * len(titles)))
     figure.layout.margin.update(l=10, r=10, t=10, b=10)
     axis = {"tickvals": places, "ticktext": titles, "showgrid": False, "zeroline": False, "automargin": True}
@@ -81,13 +80,18 @@ def _cells(counts: np.ndarray, shares: np.ndarray, names: Sequence[str], word: s
     )  # fmt: skip
 
 
-def _numbers(counts: np.ndarray, chosen: np.ndarray, font: dict[str, Any]) -> go.Scatter:
-    """The counts (k, k) of some cells (k, k) bool."""
-    rows, columns = np.nonzero(chosen)
-    return go.Scatter(
-        x=columns, y=rows, mode="text", text=[f"{count:,}" for count in counts[chosen]], textfont=font,
-        hoverinfo="skip", showlegend=False,
-    )  # fmt: skip
+def _number(figure: go.Figure, counts: np.ndarray, shares: np.ndarray) -> None:
+    """Write the counts (k, k) into their cells, on dark ones in white, else in the colour of all text.
+
+    As annotations, since the text of points would fade when one is selected.
+    """
+    figure.layout.annotations = [
+        {
+            "x": column, "y": row, "text": f"{counts[row, column]:,}", "showarrow": False,
+            "font": {"size": 12} | ({"color": "white"} if shares[row, column] > DARK else {}),
+        }
+        for row, column in zip(*np.nonzero(counts), strict=True)
+    ]  # fmt: skip
 
 
 def _short(name: str) -> str:
