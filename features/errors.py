@@ -10,7 +10,12 @@ class ImageError(FeatureError):
 
 
 class DatasetError(FeatureError):
-    """A source of images cannot be opened or does not fit the network."""
+    """A source of images cannot be opened or does not fit the network.
+
+    columns: of the table that tells the images, where naming another of them may help.
+    """
+
+    columns: tuple[str, ...] = ()
 
 
 class WeightsError(FeatureError):

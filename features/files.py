@@ -4,7 +4,7 @@ import errno
 import hashlib
 import os
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
@@ -59,6 +59,30 @@ def may_be_read(path: str) -> bool:
     """Whether a real path lies in the folders that may be read."""
     allowed = roots()
     return not allowed or any(Path(path).is_relative_to(root) for root in allowed)
+
+
+def allowed(own: str = "") -> Callable[[str], bool]:
+    """Tells of paths on this machine whether they may be read, wherever links lead: those in `roots`, and in a folder
+    of one's own.
+
+    For many: links above a file are followed once for its folder, and not for every file in it.
+    """
+    inside = [*map(str, roots())]
+    if not inside:
+        return lambda path: True
+    inside = [root.rstrip("/") for root in (*inside, *([os.path.realpath(own)] if own else []))]
+    real_of: dict[str, str] = {}
+
+    def may(path: str) -> bool:
+        above, name = os.path.split(path)
+        if above not in real_of:
+            real_of[above] = os.path.realpath(above)
+        whole = os.path.join(real_of[above], name)  # noqa: PTH118
+        if name in ("", ".", "..") or os.path.islink(whole):  # noqa: PTH114
+            whole = os.path.realpath(whole)
+        return any(whole == root or whole.startswith(f"{root}/") for root in inside)
+
+    return may
 
 
 def is_local(path: Path) -> bool:

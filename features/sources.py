@@ -43,6 +43,16 @@ def split_of(source: str) -> tuple[str, str | None]:
     return source, None
 
 
+def in_archive(path: Path) -> tuple[Path, str] | None:
+    """The archive that a path leads into ('set.zip/train'), and the path inside it; None where it leads into none."""
+    if "://" in str(path):
+        return None
+    for above in path.parents:
+        if above.name.lower().endswith(ARCHIVES):
+            return (above, path.relative_to(above).as_posix()) if above.is_file() else None
+    return None
+
+
 def is_pattern(source: str) -> bool:
     """Whether a source names several files, as 'data/*.parquet' and 'shards/{000..999}.tar', and not one called so."""
     return _sign(source) >= 0 and not _there(source)

@@ -91,7 +91,7 @@ def test_analyses_do_not_know_each_other(module):
 
 
 VIZ = [
-    ["theme"],
+    ["theme", "fields"],
     ["figures", "components", "jobs"],
     ["cached"],
     ["widgets"],
@@ -107,6 +107,24 @@ def test_modules_that_show_know_only_what_lies_below_them(source):
     used = {name.split(".")[1] for name in imported(source) if name.startswith("viz.")} - {part}
     height = next((number for number, level in enumerate(VIZ) if part in level), 0)
     assert used <= {name for level in VIZ[:height] for name in level}
+
+
+ROOMS = {  # of features/datasets: what each may use of the others; the modules outside may use none
+    "archives": set(),
+    "tables": set(),
+    "lists": {"tables"},
+    "annotated": {"lists"},
+}
+OPENERS = ("__init__", "changes", "folder_contents", "patterns", "understanding")  # which open sources of any kind
+
+
+@pytest.mark.parametrize("source", sources("features/datasets/**/*.py"))
+def test_rooms_of_the_datasets_know_each_other_in_one_direction(source):
+    path = Path(source).relative_to("features/datasets")
+    room = path.parts[0] if len(path.parts) > 1 else ""
+    used = {name.split(".")[2] for name in imported(source) if name.startswith("features.datasets.")} & {*ROOMS}
+    if path.stem not in OPENERS or room:
+        assert used - {room} <= ROOMS.get(room, set())
 
 
 def test_every_module_of_features_has_its_place():

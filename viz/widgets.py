@@ -13,6 +13,7 @@ import streamlit as st
 from features.errors import FeatureError
 from viz import theme
 from viz.cached import server
+from viz.fields import as_fields
 from viz.jobs import LONG, Interrupted, Job, State, Work, kept, standing
 
 if TYPE_CHECKING:  # the first page waits for none of them
@@ -104,7 +105,7 @@ def show_errors() -> Iterator[None]:
     try:
         yield
     except FeatureError as error:
-        st.error(escape(str(error)), icon=":material/error:")
+        st.error(told(str(error)), icon=":material/error:")
 
 
 def result(job: Job, what: str) -> Any:
@@ -120,7 +121,7 @@ def result(job: Job, what: str) -> Any:
     if run.stopped:  # by others, in the moment before this visitor asked
         st.rerun()
     if isinstance(run.error, Interrupted):
-        _offer(job, f"{what}: {escape(str(run.error))}{_resumed(job.work)}", ":material/pause_circle:")
+        _offer(job, f"{what}: {told(str(run.error))}{_resumed(job.work)}", ":material/pause_circle:")
     if isinstance(run.error, FeatureError):
         job.again()
         _started().discard(job.work.key)  # a long run is not to be tried again at every touch of the page
@@ -157,7 +158,7 @@ def arriving(work: Work, what: str) -> Any:
         return None
     if run is not None and run.error is None and not run.stopped:
         return run.result
-    st.caption(f"{what}: {'cancelled by you' if run is None or run.error is None else escape(str(run.error))}")
+    st.caption(f"{what}: {'cancelled by you' if run is None or run.error is None else told(str(run.error))}")
     _again(job, "Try again")
     return None
 
@@ -201,7 +202,7 @@ def _ended(state: State) -> str:
     how_far = f" after {done.done:,} of {done.total:,} {_plural(done.unit)}" if done is not None else ""
     if state.status == "stopped":
         return f"An earlier run of this was stopped{how_far}."
-    reason = escape(state.error) if state.foreseen else f"in a way that was not foreseen ({state.error})."
+    reason = told(state.error) if state.foreseen else f"in a way that was not foreseen ({state.error})."
     return f"An earlier run of this failed{how_far}: {reason}"
 
 
@@ -267,7 +268,12 @@ def _plural(unit: str) -> str:
 def rejected(images: Sequence["Rejected"]) -> None:
     """Say how many images could not be read, and why the first could not."""
     if images:
-        st.warning(f"{len(images)} images could not be read, the first: {escape(images[0].reason)}")
+        st.warning(f"{len(images)} images could not be read, the first: {told(images[0].reason)}")
+
+
+def told(text: str) -> str:
+    """What the library tells people, as Markdown that shows it as it is, with fields for the options that it names."""
+    return escape(as_fields(text))
 
 
 def escape(text: str) -> str:

@@ -3,7 +3,6 @@
 The address tells what is drawn: ?points=N&panels=P&by=map|plotly. Without points the page only imports what it needs.
 """
 
-
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
@@ -55,7 +54,7 @@ def draw(n_points: int, n_panels: int) -> None:
         st.session_state["selected"] = selected_after(gesture, panels, colours, st.session_state.get("selected"))
 
     selected = st.session_state.get("selected")
-    point_map(panels, colours, selected, "map", apply, Details(texts), height=760)
+    point_map(panels, colours, selected, "map", apply, Details(texts, height=760))
     answer(0 if selected is None else int(selected.sum()))
 
 

@@ -104,7 +104,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
             f"--{what}-column",
             default="",
             metavar="NAME",
-            help=f"column of {what}s in a list (default: guessed)",
+            help=f"column of {what}s in a list or a table beside the images (default: guessed)",
         )
 
 

@@ -54,7 +54,7 @@ def add(commands: Commands) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from features.datasets.labels import BY_NAME
+    from features.datasets import labels
     from features.evaluate import evaluate
 
     images = source_of(options)
@@ -62,9 +62,8 @@ def _evaluate(options: argparse.Namespace) -> None:
     result = show(evaluate(model, images, None if options.match is None else WAYS[options.match]))
     for rejected in result.rejected:
         print(f"left out: {rejected.reason}", file=sys.stderr)
-    if result.labels_matched != BY_NAME:
-        said = result.labels_guessed or f"The labels are the classes of {model.spec.name} {result.labels_matched}."
-        print(said, file=sys.stderr)
+    if result.labels_matched != labels.BY_NAME:
+        print(result.labels_guessed or labels.said(result.labels_matched), file=sys.stderr)
     retrieved, told = _of_features(options, model, images)
     if options.json:
         print(json.dumps(result.as_dict() | _as_dict(retrieved, told)))

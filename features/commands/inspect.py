@@ -129,6 +129,8 @@ def _print(network: "Network", main: bool) -> None:
         return
     architecture = network.inferred.architecture
     print(f"  known from its tensors{' and modules' * network.is_whole}: {architecture.describe()}")
+    if network.has_open_norms:
+        print("  its norms keep no running statistics: group norms, or batch norms without what they need to be run")
     untold = "; ".join(f"{choice.words(architecture)} ({choice.option})" for choice in network.inferred.untold)
     if untold:
         print(f"  not told by them, and taken as usual: {untold}")

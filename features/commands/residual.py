@@ -118,7 +118,7 @@ def _on_cluster(options: argparse.Namespace, model: "Model", cluster: "Cluster")
 
 def _print(model: str, images: str, content: Mapping[str, Any], tables: "Tables") -> None:
     from features import residual
-    from features.datasets.labels import BY_NAME
+    from features.datasets import labels
 
     for entry in content["rejected"]:
         print(f"left out: {entry['reason']}", file=sys.stderr)
@@ -130,8 +130,8 @@ def _print(model: str, images: str, content: Mapping[str, Any], tables: "Tables"
     without = "accuracy_without" if judged else "agreement_without"
     shown += [without] if without in table else []
     how = content["provenance"]["labels_matched"]
-    if len(tables[residual.CLASSES]) and how != BY_NAME:
-        print(f"The labels are the network's classes {how}.", file=sys.stderr)
+    if len(tables[residual.CLASSES]) and how != labels.BY_NAME:
+        print(labels.said(how), file=sys.stderr)
     print_numbers(shown, table[shown].to_numpy().tolist(), 3)
     if intact is not None and lesions is not None:
         print(f"\nintact: accuracy {intact['accuracy']:.3g}, true class {intact['true_probability']:.3g}")

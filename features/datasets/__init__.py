@@ -9,40 +9,30 @@ from pathlib import Path
 from PIL import Image
 
 from features import files
-from features.datasets import (
-    archives,
-    coco_file,
-    counting,
-    folders,
-    hugging_face,
-    kinds,
-    parquet,
-    patterns,
-    splits,
-    torchvision_sets,
-    voc,
-)
-from features.datasets.changes import stamp
-from features.datasets.image_set import Boxes, Columns, ImageSet, Origin, Rejected
+from features.datasets import counting, folder_contents, folders, patterns, splits, torchvision_sets
+from features.datasets.annotated import coco_file
+from features.datasets.archives import opening as archives
+from features.datasets.changes import Snapshot, snapshot, stamp
+from features.datasets.image_set import Boxes, ImageSet, Origin, Rejected
 from features.datasets.images import decode
-from features.datasets.kinds import Aside, looks_like_image
-from features.datasets.listing import Choice, Listing, understood
+from features.datasets.listing import Choice, Listing
 from features.datasets.lists import opening as lists
-from features.datasets.lists import parquet_lists
+from features.datasets.named_columns import Columns, TableColumns
+from features.datasets.tables import hugging_face, parquet
+from features.datasets.understanding import understood
 from features.errors import DatasetError, ImageError
 from features.progress import Task
 from features.selection import kept
 from features.sources import (
     ALL,
-    ARCHIVES,
     EXTENSIONS,
     HUGGING_FACE,
-    LISTS,
     SAMPLE,
     TABLES,
     TEST,
     TORCHVISION,
     VALIDATION,
+    in_archive,
     is_pattern,
     split_of,
 )
@@ -55,6 +45,8 @@ __all__ = [
     "ImageSet",
     "Origin",
     "Rejected",
+    "Snapshot",
+    "TableColumns",
     "held_out",
     "need_outside",
     "open_files",
@@ -62,6 +54,7 @@ __all__ = [
     "open_uri",
     "opening",
     "reopen",
+    "snapshot",
     "stamp",
 ]
 
@@ -74,6 +67,7 @@ def open_images(
     download: bool = False,
     order: Sequence[str] = splits.HELD_OUT,
     columns: Columns = Columns(),  # noqa: B008  # frozen
+    listing: Listing | None = None,
 ) -> ImageSet:
     """Open a source of images.
 
@@ -87,27 +81,25 @@ def open_images(
         A split is named behind a colon ('photos:test', 'photos:all').
     data_root: where the torchvision set lies. download: let torchvision fetch it if it is not there.
     order: which kind of split is taken where none is named; the set says so in its notes, and its origin names it.
-    columns: of a list, where they are not to be guessed.
+    columns: of a list, where they are not to be guessed. listing: what lies in a folder, if somebody has just listed it
+    (`Snapshot`).
     Raises DatasetError if there is nothing to open.
     """
-    if columns != Columns() and (source == SAMPLE or source.startswith((TORCHVISION, HUGGING_FACE))):
+    if columns != Columns() and (source == SAMPLE or source.startswith(TORCHVISION)):
         raise DatasetError(f"{source} has no list of columns. Leave --path-column and --label-column away.")
     if source.startswith(TORCHVISION):
         images = torchvision_sets.open_torchvision(source, data_root, download)
         return replace(images, origin=Origin(source) if data_root is None else None)
     place, split = split_of(source)
     if place.startswith(HUGGING_FACE):
-        opened = hugging_face.open_hugging_face(place, split, download, order)
-        return replace(opened, origin=Origin(_named(place, split, opened)))
+        opened = hugging_face.open_hugging_face(place, Choice(split, order, place), columns, download)
+        return replace(opened, origin=Origin(_named(place, split, opened), columns=columns))
     if place == SAMPLE:
         opened = understood(archives.listing(SAMPLE_FILE), split, order)
         return replace(opened, name="Fashion-MNIST sample", origin=Origin(source))
-    if is_pattern(place):
-        opened = _of_pattern(place, split, order, columns)
-    else:
-        path = files.path_of(place)
-        with files.reached(path):
-            opened = _opened(path, place, split, order, columns)
+    opened = _opened(place, Choice(split, order, place), columns, listing)
+    if columns != Columns() and opened.table is None:
+        raise DatasetError(f"{source} has no list with such columns. Leave --path-column and --label-column away.")
     return replace(opened, origin=Origin(_named(place, split, opened), columns=columns))
 
 
@@ -117,9 +109,10 @@ def opening(
     download: bool = False,
     order: Sequence[str] = splits.HELD_OUT,
     columns: Columns = Columns(),  # noqa: B008  # frozen
+    listing: Listing | None = None,
 ) -> Task[ImageSet]:
     """As `open_images`, as a task that tells how many files were listed, and can be cancelled."""
-    return counting.told(lambda: open_images(source, data_root, download, order, columns))
+    return counting.told(lambda: open_images(source, data_root, download, order, columns, listing))
 
 
 def _named(place: str, split: str | None, opened: ImageSet) -> str:
@@ -148,16 +141,24 @@ def held_out(images: ImageSet) -> str:
     return f"{place}:{min(others, key=lambda name: splits.HELD_OUT.index(splits.kind_of(name) or TEST))}"
 
 
-def _opened(path: Path, source: str, split: str | None, order: Sequence[str], columns: Columns) -> ImageSet:
-    if path.is_dir():
-        return _of_folder(path, split, order, columns)
-    if path.is_file() and parquet.is_table(path):
-        return _of_tables(path, parquet.table_files(path), Choice(split, order, source), columns)
-    if path.is_file() and lists.is_list(path):
-        return coco_file.open_annotations(path, split, order) or lists.open_list(path, split, order, columns)
-    if path.is_file() and archives.is_archive(path):
-        return understood(archives.listing(path), split, order, columns)
-    what = "is not a folder, a zip, a tar, a Parquet file or a list" if path.exists() else "does not exist"
+def _opened(source: str, choice: Choice, columns: Columns, listing: Listing | None) -> ImageSet:
+    """What lies at a path or an address. source: without a split; listing: as of `open_images`."""
+    if is_pattern(source):
+        return _of_pattern(source, choice, columns)
+    path = files.path_of(source)
+    with files.reached(path):
+        if path.is_dir():
+            return folder_contents.open_folder(path, listing or folders.listing(path), choice, columns)
+        if path.is_file() and parquet.is_table(path):
+            return folder_contents.open_tables(path, parquet.table_files(path), choice, columns)
+        if path.is_file() and lists.is_list(path):
+            annotated = coco_file.open_annotations(path, choice.split, choice.order)
+            return annotated or folder_contents.open_list(path, choice, columns)
+        if path.is_file() and archives.is_archive(path):
+            return understood(archives.listing(path), choice.split, choice.order, columns)
+        if (packed := in_archive(path)) is not None:
+            return folder_contents.open_part(*packed, choice, columns)
+        what = "is not a folder, a zip, a tar, a Parquet file or a list" if path.exists() else "does not exist"
     raise DatasetError(
         f"{source!r} {what}. Give a folder of images, a zip or tar, Parquet files with a column of images or of paths, "
         f"a list of paths ({', '.join(lists.SUFFIXES)}), a pattern such as 'data/*.parquet', 'torchvision:NAME' or "
@@ -165,60 +166,13 @@ def _opened(path: Path, source: str, split: str | None, order: Sequence[str], co
     )
 
 
-def _of_folder(path: Path, split: str | None, order: Sequence[str], columns: Columns) -> ImageSet:
-    """The images of a folder's files, or of its tables or archives where it has no pictures, or fewer."""
-    if files.is_local(path) and hugging_face.is_saved(path):
-        return hugging_face.open_hugging_face(f"{HUGGING_FACE}{path.resolve()}", split, False, order)
-    listing = folders.listing(path)
-    pictures = sum(map(looks_like_image, listing.names))
-    tables, packed = (_called(listing, endings) for endings in (TABLES, ARCHIVES))
-    alone = bool(tables) and not pictures and not packed
-    if alone or (tables and parquet.rows_of_images(path, tables) > pictures):
-        opened = _of_tables(path, parquet.table_files(path), Choice(split, order, str(path)), columns)
-        return _beside(opened, listing, TABLES)
-    if packed and not pictures:
-        return _of_archives(path, listing, packed, split, order, columns)
-    return understood(listing, split, order, columns)
-
-
-def _of_tables(path: Path, tables: list[Path], choice: Choice, columns: Columns) -> ImageSet:
-    """Images in a column of Parquet files, or named in one. path: the file, or the folder that they lie in."""
-    if parquet_lists.is_list(tables):
-        return lists.open_tables(path, tables, choice.split, choice.order, columns)
-    return parquet.open_files(path.resolve(), tables, choice, columns)
-
-
-def _of_archives(
-    path: Path, listing: Listing, packed: list[str], split: str | None, order: Sequence[str], columns: Columns
-) -> ImageSet:
-    """The images in a folder's archives, with the tables and annotations that lie beside these."""
-    inside = archives.of_files(path.name, str(path), path.resolve(), packed)
-    telling = {name for name in listing.names if name.lower().endswith((*LISTS, voc.ENDING))}
-    loose = folders.of_paths(str(path), path.resolve(), sorted(telling))
-    whole = archives.concatenated(path.name, str(path), [inside, loose])
-    rest = replace(listing, names=[name for name in listing.names if name not in telling])
-    return _beside(understood(whole, split, order, columns), rest, ARCHIVES)
-
-
-def _called(listing: Listing, endings: tuple[str, ...]) -> list[str]:
-    return [name for name in listing.names if name.lower().endswith(endings) and not kinds.is_hidden(name)]
-
-
-def _beside(images: ImageSet, listing: Listing, endings: tuple[str, ...]) -> ImageSet:
-    """A set with what was left aside in the folder of its files. endings: of these files."""
-    names = [name for name in listing.names if not name.lower().endswith(endings)]
-    pictures, aside = kinds.sorted_out(names, None)
-    if pictures:
-        aside = [Aside(f"pictures beside {endings[0]} files", tuple(names[number] for number in pictures)), *aside]
-    return replace(images, aside=(*images.aside, *listing.aside, *aside))
-
-
-def _of_pattern(pattern: str, split: str | None, order: Sequence[str], columns: Columns) -> ImageSet:
-    root, named, outside = patterns.paths(pattern)
-    with files.reached(root):
-        if tables := patterns.tables(named):
-            return _of_tables(root, tables, Choice(split, order, pattern), columns)
-        return understood(patterns.listing(pattern, root, named, outside), split, order, columns)
+def _of_pattern(pattern: str, choice: Choice, columns: Columns) -> ImageSet:
+    named = patterns.named(pattern)
+    with files.reached(named.root):
+        tables = named.paths(TABLES)
+        if tables and len(tables) == len(named.files) and not named.folders:
+            return folder_contents.open_tables(named.root, tables, choice, columns)
+        return understood(patterns.listing(pattern, named), choice.split, choice.order, columns)
 
 
 def open_files(names: list[str]) -> ImageSet:

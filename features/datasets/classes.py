@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import PurePosixPath
 
+PARTS = re.compile(r"(?:^|[\W_])(?:images?|imgs?|parts?|batch|batches|chunks?|shards?|vol|volume)$", re.IGNORECASE)
 WORDNET = re.compile(r"n\d{8}_(.+)\.\w+")
 
 
@@ -15,12 +16,29 @@ def of_paths(ids: Sequence[str], level: int = -1) -> list[str] | None:
     """
     folders = [folders_of(image_id, level) for image_id in ids]
     common = _depth(folders)
-    if all(len(parts) > common for parts in folders):
-        return [parts[common] for parts in folders]
+    while all(len(parts) > common for parts in folders):
+        if not _are_parts({parts[common] for parts in folders}) and not _is_index(folders, common):
+            return [parts[common] for parts in folders]
+        folders = [parts[:common] + parts[common + 1 :] for parts in folders]
+        common = _depth(folders)
     matches = [WORDNET.fullmatch(PurePosixPath(image_id).name) for image_id in ids]
     if all(matches):
         return [match.group(1) for match in matches if match]
     return None
+
+
+def _are_parts(names: set[str]) -> bool:
+    """Whether folders only number the parts of a set ('images_001', 'images_part_2'), and are no classes."""
+    bare = {re.sub(r"[\W_]*\d+$", "", name) for name in names}
+    return len(bare) == 1 and PARTS.search(bare.pop()) is not None
+
+
+def _is_index(folders: Sequence[tuple[str, ...]], level: int) -> bool:
+    """Whether folders are the first letters of the words that those in them are, as SUN397's ('a/abbey')."""
+    return all(
+        len(each) > level + 1 and each[level].lower() == each[level + 1][:1].lower() and each[level + 1][:2].isalpha()
+        for each in folders
+    )
 
 
 def folders_of(image_id: str, without: int = -1) -> tuple[str, ...]:

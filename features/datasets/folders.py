@@ -16,6 +16,8 @@ from features.datasets.listing import Listing
 from features.errors import DatasetError, ImageError
 
 LOOP, OUTSIDE = "links to a folder that they lie in", "links that lead out of the folders that may be read"
+UNREADABLE, A_FOLDER = "unreadable", "a folder"  # instead of marks
+NO_FILES = "pipes, sockets and devices, since reading one may have no end"
 
 
 def listing(root: Path) -> Listing:
@@ -32,7 +34,12 @@ def listing(root: Path) -> Listing:
 
 def of_paths(where: str, root: Path, names: Sequence[str]) -> Listing:
     """Files by their paths below a folder. where: what named them, as errors call it."""
-    return _listing(root, where, names, [mark(root / name) for name in names], ())
+    return of_marked(where, root, [(name, mark(root / name)) for name in names])
+
+
+def of_marked(where: str, root: Path, files_in: Sequence[tuple[str, str]]) -> Listing:
+    """As `of_paths`, of files whose marks are known: (path, mark)."""
+    return _listing(root, where, [name for name, _ in files_in], [its_mark for _, its_mark in files_in], ())
 
 
 def _listing(root: Path, where: str, names: Sequence[str], marks: Sequence[str], aside: tuple[Aside, ...]) -> Listing:
@@ -55,8 +62,9 @@ def _listing(root: Path, where: str, names: Sequence[str], marks: Sequence[str],
 class Tree:
     """Walks through a folder on this machine, through links to other folders too.
 
-    Not into a folder that the link lies in itself, which would have no end, nor to where nobody may read: these links
-    are kept in `left`, by reason. `os.scandir` and strings, since a `Path` for each of a million files takes a minute.
+    Not into a folder that the link lies in itself, which would have no end, nor to where nobody may read: these links,
+    and what is no file, are kept in `left`, by reason. `os.scandir` and strings, since a `Path` for each of a million
+    files takes a minute.
     """
 
     root: Path
@@ -67,7 +75,7 @@ class Tree:
         return self._below(str(self.root), (os.path.realpath(self.root),))
 
     def aside(self) -> tuple[Aside, ...]:
-        """The links that were not followed."""
+        """The links that were not followed, and what is no file."""
         return tuple(Aside(reason, tuple(sorted(names))) for reason, names in sorted(self.left.items()))
 
     def _below(self, folder: str, above: tuple[str, ...]) -> Iterator[tuple[str, str]]:
@@ -86,7 +94,10 @@ class Tree:
             if real is not None and not files.may_be_read(real):
                 self._leave(OUTSIDE, entry.path)
             elif not _is_folder(entry):
-                yield entry.path, _mark(entry)
+                if (its_mark := _mark(entry)) is None:
+                    self._leave(NO_FILES, entry.path)
+                else:
+                    yield entry.path, its_mark
             elif real is not None and real in above:
                 self._leave(LOOP, entry.path)
             else:
@@ -103,11 +114,17 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _mark(entry: os.DirEntry[str]) -> str:
+def _mark(entry: os.DirEntry[str]) -> str | None:
+    """What changes when a file does; None for what is no file."""
     try:
         status = entry.stat()
     except OSError:  # a link to nowhere: opening it says so, and the other images are not lost
-        return "unreadable"
+        return UNREADABLE
+    return mark_of(status) if stat.S_ISREG(status.st_mode) else None
+
+
+def mark_of(status: os.stat_result) -> str:
+    """What changes when a file with this status does."""
     return f"{status.st_size} {status.st_mtime_ns}"
 
 
@@ -116,8 +133,17 @@ def mark(file: Path) -> str:
     try:
         status = file.stat()
     except (OSError, ValueError):
-        return "unreadable"
-    return f"{status.st_size} {status.st_mtime_ns}"
+        return UNREADABLE
+    return mark_of(status)
+
+
+def mark_at(path: str) -> str:
+    """What changes when a file on this machine does, A_FOLDER for a folder, NO_FILES for what is neither."""
+    try:
+        status = os.stat(path)  # noqa: PTH116  # a `Path` for each of a million files takes a minute
+    except (OSError, ValueError):
+        return UNREADABLE
+    return mark_of(status) if stat.S_ISREG(status.st_mode) else A_FOLDER if stat.S_ISDIR(status.st_mode) else NO_FILES
 
 
 def _remote_files(root: Path) -> list[Path]:

@@ -11,7 +11,10 @@ from PIL import Image
 
 from features import files
 from features.datasets import images
+from features.datasets.dealing import ranks, ranks_of_sets
 from features.datasets.kinds import Aside
+from features.datasets.kinds import spelled as spelled  # with the sets, whose ids are spelled so
+from features.datasets.named_columns import Columns, TableColumns
 from features.errors import DatasetError, ImageError
 from features.selection import Selection, keep
 from features.sources import ALL
@@ -28,14 +31,6 @@ class Rejected:
 
 
 @dataclass(frozen=True)
-class Columns:
-    """Columns of a list that are not to be guessed: of the paths, and the labels (several of 0 and 1 with commas)."""
-
-    path: str = ""
-    label: str = ""
-
-
-@dataclass(frozen=True)
 class Origin:
     """From where a set can be opened again: a source as `datasets.open_images` takes it, and what was taken of it, of
     that again, and so on: at most so many images, or those of a selection, by its key.
@@ -43,7 +38,7 @@ class Origin:
 
     source: str
     limits: tuple[int | str, ...] = ()
-    columns: Columns = Columns()
+    columns: Columns = Columns()  # noqa: RUF009  # frozen
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +96,7 @@ class ImageSet:
     boxes:       where in the images the labels are, None where nothing tells.
     split:       which split of its source it is ('test', 'all'), '' where there is nothing to choose.
     splits:      those that its source has, with how many images each has.
+    table:       the columns of the table that tells its images or their labels, None where none does.
     """
 
     name: str
@@ -118,6 +114,7 @@ class ImageSet:
     label_sets: np.ndarray | None = None
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
     boxes: Boxes | None = None
+    table: TableColumns | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -220,18 +217,18 @@ class ImageSet:
         return replace(taken, origin=replace(self.origin, limits=(*self.origin.limits, keep(selection))))
 
     def sample(self, limit: int, seed: int = 0) -> "ImageSet":
-        """At most `limit` images in their old order, as many of each class as of any other if there are enough."""
+        """At most `limit` images in their old order, as many of each class as of any other if there are enough.
+
+        Of images with any number of labels each label has at least as many as it would have if all were dealt out in
+        turn, and those without a label are dealt out as one.
+        """
         if limit >= len(self):
             return self
         order = np.random.default_rng(seed).permutation(len(self))
         if self.labels is not None:
-            # Deal the classes out in turn: every image is ranked within its class, and low ranks go first.
-            shuffled = self.labels[order]
-            by_class = np.argsort(shuffled, kind="stable")
-            starts = np.searchsorted(shuffled[by_class], shuffled[by_class])
-            rank = np.empty(len(self), dtype=np.int64)
-            rank[by_class] = np.arange(len(self)) - starts
-            order = order[np.argsort(rank, kind="stable")]
+            order = order[np.argsort(ranks(self.labels[order]), kind="stable")]
+        elif self.label_sets is not None:
+            order = order[np.argsort(ranks_of_sets(self.label_sets[order]), kind="stable")]
         taken = self.take(np.sort(order[:limit]).tolist())
         if self.origin is None or seed != 0:
             return taken
@@ -241,11 +238,6 @@ class ImageSet:
 def joined(has: np.ndarray, names: Sequence[str]) -> str:
     """The labels that an image has as one text, as lists have them. has: (K,) bool."""
     return JOIN.join(names[index] for index in np.flatnonzero(has).tolist())
-
-
-def spelled(path: str) -> str:
-    """A path as text that can be written anywhere: bytes that are no UTF-8 as '\\xff'."""
-    return path if path.isascii() else path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def with_labels(found: ImageSet, names: Sequence[str], every: Sequence[str] = ()) -> ImageSet:

@@ -1,7 +1,7 @@
 """Tells which files of a source are images, by their endings and, where these tell nothing, by their first bytes."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -51,16 +51,35 @@ SIGNATURES = (  # (at, bytes): of the formats that are read
     *((0, b"P%d%c" % (number, space)) for number in range(1, 7) for space in b" \t\r\n"),
 )
 HEIF = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1", b"ftypmsf1")
+DRIVE = re.compile(r"\A(?:[A-Za-z]:)?(?=/)")  # before an absolute path
+ABSOLUTE = "absolute paths in an archive among others"
 # What systems make for themselves; a pattern, since taking a million paths apart takes half a minute.
 HIDDEN = re.compile(r"(?:^|/)(?:\.|(?:thumbs\.db|desktop\.ini|__macosx)(?:/|$))", re.IGNORECASE)
 
 
+# Folders of pictures that say something of others, and of those others.
+MASKS = re.compile(
+    r"(?:^|/)(?:(?:tri|seg)?maps?|(?:seg\w*_?)?masks?|annotations?|depths?|segmentations?(?:class|object)?|ground_?truths?|gt)/",
+    re.IGNORECASE,
+)
+SHOWN = re.compile(r"(?:^|/)(?:images?|imgs?|jpegimages|photos?|pictures?|rgb|inputs?)/", re.IGNORECASE)
+OF_OTHERS = "pictures that say something of others, as masks"
+
+
+def spelled(path: str) -> str:
+    """A path as text that can be written anywhere: bytes that are no UTF-8 as '\\xff'."""
+    return path if path.isascii() else path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 @dataclass(frozen=True)
 class Aside:
-    """Files of a source that are no part of the set, and why."""
+    """Files of a source that are no part of the set, and why. names: as `spelled`."""
 
     reason: str
     names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", tuple(map(spelled, self.names)))
 
     def __str__(self) -> str:
         some = ", ".join(self.names[:NAMED])
@@ -75,11 +94,36 @@ def is_hidden(name: str) -> bool:
 
 
 def member_path(name: str) -> str:
-    """An archive's member as a path inside it. Programs on Windows have written backslashes; where a slash stands too,
-    they are part of a name.
+    """An archive's member as a path inside it, without the root where it is absolute ('/home/x', 'C:\\x').
+
+    Programs on Windows have written backslashes; where a slash stands too, they are part of a name.
     """
-    name = name if "/" in name else name.replace("\\", "/")
-    return "/".join(part for part in name.split("/") if part not in ("", "."))
+    return "/".join(part for part in DRIVE.sub("", _slashed(name)).split("/") if part not in ("", "."))
+
+
+def is_absolute(name: str) -> bool:
+    """Whether an archive's member is told to lie somewhere on the disk, and not inside the archive."""
+    return DRIVE.match(_slashed(name)) is not None
+
+
+def _slashed(name: str) -> str:
+    return name if "/" in name else name.replace("\\", "/")
+
+
+def inside(members: Mapping[str, bool], where: str) -> tuple[set[str], tuple[Aside, ...], tuple[str, ...]]:
+    """Which of an archive's members count, what is left aside, and a note.
+
+    members: paths, and whether each was absolute. If all are, as some programs write them, they are the set. Among
+    others they are left aside: below which folder they were meant to lie cannot be known, and it would be a class.
+    """
+    absolute = [name for name, each in members.items() if each]
+    if not absolute:
+        return {*members}, (), ()
+    if all(each for name, each in members.items() if not is_hidden(name)):
+        note = f"The members of {where} have absolute paths, which are taken as paths inside it ({absolute[0]})."
+        return {*members}, (), (note,)
+    aside = Aside(ABSOLUTE, tuple(f"/{name}" for name in sorted(absolute)))
+    return {*members}.difference(absolute), (aside,), ()
 
 
 def looks_like_image(name: str) -> bool:
@@ -116,11 +160,30 @@ def sorted_out(names: Sequence[str], head: Callable[[int], bytes] | None) -> tup
             others.setdefault(reason, []).append(name)
         else:
             pictures.append(number)
+    masks = _masks([names[number] for number in pictures])
+    if masks:
+        others[OF_OTHERS] = [*masks]
+        pictures = [number for number in pictures if names[number] not in masks]
     if pictures and arrays:
         others["arrays beside pictures (if they are the images, give a folder that holds them alone)"] = [
             names[number] for number in arrays
         ]
     return pictures or arrays, [Aside(reason, tuple(sorted(some))) for reason, some in sorted(others.items())]
+
+
+def _masks(names: Sequence[str]) -> set[str]:
+    """Pictures in folders of masks that are called as others in folders of images are, but for their ending."""
+    folders = {name[: name.rfind("/") + 1] for name in names}  # of a million files there are few
+    telling = {folder for folder in folders if MASKS.search(folder) is not None and SHOWN.search(folder) is None}
+    if not telling:
+        return set()
+    shown = {folder for folder in folders if SHOWN.search(folder) is not None}
+    called = {_stem(name) for name in names if name[: name.rfind("/") + 1] in shown}
+    return {name for name in names if name[: name.rfind("/") + 1] in telling and _stem(name) in called}
+
+
+def _stem(name: str) -> str:
+    return name.rpartition("/")[2].rpartition(".")[0]
 
 
 def _why_none(name: str, number: int, head: Callable[[int], bytes] | None) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from features.datasets import boxes
 from features.datasets.columns import column_of, text_of
 from features.datasets.image_set import ImageSet
 from features.errors import DatasetError
@@ -56,7 +57,12 @@ class Labelling:
 
 
 def of_cells(cells: Sequence[Any]) -> Labelling:
-    """Labels of one column: names or numbers, and several as lists, as JSON's, or with ';' or '|' between them."""
+    """Labels of one column: names or numbers, several as lists, as JSON's, or with ';' or '|' between them, or names
+    with boxes.
+    """
+    if boxes.are_boxes(cells):
+        named = [_names([name for name, _ in boxes.things_in(cell)]) for cell in cells]
+        return _labelling(named, many=any(len(names) != 1 for names in named))
     lists = [_listed(cell) for cell in cells]
     separator = next((sign for sign in SEPARATORS if any(isinstance(c, str) and sign in c for c in cells)), None)
     if any(each is not None for each in lists):
@@ -119,7 +125,7 @@ def of_columns(columns: Mapping[str, Sequence[Any]]) -> Labelling:
     Raises DatasetError if a column holds something else.
     """
     for name, cells in columns.items():
-        if not is_yes_or_no(cells):
+        if not is_yes_or_no([cell for cell in cells if not _is_nothing(cell)]):  # what is left open is no
             raise DatasetError(
                 f"The column {name} is named as one of several of labels, but holds more than 0 and 1 "
                 f"({', '.join(map(text_of, [*cells][:3]))}, ...). Name one column of labels, or columns of 0 and 1."

@@ -13,6 +13,7 @@ from features.networks.card import ModelSpec
 
 BY_NAME, BY_NUMBER, BY_WORDNET, BY_ORDER = "by name", "by number", "by WordNet id", "by order"
 NOT_AT_ALL = "not at all"
+IN_WORDS = {BY_ORDER: "in order (uncertain)", NOT_AT_ALL: "with none of the network's classes"}
 SHOWN = 12  # pairs in a sentence
 
 
@@ -32,6 +33,11 @@ class Matched:
     guessed: str = ""
     sets: np.ndarray | None = None
 
+    @property
+    def said(self) -> str:
+        """How the labels were matched, as a sentence."""
+        return said(self.how, bool(self.guessed))
+
     def truth(self, rows: np.ndarray) -> np.ndarray | None:
         """As `at`, or (R, K) bool of images of any number of labels: what `Predictions.correct` takes."""
         return self.at(rows) if self.sets is None else self.sets[rows]
@@ -39,6 +45,14 @@ class Matched:
     def at(self, rows: np.ndarray) -> np.ndarray | None:
         """The classes (R,) of the images at some rows of the set; None without classes."""
         return None if self.classes is None else self.classes[rows]
+
+
+def said(how: str, guessed: bool = False) -> str:
+    """How labels were matched with a network's classes, as a sentence.
+
+    how: as of `Matched`. guessed: whether something speaks against it.
+    """
+    return f"Labels matched {IN_WORDS.get(how) or f'{how} (uncertain)' * guessed or how}."
 
 
 @dataclass(frozen=True)

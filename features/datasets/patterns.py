@@ -1,19 +1,19 @@
 """Patterns that name several files as one source: 'data/test-*.parquet', 'shards/{000..999}.tar'."""
 
 import glob
-import os
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice, product
 from pathlib import Path
 
 from features import files
-from features.datasets import archives, folders, kinds
+from features.datasets import folders, kinds
+from features.datasets.archives import opening as archives
 from features.datasets.kinds import Aside
 from features.datasets.listing import Listing
 from features.errors import DatasetError
-from features.sources import ARCHIVES, TABLES, fixed_part
+from features.sources import ARCHIVES, fixed_part
 
 MOST = 1_000_000  # files that braces may name
 SOME = 1000  # names of a pattern that a folder is compared with
@@ -21,36 +21,79 @@ BRACES = re.compile(r"\{([^{}]*)\}")
 RANGE = re.compile(r"(-?\d+)\.\.(-?\d+)")
 
 
-def paths(pattern: str) -> tuple[Path, list[Path], list[str]]:
-    """The folder above all that a pattern names, what it names, in order, and what lies where nobody may read.
+@dataclass(frozen=True, eq=False)
+class Named:
+    """What a pattern names, each by its path below a folder.
 
-    Raises DatasetError if nothing is there that is called so, or not all that braces name.
+    root: the folder above all. files: (path, what changes when it does), in order. folders: in order. aside: what is
+    named, but not read, and why.
     """
-    root = files.path_of(fixed_part(pattern))
+
+    root: Path
+    files: Sequence[tuple[str, str]]
+    folders: Sequence[str]
+    aside: tuple[Aside, ...] = ()
+
+    def paths(self, endings: tuple[str, ...]) -> list[Path]:
+        """The files that are called so."""
+        return [self.root / name for name, _ in self.files if name.lower().endswith(endings)]
+
+
+def named(pattern: str) -> Named:
+    """What a pattern names.
+
+    Raises DatasetError if nothing is there that is called so, not all that braces name, or nothing that may be read.
+    """
+    above = fixed_part(pattern)
+    root = files.path_of(above)
     root = root.resolve() if files.is_local(root) else root
     spelt = list(islice(braced(pattern), MOST + 1))
     if len(spelt) > MOST:
         raise DatasetError(f"{pattern} names more than {MOST:,} files. Name fewer.")
-    named: dict[Path, None] = {}
+    first = len(above) + (not above.endswith("/")) if pattern.startswith(f"{above.rstrip('/')}/") else 0
+    names: dict[str, None] = {}
     gone: list[str] = []
     with files.reached(root):
         for each in spelt:
-            matches = _matches(each)
-            named |= dict.fromkeys(matches)
+            matches = _matches(root, each[first:])
+            names |= dict.fromkeys(matches)
             if not matches:
                 gone.append(each)
-    if not named:
-        raise DatasetError(f"There is nothing that is called {pattern}. Check the path and the pattern.")
-    if gone and len(spelt) > 1:
-        raise DatasetError(
-            f"There is no {gone[0]}, which {pattern} names ({len(gone):,} of {len(spelt):,} are not there). Fetch it, "
-            "or name those that are there."
-        )
-    allowed = [path for path in named if not files.is_local(path) or files.may_be_read(os.path.realpath(path))]
-    if not allowed:
+        if not names:
+            raise DatasetError(f"There is nothing that is called {pattern}. Check the path and the pattern.")
+        if gone and len(spelt) > 1:
+            raise DatasetError(
+                f"There is no {gone[0]}, which {pattern} names ({len(gone):,} of {len(spelt):,} are not there). Fetch "
+                "it, or name those that are there."
+            )
+        found = _looked_at(root, names)
+    if not found.files and not found.folders and any(each.reason == folders.OUTSIDE for each in found.aside):
         raise DatasetError(f"{pattern} leads out of the folders that may be read. Name files inside them.")
-    inside = set(allowed)
-    return root, allowed, [str(path) for path in named if path not in inside]
+    return found
+
+
+def _looked_at(root: Path, names: Iterable[str]) -> Named:
+    """Some paths below a folder by what they are. One look at each, since a pattern may name a million."""
+    may_be_read, here, is_local = files.allowed(), f"{str(root).rstrip('/')}/", files.is_local(root)
+    told: list[tuple[str, str]] = []
+    inner: list[str] = []
+    left: dict[str, list[str]] = {}
+    for name in names:
+        if is_local and not may_be_read(here + name):
+            left.setdefault(folders.OUTSIDE, []).append(here + name)
+            continue
+        mark = folders.mark_at(here + name) if is_local else _mark_at(root / name)
+        if mark == folders.A_FOLDER:
+            inner.append(name)
+        elif mark == folders.NO_FILES:
+            left.setdefault(folders.NO_FILES, []).append(name)
+        else:
+            told.append((name, mark))
+    return Named(root, told, inner, tuple(Aside(reason, tuple(some)) for reason, some in left.items()))
+
+
+def _mark_at(path: Path) -> str:
+    return folders.A_FOLDER if path.is_dir() else folders.mark(path)
 
 
 def braced(pattern: str) -> Iterator[str]:
@@ -72,51 +115,32 @@ def _choices(inside: str) -> Sequence[str]:
     return [f"{number:0{width}d}" for number in range(int(first), int(last) + step, step)]
 
 
-def _matches(pattern: str) -> list[Path]:
-    """What is there that is called so, sorted."""
-    if "://" in pattern:
-        path = files.path_of(pattern)
+def _matches(root: Path, pattern: str) -> list[str]:
+    """The paths below a folder that are called so, sorted."""
+    if not files.is_local(root):
+        path = root / pattern
         if "*" not in pattern:
-            return [path] if path.exists() else []
-        scheme = pattern.partition("://")[0]
-        found = path.fs.glob(path.path)  # type: ignore[attr-defined]
-        return [files.path_of(each if "://" in each else f"{scheme}://{each}") for each in sorted(found)]
-    expanded = str(Path(pattern).expanduser())
-    if Path(expanded).exists():
-        return [Path(expanded).resolve()]
-    return [Path(each).absolute() for each in sorted(glob.glob(expanded, recursive=True))]  # noqa: PTH207
+            return [pattern] if path.exists() else []
+        first = len(root.path.rstrip("/")) + 1  # type: ignore[attr-defined]
+        found = root.fs.glob(path.path)  # type: ignore[attr-defined]
+        return [each.partition("://")[2][first:] if "://" in each else each[first:] for each in sorted(found)]
+    if (root / pattern).exists():
+        return [pattern]
+    return sorted(glob.glob(pattern, root_dir=root, recursive=True))  # noqa: PTH207
 
 
-def tables(named: Sequence[Path]) -> list[Path]:
-    """What a pattern names, if all of it is tables; none otherwise."""
-    return [*named] if all(path.name.lower().endswith(TABLES) for path in named) else []
-
-
-def listing(pattern: str, root: Path, named: Sequence[Path], outside: Sequence[str]) -> Listing:
+def listing(pattern: str, found: Named) -> Listing:
     """The files that a pattern names, in the folders and archives that it names too, by their paths below its root."""
-    packed = [path for path in named if path.name.lower().endswith(ARCHIVES) and path.is_file()]
-    inside = [path for path in named if path.is_dir()]
-    others = {*packed, *inside}
-    loose = [path for path in named if path not in others and path.is_file()]
-    parts = [_folder(root, path) for path in inside]
-    parts += [folders.of_paths(pattern, root, [_below(root, path) for path in loose])] if loose else []
-    parts += [archives.of_files(pattern, pattern, root, [_below(root, path) for path in packed])] if packed else []
+    packed = [name for name, mark in found.files if name.lower().endswith(ARCHIVES) and mark != folders.UNREADABLE]
+    others = {*packed}
+    loose = [pair for pair in found.files if pair[0] not in others]
+    parts = [archives.in_folder(name, folders.listing(found.root / name)) for name in found.folders]
+    parts += [folders.of_marked(pattern, found.root, loose)] if loose else []
+    parts += [archives.of_files(pattern, pattern, found.root, packed)] if packed else []
     return replace(
-        archives.concatenated(root.name or str(root), pattern, parts),
-        aside=(*(each for part in parts for each in part.aside), *_outside(outside)),
+        archives.concatenated(found.root.name or str(found.root), pattern, parts),
+        aside=(*(each for part in parts for each in part.aside), *found.aside),
     )
-
-
-def _outside(names: Sequence[str]) -> tuple[Aside, ...]:
-    return (Aside(folders.OUTSIDE, tuple(names)),) if names else ()
-
-
-def _folder(root: Path, path: Path) -> Listing:
-    return archives.in_folder(_below(root, path), folders.listing(path))
-
-
-def _below(root: Path, path: Path) -> str:
-    return path.relative_to(root).as_posix()
 
 
 def reaches(pattern: str, folder: Path) -> bool:
@@ -136,12 +160,11 @@ def reaches(pattern: str, folder: Path) -> bool:
 
 def marks(pattern: str) -> list[tuple[str, str]]:
     """Every file that a pattern names, with what changes when the file does."""
-    _, named, _ = paths(pattern)
-    return [(str(path), folders.mark(path)) for path in named if not path.is_dir()] + [
-        (f"{path}/{name}", mark)
-        for path in named
-        if path.is_dir()
-        for listing_of in (folders.listing(path),)
-        for name, mark in zip(listing_of.names, listing_of.marks, strict=True)
-        if kinds.counts(name)
+    found = named(pattern)
+    return [*found.files] + [
+        (f"{name}/{inner}", mark)
+        for name in found.folders
+        for listing_of in (folders.listing(found.root / name),)
+        for inner, mark in zip(listing_of.names, listing_of.marks, strict=True)
+        if kinds.counts(inner)
     ]

@@ -28,6 +28,18 @@ def kind_of(name: str) -> str | None:
     return kinds.pop() if len(kinds) == 1 else None
 
 
+def word_in(name: str) -> tuple[str, str]:
+    """The one word of a name that stands for a split, and the rest: 'val' and 'LOC solution' of 'LOC_val_solution'.
+
+    Two empty texts where none does, or several as in 'train_test_split'.
+    """
+    tokens = re.findall(r"[^\W\d_]+", name.lower())
+    words = [token for token in tokens if kind_of(token) is not None]
+    if len(words) != 1:
+        return "", ""
+    return words[0], " ".join(token for token in tokens if token != words[0] and token not in FILLERS)
+
+
 @dataclass(frozen=True, eq=False)
 class Splits:
     """Which image belongs to which split.

@@ -1,6 +1,7 @@
 """Arranges images on a plane by their features, stage by stage, and says how far to trust the arrangement."""
 
 from features.embed.clustering import clusters
+from features.embed.distinguishing import Distinguished, distinguishing
 from features.embed.layouts import METHODS
 from features.embed.maps import StageMaps, aligned, cohesion, drift, reseeded, stage_maps, turnover
 from features.embed.placing import Placed, Placement
@@ -16,6 +17,7 @@ from features.neighbours.neighbours import Neighbours, nearest
 __all__ = [
     "METHODS",
     "RANKINGS",
+    "Distinguished",
     "Evidence",
     "Exact",
     "MapSettings",
@@ -33,6 +35,7 @@ __all__ = [
     "cohesion",
     "digest",
     "distance",
+    "distinguishing",
     "drift",
     "graph",
     "moved",

@@ -1,6 +1,7 @@
 """A file of weights, recognised: the networks in it, what is known of each, and the one that is taken."""
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from os.path import commonprefix
@@ -8,17 +9,17 @@ from pathlib import Path
 
 from features import files
 from features.errors import WeightsError
-from features.networks import containers, hub_configs, inference, pickled
+from features.networks import containers, hub_configs, inference, norms, pickled
 from features.networks.architecture import Architecture
 from features.networks.blobs import as_paths
 from features.networks.containers import Inert, TensorRecord
 from features.networks.containers.tensors import need_bounds
-from features.networks.flatten import tensors_of
+from features.networks.flatten import tensors_of, unwrapped
 from features.networks.inert_modules import Modules, modules_of
 from features.networks.inference import Inferred, way_out
-from features.networks.layers import COUNTER, STATISTICS
+from features.networks.layers import COUNTER, STATISTICS, Layer
 from features.networks.parts import Part, is_called, may_be_timms, parts_of
-from features.networks.spellings import MADE, PARAMETRIZED
+from features.networks.spellings import FLAT_WEIGHTS, MADE, PARAMETRIZED, TRAINING
 
 LISTED = 12
 MESSAGE = 480  # characters
@@ -82,36 +83,59 @@ class Checkpoint:
         inferred = inference.infer(part)
         return inferred if self.modules is None else pickled.applied(inferred, part, self.modules)
 
-    def need_norms_told(self) -> None:
-        """Raise WeightsError if norms without statistics may be batch norms that lost them."""
+    @cached_property
+    def has_open_norms(self) -> bool:
+        """Whether the norms of the network that is taken keep no statistics, and nothing tells that they are group
+        norms. Raises WeightsError for instance norms."""
         try:
-            doubt = inference.doubt_of_norms(self.part, self.parts)
+            return norms.are_open(self.part, self.parts)
         except WeightsError as error:
             raise refusal(self.path, str(error)) from error
-        if doubt:
-            raise refusal(self.path, doubt)
+
+    def need_no_batch_norms(self, said: str = "") -> None:
+        """Raise WeightsError where open norms are told to be batch norms, or too narrow to be taken for group norms.
+
+        said: what is known to say so, in words.
+        """
+        if not self.has_open_norms:
+            return
+        said = said or norms.batch_norms_told_by(self.part, self.parts, self.modules)
+        if said or self.inferred.architecture.norm_groups != norms.GROUPS:
+            why = f"they are told by {said}" if said else f"and {norms.GROUPS} groups do not divide all their widths"
+            raise refusal(self.path, f"{norms.LOST}, {why}. {norms.WAYS_OUT}")
 
 
 def read(path: Path, part: str | None = None, head: str | None = None) -> Checkpoint:
     """Read a file of weights without ever running code from it.
 
     Takes what torch.save writes (state dicts, training states, whole networks, TorchScript) and safetensors, whatever
-    the file is called, and a folder in which timm or Hugging Face saved one. part, head: the names of the network, and
+    the file is called, the index of one in several files or any of these, and a folder in which timm or Hugging Face
+    saved one. part, head: the names of the network, and
     of its head, to take where there are several; None takes the main network, and the first head.
     Raises WeightsError, in one sentence of at most 500 characters, for everything else.
     """
     path = Path(path).expanduser()
     path = (hub_configs.weights_in(path) or path) if path.is_dir() else path
     content = containers.read(path)
+    path = content.path
     try:
-        records = as_paths(tensors_of(content))
-        need_bounds(records, path.stat().st_size)
+        found = tensors_of(content)
+        need_bounds(found, sum(each.stat().st_size for each in content.files))
+        modules = modules_of(content, found)
+        records = as_paths(found if modules is not None else unwrapped(found))
     except WeightsError as error:
         raise refusal(path, str(error)) from error
     return Checkpoint(
-        path, content.format, records, content.metadata, files.digest_of(path), part, content.values, head,
-        modules_of(content, records),
+        path, content.format, records, content.metadata, digest_of(content.files), part, content.values, head,
+        modules,
     )  # fmt: skip
+
+
+def digest_of(paths: Sequence[Path]) -> str:
+    """Hexadecimal SHA-256 of a file; of several, of their digests."""
+    if len(paths) == 1:
+        return files.digest_of(paths[0])
+    return hashlib.sha256("".join(map(files.digest_of, paths)).encode()).hexdigest()
 
 
 def choose(path: Path, parts: Sequence[Part], name: str | None) -> Part:
@@ -158,30 +182,35 @@ def need_understood(part: Part) -> None:
             f"a residual network with {part.before[0]!r}, which may lie before its first convolution, and tensors do "
             "not tell. Save the network without it, and give what it does to the pixels with --mean and --std"
         )
+    odd = list(_odd_layers(part))
+    inside = (f"{layer.name}.{own}" for _, layer, names in odd for own in names)
+    if made := list(filter(MADE.search, (*part.unexplained, *inside))):
+        raise WeightsError(_made(made))
     if part.unexplained:
         raise WeightsError(
             "a residual network with layers that are not understood, so that it would be read wrong: "
             f"{listing(part.unexplained)}. {way_out(part.may_be_timms)}"
         )
-    strange = [
-        f"stage {number} block {index}: {', '.join(sorted(layer.tensors)[:3])} at {layer.name or 'the block itself'}"
-        for number, stage in enumerate(part.stages, start=1)
-        for index, block in enumerate(stage)
-        for layer in (
-            *block.others,
-            *(layer for layer in (*block.convs, *block.shortcut) if layer.tensors.keys() - OWN_NAMES),
-        )
-    ]
-    strange += [
-        f"{', '.join(sorted(layer.tensors.keys() - OWN_NAMES)[:3])} at {layer.name}"
-        for layer in (*part.stem, *part.stem_pool, *part.last, *part.head)
-        if layer.tensors.keys() - OWN_NAMES
-    ]
-    if strange:
+    if odd:
+        where, layer, names = odd[0]
         raise WeightsError(
-            f"layers with parts that are not understood, so that they would be read wrong: {strange[0]}. "
-            f"{way_out(part.may_be_timms)}"
+            "layers with parts that are not understood, so that they would be read wrong: "
+            f"{where}{', '.join(names[:3])} at {layer.name or 'the block itself'}. {way_out(part.may_be_timms)}"
         )
+
+
+def _odd_layers(part: Part) -> Iterator[tuple[str, Layer, list[str]]]:
+    """Layers with tensors that convolutions, norms and linear layers do not have: where, which, and these tensors."""
+    for number, stage in enumerate(part.stages, start=1):
+        for index, block in enumerate(stage):
+            where = f"stage {number} block {index}: "
+            yield from ((where, layer, sorted(layer.tensors)) for layer in block.others)
+            for layer in (*block.convs, *block.shortcut):
+                if layer.tensors.keys() - OWN_NAMES:
+                    yield where, layer, sorted(layer.tensors)
+    for layer in (*part.stem, *part.stem_pool, *part.last, *part.head):
+        if names := sorted(layer.tensors.keys() - OWN_NAMES):
+            yield "", layer, names
 
 
 def check(checkpoint: Checkpoint, wanted: Architecture) -> Architecture:
@@ -193,7 +222,7 @@ def check(checkpoint: Checkpoint, wanted: Architecture) -> Architecture:
     if wanted.builder:
         return replace(wanted, classes=_classes_as_timm_has_them(checkpoint.records))
     if wanted.norm == "batch":
-        checkpoint.need_norms_told()
+        checkpoint.need_no_batch_norms("the network's name")
     told, untold = checkpoint.inferred.architecture, checkpoint.inferred.untold
     taken = {choice.field: getattr(wanted, choice.field) for choice in untold}
     if "shortcut" in taken and taken["shortcut"] == "projection":
@@ -243,6 +272,13 @@ def _no_tensors(values: object) -> str:
     return "no tensors. Save torch.save(model.state_dict(), ...)"
 
 
+def _made(names: Sequence[str]) -> str:
+    return (
+        "weights that are made of others by pruning, quantisation, adapters (LoRA) or a norm of the weight: "
+        f"{listing(names[:3])}. Merge them before saving (prune.remove, merge_and_unload, remove_parametrizations)"
+    )
+
+
 def _no_network(records: Mapping[str, TensorRecord]) -> str:
     odd = [name for name, record in records.items() if record.fault]
     if odd:
@@ -251,9 +287,18 @@ def _no_network(records: Mapping[str, TensorRecord]) -> str:
         )
     made = [name for name in records if MADE.search(name)]
     if made:
+        return _made(made)
+    if any(map(FLAT_WEIGHTS.search, records)):
         return (
-            "weights that are made of others by pruning, quantisation, adapters (LoRA) or a norm of the weight: "
-            f"{listing(made[:3])}. Merge them before saving (prune.remove, merge_and_unload, remove_parametrizations)"
+            "weights of many layers in one tensor, as FSDP has them. Save the whole network's: get_model_state_dict("
+            "model, options=StateDictOptions(full_state_dict=True)) of torch.distributed.checkpoint.state_dict"
+        )
+    if all(map(TRAINING.search, records)):
+        return "an optimizer's state alone. Give the file of the network's weights, which lies beside it"
+    if all(name.rpartition(".")[2].isdecimal() for name in records):
+        return (
+            f"a list of {len(records):,} tensors without names, so that nothing tells which is which. Save them with "
+            "their names: torch.save(model.state_dict(), ...)"
         )
     shared = commonprefix(list(records)).rpartition(".")[0]  # noqa: RUF071 (it is cut at a dot)
     names = (name.removeprefix(f"{shared}.") for name in records)

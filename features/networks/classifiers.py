@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from features.networks import spellings
-from features.networks.layers import LINEAR, NORM, Above, Layer, by_first_step, under
+from features.networks.layers import CONV, LINEAR, NORM, Above, Layer, by_first_step, under
 
 Head = tuple[str, tuple[Layer, ...]]  # what it is called, its layers in order
 
@@ -94,6 +94,7 @@ def _unnamed(layers_left: Mapping[str, Layer], width: int, last: Sequence[Layer]
         name: list(_ordered(group, width))
         for name, group in _split_up(groups, width)
         if _chains(_ordered(group, width), width)
+        if spellings.SCORES.match(name) or not any(layer.kind == CONV for layer in group)
     }
 
 

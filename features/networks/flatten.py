@@ -1,11 +1,13 @@
 """Every tensor of a file under one dotted name, however it is nested: in dicts, lists, objects or whole networks."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from features.errors import WeightsError
 from features.networks.containers import Content, Inert, TensorRecord
 from features.networks.containers.arrays import Array
 from features.networks.containers.tensors import MAX_NAME
+from features.networks.spellings import WRAPPERS
 
 MAX_NODES = 400_000
 MAX_DEPTH = 64
@@ -43,10 +45,35 @@ def tensors_of(content: Content) -> dict[str, TensorRecord]:
     return records
 
 
+def unwrapped(records: Mapping[str, TensorRecord]) -> Mapping[str, TensorRecord]:
+    """Tensors without the steps of their names that only wrap a layer, unless two would be called the same.
+
+    'layer1._orig_mod.0.conv1.weight' is 'layer1.0.conv1.weight'. Those before a whole network stay: they name a part.
+    """
+    names = {name: _unwrapped(name) for name in records}
+    if len(set(names.values())) < len(names):
+        return records
+    return {names[name]: record for name, record in records.items()}
+
+
+def _unwrapped(name: str) -> str:
+    if not any(f"{wrapper}." in name for wrapper in WRAPPERS):
+        return name
+    kept: list[str] = []
+    steps, inside = name.split("."), False
+    for at, step in enumerate(steps):
+        if step not in WRAPPERS or not (inside or at == len(steps) - 2):
+            kept.append(step)
+            inside = inside or any(map(str.isdecimal, step))  # numbers are those of stages, blocks and layers
+    return ".".join(kept)
+
+
 def _children(value: Any) -> list[tuple[str, Any]]:
     """What lies directly in a value, with names."""
     if isinstance(value, dict):
         return [(_text(key), child) for key, child in value.items() if isinstance(key, KEYS) and _holds(child)]
+    if isinstance(value, list | tuple) and value and all(map(_is_named, value)):
+        return list(value)
     if isinstance(value, list | tuple):
         return [(str(number), child) for number, child in enumerate(value) if _holds(child)]
     if isinstance(value, Inert):
@@ -73,6 +100,16 @@ def _text(key: str | int | bytes) -> str:
     if isinstance(key, int):
         return f"{key:x}" if abs(key) >= LARGE else str(key)  # decimals of huge ones take for ever
     return key.decode(errors="replace") if isinstance(key, bytes) else key  # Python 2 wrote bytes
+
+
+def _is_named(value: Any) -> bool:
+    """Whether something is a name with a tensor, as in a list of the items of a state dict."""
+    return (
+        isinstance(value, tuple)
+        and len(value) == 2
+        and isinstance(value[0], str)
+        and isinstance(value[1], TensorRecord)
+    )
 
 
 def _holds(value: Any) -> bool:

@@ -16,7 +16,10 @@ from features.networks.preprocessing import MAX_CHANNELS
 
 CONFIG, PROCESSOR = "config.json", "preprocessor_config.json"
 MAX_BYTES = 8 << 20  # of a JSON file
-FILES = ("model.safetensors", "pytorch_model.bin", "timm_model.safetensors")  # as hubs call weights
+MAX_SHARDS = 32
+WHOLE = ("model.safetensors", "pytorch_model.bin", "timm_model.safetensors")  # as hubs call weights
+INDICES = tuple(f"{name}.index.json" for name in WHOLE)  # of those in several files
+FILES = (*WHOLE, *INDICES)
 PILLOW = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}  # its resampling filters
 WARPED = 384  # from which side on Hugging Face's ConvNext processor scales both sides and cuts nothing
 # Arguments of timm's networks that change nothing of what a trained one computes, and those that `timm` is asked about.
@@ -34,7 +37,7 @@ class Config:
     """What a config.json says of an architecture.
 
     where: what says it, for people. architecture, pixels: fields with their values. class_names: in the order of
-    logits, () for none. multilabel: whether it says that any number of labels may hold.
+    logits, () for none. multilabel: whether it says that any number of labels may hold. norm: the kind of norms.
     """
 
     where: str = ""
@@ -42,6 +45,7 @@ class Config:
     pixels: Mapping[str, Any] = field(default_factory=dict)
     class_names: tuple[str, ...] = ()
     multilabel: bool = False
+    norm: str = ""
 
 
 def weights_in(folder: Path) -> Path | None:
@@ -51,7 +55,9 @@ def weights_in(folder: Path) -> Path | None:
 
 def title_of(path: Path) -> str:
     """What a network of a file is called: as the file, or as the folder in which a library gave it its own name."""
-    return path.resolve().parent.name if path.name in FILES and path.with_name(CONFIG).is_file() else path.stem
+    if path.name in FILES and path.with_name(CONFIG).is_file():
+        return path.resolve().parent.name
+    return Path(path.name.removesuffix(".index.json")).stem
 
 
 def beside(path: Path) -> tuple[Path, ...]:
@@ -59,7 +65,8 @@ def beside(path: Path) -> tuple[Path, ...]:
     if path.is_dir():
         inner = weights_in(path)
         return () if inner is None else (inner, *beside(inner))
-    return (path.with_name(CONFIG), path.with_name(PROCESSOR)) if path.name in FILES else ()
+    shards = sorted(path.parent.glob("*-of-*"))[:MAX_SHARDS] if path.name in INDICES else []
+    return (path.with_name(CONFIG), path.with_name(PROCESSOR), *shards) if path.name in FILES else ()
 
 
 def read(path: Path, architecture: Architecture) -> Config:
@@ -119,10 +126,12 @@ def _timm(config: Mapping[str, Any], architecture: Architecture) -> Config:
     pools = (each["global_pool"] for each in (arguments, config, told) if each.get("global_pool") is not None)
     pool = _head_pool(next(pools, "avg"), architecture)
     name = timm_name(config.get("architecture"))
-    fields = {} if name is None else _of_timm(name, arguments, architecture)
+    said = None if name is None else _of_timm(name, arguments, architecture)
+    fields = {} if said is None else choices_of(said, architecture)
+    norm = said.norm if said is not None and fields else ""
     fields |= {} if pool is None else {"head_pool": pool}
     return Config(
-        "config.json (timm)", fields, _timms_pixels(told), _unless_numbers(_listed(names)), _is_multilabel(config)
+        "config.json (timm)", fields, _timms_pixels(told), _unless_numbers(_listed(names)), _is_multilabel(config), norm
     )
 
 
@@ -141,8 +150,8 @@ def _head_pool(kind: object, architecture: Architecture) -> str | None:
     )
 
 
-def _of_timm(name: str, arguments: Mapping[str, Any], architecture: Architecture) -> dict[str, Any]:
-    """The choices of timm's network of a name, made with arguments."""
+def _of_timm(name: str, arguments: Mapping[str, Any], architecture: Architecture) -> Architecture | None:
+    """timm's network of a name, made with arguments; None where there is none without any."""
     from features.networks.adapters import builders
 
     given = {key: value for key, value in arguments.items() if key not in IDLE and value is not None}
@@ -154,13 +163,13 @@ def _of_timm(name: str, arguments: Mapping[str, Any], architecture: Architecture
             raise FeatureError("A network that no architecture describes.")
     except (FeatureError, TypeError, ValueError, KeyError, AttributeError, RuntimeError, AssertionError) as error:
         if not given:
-            return {}
+            return None
         listed = ", ".join(f"{key}={value!r}"[:40] for key, value in list(given.items())[:4])
         raise WeightsError(
             f"config.json says that timm makes it as {name} with {listed}, which cannot be read here from a file. Make "
             "it with timm, and hand it over in memory: features.networks.memory.model_of"
         ) from error
-    return choices_of(said, architecture)
+    return said
 
 
 def _is_small(value: object) -> bool:
@@ -218,6 +227,7 @@ def _hugging_face(config: Mapping[str, Any], pixels: Mapping[str, Any], architec
         _processors_pixels(pixels, architecture.in_channels),
         _unless_numbers(names_by_number(config.get("id2label"))),
         _is_multilabel(config),
+        norm="batch",
     )
 
 

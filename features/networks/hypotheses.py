@@ -28,6 +28,7 @@ GLANCE = 3  # pictures on which everything is tried first
 NEAR, MOST = 4.0, 6  # how many times as far as the best, and how many, are tried on all pictures then
 FEWEST = 6  # pictures
 BADLY = 0.05  # above which even the best is worth a warning
+NOISE = 0.17  # from which on nothing is told
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ AS_GIVEN = Hypothesis("as assumed")
 class Tested:
     """A hypothesis with how far a network's norms are from their statistics under it, in nats.
 
-    whole: whether it was run on all pictures to its end; else it was far behind others before.
+    whole: whether it was run on all pictures to its end; else it was far behind others before, and its nats are those
+    of the layers that it came to.
     """
 
     hypothesis: Hypothesis
@@ -77,7 +79,15 @@ class Verdict:
     @property
     def nats(self) -> float:
         """Of the best."""
-        return min((each.nats for each in (*self.pixels, *self.structures)), default=float("nan"))
+        return self.structures[0].nats if self.structures else float("nan")
+
+    @property
+    def nearer(self) -> tuple[Tested, ...]:
+        """What is told to be nearer than what is assumed though it does not fit, so that it is not taken."""
+        tells = FITS < self.nats < NOISE
+        best = [each for each in (self.pixels, self.structures) if each] if tells else []
+        given = [next((each for each in rows if each.hypothesis == AS_GIVEN), rows[0]) for rows in best]
+        return tuple(rows[0] for rows, each in zip(best, given, strict=True) if _told([rows[0], each]))
 
     @property
     def chosen(self) -> tuple[Tested, ...]:
@@ -264,10 +274,10 @@ class _Trial:
         kept = [each.hypothesis for each in structures[:MOST] if each.whole and each.nats <= near]
         whole = self._structures(pixels, [each for each in kept if each != AS_GIVEN], len(self.pictures))
         rest = [replace(each, whole=False) for each in structures if each.hypothesis not in (*kept, AS_GIVEN)]
-        structures = sorted([*whole, *rest], key=lambda each: each.nats)
+        structures = sorted([*whole, *rest], key=_rank)
         near_ways = [each for each in self._pixels(ways, structures[0].hypothesis) if each.hypothesis != pixels]
         told = [replace(each, whole=False) for each in near_ways]
-        return sorted([Tested(pixels, structures[0].nats), *told], key=lambda each: each.nats), structures
+        return sorted([Tested(pixels, structures[0].nats), *told], key=_rank), structures
 
     def _pixels(self, ways: Sequence[Hypothesis], structure: Hypothesis) -> list[Tested]:
         """What may be done to pixels, under a structure, the best first, at a glance."""
@@ -312,7 +322,12 @@ def _each(ways: Sequence[Hypothesis], run: Run) -> list[Tested]:
         if trace.whole and (best is None or trace.nats < best.nats):
             best = trace
         tested.append(Tested(way, trace.nats, trace.whole))
-    return sorted(tested, key=lambda each: each.nats)
+    return sorted(tested, key=_rank)
+
+
+def _rank(tested: Tested) -> tuple[bool, float]:
+    """What was given up is behind all that was not, however near it was on the layers that it came to."""
+    return not tested.whole, tested.nats
 
 
 def common_parts(one: Architecture, other: Architecture) -> int:

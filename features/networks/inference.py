@@ -9,7 +9,7 @@ from features.networks import heads, signatures, spellings
 from features.networks.architecture import Architecture
 from features.networks.choices import CHOICES, Choice
 from features.networks.containers import TensorRecord
-from features.networks.layers import CONV, COUNTER, NORM, STATISTICS, Layer
+from features.networks.layers import CONV, NORM, Layer
 from features.networks.layout import AVERAGE
 from features.networks.parts import Part
 from features.networks.stages import BlockLayers
@@ -288,34 +288,6 @@ def _norm(blocks: Sequence[BlockLayers], part: Part) -> str:
     if len(kinds) > 1:
         raise _refused(part, "has norms with running statistics and norms without. Save the complete network")
     return "batch" if kinds.pop() else "group"
-
-
-def doubt_of_norms(part: Part, others: Sequence[Part]) -> str:
-    """Why norms without statistics may be no group norms; '' where something tells that they are.
-
-    Their names do, and statistics beside them, without which no batch norm is saved by a state_dict. others: networks
-    in the same file, whose statistics tell nothing. Raises WeightsError for instance norms.
-    """
-    norms = [norm for stage in part.stages for block in stage for norm in block.norms]
-    if any(norm.has_statistics for norm in norms) or not norms:
-        return ""
-    if any(map(spellings.INSTANCE_NORM.search, (norm.name for norm in norms))):
-        raise _refused(part, f"has instance norms ({norms[0].name}), which are not run here. Use one with batch norms")
-    prefix = f"{part.name}." if part.name else ""
-    elsewhere = tuple(f"{each.name}." for each in others if each.name not in ("", part.name))
-    elsewhere = tuple(path for path in elsewhere if not prefix.startswith(path))
-    kept = any(
-        name.startswith(prefix) and not name.startswith(elsewhere) and name.endswith((*STATISTICS, COUNTER))
-        for name in part.left
-    )
-    beside = any(layer.kind == NORM and layer.has_statistics for layer in (*part.stem, *part.last, *part.head))
-    if kept or beside or all(spellings.GROUP_NORM.search(norm.name) for norm in norms):
-        return ""
-    return (
-        "a residual network whose norms have no running statistics, as dict(model.named_parameters()) leaves them out; "
-        "batch norms cannot be run without. Save torch.save(model.state_dict(), ...), or say that they are group norms "
-        "with --norm-groups N"
-    )
 
 
 def _norm_groups(norm: str, widths: Sequence[int]) -> int:

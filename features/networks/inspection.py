@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from features.errors import WeightsError
-from features.networks import checkpoint
+from features.networks import checkpoint, norms
 from features.networks.checkpoint import Checkpoint
 from features.networks.inference import Inferred
 from features.networks.parts import Part
@@ -15,12 +15,14 @@ class Network:
     """One residual network in a file.
 
     inferred: None where it is not understood; problem: why, or ''. is_whole: whether the file has its modules too.
+    has_open_norms: whether nothing tells that its norms, which keep no statistics, are group norms.
     """
 
     part: Part
     inferred: Inferred | None
     problem: str = ""
     is_whole: bool = False
+    has_open_norms: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +56,8 @@ def inspect(path: Path, head: str | None = None) -> Inspection:
 def _understood(file: Checkpoint, part: Part) -> Network:
     try:
         checkpoint.need_understood(part)
-        return Network(part, file.inferred_of(part), is_whole=file.modules is not None)
+        inferred = file.inferred_of(part)
+        is_open = "norm_groups" not in inferred.told and norms.are_open(part, file.parts)
+        return Network(part, inferred, "", file.modules is not None, is_open)
     except WeightsError as error:
         return Network(part, None, str(error))

@@ -74,7 +74,7 @@ class Part:
         prefix = f"{self.name}." if self.name else ""
         inside = (name.removeprefix(prefix) for name in self.left if name.startswith(prefix))
         names = (
-            name for name in inside
+            name for name in inside if not spellings.AVERAGE.match(name)
             if spellings.MADE.search(name) or not (spellings.ASIDE.search(name) or spellings.NEVER_RUN.match(name))
         )  # fmt: skip
         unread = [f"{prefix}{name}" for name in names if f"{prefix}{name}" not in self.linear]
@@ -138,8 +138,9 @@ def parts_of(tensors: Mapping[str, TensorRecord], head: str | None = None) -> li
 
     head: which to take of those that have several; None takes the first. Raises WeightsError for too many networks.
 
-    The main one is the first that is whole and no copy of another (teacher, momentum encoder, average); among those,
-    one with a head before one without, then the one with more parameters, then the one that comes first in the file.
+    The main one is the first that is whole, from its stem on, and no copy of another (teacher, momentum encoder,
+    average); among those, one with a head before one without, then the one with more parameters, then the one that
+    comes first in the file.
     """
     usable = {name: record for name, record in tensors.items() if not spellings.TRAINING.search(name)}
     gathered = gather(usable)
@@ -148,7 +149,9 @@ def parts_of(tensors: Mapping[str, TensorRecord], head: str | None = None) -> li
     parts = [_part(prefix, blocks, usable, head) for prefix, blocks in gathered.items()]
     taken = {name for blocks in gathered.values() for name in blocks.names}
     parts = [_without(part, taken) for part in parts]
-    return sorted(parts, key=lambda part: (bool(part.gap), part.copy, not part.head, -part.parameters))
+    return sorted(
+        parts, key=lambda part: (bool(part.gap), not part.stem, part.copy, not part.head, -part.parameters)
+    )  # fmt: skip
 
 
 def _part(prefix: str, blocks: Blocks, tensors: Mapping[str, TensorRecord], wanted: str | None) -> Part:

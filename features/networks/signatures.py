@@ -10,6 +10,9 @@ from features.networks.architecture import Architecture
 from features.networks.parts import Part
 from features.networks.spellings import BLOB_BRANCH
 
+MMSEG_HEADS = r"decode_head\.(?:psp_modules|aspp_modules|convs)\."
+MMSEG_PYRAMIDS = r"decode_head\.(?:lateral_convs|fpn_convs|fpn_bottleneck|c1_bottleneck)\.|neck\."
+DILATED = {"strides": (1, 2, 1, 1), "dilations": (1, 1, 2, 4)}
 ATTENTION_POOL = r"(?:^|\.)(?:attnpool|head)\.(?:positional_embedding|pos_embed)$"
 
 
@@ -17,7 +20,8 @@ ATTENTION_POOL = r"(?:^|\.)(?:attnpool|head)\.(?:positional_embedding|pos_embed)
 class Signature:
     """A kind of file. title: whose it is. fits: whether a network in a file is of it. fields: what is so in all.
 
-    problem: why it is not read, '' where it is. pixels: of the preprocessing, what is usual with such files.
+    problem: why it is not read, '' where it is. usual, pixels: of the architecture and of the preprocessing, what is
+    usual with such files, and assumed.
     """
 
     title: str
@@ -25,6 +29,7 @@ class Signature:
     fields: Mapping[str, Any] = field(default_factory=dict)
     problem: str = ""
     pixels: Mapping[str, Any] = field(default_factory=dict)
+    usual: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _is_caffes(part: Part, architecture: Architecture) -> bool:
@@ -59,6 +64,33 @@ def _has_segmentation_head(part: Part, architecture: Architecture) -> bool:
     above = part.name.removesuffix("backbone")
     heads = (f"{above}classifier.4.weight", f"{above}classifier.0.convs.0.0.weight")
     return part.name != above and len(architecture.blocks) == 4 and any(name in part.left for name in heads)
+
+
+def _has_beside(part: Part, architecture: Architecture, pattern: str) -> bool:
+    """Whether something stands in a network without a head, or beside it, whose name from there fits a pattern."""
+    above = f"{part.name.rpartition('.')[0]}.".lstrip(".")
+    paths = (f"{part.name}.".lstrip("."), above)
+    names = {name.removeprefix(path) for path in paths for name in part.left if name.startswith(path)}
+    fits = architecture.classes is None and len(architecture.blocks) == 4
+    return fits and any(re.match(pattern, name) for name in names)
+
+
+def _is_mmsegmentations(part: Part, architecture: Architecture) -> bool:
+    """With a head that sees the last stage alone, which is then dilated."""
+    sees_all = _has_beside(part, architecture, MMSEG_PYRAMIDS)
+    return not sees_all and _has_beside(part, architecture, MMSEG_HEADS)
+
+
+def _is_pspnet(part: Part, architecture: Architecture) -> bool:
+    return _has_beside(part, architecture, r"ppm\.features\.|master_branch\.0\.stages\.")
+
+
+def _is_smps_deeplab(part: Part, architecture: Architecture) -> bool:
+    return part.name.endswith("encoder") and _has_beside(part, architecture, r"decoder\.0\.convs\.0\.0\.weight")
+
+
+def _is_smps_deeplab_plus(part: Part, architecture: Architecture) -> bool:
+    return part.name.endswith("encoder") and _has_beside(part, architecture, r"decoder\.aspp\.0\.convs\.")
 
 
 def _is_meliketoys(part: Part, architecture: Architecture) -> bool:
@@ -114,7 +146,15 @@ SIGNATURES = (
     Signature(
         "the bodies of torchvision's networks for segmentation",
         _has_segmentation_head,
-        {"strides": (1, 2, 1, 1), "dilations": (1, 1, 2, 4)},
+        DILATED,
+    ),
+    Signature("MMSegmentation's networks of output stride 8", _is_mmsegmentations, usual=DILATED),
+    Signature("PSPNets", _is_pspnet, usual=DILATED | {"first_dilation": "own"}),
+    Signature("DeepLabV3 of segmentation_models.pytorch", _is_smps_deeplab, usual=DILATED | {"first_dilation": "own"}),
+    Signature(
+        "DeepLabV3+ of segmentation_models.pytorch",
+        _is_smps_deeplab_plus,
+        usual={"strides": (1, 2, 2, 1), "dilations": (1, 1, 1, 2), "first_dilation": "own"},
     ),
     Signature("timm's ResNet v2-D", _is_v2d, {"shortcut_pool": "average"}),
     Signature(
@@ -134,6 +174,11 @@ def pixels_of(part: Part, architecture: Architecture) -> Mapping[str, Any]:
     """Of the preprocessing of images in colour, what is usual with the kind of file."""
     signature = next((each for each in SIGNATURES if each.fits(part, architecture)), None)
     return signature.pixels if signature is not None and architecture.in_channels == 3 else {}
+
+
+def usual_of(part: Part, architecture: Architecture) -> Mapping[str, Any]:
+    """Fields of the architecture that are usual with the kind of file, and assumed."""
+    return next((each.usual for each in SIGNATURES if each.fits(part, architecture)), {})
 
 
 def applied(part: Part, architecture: Architecture) -> tuple[Architecture, frozenset[str]]:

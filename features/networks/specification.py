@@ -17,6 +17,7 @@ from features.networks import (
     hub_configs,
     hypotheses,
     inference,
+    norms,
     parts,
     signatures,
     verdicts,
@@ -54,15 +55,15 @@ def of_file(
     if file.head is not None and (card.is_described(file.metadata) or str(name).startswith(catalogue.TIMM)):
         raise FeatureError("A head is chosen only where a network is read from its tensors. Leave --head away.")
     if card.is_described(file.metadata):
-        spec, known = _self_described(file, name), None
+        spec, known, batch_norms = _self_described(file, name), None, ""
     else:
         name = name or hub_configs.name_beside(file.path)
-        spec, known = _told(file, name, is_said=named.name is not None)
+        spec, known, batch_norms = _told(file, name, is_said=named.name is not None)
         taken = _taken(file)
         spec = replace(spec, taken=taken, source=", ".join(filter(None, (spec.source, taken))))
     spec, chosen = applied(replace(spec, file=file.path), named.settings)
     if known is not None and not spec.architecture.builder and "norm_groups" not in known | chosen:
-        file.need_norms_told()
+        file.need_no_batch_norms(batch_norms)
     network = filling.load(file, spec.architecture)
     if known is None:
         return spec, network, None
@@ -108,10 +109,11 @@ def _self_described(file: Checkpoint, name: str | None) -> ModelSpec:
     return entry
 
 
-def _told(file: Checkpoint, name: str | None, is_said: bool) -> tuple[ModelSpec, frozenset[str]]:
+def _told(file: Checkpoint, name: str | None, is_said: bool) -> tuple[ModelSpec, frozenset[str], str]:
     """What a file is by its tensors, by what is written in or beside it, and by a name; and which fields are known.
 
-    is_said: whether a person gave the name, whose classes are then the network's.
+    is_said: whether a person gave the name, whose classes are then the network's. Last, what says that its norms are
+    batch norms.
     """
     if name is None:
         architecture = file.inferred.architecture
@@ -121,6 +123,8 @@ def _told(file: Checkpoint, name: str | None, is_said: bool) -> tuple[ModelSpec,
         preprocessing = catalogue.IMAGENET_PREPROCESSING if large else catalogue.CIFAR_PREPROCESSING
         preprocessing = _of_channels(preprocessing, architecture.in_channels)
         preprocessing = replace(preprocessing, **signatures.pixels_of(file.part, architecture))
+        usual = signatures.usual_of(file.part, architecture)
+        architecture = replace(architecture, **{name: usual[name] for name in usual.keys() - known})
         if "stride_at" not in known and _is_likely_caffes(file, architecture, told):
             architecture = replace(architecture, stride_at="first")
         architecture, preprocessing = written.applied(told, architecture, preprocessing)
@@ -145,7 +149,7 @@ def _told(file: Checkpoint, name: str | None, is_said: bool) -> tuple[ModelSpec,
         hub_configs.title_of(file.path), family, architecture, preprocessing, names,
         file.metadata.get("source", source), "the file's own", multilabel=told.multilabel,
     )  # fmt: skip
-    return spec, known
+    return spec, known, told.batch_norms
 
 
 def _is_likely_caffes(file: Checkpoint, architecture: Architecture, told: Written) -> bool:
@@ -249,6 +253,11 @@ def _of_copies(file: Checkpoint, architecture: Architecture) -> Iterator[str]:
         yield f"{checkpoint.listing(rest)} beside the network as no part of it"
 
 
+def _takes_open_norms(file: Checkpoint, spec: ModelSpec, settled: frozenset[str]) -> bool:
+    """Whether norms are taken for group norms though nothing tells that they are no batch norms."""
+    return not spec.architecture.builder and "norm_groups" not in settled and file.has_open_norms
+
+
 def _untold(file: Checkpoint, spec: ModelSpec) -> tuple[Choice, ...]:
     """What tensors do not tell; nothing of a network that another library builds by its name."""
     return () if spec.architecture.builder else file.inferred.untold
@@ -261,12 +270,21 @@ def _assumed(
 
     The gravest comes first: that the images do not fit at all, then what may be another network than was meant.
     """
-    if verdict is not None and verdict.fits_badly:
+    if verdict is not None and verdict.nearer:
+        yield (
+            "all that follows, though the statistics of its norms are nearer with "
+            f"{' and '.join(map(str, verdict.nearer))}; that does not fit either, so these images may be of another "
+            "kind than it was trained on"
+        )
+    elif verdict is not None and verdict.fits_badly:
         yield (
             f"that these images are of the kind that it was trained on: what its norms are given is {verdict.nats:.2g} "
             "nats from their statistics, and nothing else that was tried fits"
         )
     yield from _of_copies(file, spec.architecture) if spec.architecture.builder else _of_others(file)
+    if _takes_open_norms(file, spec, settled):
+        yield norms.TAKEN
+        settled |= {"norm_groups"}
     if name is None:
         yield from _of_head(file, spec, settled)
     yield from _of_options(file, spec, name, settled, verdict.settled if verdict is not None else ())

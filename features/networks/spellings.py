@@ -42,7 +42,7 @@ STAGES = (
 )  # fmt: skip
 
 SHORTCUT = re.compile(
-    r"(?:downsample|shortcut|skip(?:_connection)?|proj(?:ection)?|identity_downsample|residual_conv|side|match_dimensions|"
+    r"(?:(?:i_|identity_)?downsample|shortcut|skip(?:_connection)?|proj(?:ection)?|residual_conv|side|match_dimensions|"
     r"skip_layer|down_sample|conv_skip|convdim|conv_?shortcut|convShortcut|identity)\b(?!\d)"
 )
 ATTENTION = re.compile(
@@ -54,12 +54,13 @@ SQUEEZE = re.compile(r"(?:se|se_module|se_?layer|se_?block|squeeze\w*|excitation
 # Layers of the first convolution; numbers are those of a bare Sequential.
 STEM = re.compile(
     r"(?:stem|embedder|conv0|conv1|conv2|conv3|bn0|bn1|bn2|bn3|norm0|norm1|norm2|norm3|conv_1|bn_1|norm|conv|bn|input_layer|"
-    r"first_conv|first_bn|first_layer|layer0|initial(?:_conv|_bn|_block)?|pre|prep|init_conv|init_bn|conv_in|norm_in|"
-    r"(?i:gn|group_?norm|instance_?norm|in(?=\d))\d*|(?:stage|block|layer|group)s?[._]?[01]|\d+)(?:\.|$)"
+    r"first_?(?:conv|bn|norm|layer)|layer0|initial(?:_conv|_bn|_block)?|pre|prep|init_conv|init_bn|conv_in|norm_in|"
+    r"(?i:gn|(?:batch|group|instance)_?norm|in(?=\d))\d*|(?:stage|block|layer|group)s?[._]?[01]|\d+)(?:\.|$)"
 )
 STEM_POOL = re.compile(r"maxpool\.[01](?:\.|$)")  # a convolution in the place of the pool
 # Names that say of which kind norms are that keep no statistics.
 GROUP_NORM = re.compile(r"(?:^|[._])(?:gn|group_?norm)\d*(?=[._]|$)", re.IGNORECASE)
+BATCH_NORM = re.compile(r"(?:^|[._])batch_?norm\d*(?=[._]|$)", re.IGNORECASE)
 INSTANCE_NORM = re.compile(r"(?:^|[._])(?:in|instance_?norm)\d*(?=[._]|$)", re.IGNORECASE)
 # Norms between the last stage and the head; the last few words are those of re-identification.
 LAST_NORM = re.compile(
@@ -76,8 +77,10 @@ PROJECTION = re.compile(
 )
 # Linear layers that use the network's features for something else than classes, or by their angles alone.
 NO_HEAD = re.compile(
-    r"(?:^|[._])(?:arc\w*|cos\w*|margin\w*|metric\w*|bottleneck|neck|embedding|embed|feat|features?|adapter|attn\w*|rotation|decoder|memory)(?:[._]|$)"
+    r"(?:^|[._])(?:arc\w*|cos\w*|margin\w*|metric\w*|bottleneck|neck|embedd\w*|embed|feat|features?|adapter|attn\w*|rotation|decoder|memory|fpn\w*|lat(?:eral|layer)\w*|toplayer|reduce\w*)(?:[._]|$)"
 )
+# Convolutions that are heads; of other names they lead to maps, as those of pyramids do.
+SCORES = re.compile(r"cls|class|logit|pred|score|top|final|last|out", re.IGNORECASE)
 # Layers of attention, which no head has in a row.
 ATTENDS = re.compile(r"(?:^|\.)(?:q|k|v|kv|qkv|[qkvc]_proj|in_proj|out_proj|to_qkv)$")
 # Tensors of recurrent layers, whatever these are called.
@@ -108,7 +111,8 @@ PARAMETRIZED = (
 )
 # Weights that are made of others by a rule that is not read: pruning, spectral normalisation, LoRA, quantisation.
 MADE = re.compile(
-    r"(?:^|\.)(?:weight_orig|weight_mask|weight_u|lora_\w+|qweight|\w+_packed_params\w*|parametrizations\.\w+\.(?:original|\d+))"
+    r"(?:^|\.)(?:weight_orig|weight_mask|weight_u|lora_\w+|qweight|\w+_packed_params\w*|weight_fake_quant|activation_post_process|"
+    r"parametrizations\.\w+\.(?:original|\d+))"
     r"(?:\.|$)"
 )
 # Caffe2's blobs, whose names have no dots: 'res2_0_branch2a_bn_s', with a word for each tensor of a layer.
@@ -122,6 +126,10 @@ BLOB_TENSORS = {
     "gn_b": ("group_norm", "bias"),
 }  # fmt: skip
 BLOB_BRANCH = "branch2"
+# Weights of many layers in one tensor, as PyTorch's FSDP holds them on each of its machines.
+FLAT_WEIGHTS = re.compile(r"(?:^|\.)_?flat_param(?:_\d+)?$")
+# Steps of a name for what only wraps a layer.
+WRAPPERS = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module", "_fpw_module")
 # What optimizers and training keep beside the weights.
 TRAINING = re.compile(
     r"(?:^|\.)(?:optimizer\w*|optim|opt|lr_scheduler|scheduler|scaler|amp|state\.\d+|callbacks|loops)(?:\.|$)"
@@ -144,10 +152,11 @@ NORMALISER = re.compile(
 )
 # What may stand beside a network under the same path: losses, metrics, counters, and what uses the network's features.
 ASIDE = re.compile(
-    r"^(?:criterion|\w*loss\w*|\w*centers?|proxies|memory\w*|\w*bank\w*|metric\w*|\w*_metric\w*|\w*acc\w*|n_averaged|epoch|step|(?:new_|pixel_|image_|norm_|_)?(?:means?|stds?)|mu|sigma|normali[sz]\w*|"
+    r"^(?:criterion|\w*loss\w*|\w*centers?|proxies|memory\w*|\w*bank\w*|metric\w*|\w*_metric\w*|\w*acc\w*|n_averaged|initted|(?:global_|train_|num_)?(?:epochs?|steps?|iters?|iterations?|updates)|(?:new_|pixel_|image_|norm_|_)?(?:means?|stds?)|mu|sigma|normali[sz]\w*|"
     r"preproc\w*|pre_?process\w*|data_preprocessor|"
-    r"aux_classifier|auxiliary_head|fpn\w*|rpn|roi_heads|proposal_generator|neck|decoder|decode_head|bbox_head|mask_head|"
-    r"attnpool|rotation|transformer|text_projection|token_embedding|positional_embedding|ln_final|head|heads|"
+    r"aux\w*|master_branch|ppm|psp\w*|aspp\w*|cls(?=\.\d+\.)|deconv\w*|dconv\w*|up(?:_?(?:conv|block|sample|layer)\w*|\d+)|"
+    r"(?:regression|classification)(?:Model|_model|_head)|final_layer|(?:last|out)_?conv\w*|hm|wh|reg|heatmap\w*|fpn\w*|rpn|roi_heads|proposal_generator|neck|decoder|decode_head|bbox_head|mask_head|"
+    r"decoder\d+|dblock|final\w*conv\d*|attnpool|rotation|transformer|text_projection|token_embedding|positional_embedding|ln_final|head|heads|"
     r"classifier|fc\w*)(?:\.|$)"
     r"|" + PROJECTION.pattern
 )

@@ -10,7 +10,7 @@ from features.networks.card import ModelSpec
 from features.networks.checkpoint import Checkpoint
 from features.networks.hypotheses import Hypothesis, Tested, Verdict
 
-VERSION = 1
+VERSION = 2
 
 
 def key_of(file: Checkpoint, spec: ModelSpec, is_open: Iterable[str]) -> str:

@@ -1,5 +1,6 @@
 """What a file of weights, or one beside it, says of its network in words: its name, its pixels, its classes."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,9 @@ WORDS = {
     "numbers": ("class_to_idx", "label2id"),
     "mean": ("mean", "image_mean", "pixel_mean", "normalize_mean", "norm_mean"),
     "std": ("std", "image_std", "pixel_std", "normalize_std", "norm_std"),
+    "norm": ("norm_layer", "norm_type", "norm", "norm_cfg", "norm_name", "normalization", "normalisation"),
 }
+BATCH_NORM = re.compile(r"batch_?norm|(?:^|[._])(?:sync_?)?(?:bn|batch)(?:[123]d)?$", re.IGNORECASE)
 MAX_VISITED, MAX_DEPTH = 20_000, 8
 HEAD = "head"  # what is known where it is known what lies around the head
 NEAR = 0.01  # of one mean to another, in [0, 1]
@@ -33,7 +36,7 @@ class Written:
     where: what says it, for people. architecture, pixels: fields with their values; class_names: in the order of
     logits, () for none. multilabel: whether any number of labels may hold. known: the fields that need no doubt. A
     name in a file of one's own ('arch': 'resnet50') is none of these: scripts keep it whatever they change in the
-    network.
+    network. batch_norms: what says that its norms are batch norms, for people; '' where nothing does.
     """
 
     where: str = ""
@@ -42,6 +45,7 @@ class Written:
     class_names: tuple[str, ...] = ()
     known: frozenset[str] = frozenset()
     multilabel: bool = False
+    batch_norms: str = ""
 
 
 def read(path: Path, values: object, architecture: Architecture, stored: Mapping[str, Any]) -> Written:
@@ -70,6 +74,7 @@ def read(path: Path, values: object, architecture: Architecture, stored: Mapping
             )
         ),
         beside.multilabel,
+        beside.where if beside.norm == "batch" else inside.batch_norms,
     )
 
 
@@ -80,10 +85,13 @@ def _inside(values: object, architecture: Architecture) -> Written:
         for kind, value in _together(_said(table)).items():
             found.setdefault(kind, value)
     told = pixels(found.get("mean", ()), found.get("std", ()), architecture.in_channels)
-    fields = _named(found["name"], architecture) if "name" in found else {}
+    said = _named(found["name"], architecture) if "name" in found else None
+    fields = {} if said is None else hub_configs.choices_of(said, architecture)
     names = found.get("classes") or found.get("numbers") or ()
     where = "the file itself" if fields or told or names else ""
-    return Written(where, fields, told, names)
+    batch = f"the name {found['name'][:40]!r} in the file" if said is not None and said.norm == "batch" else ""
+    batch = f"the setting {found['norm'][:40]!r} in the file" if "norm" in found else batch
+    return Written(where, fields, told, names, batch_norms=batch)
 
 
 def pixels(mean: tuple[float, ...], std: tuple[float, ...], channels: int) -> dict[str, Any]:
@@ -142,6 +150,8 @@ def _usable(kind: str, value: object) -> Any:
         return value if isinstance(value, str) and 0 < len(value) < 80 else None
     if kind in ("mean", "std"):
         return as_numbers(value) or None
+    if kind == "norm":
+        return _batch_norm(value)
     if kind == "numbers":
         order = sorted(value.items(), key=lambda item: str(item[1])) if isinstance(value, dict) else []
         whole = [item for item in order if isinstance(item[1], int)]
@@ -149,20 +159,27 @@ def _usable(kind: str, value: object) -> Any:
     return (names_by_number(value) if isinstance(value, dict) else as_texts(value)) or None
 
 
-def _named(name: str, architecture: Architecture) -> dict[str, Any]:
-    """The choices of a network by its name, as far as it has an architecture's tensors; {} for what is no name."""
+def _batch_norm(value: object) -> str | None:
+    """The name of batch norms that a setting holds: 'bn', {'type': 'SyncBN'} or the class itself."""
+    values = value.values() if isinstance(value, dict) else (value,)
+    names = (each.name if isinstance(each, Inert) else each for each in values)
+    return next((each for each in names if isinstance(each, str) and BATCH_NORM.search(each)), None)
+
+
+def _named(name: str, architecture: Architecture) -> Architecture | None:
+    """The network of a name, with as many classes as another; None for what is no name of one."""
     name = name.rpartition("/")[2].removeprefix("tv_").removeprefix(catalogue.TIMM)
     if name in catalogue.TORCHVISION:
-        return hub_configs.choices_of(catalogue.TORCHVISION[name], architecture)
+        return catalogue.TORCHVISION[name]
     own = hub_configs.timm_name(name)
     if own is None:
-        return {}
+        return None
     from features.networks.adapters import builders
 
     try:
-        return hub_configs.choices_of(builders.described(own, architecture.classes), architecture)
+        return builders.described(own, architecture.classes)
     except FeatureError:
-        return {}
+        return None
 
 
 def applied(

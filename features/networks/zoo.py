@@ -16,6 +16,8 @@ from features.networks.settings import applied
 from features.networks.specification import Pictures
 from features.progress import Task, finish
 
+MAX_NAMES = 16 << 20  # bytes of a file of class names
+
 
 @dataclass(frozen=True, eq=False)
 class Model:
@@ -107,7 +109,10 @@ def fetch(entry: ModelSpec) -> Task[Path]:
 def read_classes(path: Path, n_classes: int | None) -> tuple[str, ...]:
     """Class names from a text file, one a line. Raises WeightsError if their number is not the network's."""
     try:
-        lines = Path(path).expanduser().read_text(encoding="utf-8").splitlines()
+        path = Path(path).expanduser()
+        if path.exists() and (not path.is_file() or path.stat().st_size > MAX_NAMES):
+            raise WeightsError(f"{path} holds no class names: it is no file of up to {MAX_NAMES >> 20} MiB of text.")
+        lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise WeightsError(f"The class names in {path} cannot be read: {error}. Give a text file.") from error
     names = tuple(line.strip() for line in lines if line.strip())

@@ -23,7 +23,7 @@ stopped (`features.claim` has the rules for all folders of results).
 
 from features.claim import MANIFEST
 from features.store.conversion import convert, write_as
-from features.store.feature_set import FeatureSet
+from features.store.feature_set import FeatureSet, images_of
 from features.store.formats import (
     FORMATS,
     PARQUET,
@@ -60,6 +60,7 @@ __all__ = [
     "columns_of",
     "convert",
     "holds_vectors",
+    "images_of",
     "names_of",
     "need_format",
     "need_local",

@@ -1,5 +1,6 @@
 """Features and predictions of images."""
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -7,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
-from features import predictions
-from features.datasets import Rejected
+from features import files, predictions
+from features.datasets import ImageSet, Rejected, open_uri
 from features.datasets.image_set import joined
-from features.errors import FeatureError
+from features.errors import FeatureError, ImageError
 from features.predictions import Predictions, named
 from features.results import Provenance
 from features.store.manifest import Manifest
@@ -105,3 +107,34 @@ class Stages(Mapping[str, np.ndarray], ABC):
 
     def __len__(self) -> int:
         return len(self.manifest.shapes)
+
+
+def images_of(features: FeatureSet) -> ImageSet:
+    """The images of features, opened where they lay when these were made, as a set of their own.
+
+    Raises nothing; an image that is not there any more, lies on another machine or outside the folders that may be read
+    raises ImageError when it is opened.
+    """
+    digest = hashlib.sha256(repr((features.provenance.as_dict(), len(features))).encode())
+    for name in features.ids:
+        digest.update(f"{name}\n".encode("utf-8", "surrogatepass"))
+    return ImageSet(
+        name=features.provenance.images or "features",
+        ids=features.ids,
+        labels=features.labels,
+        class_names=features.class_names,
+        digest=digest.hexdigest(),
+        opener=lambda row: _opened(features.uris[row]),
+        locate=lambda row: features.uris[row],
+        label_sets=features.label_sets,
+        columns=features.columns,
+    )
+
+
+def _opened(uri: str) -> Image.Image:
+    place = uri.rpartition("::")[2]
+    if not uri or "://" in place:  # what a file of features says must not have a server fetch addresses
+        raise ImageError(f"{uri or 'This image'} does not lie on this machine.")
+    if not files.may_be_read(str(Path(place).resolve())):
+        raise ImageError(f"{place} lies outside the folders that may be read.")
+    return open_uri(uri)

@@ -35,6 +35,11 @@ def open_vectors(path: Path, column: str = "") -> FeatureSet:
     Raises StoreError if there is no such column, or vectors are missing, of several lengths, or no numbers.
     """
     parts = _parts(path)
+    if not parts:
+        raise StoreError(
+            f"{path} holds no features: neither what `python -m features extract` wrote, nor Parquet files with a "
+            "column of vectors. Name one of the two."
+        )
     try:
         tables = [pq.read_table(part) for part in parts]
         table = pa.concat_tables(tables, promote_options="default")

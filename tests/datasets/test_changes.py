@@ -44,7 +44,7 @@ def test_the_stamp_of_a_folder_changes_with_what_an_image_set_would(change, tiny
 
 def test_what_no_image_set_reads_changes_no_stamp(tiny_folder):
     before = datasets.stamp(tiny_folder)
-    (tiny_folder / "notes.txt").write_text("no image")
+    (tiny_folder / "notes.md").write_text("no image")
     (tiny_folder / ".thumbnails").mkdir()
     (tiny_folder / ".thumbnails" / "0.png").write_bytes(b"small")
     (tiny_folder / "cat" / ".0.png").write_bytes(b"hidden")

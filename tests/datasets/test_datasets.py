@@ -9,6 +9,7 @@ import zipfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ import pytest
 from PIL import Image
 
 from features import datasets
-from features.datasets import ImageSet, images, open_images, row_groups
+from features.datasets import ImageSet, images, open_images
+from features.datasets.tables import row_groups
 from features.errors import DatasetError, ImageError
 from tests.datasets.pictures import colour, labels_of, png
 
@@ -245,9 +247,10 @@ def test_a_damaged_member_is_an_image_error_and_the_others_are_read(damage, tmp_
     assert found.open(1).getpixel((0, 0)) == colour(1)
 
 
-def test_a_pipe_that_is_called_an_image_is_refused_instead_of_waited_for(tmp_path):
+def test_a_pipe_that_a_list_calls_an_image_is_refused_instead_of_waited_for(tmp_path):
     os.mkfifo(tmp_path / "a.png")
-    found = open_images(str(tmp_path))
+    (tmp_path / "list.txt").write_text("a.png\n")
+    found = open_images(str(tmp_path / "list.txt"))
     with pytest.raises(ImageError, match="not a file"):
         found.open(0)
 
@@ -396,6 +399,31 @@ def test_a_sample_is_as_balanced_as_dealing_the_classes_in_turn(counts, limit, s
 @pytest.mark.parametrize("limit", [12, 13, 1000])
 def test_a_sample_of_all_is_the_set_itself(limit, tiny_images):
     assert tiny_images.sample(limit) is tiny_images
+
+
+def many_labelled(sets: np.ndarray) -> ImageSet:
+    names = tuple(str(number) for number in range(len(sets)))
+    classes = tuple(f"c{number}" for number in range(sets.shape[1]))
+    return ImageSet("many", names, None, classes, "0" * 64, lambda index: Image.new("RGB", (1, 1)), label_sets=sets)
+
+
+@pytest.mark.parametrize(("limit", "seed"), [(7, 0), (30, 1), (100, 2), (400, 3)])
+def test_a_sample_of_many_labels_has_of_each_what_dealing_them_in_turn_gives_at_least(limit, seed):
+    shares = np.array([0.9, 0.3, 0.05, 0.01, 0.0])  # of the images, how many have each label
+    sets = np.random.default_rng(seed).random((1000, len(shares))) < shares
+    few = many_labelled(sets).sample(limit, seed)
+    assert len(few) == limit
+    assert few.ids == tuple(sorted(few.ids, key=int))
+    wanted = np.minimum(sets.sum(axis=0), limit // (len(shares) + 1))  # those without a label are dealt out as well
+    assert (few.label_sets.sum(axis=0) >= wanted).all()
+    np.testing.assert_array_equal(few.label_sets, sets[[int(name) for name in few.ids]])
+
+
+@pytest.mark.parametrize("limit", [5, 20, 33])
+def test_one_label_an_image_is_sampled_alike_however_it_is_told(limit):
+    classes = np.random.default_rng(0).integers(0, 4, 60)
+    one = replace(many_labelled(np.eye(4, dtype=bool)[classes]), labels=classes, label_sets=None)
+    assert many_labelled(np.eye(4, dtype=bool)[classes]).sample(limit).ids == one.sample(limit).ids
 
 
 def test_a_sample_keeps_the_old_order_repeats_nothing_and_follows_its_seed():

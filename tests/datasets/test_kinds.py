@@ -154,3 +154,14 @@ def test_paths_that_lead_out_of_an_archive_are_told(tmp_path):
     (aside,) = found.aside
     assert aside.names == ("../c/1.png", "a/../2.png")
     assert aside.reason == "paths that lead out of the source"
+
+
+def test_what_is_left_aside_can_be_written_whatever_bytes_it_is_called_by(tmp_path):
+    write(tmp_path, ["a/1.png", "b/2.png"])
+    (tmp_path / os.fsdecode(b"\xff\xfe.txt")).write_text("x")
+    (tmp_path / "labels.csv").write_text("file,label\n1.png,x\n2.png,y\n")
+    found = datasets.open_images(str(tmp_path))
+    (rejected,) = found.left_aside()
+    assert labels_of(found) == ["x", "y"]
+    assert rejected.id == "\\xff\\xfe.txt"
+    assert "\n".join(found.told()).encode()

@@ -1,5 +1,6 @@
 """Patterns that name several files as one source."""
 
+import os
 import time
 from pathlib import Path
 
@@ -51,6 +52,17 @@ def test_a_pattern_may_be_relative_and_its_set_be_opened_again(photos, monkeypat
     assert found.uri(0) == f"{photos}/2023/cat/1.png"
     assert datasets.reopen(found.origin).digest == found.digest
     assert open_images("2023/*/*.png:all").ids == found.ids
+
+
+@pytest.mark.parametrize("pattern", ["*/1.png", "./*/1.png", "{c,d}at/1.png", "~/*/1.png"])
+def test_the_part_above_all_that_a_pattern_names_is_no_part_of_ids(pattern, tmp_path, monkeypatch):
+    for name in ("cat", "dat"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.png").write_bytes(png(1))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    found = open_images(pattern)
+    assert (found.ids, numbers_of(found)) == (("cat/1.png", "dat/1.png"), [1, 1])
 
 
 def test_a_file_that_is_called_like_a_pattern_is_that_file(tmp_path):
@@ -119,12 +131,28 @@ def test_links_that_lead_out_of_the_allowed_folders_are_not_followed(photos, tmp
         open_images(f"{photos}/lin*.png")
 
 
-def test_a_pattern_of_many_files_takes_no_longer_for_each(tmp_path, monkeypatch):
-    many = [tmp_path / f"{number}.png" for number in range(20_000)]
-    monkeypatch.setattr(patterns, "_matches", lambda pattern: many)
+def test_a_pattern_of_many_files_takes_no_longer_for_each_and_looks_at_each_once(tmp_path, monkeypatch):
+    many = [f"{number}.png" for number in range(20_000)]
+    looks = []
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    monkeypatch.setattr(patterns, "_matches", lambda root, pattern: many)
+    monkeypatch.setattr(patterns.folders.os, "stat", lambda path, **how: looks.append(path) or os.lstat(tmp_path))
     began = time.perf_counter()
-    assert patterns.paths(f"{tmp_path}/*.png")[1:] == (many, [])
+    assert patterns.named(f"{tmp_path}/*.png").folders == many
     assert time.perf_counter() - began < 10
+    assert len([path for path in looks if str(path).endswith(".png")]) == len(many)
+
+
+def test_a_pattern_may_go_through_a_link_and_tells_what_is_no_file(photos, tmp_path):
+    (tmp_path / "link").symlink_to(photos)
+    (photos / "deeper").symlink_to(photos / "2024")
+    assert open_images(f"{tmp_path}/link/*.png").ids == ("x.png",)
+    assert open_images(f"{tmp_path}/link/deep*/cat/*").ids == ("deeper/cat/1.png",)
+    assert open_images(f"{tmp_path}/lin*/x.png").ids == ("link/x.png",)
+    os.mkfifo(photos / "p.png")
+    found = open_images(f"{photos}/*.png")
+    assert found.ids == ("x.png",)
+    assert [each.names for each in found.aside] == [("p.png",)]
 
 
 def test_the_stamp_of_a_pattern_changes_with_what_it_names(photos):

@@ -162,7 +162,7 @@ def test_files_older_than_pytorch_1_6_are_read(network, state, tmp_path):
     assert torch.equal(logits(read_and_load(tmp_path / "old.pth")), logits(network))
 
 
-@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2])
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_half_precision_is_widened_to_fp32_exactly(kind, suffix, state, tmp_path):
     half = {name: tensor.to(kind) for name, tensor in state.items() if tensor.is_floating_point()}

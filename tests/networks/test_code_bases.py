@@ -267,9 +267,8 @@ REFUSED = {
         "not understood|no residual network",
     ),
     "layer scale": (lambda s: in_every_block(s, lambda width: {"gamma": torch.ones(width, 1, 1)}), "not understood"),
-    "keypoint head": (
-        lambda s: without(s, "fc.") | {"deconv_layers.0.weight": torch.randn(512, 256, 4, 4)},
-        "not understood.*deconv_layers",
+    "convolutions of no known name": (
+        lambda s: without(s, "fc.") | {"mixing.0.weight": torch.randn(512, 512, 3, 3)}, "not understood.*mixing",
     ),
     "learned pool in the network": (lambda s: s | {"pool.p": torch.ones(1)}, "not understood.*pool.p"),
 }  # fmt: skip

@@ -132,6 +132,31 @@ def test_pictures_of_another_kind_fit_badly_and_decide_nothing():
     assert verdict.settings == ()
 
 
+POOL = hypotheses.Hypothesis("max-pool after the stem", (("stem-pool", "max"),))
+
+
+@pytest.mark.parametrize(
+    ("pool", "given", "nearer"),
+    [(0.1, 0.96, [POOL]), (0.1, 0.2, []), (0.01, 0.96, []), (0.96, 0.1, []), (0.3, 0.96, [])],
+)
+def test_what_is_nearer_without_fitting_is_told_and_not_taken(pool, given, nearer):
+    rows = (hypotheses.Tested(POOL, pool), hypotheses.Tested(hypotheses.AS_GIVEN, given))
+    verdict = hypotheses.Verdict((rows[1],), tuple(sorted(rows, key=lambda each: each.nats)))
+    assert [each.hypothesis for each in verdict.nearer] == nearer
+
+
+def test_what_was_given_up_ranks_behind_all_that_was_not():
+    """On the layers that it came to it may be nearer than another run is on all of its own."""
+    network = trained_like(BOTTLENECK, given(BOTTLENECK).preprocessing)
+    last = [norm for norm in network.modules() if isinstance(norm, nn.BatchNorm2d)][-1]
+    last.running_mean += 30 * last.running_var.sqrt()  # no setting explains this one
+    verdict = hypotheses.judge(given(BOTTLENECK), network, rebuilt(network), lambda field: True, photographs(8))
+    for rows in (verdict.pixels, verdict.structures):
+        assert [each.whole for each in rows] == sorted((each.whole for each in rows), reverse=True)
+    assert verdict.fits_badly
+    assert verdict.settings == verdict.settled == ()
+
+
 def test_the_divergence_is_that_of_two_normal_distributions_less_what_chance_makes_of_few_images():
     norm = nn.BatchNorm2d(1)
     norm.running_mean.fill_(0.3)

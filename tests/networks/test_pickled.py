@@ -217,6 +217,42 @@ def test_torchscript_with_another_pool_is_refused(tmp_path):
         zoo.load(weights=tmp_path / "net.pt")
 
 
+class Skip(nn.Module):
+    """Option A as a class of one's own, whose code lies in no file."""
+
+    def forward(self, x):
+        return nn.functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 0, x.shape[1]))
+
+
+def option_a() -> nn.Module:
+    network = narrow()
+    for stage in (network.layer2, network.layer3, network.layer4):
+        stage[0].downsample = Skip()
+    return network
+
+
+@pytest.mark.parametrize("way", ["pickle", "script"])
+@pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning", "ignore:.*torch.jit:DeprecationWarning")
+def test_where_a_class_of_its_own_pads_is_assumed_and_can_be_said(way, tmp_path):
+    source = randomise(option_a()).eval()
+    torch.save(source, tmp_path / "net.pt") if way == "pickle" else torch.jit.script(source).save(tmp_path / "net.pt")
+    assumed = " ".join(zoo.load(weights=tmp_path / "net.pt").spec.assumed)
+    assert "zeros on both sides of the old channels (--shortcut-padding)" in assumed
+    assert "(--stride-at)" not in assumed
+    model = zoo.load(f"{tmp_path / 'net.pt'}?shortcut-padding=end")
+    assert "--shortcut-padding" not in " ".join(model.spec.assumed)
+    x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        torch.testing.assert_close(model.network(x), source(x), rtol=1e-5, atol=1e-4)
+
+
+def test_compiled_and_traced_networks_are_read_as_what_they_are_made_of(tmp_path):
+    source = saved(last_stride_1(), tmp_path / "net.pt")
+    for made in (torch.compile(source), torch.fx.symbolic_trace(source)):
+        torch.save(made, tmp_path / "made.pt")
+        assert need_equal(tmp_path / "made.pt", source).inferred.architecture.strides == (1, 2, 2, 1)
+
+
 class Swish(nn.Module):
     def forward(self, x):
         return x * x.sigmoid()

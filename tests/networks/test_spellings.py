@@ -119,6 +119,9 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "encoders of U-Nets": lambda name: re.sub(r"^layer(\d)", r"encoder\1", name),
     "stages in capitals": lambda name: re.sub(r"^layer(\d)", r"Res_Layer\1", name),
     "stage and block in one word": lambda name: re.sub(r"^layer(\d)\.(\d)", r"block\1_\2", name),
+    "norms and projections in other words": lambda name: name.replace("bn", "batch_norm").replace(
+        "downsample", "i_downsample"
+    ),
     "stem in a Sequential": lambda name: re.sub(r"^(conv1|bn1)", lambda m: f"stem.{int(m[1] == 'bn1')}", name),
 }
 
@@ -315,6 +318,42 @@ def test_the_network_is_found_beside_what_else_is_in_a_file(kind, networks, tmp_
     assert not about.left or about.left in file.part.left
     assert len(file.parts) == about.parts
     need_equal(network, networks["basic"], about.head)
+
+
+WRAPPED = {
+    "checkpointed blocks": lambda name: re.sub(r"^(layer\d\.\d)\.", r"\1._checkpoint_wrapped_module.", name),
+    "compiled stages": lambda name: re.sub(r"^(layer\d)\.", r"\1._orig_mod.", name),
+    "sharded blocks in a sharded network": lambda name: (
+        "_fsdp_wrapped_module."
+        + re.sub(r"^(layer\d\.\d)\.", r"\1._fsdp_wrapped_module._checkpoint_wrapped_module.", name)
+    ),
+    "a sharded head": lambda name: re.sub(r"^fc\.", "fc._fsdp_wrapped_module.", name),
+    "a sharded shortcut": lambda name: name.replace("downsample.", "downsample._fsdp_wrapped_module."),
+}
+
+
+@pytest.mark.parametrize("kind", WRAPPED)
+def test_what_wraps_layers_is_no_part_of_their_names(kind, networks, tmp_path):
+    state = {WRAPPED[kind](name): value for name, value in networks["basic"].state_dict().items()}
+    need_equal(opened(state, tmp_path)[1], networks["basic"], head=True)
+
+
+def test_a_running_average_without_dots_in_its_names_is_left_aside(networks, tmp_path):
+    state = networks["basic"].state_dict()
+    average = {f"model_ema.{name.replace('.', '')}": value for name, value in state.items()}
+    for prefix in ("", "model."):
+        need_equal(opened(before(prefix, state) | average, tmp_path)[1], networks["basic"], head=True)
+
+
+def test_of_a_detector_whose_last_stage_sees_regions_the_body_is_read(networks, tmp_path):
+    state = frozen_detectron2(trunk(networks["basic"].state_dict()))
+    parted = {f"{'roi_heads.' if name.startswith('res5') else 'backbone.'}{name}": state[name] for name in state}
+    file, network = opened({"model": parted}, tmp_path)
+    assert (file.part.name, len(file.parts)) == ("model.backbone", 2)
+    x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        wanted = nn.Sequential(*list(networks["basic"].children())[:-3])(x)
+        torch.testing.assert_close(dict(network.walk(x))["layer3"], wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_another_of_several_networks_is_taken_by_its_name(networks, tmp_path):

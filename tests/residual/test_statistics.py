@@ -479,7 +479,7 @@ def test_what_cannot_be_measured_is_said_before_anything_is(arguments, text, tmp
 def test_labels_that_tell_nothing_are_said_and_agreement_stands_for_accuracy(tiny_folder, capsys):
     assert main(["residual", str(tiny_folder), "--lesions"]) == 0
     told = capsys.readouterr()
-    assert "not at all" in told.err
+    assert "none of the network" in told.err
     assert "agreement_without" in told.out
     assert "accuracy_without" not in told.out
 

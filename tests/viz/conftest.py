@@ -32,14 +32,20 @@ def _folders_that_may_be_read_are_of_one_test() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator:
-    """One browser, which keeps the app's scripts from one page to the next."""
+def playwright() -> Iterator:
+    """What drives browsers, of which a thread can have one."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *SOFTWARE_WEBGL])
-        yield browser.new_context(viewport={"width": 1400, "height": 1000})
-        browser.close()
+        yield playwright
+
+
+@pytest.fixture(scope="module")
+def browser(playwright) -> Iterator:
+    """One browser, which keeps the app's scripts from one page to the next."""
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *SOFTWARE_WEBGL])
+    yield browser.new_context(viewport={"width": 1400, "height": 1000})
+    browser.close()
 
 
 @pytest.fixture

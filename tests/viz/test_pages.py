@@ -84,6 +84,7 @@ def shown(markdown: str) -> str:
         "anatomy",
         "saliency",
         pytest.param("embed", marks=[pytest.mark.slow, pytest.mark.xdist_group("umap")]),
+        pytest.param("evaluate", marks=pytest.mark.slow),
         pytest.param("residual", marks=pytest.mark.slow),
     ],
 )
@@ -528,6 +529,24 @@ def test_head_chooses_one_of_several(tmp_path, monkeypatch):
     other = open_page("anatomy", **chosen, head="fc_sex")
     classes = [{metric.label: metric.value for metric in each.metric}["Classes"] for each in (page, other)]
     assert classes == ["3", "2"]
+    said = shown(errors(open_page("anatomy", **chosen, head="fc_age")))
+    assert said.endswith("those of this network: 'fc', 'fc_sex'. Choose one with “Head”.")
+
+
+def test_the_classes_of_a_file_are_named_by_a_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    filling.save(randomise(build(cifar(8, classes=3))), tmp_path / "bare.safetensors", {})
+    (tmp_path / "names.txt").write_text("ant\nbee\ncat\n")
+    chosen = {"model": "a file of mine", "weights": str(tmp_path / "bare.safetensors"), "limit": "100 images"}
+    page = open_page("saliency", **chosen, classes=str(tmp_path / "names.txt"))
+    assert not errors(page)
+    offered = " ".join(option for box in page.selectbox for option in box.options)
+    assert all(name in offered for name in ("ant", "bee")), [box.options for box in page.selectbox]
+    (tmp_path / "names.txt").write_text("ant\nbee\n")
+    fewer = open_page("anatomy", **chosen, classes=str(tmp_path / "names.txt"))
+    assert "names 2 classes, but the network has 3" in errors(fewer)
+    outside = open_page("anatomy", **chosen, classes="/etc/hostname")
+    assert "lies outside the folders that this app may use" in shown(errors(outside))
 
 
 @pytest.mark.slow

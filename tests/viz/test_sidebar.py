@@ -237,9 +237,24 @@ def test_several_archives_or_tables_are_one_set(root):
         packed.append(upload(f"part-{grey}.zip", buffer.getvalue()))
     images = datasets.open_images(str(own_files._write_uploads(packed)))
     assert [images.open(index).getpixel((0, 0))[0] for index in range(len(images))] == [30, 40]
+    listed = upload("labels.csv", b"file,label\n30.png,ant\n40.png,bee\n")
+    images = datasets.open_images(str(own_files._write_uploads([listed, *packed])))
+    assert [images.label_name(index) for index in range(2)] == ["ant", "bee"]
+    images = datasets.open_images(
+        str(own_files._write_uploads([packed[0], upload("l.csv", b"file,label\n30.png,ant\n")]))
+    )
+    assert images.label_name(0) == "ant"
+
+
+def test_a_path_may_lead_into_an_archive(root):
+    with zipfile.ZipFile(root / "set.zip", "w") as archive:
+        archive.writestr("cat/1.png", png(30))
+    assert inside(root / "set.zip" / "cat") == root / "set.zip" / "cat"
+    with pytest.raises(DatasetError, match="nothing at"):
+        inside(root / "other.zip" / "cat")
 
 
 def test_a_zip_among_images_is_refused_rather_than_left_out(root):
-    with pytest.raises(DatasetError, match="Upload archives, or Parquet files, or images"):
+    with pytest.raises(DatasetError, match="Upload images or archives, with at most one list"):
         own_files._write_uploads([upload("cat.png", b"1"), upload("set.zip", b"2")])
     assert not list((root.parent / "uploads").iterdir())

@@ -11,7 +11,11 @@ from features.networks.card import ModelSpec, read_card
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def file_digest(path: str, stamp: float) -> str:
-    """Hexadecimal SHA-256 of a file. stamp: its time, so that a new file is read again."""
+    """Hexadecimal SHA-256 of a file, or of those that an index names. stamp: its time, so that it is read again."""
+    if path.endswith(".index.json"):
+        from features.networks import checkpoint  # PyTorch with it
+
+        return checkpoint.read(Path(path)).digest
     return files.digest_of(Path(path))
 
 

@@ -4,15 +4,18 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
 from PIL import Image
 
 from features import datasets
-from features.datasets import ImageSet, counting, ranges
+from features.datasets import Columns, ImageSet, Snapshot, counting, ranges
+from features.datasets.listing import Listing
 from features.errors import DatasetError
 from features.progress import Task
+from features.sources import split_of
 from viz.jobs import PREVIEW, Work
 
 THUMBNAILS, THUMBNAIL_SIDE = 6, 72
@@ -22,28 +25,38 @@ SHARE = 0.02  # of the time, at most, goes into looking at a source whatever its
 MOMENT = 0.02  # seconds that a page may wait for a look
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """What a visitor chose to open. stamp: what changes when it does. columns: of its table, if any were chosen."""
+
+    source: str
+    stamp: str = ""
+    columns: Columns = Columns()  # noqa: RUF009  # frozen
+
+
 class Sets:
-    """The sets that were opened last, by their source and what changes when that does."""
+    """The sets that were opened last."""
 
     def __init__(self) -> None:
-        self._held: OrderedDict[tuple[str, str], ImageSet] = OrderedDict()
+        self._held: OrderedDict[Chosen, ImageSet] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, source: str, stamp: str) -> ImageSet | None:
+    def get(self, chosen: Chosen) -> ImageSet | None:
         """A set, if it was opened."""
         with self._lock:
-            if (source, stamp) in self._held:
-                self._held.move_to_end((source, stamp))
-            return self._held.get((source, stamp))
+            if chosen in self._held:
+                self._held.move_to_end(chosen)
+            return self._held.get(chosen)
 
-    def work(self, source: str, stamp: str) -> Work:
+    def work(self, chosen: Chosen) -> Work:
         """What opens a set, and keeps it here."""
-        return Work(f"open {source} {stamp}", lambda: self._opening(source, stamp), PREVIEW)
+        return Work(f"open {chosen}", lambda: self._opening(chosen), PREVIEW)
 
-    def _opening(self, source: str, stamp: str) -> Task[ImageSet]:
-        opened = yield from datasets.opening(source)
+    def _opening(self, chosen: Chosen) -> Task[ImageSet]:
+        listing = _listings().take(split_of(chosen.source)[0], chosen.stamp)
+        opened = yield from datasets.opening(chosen.source, columns=chosen.columns, listing=listing)
         with self._lock:
-            self._held[source, stamp] = opened
+            self._held[chosen] = opened
             while len(self._held) > KEPT_SETS:
                 self._held.popitem(last=False)
         return opened
@@ -56,7 +69,7 @@ def sets() -> Sets:
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def sampled(source: str, limit: int, stamp: str, _whole: ImageSet) -> ImageSet:
+def sampled(chosen: Chosen, limit: int, _whole: ImageSet) -> ImageSet:
     """A set, cut to a balanced sample of `limit`."""
     return _whole.sample(limit)
 
@@ -96,7 +109,40 @@ def look_again(path: str) -> None:
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _watch(path: str) -> "Watch":
-    return Watch(lambda: datasets.stamp(Path(path)))
+    return Watch(lambda: _listings().keep(path, datasets.snapshot(Path(path))))
+
+
+class Listings:
+    """What the last look at a folder has listed, until its set is opened: a large one is walked through once for both.
+
+    One listing at a time, since that of a large folder is large.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[str, str] = {}  # the last stamp of each path
+        self._last: tuple[str, Snapshot] | None = None
+        self._lock = threading.Lock()
+
+    def keep(self, path: str, seen: Snapshot) -> str:
+        """The stamp of what was seen, whose listing is kept if it is another than the last."""
+        with self._lock:
+            if seen.listing is not None and self._seen.get(path) != seen.stamp:
+                self._last = path, seen
+            self._seen[path] = seen.stamp
+        return seen.stamp
+
+    def take(self, path: str, stamp: str) -> Listing | None:
+        """What was listed, to whoever asks first; None where it is gone."""
+        with self._lock:
+            if self._last is None or (self._last[0], self._last[1].stamp) != (path, stamp):
+                return None
+            listing, self._last = self._last[1].listing, None
+            return listing
+
+
+@st.cache_resource(show_spinner=False)
+def _listings() -> Listings:
+    return Listings()
 
 
 def _in_background(work: Callable[[], None]) -> None:

@@ -8,10 +8,11 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from features.embed.principal import Moved
-from features.residual.statistics import BRANCH, SHORTCUT, BlockStatistics
+from features.residual.statistics import BlockStatistics
 from viz import theme
 
 if TYPE_CHECKING:
+    from features.embed.distinguishing import Distinguished
     from features.embed.scores import Separation
 
 TOO_MANY = 12
@@ -131,11 +132,30 @@ def _mean(values: np.ndarray) -> float | None:
     return float(known.mean()) if len(known) else None
 
 
+def effects(found: "Distinguished", names: Sequence[str], most: int) -> go.Figure:
+    """The strongest effects, the largest on top; those that chance might give as well are faint. names: (D,)."""
+    chosen = found.strongest(most)[::-1]
+    sure = found.p_values[chosen] < 0.05
+    figure = go.Figure(
+        go.Bar(
+            x=found.effects[chosen], y=[theme.plain(names[number]) for number in chosen], orientation="h",
+            marker={"color": [theme.BLUE if each else theme.faint(theme.BLUE) for each in sure]},
+            customdata=np.stack([found.inside[chosen], found.outside[chosen], found.p_values[chosen]], axis=1),
+            hovertemplate="%{y}: d = %{x:.2f}<br>mean %{customdata[0]:.3g}, of the rest %{customdata[1]:.3g}"
+            "<br>p = %{customdata[2]:.2g}<extra></extra>",
+            showlegend=False,
+        )
+    )  # fmt: skip
+    theme.style(figure, 70 + 22 * max(1, len(chosen)))
+    figure.layout.xaxis.title = "Cohen's d"
+    figure.layout.yaxis.automargin = True
+    figure.layout.margin.l = 10
+    return figure
+
+
 def branches_of(statistics: BlockStatistics, image: int) -> go.Figure:
     """|F|/|x| of every block for one image, beside the middle 80 % of all images. image: its row in the statistics."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = statistics.norms[BRANCH] / statistics.norms[SHORTCUT]  # (N, B)
-    ratios = np.where(np.isfinite(ratios), ratios, np.nan)
+    ratios = statistics.ratios  # (N, B)
     low, middle, high = np.nanpercentile(ratios, [10, 50, 90], axis=0)
     blocks = list(statistics.blocks)
     figure = go.Figure(

@@ -47,7 +47,8 @@ def told_of_images(images: "ImageSet") -> dict[str, Any] | None:
     origin = images.origin
     if origin is None:
         return None
-    return {"source": origin.source, "limits": list(origin.limits), "digest": images.digest}
+    columns = vars(origin.columns)
+    return {"source": origin.source, "limits": list(origin.limits), "columns": columns, "digest": images.digest}
 
 
 def resolved(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,10 +74,10 @@ def _load(name: str, key: str) -> "Model":
     return model
 
 
-def _open(source: str, limits: Sequence[int | str], digest: str) -> "ImageSet":
+def _open(source: str, limits: Sequence[int | str], columns: Mapping[str, str], digest: str) -> "ImageSet":
     from features import datasets
 
-    images = datasets.reopen(datasets.Origin(source, tuple(limits)))
+    images = datasets.reopen(datasets.Origin(source, tuple(limits), datasets.Columns(**columns)))
     if images.digest != digest:
         raise DatasetError(f"The images of {source} have changed since they were chosen. Choose them again.")
     return images

@@ -10,6 +10,7 @@ from features.networks.card import ModelSpec
 from viz import sidebar, theme, widgets
 from viz.cached.card import card_of, file_digest
 from viz.cached.made import drawn
+from viz.fields import as_fields
 from viz.figures import anatomy as figures
 
 STORY = """
@@ -46,10 +47,10 @@ def render() -> None:
 
 def _headline(spec: ModelSpec, built: Anatomy, card: dict[str, Any] | None) -> None:
     st.markdown(
-        f"**{widgets.escape(spec.name)}** · {widgets.escape(spec.family)} · weights: {widgets.escape(spec.source)}"
+        f"**{widgets.escape(spec.name)}** · {widgets.escape(spec.family)} · weights: {widgets.told(spec.source)}"
     )
     if spec.assumed:
-        guesses = "".join(f"\n- {widgets.escape(sidebar.as_fields(guess))}" for guess in spec.assumed)
+        guesses = "".join(f"\n- {widgets.told(guess)}" for guess in spec.assumed)
         st.warning(
             f"Assumed, since the file does not say; “...” are fields at the side:\n{guesses}", icon=":material/help:"
         )
@@ -141,7 +142,7 @@ def _file() -> None:
         return
     for tested in verdict.chosen:
         st.success(
-            f"Found by the statistics of its norms: {widgets.escape(sidebar.as_fields(str(tested)))}.",
+            f"Found by the statistics of its norms: {widgets.told(str(tested))}.",
             icon=":material/fingerprint:",
         )
     with st.expander("What the statistics of its norms say"):
@@ -154,7 +155,7 @@ def _file() -> None:
         st.dataframe(
             [
                 {"what": kind, "taken as": each.hypothesis.title, "nats": each.nats, "on all images": each.whole,
-                 "set by": sidebar.as_fields("; ".join(f"--{name} {text}" for name, text in each.hypothesis.settings))}
+                 "set by": as_fields("; ".join(f"--{name} {text}" for name, text in each.hypothesis.settings))}
                 for kind, rows in (("pixels", verdict.pixels), ("structure", verdict.structures))
                 for each in rows
             ],

@@ -137,7 +137,7 @@ def _say(planned: Manifest, plan: Plan, images: ImageSet, folder: Path) -> None:
     if plan.is_open:
         st.caption(f"On {plan.device}, in the precision and with the engine that a short timing finds fastest.")
     else:
-        st.caption(f"In {plan.precision} on {plan.device} with {plan.engine}: {widgets.escape(plan.why)}.")
+        st.caption(f"In {plan.precision} on {plan.device} with {plan.engine}: {widgets.told(plan.why)}.")
 
 
 def _finished(planned: Manifest, folder: Path) -> Manifest | None:

@@ -1,20 +1,27 @@
 """What is chosen once for all pages, at the side: the network and the images."""
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
+from features.networks import catalogue
 from viz.cached import warm_up
 from viz.sidebar import image_set, network
 from viz.sidebar.image_set import images, others, source
-from viz.sidebar.network import as_fields, model, named, spec
-from viz.sidebar.own_files import new_folder
+from viz.sidebar.network import model, named, spec
+from viz.sidebar.own_files import inside_roots, new_folder
 from viz.sidebar.selected import choose, give_name, selection
 from viz.sidebar.selected import named as named_selections
 
+if TYPE_CHECKING:
+    from features.datasets import ImageSet
+    from features.datasets.labels import Matched
+
 __all__ = [
-    "as_fields",
     "choose",
     "give_name",
     "images",
+    "inside_roots",
     "model",
     "named",
     "named_selections",
@@ -31,8 +38,20 @@ def show() -> None:
     """Choose the network and the image set, once for all pages; both live in the URL."""
     with st.sidebar:
         network.choose()
-        image_set.choose()
+        image_set.choose(_matched)
         _device()
+
+
+def _matched(found: "ImageSet") -> "Matched":
+    """How a set's labels are matched with the classes of the network. Raises FeatureError if there is no such network.
+
+    One of the catalogue is neither fetched nor loaded for it.
+    """
+    from features.datasets import labels
+
+    name = named()
+    known = name.name is not None and name.weights is None
+    return labels.matched(catalogue.spec(str(name.name)) if known else model().spec, found)
 
 
 def _device() -> None:

@@ -1,6 +1,8 @@
 """The choice of the images."""
 
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -8,12 +10,14 @@ import streamlit as st
 from features.errors import DatasetError, FeatureError
 from features.sources import ALL, ARCHIVES, EXTENSIONS, LISTS, SAMPLE, TABLES, split_of
 from viz import widgets
-from viz.sidebar import paths
+from viz.sidebar import paths, table_columns
 from viz.sidebar import selected as of_selection
 from viz.sidebar.own_files import inside_roots, keep_to_roots, keep_upload
 
 if TYPE_CHECKING:
     from features.datasets import ImageSet
+    from features.datasets.labels import Matched
+    from viz.cached.images import Chosen
 
 FOLDER = "a folder or zip of mine"
 SPLIT, OFFERED = "split", "offered paths"
@@ -22,7 +26,8 @@ UPLOADS = [*dict.fromkeys(ending.rpartition(".")[2] for ending in (*ARCHIVES, *T
 IMAGE_LIMITS = (100, 300, 1000, 3000, 10_000)
 
 
-def choose() -> None:
+def choose(matched: Callable[["ImageSet"], "Matched"]) -> None:
+    """matched: how a set's labels are matched with the network's classes. Raises FeatureError without a network."""
     st.selectbox("Images", (SAMPLE, FOLDER), key="images", bind="query-params")
     if st.session_state["images"] == FOLDER:
         st.text_input(
@@ -31,12 +36,12 @@ def choose() -> None:
             bind="query-params",
             placeholder="~/pictures",
             help="On the machine that runs the app: flat, a folder per class, or with folders for splits; a zip or "
-            "tar, Parquet files, a list of paths (text, CSV, JSON Lines), COCO's JSON, or a pattern such as "
-            "data/test-*.parquet.",
+            "tar or what lies in one (set.zip/train), Parquet files, a list of paths (text, CSV, JSON Lines), COCO's "
+            "JSON, or a pattern such as data/test-*.parquet.",
         )
         _offer()
         keep_upload(
-            "or upload images, with a list of labels or without, archives or Parquet files",
+            "or upload images or archives, with a list of labels or without, or Parquet files",
             UPLOADS,
             "folder",
             multiple=True,
@@ -50,7 +55,7 @@ def choose() -> None:
             on_click=_look_again,
             help="Changed files are noticed within seconds, in very large folders within minutes. This looks at once.",
         )
-        _understood()
+        _understood(matched)
     st.select_slider(
         "At most",
         IMAGE_LIMITS,
@@ -99,13 +104,13 @@ def images(whole: bool = False, selected: bool = True) -> "ImageSet":
     selected: whether those alone that are selected, if the visitor wants pages to be about these. Raises FeatureError
     if it cannot be opened.
     """
-    from viz.cached.images import sampled  # numpy, Pillow and pyarrow with it
+    from viz.cached.images import Chosen, sampled  # numpy, Pillow and pyarrow with it
 
-    source, stamp = (SAMPLE, "") if st.session_state["images"] == SAMPLE else _chosen()
-    opened = _opened(source, stamp)
+    chosen = Chosen(SAMPLE) if st.session_state["images"] == SAMPLE else _chosen()
+    opened = _opened(chosen)
     if whole:
         return opened
-    taken = sampled(source, st.session_state["limit"], stamp, opened)
+    taken = sampled(chosen, st.session_state["limit"], opened)
     return of_selection.narrowed(taken) if selected else taken
 
 
@@ -114,30 +119,31 @@ def others(text: str) -> "ImageSet":
 
     Raises FeatureError if it cannot be opened.
     """
-    from viz.cached.images import sampled
+    from viz.cached.images import Chosen, sampled
 
-    source, stamp = SAMPLE, ""
+    chosen = Chosen(SAMPLE)
     if text != SAMPLE:
-        place, split, stamp = _place_of(text)
-        source = place if split is None else f"{place}:{split}"
-    return sampled(source, st.session_state["limit"], stamp, _opened(source, stamp))
+        place, split = _place_of(text)
+        chosen = place if split is None else replace(place, source=f"{place.source}:{split}")
+    return sampled(chosen, st.session_state["limit"], _opened(chosen))
 
 
-def _chosen() -> tuple[str, str]:
-    """The source of the visitor's own images, with the split that was chosen, and what changes when it does."""
-    place, split, stamp = _place()
+def _chosen() -> "Chosen":
+    """The visitor's own images, with the columns and the split that were chosen."""
+    place, split = _place()
+    place = table_columns.heeded(place)
     chosen = st.session_state.get(SPLIT)
-    if split is None and chosen is not None and chosen in _splits(_opened(place, stamp)):
+    if split is None and chosen is not None and chosen in _splits(_opened(place)):
         split = chosen
-    return (place if split is None else f"{place}:{split}"), stamp
+    return place if split is None else replace(place, source=f"{place.source}:{split}")
 
 
-def _opened(source: str, stamp: str) -> "ImageSet":
+def _opened(chosen: "Chosen") -> "ImageSet":
     """A whole set. While it is opened, the page shows how far that is, and stops here."""
     from viz.cached.images import sets
 
-    held = sets().get(source, stamp)
-    return held if held is not None else widgets.awaited(sets().work(source, stamp), "Opening the images")
+    held = sets().get(chosen)
+    return held if held is not None else widgets.awaited(sets().work(chosen), "Opening the images")
 
 
 def source() -> str:
@@ -146,20 +152,20 @@ def source() -> str:
     return chosen if chosen == SAMPLE else st.session_state.get("folder") or ""
 
 
-def _place() -> tuple[str, str | None, str]:
-    """Where the visitor's own images lie, the split that is named there, and what changes when they do."""
+def _place() -> tuple["Chosen", str | None]:
+    """Where the visitor's own images lie, and the split that is named there."""
     return _place_of(st.session_state.get("folder") or "")
 
 
-def _place_of(text: str) -> tuple[str, str | None, str]:
+def _place_of(text: str) -> tuple["Chosen", str | None]:
     """As `_place`, of a typed path."""
-    from viz.cached.images import look_work, set_stamp
+    from viz.cached.images import Chosen, look_work, set_stamp
 
     place, split = split_of(text.strip())
     path = str(inside_roots(place, "images", DatasetError))
     if (work := look_work(path)) is not None:
         widgets.awaited(work, "Looking at the images")
-    return path, split, set_stamp(path)
+    return Chosen(path, set_stamp(path)), split
 
 
 def _splits(found: "ImageSet") -> list[str]:
@@ -168,25 +174,37 @@ def _splits(found: "ImageSet") -> list[str]:
     return [found.split, *others] if found.splits else []
 
 
-def _understood() -> None:
+def _understood(matched: Callable[["ImageSet"], "Matched"]) -> None:
     """What was understood of the visitor's own images before anything runs on them, and the choice of their split.
 
-    What is wrong with them is for the page to say.
+    What is wrong with them is said in small letters, since a page that needs no images does not say it.
     """
     if not (st.session_state.get("folder") or "").strip():
         return
-    with suppress(FeatureError):
+    try:
+        place, _ = _place()
+        table_columns.choose(place, _opened)
         _choose_split()
         found = images(whole=True)
-        paths.remember(_place()[0])
-        st.caption(widgets.escape(found.describe()))
+        paths.remember(place.source)
+        st.caption(widgets.told(found.describe()))
+        if found.is_labelled:
+            _say_matched(matched, found)
         with st.expander("What was understood", icon=":material/info:"):
             _details(found)
+    except FeatureError as error:
+        st.caption(f":material/error: {widgets.told(str(error))}")
+
+
+def _say_matched(matched: Callable[["ImageSet"], "Matched"], found: "ImageSet") -> None:
+    with suppress(FeatureError):  # of the network, which the page shows
+        how = matched(found)
+        st.caption(widgets.told(how.said), help=widgets.told(how.guessed) or None)
 
 
 def _choose_split() -> None:
-    place, split, stamp = _place()
-    options = _splits(_opened(place, stamp)) if split is None else []
+    place, split = _place()
+    options = _splits(_opened(table_columns.heeded(place))) if split is None else []
     if not options:
         return
     if st.session_state.get(SPLIT) not in (None, *options):
@@ -206,4 +224,4 @@ def _details(found: "ImageSet") -> None:
     else:
         st.caption("No labels: these come from one folder per class, or from a list of the images or beside them.")
     for sentence in (*found.told(), *range_notes(found.digest, found)):
-        st.caption(widgets.escape(sentence))
+        st.caption(widgets.told(sentence))

@@ -1,8 +1,6 @@
 """The choice of the network."""
 
-import re
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -12,7 +10,8 @@ from features.networks import catalogue, hub_configs
 from features.networks.card import ModelSpec
 from features.networks.naming import NetworkName
 from features.networks.settings import SETTINGS, Setting
-from viz import widgets
+from viz import fields, widgets
+from viz.fields import as_fields
 from viz.sidebar.image_set import images
 from viz.sidebar.own_files import inside_roots, keep_upload
 
@@ -63,7 +62,7 @@ def choose() -> None:
 def _file() -> None:
     """A file of weights, and what it does not say itself."""
     st.text_input(
-        "Path of the weights",
+        fields.WEIGHTS,
         key="weights",
         bind="query-params",
         placeholder="~/checkpoints/resnet50.pth",
@@ -72,7 +71,7 @@ def _file() -> None:
     )
     keep_upload("or upload them", None, "weights", multiple=False)
     st.selectbox(
-        "Read as",
+        fields.READ_AS,
         [AS_READ, *catalogue.architectures()],
         key="architecture",
         bind="query-params",
@@ -81,18 +80,25 @@ def _file() -> None:
         "a ResNet with padding shortcuts. One of timm's can be typed: timm:resnet50d.",
     )
     st.text_input(
-        "Part",
+        fields.PART,
         key="part",
         bind="query-params",
         placeholder="the main one",
         help="Which network of a file with several, as an encoder and its momentum copy. The first page lists them.",
     )
     st.text_input(
-        "Head",
+        fields.HEAD,
         key="head",
         bind="query-params",
         placeholder="the first one",
         help="Which head of a network with several, as one for ages and one for names. The first page lists them.",
+    )
+    st.text_input(
+        fields.CLASSES,
+        key="classes",
+        bind="query-params",
+        placeholder="a text file, one name a line",
+        help="On the machine that runs the app, as many as the network has classes, in the order of its outputs.",
     )
     with st.expander("What the file does not say", key="said", bind="query-params"):
         st.caption(
@@ -103,7 +109,7 @@ def _file() -> None:
 
 
 def _setting(setting: Setting) -> None:
-    key = _key(setting)
+    key, meaning = _key(setting), as_fields(setting.meaning)
     if setting.values:
         st.selectbox(  # links hold what is shown, so that is what the command line takes too
             setting.title,
@@ -112,19 +118,13 @@ def _setting(setting: Setting) -> None:
             bind="query-params",
             index=None,
             placeholder="not said",
-            help="\n".join([setting.meaning, "", *(f"- {value}: {words}" for value, words in setting.values.items())]),
+            help="\n".join([meaning, "", *(f"- {value}: {words}" for value, words in setting.values.items())]),
         )
     else:
         st.text_input(
             setting.title, key=key, bind="query-params", placeholder=f"not said, e.g. {setting.example}",
-            help=setting.meaning,
+            help=meaning,
         )  # fmt: skip
-
-
-def as_fields(text: str) -> str:
-    """A text that names options of the command line, with what their fields are called here."""
-    titles = {"part": "Part", "head": "Head"} | {setting.name: setting.title for setting in SETTINGS}
-    return re.sub(r"--([a-z][a-z-]*)", lambda found: f"“{titles.get(found[1], found[1])}”", text)
 
 
 def _key(setting: Setting) -> str:
@@ -144,17 +144,18 @@ def model() -> "Model":
 
     name = named()
     if name.weights is not None:
-        return load_model(str(name), stamp(name.weights), _pictures)
+        return load_model(str(name), stamp(name), _pictures)
     assert name.name is not None
     if catalogue.spec(name.name).file is None:
         widgets.result(fetch_job(name.name), f"Fetching the weights of {name}")
     return load_model(str(name))
 
 
-def stamp(weights: Path) -> float:
-    """What changes when a file of weights, or what lies beside it, does."""
-    beside = [weights, *hub_configs.beside(weights)]
-    return max(path.stat().st_mtime for path in beside if path.exists())
+def stamp(name: NetworkName) -> float:
+    """What changes when a file of weights, what lies beside it, or the file of its class names does."""
+    assert name.weights is not None
+    made_of = [name.weights, *hub_configs.beside(name.weights), *([] if name.classes is None else [name.classes])]
+    return max(path.stat().st_mtime for path in made_of if path.exists())
 
 
 def _pictures() -> "list[Image]":
@@ -178,4 +179,6 @@ def named() -> NetworkName:
     path = inside_roots(st.session_state.get("weights") or "", "weights", WeightsError)
     said = tuple((each.name, value.strip()) for each in SETTINGS if (value := st.session_state.get(_key(each))))
     part, head = ((st.session_state.get(key) or "").strip() or None for key in ("part", "head"))
-    return NetworkName(None if read_as == AS_READ else read_as, path, part, lesion=lesion, settings=said, head=head)
+    listed = (st.session_state.get("classes") or "").strip()
+    names = inside_roots(listed, "names of classes", WeightsError) if listed else None
+    return NetworkName(None if read_as == AS_READ else read_as, path, part, names, lesion, said, head)

@@ -11,7 +11,7 @@ import streamlit as st
 from features import files
 from features.errors import DatasetError, FeatureError
 from features.files import ROOTS
-from features.sources import ARCHIVES, EXTENSIONS, LISTS, TABLES, is_pattern
+from features.sources import ARCHIVES, EXTENSIONS, LISTS, TABLES, in_archive, is_pattern
 from viz import widgets
 from viz.cached.server import uploads
 
@@ -29,7 +29,7 @@ def inside_roots(text: str, what: str, error: type[FeatureError], must_exist: bo
     try:
         path = Path(text.strip()).expanduser().resolve()
         inside = files.may_be_read(str(path)) or path.is_relative_to(uploads())
-        there = inside and (path.exists() or is_pattern(str(path)) or not must_exist)
+        there = inside and (path.exists() or is_pattern(str(path)) or in_archive(path) is not None or not must_exist)
     except (OSError, RuntimeError, ValueError) as problem:  # nobody's home, links in a circle, too long, a NUL
         raise error(f"{text} cannot be followed: {problem}. Check the path.") from problem
     if not inside:
@@ -64,21 +64,25 @@ def keep_upload(label: str, kinds: list[str] | None, key: str, multiple: bool | 
                 write = _write_folder if multiple == "directory" else _write_uploads
                 st.session_state[key] = str(write(chosen))
         except FeatureError as error:
-            st.toast(widgets.escape(str(error)), icon=":material/error:")
+            st.toast(widgets.told(str(error)), icon=":material/error:")
 
     st.file_uploader(label, type=kinds, key=control, accept_multiple_files=multiple, on_change=keep)
 
 
 def _write_uploads(chosen: list[Any]) -> Path:
-    """One archive or weights file by itself, others in a folder of their own; the same files, the same path."""
+    """One archive or weights file by itself, others in a folder of their own; the same files, the same path.
+
+    A list of labels may come with images, or with archives of them.
+    """
     contents = [file.getvalue() for file in chosen]
     names = [_safe(Path(file.name).name) for file in chosen]
     told = [name for name in names if name.lower().endswith(LISTS)]  # of images that come with it
     others = [name for name in names if name not in told]
     one_kind = any(all(name.lower().endswith(ends) for name in others) for ends in (EXTENSIONS, ARCHIVES, TABLES))
-    if len(chosen) > 1 and (not one_kind or len(told) > 1 or (told and not others[0].lower().endswith(EXTENSIONS))):
+    labelled = all(name.lower().endswith((*EXTENSIONS, *ARCHIVES)) for name in others)
+    if len(chosen) > 1 and (not one_kind or len(told) > 1 or (told and not labelled)):
         raise DatasetError(
-            "Upload archives, or Parquet files, or images with at most one list of their labels; more would be several "
+            "Upload images or archives, with at most one list of their labels, or Parquet files; more would be several "
             "sets. Take the others away."
         )
     folder = _written(_different(names), contents)

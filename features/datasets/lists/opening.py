@@ -11,17 +11,20 @@ import pyarrow as pa
 
 from features import files
 from features.datasets import splits
+from features.datasets.boxes import are_boxes, boxes_in
+from features.datasets.cutting import of_split_labelled
 from features.datasets.folders import OUTSIDE, read_file
-from features.datasets.image_set import Columns, FileOpener, ImageSet, set_digest, spelled
+from features.datasets.image_set import Boxes, FileOpener, ImageSet, set_digest, spelled
 from features.datasets.kinds import Aside
 from features.datasets.labelling import Labelling, further, of_cells, of_columns
-from features.datasets.listing import Choice, of_split_labelled
+from features.datasets.listing import Choice
 from features.datasets.lists import parquet_lists, text
-from features.datasets.lists.places import Place, Places, allowed, marked, need_files
+from features.datasets.lists.places import MISSING, Place, Places, allowed, marked, need_files
 from features.datasets.lists.roles import Roles, roles_of
 from features.datasets.lists.table import Table, plain
+from features.datasets.named_columns import Columns, telling
 from features.datasets.splits import Splits
-from features.datasets.table_columns import splits_in
+from features.datasets.tables.table_columns import splits_in
 from features.errors import DatasetError
 from features.sources import LISTS
 
@@ -33,9 +36,13 @@ MOST_WATCHED = 256 << 20  # bytes of a list whose images are looked at to see wh
 
 @dataclass(frozen=True, eq=False)
 class _Named:
-    """A list with the files that it names. cells: (N,) as they stand there. places: (N,) where they lie."""
+    """A list with the files that it names. cells: (N,) as they stand there. places: (N,) where they lie.
+
+    asked: the columns that were not to be guessed.
+    """
 
     table: Table
+    asked: Columns
     roles: Roles
     cells: Sequence[str]
     places: Sequence[Place]
@@ -60,7 +67,9 @@ def open_list(
     split, order: as of `splits.chosen`, where a column tells splits. columns: those that are not to be guessed.
     Raises DatasetError if the list names no images, or names folders.
     """
-    return _opened(_of_text(path, columns), path, split, order)
+    named = _of_text(path, columns)
+    with telling([*named.table.columns]):
+        return _opened(named, path, split, order)
 
 
 def open_tables(
@@ -78,7 +87,8 @@ def open_tables(
     if not named.roles.split and len(tables) > 1 and (parts := _by_files(path, tables)) is not None:
         table = replace(named.table, columns={**named.table.columns, OF_FILE: parts.of})
         named = replace(named, table=table, roles=replace(named.roles, split=OF_FILE))
-    return _opened(named, path, split, order)
+    with telling([*named.table.columns]):
+        return _opened(named, path, split, order)
 
 
 def _by_files(path: Path, tables: Sequence[Path]) -> Splits | None:
@@ -86,6 +96,14 @@ def _by_files(path: Path, tables: Sequence[Path]) -> Splits | None:
         file.relative_to(path).with_suffix("").as_posix() if path in file.parents else file.stem for file in tables
     ]
     return splits_in(pa.schema([]), lambda name: [], [*zip(names, parquet_lists.sizes(tables), strict=True)])
+
+
+def names_files(path: Path, columns: Columns) -> bool:
+    """Whether any of the files that a list names is there, or may be, as one at an address."""
+    try:
+        return any(place.mark != MISSING for place in _of_text(path, columns).places)
+    except DatasetError:
+        return False
 
 
 def listed(path: Path) -> list[Place]:
@@ -122,13 +140,14 @@ def _folder(path: Path) -> Path:
 
 
 def _named(table: Table, places: Places, columns: Columns) -> _Named:
-    roles = roles_of(table, columns, places.there)
-    cells = [_path_in(cell, row, table, roles.path) for row, cell in enumerate(table.columns[roles.path], start=1)]
-    places.learn(cells)
-    found = [places.of(cell) for cell in cells]
-    need_files(found, cells, table.where)
+    with telling([*table.columns]):
+        roles = roles_of(table, columns, places.there)
+        cells = [_path_in(cell, row, table, roles.path) for row, cell in enumerate(table.columns[roles.path], start=1)]
+        places.learn(cells)
+        found = [places.of(cell) for cell in cells]
+        need_files(found, cells, table.where)
     notes = (f"{table.where} names images {places.spelling}.",) if str(places.spelling) else ()
-    return _Named(table, roles, cells, found, (*roles.notes, *notes))
+    return _Named(table, columns, roles, cells, found, (*roles.notes, *notes))
 
 
 def _path_in(cell: Any, row: int, table: Table, column: str) -> str:
@@ -157,11 +176,13 @@ def _opened(named: _Named, path: Path, split: str | None, order: Sequence[str]) 
         tuple(ids),
         None,
         (),
-        _digest(ids, marked(named.places), table),
+        _digest(ids, marked(named.places), table, named.asked),
         FileOpener(read),
         lambda row: spelled(places[row]),
         columns=values,
         notes=(*named.notes, *repeated),
+        table=roles.told(table),
+        boxes=None if labelling is None else _boxes(table, roles, labelling),
     )
     may_be_read = allowed(str(_folder(path)))
     outside = [row for row, place in enumerate(places) if not may_be_read(place)]
@@ -179,6 +200,12 @@ def _labelling(table: Table, roles: Roles) -> Labelling | None:
         return of_columns({spelled(name): table.columns[name] for name in roles.labels})
     cells = table.columns[roles.labels[0]]
     return of_cells([spelled(cell) if isinstance(cell, str) else cell for cell in cells])
+
+
+def _boxes(table: Table, roles: Roles, labelling: Labelling) -> Boxes | None:
+    """Where the labels are, if their column says it."""
+    cells = table.columns[roles.labels[0]]
+    return boxes_in(cells, labelling.classes) if are_boxes(cells) else None
 
 
 def _different(names: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
@@ -203,9 +230,11 @@ def _different(names: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
     return ids, (note,)
 
 
-def _digest(ids: Sequence[str], marks: Sequence[str], table: Table) -> str:
-    """Other labels and columns are another set."""
+def _digest(ids: Sequence[str], marks: Sequence[str], table: Table, asked: Columns) -> str:
+    """Other labels and columns are another set, and so are other choices of what is a label."""
     told = hashlib.sha256()
+    if asked != Columns():
+        told.update(f"{asked}\n".encode("utf-8", "surrogateescape"))
     for name, cells in table.columns.items():
         told.update(f"{name}\0{len(cells)}\n".encode("utf-8", "surrogateescape"))
         for cell in cells:

@@ -1,6 +1,5 @@
 """Reads lists that are Parquet: columns of paths, and none of images."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -69,12 +68,15 @@ def table_of(tables: Sequence[Path], where: str) -> Table:
     return Table(where, columns, True)
 
 
-def table_in(data: bytes, where: str) -> Table:
-    """A Parquet file's content as a table. Raises DatasetError if it cannot be read, or names no files."""
+def table_in(source: Any, where: str) -> Table | None:
+    """A Parquet file as a table; None where it cannot name files. source: as `pyarrow.parquet` takes it.
+
+    Raises DatasetError if it cannot be read.
+    """
     try:
-        with pq.ParquetFile(io.BytesIO(data)) as opened:
+        with pq.ParquetFile(source) as opened:
             if not names_paths(opened.schema_arrow):
-                raise DatasetError(f"{where} has no column of texts, or holds bytes. Give a table of paths.")
+                return None
             read = opened.read(columns=_told(opened.schema_arrow))
     except (OSError, pa.ArrowException) as error:
         raise DatasetError(f"{where} cannot be read as Parquet: {error}. Copy it again.") from error

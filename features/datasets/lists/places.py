@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from unicodedata import normalize
 from urllib.parse import unquote, urlsplit
@@ -17,8 +18,12 @@ from features.errors import DatasetError, FeatureError
 
 MISSING = "unreadable"  # as `folders.mark` has it
 HERE = "file://"
-FOLDERS = ("images", "image", "imgs", "img", "data", "JPEGImages", "train", "train_images", "test", "test_images")
+FOLDERS = (
+    *("images", "image", "imgs", "img", "data", "JPEGImages", "train", "train_images", "test", "test_images"),
+    *("val", "val_images", "valid", "Images"),
+)
 ENDINGS = (".jpg", ".png", ".jpeg", ".JPEG", ".JPG", ".tif", ".webp")
+MOST_FOLDERS = 20  # that are looked into whatever they are called
 TRIED = 20  # cells by which a folder or an ending is found that a list leaves away
 TOGETHER = 16  # addresses that are asked for at a time
 
@@ -43,13 +48,19 @@ class Place:
 
 @dataclass(frozen=True)
 class Spelling:
-    """What a list leaves away of its paths: the folder that they lie in, and their ending."""
+    """What a list leaves away of its paths: the folder that they lie in, and their ending.
+
+    above: how many folders of the paths are those of another machine. called: these.
+    """
 
     folder: str = ""
     ending: str = ""
+    above: int = 0
+    called: str = ""
 
     def __str__(self) -> str:
         parts = [f"in {self.folder}/" if self.folder else "", f"with {self.ending} behind" if self.ending else ""]
+        parts += [f"below {self.called}, which is taken for its own folder"] if self.called else []
         return " ".join(part for part in parts if part)
 
 
@@ -74,13 +85,38 @@ class Places:
         some = [cell for cell in cells[:TRIED] if "://" not in cell]
         if "://" in self.folder or not some or any(self.of(cell).mark != MISSING for cell in some):
             return
-        folders = ["", *FOLDERS, self.name, f"{self.name}_images", f"../{self.name}", "../images"]
-        for folder in folders:
+        known = ("", *FOLDERS, self.name, f"{self.name}_images", f"../{self.name}", "../images")
+        least = dict.fromkeys(known, 1)
+        for name in self._beside():  # of a folder that is called anyhow, one file may only be called so
+            least.setdefault(name, (len(some) + 1) // 2)
+        for folder in least:
             for ending in ("", *ENDINGS):
                 self.spelling = Spelling(folder, ending)
-                if any(self.there(cell) for cell in some):
+                if sum(map(self.there, some)) >= least[folder]:
                     return
-        self.spelling = Spelling()
+        if not self._learn_root([plain(cell) for cell in some]):
+            self.spelling = Spelling()
+
+    def _learn_root(self, some: Sequence[str]) -> bool:
+        """Find out which folder of another machine was the list's own, of which most files are there."""
+        parts = [cell.split("/") for cell in some]
+        for above in range(1, min(map(len, parts))):
+            roots = {"/".join(each[:above]) for each in parts}
+            if len(roots) > 1:
+                return False
+            self.spelling = Spelling(above=above, called=f"{roots.pop()}/")
+            if 2 * sum(map(self.there, some)) >= len(some):
+                return True
+        return False
+
+    def _beside(self) -> list[str]:
+        """Some of the folders that lie beside the list, whatever they are called."""
+        try:
+            with os.scandir(self.folder) as entries:
+                names = (entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+                return sorted(islice(names, MOST_FOLDERS))
+        except OSError:
+            return []
 
     def of(self, cell: str) -> Place:
         """The file that a cell names: as it stands, else without blanks around it and with slashes for backslashes."""
@@ -103,6 +139,8 @@ class Places:
 
     def _path(self, cell: str) -> str:
         name = cell + self.spelling.ending
+        if self.spelling.above:
+            return os.path.join(self.folder, *plain(cell).split("/")[self.spelling.above :])  # noqa: PTH118
         if cell.startswith("/"):
             return name
         if cell.startswith("~"):
@@ -153,23 +191,8 @@ def allowed(folder: str) -> Callable[[str], bool]:
     """
     if not files.roots():
         return lambda path: True
-    own = os.path.realpath(folder)
-    folders: dict[str, str] = {}  # the real one of each: links are followed once for a folder, and not for every file
-
-    def real(path: str) -> str:
-        above, name = os.path.split(path)
-        if above not in folders:
-            folders[above] = os.path.realpath(above)
-        whole = os.path.join(folders[above], name)  # noqa: PTH118
-        return os.path.realpath(whole) if os.path.islink(whole) or name in ("", ".", "..") else whole  # noqa: PTH114
-
-    def may(path: str) -> bool:
-        if "://" in path:
-            return False
-        followed = real(path)
-        return files.may_be_read(followed) or Path(followed).is_relative_to(own)
-
-    return may
+    may = files.allowed(folder)
+    return lambda path: "://" not in path and may(path)
 
 
 def need_files(places: Sequence[Place], cells: Sequence[str], where: str) -> None:

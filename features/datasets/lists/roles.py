@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from features.datasets import splits
+from features.datasets.boxes import are_boxes
 from features.datasets.columns import text_of
-from features.datasets.image_set import Columns
+from features.datasets.image_set import spelled
 from features.datasets.labelling import is_yes_or_no
 from features.datasets.lists.table import Table
+from features.datasets.named_columns import Columns, TableColumns
 from features.errors import DatasetError
 from features.sources import EXTENSIONS
 
@@ -23,11 +25,18 @@ LABELS = (
     *("label", "labels", "class", "classes", "class_name", "classname", "label_name", "class_label", "category"),
     *("categories", "category_name", "target", "targets", "tag", "tags", "y", "label_id", "class_id", "category_id"),
     *("label_idx", "class_idx", "labelid", "classid", "label_names", "species", "breed", "diagnosis", "ground_truth"),
+    *("dx", "disease"),
     *("objects.categories", "objects.category", "objects.label"),  # of Hugging Face's sets for detection
 )
 VAGUE = ("tag", "tags", "y", "target", "targets")  # hold classes only where no other column does
 SPLIT_NAMES = ("split", "splits", "subset", "set", "partition", "data_set", "dataset", "phase", "usage", "fold")
 LOOKED_AT = 200  # rows
+
+
+class LabelsUntold(DatasetError):
+    """Several columns may hold the labels. roles: without them."""
+
+    roles: "Roles"
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,10 @@ class Roles:
         used = {self.path, *self.labels, self.split}
         return {name: cells for name, cells in table.columns.items() if name not in used}
 
+    def told(self, table: Table) -> TableColumns:
+        """The table's columns and which were taken, for those who may correct it."""
+        return TableColumns(tuple(map(spelled, table.columns)), spelled(self.path), tuple(map(spelled, self.labels)))
+
 
 def is_known(name: str) -> bool:
     """Whether a column is called as those of paths, labels or splits are."""
@@ -74,8 +87,8 @@ def roles_of(table: Table, chosen: Columns, there: Callable[[str], bool]) -> Rol
         )
     split = _split_column(table, path)
     if chosen.label:
-        names = [chosen.label] if chosen.label in table.columns else chosen.label.split(",")
-        return Roles(path, tuple(_need(table, name.strip(), "--label-column") for name in names), split)
+        names = chosen.labels(table.columns)
+        return Roles(path, tuple(_need(table, name, "--label-column") for name in names), split)
     return _with_labels(table, path, split)
 
 
@@ -96,7 +109,9 @@ def _path_column(table: Table, there: Callable[[str], bool]) -> str | None:
     if sure or table.named:
         return None
     texts = [name for name, cells in table.columns.items() if _is_text(cells)]
-    return texts[0] if len(table.columns) == 1 and texts else None
+    if len(table.columns) > 1:  # beside numbers
+        texts = [name for name in texts if not _is_number(table.columns[name])]
+    return texts[0] if len(texts) == 1 else None
 
 
 def _mostly(table: Table, fits: Callable[[str], bool]) -> list[str]:
@@ -122,6 +137,12 @@ def _by_names(columns: Sequence[str], known: Sequence[str]) -> list[str]:
     return sorted((name for name in columns if plain[name] in known), key=lambda name: known.index(plain[name]))
 
 
+def _ending_as_labels(columns: Sequence[str]) -> list[str]:
+    """The one column whose name ends as those of labels, as 'Finding Labels'; none where several do."""
+    ends = [name for name in columns if re.search(r"_(?:labels?|class|classes|category|categories)$", _plain(name))]
+    return ends if len(ends) == 1 else []
+
+
 def _plain(name: str) -> str:
     parted = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.strip().lstrip("#").strip())
     return re.sub(r"[\s_-]+", "_", parted).lower()
@@ -139,7 +160,10 @@ def _split_column(table: Table, path: str) -> str:
 
 def _with_labels(table: Table, path: str, split: str) -> Roles:
     others = [name for name in table.columns if name not in (path, split)]
-    called = _by_names(others, LABELS)
+    called = _by_names(others, LABELS) or _ending_as_labels(others)
+    boxes = [name for name in others if are_boxes(table.columns[name][:LOOKED_AT])]
+    if len(boxes) == 1 and not called:
+        return Roles(path, (boxes[0],), split)
     if called:
         texts = [name for name in called if _plain(name) not in VAGUE and not _is_number(table.columns[name])]
         return Roles(path, ((texts or called)[0],), split)
@@ -157,10 +181,10 @@ def _with_labels(table: Table, path: str, split: str) -> Roles:
         said = f"The labels of {table.where} are its column {groups[0]}."
         return Roles(path, (groups[0],), split, (said,) if table.named else (), guessed=table.named)
     if not table.named and len(groups) > 1:
-        raise DatasetError(
-            f"Which column of {table.where} holds the labels cannot be told. Name it with --label-column. "
-            f"It has: {table.said()}."
-        )
+        said = f"Which column of {table.where} holds the labels cannot be told. Name it with --label-column. "
+        untold = LabelsUntold(f"{said}It has: {table.said()}.")
+        untold.roles = Roles(path, (), split, (str(untold),))
+        raise untold
     note = f"No column of {table.where} is called as labels are: {_few(others)}. --label-column names one."
     return Roles(path, (), split, (note,) if others else ())
 

@@ -52,7 +52,7 @@ def table_of(data: bytes, where: str, ending: str, there: There) -> Table:
     text = _decoded(data, where, ending, there)
     if ending in (*JSON_LINES, *JSON):
         return _of_objects(_objects(text, where, ending), where)
-    rows = _rows(text, where, ending, there)
+    rows = _with_all_names(_rows(_without_count(text), where, ending, there))
     if not rows:
         raise DatasetError(f"{where} names no images. Write a path a line into it.")
     named = _is_header(rows, there)
@@ -64,6 +64,24 @@ def table_of(data: bytes, where: str, ending: str, there: There) -> Table:
     columns = [list(column) for column in zip_longest(*body, fillvalue="")]
     columns += [[""] * len(body) for _ in range(width - len(columns))]
     return Table(where, dict(zip(names, columns, strict=True)), named)
+
+
+def _without_count(text: str) -> str:
+    """A list without a first line that only says how many rows follow, as CelebA's have it."""
+    first, _, rest = text.partition("\n")
+    if not first.strip().isdecimal():
+        return text
+    follow = sum(bool(line.strip()) for line in rest.split("\n"))
+    return rest if int(first) in (follow, follow - 1) and follow > 1 else text
+
+
+def _with_all_names(rows: list[list[str]]) -> list[list[str]]:
+    """Rows whose first is names with blanks between, of all columns or of all but that of the paths, as cells."""
+    if len(rows) < 2 or len(rows[0]) > 1 or len(rows[1]) < 2:
+        return rows
+    names = rows[0][0].split()
+    missing = len(rows[1]) - len(names)
+    return [["image", *names] if missing else names, *rows[1:]] if missing in (0, 1) else rows
 
 
 def _decoded(data: bytes, where: str, ending: str, there: There) -> str:
@@ -155,7 +173,7 @@ def _rows(text: str, where: str, ending: str, there: There) -> list[list[str]]:
             return 0, 0, False
         widths = {*map(len, rows)}
         regular = len(widths) == 1 and widths != {1}
-        return _most(rows, there), _most(rows, _looks), regular and ending not in PLAIN_LISTS
+        return _most(rows, there), _most(rows, _looks), regular and (ending not in PLAIN_LISTS or way is NUMBERS)
 
     best = max(ways, key=lambda way: (fits(way), -ways.index(way)))
     try:

@@ -4,13 +4,15 @@ import errno
 import re
 import stat
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from features import files
 from features.errors import WeightsError
-from features.networks.containers import torch_files
+from features.networks.containers import shards, torch_files
 from features.networks.containers.safetensors_files import read_safetensors
 
 HEAD = 512  # bytes that tell formats apart
@@ -41,27 +43,70 @@ class Content:
     """What lies in a file: nested dicts and lists with TensorRecords and Inert objects in them.
 
     format: 'safetensors', 'torch' (a zip archive), 'torch before 1.6', 'pickle'. metadata: what a safetensors file says
-    of itself.
+    of itself. files: all that it was read from.
     """
 
     path: Path
     format: str
     values: Any
     metadata: Mapping[str, str] = field(default_factory=dict)
+    shards: tuple[Path, ...] = ()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return (self.path, *self.shards)
 
 
 def read(path: Path) -> Content:
-    """The content of a weights file. Nothing in it is run. Raises WeightsError with what it is instead."""
+    """The content of a weights file, or of all files that an index names. Nothing in it is run.
+
+    Raises WeightsError with what it is instead.
+    """
     size = _need_file(path)
-    try:
-        if SHARD.search(path.name):
+    with _named(path):
+        index = shards.index_of(path)
+        if index is None and PART.search(path.name):
             raise WeightsError(f"one part{JOIN}")
+    return _read_file(path, size) if index is None else _read_shards(index)
+
+
+def _read_shards(index: Path) -> Content:
+    """The tensors of all files that an index names, as those of one."""
+    with _named(index):
+        names = shards.weight_map(index)
+        paths = [index.with_name(name) for name in dict.fromkeys(names.values())]
+        for path in paths:
+            if not path.is_file() or not files.may_be_read(str(path.resolve())):
+                raise WeightsError(
+                    f"an index that names {path.name[:60]}, and no such file lies beside it. Copy it there"
+                )
+    parts = {path.name: _read_file(path, path.stat().st_size) for path in paths}
+    values: dict[str, Any] = {}
+    with _named(index):
+        for name, shard in names.items():
+            inside = parts[shard].values
+            if not isinstance(inside, dict) or name not in inside:
+                raise WeightsError(f"an index that names {name[:60]!r}, which {shard[:60]} lacks. Copy all files again")
+            values[name] = inside[name]
+    first = parts[paths[0].name]
+    return Content(index, f"{first.format} in {len(paths)} files", values, first.metadata, tuple(paths))
+
+
+def _read_file(path: Path, size: int) -> Content:
+    with _named(path):
         with path.open("rb") as file:
             head = file.read(HEAD)
         for is_this, what in OTHERS:
             if is_this(head):
                 raise WeightsError(what)
         return _read(path, head, size)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Turn what goes wrong with a file into sentences that begin with its name."""
+    try:
+        yield
     except WeightsError as error:
         text = str(error)
         raise WeightsError(text if text.startswith(path.name) else _sentence(path.name, text)) from error
@@ -75,12 +120,13 @@ JOIN = (
     " of a network in several files. Load it in Python with what saved it, and save it in one: "
     "torch.save(model.state_dict(), FILE)."
 )
-SHARD = re.compile(r"-\d{5}-of-(?!00001)\d{5}\.|\.distcp$")
+PART = re.compile(rf"{shards.SHARD.pattern}|\.distcp$")
 
 # How reasons begin that say what a file is; the others say what it holds.
 IS = (
     "a Git", "a web", "an XML", "an HDF5", "an ONNX", "a GGUF", "compressed", "a NumPy", "a picture", "a tar", "empty",
-    "a zip", "an exported", "a Keras", "a pickle", "one part", "no weights", "a damaged archive", "a safetensors",
+    "a zip", "an exported", "an index", "a Keras", "a pickle", "one part", "no weights", "a damaged archive",
+    "a safetensors",
 )  # fmt: skip
 
 

@@ -237,6 +237,13 @@ def _first(value: Any = None, *_: Any) -> Any:
     return value
 
 
+def _of_graph(attributes: Any = None, *_: Any) -> Inert:
+    """A module that torch.fx has traced, whose program is text that is left aside."""
+    module = Inert("torch.fx.graph_module.GraphModule")
+    module.state = attributes if isinstance(attributes, dict) else {}
+    return module
+
+
 def _retyped(function: Any, kind: Any, arguments: Any, *_: Any) -> Any:
     """What a subclass of Tensor keeps: the function that rebuilds it, and with what."""
     maker = MAKERS.get(function.name) if isinstance(function, Inert) else None
@@ -275,6 +282,8 @@ MAKERS: dict[str, Maker] = {
     "torch._utils._rebuild_qtensor": odd("quantised"),
     "torch._utils._rebuild_meta_tensor_no_storage": odd("meta"),
     "torch._utils._rebuild_nested_tensor": odd("nested"),
+    "torch._dynamo.eval_frame.OptimizedModule": _first,
+    "torch.fx.graph_module.reduce_graph_module": _of_graph,
     "torch.nn.parameter.UninitializedParameter": odd("uninitialised"),
     "pathlib.PosixPath": _path,
     "pathlib.PurePosixPath": _path,

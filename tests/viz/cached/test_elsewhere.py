@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from features import engine, residual, saliency
-from features.datasets import Origin, open_images
+from features.datasets import Columns, Origin, open_images
 from features.embed import MapSettings
 from features.embed import stage_maps as stage_maps_of
 from features.networks import filling, zoo
@@ -89,10 +89,12 @@ WORKS = {
     "statistics": cached_residual.statistics_work,
     "sweep": lambda model, images: cached_residual.sweep_work(model, images, residual.WITHOUT),
     "paths": lambda model, images: cached_residual.paths_work(model, images.sample(4)),
-    "maps": lambda model, images: embed.maps_work(model, features_of(model, images), STAGES, SETTINGS),
-    "reseeded": lambda model, images: embed.reseeded_work(model, features_of(model, images), stage_maps(model, images)),
+    "maps": lambda model, images: embed.maps_work(model.key, features_of(model, images), STAGES, SETTINGS),
+    "reseeded": lambda model, images: embed.reseeded_work(
+        model.key, features_of(model, images), stage_maps(model, images)
+    ),
     "separation": lambda model, images: embed.separation_work(
-        model, features_of(model, images), stage_maps(model, images), "layer3"
+        model.key, features_of(model, images), stage_maps(model, images), "layer3"
     ),
     "evaluation": lambda model, images: evaluate.evaluation_work(model, images, "by order"),
     "retrieval": lambda model, images: evaluate.retrieval_work(model, features_of(model, images)),
@@ -133,7 +135,7 @@ def test_another_process_gives_what_this_one_gives(name, model, images, is_long,
         short.setattr(evaluate, "SECONDS_A_SCORE", 0)
         here = WORKS[name](model, images)
         assert (here.kind, here.lasting) == (SHORT, False)
-    if name in ("maps", "reseeded", "separation", "retrieval", "novelty"):  # whose features are read here, whatever takes long
+    if name in ("maps", "reseeded", "separation", "retrieval", "novelty"):  # whose features are read here in any case
         monkeypatch.setattr(estimates, "seconds", lambda model, images, passes: 1)
     work = WORKS[name](model, images)
     order, durable, attached = order_of(work)
@@ -154,7 +156,7 @@ def test_what_changed_since_it_was_chosen_is_refused(model, images):
     with pytest.raises(Exception, match="resnet20-fashion has changed since it was chosen"):
         resolved({"model": {"name": "resnet20-fashion", "key": "0" * 64}})
     with pytest.raises(Exception, match="The images of sample have changed since they were chosen"):
-        resolved({"images": {"source": "sample", "limits": [30], "digest": images.digest}})
+        resolved({"images": tasks.told_of_images(images) | {"limits": [30]}})
 
 
 def test_what_was_tested_on_images_here_is_told(model, tmp_path):
@@ -164,6 +166,20 @@ def test_what_was_tested_on_images_here_is_told(model, tmp_path):
     tested = replace(same_as, name=NetworkName(weights=path), verdict=Verdict((), (), settings, ("mean",)))
     told = tasks.told_of_model(tested)
     assert resolved({"model": told})["model"].key == tested.key != zoo.load(weights=path).key
+
+
+def test_another_process_opens_a_table_by_the_columns_that_were_chosen(tmp_path):
+    for number in range(6):
+        Image.new("RGB", (4, 4), (number, 0, 0)).save(tmp_path / f"{number}.png")
+    rows = "".join(f"{n}.png,{n}.png,{'ab'[n % 2]},{'xyz'[n % 3]}\n" for n in range(6))
+    (tmp_path / "list.csv").write_text(f"path,copy,label,kind\n{rows}")
+    columns = Columns("copy", "kind")
+    chosen = open_images(str(tmp_path / "list.csv"), columns=columns).sample(4)
+    told = json.loads(json.dumps(tasks.told_of_images(chosen)))
+    there = resolved({"images": told})["images"]
+    assert (there.digest, there.class_names) == (chosen.digest, ("x", "y", "z"))
+    with pytest.raises(Exception, match="have changed since they were chosen"):
+        resolved({"images": told | {"columns": {"path": "", "label": ""}}})
 
 
 def long_work(**arguments):
@@ -200,5 +216,7 @@ def test_an_extraction_tells_of_its_folder_and_plan(model, images, is_long, tmp_
     assert (order.task, durable, attached) == ("extract", True, {})
     assert order.arguments["folder"] == str(tmp_path)
     assert order.arguments["how"]["engine"] == "torch"
-    assert order.arguments["images"] == {"source": "sample", "limits": [40, 24], "digest": images.digest}
+    assert order.arguments["images"] == {
+        "source": "sample", "limits": [40, 24], "columns": {"path": "", "label": ""}, "digest": images.digest
+    }  # fmt: skip
     assert order.arguments["model"] == {"name": "resnet20-fashion", "key": model.key}

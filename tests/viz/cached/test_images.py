@@ -1,11 +1,16 @@
 """The stamp of an image set: fresh where that costs little, and never in a page's way."""
 
-import pytest
+from dataclasses import replace
+from types import SimpleNamespace
 
+import pytest
+from PIL import Image
+
+from features.datasets import Columns, Snapshot, folders, open_images
 from features.errors import DatasetError
 from features.progress import finish
 from viz.cached import images
-from viz.cached.images import FRESH_SECONDS, MOMENT, SHARE, Watch
+from viz.cached.images import FRESH_SECONDS, MOMENT, SHARE, Chosen, Watch
 
 
 class Source:
@@ -93,8 +98,8 @@ def test_a_source_that_goes_away_has_another_stamp_so_that_its_opening_tells_why
 
 
 def opened(sets, path):
-    stamp = images.set_stamp(path)
-    return sets.get(path, stamp) or finish(sets.work(path, stamp).make_task())
+    chosen = Chosen(path, images.set_stamp(path))
+    return sets.get(chosen) or finish(sets.work(chosen).make_task())
 
 
 def test_a_changed_folder_is_another_set(tiny_folder):
@@ -111,11 +116,52 @@ def test_a_changed_folder_is_another_set(tiny_folder):
 def test_the_sets_that_were_used_last_are_held(tiny_folder):
     path, sets = str(tiny_folder), images.Sets()
     for stamp in map(str, range(images.KEPT_SETS)):
-        finish(sets.work(path, stamp).make_task())
-    assert sets.get(path, "0") is not None
-    finish(sets.work(path, "one more").make_task())
-    assert sets.get(path, "0") is not None
-    assert sets.get(path, "1") is None
+        finish(sets.work(Chosen(path, stamp)).make_task())
+    assert sets.get(Chosen(path, "0")) is not None
+    finish(sets.work(Chosen(path, "one more")).make_task())
+    assert sets.get(Chosen(path, "0")) is not None
+    assert sets.get(Chosen(path, "1")) is None
+
+
+def test_other_columns_of_a_table_are_another_set(tmp_path):
+    Image.new("RGB", (4, 4)).save(tmp_path / "0.png")
+    (tmp_path / "list.csv").write_text("path,label,breed\n0.png,cat,manx\n")
+    sets, chosen = images.Sets(), Chosen(str(tmp_path / "list.csv"))
+    guessed = finish(sets.work(chosen).make_task())
+    named = finish(sets.work(replace(chosen, columns=Columns(label="breed"))).make_task())
+    assert [each.label_name(0) for each in (guessed, named)] == ["cat", "manx"]
+    assert guessed.digest != named.digest
+    assert sets.get(chosen) is guessed
+    few = [
+        images.sampled(each, 1, whole)
+        for each, whole in ((chosen, guessed), (replace(chosen, columns=named.origin.columns), named))
+    ]
+    assert [each.label_name(0) for each in few] == ["cat", "manx"]
+
+
+def test_a_folder_is_walked_through_once_for_its_stamp_and_its_set(tiny_folder, monkeypatch):
+    walks = []
+    walk = folders.Tree.files
+    monkeypatch.setattr(folders.Tree, "files", lambda tree: walks.append(tree.root) or walk(tree))
+    path, sets = str(tiny_folder), images.Sets()
+    images.look_again(path)
+    found = opened(sets, path)
+    assert walks == [tiny_folder]
+    assert found.digest == open_images(path).digest
+    walks.clear()
+    finish(sets.work(Chosen(path, images.set_stamp(path))).make_task())  # what was listed is held for one opening
+    assert walks == [tiny_folder]
+
+
+def test_what_was_listed_is_for_its_folder_alone_and_not_kept_where_nothing_changed():
+    kept, listing = images.Listings(), SimpleNamespace()
+    assert kept.keep("/a", Snapshot("1", listing)) == "1"
+    assert kept.take("/b", "1") is None
+    assert kept.take("/a", "2") is None
+    assert kept.take("/a", "1") is listing
+    assert kept.take("/a", "1") is None
+    kept.keep("/a", Snapshot("1", listing))  # looked at again
+    assert kept.take("/a", "1") is None
 
 
 def test_the_first_look_at_a_folder_is_work_that_tells_how_far_it_is(tiny_folder):

@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -167,3 +168,60 @@ def test_a_clicked_image_comes_up_with_its_predictions_maps_and_neighbours(drawn
     assert any("Nearest in each stage" in text.value for text in app.markdown)
     assert any("Grad-CAM of every stage" in text.value for text in app.markdown)
     assert sum(len(image.proto.imgs) for image in app.get("image")) == 1 + 3 * 6
+
+
+@pytest.mark.slow
+def test_features_of_another_program_are_laid_out_with_their_images(drawn, tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    random = np.random.default_rng(0)
+    vectors = random.normal(size=(20, 8)).astype(np.float32)
+    for number in range(20):
+        Image.fromarray(random.integers(0, 256, (28, 28), np.uint8)).save(tmp_path / f"{number}.png")
+    table = {"path": [f"{number}.png" for number in range(20)], "label": ["ant", "bee"] * 10, "clip": list(vectors)}
+    pd.DataFrame(table).to_parquet(tmp_path / "clip.parquet")
+    _, shown = open_map(drawn, features=str(tmp_path / "clip.parquet"), method="PCA")
+    assert [panel.name for panel in shown.panels] == ["clip"]
+    assert list(shown.colours.names) == ["ant", "bee"]
+    app, shown = open_map(drawn, features=str(tmp_path / "clip.parquet"), method="PCA", beside="Image")
+    app.session_state["looked at"] = 3
+    settle(app.run())
+    assert not errors(app)
+    assert sum(len(image.proto.imgs) for image in app.get("image")) == 1 + 6
+
+
+@pytest.mark.slow
+def test_features_outside_the_roots_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    assert "outside the folders" in errors(open_page("embed", features="/etc"))
+    assert "holds no features" in errors(open_page("embed", features=str(tmp_path)))
+
+
+@pytest.mark.slow
+def test_what_sets_a_selection_apart_is_told(drawn):
+    key = selection.keep(Selection.of(digest_of_sample(), np.arange(100) < 30))
+    app, _ = open_map(drawn, limit="100 images", method="PCA", selection=key, apart="true")
+    assert any("Mean confidence" in text.value for text in app.markdown)
+    assert any("Mean map of the last stage" in text.value for text in app.markdown)
+    charts = len(app.get("plotly_chart"))
+    app.toggle(key="apart blocks").set_value(True).run()
+    settle(app)
+    assert not errors(app)
+    assert len(app.get("plotly_chart")) == charts + 1
+
+
+@pytest.mark.slow
+def test_images_are_selected_by_a_filter_and_narrowed_by_another(drawn):
+    app, _ = open_map(drawn, limit="100 images", method="PCA")
+    app.selectbox(key="filter").select("label").run()
+    app.multiselect(key="filter names label").set_value(["Bag", "Coat"]).run()
+    app.button(key="filter Select").click().run()
+    assert drawn[-1].selected.sum() == 20
+    app.selectbox(key="filter").select("correctness").run()
+    app.multiselect(key="filter names correctness").set_value(["correct"]).run()
+    app.button(key="filter Narrow").click().run()
+    assert 0 < drawn[-1].selected.sum() < 20
+    app.selectbox(key="filter").select("confidence").run()
+    app.slider(key="filter range confidence").set_range(0.0, 1.0).run()
+    app.button(key="filter Select").click().run()
+    assert drawn[-1].selected.sum() == 100
+    assert not errors(app)

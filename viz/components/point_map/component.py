@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -23,14 +23,16 @@ _HTML = """
 
 @dataclass(frozen=True, eq=False)
 class Details:
-    """What the pointer brings up, and what is said of all points.
+    """What the pointer brings up, and how the maps are framed.
 
     texts, pictures: of each row, or None. total: how many images there are, where only a sample of them is shown.
+    height: in pixels, or None to fill the window's height below the part's own top.
     """
 
     texts: Texts | None = None
     pictures: Pictures | None = None
     total: int | None = None
+    height: int | None = None
 
 
 @cache
@@ -48,14 +50,12 @@ def point_map(
     key: str,
     on_gesture: Callable[[Gesture], None],
     details: Details | None = None,
-    height: int | Literal["page"] = "page",
 ) -> None:
     """Maps of the same N images side by side, in WebGL: from a few points to a million.
 
     selected: (N,) bool, drawn on top of the others, which fade; None or all False for no selection. on_gesture hears of
     each lasso, box, click and key once, before the page runs again. What is selected is the page's to say: without a
-    new `selected` nothing changes on the screen (`selected_after` says what a gesture makes of it). height: in pixels, or
-    'page' to fill the window's height below the part's own top.
+    new `selected` nothing changes on the screen (`selected_after` says what a gesture makes of it).
 
     Points, colours, the selection and everything else of size travel by address, and only when they have changed: keep
     panels, colours and texts from one run to the next, so that they are not hashed again. Raises FeatureError where
@@ -64,31 +64,33 @@ def point_map(
     details = details or Details()
     n_rows = _count(panels, colours, selected, details)
     bounds = Bounds(frozenset(panel.name for panel in panels), n_rows, len(colours.names))
-    handled = f"{key} handled"
-
-    def received() -> None:
-        """The browser sends what it has not seen applied, again and again: a run may have been cut short."""
-        sent = st.session_state[key].gestures
-        for each in sent if isinstance(sent, list) else []:
-            gesture = parsed(each, bounds)
-            if gesture is not None and gesture.serial > st.session_state.get(handled, 0):
-                st.session_state[handled] = gesture.serial
-                on_gesture(gesture)
-
     data = {
         "key": key,
         "script": modules.address(HERE / "browser", "map.js"),
         "count": n_rows,
-        "total": n_rows if details.total is None else int(details.total),
         "panels": [_panel(panel, colours, key) for panel in panels],
         "colours": _address(colours.binary, f"{key} colours"),
         "legend": _address(colours.legend, f"{key} legend"),
-        "handled": st.session_state.get(handled, 0),
-        "height": 0 if height == "page" else max(LEAST_HEIGHT, int(height)),
+        "handled": st.session_state.get(_handled(key), 0),
         **_selection(selected, key),
-        **_details(details, key),
+        **_details(details, n_rows, key),
     }
-    _component()(key=key, data=data, on_gestures_change=received)
+    _component()(key=key, data=data, on_gestures_change=lambda: _receive(key, bounds, on_gesture))
+
+
+def _handled(key: str) -> str:
+    """Where the number of a map's last gesture is kept."""
+    return f"{key} handled"
+
+
+def _receive(key: str, bounds: Bounds, on_gesture: Callable[[Gesture], None]) -> None:
+    """Hand on what is new. The browser sends what it has not seen handled again and again: a run may be cut short."""
+    sent = st.session_state[key].gestures
+    for each in sent if isinstance(sent, list) else []:
+        gesture = parsed(each, bounds)
+        if gesture is not None and gesture.serial > st.session_state.get(_handled(key), 0):
+            st.session_state[_handled(key)] = gesture.serial
+            on_gesture(gesture)
 
 
 def _count(panels: Sequence[Panel], colours: Colours, selected: np.ndarray | None, details: Details) -> int:
@@ -139,11 +141,13 @@ def _selection(selected: np.ndarray | None, key: str) -> Mapping[str, Any]:
     return {"selected": media.address(bits, f"{key} selected"), "chosen": int(selected.sum())}
 
 
-def _details(details: Details, key: str) -> Mapping[str, Any]:
+def _details(details: Details, n_rows: int, key: str) -> Mapping[str, Any]:
     texts, pictures = details.texts, details.pictures
     positions = None if pictures is None else pictures.positions_binary
     return {
         "texts": "" if texts is None else _address(texts.binary, f"{key} texts"),
         "pictures": "" if pictures is None else _address(pictures.binary, f"{key} pictures"),
         "positions": "" if positions is None else _address(positions, f"{key} positions"),
+        "total": n_rows if details.total is None else int(details.total),
+        "height": 0 if details.height is None else max(LEAST_HEIGHT, int(details.height)),
     }

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeGuard, get_args
 
 import numpy as np
 
@@ -66,7 +66,7 @@ def parsed(sent: Any, bounds: Bounds) -> Gesture | None:
     return replace(gesture, polygon=corners) if corners else None
 
 
-def _is_whole(value: Any, low: int, end: int) -> bool:
+def _is_whole(value: Any, low: int, end: int) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and low <= value < end
 
 

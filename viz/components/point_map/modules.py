@@ -12,8 +12,8 @@ _IMPORT = re.compile(r'(?<= from ")\./([\w.]+)(?=")')
 def address(folder: Path, name: str) -> str:
     """The address of a module of this folder, beside which those that it imports have theirs; '' outside an app.
 
-    An address is made of what the file holds, so modules cannot name each other by it. They import by file name, which is
-    put right here, in what is imported first.
+    An address is made of what the file holds, so modules cannot name each other by it. They import by file name,
+    which is replaced here, first in what is imported.
     """
     addresses: dict[str, str] = {}
     for module, source in _sources(folder, name):

@@ -72,9 +72,9 @@ class Panel:
 class Colours:
     """What the points' colours say: a category, or a number on a scale.
 
-    values: (N,) indices into names, -1 for none; or, where names are empty, numbers, NaN for none. palette: CSS colours, of
-    the categories in turn, again from the start where they are more; or those along the scale, evenly from low to high.
-    title: what is told, such as 'label'.
+    values: (N,) indices into names, -1 for none; or, where names are empty, numbers, NaN for none. palette: CSS
+    colours, of the categories in turn, again from the start where they are more; or those along the scale, evenly from
+    low to high. title: what is told, such as 'label'.
     """
 
     values: np.ndarray
@@ -97,8 +97,8 @@ class Colours:
     def _need_categories(self) -> None:
         if len(self.names) > MOST_CATEGORIES:
             raise FeatureError(
-                f"{len(self.names):,} categories cannot be told apart by colours: {MOST_CATEGORIES:,} can at most. Join "
-                "the rarest to one."
+                f"{len(self.names):,} categories cannot be told apart by colours: {MOST_CATEGORIES:,} can at most. "
+                "Join the rarest to one."
             )
         if not np.issubdtype(self.values.dtype, np.integer):
             raise FeatureError(f"Categories need integer values, but got {self.values.dtype}.")
@@ -142,7 +142,7 @@ class Colours:
 
 @dataclass(frozen=True, eq=False)
 class Texts:
-    """What stands beside the pointer, for each of N rows: lines parted by '\\n'. The browser fetches BLOCK rows at once.
+    """What stands beside the pointer, for each of N rows: lines parted by '\\n'. Browsers fetch BLOCK rows at once.
 
     content: uint32 offsets of the blocks and of the end, then the blocks: uint32 offsets of each text and of the end,
     counted from the first text, then the texts in UTF-8.
@@ -173,7 +173,7 @@ def _block(texts: Sequence[bytes]) -> bytes:
 class Pictures:
     """Small square pictures of rows, on sheets of `rows_of_sheet` rows of `columns` each.
 
-    sheets: their addresses, under /media, /app/static or as data links (which travel once, not with every run).
+    sheets: their addresses: of `media_address`, under /app/static, or data links (which travel once alone).
     positions: (N,) each row's picture, counted through all sheets, -1 for none; None where row r has picture r.
     """
 

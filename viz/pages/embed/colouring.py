@@ -9,7 +9,6 @@ import streamlit as st
 from features import embed
 from features.datasets import ImageSet
 from features.datasets.columns import groups_of
-from features.networks import zoo
 from viz import theme
 from viz.components.point_map import Colours
 from viz.pages.embed.shown import Shown
@@ -33,16 +32,21 @@ class Colouring:
     of_stage: Mapping[str, np.ndarray]
 
 
-def choose(model: zoo.Model, images: ImageSet) -> str | None:
-    """What colours say: one of the ways above, COLUMN and one of the set's columns, or ONE and one of its labels."""
-    ways = [LABEL] if images.is_labelled else []
-    ways += [PREDICTION] if model.network.classifier is not None else []
-    ways += [CORRECTNESS] if len(ways) == 2 else []
-    ways += [CONFIDENCE, MARGIN] if model.network.classifier is not None else []
-    ways += [TRUST, DRIFT, TURNOVER, CLUSTER, *(f"{COLUMN}{name}" for name in images.columns)]
-    if st.session_state.get("colour") not in (None, *ways):
+def ways(images: ImageSet, predicts: bool) -> list[str]:
+    """What can be told of each image: one of the ways above, or COLUMN and one of the set's columns."""
+    known = [LABEL] if images.is_labelled else []
+    known += [PREDICTION] if predicts else []
+    known += [CORRECTNESS] if len(known) == 2 else []
+    known += [CONFIDENCE, MARGIN] if predicts else []
+    return [*known, TRUST, DRIFT, TURNOVER, CLUSTER, *(f"{COLUMN}{name}" for name in images.columns)]
+
+
+def choose(images: ImageSet, predicts: bool) -> str | None:
+    """What colours say: one of the ways, or ONE and one of the labels of which an image may have several."""
+    known = ways(images, predicts)
+    if st.session_state.get("colour") not in (None, *known):
         del st.session_state["colour"]  # of the images before these
-    colour = st.selectbox("Colour by", ways, key="colour", bind="query-params", width=WIDTH)
+    colour = st.selectbox("Colour by", known, key="colour", bind="query-params", width=WIDTH)
     if colour != LABEL or images.label_sets is None:
         return colour
     return f"{ONE}{st.selectbox('Label', images.class_names, key='one label', width=WIDTH)}"

@@ -5,6 +5,7 @@ import streamlit as st
 
 from features import embed, rasters, saliency
 from features.datasets.decoding import pictures
+from features.networks import zoo
 from viz import widgets
 from viz.cached.links import heat_link, picture_link
 from viz.cached.made import drawn
@@ -32,7 +33,7 @@ def show(shown: Shown, maps: embed.StageMaps) -> None:
         st.subheader("No image yet")
         st.caption("Click a point: the image comes up here with its predictions, its saliency and its neighbours.")
         return
-    row = int(shown.features.rows[point])
+    row = int(shown.points[point])
     (picture,) = pictures(shown.images, [row])
     st.subheader(widgets.escape(shown.features.ids[point]))
     left, right = st.columns([1, 1.6])
@@ -42,8 +43,8 @@ def show(shown: Shown, maps: embed.StageMaps) -> None:
         _predictions(shown, point)
     _saliency(shown, point, row)
     _neighbours(shown, maps, point)
-    if st.toggle("What every branch adds to it", key="branches of image", bind="query-params"):
-        _branches(shown, point)
+    if shown.model is not None and st.toggle("What every branch adds to it", key="branches of image"):
+        _branches(shown, shown.model, point)
 
 
 def _predictions(shown: Shown, point: int) -> None:
@@ -59,9 +60,8 @@ def _predictions(shown: Shown, point: int) -> None:
 
 def _saliency(shown: Shown, point: int, row: int) -> None:
     """Grad-CAM of every stage for the predicted class, all on one scale each."""
-    if shown.features.predictions is None:
+    if (model := shown.model) is None or shown.features.predictions is None:
         return
-    model = shown.model
     (picture,) = pictures(shown.images, [row])
     chosen = chosen_of(picture, shown.features.ids[point], shown.label(point), durable=False)
     taps = explainer_of(model.key, model).taps(saliency.STAGES)
@@ -83,7 +83,7 @@ def _neighbours(shown: Shown, maps: embed.StageMaps, point: int) -> None:
     st.markdown("**Nearest in each stage's features**")
     for stage, projection in maps.items():
         near = projection.graph.indices[point, 1 : NEAR + 1]
-        found = pictures(shown.images, [int(row) for row in shown.features.rows[near]])
+        found = pictures(shown.images, [int(row) for row in shown.points[near]])
         st.caption(stage)
         for column, other, picture in zip(st.columns(NEAR, gap="xsmall"), near, found, strict=False):
             column.image(
@@ -91,10 +91,10 @@ def _neighbours(shown: Shown, maps: embed.StageMaps, point: int) -> None:
             )
 
 
-def _branches(shown: Shown, point: int) -> None:
+def _branches(shown: Shown, model: zoo.Model, point: int) -> None:
     """|F|/|x| of every block for this image beside the range of the set."""
     images = shown.images
-    statistics = widgets.arriving(statistics_work(shown.model, images), f"Branches of {len(images):,} images")
+    statistics = widgets.arriving(statistics_work(model, images), f"Branches of {len(images):,} images")
     if statistics is None:
         return
     name = shown.features.ids[point]

@@ -6,7 +6,6 @@ import streamlit as st
 from features import embed, rasters
 from features.datasets.decoding import pictures
 from viz import widgets
-from viz.cached.elsewhere import is_upload
 from viz.cached.embed import separation_work
 from viz.cached.made import made
 from viz.pages.embed import selected
@@ -45,7 +44,7 @@ def _known(shown: Shown, maps: embed.StageMaps, stage: str, ranking: embed.ranki
     labelled = shown.features.labels is not None and len(shown.features.class_names) > 1
     separation = None
     if "separation" in ranking.needs and labelled:
-        work = separation_work(shown.model, shown.features, maps, stage, not is_upload(shown.images))
+        work = separation_work(shown.made_of, shown.features, maps, stage, shown.durable)
         separation = widgets.arriving(work, f"Classes at {stage}")
         if separation is None:
             return None
@@ -61,7 +60,7 @@ def _known(shown: Shown, maps: embed.StageMaps, stage: str, ranking: embed.ranki
 
 def _gallery(shown: Shown, ranked: embed.Ranked, score: str) -> None:
     points = ranked.rows[:SHOWN]
-    found = pictures(shown.images, [int(row) for row in shown.features.rows[points]])
+    found = pictures(shown.images, [int(row) for row in shown.points[points]])
     tiles = [np.asarray(rasters.square(picture, TILE)) for picture in found]
     captions = [
         widgets.escape(f"{value:.3g}: {shown.caption(point)}")

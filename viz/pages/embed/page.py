@@ -1,19 +1,21 @@
 """Maps of several stages in one frame, one selection across them, and what is known of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import streamlit as st
 
 from features import embed
-from features.datasets import labels
-from features.networks import zoo
-from features.store import FeatureSet
+from features.claim import MANIFEST
+from features.datasets import ImageSet, labels
+from features.engine import LOGITS
+from features.store import FeatureSet, StoreError
 from viz import sidebar, widgets
 from viz.cached import server
 from viz.cached.elsewhere import is_upload
-from viz.cached.embed import maps_work
+from viz.cached.embed import maps_work, opened_features
 from viz.cached.extract import features_work
 from viz.cached.made import made
 from viz.cached.pictures import SHEET_COLUMNS, sheet_job
@@ -22,26 +24,41 @@ from viz.pages.embed import colouring, image, lists, scores, selected
 from viz.pages.embed.shown import Shown
 
 MAP = "embedding"
-STAGES = "frame"  # in links
+STAGES, FOLDER = "frame", "features"  # in links
 FRAME = ("stem", "pool")  # beside the stages
 FEW_FOR_TEARS = 100_000  # images whose neighbours travel with the map
 TEARS = 5
 VIEWS = ("Selection", "Image", "Scores", "Lists")
 
 
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What the page is about, before its features are there: they may take a while, and controls stand meanwhile.
+
+    stages: those that can be shown; first: those that are shown first. predicts: whether there are predictions.
+    read: waits for the features.
+    """
+
+    images: ImageSet
+    stages: Sequence[str]
+    first: Sequence[str]
+    predicts: bool
+    read: Callable[[], Shown]
+
+
 def render() -> None:
     """Maps of pooled features; a lasso, a click or a list chooses images, on all maps at once and for all pages."""
     st.title("How the network arranges images")
     with widgets.show_errors():
-        model, images = sidebar.model(), sidebar.images(selected=False)
+        folder = st.session_state.get(FOLDER, st.query_params.get(FOLDER))
+        subject = _of_folder(folder) if folder else _of_network()
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            stages, settings, whole = _settings(model)
-            colour = colouring.choose(model, images)
-        sheet_job(images)  # made while the features are read, so that the map need not wait for it
-        features = widgets.awaited(features_work(model, images), f"Reading {len(images):,} images")
-        shown = Shown(model, images, features, labels.matched(model.spec, images))
-        widgets.rejected(features.rejected)
-        maps = _maps(model, features, stages, settings, not is_upload(images))
+            stages = _choose_stages(subject)
+            settings, whole = _settings()
+            colour = colouring.choose(subject.images, subject.predicts)
+        shown = subject.read()
+        widgets.rejected(shown.features.rejected)
+        maps = _maps(shown, stages, settings)
         if whole:
             _draw(shown, maps, colour)
             return
@@ -52,15 +69,41 @@ def render() -> None:
             _panel(shown, maps)
 
 
-def _settings(model: zoo.Model) -> tuple[list[str], embed.MapSettings, bool]:
-    known = [FRAME[0], *model.network.stage_names, FRAME[1]]
+def _of_network() -> Subject:
+    """The sidebar's network and images."""
+    model, images = sidebar.model(), sidebar.images(selected=False)
+    stages = model.network.stage_names
+
+    def read() -> Shown:
+        sheet_job(images)  # made while the features are read, so that the map need not wait for it
+        features = widgets.awaited(features_work(model, images), f"Reading {len(images):,} images")
+        return Shown(model, images, features, labels.matched(model.spec, images), not is_upload(images))
+
+    return Subject(images, [FRAME[0], *stages, FRAME[1]], stages, model.network.classifier is not None, read)
+
+
+def _of_folder(typed: str) -> Subject:
+    """Features that lie in a folder, whose path the visitor typed. Raises FeatureError if they cannot be opened."""
+    path = sidebar.inside_roots(typed, "features", StoreError)
+    told = path / MANIFEST
+    stamp = (told if told.is_file() else path).stat().st_mtime
+    shown = made(Shown.from_folder, opened_features(str(path), stamp))
+    stages = [name for name in shown.features.stages if name != LOGITS]
+    first = [name for name in stages if name not in FRAME] or stages
+    return Subject(shown.images, stages, first, shown.features.predictions is not None, lambda: shown)
+
+
+def _choose_stages(subject: Subject) -> list[str]:
+    known, first = subject.stages, subject.first
     if (earlier := st.query_params.get("stage")) in known and STAGES not in st.query_params:
         st.session_state.setdefault(STAGES, [earlier])  # a link from when the page showed one
     if not set(st.session_state.get(STAGES) or []) <= set(known):
         del st.session_state[STAGES]  # the network before this one had others
-    stages = st.pills(
-        "Stages", known, selection_mode="multi", default=model.network.stage_names, key=STAGES, bind="query-params"
-    )
+    stages = st.pills("Stages", known, selection_mode="multi", default=first, key=STAGES, bind="query-params")
+    return [name for name in known if name in stages] or [known[-1]]
+
+
+def _settings() -> tuple[embed.MapSettings, bool]:
     method = st.segmented_control(
         "Method",
         tuple(embed.METHODS),
@@ -74,21 +117,24 @@ def _settings(model: zoo.Model) -> tuple[list[str], embed.MapSettings, bool]:
         neighbours = st.slider("Neighbours", 2, 100, 15, key="neighbours", bind="query-params")
         min_dist = st.slider("Minimal distance (UMAP)", 0.0, 1.0, 0.1, key="min_dist", bind="query-params")
         seed = st.number_input("Seed", 0, 10_000, 0, key="seed", bind="query-params")
+        st.text_input(
+            "Features from a folder", key=FOLDER, bind="query-params", placeholder="of the network and images",
+            help="What `extract` wrote, or Parquet with a column of vectors that another program made (timm, DINO, "
+            "CLIP), on the machine that runs the app.",
+        )  # fmt: skip
     whole = st.toggle("Wide", key="wide", bind="query-params", help="The map alone, over the whole width.")
-    chosen = [name for name in known if name in stages] or [model.network.stage_names[-1]]
-    return chosen, embed.MapSettings(method, int(neighbours), float(min_dist), int(seed)), whole
+    return embed.MapSettings(method, int(neighbours), float(min_dist), int(seed)), whole
 
 
-def _maps(
-    model: zoo.Model, features: FeatureSet, stages: Sequence[str], settings: embed.MapSettings, durable: bool
-) -> embed.StageMaps:
+def _maps(shown: Shown, stages: Sequence[str], settings: embed.MapSettings) -> embed.StageMaps:
     """The maps that were asked for; until they are there, those by principal components, which take a moment."""
-    work = maps_work(model, features, stages, settings, durable)
+    features = shown.features
+    work = maps_work(shown.made_of, features, stages, settings, shown.durable)
     if embed.METHODS[settings.method].linear:
         return widgets.awaited(work, f"Laying out {len(features):,} points")
     title = embed.METHODS[settings.method].title
     simple = embed.MapSettings("pca", settings.neighbours, seed=settings.seed)
-    by_components = maps_work(model, features, stages, simple, durable)
+    by_components = maps_work(shown.made_of, features, stages, simple, shown.durable)
     if not server.jobs().knows(work):  # what takes a moment goes first, since one work waits for another
         widgets.awaited(by_components, "Principal components")
     maps = widgets.arriving(work, f"{title} of {len(features):,} points")
@@ -102,7 +148,7 @@ def _draw(shown: Shown, maps: embed.StageMaps, colour: str | None) -> None:
     colours = made(colouring.of, shown, maps, colour)
     panels = [made(_one_panel, name, projection, colours) for name, projection in maps.items()]
     chosen = sidebar.selection(shown.images)
-    mask = None if chosen is None else np.isin(shown.features.rows, chosen.rows)
+    mask = None if chosen is None else np.isin(shown.points, chosen.rows)
     sheet = widgets.result(sheet_job(shown.images), "Making small pictures")
     details = Details(made(_texts, shown.features), _pictures(sheet, shown))
     point_map(panels, colours.colours, mask, MAP, partial(selected.apply, shown, panels, colours.colours), details)
@@ -113,10 +159,10 @@ def _draw(shown: Shown, maps: embed.StageMaps, colour: str | None) -> None:
         "neighbours: long ones are tears of the map."
     )
     if shown.truth is not None and shown.matched.how != labels.BY_NAME and shown.same_names:
-        st.caption(f"The labels are the network's classes {shown.matched.how}.")
+        st.caption(shown.matched.said)
     if colour == colouring.CORRECTNESS and not shown.same_names:
         said = f"{shown.matched.guessed} If they are other classes, nothing here says what is correct."
-        st.warning(widgets.escape(said), icon=":material/help:")
+        st.warning(widgets.told(said), icon=":material/help:")
 
 
 def _one_panel(name: str, projection: embed.Projection, colours: colouring.Colouring) -> Panel:
@@ -138,14 +184,14 @@ def _texts(features: FeatureSet) -> Texts:
 
 def _pictures(sheet: str, shown: Shown) -> Pictures:
     rows = -(-len(shown.images) // SHEET_COLUMNS)
-    return Pictures((sheet,), SHEET_COLUMNS, rows, shown.features.rows.astype(np.int32))
+    return Pictures((sheet,), SHEET_COLUMNS, rows, shown.points.astype(np.int32))
 
 
 def _panel(shown: Shown, maps: embed.StageMaps) -> None:
     """What is known of the selection, of one image, of the stages; and lists of images worth a look."""
     view = st.segmented_control(
-        "Beside the map", VIEWS, default=VIEWS[0], key="beside", bind="query-params", required=True,
-        label_visibility="collapsed",
+        "Beside the map", VIEWS, default=None if image.BESIDE in st.session_state else VIEWS[0], key=image.BESIDE,
+        bind="query-params", required=True, label_visibility="collapsed",
     )  # fmt: skip
     if view == "Selection":
         selected.show(shown, maps)

@@ -5,7 +5,6 @@ import streamlit as st
 
 from features import embed
 from viz import widgets
-from viz.cached.elsewhere import is_upload
 from viz.cached.embed import reseeded_work, separation_work
 from viz.cached.made import drawn
 from viz.figures import embed as figures
@@ -15,8 +14,7 @@ from viz.pages.embed.shown import Shown
 def show(shown: Shown, maps: embed.StageMaps) -> None:
     """Trust of every map; accuracy of each stage's features along depth."""
     st.subheader("Trust")
-    durable = not is_upload(shown.images)
-    seeds = widgets.arriving(reseeded_work(shown.model, shown.features, maps, durable), "Maps of another seed")
+    seeds = widgets.arriving(reseeded_work(shown.made_of, shown.features, maps, shown.durable), "Maps of another seed")
     st.dataframe(_trust_table(maps, seeds), hide_index=True)
     first = next(iter(maps.values())).trust
     st.caption(
@@ -31,7 +29,7 @@ def show(shown: Shown, maps: embed.StageMaps) -> None:
         return
     found = {}
     for stage in maps:
-        work = separation_work(shown.model, shown.features, maps, stage, durable)
+        work = separation_work(shown.made_of, shown.features, maps, stage, shown.durable)
         separation = widgets.arriving(work, f"Classes at {stage}")
         if separation is None:
             return

@@ -17,7 +17,7 @@ from viz import sidebar, widgets
 from viz.cached.made import drawn, made
 from viz.components.point_map import Colours, Gesture, Panel, selected_after
 from viz.figures import embed as figures
-from viz.pages.embed import image
+from viz.pages.embed import apart, filters, image
 from viz.pages.embed.shown import Shown
 
 SHOWN, MORE, COLUMNS = 60, 240, 4
@@ -28,7 +28,7 @@ EXPORTED = 2000  # images in a zip
 def apply(shown: Shown, panels: Sequence[Panel], colours: Colours, gesture: Gesture) -> None:
     """Make of a gesture on the map the selection of all pages. A click also brings the image up beside the map."""
     chosen = sidebar.selection(shown.images)
-    before = None if chosen is None else np.isin(shown.features.rows, chosen.rows)
+    before = None if chosen is None else np.isin(shown.points, chosen.rows)
     after = selected_after(gesture, panels, colours, before)
     take(shown, np.flatnonzero(after))
     if gesture.kind == "point" and gesture.mode == "replace":
@@ -38,15 +38,19 @@ def apply(shown: Shown, panels: Sequence[Panel], colours: Colours, gesture: Gest
 def take(shown: Shown, points: np.ndarray) -> None:
     """Select some points of the map, by their numbers, for all pages."""
     mask = np.zeros(len(shown.images), bool)
-    mask[shown.features.rows[points]] = True
+    mask[shown.points[points]] = True
     sidebar.choose(Selection.of(shown.images.digest, mask))
 
 
 def show(shown: Shown, maps: embed.StageMaps) -> None:
     """What is selected, what it consists of beside the rest, and what can be done with it."""
     chosen = sidebar.selection(shown.images)
-    _search(shown, chosen)
-    if chosen is None:
+    points = None if chosen is None else np.flatnonzero(np.isin(shown.points, chosen.rows))
+    _search(shown, points)
+    if (passing := filters.popover(shown, maps, points)) is not None:
+        take(shown, passing)
+        st.rerun()
+    if chosen is None or points is None:
         st.subheader("Nothing selected yet")
         st.caption(
             "The images inside your lasso appear here, on every map at once. They stay selected on all pages, and "
@@ -54,7 +58,6 @@ def show(shown: Shown, maps: embed.StageMaps) -> None:
         )
         _named(shown, None)
         return
-    points = np.flatnonzero(np.isin(shown.features.rows, chosen.rows))
     st.subheader(f"{len(chosen):,} of {len(shown.images):,} images selected")
     if shown.correct is not None and len(points):
         right = int(shown.correct[points].sum())
@@ -71,6 +74,8 @@ def show(shown: Shown, maps: embed.StageMaps) -> None:
         "what chance would give."
     )
     _mix(shown, points)
+    if st.toggle("What sets it apart", key="apart", bind="query-params"):
+        apart.show(shown, maps, points)
 
 
 def _cohesion(maps: embed.StageMaps, _key: str, points: tuple[int, ...]) -> dict[str, float]:
@@ -78,7 +83,7 @@ def _cohesion(maps: embed.StageMaps, _key: str, points: tuple[int, ...]) -> dict
     return embed.cohesion(maps, np.array(points, np.int64), k)
 
 
-def _search(shown: Shown, chosen: Selection | None) -> None:
+def _search(shown: Shown, points: np.ndarray | None) -> None:
     text = st.text_input(
         "Search", key="search", placeholder="part of a name, label or prediction", label_visibility="collapsed"
     )
@@ -90,8 +95,7 @@ def _search(shown: Shown, chosen: Selection | None) -> None:
         if len(hits) and st.button("Select them", key="select hits", type="tertiary"):
             take(shown, hits)
             st.rerun()
-        if len(hits) and chosen is not None and st.button("Add them", key="add hits", type="tertiary"):
-            points = np.flatnonzero(np.isin(shown.features.rows, chosen.rows))
+        if len(hits) and points is not None and st.button("Add them", key="add hits", type="tertiary"):
             take(shown, np.union1d(points, hits))
             st.rerun()
 
@@ -145,7 +149,7 @@ def _zipped(shown: Shown, points: np.ndarray) -> bytes:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for point in points:
             try:
-                picture = shown.images.open(int(shown.features.rows[point]))
+                picture = shown.images.open(int(shown.points[point]))
             except FeatureError:  # gone since it was read
                 continue
             file = io.BytesIO()
@@ -177,7 +181,7 @@ def _named(shown: Shown, chosen: Selection | None) -> None:
 
 def _thumbnails(shown: Shown, points: np.ndarray) -> None:
     first = points[:SHOWN]
-    found = pictures(shown.images, [int(row) for row in shown.features.rows[first]])
+    found = pictures(shown.images, [int(row) for row in shown.points[first]])
     tiles = [np.asarray(rasters.square(picture, TILE)) for picture in found]
     captions = [widgets.escape(shown.caption(point)) for point in first]
     with st.container(key="thumbnails", height=360 if len(tiles) > 2 * COLUMNS else "content", border=False):

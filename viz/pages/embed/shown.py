@@ -8,30 +8,56 @@ import pandas as pd
 
 from features.datasets import ImageSet, labels
 from features.networks import zoo
-from features.store import FeatureSet
+from features.store import FeatureSet, images_of
 
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """The network, the images, their features, and the network's classes for their labels."""
+    """The images, their features, the network's classes for their labels, and the network.
 
-    model: zoo.Model
+    model: None for features from a folder. durable: whether what is made of them may outlive the server.
+    """
+
+    model: zoo.Model | None
     images: ImageSet
     features: FeatureSet
     matched: labels.Matched
+    durable: bool = True
+
+    @staticmethod
+    def from_folder(features: FeatureSet) -> "Shown":
+        """Features that were made before, here or by another program. Labels are classes of the same name."""
+        said, labelled = features.predictions, features.label_names()
+        names = features.class_names if said is None else said.class_names
+        numbers = {name: number for number, name in enumerate(names)}
+        classes = None
+        if labelled is not None and features.label_sets is None and set(labelled) <= set(numbers):
+            classes = np.array([numbers[name] for name in labelled], np.int64)
+        how = labels.NOT_AT_ALL if classes is None else labels.BY_NAME
+        return Shown(None, images_of(features), features, labels.Matched(classes, how, names))
+
+    @cached_property
+    def made_of(self) -> str:
+        """What tells these features from all others."""
+        return f"{'' if self.model is None else self.model.key} {self.images.digest}"
 
     def __len__(self) -> int:
         return len(self.features)
 
+    @property
+    def points(self) -> np.ndarray:
+        """(N,) the number of each point's image in the set."""
+        return self.features.rows if self.model is not None else np.arange(len(self.features))
+
     @cached_property
     def truth(self) -> np.ndarray | None:
         """(N,) the network's class of every image, where labels can be matched with classes and each has one."""
-        return self.matched.at(self.features.rows)
+        return self.matched.at(self.points)
 
     @cached_property
     def correct(self) -> np.ndarray | None:
         """(N,) whether each prediction is right."""
-        said, truth = self.features.predictions, self.matched.truth(self.features.rows)
+        said, truth = self.features.predictions, self.matched.truth(self.points)
         return None if truth is None or said is None else said.correct(truth)
 
     @property

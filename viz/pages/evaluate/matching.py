@@ -34,16 +34,16 @@ def choose(shown: Shown) -> tuple[labels.Matched | None, str | None]:
 
 
 def _refused(error: DatasetError) -> tuple[None, None]:
-    st.caption(widgets.escape(str(error)))
+    st.caption(widgets.told(str(error)))
     return None, None
 
 
 def say(matched: labels.Matched) -> None:
     """What a visitor must know of how labels were matched: whether by a guess."""
     if matched.guessed:
-        st.warning(f"{widgets.escape(matched.guessed)} Another way can be chosen under Labels.", icon=":material/help:")
+        st.warning(f"{widgets.told(matched.guessed)} Another way can be chosen under Labels.", icon=":material/help:")
     elif matched.how != labels.BY_NAME:
-        st.caption(f"The labels are the network's classes {matched.how}.")
+        st.caption(matched.said)
 
 
 def pairs_of(matched: labels.Matched, images: ImageSet) -> pd.DataFrame:

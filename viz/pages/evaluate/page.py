@@ -54,7 +54,7 @@ def _evaluation(shown: Shown) -> Evaluation | None:
         st.markdown(f"**{name}** on **{len(shown.images):,}** images of {images}.", width="content")
         matched, way = matching.choose(shown)
     if matched is None:
-        st.warning(widgets.escape(labels.refusal(shown.model.spec, shown.images)), icon=":material/link_off:")
+        st.warning(widgets.told(labels.refusal(shown.model.spec, shown.images)), icon=":material/link_off:")
         return None
     matching.say(matched)
     work = evaluation_work(shown.model, shown.images, way)

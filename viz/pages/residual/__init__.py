@@ -55,9 +55,9 @@ def _say_matched(matched: labels.Matched) -> None:
             "stay the same stand in its place."
         )
     elif matched.guessed:
-        st.warning(widgets.escape(matched.guessed), icon=":material/help:")
+        st.warning(widgets.told(matched.guessed), icon=":material/help:")
     elif matched.how != labels.BY_NAME:
-        st.caption(f"The labels are the network's classes {matched.how}.")
+        st.caption(matched.said)
 
 
 def _say(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> None:

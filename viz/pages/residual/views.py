@@ -125,6 +125,11 @@ def representation(model: zoo.Model, images: ImageSet, statistics: BlockStatisti
 
 def classes(model: zoo.Model, images: ImageSet, statistics: BlockStatistics) -> None:
     """Which blocks react differently to two classes."""
+    if images.label_sets is not None:
+        raise FeatureError(
+            "These images have any number of labels, while classes that exclude each other are compared here. Choose a "
+            "set with one label an image: under “Columns” at the side where its table has such a column."
+        )
     if statistics.labels is None or len(statistics.class_names) < 2:
         raise FeatureError("These images have no labels, or all have one. Choose a set with a folder per class.")
     names = list(statistics.class_names)

@@ -39,7 +39,7 @@ def main() -> None:
     selected = st.session_state.get("selected")
     texts = Texts.of(f"point {row}\nside: {NAMES[label]}" for row, label in enumerate(labels))
     if not st.checkbox("hide"):
-        point_map(maps, colours, selected, "map", apply, Details(texts), height=600)
+        point_map(maps, colours, selected, "map", apply, Details(texts, height=600))
     with st.container(key="answer"):
         st.text(f"{0 if selected is None else int(selected.sum())} chosen, {st.session_state.get('said', 'nothing')}")
 

@@ -32,8 +32,8 @@ def page():
         heard.append(gesture.serial)
         st.session_state["selected"] = selected_after(gesture, panels, colours, st.session_state.get("selected"))
 
-    details = Details(Texts.of(map(str, range(6))), total=np.int64(60))
-    point_map(panels, colours, st.session_state.get("selected"), "map", apply, details, height=500)
+    details = Details(Texts.of(map(str, range(6))), total=np.int64(60), height=500)
+    point_map(panels, colours, st.session_state.get("selected"), "map", apply, details)
 
 
 @pytest.fixture

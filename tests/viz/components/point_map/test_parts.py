@@ -2,6 +2,7 @@
 
 import json
 import struct
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -62,10 +63,10 @@ def test_texts_are_read_back_block_by_block(count):
     blocks = -(-count // BLOCK)
     places = np.frombuffer(texts.content[: 4 * (blocks + 1)], "<u4")
     read = []
-    for start, end in zip(places[:-1], places[1:], strict=True):
+    for start, end in pairwise(places):
         block, rows = texts.content[start:end], min(BLOCK, count - len(read))
         offsets, letters = np.frombuffer(block[: 4 * (rows + 1)], "<u4"), block[4 * (rows + 1) :]
-        read += [letters[one:two].decode() for one, two in zip(offsets[:-1], offsets[1:], strict=True)]
+        read += [letters[one:two].decode() for one, two in pairwise(offsets)]
     assert read == lines
     assert places[-1] == len(texts.content)
     assert texts.count == count

@@ -20,6 +20,12 @@ class Renderer {
 
   start() {}
 
+  finish() {}
+
+  get busy() {
+    return false
+  }
+
   setPoints(panels) {
     this.points = panels
   }

@@ -6,13 +6,16 @@ import { marksOf, marksOn } from "./marks.js"
 import { framed, styled, wholeView } from "./views.js"
 import { webgl } from "./webgl.js"
 
-const REST_MS = 160  // after which all points are drawn again
-const SLOW_MS = 55, FAST_MS = 24  // from asking for a frame to it, beyond which fewer or more points are drawn in motion
-const LEAST = 20_000, FIRST = 150_000, MOST = 20_000_000  // points drawn in one frame
+const REST_MS = 350, REST_FRAMES = 4  // without motion, after which all points are drawn again
+// From asking for a frame to it: a longer one means that fewer points should be drawn in the next, a shorter one more. In
+// motion frames count; at rest the whole picture does, which must only not keep the next gesture waiting.
+const MOTION = { fast: 24, slow: 55 }, REST = { fast: 100, slow: 250 }  // milliseconds
+const LEAST = 50_000, FIRST = 100_000, MOST = 20_000_000  // points drawn in one frame
+const PATIENCE_MS = 3000  // for what is being drawn
 const MANY = 200_000  // points above which pixels are shared more coarsely
 
 export class Painter {
-  /** map: {scene, state, cells, alone, hovered, outbox}. */
+  /** map: the PointMap. */
   constructor(stage, map) {
     this.stage = stage
     this.map = map
@@ -23,8 +26,9 @@ export class Painter {
     this.flat = !this.renderer
     this.renderer ??= plain(this.points)
     this.boxes = []
+    this.took = 0  // milliseconds that the last points took to be drawn, as far as it is known
     this.dirty = new Map()  // cell -> how many of its points, and of those selected, have been drawn, [0, 0] for none
-    this.budget = FIRST
+    this.budgets = new Map([[MOTION, FIRST], [REST, FIRST]])
     this.points.addEventListener("webglcontextlost", event => event.preventDefault())
     this.points.addEventListener("webglcontextrestored", () => {
       this.renderer.start()
@@ -37,8 +41,8 @@ export class Painter {
   /** What there is to say of how many points are drawn, or ''. */
   limited(count) {
     if (!this.flat) return ""
-    const some = count > this.renderer.limit ? `, and ${number(this.renderer.limit)} of ${number(count)} points are` : ""
-    return `This browser has no WebGL, so the map is${some} drawn in a simpler and slower way. A selection is of all points.`
+    const some = count > this.renderer.limit ? `, and only ${number(this.renderer.limit)} of ${number(count)} points are drawn` : ""
+    return `This browser has no WebGL, so the map is drawn in a simpler and slower way${some}. A selection is of all points.`
   }
 
   /** Hand the renderer what it does not have, and read the page's colours, which come with each run. */
@@ -94,7 +98,7 @@ export class Painter {
     this.resting = setTimeout(() => {
       this.restless = false
       this.request()
-    }, REST_MS)
+    }, Math.max(REST_MS, REST_FRAMES * (this.waited ?? 0)))
   }
 
   redraw(...cells) {
@@ -122,19 +126,27 @@ export class Painter {
   }
 
   paint(waited) {
-    if (this.dirty.size) this.adapt(waited)
+    if (this.marked) this.over()
+    this.marked = false
+    if (!this.dirty.size && !this.wipe) return
+    const since = performance.now() - (this.began ?? 0)
+    const busy = this.renderer.busy && since < PATIENCE_MS
+    if (this.drawing && !busy) this.took = since  // within a frame
+    this.drawing = busy
+    if (busy) return this.request()
     if (this.wipe) this.renderer.clear({ left: 0, top: 0, width: this.points.width, height: this.points.height }, 1)
     this.wipe = false
-    const share = Math.ceil(this.budget / this.dirty.size)
+    const share = Math.ceil(this.budget(Math.max(waited, this.took)) / this.dirty.size)
     for (const [cell, drawn] of this.dirty) {
       const next = this.boxes[cell] && this.advance(cell, drawn, share)
       if (next) this.dirty.set(cell, next)
       else this.dirty.delete(cell)
     }
+    this.renderer.finish()
+    this.began = performance.now()
+    this.took = 0
     this.map.host.dataset.drawn = this.dirty.size ? "part" : "whole"
     if (this.dirty.size && !this.restless) this.request()
-    if (this.marked) this.over()
-    this.marked = false
   }
 
   /**
@@ -161,11 +173,15 @@ export class Painter {
     return chosen + number < some ? [points, chosen + number] : null
   }
 
-  /** A frame comes late where those before it are still being drawn. */
-  adapt(waited) {
-    if (waited > SLOW_MS) this.budget = Math.max(LEAST, this.budget * Math.max(0.25, SLOW_MS / waited))
-    else if (waited < FAST_MS) this.budget = Math.min(MOST, this.budget * 1.5)
-    this.budget = Math.round(this.budget)
+  /** How many points to draw now. A frame comes late where those before it are still being drawn. */
+  budget(waited) {
+    const state = this.restless ? MOTION : REST
+    const before = this.budgets.get(state)
+    const change = waited > state.slow ? Math.max(0.25, state.slow / waited) : waited < state.fast ? 1.5 : 1
+    const budget = Math.round(Math.min(MOST, Math.max(LEAST, before * change)))
+    this.budgets.set(state, budget)
+    this.waited = waited
+    return budget
   }
 
   /** What a cell shows: a panel, or the way from one to the next. */
@@ -184,7 +200,7 @@ export class Painter {
 
   /** The marks, unless there are none and were none. */
   over() {
-    const { scene, hovered, outbox, cells } = this.map
+    const { scene, pointing: { hovered }, outbox, cells } = this.map
     const waiting = outbox.waiting.flatMap(each => each.drawn ?? [])
     const blank = !this.drawn && !hovered && !waiting.length && !this.cross
     if (!blank || !this.blank) {

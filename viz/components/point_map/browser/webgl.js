@@ -30,6 +30,7 @@ class Renderer {
     this.points = []
     this.values = []
     this.selected = null
+    this.fence = null
     this.texture = gl.createTexture()
     gl.useProgram(this.program)
     gl.enable(gl.BLEND)
@@ -118,6 +119,21 @@ class Renderer {
 
   cut(clip, ratio) {
     this.gl.scissor(...corners(this.gl, clip, ratio))
+  }
+
+  /** After all that is drawn in one frame. */
+  finish() {
+    const { gl } = this
+    if (!gl.fenceSync || gl.isContextLost()) return
+    if (this.fence) gl.deleteSync(this.fence)
+    this.fence = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0)
+    gl.flush()
+  }
+
+  /** Whether that is still being drawn; what does not know, with WebGL 1, says no. */
+  get busy() {
+    const { gl, fence } = this
+    return Boolean(fence) && !gl.isContextLost() && gl.getSyncParameter(fence, gl.SYNC_STATUS) === gl.UNSIGNALED
   }
 
   pass(size, opacity, [red, green, blue]) {

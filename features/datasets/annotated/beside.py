@@ -1,27 +1,29 @@
 """Tables of labels that lie beside a source's images: labels.csv, or metadata.csv of Hugging Face's imagefolder."""
 
+import io
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from features.datasets import classes, kinds, splits
-from features.datasets.annotations import Annotations, Names
-from features.datasets.image_set import Columns, spelled
+from features.datasets import classes, kinds, series, splits
+from features.datasets.annotated.annotations import Annotations, Names
+from features.datasets.boxes import are_boxes, boxes_in
+from features.datasets.image_set import spelled
 from features.datasets.labelling import further, of_cells, of_columns
 from features.datasets.lists import parquet_lists, text
-from features.datasets.lists.roles import Roles, roles_of
+from features.datasets.lists.roles import LabelsUntold, Roles, roles_of
 from features.datasets.lists.table import Table, plain
+from features.datasets.named_columns import Columns
 from features.errors import DatasetError, ImageError
-from features.sources import CSV, JSON, LISTS, TSV
+from features.sources import CSV, JSON, LISTS, TABLES, TSV
 
 if TYPE_CHECKING:
     from features.datasets.listing import Listing
 
-PARQUET = "metadata.parquet"
-TABLES = (*CSV, *TSV, PARQUET)
-METADATA = ("metadata.csv", "metadata.tsv", "metadata.jsonl", PARQUET)
+NAMED_FOR_IT = (*CSV, *TSV, *TABLES)  # other text is mostly no table at all
+METADATA = ("metadata.csv", "metadata.tsv", "metadata.jsonl", "metadata.parquet")
 MOST_TABLES = 40  # files that are opened to see whether they are such tables
 LEAST_SHARE = 0.5  # of a table's rows that name images, and of the images that are named
 NO_LABELS = re.compile(r"submission|requirements|readme|licen[cs]e|classes|class_names|labels_map|categories", re.I)
@@ -43,6 +45,21 @@ class _Beside:
     again: int
 
     @property
+    def stem(self) -> str:
+        """What it is called, without what only numbers tables."""
+        return series.bare([PurePosixPath(self.name).stem])[0]
+
+    @property
+    def number(self) -> str:
+        """That its name has behind its split: '1' of 'train1.txt'."""
+        return "".join(re.findall(r"\d+", self.stem))
+
+    @property
+    def split(self) -> str:
+        """The split that it is called after, where it is called so."""
+        return self.stem if splits.kind_of(self.stem) is not None else splits.word_in(self.stem)[0]
+
+    @property
     def path(self) -> str:
         """Inside the source."""
         return f"{self.folder}/{self.name}" if self.folder else self.name
@@ -58,8 +75,8 @@ def of_tables(
     """What tables beside the images say of them; None where none names at least half of them.
 
     listing: the files; ids: of the images among them. columns: those that are not to be guessed. failed: gets a
-    sentence for each table that cannot be read. in_folders: whether the images lie in folders of classes, which count
-    for more than a column that is not called as labels are.
+    sentence for each table that cannot be read, or names too few. in_folders: whether the images lie in folders of
+    classes, which count for more than a column that is not called as labels are.
     Of several tables that with the most images is taken, with others of the same name in other folders.
     """
     candidates = _candidates(listing, ids)
@@ -72,16 +89,37 @@ def of_tables(
         return None
     if any(each.roles.guessed for each in tables) and in_folders():
         tables = [replace(each, roles=_unlabelled(each)) if each.roles.guessed else each for each in tables]
-    best = max(tables, key=lambda each: (bool(each.roles.labels), len(each.images), -len(each.folder)))
-    alike = [each for each in tables if each.roles.columns == best.roles.columns]
-    chosen = [each for each in alike if each.name == best.name or _are_splits(each, best)]
-    named = {row for each in chosen for row in each.images}
-    if len(named) < LEAST_SHARE * len(ids) and not _is_whole_folder(ids, named):
+    groups = [_group(each, tables) for each in tables]
+    usable = [group for group in groups if _is_enough(ids, _rows(group))]
+    chosen = max(usable or groups, key=_worth)
+    named = _rows(chosen)
+    if not usable:
+        if chosen[0].roles.labels:
+            where = ", ".join(each.path for each in chosen[:4])
+            failed.append(f"{where} names {len(named):,} of {len(ids):,} images, too few of them, and is not used.")
         return None
     others = [
-        each.path for each in tables if each not in chosen and each.roles.labels and len(each.images) >= len(named)
+        each.path
+        for each, group in zip(tables, groups, strict=True)
+        if each not in chosen and each.roles.labels and len(_rows(group)) >= len(named)
     ]
     return _joined(ids, chosen, others)
+
+
+def _group(first: _Beside, tables: Sequence[_Beside]) -> list[_Beside]:
+    """A table and those that go on with it: of its name in other folders, or of other splits."""
+    alike = [each for each in tables if each.roles.columns == first.roles.columns]
+    group = [
+        first,
+        *(each for each in alike if each is not first and (each.name == first.name or _are_splits(each, first))),
+    ]
+    if sum(len(each.images) for each in group) > len(_rows(group)):  # of several ways to split the same images one
+        group = [each for each in group if each.name == first.name or each.number == first.number]
+    return sorted(group, key=tables.index)
+
+
+def _rows(tables: Sequence[_Beside]) -> set[int]:
+    return {row for each in tables for row in each.images}
 
 
 def _unlabelled(each: _Beside) -> Roles:
@@ -91,9 +129,20 @@ def _unlabelled(each: _Beside) -> Roles:
     return replace(each.roles, labels=(), notes=(note,), guessed=False)
 
 
-def _are_splits(*tables: _Beside) -> bool:
-    """Whether tables are called as splits are, as train.txt and val.txt."""
-    return all(splits.kind_of(PurePosixPath(each.name).stem) is not None for each in tables)
+def _are_splits(one: _Beside, other: _Beside) -> bool:
+    """Whether two tables are called alike but for the split, as train.txt and val.txt, x_train.csv and x_test.csv."""
+    (first, rest), (second, same) = (splits.word_in(each.stem) for each in (one, other))
+    return bool(first and second) and rest == same
+
+
+def _worth(tables: Sequence[_Beside]) -> tuple[bool, int, int]:
+    """Labels count for more than many images, and these for more than a place near the top."""
+    return bool(tables[0].roles.labels), len(_rows(tables)), -len(tables[0].folder)
+
+
+def _is_enough(ids: Sequence[str], named: set[int]) -> bool:
+    """Whether so many of the images are named that a table is one of them, and not of a few."""
+    return len(named) >= LEAST_SHARE * len(ids) or _is_whole_folder(ids, named)
 
 
 def _is_whole_folder(ids: Sequence[str], named: set[int]) -> bool:
@@ -107,15 +156,15 @@ def _is_whole_folder(ids: Sequence[str], named: set[int]) -> bool:
 def _candidates(listing: "Listing", ids: Sequence[str]) -> list[int]:
     """Files that may be such tables: those at the top, and in other folders those that are called so."""
     numbers = []
-    endings = tuple(ending for ending in LISTS if ending not in JSON)
+    endings = (*(ending for ending in LISTS if ending not in JSON), *TABLES)
     deepest = 2 + classes.common_depth(ids)  # an archive's files mostly lie in one folder
     for number, name in enumerate(listing.names):
-        if not name.lower().endswith((*endings, PARQUET)):  # before a path is made of each of a million
+        if not name.lower().endswith(endings):  # before a path is made of each of a million
             continue
-        path = PurePosixPath(name)
-        if kinds.is_hidden(name) or NO_LABELS.search(path.stem):
+        last = name.rpartition("/")[2]
+        if last.lower() not in METADATA and name.count("/") >= deepest:
             continue
-        if path.name.lower() in METADATA or (len(path.parts) <= deepest and name.lower().endswith(endings)):
+        if not kinds.is_hidden(name) and not NO_LABELS.search(PurePosixPath(last).stem):
             numbers.append(number)
     return sorted(numbers, key=lambda number: listing.names[number].count("/"))[:MOST_TABLES]
 
@@ -130,17 +179,17 @@ def _opened(listing: "Listing", number: int, names: Names, columns: Columns, fai
         return names.row(spelled(plain(cell)), *folders) is not None
 
     try:
-        data = _data(listing, number)
-        if path.name.lower() == PARQUET:
-            table = parquet_lists.table_in(data, str(path))
-        else:
-            table = text.table_of(data, str(path), path.suffix.lower(), there)
+        table = _table(listing, number, there)
     except (DatasetError, ImageError) as error:
-        if path.name.lower().endswith(TABLES):  # other text is mostly no table at all
+        if path.name.lower().endswith(NAMED_FOR_IT):
             failed.append(f"{path} beside the images is not used: {error}")
+        return None
+    if table is None:
         return None
     try:
         roles = roles_of(table, columns, there)
+    except LabelsUntold as error:
+        roles = error.roles
     except DatasetError:  # a table of something else
         return None
     cells = [spelled(plain(str(cell))) for cell in table.columns[roles.path]]
@@ -155,21 +204,27 @@ def _opened(listing: "Listing", number: int, names: Names, columns: Columns, fai
             seen.add(image)
             rows.append(row)
             images.append(image)
-    says = roles.labels or roles.split or table.named or splits.kind_of(path.stem) is not None
+    says = roles.labels or roles.notes or roles.split or table.named or splits.kind_of(path.stem) is not None
     if not rows or lost > (1 - LEAST_SHARE) * len(cells) or not says:
         return None
     return _Beside(folder, path.name, table, roles, rows, images, lost, again)
 
 
-def _data(listing: "Listing", number: int) -> bytes:
-    """A file of a source, which on this machine may be larger than an image. Raises ImageError or DatasetError."""
-    place = listing.locate(number)
+def _table(listing: "Listing", number: int, there: Callable[[str], bool]) -> Table | None:
+    """A file of a source as a table; None for Parquet of images or features. Raises ImageError or DatasetError.
+
+    On this machine it may be larger than an image, and of Parquet only what is needed is read.
+    """
+    name = listing.names[number]
+    place = Path(listing.locate(number))
+    is_here = "://" not in str(listing.locate(number)) and place.is_file()
+    if name.lower().endswith(TABLES):
+        return parquet_lists.table_in(place if is_here else io.BytesIO(listing.read(number)[0]), name)
     try:
-        if "://" not in place and Path(place).is_file():
-            return Path(place).read_bytes()
+        data = place.read_bytes() if is_here else listing.read(number)[0]
     except OSError as error:
         raise DatasetError(f"{place} cannot be read: {error.strerror}. Allow it.") from error
-    return listing.read(number)[0]
+    return text.table_of(data, name, PurePosixPath(name).suffix.lower(), there)
 
 
 def _joined(ids: Sequence[str], tables: Sequence[_Beside], others: Sequence[str]) -> Annotations:
@@ -191,19 +246,24 @@ def _joined(ids: Sequence[str], tables: Sequence[_Beside], others: Sequence[str]
     if roles.labels:
         labels = {name: [spelled(c) if isinstance(c, str) else c for c in column(name)] for name in roles.labels}
         labelling = of_columns(labels) if len(labels) > 1 else of_cells(labels[roles.labels[0]])
+    boxes = None
+    if labelling is not None and len(roles.labels) == 1 and are_boxes(labels[roles.labels[0]]):
+        boxes = boxes_in(labels[roles.labels[0]], labelling.classes)
     told: list[str | None] | None = None
     if roles.split:
         told = [spelled(str(cell)) if cell not in (None, "") else None for cell in column(roles.split)]
     elif len({each.name for each in tables}) > 1:
-        told = [PurePosixPath(entries[image][0].name).stem for image in images]
+        told = [entries[image][0].split for image in images]
     return Annotations(
         images,
         labelling,
         where,
         told,
         further({spelled(name): column(name) for each in tables for name in each.roles.further(each.table)}),
+        boxes,
         notes=(*_notes(where, len(images), len(ids), tables), *roles.notes, *unused),
         files=tuple(each.path for each in tables),
+        table=roles.told(tables[0].table),
     )
 
 

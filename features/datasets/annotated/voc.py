@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 from features.datasets import kinds, splits
-from features.datasets.annotations import Annotations, Names
-from features.datasets.coco import boxes_of
+from features.datasets.annotated.annotations import Annotations, Names
+from features.datasets.boxes import boxes_of
 from features.datasets.image_set import spelled
 from features.datasets.labelling import Labelling
 from features.errors import DatasetError, ImageError

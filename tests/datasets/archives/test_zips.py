@@ -7,7 +7,8 @@ import zipfile
 
 import pytest
 
-from features.datasets import open_images, open_uri, unpacking
+from features.datasets import open_images, open_uri
+from features.datasets.archives import unpacking
 from features.errors import DatasetError, ImageError
 from tests.datasets.pictures import colour, labels_of, numbers_of, png
 
@@ -62,8 +63,32 @@ def test_names_with_backslashes_have_folders_and_hidden_files_stay_out(opened, t
     assert open_uri(f"zip://dog/1.png::{tmp_path}/set.zip").getpixel((0, 0)) == colour(1)
 
 
-def test_names_from_a_root_have_folders_of_that_name(opened):
-    assert opened(zipped(pictures("/abs/1.png", "./b/2.png"))).ids == ("abs/1.png", "b/2.png")
+@pytest.mark.parametrize("outside", ["/abs/1.png", "C:\\abs\\1.png", "C:/abs/1.png", "//server/abs/1.png"])
+def test_absolute_names_among_others_make_no_class_and_are_told(opened, outside):
+    found = opened(zipped(pictures("b/2.png", outside, "./c/3.png")))
+    assert labels_of(found) == ["b", "c"]
+    assert numbers_of(found) == [0, 2]
+    (aside,) = found.aside
+    assert aside.reason == "absolute paths in an archive among others"
+    assert aside.names[0].endswith("abs/1.png")
+
+
+@pytest.mark.parametrize("root", ["/home/me/", "C:\\me\\", "C:/me/", "\\"])
+def test_where_all_names_are_absolute_they_are_taken_without_their_root(opened, root):
+    folder = "\\" if "\\" in root else "/"
+    found = opened(zipped(pictures(f"{root}cat{folder}1.png", f"{root}dog{folder}1.png")))
+    assert labels_of(found) == ["cat", "dog"]
+    assert numbers_of(found) == [0, 1]
+    assert found.ids[0] in ("home/me/cat/1.png", "me/cat/1.png", "cat/1.png")
+    assert [note for note in found.notes if "absolute paths" in note]
+    assert open_uri(found.uri(1)).getpixel((0, 0)) == colour(1)
+
+
+def test_a_name_inside_a_zip_counts_for_more_than_the_same_from_a_root(opened):
+    for names in (("a/1.png", "/a/1.png"), ("/a/1.png", "a/1.png")):
+        found = opened(zipped(pictures(*names)))
+        assert numbers_of(found) == [names.index("a/1.png")]
+        assert open_uri(found.uri(0)).getpixel((0, 0)) == colour(names.index("a/1.png"))
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED], ids=["stored", "deflated"])

@@ -1,6 +1,7 @@
 """Images in archives (zips, tars, compressed or not), told by their content, and in archives inside these."""
 
 import errno
+import os
 import re
 from bisect import bisect_right
 from collections import Counter
@@ -10,13 +11,14 @@ from itertools import accumulate
 from pathlib import Path, PurePosixPath
 
 from features import files
-from features.datasets import kinds, series, tars, zips
+from features.datasets import kinds, series
+from features.datasets.archives import tars, zips
+from features.datasets.archives.spans import Span
 from features.datasets.image_set import spelled
 from features.datasets.kinds import Aside
 from features.datasets.listing import Listing
-from features.datasets.spans import Span
 from features.errors import DatasetError, FeatureError, ImageError
-from features.sources import ARCHIVES
+from features.sources import ARCHIVES, LISTS, TABLES
 
 DEPTH = 2  # how many archives may lie in each other below the one that is named
 MOST = 20_000  # archives of one set
@@ -33,6 +35,15 @@ def kind_of(span: Span) -> str | None:
 
 def is_archive(path: Path) -> bool:
     return kind_of(Span(path)) is not None
+
+
+def beside(path: Path) -> list[str]:
+    """The names of the archives that lie in a file's folder; none at an address, where listing it may take long."""
+    if not files.is_local(path):
+        return []
+    with os.scandir(path.resolve().parent) as entries:
+        names = sorted(entry.name for entry in entries if entry.name.lower().endswith(ARCHIVES) and entry.is_file())
+    return [name for name in names if not kinds.is_hidden(name)]
 
 
 def stem(name: str) -> str:
@@ -62,10 +73,11 @@ def _listing(span: Span, name: str, where: str, uri: str, depth: int) -> Listing
         part = READERS[kind].part_of(span, member, where)
         return _listing(part, stem(member), f"{where}/{member}", f"{kind}://{spelled(member)}::{uri}", depth + 1)
 
-    joined_listing = joined(name, where, inner, lambda member: _reached(span.path, f"{where}/{member}", opened, member))
-    return replace(
-        joined_listing, aside=(*found.aside, *joined_listing.aside), notes=(*found.notes, *joined_listing.notes)
-    )
+    whole = joined(name, where, inner, lambda member: _reached(span.path, f"{where}/{member}", opened, member))
+    telling = [number for number, each in enumerate(found.names) if each.lower().endswith((*LISTS, *TABLES))]
+    if telling:  # of what is in the archives
+        whole = concatenated(name, where, [whole, replace(found.part(telling), aside=(), notes=())])
+    return replace(whole, aside=(*found.aside, *whole.aside), notes=(*found.notes, *whole.notes))
 
 
 def of_files(name: str, where: str, root: Path, names: Sequence[str]) -> Listing:

@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from unicodedata import normalize
 
 import numpy as np
 
 from features.datasets.image_set import Boxes
 from features.datasets.labelling import Labelling
+from features.datasets.named_columns import TableColumns
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,7 +19,7 @@ class Annotations:
     rows: (R,) their numbers among the images, ascending. labelling: (R,) their labels, None where none are told.
     splits: (R,) the split of each, None where nothing tells, or for an image of none. columns: name -> (R,) values.
     boxes: where in these R images the labels are. where: the file or folder that says it. notes: in sentences.
-    files: that say it, as the source calls them.
+    files: that say it, as the source calls them. table: their columns, where they are tables.
     """
 
     rows: Sequence[int]
@@ -28,6 +30,11 @@ class Annotations:
     boxes: Boxes | None = None
     notes: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    table: TableColumns | None = None
+
+
+def _folded(name: str) -> str:
+    return name.lower() if name.isascii() else normalize("NFC", name).lower()
 
 
 class Names:
@@ -43,15 +50,32 @@ class Names:
             self._parts.setdefault(last, []).append(row)
             self._stems.setdefault(last.rsplit(".", 1)[0], []).append(row)
         self._ids = ids
+        self._folded: Names | None = None  # the same in small letters, made when it is needed
 
     def row(self, path: str, *folders: str) -> int | None:
         """The image that a path names from one of some folders on, else wherever it lies; None for none or many.
 
-        folders: '' or 'annotations'. A path may lack the image's ending.
+        folders: '' or 'annotations'. A path may lack the image's ending, and be in other case, as Windows takes it,
+        or have its accents written in the other way, as macOS does.
         """
+        row = self._row(path, *folders)
+        return self._in_small_letters()._row(_folded(path), *map(_folded, folders)) if row is None else row
+
+    def _in_small_letters(self) -> "Names":
+        """The same names; none where two of them differ in nothing but case."""
+        if self._folded is None:
+            small = [_folded(name) for name in self._ids]
+            self._folded = Names(small if len({*small}) == len(small) else [])
+        return self._folded
+
+    def _row(self, path: str, *folders: str) -> int | None:
         folder = folders[0]
         for name in (*(f"{each}/{path}" if each else path for each in folders), path):
             if name in self._whole:
+                return self._whole[name]
+        parts = path.split("/")
+        for number in range(1, len(parts) - 1):  # from another machine's folders on
+            if (name := "/".join(parts[number:])) in self._whole:
                 return self._whole[name]
         last = PurePosixPath(path).name
         rows = self._parts.get(last) or self._stems.get(last) or []

@@ -8,11 +8,12 @@ from typing import Any
 import pyarrow as pa
 
 from features.datasets import series, splits
-from features.datasets.image_columns import features_of, is_text
+from features.datasets.cutting import of_split, of_split_labelled
 from features.datasets.image_set import ImageSet
 from features.datasets.labelling import SEPARATORS, Labelling, of_cells
-from features.datasets.listing import Choice, of_split, of_split_labelled
+from features.datasets.listing import Choice
 from features.datasets.splits import Splits
+from features.datasets.tables.image_columns import features_of, is_text
 from features.datasets.values import LABEL_NAMES, Labels, labels_of
 
 WORDS = ("label_name", "label_text", "label_names", "class_name", "category_name", "class_label")
@@ -83,7 +84,7 @@ def _named(cell: Any, names: Sequence[str]) -> Any:
 
 
 def of_split_told(images: ImageSet, parts: Splits | None, told: Told, choice: Choice) -> ImageSet:
-    """The images of a split with their labels, one each or several. Raises DatasetError as `listing.of_split`."""
+    """The images of a split with their labels, one each or several. Raises DatasetError as `cutting.of_split`."""
     if told.several is not None:
         return of_split_labelled(images, parts, told.several, choice)
     return of_split(images, parts, told.labels, choice)

@@ -8,10 +8,12 @@ import zlib
 from collections.abc import Iterator
 
 from features import files
-from features.datasets import folders, images, kinds, unpacking
+from features.datasets import folders, images, kinds
+from features.datasets.archives import unpacking
+from features.datasets.archives.spans import Handles, Span
 from features.datasets.image_set import from_store, spelled
+from features.datasets.kinds import Aside
 from features.datasets.listing import Listing
-from features.datasets.spans import Handles, Span
 from features.errors import DatasetError, ImageError
 
 DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, NotImplementedError, RuntimeError)
@@ -30,7 +32,7 @@ def listing(span: Span, name: str, where: str, uri: str) -> Listing:
 
     Raises DatasetError if it cannot be opened, or its images are protected by a password.
     """
-    entries = _entries(span, where)
+    entries, aside, notes = _entries(span, where)
     _need_no_password(entries, where)
     handles = Handles(_zip)
 
@@ -57,21 +59,33 @@ def listing(span: Span, name: str, where: str, uri: str) -> Listing:
         read,
         lambda number: f"zip://{spelled(entries[number][0])}::{uri}",
         head,
+        aside,
+        notes,
     )
 
 
-def _entries(span: Span, where: str) -> list[tuple[str, zipfile.ZipInfo]]:
-    """The files in a zip by their names, in the order of these; of two of one name the later counts."""
+def _entries(span: Span, where: str) -> tuple[list[tuple[str, zipfile.ZipInfo]], tuple[Aside, ...], tuple[str, ...]]:
+    """The files in a zip by their names, in the order of these; of two of one name the later counts. What is left
+    aside, and notes.
+    """
+    entries: dict[str, zipfile.ZipInfo] = {}
+    absolute: dict[str, bool] = {}
     try:
         with _zip(span) as archive:
-            entries = {
-                kinds.member_path(entry.filename): entry
-                for entry in archive.infolist()
-                if not entry.filename.endswith(("/", "\\"))
-            }
+            for entry in archive.infolist():
+                if not entry.filename.endswith(("/", "\\")):
+                    name = kinds.member_path(entry.filename)
+                    absolute[name] = absolute.get(name, True) and kinds.is_absolute(entry.filename)
+                    if absolute[name] or not kinds.is_absolute(entry.filename):
+                        entries[name] = entry
     except CANNOT_OPEN as error:
         raise DatasetError(f"{where} cannot be opened as a zip: {error}. Make or copy it again.") from error
-    return sorted(entries.items(), key=lambda pair: pair[0])
+    kept, aside, notes = kinds.inside(absolute, where)
+    return sorted(((name, entry) for name, entry in entries.items() if name in kept), key=_name), aside, notes
+
+
+def _name(pair: tuple[str, zipfile.ZipInfo]) -> str:
+    return pair[0]
 
 
 def _need_no_password(entries: list[tuple[str, zipfile.ZipInfo]], where: str) -> None:
@@ -103,7 +117,8 @@ def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, span: Span) -> b
 
 
 def _entry(archive: zipfile.ZipFile, member: str, where: str) -> zipfile.ZipInfo:
-    for entry in reversed(archive.infolist()):
+    entries = [*reversed(archive.infolist())]
+    for entry in sorted(entries, key=lambda entry: kinds.is_absolute(entry.filename)):
         name = kinds.member_path(entry.filename)
         if member in (name, spelled(name)):
             return entry

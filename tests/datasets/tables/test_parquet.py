@@ -354,7 +354,7 @@ def test_another_column_of_images_is_not_taken_though_it_is_named(tmp_path):
         open_images(source, columns=Columns("mask"))
 
 
-@pytest.mark.parametrize("source", ["sample", "torchvision:CIFAR10", "hf:none"])
+@pytest.mark.parametrize("source", ["sample", "torchvision:CIFAR10"])
 def test_sets_without_lists_have_no_columns_to_name(source):
     with pytest.raises(DatasetError, match="has no list of columns"):
         open_images(source, columns=Columns(label="x"))

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from features.datasets import kinds, splits
-from features.datasets.annotations import Annotations, Names
-from features.datasets.image_set import Boxes, spelled
+from features.datasets.annotated.annotations import Annotations, Names
+from features.datasets.boxes import boxes_of
+from features.datasets.image_set import spelled
 from features.datasets.labelling import Labelling
 from features.errors import DatasetError, ImageError
 
@@ -161,13 +160,3 @@ def _row(names: Names, name: str, file: CocoFile) -> int | None:
             if (row := names.row(f"{folder}/{path}", "")) is not None:
                 return row
     return names.row(path, file.folder)
-
-
-def boxes_of(boxes: Sequence[tuple[int, int, tuple[float, ...]]], rows: Sequence[int]) -> Boxes | None:
-    """Boxes as (image's row, label, corners), in the order of the images at `rows`; None without any."""
-    if not boxes:
-        return None
-    place = {row: index for index, row in enumerate(rows)}
-    ordered = sorted(((place[row], label, corners) for row, label, corners in boxes), key=lambda box: box[0])
-    images, labels, corners = zip(*ordered, strict=True)
-    return Boxes(np.array(images, np.int64), np.array(labels, np.int64), np.array(corners, np.float32))

@@ -447,3 +447,19 @@ def test_a_quote_that_is_never_closed_loses_no_rows_without_a_word(tmp_path):
     (tmp_path / "list.csv").write_text("path,label,note\n" + "".join(rows))
     with pytest.raises(DatasetError, match="never closed"):
         open_images(str(tmp_path / "list.csv"))
+
+
+@pytest.mark.parametrize("root", ["/content/drive/set/", "C:\\Users\\me\\set\\", "D:/set/"])
+def test_a_list_that_was_made_on_another_machine_names_the_files_beside_it(folder, root):
+    sign = "\\" if "\\" in root else "/"
+    rows = "".join(f"{root}{name.replace('/', sign)},{label}\n" for name, label in zip(NAMES, CLASSES, strict=True))
+    images = opened(folder, "list.csv", f"path,label\n{rows}")
+    assert reds(images) == [*range(6)]
+    assert [note for note in images.notes if "which is taken for its own folder" in note]
+    assert [*map(images.label_name, range(6))] == CLASSES
+
+
+def test_absolute_paths_of_which_few_are_called_as_files_here_stay_where_they_were(folder):
+    rows = "".join(f"/elsewhere/{name}\n" for name in ("cat/0.png", "ape/1.png", "ape/2.png"))
+    images = opened(folder, "list.txt", rows)
+    assert images.uri(0) == "/elsewhere/cat/0.png"

@@ -3,11 +3,12 @@
 import tarfile
 from typing import IO
 
-from features.datasets import folders, images, kinds, samples, unpacking
+from features.datasets import folders, images, kinds
+from features.datasets.archives import samples, unpacking
+from features.datasets.archives.spans import Handles, Span
+from features.datasets.archives.tar_index import BLOCK, ZEROS, Index, index_of, plain
 from features.datasets.image_set import from_store, spelled
 from features.datasets.listing import Listing
-from features.datasets.spans import Handles, Span
-from features.datasets.tar_index import BLOCK, ZEROS, Index, index_of, plain
 from features.errors import ImageError
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from features import files
 from features.datasets import counting
-from features.datasets.spans import Span
+from features.datasets.archives.spans import Span
 from features.errors import DatasetError
 
 GZIP, BZIP2, XZ, ZSTD = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"

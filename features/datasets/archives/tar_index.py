@@ -16,10 +16,11 @@ from typing import IO
 import numpy as np
 
 from features import files
-from features.datasets import counting, folders, kinds, samples, unpacking
+from features.datasets import counting, folders, kinds
+from features.datasets.archives import samples, unpacking
+from features.datasets.archives.spans import Span
 from features.datasets.image_set import spelled
 from features.datasets.kinds import Aside
-from features.datasets.spans import Span
 from features.errors import DatasetError
 
 BLOCK = 512
@@ -28,7 +29,7 @@ PADDING = 1 << 20  # bytes behind an archive's end in which is looked for anothe
 INDICES = 8  # that are kept in memory for images that are opened one by one
 MANY = 1000  # files of a tar whose index is kept in the cache folder: a million headers take most of a minute
 MOST_KEPT = 1 << 30  # bytes of all indices
-VERSION = "1"  # of what is kept
+VERSION = "2"  # of what is kept
 LINKS, DEVICES, SPARSE = "links", "devices and pipes", "files with holes (GNU tar's sparse files)"
 ZEROS = bytes(BLOCK)
 
@@ -127,6 +128,7 @@ def _kept(span: Span, mark: str) -> Index | None:
 
 def _indexed(span: Span, where: str) -> Index:
     entries: dict[str, tuple[int, int]] = {}
+    absolute: dict[str, bool] = {}
     left: dict[str, list[str]] = {}
     said = samples.Said()
     notes: list[str] = []
@@ -135,6 +137,10 @@ def _indexed(span: Span, where: str) -> Index:
             for member in counting.counted(_members(file, where, notes)):
                 name = kinds.member_path(member.name)
                 if member.isreg() and not member.issparse():
+                    is_absolute = kinds.is_absolute(member.name)
+                    absolute[name] = absolute.get(name, True) and is_absolute
+                    if is_absolute and not absolute[name]:  # one inside the archive is called so too
+                        continue
                     entries[name] = member.offset_data, member.size
                     if samples.says(name, member.size):
                         file.seek(member.offset_data)
@@ -144,10 +150,11 @@ def _indexed(span: Span, where: str) -> Index:
                     left.setdefault(reason, []).append(spelled(name))
     except (OSError, tarfile.TarError, ValueError) as error:
         raise DatasetError(f"{where} cannot be opened as a tar: {error}. Make or copy it again.") from error
-    names = sorted(entries)
+    kept, outside, notes_of_names = kinds.inside(absolute, where)
+    names = sorted(kept)
     places = np.array([entries[name] for name in names], dtype=np.int64).reshape(-1, 2)  # (N, 2)
     aside = tuple(Aside(reason, tuple(sorted(some))) for reason, some in sorted(left.items()))
-    return Index(span, names, places[:, 0], places[:, 1], said, aside, tuple(notes))
+    return Index(span, names, places[:, 0], places[:, 1], said, (*aside, *outside), (*notes, *notes_of_names))
 
 
 def _members(file: IO[bytes], where: str, notes: list[str]) -> Iterator[tarfile.TarInfo]:

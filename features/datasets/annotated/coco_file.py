@@ -7,10 +7,10 @@ from pathlib import Path, PurePosixPath
 
 from features import files
 from features.datasets import folders, splits
-from features.datasets.annotations import Annotations
-from features.datasets.coco import ENDING, CocoFile, content_of, joined, split_of
+from features.datasets.annotated.annotations import Annotations
+from features.datasets.annotated.coco import ENDING, CocoFile, content_of, joined, split_of
 from features.datasets.image_set import ImageSet
-from features.datasets.listing import annotated
+from features.datasets.understanding import annotated
 from features.errors import DatasetError
 
 OF_ANNOTATIONS = r"annot|label|json|meta|instances"  # what folders of such files are called, beside those of images

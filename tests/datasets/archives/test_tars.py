@@ -17,7 +17,9 @@ import pyarrow as pa
 import pytest
 
 from features import datasets
-from features.datasets import ImageSet, archives, images, open_images, open_uri, spans, tar_index, unpacking
+from features.datasets import ImageSet, images, open_images, open_uri
+from features.datasets.archives import opening as archives
+from features.datasets.archives import spans, tar_index, unpacking
 from features.errors import DatasetError, ImageError
 from tests.datasets.pictures import colour, labels_of, numbers_of, png
 
@@ -497,3 +499,13 @@ def test_the_index_of_a_large_tar_is_kept_until_the_tar_changes(opened, cache, m
     kept.write_bytes(b"torn")
     assert open_images(first.origin.source).ids == first.ids
     assert opened(pictures("cat/1.png", "dog/1.png")).ids == ("cat/1.png", "dog/1.png")
+
+
+def test_absolute_names_of_a_tar_make_no_class_and_are_told(opened):
+    found = opened(pictures("a/1.png", "/abs/1.png", "b/1.png"))
+    assert (labels_of(found), numbers_of(found)) == (["a", "b"], [0, 2])
+    assert [each.names for each in found.aside] == [("/abs/1.png",)]
+    whole = opened(pictures("/home/me/a/1.png", "/home/me/b/1.png") | {"/home/me/a/1.cls": b"x"}, "whole.tar")
+    assert [name.rpartition("/")[2] for name in whole.ids] == ["1.png", "1.png"]
+    assert numbers_of(whole) == [0, 1]
+    assert [note for note in whole.notes if "absolute paths" in note]

@@ -14,12 +14,13 @@ from PIL import Image
 from features import files
 from features.datasets import folders, images, kinds
 from features.datasets.columns import column_of
-from features.datasets.image_columns import content, image_column, is_text
-from features.datasets.image_set import Columns, FileOpener, ImageSet, from_store, set_digest
+from features.datasets.image_set import FileOpener, ImageSet, from_store, set_digest
 from features.datasets.listing import Choice
-from features.datasets.row_groups import RowGroups
+from features.datasets.named_columns import Columns, TableColumns, telling
 from features.datasets.splits import HELD_OUT
-from features.datasets.table_columns import below_common, further, labels_in, of_split_told, splits_in, unique
+from features.datasets.tables.image_columns import content, image_column, is_text
+from features.datasets.tables.row_groups import RowGroups
+from features.datasets.tables.table_columns import below_common, further, labels_in, of_split_told, splits_in, unique
 from features.errors import DatasetError, ImageError
 from features.files import readable
 from features.sources import TABLES
@@ -93,9 +94,12 @@ def open_files(
     sizes = [(name.rpartition(".")[0], rows) for name, rows in zip(names, column.rows, strict=True)]
     names_used = [column.name, told.column, *column.id_columns()]
     cells = {name: column_of(column.whole(name)) for name in further(column.schema, names_used)}
-    opened = replace(opened, notes=notes, columns=cells)
+    others = tuple(name for name in column.schema.names if name != column.name)
+    table = TableColumns(others, None, (told.column,) if told.column else ())
+    opened = replace(opened, notes=notes, columns=cells, table=table)
     parts = splits_in(column.schema, column.whole, sizes)
-    return of_split_told(opened, parts, told, choice)
+    with telling(others):
+        return of_split_told(opened, parts, told, choice)
 
 
 def _need(column: "_Column", columns: Columns, where: str) -> str:

@@ -1,7 +1,7 @@
 """Image sets that Hugging Face's library `datasets` knows: from its cache on this machine, or as it has saved them."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,9 @@ from typing import Any
 from features.datasets.columns import column_of
 from features.datasets.image_set import FileOpener, ImageSet, set_digest
 from features.datasets.listing import Choice
+from features.datasets.named_columns import Columns, TableColumns, telling
 from features.datasets.splits import Splits
-from features.datasets.table_columns import Told, of_split_told, told_of
+from features.datasets.tables.table_columns import Told, of_split_told, told_of
 from features.datasets.values import LABEL_NAMES, Labels
 from features.errors import DatasetError, ImageError
 from features.sources import HUGGING_FACE
@@ -23,24 +24,26 @@ def is_saved(path: Path) -> bool:
     return any((path / name).is_file() for name in SAVED)
 
 
-def open_hugging_face(source: str, split: str | None, download: bool, order: Sequence[str]) -> ImageSet:
+def open_hugging_face(source: str, choice: Choice, columns: Columns, download: bool = False) -> ImageSet:
     """'hf:NAME' with a name of the hub's, of which a copy lies in the cache, or a folder that `save_to_disk` wrote.
 
-    split: as of `splits.chosen`. download: fetch what is not in the cache. Raises DatasetError if the library is not
-    installed, does not know the set, or this has no images.
+    download: fetch what is not in the cache. columns: that of the labels, where it is not to be guessed. Raises
+    DatasetError if the library is not installed, does not know the set, or this has no images or no such column.
     """
     name = source.removeprefix(HUGGING_FACE)
     tables = _tables(name, download)
-    columns = {part: _Column(source, table) for part, table in tables.items()}
+    parts = {part: _Column(source, table, columns.label) for part, table in tables.items()}
+    first = next(iter(parts.values()))
+    if columns.path not in ("", first.images):
+        raise DatasetError(f"{source} has no list of paths. Leave --path-column away.")
     rows = [(part, row) for part, table in tables.items() for row in range(len(table))]
     ids = tuple(f"{part}/{row:07d}" for part, row in rows)
 
     def read(index: int) -> tuple[bytes, str]:
         part, row = rows[index]
-        return columns[part].read(row, ids[index]), ids[index]
+        return parts[part].read(row, ids[index]), ids[index]
 
     marks = [f"{part} {getattr(table, '_fingerprint', len(table))}" for part, table in tables.items()]
-    first = next(iter(columns.values()))
     label, further = first.label, first.further()
     told = told_of(_cells(tables, label), first.classes, "", label) if label else Told(Labels([None] * len(rows)))
     opened = ImageSet(
@@ -48,12 +51,14 @@ def open_hugging_face(source: str, split: str | None, download: bool, order: Seq
         ids,
         None,
         (),
-        set_digest([source, *tables], ["", *marks]),
+        set_digest([source, *tables, *filter(None, [columns.label])], ["", *marks, *[""] * bool(columns.label)]),
         FileOpener(read),
         lambda index: f"{HUGGING_FACE}{name}/{ids[index]}",
         columns={each: column_of(_cells(tables, each)) for each in further},
+        table=TableColumns(first.others(), None, (label,) if label else ()),
     )
-    return of_split_told(opened, Splits([part for part, _ in rows]), told, Choice(split, order, source))
+    with telling(first.others()):
+        return of_split_told(opened, Splits([part for part, _ in rows]), told, choice)
 
 
 def _cells(tables: Mapping[str, Any], column: str) -> list:
@@ -102,9 +107,12 @@ def _quiet(datasets: Any, download: bool) -> Iterator[None]:
 
 
 class _Column:
-    """The images of one split. label: the column of their labels, '' for none; classes: what its numbers stand for."""
+    """The images of one split. label: the column of their labels, '' for none; classes: what its numbers stand for.
 
-    def __init__(self, source: str, table: Any) -> None:
+    asked: that of the labels, '' where it is guessed.
+    """
+
+    def __init__(self, source: str, table: Any, asked: str) -> None:
         import datasets
 
         self._kinds = table.features
@@ -112,10 +120,18 @@ class _Column:
         if self.images is None:
             raise DatasetError(f"{source} has no column of images, only {json.dumps(list(self._kinds))}. Name another.")
         self._table = table.cast_column(self.images, datasets.Image(decode=False))
-        self.label = next((name for name in LABEL_NAMES if name in self._kinds), "")
+        if asked and asked not in self.others():
+            raise DatasetError(
+                f"{source} has no column {asked!r}, which --label-column names. It has: {', '.join(self.others())}."
+            )
+        self.label = asked or next((name for name in LABEL_NAMES if name in self._kinds), "")
         kind = self._kinds.get(self.label)
         kind = getattr(kind, "feature", kind)  # of a list
         self.classes = tuple(kind.names) if isinstance(kind, datasets.ClassLabel) else ()
+
+    def others(self) -> tuple[str, ...]:
+        """The columns beside that of the images."""
+        return tuple(name for name in self._kinds if name != self.images)
 
     def further(self) -> list[str]:
         """The columns that say something else of each image, in one word or number."""

@@ -1,0 +1,1 @@
+"""Images in zips and tars, and in archives inside these."""
