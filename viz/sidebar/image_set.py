@@ -55,7 +55,7 @@ def choose(matched: Callable[["ImageSet"], "Matched"]) -> None:
             on_click=_look_again,
             help="Changed files are noticed within seconds, in very large folders within minutes. This looks at once.",
         )
-        _understood(matched)
+    understood = st.container()  # filled below: to know the network may take the images, and how many of them
     st.select_slider(
         "At most",
         IMAGE_LIMITS,
@@ -65,6 +65,9 @@ def choose(matched: Callable[["ImageSet"], "Matched"]) -> None:
         bind="query-params",
         help="A balanced sample is taken from larger sets.",
     )
+    if st.session_state["images"] == FOLDER:
+        with understood:
+            _understood(matched)
     if of_selection.STATE in st.session_state or of_selection.STATE in st.query_params:
         with suppress(FeatureError):  # which the page shows
             of_selection.show(images(selected=False))
