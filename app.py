@@ -15,6 +15,7 @@ PAGES = {  # a module of viz/pages, which is also the page's place in the URL: i
     "anatomy": ("Network", ":material/account_tree:"),
     "saliency": ("Saliency", ":material/visibility:"),
     "embed": ("Embedding", ":material/scatter_plot:"),
+    "evaluate": ("Evaluation", ":material/fact_check:"),
     "residual": ("Residual branches", ":material/alt_route:"),
     "extract": ("Features", ":material/dataset:"),
 }

@@ -32,10 +32,22 @@ def probabilities(logits: np.ndarray, outputs: Outputs) -> np.ndarray:
     """The probability of every class: (N, K) float32 of logits (N, K), or (N, 2) of the one logit of two classes."""
     if outputs is Outputs.MULTILABEL:
         return sigmoid(logits).astype(np.float32)
-    return softmax(_paired(logits))
+    return softmax(paired(logits))
 
 
-def _paired(logits: np.ndarray) -> np.ndarray:
+def energy(logits: np.ndarray, outputs: Outputs) -> np.ndarray:
+    """-log of the sum of exp(logits) (N, K) of each image, (N,) float32 (Liu et al. 2020, arXiv:2010.03759).
+
+    Of labels of which any number holds, the sum of each one's own beside its absence, whose logit is 0 (Wang et al.
+    2021, arXiv:2111.14923); of one logit likewise.
+    """
+    values = logits.astype(np.float64)
+    if outputs is Outputs.MULTILABEL or logits.shape[1] == 1:
+        return -np.logaddexp(0, values).sum(1).astype(np.float32)
+    return -np.logaddexp.reduce(values, axis=1).astype(np.float32)
+
+
+def paired(logits: np.ndarray) -> np.ndarray:
     """One logit (N, 1) as the two (N, 2) whose softmax is its sigmoid: the first class's is 0. Others as they are."""
     return logits if logits.shape[1] != 1 else np.pad(logits, ((0, 0), (1, 0)))
 
@@ -63,6 +75,7 @@ class Predictions:
     confidence: (N,) float32 in [0, 1], the probability of the prediction; of several labels that do not depend on each
         other, the probability that all decisions are right.
     margin: (N,) float32 in [0, 1], by how much that is more than the next best prediction's; NaN where it was not kept.
+    energy: (N,) float32, as of `energy`, low for images like those learned from; NaN where it was not kept.
     assigned: (N, K) bool, the labels that are predicted, which are those likelier than not, where any number may hold;
         None where exactly one class does.
     """
@@ -72,13 +85,14 @@ class Predictions:
     probabilities: np.ndarray
     confidence: np.ndarray
     margin: np.ndarray
+    energy: np.ndarray
     assigned: np.ndarray | None = None
 
     @staticmethod
     def of(logits: np.ndarray, class_names: Sequence[str], outputs: Outputs, top: int = TOP) -> "Predictions":
         """Predictions of logits (N, K), or (N, 1) for two classes. top: how many classes to keep of each image."""
         if outputs is not Outputs.MULTILABEL:
-            logits = _paired(logits)  # (N, K)
+            logits = paired(logits)  # (N, K)
         rows_at_once = max(1, BLOCK_VALUES // max(1, logits.shape[1]))
         blocks = [
             _block(logits[start : start + rows_at_once], tuple(class_names), outputs, min(top, logits.shape[1]))
@@ -90,7 +104,7 @@ class Predictions:
     def told(class_names: Sequence[str], predicted: np.ndarray, confidence: np.ndarray) -> "Predictions":
         """Predictions of which no more is known than the class (N,) and its probability (N,)."""
         unknown = np.full(len(predicted), np.nan, np.float32)
-        return Predictions(tuple(class_names), predicted[:, None], confidence[:, None], confidence, unknown)
+        return Predictions(tuple(class_names), predicted[:, None], confidence[:, None], confidence, unknown, unknown)
 
     @staticmethod
     def told_labels(class_names: Sequence[str], assigned: np.ndarray, confidence: np.ndarray) -> "Predictions":
@@ -169,15 +183,16 @@ def _block(logits: np.ndarray, class_names: tuple[str, ...], outputs: Outputs, t
     kept = np.take_along_axis(chances, ranked, 1)  # (N, T)
     if outputs is not Outputs.MULTILABEL:
         margin = kept[:, 0] - kept[:, 1] if top > 1 else np.full(len(logits), np.nan, np.float32)
-        return Predictions(class_names, ranked, kept, kept[:, 0], margin)
+        return Predictions(class_names, ranked, kept, kept[:, 0], margin, energy(logits, outputs))
     sure = sigmoid(np.abs(logits))  # (N, K) float64, of each decision
     least = sure.min(1)  # (N,)
     confidence = sure.prod(1)  # (N,)
     # The next best set of labels differs in the decision that is least sure.
     margin = confidence * (1 - (1 - least) / least)
     return Predictions(
-        class_names, ranked, kept, confidence.astype(np.float32), margin.astype(np.float32), assigned=logits > 0
-    )
+        class_names, ranked, kept, confidence.astype(np.float32), margin.astype(np.float32), energy(logits, outputs),
+        assigned=logits > 0,
+    )  # fmt: skip
 
 
 def likeliest(logits: np.ndarray, top: int = TOP) -> np.ndarray:

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 ORDER = [
     ["errors"],
     ["files", "progress", "devices", "registry", "sources", "shares"],
-    ["claim", "networks", "selection"],
+    ["claim", "networks", "selection", "neighbours"],
     ["datasets"],
     ["cluster", "predictions", "results", "rasters"],
     ["store", "engine"],
@@ -184,6 +184,6 @@ def test_slow_libraries_are_imported_where_they_are_needed(module):
 
 
 def test_the_test_of_the_imports_sees_imports_inside_functions():
-    assert "sklearn" in packages("features/evaluate.py")
+    assert "sklearn" in packages("features/embed/scores.py")
     assert {"errors", "files"} <= own_modules("features/datasets/folders.py")
     assert "ast" in sys.stdlib_module_names & packages("tests/test_imports.py")

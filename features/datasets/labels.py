@@ -64,29 +64,52 @@ class _Match:
     guessed: str = ""
 
 
-def match_labels(spec: ModelSpec, images: ImageSet) -> Matched:
-    """Find the network's class of every image.
+def match_labels(spec: ModelSpec, images: ImageSet, way: str | None = None) -> Matched:
+    """Find the network's class of every image. way: a key of WAYS, of whoever knows better than what is tried.
 
     A set's class names are looked up among the network's (spaces, underscores and case aside), which may be more; by
     WordNet's words where they are its ids; as numbers of classes where all are numbers. If none of these tells
     anything, they are taken in order when there are as many as the network has classes.
-    Raises DatasetError otherwise.
+    Raises DatasetError otherwise, and for a way that leads nowhere.
     """
     if not images.is_labelled:
         raise DatasetError(
             f"{images.name} has no labels. Put the images into one folder per class, named as the network's classes, "
             "or give a list with a column of labels."
         )
-    ways: tuple[Callable[[ModelSpec, Sequence[str]], _Match | None], ...] = (_by_name, _by_wordnet, _by_number)
-    found = next((match for way in ways if (match := way(spec, images.class_names)) is not None), None)
-    found = found or _by_order(spec, images.class_names)
+    found = _match(spec, images.class_names) if way is None else _match_by(way, spec, images)
     if found is None:
-        raise DatasetError(_refusal(spec, images))
+        raise DatasetError(refusal(spec, images))
     names = spec.classes if found.how == BY_NUMBER else class_names(spec, images)
     places = np.array(found.places, dtype=np.int64)
     if images.labels is not None:
         return Matched(places[images.labels], found.how, names, found.guessed)
     return Matched(None, found.how, names, found.guessed, _sets(images, places, len(names)))
+
+
+def ways(spec: ModelSpec, images: ImageSet) -> tuple[str, ...]:
+    """The keys of WAYS that lead from a set's labels to a network's classes."""
+    return tuple(how for how, way in WAYS.items() if images.is_labelled and way(spec, images.class_names) is not None)
+
+
+def _match(spec: ModelSpec, names: Sequence[str]) -> _Match | None:
+    """By the first way that tells anything."""
+    tried = (way(spec, names) for way in (_by_name, _by_wordnet, _by_number, _by_order))
+    return next((match for match in tried if match is not None), None)
+
+
+def _match_by(how: str, spec: ModelSpec, images: ImageSet) -> _Match:
+    """By a way that was chosen, which is then no guess."""
+    if how not in WAYS:
+        raise DatasetError(f"Labels are not matched {how!r}. Choose one of {', '.join(WAYS)}.")
+    match = WAYS[how](spec, images.class_names)
+    if match is None:
+        known = ", ".join(ways(spec, images)) or "none"
+        raise DatasetError(
+            f"The labels of {images.name} cannot be matched with the classes of {spec.name} {how}. "
+            f"What can be chosen: {known}."
+        )
+    return _Match(match.places, how)
 
 
 def _sets(images: ImageSet, places: np.ndarray, n_classes: int) -> np.ndarray:
@@ -197,6 +220,19 @@ def _by_order(spec: ModelSpec, names: Sequence[str]) -> _Match | None:
     return _Match([*range(len(names))], BY_ORDER, guessed)
 
 
+def _in_order(spec: ModelSpec, names: Sequence[str]) -> _Match | None:
+    """By order alone, whatever the names say, where there are as many."""
+    return _Match([*range(len(names))], BY_ORDER) if len(names) == len(spec.classes) else None
+
+
+WAYS: dict[str, Callable[[ModelSpec, Sequence[str]], _Match | None]] = {
+    BY_NAME: _by_name,
+    BY_WORDNET: _by_wordnet,
+    BY_NUMBER: _by_number,
+    BY_ORDER: _in_order,
+}
+
+
 def _known(spec: ModelSpec) -> dict[str, int]:
     """The network's class names and their places."""
     known: dict[str, int] = {}
@@ -210,7 +246,8 @@ def _found(known: dict[str, int], names: Sequence[str]) -> list[int | None]:
     return [known.get(name, known.get(_plain(name))) for name in names]
 
 
-def _refusal(spec: ModelSpec, images: ImageSet) -> str:
+def refusal(spec: ModelSpec, images: ImageSet) -> str:
+    """Why labels cannot be matched with a network's classes, and what to do."""
     places = _found(_known(spec), images.class_names)
     unknown = [name for name, place in zip(images.class_names, places, strict=True) if place is None]
     return (

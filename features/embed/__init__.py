@@ -2,17 +2,17 @@
 
 from features.embed.clustering import clusters
 from features.embed.distinguishing import Distinguished, distinguishing
-from features.embed.exact import Exact
-from features.embed.graphs import digest, graph
 from features.embed.layouts import METHODS
 from features.embed.maps import StageMaps, aligned, cohesion, drift, reseeded, stage_maps, turnover
-from features.embed.neighbours import Neighbours, nearest
 from features.embed.placing import Placed, Placement
 from features.embed.principal import Moved, moved
 from features.embed.projection import MapSettings, Projection, distance, project, warm_up
 from features.embed.rankings import RANKINGS, Evidence, Ranked
 from features.embed.scores import Separation, separation
 from features.embed.trust import Trust, trust
+from features.neighbours.exact import Exact
+from features.neighbours.graphs import digest, graph
+from features.neighbours.neighbours import Neighbours, nearest
 
 __all__ = [
     "METHODS",

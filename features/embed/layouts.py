@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from features.embed import cuml_engine, umap_fit
-from features.embed.neighbours import Neighbours
+from features.embed import umap_fit
 from features.embed.principal import plane
 from features.errors import FeatureError
+from features.neighbours import cuml_engine
+from features.neighbours.neighbours import Neighbours
 from features.progress import Progress, Task
 from features.registry import Registry
 

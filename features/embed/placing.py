@@ -6,11 +6,11 @@ from math import exp, log2
 
 import numpy as np
 
-from features.embed.exact import Exact
 from features.embed.layouts import METHODS
 from features.embed.principal import Plane, plane
 from features.embed.projection import MapSettings
 from features.errors import FeatureError
+from features.neighbours.exact import Exact
 
 STEPS = 64  # of halving, after which a float64 does not change any more
 ROUNDS, CLOSE = 100, 1e-6  # of the median, and by how much of the points' spread it may still move at the end

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from features.embed import cuml_engine
-from features.embed.graphs import graph
 from features.embed.layouts import METHODS, Layout
-from features.embed.neighbours import Neighbours, need_finite
 from features.embed.principal import all_alike
 from features.embed.trust import SCORED_NEIGHBOURS, Trust, trust
 from features.errors import FeatureError
+from features.neighbours import cuml_engine
+from features.neighbours.graphs import graph
+from features.neighbours.neighbours import Neighbours, need_finite
 from features.progress import Progress, Task, finish
 from features.results import Provenance
 

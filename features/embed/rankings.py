@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.embed.maps import StageMaps, turnover
-from features.embed.neighbours import Neighbours
 from features.embed.scores import Separation
 from features.errors import FeatureError
+from features.neighbours.neighbours import Neighbours
 from features.predictions import Predictions
 from features.registry import Registry
 

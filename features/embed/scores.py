@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from features.embed.neighbours import Neighbours
+from features.neighbours.neighbours import Neighbours
 from features.progress import Progress, Task
 from features.shares import Share
 

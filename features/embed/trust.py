@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.embed.exact import Exact
-from features.embed.neighbours import Neighbours
+from features.neighbours.exact import Exact
+from features.neighbours.neighbours import Neighbours
 
 RANKED_ROWS = 5000  # of which ranks are taken: all pairs are sorted for that
 ROWS_AT_ONCE = 512

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from features.embed.neighbours import Neighbours
+from features.neighbours.neighbours import Neighbours
 from features.progress import Progress, Stopped, Task, threaded
 
 REPORT_SECONDS = 0.2

@@ -13,6 +13,7 @@ from features import __main__ as command_line
 from features import files
 from features.commands import common, train
 from features.commands import models as models_command
+from features.evaluate import NOVELTY_SCORES
 from features.networks import card, catalogue, filling, zoo
 from features.networks.architecture import cifar
 from features.networks.canonical import build
@@ -160,6 +161,30 @@ def test_evaluate_prints_a_table_with_every_class(weights, tiny_folder, capsys):
     assert status == 0
     assert text.startswith("mine on 12 images of tiny\n")
     assert [line.split()[0] for line in text.splitlines()[-3:]] == ["cat", "dog", "fox"]
+
+
+@pytest.mark.slow
+def test_evaluate_tells_of_calibration_retrieval_and_a_second_set(weights, tiny_folder, capsys):
+    more = ("--retrieval", "--against", "sample", "--limit", "20")
+    status, text, _ = run(capsys, "evaluate", tiny_folder, "--weights", weights, *more)
+    assert status == 0
+    for words in ("95 % interval of the accuracy", "expected calibration error", "retrieval: 12 queries", "AUROC"):
+        assert words in text
+    status, text, _ = run(capsys, "evaluate", tiny_folder, "--weights", weights, *more, "--json")
+    result = json.loads(text)
+    low, high = result["accuracy_interval"]
+    assert low <= result["accuracy"] <= high
+    assert list(result["retrieval"]) == ["stem", "layer1", "layer2", "layer3", "pool"]
+    assert {each["score"] for each in result["novelty"]["scores"]} == {*NOVELTY_SCORES}
+
+
+def test_evaluate_matches_labels_as_it_is_told(weights, tiny_folder, capsys):
+    (tiny_folder / "cat").rename(tiny_folder / "zebra")
+    (tiny_folder / "fox").rename(tiny_folder / "ape")
+    assert run(capsys, "evaluate", tiny_folder, "--weights", weights, "--match", "name", "--json")[0] == 2
+    status, text, _ = run(capsys, "evaluate", tiny_folder, "--weights", weights, "--match", "order", "--json")
+    assert status == 0
+    assert json.loads(text)["labels_matched"] == "by order"
 
 
 def test_evaluate_takes_a_balanced_sample(weights, tiny_folder, capsys):

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from features.datasets import wordnet
+from features.datasets import labels, wordnet
 from features.datasets.labels import class_names, match_labels, matched
 from features.errors import DatasetError
-from tests.test_evaluate import drawn, reader, written
+from tests.evaluate.test_evaluation import drawn, reader, written
 
 
 def classes_of(known: tuple[str, ...], names: tuple[str, ...], n_classes: int | None = None) -> list[int]:
@@ -172,3 +172,27 @@ def test_wordnet_ids_find_words_and_words_find_wordnet_ids():
 def test_wordnets_ids_of_other_classes_are_refused():
     with pytest.raises(DatasetError, match="not among the network's"):
         how_of(("parachute", "tench", "pug"), ("n01440764", "n02979186"))
+
+
+# --- a way that is chosen --------------------------------------------------------------------------------------------
+
+
+def test_a_way_that_is_chosen_is_taken_and_is_no_guess():
+    images = written([0, 1], [0, 1], ("dog", "cat"))
+    spec = reader(2, ("cat", "dog")).spec
+    assert labels.match_labels(spec, images).classes.tolist() == [1, 0]
+    chosen = labels.match_labels(spec, images, labels.BY_ORDER)
+    assert (chosen.classes.tolist(), chosen.how, chosen.guessed) == ([0, 1], labels.BY_ORDER, "")
+
+
+def test_the_ways_that_can_be_chosen_are_those_that_lead_to_classes():
+    spec = reader(2, ("cat", "dog")).spec
+    assert labels.ways(spec, written([0, 1], [0, 1], ("dog", "cat"))) == (labels.BY_NAME, labels.BY_ORDER)
+    assert labels.ways(spec, written([0, 1], [0, 1], ("0", "1"))) == (labels.BY_NUMBER, labels.BY_ORDER)
+    assert labels.ways(spec, written([0], [0], ("cat",))) == (labels.BY_NAME,)
+    assert labels.ways(spec, written([0], None, ())) == ()
+
+
+def test_a_way_that_leads_nowhere_is_refused_with_those_that_do():
+    with pytest.raises(DatasetError, match="cannot be matched with the classes of reader by number"):
+        labels.match_labels(reader(2, ("cat", "dog")).spec, written([0, 1], [0, 1], ("dog", "cat")), labels.BY_NUMBER)

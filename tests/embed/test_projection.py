@@ -11,6 +11,7 @@ from sklearn.decomposition import PCA
 from features import embed
 from features.embed import MapSettings
 from features.errors import FeatureError
+from features.neighbours import graphs
 from features.progress import finish
 from features.results import Provenance
 from tests.embed.drawn import blobs, points, two_clusters
@@ -44,13 +45,13 @@ def test_every_way_to_the_principal_components_is_the_whole_decomposition(n_rows
 
 def test_a_map_and_its_scores_stand_on_one_search_for_neighbours(monkeypatch):
     searched = []
-    original = embed.graphs.search
+    original = graphs.search
 
     def counted(features, k, seed):
         searched.append((features.shape, k))
         return original(features, k, seed)
 
-    monkeypatch.setattr(embed.graphs, "search", counted)
+    monkeypatch.setattr(graphs, "search", counted)
     values = points(30, seed=11)
     finish(embed.project(values))
     finish(embed.project(values, MapSettings("pca")))

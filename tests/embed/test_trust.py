@@ -8,7 +8,7 @@ from sklearn.manifold import trustworthiness
 from sklearn.neighbors import NearestNeighbors
 
 from features import embed
-from features.embed.exact import Exact
+from features.neighbours.exact import Exact
 from tests.embed.drawn import points
 
 

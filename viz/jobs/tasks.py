@@ -146,6 +146,24 @@ def _separation(features: "np.ndarray", graph: Any, labels: "np.ndarray", class_
     return embed.separation(features, graph, labels, class_names)
 
 
+def _evaluation(model: "Model", images: "ImageSet", way: str | None) -> Task[Any]:
+    from features import evaluate
+
+    return evaluate.evaluate(model, images, way)
+
+
+def _retrieval(stages: "dict[str, np.ndarray]", labels: "np.ndarray") -> Task[Any]:
+    from features import evaluate
+
+    return evaluate.retrieval(stages, labels)
+
+
+def _novelty(known: Any, others: Any) -> Task[Any]:
+    from features import evaluate
+
+    return evaluate.novelty(known, others)
+
+
 def _explain(model: "Model", pixels: Any, target: Any, method: str) -> Task[Any]:
     from features import saliency
 
@@ -173,6 +191,9 @@ TASKS = {
     "maps": LongTask(_maps),
     "reseeded": LongTask(_reseeded),
     "separation": LongTask(_separation),
+    "evaluation": LongTask(_evaluation),
+    "retrieval": LongTask(_retrieval),
+    "novelty": LongTask(_novelty),
     "explain": LongTask(_explain),
     "randomised": LongTask(_randomised),
     "faithfulness": LongTask(_faithfulness),

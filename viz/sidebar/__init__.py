@@ -7,7 +7,7 @@ import streamlit as st
 from features.networks import catalogue
 from viz.cached import warm_up
 from viz.sidebar import image_set, network
-from viz.sidebar.image_set import images, source
+from viz.sidebar.image_set import images, others, source
 from viz.sidebar.network import model, named, spec
 from viz.sidebar.own_files import inside_roots, new_folder
 from viz.sidebar.selected import choose, give_name, selection
@@ -26,6 +26,7 @@ __all__ = [
     "named",
     "named_selections",
     "new_folder",
+    "others",
     "selection",
     "show",
     "source",

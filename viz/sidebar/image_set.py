@@ -55,7 +55,7 @@ def choose(matched: Callable[["ImageSet"], "Matched"]) -> None:
             on_click=_look_again,
             help="Changed files are noticed within seconds, in very large folders within minutes. This looks at once.",
         )
-        _understood(matched)
+    understood = st.container()  # filled below: to know the network may take the images, and how many of them
     st.select_slider(
         "At most",
         IMAGE_LIMITS,
@@ -65,6 +65,9 @@ def choose(matched: Callable[["ImageSet"], "Matched"]) -> None:
         bind="query-params",
         help="A balanced sample is taken from larger sets.",
     )
+    if st.session_state["images"] == FOLDER:
+        with understood:
+            _understood(matched)
     if of_selection.STATE in st.session_state or of_selection.STATE in st.query_params:
         with suppress(FeatureError):  # which the page shows
             of_selection.show(images(selected=False))
@@ -114,6 +117,20 @@ def images(whole: bool = False, selected: bool = True) -> "ImageSet":
     return of_selection.narrowed(taken) if selected else taken
 
 
+def others(text: str) -> "ImageSet":
+    """The image set of a path that a visitor typed on a page, or of SAMPLE, cut to the number chosen in the sidebar.
+
+    Raises FeatureError if it cannot be opened.
+    """
+    from viz.cached.images import Chosen, sampled
+
+    chosen = Chosen(SAMPLE)
+    if text != SAMPLE:
+        place, split = _place_of(text)
+        chosen = place if split is None else replace(place, source=f"{place.source}:{split}")
+    return sampled(chosen, st.session_state["limit"], _opened(chosen))
+
+
 def _chosen() -> "Chosen":
     """The visitor's own images, with the columns and the split that were chosen."""
     place, split = _place()
@@ -140,9 +157,14 @@ def source() -> str:
 
 def _place() -> tuple["Chosen", str | None]:
     """Where the visitor's own images lie, and the split that is named there."""
+    return _place_of(st.session_state.get("folder") or "")
+
+
+def _place_of(text: str) -> tuple["Chosen", str | None]:
+    """As `_place`, of a typed path."""
     from viz.cached.images import Chosen, look_work, set_stamp
 
-    place, split = split_of((st.session_state.get("folder") or "").strip())
+    place, split = split_of(text.strip())
     path = str(inside_roots(place, "images", DatasetError))
     if (work := look_work(path)) is not None:
         widgets.awaited(work, "Looking at the images")

@@ -18,7 +18,7 @@ from features.networks.hypotheses import Verdict
 from features.networks.naming import NetworkName
 from features.progress import finish
 from features.saliency import ClassTarget, StageTarget
-from viz.cached import embed, estimates, extract, faithfulness
+from viz.cached import embed, estimates, evaluate, extract, faithfulness
 from viz.cached import residual as cached_residual
 from viz.cached import saliency as cached_saliency
 from viz.cached.elsewhere import placed
@@ -42,6 +42,8 @@ def is_long(monkeypatch):
     monkeypatch.setattr(estimates, "seconds", lambda model, images, passes: 1000)
     monkeypatch.setattr(embed, "SECONDS_A_POINT", 1000)
     monkeypatch.setattr(embed, "SECONDS_A_PROBE", 1000)
+    monkeypatch.setattr(evaluate, "SECONDS_A_PAIR", 1000)
+    monkeypatch.setattr(evaluate, "SECONDS_A_SCORE", 1000)
 
 
 def order_of(work):
@@ -94,6 +96,11 @@ WORKS = {
     "separation": lambda model, images: embed.separation_work(
         model.key, features_of(model, images), stage_maps(model, images), "layer3"
     ),
+    "evaluation": lambda model, images: evaluate.evaluation_work(model, images, "by order"),
+    "retrieval": lambda model, images: evaluate.retrieval_work(model, features_of(model, images)),
+    "novelty": lambda model, images: evaluate.novelty_work(
+        model, features_of(model, images), features_of(model, open_images("sample").sample(12))
+    ),
     "explain": lambda model, images: explained(model, cached_saliency.EXPLAIN, ClassTarget(3)),
     "explain a likeness": lambda model, images: explained(model, cached_saliency.EXPLAIN, likeness(model)),
     "randomised": lambda model, images: explained(model, cached_saliency.RANDOMISED, ClassTarget()),
@@ -124,9 +131,11 @@ def test_another_process_gives_what_this_one_gives(name, model, images, is_long,
         short.setattr(estimates, "seconds", lambda model, images, passes: 1)
         short.setattr(embed, "SECONDS_A_POINT", 0)
         short.setattr(embed, "SECONDS_A_PROBE", 0)
+        short.setattr(evaluate, "SECONDS_A_PAIR", 0)
+        short.setattr(evaluate, "SECONDS_A_SCORE", 0)
         here = WORKS[name](model, images)
         assert (here.kind, here.lasting) == (SHORT, False)
-    if name in ("maps", "reseeded", "separation"):  # whose features are read here, whatever takes long
+    if name in ("maps", "reseeded", "separation", "retrieval", "novelty"):  # whose features are read here in any case
         monkeypatch.setattr(estimates, "seconds", lambda model, images, passes: 1)
     work = WORKS[name](model, images)
     order, durable, attached = order_of(work)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from features import files
-from features.embed.neighbours import Neighbours, search
+from features.neighbours.neighbours import Neighbours, search
 from features.progress import Task
 
 VERSION = 1  # of how neighbours are looked for: what another found is not read

@@ -10,7 +10,8 @@ import torch
 from sklearn.neighbors import NearestNeighbors
 
 from features import embed
-from features.embed import MapSettings, cuml_engine, neighbours
+from features.embed import MapSettings
+from features.neighbours import cuml_engine, neighbours
 from features.progress import finish
 from tests.embed.drawn import points
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from features.embed.neighbours import EXACT_ROWS, Neighbours
+from features.neighbours.neighbours import EXACT_ROWS, Neighbours
 
 
 def takes(n_rows: int) -> bool:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from features.embed import exact
-from features.embed.exact import Exact
+from features.neighbours import exact
+from features.neighbours.exact import Exact
 from tests.embed.drawn import points
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from sklearn.neighbors import NearestNeighbors
 
-from features import embed
-from features.embed import neighbours
-from features.embed.exact import Exact
+from features import neighbours
 from features.errors import FeatureError
+from features.neighbours import Exact
+from features.neighbours import neighbours as searched
 from tests.embed.drawn import points
 
 
@@ -15,14 +15,14 @@ from tests.embed.drawn import points
 def test_nearest_equals_the_neighbours_of_a_tree(offset):
     values = points(60) + offset
     distances, indices = NearestNeighbors(n_neighbors=8, algorithm="kd_tree").fit(values).kneighbors(values)
-    found = embed.nearest(values, 8)
+    found = neighbours.nearest(values, 8)
     np.testing.assert_array_equal(found.indices, indices)
     np.testing.assert_allclose(found.distances, distances, rtol=1e-5, atol=1e-6)
 
 
 def test_a_point_is_its_own_first_neighbour_and_its_copies_are_at_distance_zero():
     values = np.concatenate([points(10), points(10), points(10)]) * 1000
-    found = embed.nearest(values, 4)
+    found = neighbours.nearest(values, 4)
     np.testing.assert_array_equal(found.indices[:, 0], np.arange(30))
     np.testing.assert_array_equal(found.distances[:, :3], 0)
     assert (found.distances[:, 3] > 0).all()
@@ -34,7 +34,7 @@ def test_near_copies_are_in_order_however_far_from_the_origin_they_lie():
     steps = np.array([0, 1, 3, 7, 15], dtype=np.float32)  # of the last binary digit of 512
     values = np.full((5, 64), 512, dtype=np.float32)
     values[:, 0] += steps * np.spacing(np.float32(512))
-    found = embed.nearest(np.concatenate([values, values + 512]), 5)
+    found = neighbours.nearest(np.concatenate([values, values + 512]), 5)
     assert found.indices[:5].tolist() == [
         [0, 1, 2, 3, 4],
         [1, 0, 2, 3, 4],
@@ -46,25 +46,25 @@ def test_near_copies_are_in_order_however_far_from_the_origin_they_lie():
 
 
 def test_a_point_with_more_copies_than_neighbours_is_its_own_first_all_the_same():
-    found = embed.nearest(np.ones((9, 3), dtype=np.float32), 3)
+    found = neighbours.nearest(np.ones((9, 3), dtype=np.float32), 3)
     assert found.indices[:, 0].tolist() == list(range(9))
     assert all(len(set(row)) == 3 for row in found.indices.tolist())
 
 
 def test_neighbours_at_equal_distance_come_in_their_order_in_the_set():
     cross = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]], dtype=np.float32)
-    assert embed.nearest(cross, 5).indices[0].tolist() == [0, 1, 2, 3, 4]
+    assert neighbours.nearest(cross, 5).indices[0].tolist() == [0, 1, 2, 3, 4]
 
 
 def test_all_rows_can_be_neighbours():
-    found = embed.nearest(points(5), 5)
+    found = neighbours.nearest(points(5), 5)
     np.testing.assert_array_equal(np.sort(found.indices, axis=1), [range(5)] * 5)
 
 
 @pytest.mark.parametrize("k", [0, 6])
 def test_more_neighbours_than_images_or_none_are_errors(k):
     with pytest.raises(FeatureError, match=f"{k} neighbours were asked for among 5"):
-        embed.nearest(points(5), k)
+        neighbours.nearest(points(5), k)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -72,19 +72,19 @@ def test_features_that_are_not_finite_have_no_neighbours(value):
     values = points(5)
     values[2, 1] = value
     with pytest.raises(FeatureError, match="NaN or infinite"):
-        embed.nearest(values, 2)
+        neighbours.nearest(values, 2)
 
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("umap")  # whose compiled code it shares
 def test_above_the_limit_an_index_finds_nearly_all_and_says_how_many(monkeypatch):
-    monkeypatch.setattr(neighbours, "EXACT_ROWS", 500)
+    monkeypatch.setattr(searched, "EXACT_ROWS", 500)
     values = np.concatenate([points(800, 12), points(100, 12)])  # a hundred are copies
-    exact, found = Exact(values).nearest(values, 11, np.arange(900)), embed.nearest(values, 11)
+    exact, found = Exact(values).nearest(values, 11, np.arange(900)), neighbours.nearest(values, 11)
     np.testing.assert_array_equal(found.indices[:, 0], np.arange(900))
     assert (np.diff(found.distances, axis=1) >= 0).all()
     right = found.distances[:, 1:] <= exact[1][:, -1:] * (1 + 1e-5)
     assert right.mean() > 0.95
     assert found.recall == pytest.approx(right.mean(), abs=0.02)  # of 500 rows
-    again = embed.nearest(values, 11)
+    again = neighbours.nearest(values, 11)
     np.testing.assert_array_equal(again.indices, found.indices)

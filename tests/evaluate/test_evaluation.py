@@ -169,8 +169,9 @@ def test_the_result_can_be_written_as_json_with_all_that_it_says():
     assert told["accuracy"] == found.accuracy
     assert told["class_names"] == list(NAMES)
     assert [row["name"] for row in told["per_class"]] == ["ant", "bee", "cat", "dog", "gnu"]
-    assert not {"ids", "labels", "truth", "predictions"} & set(told)
-    assert set(told["per_class"][0]) == {"name", "precision", "recall", "f1", "support"}
+    assert not {"rows", "ids", "labels", "truth", "predictions"} & set(told)
+    intervals = {"precision_interval", "recall_interval"}
+    assert set(told["per_class"][0]) == {"name", "precision", "recall", "f1", "support"} | intervals
     assert told["provenance"]["images_digest"] == "1" * 64
     assert told["provenance"]["weights_sha256"] == "0" * 64
 

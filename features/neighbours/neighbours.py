@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.embed.exact import QUERIES, Exact
 from features.errors import FeatureError
+from features.neighbours.exact import QUERIES, Exact
 from features.progress import Progress, Task, finish
 
 EXACT_ROWS = 20_000  # up to here all pairs are compared: 20,000 x 512 in some ten seconds on two cores
@@ -111,7 +111,7 @@ def _with_copies(indices: np.ndarray, distances: np.ndarray, group: np.ndarray, 
 
 def _by_index(features: np.ndarray, k: int, seed: int) -> Neighbours:
     """By descent to neighbours of neighbours (Dong et al. 2011, doi:10.1145/1963405.1963487), or all pairs on a GPU."""
-    from features.embed import cuml_engine  # which knows how many rows are too many for here
+    from features.neighbours import cuml_engine  # which knows how many rows are too many for here
 
     if cuml_engine.takes(len(features)):
         indices, distances = cuml_engine.search(features, k)

@@ -1,0 +1,47 @@
+"""The images that are selected, beside what they were selected by."""
+
+import numpy as np
+import streamlit as st
+
+from features import rasters
+from features.datasets.decoding import pictures
+from features.evaluate import Evaluation
+from viz import sidebar, widgets
+from viz.pages.evaluate.shown import Shown, captions
+
+SHOWN, TILE, WIDTH = 48, 112, 88
+
+
+def show(shown: Shown, evaluation: Evaluation) -> None:
+    """How many are selected, the first of them, and a way to take that back."""
+    chosen = sidebar.selection(shown.whole)
+    if chosen is None:
+        st.subheader("Nothing selected yet")
+        st.caption("Click a cell or a row: its images appear here, and are selected on all pages and with a link.")
+        return
+    mine = np.flatnonzero(np.isin(shown.rows[evaluation.rows], chosen.rows))
+    st.subheader(f"{len(chosen):,} of {len(shown.whole):,} images selected")
+    if len(mine):
+        st.caption(f"{int(evaluation.correct[mine].sum()):,} of {len(mine):,} are classified correctly.")
+    with st.container(horizontal=True):
+        st.button("Clear", icon=":material/close:", on_click=sidebar.choose, args=(None,))
+        st.button(
+            "The rest", icon=":material/flip:", on_click=sidebar.choose, args=(chosen.rest(),),
+            help="Select all others instead.",
+        )  # fmt: skip
+    gallery(shown, evaluation, mine[:SHOWN], "selected images")
+    if len(mine) > SHOWN:
+        st.caption(f"The first {SHOWN} of {len(mine):,}.")
+
+
+def gallery(shown: Shown, evaluation: Evaluation, images: np.ndarray, key: str) -> None:
+    """Small pictures of some rows of an evaluation, with what they are and were taken for."""
+    opened = pictures(shown.images, [int(row) for row in evaluation.rows[images]])
+    tiles = [np.asarray(rasters.square(picture, TILE)) for picture in opened]
+    sure = evaluation.predictions.confidence[images]
+    texts = [
+        widgets.escape(f"{text} ({share:.0%})") for text, share in zip(captions(evaluation, images), sure, strict=True)
+    ]
+    with st.container(key=key, horizontal=True, gap="small"):  # as many in a row as there is room for
+        for tile, text in zip(tiles, texts, strict=True):
+            st.image(tile, caption=text, width=WIDTH)

@@ -1,0 +1,48 @@
+"""What the Evaluation page is about: a network, images, and which of the whole set these are."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.datasets import ImageSet
+from features.evaluate import Evaluation
+from features.networks import zoo
+from features.selection import Selection
+from viz import sidebar
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """The network, the images that the page is about, and the set that selections are of.
+
+    rows: (N,) int64, the images' numbers in the whole set.
+    """
+
+    model: zoo.Model
+    images: ImageSet
+    whole: ImageSet
+    rows: np.ndarray
+
+    @staticmethod
+    def of_sidebar() -> "Shown":
+        """What is chosen there. Raises FeatureError if it cannot be opened."""
+        model, whole, images = sidebar.model(), sidebar.images(selected=False), sidebar.images()
+        chosen = sidebar.selection(whole)
+        narrowed = images is not whole and chosen is not None and len(images) == len(chosen)
+        return Shown(model, images, whole, chosen.rows if narrowed and chosen is not None else np.arange(len(whole)))
+
+    def select(self, images: np.ndarray) -> None:
+        """Select some images for all pages, by their numbers in `images`."""
+        mask = np.zeros(len(self.whole), bool)
+        mask[self.rows[images]] = True
+        sidebar.choose(Selection.of(self.whole.digest, mask))
+
+
+def captions(evaluation: Evaluation, images: np.ndarray) -> list[str]:
+    """What small pictures are called: the label, and what it was taken for instead; by their rows in the evaluation."""
+    right = evaluation.correct
+    names = evaluation.predictions.take(images).names
+    return [
+        str(evaluation.labels[image]) if right[image] else f"{evaluation.labels[image]} → {name or 'nothing'}"
+        for image, name in zip(images, names, strict=True)
+    ]
