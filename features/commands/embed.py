@@ -42,7 +42,7 @@ def add(commands: Commands) -> None:
     embed = command(commands, "embed", _embed, "Lay images out on a plane by their features, stage by stage.")
     _add_features(embed)
     embed.add_argument("--stages", type=names, metavar="A,B", help="of stem, layer1, ..., pool (default: all of them)")
-    embed.add_choice("--method", "features.embed:METHODS", "{names}", default="umap", metavar="X")
+    embed.add_choice("--method", "features.embed:METHODS", "how: {names}", default="umap", metavar="X")
     embed.add_argument(
         "--neighbours", type=positive, default=15, metavar="K", help="of each image, itself among them (default: 15)"
     )

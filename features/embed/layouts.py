@@ -11,6 +11,7 @@ import numpy as np
 from features.embed import umap_fit
 from features.embed.principal import plane
 from features.errors import FeatureError
+from features.neighbours import cuml_engine
 from features.neighbours.neighbours import Neighbours
 from features.progress import Progress, Task
 from features.registry import Registry
@@ -55,6 +56,9 @@ def _pca(what: Layout) -> Task[np.ndarray]:
 
 
 def _umap(what: Layout) -> Task[np.ndarray]:
+    if cuml_engine.takes(len(what.features)):
+        yield Progress(0, 1, "step", "layout on the GPU")
+        return cuml_engine.umap(what.features, what.graph, what.min_dist, what.seed)
     return (
         yield from umap_fit.fit(
             what.features, what.graph, what.min_dist, what.seed, _own_start(what) if what.start is None else what.start

@@ -9,6 +9,7 @@ from features.embed.layouts import METHODS, Layout
 from features.embed.principal import all_alike
 from features.embed.trust import SCORED_NEIGHBOURS, Trust, trust
 from features.errors import FeatureError
+from features.neighbours import cuml_engine
 from features.neighbours.graphs import graph
 from features.neighbours.neighbours import Neighbours, need_finite
 from features.progress import Progress, Task, finish
@@ -82,7 +83,10 @@ def project(
     points = yield from laid_out(features, neighbours, settings, start)
     yield Progress(2, 3, "step", "trust scores")
     scores = trust(features, points, neighbours, settings.seed or 0)
-    return Projection(points, settings, neighbours, scores, provenance or Provenance())
+    provenance = provenance or Provenance()
+    if settings.method == "umap" and cuml_engine.takes(len(features)):
+        provenance = provenance.with_settings(laid_out_by=cuml_engine.version())
+    return Projection(points, settings, neighbours, scores, provenance)
 
 
 def laid_out(

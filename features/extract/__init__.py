@@ -1,7 +1,7 @@
 """Runs a network over an image set: features of every stage, in memory or into a folder, on one machine or many."""
 
 from features.extract.choice import begun_with, decide
-from features.extract.local import PartReader, features, need_rows, planned_manifest, shapes_of, to_folder
+from features.extract.local import PartReader, features, need_rows, of_picture, planned_manifest, shapes_of, to_folder
 
 __all__ = [
     "PartReader",
@@ -9,6 +9,7 @@ __all__ = [
     "decide",
     "features",
     "need_rows",
+    "of_picture",
     "planned_manifest",
     "shapes_of",
     "to_folder",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from features import engine, store
 from features.datasets import ImageSet, labels
@@ -34,9 +35,7 @@ def features(model: Model, images: ImageSet, pool: str = "mean") -> Task[Feature
     infinite values.
     """
     need_images(images)
-    device = str(device_of(model.network))
-    stages = tuple(name for name in engine.stages_of(model.network) if name != engine.LOGITS)  # which are predictions
-    plan = engine.choose(model.network, stages, pool, "fp32", device, engine.TORCH)
+    plan = _plan(model, pool)
     runner = engine.TorchEngine(model.network, model.spec.preprocessing, plan)
     size = batch_size(model.spec.preprocessing, plan.device)
     processes = processes_for(plan.device)
@@ -44,6 +43,22 @@ def features(model: Model, images: ImageSet, pool: str = "mean") -> Task[Feature
         features = yield from _read(model, images, range(len(images)), stream, runner, plan)
     need_some(features, images, features.rejected)
     return features
+
+
+def of_picture(model: Model, picture: Image.Image, pool: str = "mean") -> dict[str, np.ndarray]:
+    """The features of one picture, as of `features`: stage -> (1, D) float32. Raises FeatureError as that does."""
+    plan = _plan(model, pool)
+    runner = engine.TorchEngine(model.network, model.spec.preprocessing, plan)
+    made = runner(model.spec.preprocessing.framed(picture)[None])
+    _need_finite(made, model)
+    return {name: made[name] for name in plan.stages}
+
+
+def _plan(model: Model, pool: str) -> Plan:
+    """What is read in memory: all but the logits, which are predictions."""
+    device = str(device_of(model.network))
+    stages = tuple(name for name in engine.stages_of(model.network) if name != engine.LOGITS)
+    return engine.choose(model.network, stages, pool, "fp32", device, engine.TORCH)
 
 
 def to_folder(

@@ -110,12 +110,17 @@ def _with_copies(indices: np.ndarray, distances: np.ndarray, group: np.ndarray, 
 
 
 def _by_index(features: np.ndarray, k: int, seed: int) -> Neighbours:
-    """By descent to neighbours of neighbours (Dong et al. 2011, doi:10.1145/1963405.1963487)."""
-    from pynndescent import NNDescent  # compiles for seconds
+    """By descent to neighbours of neighbours (Dong et al. 2011, doi:10.1145/1963405.1963487), or all pairs on a GPU."""
+    from features.neighbours import cuml_engine  # which knows how many rows are too many for here
 
-    index = NNDescent(features, n_neighbors=k, random_state=seed, low_memory=True, compressed=False)
-    indices, distances = index.neighbor_graph  # (N, k) each
-    indices, distances = _itself_first(indices.astype(np.int32), distances.astype(np.float32))
+    if cuml_engine.takes(len(features)):
+        indices, distances = cuml_engine.search(features, k)
+    else:
+        from pynndescent import NNDescent  # compiles for seconds
+
+        index = NNDescent(features, n_neighbors=k, random_state=seed, low_memory=True, compressed=False)
+        indices, distances = index.neighbor_graph  # (N, k) each
+    indices, distances = _itself_first(np.array(indices, np.int32), np.array(distances, np.float32))
     sample = np.sort(np.random.default_rng(seed).permutation(len(features))[:RECALL_ROWS])
     return Neighbours(indices, distances, _recall(features, indices, distances, sample))
 

@@ -6,6 +6,8 @@ from sklearn.neighbors import NearestNeighbors
 
 from features import neighbours
 from features.errors import FeatureError
+from features.neighbours import Exact
+from features.neighbours import neighbours as searched
 from tests.embed.drawn import points
 
 
@@ -71,3 +73,18 @@ def test_features_that_are_not_finite_have_no_neighbours(value):
     values[2, 1] = value
     with pytest.raises(FeatureError, match="NaN or infinite"):
         neighbours.nearest(values, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("umap")  # whose compiled code it shares
+def test_above_the_limit_an_index_finds_nearly_all_and_says_how_many(monkeypatch):
+    monkeypatch.setattr(searched, "EXACT_ROWS", 500)
+    values = np.concatenate([points(800, 12), points(100, 12)])  # a hundred are copies
+    exact, found = Exact(values).nearest(values, 11, np.arange(900)), neighbours.nearest(values, 11)
+    np.testing.assert_array_equal(found.indices[:, 0], np.arange(900))
+    assert (np.diff(found.distances, axis=1) >= 0).all()
+    right = found.distances[:, 1:] <= exact[1][:, -1:] * (1 + 1e-5)
+    assert right.mean() > 0.95
+    assert found.recall == pytest.approx(right.mean(), abs=0.02)  # of 500 rows
+    again = neighbours.nearest(values, 11)
+    np.testing.assert_array_equal(again.indices, found.indices)

@@ -32,43 +32,43 @@ def test_visitor_looks_closely_at_a_picture_of_the_gallery(address, page):
     assert page.get_by_role("spinbutton", name="Number, 0 to").input_value() == number
 
 
-def test_visitor_lassoes_points_and_sees_their_thumbnails(address, page):
-    page.goto(f"{address}/embed?method=PCA")
-    plot = page.locator(".st-key-embedding .js-plotly-plot .nsewdrag").first
-    plot.wait_for()
-    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
-    box = plot.bounding_box()
-    corners = [(0.02, 0.02), (0.98, 0.02), (0.98, 0.98), (0.02, 0.98), (0.02, 0.05)]
+def stroke(page, surface, corners):
+    box = surface.bounding_box()
     places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
     page.mouse.move(*places[0])
     page.mouse.down()
     for place in places[1:]:
         page.mouse.move(*place, steps=3)
     page.mouse.up()
-    thumbnails = page.locator(".st-key-thumbnails img")
-    thumbnails.first.wait_for()
-    assert thumbnails.count() == 60
-    assert page.get_by_text("images selected").is_visible()
 
 
-def test_pointing_at_the_map_shows_the_image(address, page):
+def test_visitor_lassoes_points_and_scrolls_through_their_pictures(address, page):
     page.goto(f"{address}/embed?method=PCA")
-    plot = page.locator(".st-key-embedding .js-plotly-plot")
-    plot.locator(".nsewdrag").first.wait_for()
-    x, y = plot.evaluate(
-        """gd => {
-            const {xaxis, yaxis, _size} = gd._fullLayout, box = gd.getBoundingClientRect(), trace = gd._fullData[0]
-            return [box.x + _size.l + xaxis.d2p(trace.x[0]), box.y + _size.t + yaxis.d2p(trace.y[0])]
-        }"""
-    )
-    card = page.locator("#hover-picture-card")
-    for _ in range(100):  # the picture's listener comes a moment after the chart
-        page.mouse.move(x + 30, y + 30)
-        page.mouse.move(x, y, steps=4)
-        page.wait_for_timeout(100)
-        if card.is_visible():
-            break
-    assert "label:" in card.inner_text()
+    page.locator(".point-map[data-drawn=whole]").wait_for()
+    surface = page.locator(".point-map .surface").last
+    stroke(page, surface, [(0.02, 0.02), (0.98, 0.02), (0.98, 0.98), (0.02, 0.98), (0.02, 0.05)])
+    pictures = page.locator(".st-key-thumbnails .grid button")
+    pictures.first.wait_for()
+    page.get_by_text("1,000 of 1,000 images selected").wait_for()
+    assert pictures.count() < 100  # those in sight alone
+    grid = page.locator(".st-key-thumbnails .grid")
+    grid.evaluate("grid => { grid.scrollTop = grid.scrollHeight }")
+    last = page.locator(".st-key-thumbnails .grid button").last
+    last.wait_for()
+    assert "url(" in last.locator(".picture").evaluate("span => getComputedStyle(span).backgroundImage")
+    assert "selection=" in page.url
+    last.click()
+    page.get_by_text("Nearest in each stage's features").wait_for()
+
+
+def test_a_selection_is_carried_to_the_other_pages(address, page):
+    page.goto(f"{address}/embed?method=PCA")
+    page.locator(".point-map[data-drawn=whole]").wait_for()
+    page.locator(".entries button").filter(has_text="Bag").click()
+    page.get_by_text("100 of 1,000 images selected").wait_for()
+    page.get_by_text("100 selected", exact=True).click()
+    page.get_by_role("link", name="Saliency").click()
+    page.get_by_text("Number, 0 to 99").wait_for()
 
 
 def test_link_opens_the_same_view(address, page):

@@ -6,13 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import streamlit as st
+from PIL import Image
 
 from features import embed, store
 from features.claim import MANIFEST
+from features.extract import of_picture
+from features.networks.zoo import Model
 from features.store import FeatureSet
 from viz.cached.elsewhere import placed
 from viz.jobs import Work, kind_of
 
+Places = dict[str, embed.Placed]
 SECONDS_A_POINT = 0.002  # of UMAP's layout on two cores; the order of magnitude is enough to choose a queue
 SECONDS_A_PROBE = 0.001  # an image, of a linear probe
 
@@ -95,3 +99,16 @@ def separation_work(
     )
     attached = {"features": values, "graph": graph, "labels": labels}
     return placed(work, "separation", attached, durable, class_names=list(features.class_names))
+
+
+@st.cache_resource(max_entries=32, show_spinner="Looking at the image")
+def placed_picture(
+    made_of: str, picture_digest: str, settings: embed.MapSettings, stages: tuple[str, ...], _model: Model,
+    _features: FeatureSet, _maps: embed.StageMaps, _picture: Image.Image,
+) -> Places:  # fmt: skip
+    """Where a picture lies on the map of each stage, and what is near it in the stage's features."""
+    rows = of_picture(_model, _picture)
+    return {
+        stage: embed.Placement(_features.stages[stage], _maps[stage].points, settings).place(rows[stage])
+        for stage in stages
+    }

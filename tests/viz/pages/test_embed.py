@@ -1,6 +1,7 @@
 """The Embedding page: its colours, its selection, and what stands beside the map."""
 
 import csv
+import io
 from contextlib import nullcontext
 from types import SimpleNamespace
 
@@ -97,7 +98,6 @@ def test_a_selection_is_one_on_all_pages_and_in_the_link(drawn):
     app, shown = open_map(drawn, limit="100 images", method="PCA", selection=key)
     assert np.flatnonzero(shown.selected).tolist() == [0, 1, 2]
     assert "3 of 100 images selected" in [header.value for header in app.subheader]
-    assert sum(len(image.proto.imgs) for image in app.get("image")) == 3
     assert [panel.name for panel in shown.panels] == ["layer1", "layer2", "layer3"]
     next(button for button in app.button if button.label == "The rest").click().run()
     assert "97 of 100 images selected" in [header.value for header in app.subheader]
@@ -225,3 +225,20 @@ def test_images_are_selected_by_a_filter_and_narrowed_by_another(drawn):
     app.button(key="filter Select").click().run()
     assert drawn[-1].selected.sum() == 100
     assert not errors(app)
+
+
+@pytest.mark.slow
+def test_an_image_of_the_visitor_lies_where_its_features_say(drawn):
+    app, _ = open_map(drawn, limit="100 images", method="PCA", beside="Image")
+    images = open_images("sample").sample(100)
+    buffer = io.BytesIO()
+    images.open(42).save(buffer, "PNG")
+    app.get("file_uploader")[0].set_value(("mine.png", buffer.getvalue(), "image/png")).run()
+    assert not errors(app)
+    points = drawn[-1].panels[-1].points
+    x, y = points[42]
+    assert any(f"layer3: at ({x:.2f}, {y:.2f})" in caption.value for caption in app.caption)
+    next(button for button in app.button if button.label == "Select its neighbours").click().run()
+    assert drawn[-1].selected[42]
+    assert drawn[-1].selected.sum() == 15
+    np.testing.assert_array_equal(drawn[-1].panels[-1].points, points)  # none has moved

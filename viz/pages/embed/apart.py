@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from features import embed, rasters
-from viz import widgets
+from viz import sidebar, widgets
 from viz.cached.links import heat_link, picture_link
 from viz.cached.made import drawn, made
 from viz.cached.residual import statistics_work
@@ -15,18 +15,20 @@ from viz.pages.embed.shown import Shown
 from viz.pages.saliency.overlays import SMALL_SIDE, lay_over
 
 MOST, AVERAGED = 12, 25
+REST = "all other images"
 
 
 def show(shown: Shown, maps: embed.StageMaps, points: np.ndarray) -> None:
-    """The selection beside all other images, of which there must be two at least on both sides."""
+    """The selection beside all other images or another selection; two images at least are needed on both sides."""
     inside = np.zeros(len(shown), bool)
     inside[points] = True
-    if min(inside.sum(), (~inside).sum()) < 2:
+    rows, others = _beside(shown, inside)
+    if min(inside.sum(), len(rows) - inside.sum()) < 2:
         st.caption("Two images on both sides are needed to compare them.")
         return
-    _confidence(shown, inside)
+    _confidence(shown, inside, rows, others)
     stage = st.segmented_control("Channels of", tuple(maps), default=[*maps][-1], key="apart stage", required=True)
-    found = made(embed.distinguishing, shown.features.stages[stage], inside)
+    found = made(embed.distinguishing, shown.features.stages[stage][rows], inside[rows])
     names = tuple(f"channel {number}" for number in range(len(found.effects)))
     widgets.chart(drawn(figures.effects, found, names, MOST), "effects of channels")
     st.caption(
@@ -38,14 +40,24 @@ def show(shown: Shown, maps: embed.StageMaps, points: np.ndarray) -> None:
         return
     _saliency(shown, points)
     if st.toggle("Blocks that differ", key="apart blocks"):
-        _blocks(shown, inside)
+        _blocks(shown, inside, rows)
 
 
-def _confidence(shown: Shown, inside: np.ndarray) -> None:
+def _beside(shown: Shown, inside: np.ndarray) -> tuple[np.ndarray, str]:
+    """The points that are compared, the selected ones among them, and what the others are called."""
+    named = sidebar.named_selections(shown.images)
+    chosen = st.selectbox("Beside", (REST, *named), key="apart from") if named else REST
+    if chosen == REST or chosen not in named:
+        return np.arange(len(shown)), REST
+    others = np.isin(shown.points, named[chosen].rows) & ~inside
+    return np.flatnonzero(inside | others), chosen
+
+
+def _confidence(shown: Shown, inside: np.ndarray, rows: np.ndarray, others: str) -> None:
     said = shown.features.predictions
     if said is not None:
-        here, there = float(said.confidence[inside].mean()), float(said.confidence[~inside].mean())
-        st.markdown(f"Mean confidence {here:.1%}, of all other images {there:.1%}.")
+        there = said.confidence[rows][~inside[rows]].mean()
+        st.markdown(f"Mean confidence {said.confidence[inside].mean():.1%}, of {widgets.escape(others)} {there:.1%}.")
 
 
 def _saliency(shown: Shown, points: np.ndarray) -> None:
@@ -62,7 +74,7 @@ def _saliency(shown: Shown, points: np.ndarray) -> None:
     lay_over([Overlay("", "", base.file, heat_link(heat, base, small=True), "Mean map")], "mean map", columns=2)
 
 
-def _blocks(shown: Shown, inside: np.ndarray) -> None:
+def _blocks(shown: Shown, inside: np.ndarray, points: np.ndarray) -> None:
     """|F|/|x| of each block, of the selection beside the rest."""
     assert shown.model is not None  # as `show` asks
     work = statistics_work(shown.model, shown.images)
@@ -70,9 +82,8 @@ def _blocks(shown: Shown, inside: np.ndarray) -> None:
     if statistics is None:
         return
     rows = {name: row for row, name in enumerate(statistics.ids)}
-    known = np.array([shown.features.ids[point] in rows for point in range(len(shown))])
-    order = [rows[name] for name in np.array(shown.features.ids, object)[known]]
-    ratios = statistics.ratios[order]  # (R, B)
+    known = np.array([point for point in points if shown.features.ids[point] in rows], np.int64)
+    ratios = statistics.ratios[[rows[shown.features.ids[point]] for point in known]]  # (R, B)
     found = made(embed.distinguishing, ratios, inside[known])
     widgets.chart(drawn(figures.effects, found, statistics.blocks, MOST), "effects of blocks")
     st.caption("The blocks whose |F|/|x| differs most between the selection and the rest, as above.")

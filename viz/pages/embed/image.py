@@ -1,12 +1,18 @@
 """One image of the map: what the network says of it, where it looks, what its branches add, and what is near it."""
 
+import hashlib
+
 import numpy as np
 import streamlit as st
 
 from features import embed, rasters, saliency
 from features.datasets.decoding import pictures
+from features.datasets.images import decode
 from features.networks import zoo
-from viz import widgets
+from features.selection import Selection
+from features.sources import EXTENSIONS
+from viz import sidebar, widgets
+from viz.cached.embed import placed_picture
 from viz.cached.links import heat_link, picture_link
 from viz.cached.made import drawn
 from viz.cached.residual import statistics_work
@@ -27,7 +33,10 @@ def look_at(point: int) -> None:
 
 
 def show(shown: Shown, maps: embed.StageMaps) -> None:
-    """The image that was clicked last."""
+    """The image that was clicked last; and where one of the visitor's own would lie."""
+    if shown.model is not None:
+        with st.expander("An image of mine", icon=":material/upload:"):
+            _of_visitor(shown, shown.model, maps)
     point = st.session_state.get(LOOKED_AT)
     if point is None or point >= len(shown):
         st.subheader("No image yet")
@@ -42,9 +51,46 @@ def show(shown: Shown, maps: embed.StageMaps) -> None:
     with right:
         _predictions(shown, point)
     _saliency(shown, point, row)
-    _neighbours(shown, maps, point)
+    st.markdown("**Nearest in each stage's features**")
+    for stage, projection in maps.items():
+        _row_of(shown, stage, projection.graph.indices[point, 1 : NEAR + 1])
     if shown.model is not None and st.toggle("What every branch adds to it", key="branches of image"):
         _branches(shown, shown.model, point)
+
+
+def _of_visitor(shown: Shown, model: zoo.Model, maps: embed.StageMaps) -> None:
+    """An uploaded picture: what is near it at every stage, and where it would lie; no point of the map moves."""
+    kinds = [extension[1:] for extension in EXTENSIONS]
+    file = st.file_uploader("An image", type=kinds, label_visibility="collapsed", key="image to place")
+    if file is None:
+        return
+    picture = decode(file.getvalue(), file.name)
+    settings = next(iter(maps.values())).settings
+    digest = hashlib.sha256(file.getvalue()).hexdigest()
+    placed = placed_picture(shown.made_of, digest, settings, tuple(maps), model, shown.features, maps, picture)
+    for stage, where in placed.items():
+        x, y = where.points[0]
+        _row_of(shown, f"{stage}: at ({x:.2f}, {y:.2f}), nearest", where.indices[0, :NEAR])
+    last = [*placed][-1]
+    if st.button("Select its neighbours", icon=":material/select:", help=f"In the features of {last}."):
+        take(shown, placed[last].indices[0])
+        st.rerun()
+
+
+def _row_of(shown: Shown, title: str, near: np.ndarray) -> None:
+    found = pictures(shown.images, [int(row) for row in shown.points[near]])
+    st.caption(title)
+    for column, other, picture in zip(st.columns(NEAR, gap="xsmall"), near, found, strict=False):
+        column.image(
+            np.asarray(rasters.square(picture, TILE)), caption=widgets.escape(shown.caption(other)), width="stretch"
+        )
+
+
+def take(shown: Shown, points: np.ndarray) -> None:
+    """Select some points of the map, by their numbers, for all pages."""
+    mask = np.zeros(len(shown.images), bool)
+    mask[shown.points[points]] = True
+    sidebar.choose(Selection.of(shown.images.digest, mask))
 
 
 def _predictions(shown: Shown, point: int) -> None:
@@ -76,19 +122,6 @@ def _saliency(shown: Shown, point: int, row: int) -> None:
     ]
     st.markdown(f"**Grad-CAM of every stage** for {widgets.escape(found.targets[0])}")
     lay_over(tiles, "saliency of image", columns=min(4, len(tiles)))
-
-
-def _neighbours(shown: Shown, maps: embed.StageMaps, point: int) -> None:
-    """The nearest images in the features of each stage, stage under stage."""
-    st.markdown("**Nearest in each stage's features**")
-    for stage, projection in maps.items():
-        near = projection.graph.indices[point, 1 : NEAR + 1]
-        found = pictures(shown.images, [int(row) for row in shown.points[near]])
-        st.caption(stage)
-        for column, other, picture in zip(st.columns(NEAR, gap="xsmall"), near, found, strict=False):
-            column.image(
-                np.asarray(rasters.square(picture, TILE)), caption=widgets.escape(shown.caption(other)), width="stretch"
-            )
 
 
 def _branches(shown: Shown, model: zoo.Model, point: int) -> None:

@@ -8,7 +8,7 @@ from features.datasets.decoding import pictures
 from viz import widgets
 from viz.cached.embed import separation_work
 from viz.cached.made import made
-from viz.pages.embed import selected
+from viz.pages.embed import image
 from viz.pages.embed.shown import Shown
 
 SHOWN, COLUMNS, TILE = 24, 3, 112
@@ -34,7 +34,7 @@ def show(shown: Shown, maps: embed.StageMaps) -> None:
     if st.button(f"Select the first {count:,}", icon=":material/select:"):
         first = ranked.rows[:count]
         both = first if ranked.partners is None else np.union1d(first, ranked.partners[:count])
-        selected.take(shown, both)
+        image.take(shown, both)
         st.rerun()
     _gallery(shown, ranked, ranking.score)
 

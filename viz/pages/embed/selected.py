@@ -2,26 +2,27 @@
 
 import io
 import zipfile
+from base64 import b64decode
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from features import embed, rasters
-from features.datasets.decoding import pictures
+from features import embed
 from features.errors import FeatureError
 from features.selection import Selection
 from features.store import FeatureSet
 from viz import sidebar, widgets
 from viz.cached.made import drawn, made
-from viz.components.point_map import Colours, Gesture, Panel, selected_after
+from viz.cached.pictures import SHEET_COLUMNS, sheet_job
+from viz.components import picture_grid
+from viz.components.point_map import Colours, Gesture, Panel, media_address, selected_after
 from viz.figures import embed as figures
 from viz.pages.embed import apart, filters, image
 from viz.pages.embed.shown import Shown
 
-SHOWN, MORE, COLUMNS = 60, 240, 4
-TILE = 112  # pixels
+TITLED = 5000  # pictures, of which a title travels with each
 EXPORTED = 2000  # images in a zip
 
 
@@ -30,16 +31,9 @@ def apply(shown: Shown, panels: Sequence[Panel], colours: Colours, gesture: Gest
     chosen = sidebar.selection(shown.images)
     before = None if chosen is None else np.isin(shown.points, chosen.rows)
     after = selected_after(gesture, panels, colours, before)
-    take(shown, np.flatnonzero(after))
+    image.take(shown, np.flatnonzero(after))
     if gesture.kind == "point" and gesture.mode == "replace":
         image.look_at(gesture.row)
-
-
-def take(shown: Shown, points: np.ndarray) -> None:
-    """Select some points of the map, by their numbers, for all pages."""
-    mask = np.zeros(len(shown.images), bool)
-    mask[shown.points[points]] = True
-    sidebar.choose(Selection.of(shown.images.digest, mask))
 
 
 def show(shown: Shown, maps: embed.StageMaps) -> None:
@@ -48,7 +42,7 @@ def show(shown: Shown, maps: embed.StageMaps) -> None:
     points = None if chosen is None else np.flatnonzero(np.isin(shown.points, chosen.rows))
     _search(shown, points)
     if (passing := filters.popover(shown, maps, points)) is not None:
-        take(shown, passing)
+        image.take(shown, passing)
         st.rerun()
     if chosen is None or points is None:
         st.subheader("Nothing selected yet")
@@ -93,10 +87,10 @@ def _search(shown: Shown, points: np.ndarray | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f"{len(hits):,} images", width="content")
         if len(hits) and st.button("Select them", key="select hits", type="tertiary"):
-            take(shown, hits)
+            image.take(shown, hits)
             st.rerun()
         if len(hits) and points is not None and st.button("Add them", key="add hits", type="tertiary"):
-            take(shown, np.union1d(points, hits))
+            image.take(shown, np.union1d(points, hits))
             st.rerun()
 
 
@@ -180,15 +174,20 @@ def _named(shown: Shown, chosen: Selection | None) -> None:
 
 
 def _thumbnails(shown: Shown, points: np.ndarray) -> None:
-    first = points[:SHOWN]
-    found = pictures(shown.images, [int(row) for row in shown.points[first]])
-    tiles = [np.asarray(rasters.square(picture, TILE)) for picture in found]
-    captions = [widgets.escape(shown.caption(point)) for point in first]
-    with st.container(key="thumbnails", height=360 if len(tiles) > 2 * COLUMNS else "content", border=False):
-        for place, column in enumerate(st.columns(COLUMNS, gap="xsmall")[: len(tiles)]):
-            column.image(tiles[place::COLUMNS], caption=captions[place::COLUMNS], width="stretch")
-    if len(points) > SHOWN:
-        st.caption(f"The first {SHOWN} of {len(points):,}.")
+    """All that is selected, to scroll through; a click brings an image up beside the map."""
+    sheet = widgets.result(sheet_job(shown.images), "Making small pictures")
+    # By an address: as a link with its content it would travel again with every selection.
+    address = media_address(made(_jpeg, sheet), "sheet of all pictures", "image/jpeg")
+    titles = [shown.caption(point) for point in points[:TITLED]]
+    with st.container(key="thumbnails"):
+        picture_grid(
+            address, SHEET_COLUMNS, shown.points[points].tolist(), titles, "selected pictures",
+            lambda place: image.look_at(int(points[place])),
+        )  # fmt: skip
+
+
+def _jpeg(link: str) -> bytes:
+    return b64decode(link.partition(",")[2])
 
 
 def _mix(shown: Shown, points: np.ndarray) -> None:
