@@ -56,7 +56,7 @@ def _evaluation(shown: Shown) -> Evaluation | None:
     if matched is None:
         st.warning(widgets.told(labels.refusal(shown.model.spec, shown.images)), icon=":material/link_off:")
         return None
-    matching.say(matched)
+    matching.say(matched, shown)
     work = evaluation_work(shown.model, shown.images, way)
     evaluation = widgets.awaited(work, f"Evaluating {len(shown.images):,} images")
     _headline(evaluation)
