@@ -62,30 +62,51 @@ def mahalanobis(known: Reference, features: np.ndarray) -> np.ndarray:
     groups, members = np.unique(known.classes, return_inverse=True)
     values = known.features.astype(np.float64)
     means = np.stack([values[members == group].mean(0) for group in range(len(groups))])  # (K, D)
-    whitened = whitening(values - means[members])  # (D, R)
-    points, centres = (features - means[0]) @ whitened, (means - means[0]) @ whitened  # (M, R), (K, R)
+    directions, weights, rest = shrunk(values - means[members])  # (D, R), (R,)
+    points, centres = features - values.mean(0), means - values.mean(0)  # (M, D), (K, D)
+    along, along_centres = points @ directions, centres @ directions  # (M, R), (K, R)
+    squares = np.square(points).sum(1)[:, None] + np.square(centres).sum(1) - 2 * points @ centres.T  # (M, K)
     nearest = np.full(len(features), np.inf)
-    for centre in centres:
-        nearest = np.minimum(nearest, np.square(points - centre).sum(1))
+    for centre, whole in zip(along_centres, squares.T, strict=True):
+        inside = np.square(along - centre)  # (M, R)
+        outside = np.maximum(whole - inside.sum(1), 0)  # (M,), what no direction holds
+        nearest = np.minimum(nearest, inside @ weights + outside * rest)
     return nearest
 
 
-def whitening(residuals: np.ndarray) -> np.ndarray:
-    """What makes squared distances of residuals (N, D) those of Mahalanobis: (D, R), R directions that vary."""
-    from scipy.linalg import eigh
-    from sklearn.covariance import LedoitWolf
+def shrunk(residuals: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """The inverse of the shrunk covariance of residuals (N, D): directions (D, R), the weights (R,) of squared lengths
+    along them, and that of what lies in none of them; 0 where nothing varies.
 
-    scale = residuals.std() or 1.0
-    covariance = LedoitWolf(assume_centered=True).fit(residuals / scale).covariance_  # (D, D)
-    values, vectors = eigh(covariance)
-    varies = values > max(values[-1], 0) * 1e-10
-    return vectors[:, varies] / (np.sqrt(values[varies]) * scale)
+    By the smaller of the two Gram matrices, so that a few images with many channels take a moment.
+    """
+    from scipy.linalg import eigh
+    from sklearn.covariance import ledoit_wolf_shrinkage
+
+    n_rows, width = residuals.shape
+    scale = residuals.std()
+    if scale == 0:
+        return np.zeros((width, 0)), np.zeros(0), 0.0
+    residuals = residuals / scale
+    by_rows = n_rows < width
+    variances, vectors = eigh((residuals @ residuals.T if by_rows else residuals.T @ residuals) / n_rows)
+    varies = variances > variances[-1] * 1e-10
+    variances, vectors = variances[varies], vectors[:, varies]
+    directions = residuals.T @ vectors / np.sqrt(n_rows * variances) if by_rows else vectors  # (D, R)
+    towards = ledoit_wolf_shrinkage(residuals, assume_centered=True)
+    floor = towards * np.square(residuals).mean()  # the share of a sphere in the covariance
+    weights = 1 / ((1 - towards) * variances + floor)
+    return directions, weights / scale**2, 1 / floor / scale**2 if floor > 1e-12 else 0.0
 
 
 def neighbour_distance(known: Reference, features: np.ndarray) -> np.ndarray:
-    """The distance (M,) to the k-th nearest known image, all features scaled to length 1."""
-    search = Exact(_unit(known.features))
-    _, distances = search.nearest(_unit(features), min(NEIGHBOUR, len(known.features)))
+    """The distance (M,) to the k-th nearest known image, all features scaled to length 1.
+
+    k is NEIGHBOUR, or half of the mean class where that is less: beyond its class a known image has no near one.
+    """
+    mean_class = len(known.classes) / len(np.unique(known.classes))
+    k = min(NEIGHBOUR, max(1, int(mean_class / 2)))
+    _, distances = Exact(_unit(known.features)).nearest(_unit(features), k)
     return distances[:, -1]
 
 
@@ -109,7 +130,8 @@ SCORES = Registry(
         ),
         Score(
             "neighbours", "Distance to neighbours",
-            f"to the {NEIGHBOUR}th nearest known image, features of length 1 (Sun et al. 2022, arXiv:2204.06507)",
+            f"to the {NEIGHBOUR}th nearest known image, a nearer one where classes are small, features of length 1 "
+            "(Sun et al. 2022, arXiv:2204.06507)",
             of_features=neighbour_distance,
         ),
     ),

@@ -116,13 +116,13 @@ def _squares(features: np.ndarray, centre: np.ndarray, lengths: np.ndarray, rows
 def _scored(squares: np.ndarray, same: np.ndarray, row: int) -> tuple[int, float]:
     """How many others come before the nearest with the query's label, ties by number; and its average precision.
 
-    squares, same: (N,), of a query to all; itself, at `row`, is left out.
+    squares, same: (N,), of a query to all, changed: itself, at `row`, is left out.
     """
-    squares, same = np.delete(squares, row), np.delete(same, row)
-    wanted = squares[same]
-    nearest = wanted.min()
-    first = int(np.flatnonzero(same & (squares == nearest))[0])
-    rank = int((squares < nearest).sum() + (squares[:first] == nearest).sum())
-    wanted.sort()
-    all_within = np.searchsorted(np.sort(squares), wanted, side="right")
+    squares[row], same[row] = np.inf, False
+    wanted = np.sort(squares[same])
+    ordered = np.sort(squares)
+    nearest = wanted[0]
+    first = int(np.argmax(same & (squares == nearest)))
+    rank = int(np.searchsorted(ordered, nearest) + (squares[:first] == nearest).sum())
+    all_within = np.searchsorted(ordered, wanted, side="right")
     return rank, float((np.searchsorted(wanted, wanted, side="right") / all_within).mean())

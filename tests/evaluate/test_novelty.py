@@ -89,9 +89,21 @@ def test_mahalanobis_does_not_depend_on_the_unit(factor):
     )
 
 
-def test_fewer_images_than_channels_and_a_constant_stage_have_distances():
-    wide = np.random.default_rng(0).normal(size=(20, 64)).astype(np.float32)
-    assert np.isfinite(mahalanobis(Reference(wide, np.zeros(20, int)), wide)).all()
+def test_mahalanobis_of_fewer_images_than_channels_is_scikit_learns_too():
+    random = np.random.default_rng(0)
+    wide, asked = (random.normal(size=(rows, 64)).astype(np.float32) + 5 for rows in (20, 6))
+    fitted = LedoitWolf().fit(wide.astype(np.float64))
+    np.testing.assert_allclose(
+        mahalanobis(Reference(wide, np.zeros(20, int)), asked), fitted.mahalanobis(asked), rtol=1e-6
+    )
+
+
+def test_images_of_small_classes_are_near_their_own_class():
+    found = areas(drawn(24), drawn(12, seed=1, away=200.0))  # four known images of each class
+    assert found["neighbours", "layer1"].auroc == 1
+
+
+def test_a_constant_stage_tells_nothing():
     assert not mahalanobis(Reference(np.ones((20, 4), np.float32), np.zeros(20, int)), np.ones((3, 4))).any()
 
 

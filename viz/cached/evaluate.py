@@ -10,8 +10,8 @@ from viz.cached.elsewhere import placed
 from viz.cached.estimates import queue_of
 from viz.jobs import Work, kind_of
 
-SECONDS_A_PAIR = 3e-8  # and stage, of retrieval on two cores; the order of magnitude is enough to choose a queue
-SECONDS_A_SCORE = 0.001  # an image and stage, of novelty
+SECONDS_A_PAIR = 1e-7  # and stage, of retrieval on two cores; the order of magnitude is enough to choose a queue
+SECONDS_A_SCORE = 0.003  # an image and stage, of novelty
 
 
 def evaluation_work(model: zoo.Model, images: ImageSet, way: str | None) -> Work:

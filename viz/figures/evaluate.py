@@ -45,6 +45,7 @@ def confusion(counts: np.ndarray, support: np.ndarray, names: Sequence[str], one
     word = "predicted as" if one_each else "given"
     heat = go.Heatmap(
         x=places, y=places, z=np.sqrt(shares), zmin=0, zmax=1, colorscale=BLUES, hoverinfo="skip", xgap=1, ygap=1,
+        showscale=len(titles) > MOST_NUMBERED,
         colorbar={
             "title": {"text": "share of<br>its images"}, "tickvals": np.sqrt(TICKS).tolist(), "thickness": 10,
             "ticktext": [f"{tick:.0%}" for tick in TICKS], "outlinewidth": 0, "len": 0.75, "tickfont": {"size": 11},
@@ -223,6 +224,6 @@ def histogram(scored: "Scored", title: str, known: str, others: str) -> go.Figur
     figure.layout.update(barmode="overlay", bargap=0)
     figure.layout.margin.update(t=36)
     where = f" at {scored.stage}" if scored.stage else ""
-    figure.layout.xaxis.update(title=f"{title}{where}, more is newer")
+    figure.layout.xaxis.update(title=f"{title}{where}, higher is more novel")
     figure.layout.yaxis.update(title="share of the set", tickformat=".0%")
     return figure

@@ -38,10 +38,12 @@ def _refused(error: DatasetError) -> tuple[None, None]:
     return None, None
 
 
-def say(matched: labels.Matched) -> None:
+def say(matched: labels.Matched, shown: Shown) -> None:
     """What a visitor must know of how labels were matched: whether by a guess."""
     if matched.guessed:
-        st.warning(f"{widgets.told(matched.guessed)} Another way can be chosen under Labels.", icon=":material/help:")
+        others = len(labels.ways(shown.model.spec, shown.images)) > 1
+        more = " Another way can be chosen under Labels." if others else ""
+        st.warning(f"{widgets.told(matched.guessed)}{more}", icon=":material/help:")
     elif matched.how != labels.BY_NAME:
         st.caption(matched.said)
 

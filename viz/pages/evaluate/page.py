@@ -56,7 +56,7 @@ def _evaluation(shown: Shown) -> Evaluation | None:
     if matched is None:
         st.warning(widgets.told(labels.refusal(shown.model.spec, shown.images)), icon=":material/link_off:")
         return None
-    matching.say(matched)
+    matching.say(matched, shown)
     work = evaluation_work(shown.model, shown.images, way)
     evaluation = widgets.awaited(work, f"Evaluating {len(shown.images):,} images")
     _headline(evaluation)
@@ -66,7 +66,7 @@ def _evaluation(shown: Shown) -> Evaluation | None:
 
 def _headline(evaluation: Evaluation) -> None:
     average, many = evaluation.mean_average_precision, evaluation.predictions.assigned is not None
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         _share("All labels right" if many else "Accuracy", evaluation.accuracy_share)
         if average is not None:
             st.metric("Mean average precision", f"{average:.1%}", width="content", help="Over the labels that occur.")
