@@ -1,12 +1,13 @@
 """Arranges images on a plane by their features, stage by stage, and says how far to trust the arrangement."""
 
+from features.embed.aligning import aligned
 from features.embed.clustering import clusters
 from features.embed.distinguishing import Distinguished, distinguishing
 from features.embed.exact import Exact
 from features.embed.graphs import digest, graph
 from features.embed.layouts import METHODS
-from features.embed.maps import StageMaps, aligned, cohesion, drift, reseeded, stage_maps, turnover
-from features.embed.neighbours import Neighbours, nearest
+from features.embed.maps import StageMaps, cohesion, drift, reseeded, stage_maps, turnover
+from features.embed.neighbours import Neighbours, nearest, need_finite
 from features.embed.placing import Placed, Placement
 from features.embed.principal import Moved, moved
 from features.embed.projection import MapSettings, Projection, distance, project, warm_up
@@ -40,6 +41,7 @@ __all__ = [
     "graph",
     "moved",
     "nearest",
+    "need_finite",
     "project",
     "reseeded",
     "separation",

@@ -71,3 +71,11 @@ def test_features_that_are_not_finite_have_no_neighbours(value):
     values[2, 1] = value
     with pytest.raises(FeatureError, match="NaN or infinite"):
         embed.nearest(values, 2)
+
+
+def test_distances_that_are_no_numbers_of_32_bits_are_an_error():
+    values = points(40)
+    brute = np.argsort(np.linalg.norm(values[:, None] - values[None], axis=2), axis=1)[:, :5]
+    np.testing.assert_array_equal(embed.nearest(values * np.float32(1e14), 5).indices, brute)
+    with pytest.raises(FeatureError, match="scale them"):
+        embed.nearest(values * np.float32(1e19), 5)
