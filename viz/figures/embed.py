@@ -61,7 +61,8 @@ def cohesion(shares: Mapping[str, float], by_chance: float) -> go.Figure:
     """The share of a selection's neighbours that are of it too, stage by stage, and what chance would give."""
     figure = go.Figure(
         go.Scatter(
-            x=[theme.plain(stage) for stage in shares], y=list(shares.values()), mode="lines+markers", marker={"color": theme.BLUE, "size": 8},
+            x=[theme.plain(stage) for stage in shares], y=list(shares.values()), mode="lines+markers",
+            marker={"color": theme.BLUE, "size": 8},
             hovertemplate="%{x}: %{y:.0%}<extra></extra>", showlegend=False,
         )
     )  # fmt: skip
