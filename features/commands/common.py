@@ -143,13 +143,20 @@ def add_said(parser: argparse.ArgumentParser) -> None:
 
 
 def add_out(
-    parser: argparse.ArgumentParser, text: str, kind: Callable[[str], Path] = Path, required: bool = True
+    parser: argparse.ArgumentParser, text: str, kind: Callable[[str], Path] | None = None, required: bool = True
 ) -> None:
-    """The folder that a command writes to."""
-    parser.add_argument("--out", type=kind, required=required, metavar="DIR", help=text)
+    """The folder that a command writes to. kind: what makes a path of the text; None for one on this machine alone."""
+    parser.add_argument("--out", type=kind or on_this_machine, required=required, metavar="DIR", help=text)
     parser.add_argument(
         "--replace", action="store_true", help="replace what an earlier run with other settings left there"
     )
+
+
+def on_this_machine(text: str) -> Path:
+    """A path, and no address, of which a path would make a folder called 's3:' here."""
+    if "://" in text:
+        raise argparse.ArgumentTypeError(f"{text} is an address, but this command writes to folders of this machine")
+    return Path(text)
 
 
 def add_limit(parser: argparse.ArgumentParser) -> None:

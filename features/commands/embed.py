@@ -157,7 +157,7 @@ def _place(options: argparse.Namespace) -> None:
     _need_same_network(features.provenance, maps.provenance, options.map)
     stages = _stages(features, list(maps.stages))
     digests = {name: embed.digest(values) for name, values in stages.items()}
-    told = {"map": maps.content["settings"], "stages": digests, "limit": options.limit}
+    told = {"map": maps.content.get("settings"), "stages": digests, "limit": options.limit}
     told["features"] = features.provenance.as_dict()
     with Claim(options.out, export.PLACED_IMAGES, told, options.replace) as claim:
         if claim.finished is None:
@@ -174,6 +174,8 @@ def _search(options: argparse.Namespace) -> None:
     known = _stages(among, [stage])[stage]
     row = among.ids.index(options.image) if options.image in among.ids else None
     wanted = known[row : row + 1] if row is not None else _of_image(options, among, stage)
+    for values in (known, wanted):
+        embed.need_finite(values)
     count = min(options.count + (row is not None), len(known))
     indices, distances = embed.Exact(known).nearest(wanted, count, None if row is None else _array(row))
     hits = [(int(index), float(far)) for index, far in zip(indices[0], distances[0], strict=True) if index != row]
@@ -199,10 +201,11 @@ def _of_image(options: argparse.Namespace, among: "FeatureSet", stage: str) -> "
     """The features (1, D) of an image file at a stage, by the network that made the others."""
     from features.datasets import open_files
 
-    if not Path(options.image).exists():
+    if not Path(options.image).is_file():
+        such = f", such as {among.ids[0]}" if among.ids else ""
         raise FeatureError(
-            f"{options.image} is no file, and no id of the {len(among):,} images in {options.among}, such as "
-            f"{among.ids[0]}. Name one of the two."
+            f"{options.image} is no file, and no id of the {len(among):,} images in {options.among}{such}. "
+            "Name one of the two."
         )
     made = _extracted(options, open_files([options.image]), among.provenance)
     _need_same_network(made.provenance, among.provenance, options.among)
@@ -213,10 +216,13 @@ def _features(options: argparse.Namespace, like: "Provenance | None" = None) -> 
     """The features of a command with `_add_features`. like: what made those that they are to be compared with."""
     from features import store
     from features.claim import MANIFEST
+    from features.datasets.image_set import from_store
     from features.files import path_of
 
     path = path_of(options.source)
-    if (path / MANIFEST).is_file() or (options.vectors or store.holds_vectors(path)):
+    with from_store(path, options.source):
+        holds_features = (path / MANIFEST).is_file() or options.vectors or store.holds_vectors(path)
+    if holds_features:
         if options.limit:
             raise FeatureError(f"{options.source} holds features, of which --limit takes no part. Leave it away.")
         return _opened(path, options.vectors)
@@ -255,12 +261,27 @@ def _need_same_network(one: "Provenance", other: "Provenance", where: Path) -> N
     """Raises FeatureError if features are of two networks, whose values have nothing to do with each other."""
     if _pool(one) != _pool(other):
         raise FeatureError(f"{where} is pooled by {_pool(other)}, but these features by {_pool(one)}. Use one --pool.")
+    if one.variant != other.variant:
+        raise FeatureError(
+            f"{where} is of a network {other.variant or 'as it is'}, but these features are of one "
+            f"{one.variant or 'as it is'}. Name the same with --model NETWORK?lesion=..."
+        )
+    if one.preprocessing != other.preprocessing:
+        raise FeatureError(
+            f"{where} is of pixels prepared by {_pixels(other)}, but these features by {_pixels(one)}. Use the same "
+            "options."
+        )
     if other.weights_sha256 is not None and one.weights_sha256 != other.weights_sha256:
         raise FeatureError(
-            f"{where} is of {other.model} with weights {other.weights_sha256[:12]}..., but these features are of "
+            f"{where} is of {other.model} with weights {str(other.weights_sha256)[:12]}..., but these features are of "
             f"{one.model or 'another program'} with {(one.weights_sha256 or 'unknown weights')[:12]}. Name the same "
             "network with --model or --weights."
         )
+
+
+def _pixels(made: "Provenance") -> str:
+    settings = {} if made.preprocessing is None else made.preprocessing.settings()
+    return ", ".join(f"{name} {value}" for name, value in settings.items()) or "unknown settings"
 
 
 def _pool(made: "Provenance") -> str:
@@ -268,7 +289,7 @@ def _pool(made: "Provenance") -> str:
 
 
 def _stages(features: "FeatureSet", wanted: Sequence[str] | None) -> "dict[str, np.ndarray]":
-    """The vectors (N, D) float32 of some stages by name; by default of all but the logits.
+    """The vectors (N, D) float32 of some stages by name; by default of all but the logits, where there are others.
 
     Raises FeatureError for stages that are not there or hold whole maps.
     """
@@ -276,7 +297,7 @@ def _stages(features: "FeatureSet", wanted: Sequence[str] | None) -> "dict[str, 
 
     from features.engine import LOGITS
 
-    chosen = list(wanted or [name for name in features.stages if name != LOGITS])
+    chosen = list(wanted or [name for name in features.stages if name != LOGITS] or features.stages)
     for name in chosen:
         if name not in features.stages:
             raise FeatureError(f"There is no stage {name!r} here, only {', '.join(features.stages)}.")
@@ -290,4 +311,4 @@ def _stages(features: "FeatureSet", wanted: Sequence[str] | None) -> "dict[str, 
 def _last(features: "FeatureSet") -> str:
     from features.engine import LOGITS
 
-    return [name for name in features.stages if name != LOGITS][-1]
+    return [name for name in features.stages if name != LOGITS or len(features.stages) == 1][-1]

@@ -47,6 +47,7 @@ __all__ = [
     "Rejected",
     "Snapshot",
     "TableColumns",
+    "file_of",
     "held_out",
     "need_outside",
     "open_files",
@@ -58,6 +59,7 @@ __all__ = [
     "stamp",
 ]
 
+ROW = "parquet"  # what the place of an image in a table begins with
 SAMPLE_FILE = Path(__file__).parents[1] / "bundled" / "fashion-mnist-sample.zip"
 
 
@@ -207,12 +209,25 @@ def open_uri(uri: str) -> Image.Image:
     """The image at a place that an ImageSet named. Raises ImageError if it is not there or belongs to a set
     without files.
     """
-    kind, _, rest = uri.partition("://")
-    inner, _, file = rest.rpartition("::")
+    kind, inner, file = _parts_of(uri)
     if uri.startswith((TORCHVISION, HUGGING_FACE)):
         raise ImageError(f"{uri} has no file of its own. Open the set itself.")
     if kind in archives.READERS:
         return decode(*archives.read_uri(kind, inner, files.path_of(file)))
-    if kind == "parquet":
+    if kind == ROW:
+        if not inner.isdecimal():
+            raise ImageError(f"{uri} names no row of a table. Wanted a number, as in {ROW}://7::{file}.")
         return parquet.open_row(files.path_of(file), int(inner))
     return folders.open_file(files.path_of(uri), uri)
+
+
+def file_of(uri: str) -> str:
+    """The file that `open_uri` opens for an image at a place: its own, or the archive or table that it lies in."""
+    return _parts_of(uri)[2]
+
+
+def _parts_of(uri: str) -> tuple[str, str, str]:
+    """What an image lies in ('' for a file of its own), where in that, and the file or its address."""
+    kind, _, rest = uri.partition("://")
+    inner, _, file = rest.rpartition("::")
+    return (kind, inner, file) if kind == ROW or kind in archives.READERS else ("", "", uri)

@@ -43,7 +43,9 @@ def distinguishing(values: np.ndarray, inside: np.ndarray) -> Distinguished:
         pooled = np.sqrt(
             ((known[0] - 1) * variances[0] + (known[1] - 1) * variances[1]) / (known[0] + known[1] - 2)
         )  # (D,)
-        effects = np.where(pooled > 0, (means[0] - means[1]) / pooled, np.nan)
+        # Of a constant, whose mean is rounded, a spread above 0 may be left.
+        varies = np.fmax.reduce(values) > np.fmin.reduce(values)  # (D,)
+        effects = np.where(varies & (pooled > 0), (means[0] - means[1]) / pooled, np.nan)
     return Distinguished(effects, means[0], means[1], corrected(_welch(means, variances, known, effects)))
 
 

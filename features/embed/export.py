@@ -18,6 +18,7 @@ from features.embed.placing import Placed, Placement
 from features.embed.projection import MapSettings, Projection
 from features.embed.scores import Separation
 from features.errors import FeatureError
+from features.neighbours.neighbours import need_finite
 from features.results import Provenance
 
 PROJECTION, PLACED = "projection.parquet", "placed.parquet"
@@ -149,6 +150,11 @@ class OpenedMaps:
         points = self.points(stage)
         with _read(self.folder):
             features = np.load(self.folder / features_name(stage), mmap_mode="r", allow_pickle=False)
+            if features.ndim != 2 or len(features) != len(self.ids) or features.dtype != np.float32:
+                raise ValueError(f"{features_name(stage)} has {features.dtype} {features.shape}")
+            if not np.isfinite(points).all():
+                raise ValueError(f"points of {stage} are not finite")
+        need_finite(features)
         return Placement(features, points, self.settings)
 
     def _need(self, stage: str) -> None:
@@ -163,9 +169,14 @@ def open_maps(folder: Path) -> OpenedMaps:
         raise MapError(f"{folder} holds no maps. Name a folder that `python -m features embed` made.")
     try:
         with _read(folder):
-            ids = pq.ParquetFile(folder / PROJECTION).read_row_group(0, columns=["id"])["id"].to_pylist()
+            table = pq.ParquetFile(folder / PROJECTION)
+            if not table.schema_arrow.equals(_schema()):
+                raise ValueError(f"{PROJECTION} has other columns")
+            ids = table.read_row_group(0, columns=["id"])["id"].to_pylist()
         settings, told = MapSettings(**content["map"]), Provenance.from_dict(content["provenance"])
         settings.need_sound()
+        if not isinstance(settings.neighbours, int):
+            raise ValueError(f"{settings.neighbours} neighbours")
         return OpenedMaps(folder, tuple(ids), tuple(content["stages"]), settings, told, content)
     except (KeyError, TypeError, ValueError) as error:
         raise MapError(f"{folder / MANIFEST} is damaged: {error}. Make the maps again with --replace.") from error

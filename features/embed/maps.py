@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from features.embed.aligning import aligned
 from features.embed.layouts import METHODS
 from features.embed.projection import MapSettings, Projection, distance, laid_out, project
 from features.errors import FeatureError
@@ -97,23 +98,6 @@ def reseeded(stages: Mapping[str, np.ndarray], maps: StageMaps) -> Task[dict[str
         assert behind is not None  # since the first was laid out
         distances[name] = distance(projection.points, behind)
     return {name: distances[name] for name in maps}
-
-
-def aligned(points: np.ndarray, onto: np.ndarray) -> np.ndarray:
-    """A map (N, 2), turned, mirrored, moved and scaled by one factor to fit another (N, 2) of the same images.
-
-    The least squares fit (orthogonal Procrustes: Schoenemann 1966, doi:10.1007/BF02289451) of both about their centres,
-    at the other's size. No neighbour of a point changes.
-    """
-    from scipy.linalg import orthogonal_procrustes
-
-    here, there = points.mean(axis=0, dtype=np.float64), onto.mean(axis=0, dtype=np.float64)
-    centred, wanted = points - here, onto - there  # (N, 2) float64
-    sizes = np.linalg.norm(centred), np.linalg.norm(wanted)
-    if not all(sizes):
-        return points
-    turn, _ = orthogonal_procrustes(centred, wanted)  # (2, 2)
-    return (centred @ turn * (sizes[1] / sizes[0]) + there).astype(np.float32)
 
 
 def drift(maps: StageMaps) -> np.ndarray:

@@ -6,11 +6,13 @@ from math import exp, log2
 
 import numpy as np
 
+from features.embed.aligning import Similarity, similarity
 from features.embed.layouts import METHODS
 from features.embed.principal import Plane, plane
 from features.embed.projection import MapSettings
 from features.errors import FeatureError
 from features.neighbours.exact import Exact
+from features.neighbours.neighbours import need_finite
 
 STEPS = 64  # of halving, after which a float64 does not change any more
 ROUNDS, CLOSE = 100, 1e-6  # of the median, and by how much of the points' spread it may still move at the end
@@ -32,12 +34,12 @@ class Placed:
 class Placement:
     """A map and the features that it was made of, for placing others.
 
-    Of PCA a new image lies where its features project to. Of the other methods it lies at the geometric median of its
-    nearest images' points, each weighted as UMAP weighs a neighbour: 1 for the nearest, less for farther ones by the
-    scale at which all of them weigh log2(k) together (McInnes et al. 2018, section 3.1). The median stays with the
-    most where neighbours lie in two places; the mean lies between them, where nothing is. One that has the very
-    features of some images lies at the median of those. Every image is placed by itself, so that neither the others nor
-    their order nor the number of threads changes a bit.
+    Of PCA a new image lies where its features project to, on the plane as the map has been turned and scaled. Of the
+    other methods it lies at the geometric median of its nearest images' points, each weighted as UMAP weighs a
+    neighbour: 1 for the nearest, less for farther ones by the scale at which all of them weigh log2(k) together
+    (McInnes et al. 2018, section 3.1). The median stays with the most where neighbours lie in two places; the mean lies
+    between them, where nothing is. One that has the very features of some images lies at the median of those. Every
+    image is placed by itself, so that neither the others nor their order nor the number of threads changes a bit.
     """
 
     def __init__(self, features: np.ndarray, points: np.ndarray, settings: MapSettings) -> None:
@@ -52,20 +54,24 @@ class Placement:
     def _plane(self) -> Plane:
         return plane(self.features)
 
+    @cached_property
+    def _as_drawn(self) -> Similarity:
+        """From the plane to the map, which may have been laid on that of another stage."""
+        return similarity(self._plane.points(self.features), self.points)
+
     def place(self, rows: np.ndarray) -> Placed:
-        """Where new rows (M, D) of features lie. Raises FeatureError if their width differs or they are not finite."""
+        """Where new rows (M, D) of features lie. Raises FeatureError if their width differs or `need_finite` does."""
         if rows.ndim != 2 or rows.shape[1] != self.features.shape[1]:
             raise FeatureError(
                 f"The map is of {self.features.shape[1]} features an image, but got the shape {rows.shape}. "
                 "Take the same network, stage and pooling."
             )
-        if not np.isfinite(rows).all():
-            raise FeatureError("The new features hold NaN or infinite values. Check the images and the weights.")
+        need_finite(rows)
         rows = np.ascontiguousarray(rows, np.float32)
         k = min(self.settings.neighbours, len(self.features))
         indices, distances = self._exact.nearest(rows, k)
         if METHODS[self.settings.method].linear:
-            points = self._plane.points(rows)
+            points = self._as_drawn.of(self._plane.points(rows))
         else:
             points = np.empty((len(rows), 2), np.float32)
             for row, (near, far) in enumerate(zip(indices, distances, strict=True)):

@@ -1,11 +1,11 @@
 """The exact nearest rows of features, each found by itself: what is answered of a row depends on that row alone."""
 
 from collections.abc import Iterator
-from functools import cached_property
 
 import numpy as np
 
 QUERIES, TILE = 1024, 4096  # of one matrix product: 16 MB of distances
+CENTRED_ROWS = 1000  # of which the middle is taken
 SPARE = 16  # candidates beyond those wanted, so that rounding decides about none of these
 
 
@@ -21,8 +21,10 @@ class Exact:
     def __init__(self, features: np.ndarray) -> None:
         """features: (N, D) float32, finite."""
         self.features = features
-        # From the centre, since distances far from the origin would drown in the rounding of the product.
-        self.centre = features.mean(axis=0, dtype=np.float64).astype(np.float32)  # (D,)
+        # From the middle of most, since distances far from the origin would drown in the rounding of the product; no
+        # mean, which a single far row draws away from all others.
+        few = features[:: max(1, len(features) // CENTRED_ROWS)]
+        self.centre = np.median(few, axis=0).astype(np.float32)  # (D,)
 
     def nearest(self, rows: np.ndarray, k: int, own: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """The k nearest of some rows (M, D), from near to far.
@@ -41,14 +43,13 @@ class Exact:
 
     def _of_block(self, rows: np.ndarray, k: int, own: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         chosen, squares = self._candidates(rows, min(k + SPARE, len(self.features)))  # (M, K) each
-        errors = self._errors(rows)  # (M,)
         limits = np.empty(len(rows))
         answers = []
         for row, candidates in enumerate(chosen):
             nearest, far = self._measured(rows[row], np.sort(candidates), k, own[row])
             answers.append((nearest, far))
-            limits[row] = far[-1] ** 2 + errors[row]
-        # All others are at least as far by the product as the last candidate.
+            limits[row] = far[-1] ** 2
+        # All others are at least as far as the last candidate might be.
         doubtful = np.flatnonzero(limits >= squares.max(axis=1))
         if len(doubtful) and chosen.shape[1] < len(self.features):
             for row, candidates in zip(doubtful.tolist(), self._within(rows[doubtful], limits[doubtful]), strict=True):
@@ -65,19 +66,27 @@ class Exact:
         return candidates[order], distances[order]
 
     def _tiles(self, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-        """Squared distances as the product has them, of rows (M, D) to some of the features after another: (M, T)."""
+        """What squared distances of rows (M, D) to some of the features after another are at least: (M, T).
+
+        The product's, less how far a sum of D rounded products may be off: by a share of (a + b)^2, where a and b are
+        the two rows' distances from the centre. So one far row makes no distance between others doubtful.
+        """
+        share = np.float32((self.features.shape[1] + 32) * np.finfo(np.float32).eps)
         rows = rows - self.centre
-        lengths = np.square(rows).sum(axis=1)  # (M,)
+        squared = np.square(rows).sum(axis=1)  # (M,)
+        lengths = np.sqrt(squared)
         for start in range(0, len(self.features), TILE):
             tile = self.features[start : start + TILE] - self.centre  # (T, D)
-            squares = rows @ tile.T  # (M, T)
-            squares *= -2
-            squares += lengths[:, None]
-            squares += np.square(tile).sum(axis=1)
-            yield start, squares
+            others = np.square(tile).sum(axis=1)  # (T,)
+            least = rows @ tile.T  # (M, T)
+            least += (share * lengths)[:, None] * np.sqrt(others)
+            least *= -2
+            least += (squared * (1 - share))[:, None]
+            least += others * (1 - share)
+            yield start, least
 
     def _candidates(self, rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """The nearest (M, count) by the product, in no order, and their squared distances."""
+        """The nearest (M, count) by the product, in no order, and what their squared distances are at least."""
         indices, best = np.empty((len(rows), 0), np.int64), np.empty((len(rows), 0), np.float32)
         for start, squares in self._tiles(rows):
             if squares.shape[1] > count:
@@ -92,22 +101,9 @@ class Exact:
         return indices, best
 
     def _within(self, rows: np.ndarray, limits: np.ndarray) -> list[np.ndarray]:
-        """For each row the numbers of all features that the product has within its limit and rounding, ascending."""
-        reach = (limits + self._errors(rows))[:, None]
+        """For each row the numbers of all features that may be within its limit, a squared distance, ascending."""
         parts: list[list[np.ndarray]] = [[] for _ in rows]
-        for start, squares in self._tiles(rows):
-            for row, near in enumerate(squares <= reach):
+        for start, least in self._tiles(rows):
+            for row, near in enumerate(least <= limits[:, None]):
                 parts[row].append(np.flatnonzero(near) + start)
         return [np.concatenate(part) for part in parts]
-
-    def _errors(self, rows: np.ndarray) -> np.ndarray:
-        """How far the product's squared distances may be from the true ones, (M,): of sums of D rounded products."""
-        lengths = np.linalg.norm(rows - self.centre, axis=1)
-        unit = np.finfo(np.float32).eps
-        return (self.features.shape[1] + 16) * unit * np.square(lengths + self._longest).astype(np.float64)
-
-    @cached_property
-    def _longest(self) -> float:
-        """The largest distance of a row of features from their centre."""
-        tiles = (self.features[start : start + TILE] - self.centre for start in range(0, len(self.features), TILE))
-        return max(float(np.sqrt(np.square(tile).sum(axis=1).max())) for tile in tiles)

@@ -11,6 +11,7 @@ from features.progress import Progress, Task, finish
 
 EXACT_ROWS = 20_000  # up to here all pairs are compared: 20,000 x 512 in some ten seconds on two cores
 RECALL_ROWS = 500  # whose neighbours are looked for exactly to measure an index's recall
+LARGEST = 1e15  # of a value: the squared distances of a million of them stay below 3e38
 FEW_COPIES = 0.9  # share of rows that differ, above which copies are no burden
 
 
@@ -40,9 +41,14 @@ class Neighbours:
 
 
 def need_finite(features: np.ndarray) -> None:
-    """Raises FeatureError if values are NaN or infinite."""
+    """Raises FeatureError if values are NaN, infinite, or so large that a distance between rows might be."""
     if not np.isfinite(features).all():
         raise FeatureError("The features hold NaN or infinite values, which have no neighbours. Check the weights.")
+    if features.size and max(float(features.max()), -float(features.min())) > LARGEST:
+        raise FeatureError(
+            f"The features hold values beyond {LARGEST:.0e}, whose squares are no numbers of 32 bits. Check the "
+            "weights, or scale them."
+        )
 
 
 def nearest(features: np.ndarray, k: int, seed: int = 0) -> Neighbours:

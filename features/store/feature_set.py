@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from features import files, predictions
-from features.datasets import ImageSet, Rejected, open_uri
+from features.datasets import ImageSet, Rejected, file_of, open_uri
 from features.datasets.image_set import joined
 from features.errors import FeatureError, ImageError
 from features.predictions import Predictions, named
@@ -132,9 +132,13 @@ def images_of(features: FeatureSet) -> ImageSet:
 
 
 def _opened(uri: str) -> Image.Image:
-    place = uri.rpartition("::")[2]
-    if not uri or "://" in place:  # what a file of features says must not have a server fetch addresses
+    place = file_of(uri)
+    if not place or "://" in place:  # what a file of features says must not have a server fetch addresses
         raise ImageError(f"{uri or 'This image'} does not lie on this machine.")
-    if not files.may_be_read(str(Path(place).resolve())):
+    try:
+        inside = files.may_be_read(str(Path(place).resolve()))
+    except (OSError, RuntimeError, ValueError) as error:  # links in a circle, too long, a NUL
+        raise ImageError(f"{place} cannot be followed: {error}.") from error
+    if not inside:
         raise ImageError(f"{place} lies outside the folders that may be read.")
     return open_uri(uri)

@@ -30,6 +30,15 @@ def test_p_values_are_welchs_corrected_by_the_false_discovery_rate():
     np.testing.assert_allclose(found.inside, values[INSIDE].mean(axis=0), rtol=1e-5)
 
 
+@pytest.mark.parametrize("value", [0.1, 0.7, 1e9 / 3])
+def test_a_constant_whose_mean_is_rounded_distinguishes_nothing(value):
+    values = np.full((11, 2), value)
+    values[:, 1] = np.arange(11)
+    found = distinguishing(values, np.arange(11) < 3)
+    assert found.strongest(9).tolist() == [1]
+    assert np.isnan(found.p_values[0])
+
+
 def test_what_does_not_vary_or_is_not_known_distinguishes_nothing():
     values = points(60, 4)
     values[:, 1] = 3

@@ -1,6 +1,7 @@
 """Folders of maps and of placed images, as programs and people read them."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -89,8 +90,6 @@ def test_no_folder_of_maps_is_an_error(tmp_path):
 
 @pytest.mark.parametrize("name", ["projection.parquet", "features-layer1.npy"])
 def test_a_damaged_file_is_an_error(written, tmp_path, name):
-    import shutil
-
     copy = tmp_path / "copy"
     shutil.copytree(written[0], copy)
     (copy / name).write_bytes(b"half")
@@ -101,3 +100,26 @@ def test_a_damaged_file_is_an_error(written, tmp_path, name):
 def test_a_stage_that_has_no_map_is_an_error(written):
     with pytest.raises(export.MapError, match="only of layer1, layer2"):
         export.open_maps(written[0]).points("stem")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [np.zeros(90, np.float32), np.zeros((9, 8), np.float32), np.array([["a"] * 8] * 90)],
+    ids=["a row", "other images", "words"],
+)
+def test_features_that_are_not_those_of_the_map_are_an_error(written, tmp_path, values):
+    copy = tmp_path / "copy"
+    shutil.copytree(written[0], copy)
+    np.save(copy / "features-layer1.npy", values)
+    with pytest.raises(export.MapError, match="Make them again"):
+        export.open_maps(copy).placement("layer1")
+
+
+def test_neighbours_that_are_no_whole_number_are_an_error(written, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(written[0], copy)
+    content = json.loads((copy / "manifest.json").read_text())
+    content["map"]["neighbours"] = 2.5
+    (copy / "manifest.json").write_text(json.dumps(content))
+    with pytest.raises(export.MapError, match=r"damaged: 2\.5 neighbours"):
+        export.open_maps(copy)

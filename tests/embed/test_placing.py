@@ -47,10 +47,17 @@ def test_an_image_of_the_map_lies_where_it_lay():
 
 def test_on_a_map_by_principal_components_a_new_image_lies_where_it_projects():
     values, rows = points(50), points(9, seed=1)
-    theirs = PCA(2, svd_solver="full").fit(values.astype(np.float64)).transform(rows)
-    mine = placement(values, "pca").place(rows).points
-    signs = np.sign((mine * theirs).sum(0))
-    np.testing.assert_allclose(mine * signs, theirs, rtol=1e-4, atol=1e-5)
+    fitted = PCA(2, svd_solver="full").fit(values.astype(np.float64))
+    mine = placement(values, "pca", fitted.transform(values)).place(rows).points
+    np.testing.assert_allclose(mine, fitted.transform(rows), rtol=1e-4, atol=1e-5)
+
+
+def test_an_image_of_a_map_by_principal_components_lies_where_it_lay_at_every_stage():
+    stages = {"layer1": points(40, 8), "layer2": 100 * points(40, 8, seed=1) + 7}
+    maps = finish(embed.stage_maps(stages, MapSettings("pca", 8)))
+    for name, projection in maps.items():
+        placed = Placement(stages[name], projection.points, projection.settings).place(stages[name])
+        np.testing.assert_allclose(placed.points, projection.points, rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.slow

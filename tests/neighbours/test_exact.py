@@ -54,3 +54,13 @@ def test_a_row_among_the_features_comes_first_though_it_has_copies():
     indices, distances = Exact(features).nearest(features[20:25], 4, np.arange(20, 25))
     assert indices.tolist() == [[row, 0, 1, 2] for row in range(20, 25)]
     assert not distances.any()
+
+
+@pytest.mark.parametrize("scale", [1e-2, 1e2, 1e6])
+def test_one_far_row_makes_no_other_doubtful(monkeypatch, scale):
+    features = points(500, 64)
+    features[0] *= np.float32(scale)
+    search = Exact(features)
+    monkeypatch.setattr(search, "_within", lambda *_: pytest.fail("every pair is measured"))
+    indices, _ = search.nearest(features[1:], 9, np.arange(1, 500))
+    np.testing.assert_array_equal(indices, brute_force(features, features[1:], 9)[0])

@@ -88,3 +88,11 @@ def test_above_the_limit_an_index_finds_nearly_all_and_says_how_many(monkeypatch
     assert found.recall == pytest.approx(right.mean(), abs=0.02)  # of 500 rows
     again = neighbours.nearest(values, 11)
     np.testing.assert_array_equal(again.indices, found.indices)
+
+
+def test_distances_that_are_no_numbers_of_32_bits_are_an_error():
+    values = points(40)
+    brute = np.argsort(np.linalg.norm(values[:, None] - values[None], axis=2), axis=1)[:, :5]
+    np.testing.assert_array_equal(neighbours.nearest(values * np.float32(1e14), 5).indices, brute)
+    with pytest.raises(FeatureError, match="scale them"):
+        neighbours.nearest(values * np.float32(1e19), 5)

@@ -1,12 +1,16 @@
 """Features of other programs: what a column of vectors is, and what is none."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from features import store
+from features.errors import ImageError
 from features.store import StoreError
 
 VECTORS = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
@@ -99,3 +103,33 @@ def test_what_is_no_parquet_holds_no_vectors(tmp_path):
     assert not store.holds_vectors(tmp_path / "nothing")
     with pytest.raises(StoreError, match="cannot be read"):
         store.open_vectors(tmp_path / "x.parquet")
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("{out}/secret.png", "outside the folders"),
+        ("file://{out}/secret.png::{root}/0.png", "does not lie on this machine"),
+        ("http://127.0.0.1:9/x::{root}/0.png", "does not lie on this machine"),
+        ("zip://x::http://127.0.0.1:9/x.zip", "does not lie on this machine"),
+        ("zip://x::{out}/x.zip", "outside the folders"),
+        ("parquet://one::{root}/x.parquet", "no row of a table"),
+        ("parquet://99::{root}/x.parquet", "has 6 rows"),
+        ("{root}/\0", "cannot be followed"),
+        ("", "does not lie on this machine"),
+    ],
+)
+def test_a_file_of_features_cannot_have_other_places_opened_than_may_be_read(tmp_path, monkeypatch, uri, message):
+    root, out = tmp_path / "root", tmp_path / "out"
+    for path in (root / "0.png", out / "secret.png"):
+        path.parent.mkdir()
+        Image.new("L", (9, 9)).save(path)
+    picture = (root / "0.png").read_bytes()
+    pq.write_table(pa.table({"image": [picture] * 6}), root / "x.parquet")
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(root))
+    found = store.open_vectors(written(root / "clip.parquet", v=lists(VECTORS)))
+    places = (uri.format(root=root, out=out), f"{root}/0.png", f"parquet://5::{root}/x.parquet")
+    images = store.images_of(replace(found, uris=places))
+    with pytest.raises(ImageError, match=message):
+        images.open(0)
+    assert images.open(1).size == images.open(2).size == (9, 9)

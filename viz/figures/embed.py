@@ -61,7 +61,8 @@ def cohesion(shares: Mapping[str, float], by_chance: float) -> go.Figure:
     """The share of a selection's neighbours that are of it too, stage by stage, and what chance would give."""
     figure = go.Figure(
         go.Scatter(
-            x=list(shares), y=list(shares.values()), mode="lines+markers", marker={"color": theme.BLUE, "size": 8},
+            x=[theme.plain(stage) for stage in shares], y=list(shares.values()), mode="lines+markers",
+            marker={"color": theme.BLUE, "size": 8},
             hovertemplate="%{x}: %{y:.0%}<extra></extra>", showlegend=False,
         )
     )  # fmt: skip
@@ -80,7 +81,7 @@ def mix(names: np.ndarray, points: np.ndarray) -> go.Figure:
     here = np.array([str(name) for name in names[points] if name is not None], dtype=str)
     words, counts = np.unique(known, return_counts=True)
     share = counts / max(1, len(known))
-    inside = np.array([(here == word).sum() for word in words]) / max(1, len(here))
+    inside = np.bincount(np.searchsorted(words, here), minlength=len(words)) / max(1, len(here))
     order = np.argsort(-np.abs(inside - share), kind="stable")[:MOST_ROWS][::-1]
     titles = [theme.plain(words[index]) for index in order]
     figure = go.Figure()
@@ -99,7 +100,7 @@ def mix(names: np.ndarray, points: np.ndarray) -> go.Figure:
 
 def separation(of_stages: "Mapping[str, Separation]") -> go.Figure:
     """Accuracy by neighbours and by a linear probe with 95 % intervals, and the mean silhouette, stage by stage."""
-    stages = list(of_stages)
+    stages = [theme.plain(stage) for stage in of_stages]
     figure = go.Figure()
     for title, shares, colour in (
         ("nearest neighbours", [each.by_neighbours for each in of_stages.values()], theme.BLUE),

@@ -124,7 +124,12 @@ def open_row(path: Path, row: int) -> Image.Image:
     """The image in one row of a Parquet file."""
     name = f"{path.name}/{row}"
     try:
-        return images.decode(_Column([path], str(path)).read(row, name), name)
+        column = _Column([path], str(path))
+        if row >= sum(column.rows):
+            raise ImageError(
+                f"{name} is not there: {path.name} has {sum(column.rows):,} rows. Is it the same file still?"
+            )
+        return images.decode(column.read(row, name), name)
     except DatasetError as error:
         raise ImageError(str(error)) from error
 

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from features import embed, selection
+from features import embed, selection, store
 from features.datasets import open_images
 from features.selection import Selection
 from tests.viz.test_pages import errors, open_page, settle
 from viz.cached import warm_up
-from viz.pages.embed import page
+from viz.pages.embed import page, selected
 
 
 @pytest.fixture(autouse=True)
@@ -162,7 +162,7 @@ def test_scores_stand_beside_the_maps(drawn):
 def test_a_clicked_image_comes_up_with_its_predictions_maps_and_neighbours(drawn):
     app, _ = open_map(drawn, limit="100 images", method="PCA", beside="Image")
     assert "No image yet" in [header.value for header in app.subheader]
-    app.session_state["looked at"] = 7
+    app.session_state["looked at"] = (digest_of_sample(), 7)
     settle(app.run())
     assert not errors(app)
     assert any("Nearest in each stage" in text.value for text in app.markdown)
@@ -183,10 +183,45 @@ def test_features_of_another_program_are_laid_out_with_their_images(drawn, tmp_p
     assert [panel.name for panel in shown.panels] == ["clip"]
     assert list(shown.colours.names) == ["ant", "bee"]
     app, shown = open_map(drawn, features=str(tmp_path / "clip.parquet"), method="PCA", beside="Image")
-    app.session_state["looked at"] = 3
+    images = store.images_of(store.open_vectors(tmp_path / "clip.parquet"))
+    app.session_state["looked at"] = (images.digest, 3)
     settle(app.run())
     assert not errors(app)
     assert sum(len(image.proto.imgs) for image in app.get("image")) == 1 + 6
+
+
+@pytest.mark.slow
+def test_an_image_of_the_set_before_is_not_brought_up_in_place_of_another(drawn):
+    app, _ = open_map(drawn, limit="100 images", method="PCA", beside="Image")
+    app.session_state["looked at"] = (open_images("sample").digest, 7)
+    settle(app.run())
+    assert "No image yet" in [header.value for header in app.subheader]
+
+
+@pytest.mark.slow
+def test_a_path_of_features_that_is_wrong_can_be_corrected(drawn, tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    app, _ = open_map(drawn, limit="100 images", method="PCA")
+    for path in (tmp_path / "nothing", tmp_path / "*.parquet"):
+        settle(app.text_input(key="features").set_value(str(path)).run())
+        assert "There" in errors(app)
+    settle(app.text_input(key="features").set_value("").run())
+    assert not errors(app)
+
+
+@pytest.mark.parametrize(
+    ("label", "folder"),
+    [
+        ("ant", "ant"),
+        ("T-shirt/top", "T-shirt-top"),
+        ("..", "images"),
+        ("..\\..\\x", "-..-x"),
+        ("a\0b", "a-b"),
+        (None, "images"),
+    ],
+)
+def test_a_label_names_a_folder_that_leads_nowhere_else(label, folder):
+    assert selected._folder_name(label) == folder
 
 
 @pytest.mark.slow

@@ -27,9 +27,16 @@ LOOKED_AT, BESIDE, HERE = "looked at", "beside", "Image"
 TILE, NEAR = 96, 6
 
 
-def look_at(point: int) -> None:
+def look_at(shown: Shown, point: int) -> None:
     """Bring an image up beside the map, by its number among the points; before the page's controls are drawn."""
-    st.session_state.update({LOOKED_AT: point, BESIDE: HERE})
+    st.session_state.update({LOOKED_AT: (shown.images.digest, int(shown.points[point])), BESIDE: HERE})
+
+
+def _looked_at(shown: Shown) -> int | None:
+    """The point of the image that was brought up last; None while that is of another set, or has no point."""
+    images, row = st.session_state.get(LOOKED_AT, (None, -1))
+    points = np.flatnonzero(shown.points == row) if images == shown.images.digest else ()
+    return int(points[0]) if len(points) else None
 
 
 def show(shown: Shown, maps: embed.StageMaps) -> None:
@@ -37,8 +44,8 @@ def show(shown: Shown, maps: embed.StageMaps) -> None:
     if shown.model is not None:
         with st.expander("An image of mine", icon=":material/upload:"):
             _of_visitor(shown, shown.model, maps)
-    point = st.session_state.get(LOOKED_AT)
-    if point is None or point >= len(shown):
+    point = _looked_at(shown)
+    if point is None:
         st.subheader("No image yet")
         st.caption("Click a point: the image comes up here with its predictions, its saliency and its neighbours.")
         return

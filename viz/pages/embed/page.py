@@ -11,6 +11,7 @@ from features import embed
 from features.claim import MANIFEST
 from features.datasets import ImageSet, labels
 from features.engine import LOGITS
+from features.errors import FeatureError
 from features.store import FeatureSet, StoreError
 from viz import sidebar, widgets
 from viz.cached import server
@@ -50,8 +51,7 @@ def render() -> None:
     """Maps of pooled features; a lasso, a click or a list chooses images, on all maps at once and for all pages."""
     st.title("How the network arranges images")
     with widgets.show_errors():
-        folder = st.session_state.get(FOLDER, st.query_params.get(FOLDER))
-        subject = _of_folder(folder) if folder else _of_network()
+        subject = _subject()
         with st.container(horizontal=True, vertical_alignment="bottom"):
             stages = _choose_stages(subject)
             settings, whole = _settings()
@@ -67,6 +67,26 @@ def render() -> None:
             _draw(shown, maps, colour)
         with right:
             _panel(shown, maps)
+
+
+def _subject() -> Subject:
+    """Features of a folder, if one was typed or is in the link, else the sidebar's network and images."""
+    folder = st.session_state.get(FOLDER, st.query_params.get(FOLDER))
+    if not folder:
+        return _of_network()
+    try:
+        return _of_folder(folder)
+    except FeatureError:
+        _type_folder()  # else no control would stand by which to correct the path
+        raise
+
+
+def _type_folder() -> None:
+    st.text_input(
+        "Features from a folder", key=FOLDER, bind="query-params", placeholder="of the network and images",
+        help="What `extract` wrote, or Parquet with a column of vectors that another program made (timm, DINO, "
+        "CLIP), on the machine that runs the app.",
+    )  # fmt: skip
 
 
 def _of_network() -> Subject:
@@ -85,10 +105,13 @@ def _of_network() -> Subject:
 def _of_folder(typed: str) -> Subject:
     """Features that lie in a folder, whose path the visitor typed. Raises FeatureError if they cannot be opened."""
     path = sidebar.inside_roots(typed, "features", StoreError)
+    if not path.exists():  # a pattern, or a place in an archive
+        raise StoreError(f"There are no features at {typed}. Name a folder or a Parquet file.")
     told = path / MANIFEST
     stamp = (told if told.is_file() else path).stat().st_mtime
     shown = made(Shown.from_folder, opened_features(str(path), stamp))
     stages = [name for name in shown.features.stages if name != LOGITS]
+    stages = stages or [*shown.features.stages]
     first = [name for name in stages if name not in FRAME] or stages
     return Subject(shown.images, stages, first, shown.features.predictions is not None, lambda: shown)
 
@@ -117,11 +140,7 @@ def _settings() -> tuple[embed.MapSettings, bool]:
         neighbours = st.slider("Neighbours", 2, 100, 15, key="neighbours", bind="query-params")
         min_dist = st.slider("Minimal distance (UMAP)", 0.0, 1.0, 0.1, key="min_dist", bind="query-params")
         seed = st.number_input("Seed", 0, 10_000, 0, key="seed", bind="query-params")
-        st.text_input(
-            "Features from a folder", key=FOLDER, bind="query-params", placeholder="of the network and images",
-            help="What `extract` wrote, or Parquet with a column of vectors that another program made (timm, DINO, "
-            "CLIP), on the machine that runs the app.",
-        )  # fmt: skip
+        _type_folder()
     whole = st.toggle("Wide", key="wide", bind="query-params", help="The map alone, over the whole width.")
     return embed.MapSettings(method, int(neighbours), float(min_dist), int(seed)), whole
 

@@ -1,6 +1,7 @@
 """What a visitor has chosen on the maps: combined, described, exported."""
 
 import io
+import re
 import zipfile
 from base64 import b64decode
 from collections.abc import Sequence
@@ -33,7 +34,7 @@ def apply(shown: Shown, panels: Sequence[Panel], colours: Colours, gesture: Gest
     after = selected_after(gesture, panels, colours, before)
     image.take(shown, np.flatnonzero(after))
     if gesture.kind == "point" and gesture.mode == "replace":
-        image.look_at(gesture.row)
+        image.look_at(shown, gesture.row)
 
 
 def show(shown: Shown, maps: embed.StageMaps) -> None:
@@ -148,9 +149,14 @@ def _zipped(shown: Shown, points: np.ndarray) -> bytes:
                 continue
             file = io.BytesIO()
             picture.save(file, "PNG")
-            label = (shown.label(point) or "images").replace("/", "-")
-            archive.writestr(f"{label}/{point:06d}.png", file.getvalue())
+            archive.writestr(f"{_folder_name(shown.label(point))}/{point:06d}.png", file.getvalue())
     return buffer.getvalue()
+
+
+def _folder_name(label: str | None) -> str:
+    """A label as the name of one folder, which leads nowhere else and that every system can have."""
+    name = re.sub(r'[\x00-\x1f/\\:*?"<>|]', "-", label or "")
+    return name.strip(" .")[:100] or "images"
 
 
 def _named(shown: Shown, chosen: Selection | None) -> None:
@@ -182,7 +188,7 @@ def _thumbnails(shown: Shown, points: np.ndarray) -> None:
     with st.container(key="thumbnails"):
         picture_grid(
             address, SHEET_COLUMNS, shown.points[points].tolist(), titles, "selected pictures",
-            lambda place: image.look_at(int(points[place])),
+            lambda place: image.look_at(shown, int(points[place])),
         )  # fmt: skip
 
 
