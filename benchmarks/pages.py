@@ -71,6 +71,7 @@ VIEWS = {
     "Saliency: randomised weights": _saliency("randomised weights", ".st-key-randomised .main-svg"),
     "Saliency: gallery": _saliency("gallery", ".st-key-gallery >> img.heat"),
     "Embedding": View("Embedding", "embed", ".st-key-embedding .nsewdrag"),
+    "Evaluation": View("Evaluation", "evaluate", ".st-key-confusion .main-svg"),
     "Residual: branches": _residual("branches"),
     "Residual: variance": _residual("variance"),
     "Residual: channels": _residual("channels"),

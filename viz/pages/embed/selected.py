@@ -113,7 +113,10 @@ def _actions(shown: Shown, chosen: Selection, points: np.ndarray) -> None:
             _export(shown, points)
         with st.popover("Names", icon=":material/bookmark:"):
             _named(shown, chosen)
-    st.caption("Saliency, Residual branches and Features can be about the selection alone: choose so in the sidebar.")
+    st.caption(
+        "Saliency, Evaluation, Residual branches and Features can be about the selection alone: choose so in the "
+        "sidebar."
+    )
 
 
 def _export(shown: Shown, points: np.ndarray) -> None:
