@@ -22,7 +22,7 @@ from features.neighbours.neighbours import need_finite
 from features.results import Provenance
 
 PROJECTION, PLACED = "projection.parquet", "placed.parquet"
-ROWS_AT_ONCE = 8192
+ROWS_AT_ONCE = 65_536  # a row group: the neighbours' ids of a million rows are more than Arrow has in one column
 
 
 class MapError(FeatureError):
@@ -65,13 +65,15 @@ def write(
 ) -> dict[str, Any]:
     """Write maps to a folder that was claimed; returns its manifest's content.
 
-    projection.parquet has a row group a stage: id, label, stage, x, y, the ids and distances of its nearest others in
-    the stage's features from near to far, and trust, the share of the point's neighbours on the map that are its
-    neighbours there. Raises MapError as `Claim.commit` does.
+    projection.parquet has a row of every image at every stage, stage by stage in row groups of equal number: id, label,
+    stage, x, y, the ids and distances of its nearest others in the stage's features from near to far, and trust, the
+    share of the point's neighbours on the map that are its neighbours there. Raises MapError as `Claim.commit` does.
     """
     with claim.file(PROJECTION) as file, pq.ParquetWriter(file, _schema()) as writer:
         for stage, projection in maps.items():
-            writer.write_table(_table(stage, projection, ids, described.labels), row_group_size=max(1, len(ids)))
+            for start in range(0, len(ids), ROWS_AT_ONCE):
+                rows = slice(start, start + ROWS_AT_ONCE)
+                writer.write_table(_table(stage, projection, rows, ids, described.labels))
     for stage in maps:
         with claim.file(features_name(stage)) as file:
             np.lib.format.write_array(file, np.ascontiguousarray(stages[stage], np.float32), allow_pickle=False)
@@ -101,18 +103,17 @@ def _schema() -> pa.Schema:
     )
 
 
-def _table(stage: str, projection: Projection, ids: Sequence[str], labels: np.ndarray | None) -> pa.Table:
-    n_rows = len(projection)
-    names, near = pa.array(ids, pa.string()), projection.graph.indices[:, 1:]
+def _table(stage: str, projection: Projection, rows: slice, ids: Sequence[str], labels: np.ndarray | None) -> pa.Table:
+    points, near = projection.points[rows], projection.graph.indices[rows, 1:]
     columns = [
-        names,
-        pa.nulls(n_rows, pa.string()) if labels is None else pa.array(labels, pa.string()),
-        pa.array([stage] * n_rows, pa.string()),
-        pa.array(projection.points[:, 0]),
-        pa.array(projection.points[:, 1]),
-        _lists(names.take(pa.array(near.ravel())), near.shape),
-        _lists(pa.array(projection.graph.distances[:, 1:].ravel()), near.shape),
-        pa.array(projection.trust.points),
+        pa.array(ids[rows], pa.string()),
+        pa.nulls(len(points), pa.string()) if labels is None else pa.array(labels[rows], pa.string()),
+        pa.array([stage] * len(points), pa.string()),
+        pa.array(points[:, 0]),
+        pa.array(points[:, 1]),
+        _lists(pa.array([ids[row] for row in near.ravel()], pa.string()), near.shape),
+        _lists(pa.array(projection.graph.distances[rows, 1:].ravel()), near.shape),
+        pa.array(projection.trust.points[rows]),
     ]
     return pa.table(columns, _schema())
 
@@ -140,10 +141,9 @@ class OpenedMaps:
         """The map of a stage, (N, 2) float32. Raises MapError for one that is not there."""
         self._need(stage)
         with _read(self.folder):
-            group = pq.ParquetFile(self.folder / PROJECTION).read_row_group(
-                self.stages.index(stage), columns=["x", "y"]
-            )
-        return np.stack([group["x"].to_numpy(), group["y"].to_numpy()], axis=1)
+            table = pq.ParquetFile(self.folder / PROJECTION)
+            rows = table.read_row_groups(_groups(table, self.stages, stage), columns=["x", "y"])
+        return np.stack([rows["x"].to_numpy(), rows["y"].to_numpy()], axis=1)
 
     def placement(self, stage: str) -> Placement:
         """What places new images on a stage's map. Raises MapError as `points`."""
@@ -172,14 +172,22 @@ def open_maps(folder: Path) -> OpenedMaps:
             table = pq.ParquetFile(folder / PROJECTION)
             if not table.schema_arrow.equals(_schema()):
                 raise ValueError(f"{PROJECTION} has other columns")
-            ids = table.read_row_group(0, columns=["id"])["id"].to_pylist()
+            stages = tuple(content["stages"])
+            ids = table.read_row_groups(_groups(table, stages, stages[0]), columns=["id"])["id"].to_pylist()
         settings, told = MapSettings(**content["map"]), Provenance.from_dict(content["provenance"])
         settings.need_sound()
         if not isinstance(settings.neighbours, int):
             raise ValueError(f"{settings.neighbours} neighbours")
-        return OpenedMaps(folder, tuple(ids), tuple(content["stages"]), settings, told, content)
-    except (KeyError, TypeError, ValueError) as error:
+        return OpenedMaps(folder, tuple(ids), stages, settings, told, content)
+    except (IndexError, KeyError, TypeError, ValueError) as error:
         raise MapError(f"{folder / MANIFEST} is damaged: {error}. Make the maps again with --replace.") from error
+
+
+def _groups(table: pq.ParquetFile, stages: Sequence[str], stage: str) -> list[int]:
+    """The row groups of a stage, of which every stage has as many."""
+    each = table.num_row_groups // len(stages)
+    first = stages.index(stage) * each
+    return [*range(first, first + each)]
 
 
 @contextmanager

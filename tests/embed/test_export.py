@@ -45,6 +45,19 @@ def test_every_image_has_a_row_of_every_stage_with_its_true_neighbours(written):
     assert set(table["label"]) == {"ant"}
 
 
+def test_maps_of_many_images_are_written_in_parts_and_read_whole(written, tmp_path, monkeypatch):
+    folder, stages, maps = written
+    monkeypatch.setattr(export, "ROWS_AT_ONCE", 40)
+    with Claim(tmp_path / "out", export.MAPS, {}) as claim:
+        export.write(claim, maps, stages, IDS, export.Described({}, {}, np.array(["ant"] * 90, dtype=object)))
+    opened = export.open_maps(tmp_path / "out")
+    assert opened.ids == IDS
+    for stage in maps:
+        np.testing.assert_array_equal(opened.points(stage), maps[stage].points)
+    parts, whole = (pd.read_parquet(place / "projection.parquet") for place in (tmp_path / "out", folder))
+    pd.testing.assert_frame_equal(parts, whole)
+
+
 def test_the_manifest_tells_settings_and_scores(written):
     folder, _, maps = written
     content = json.loads((folder / "manifest.json").read_text())

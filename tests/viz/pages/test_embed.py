@@ -179,7 +179,8 @@ def test_features_of_another_program_are_laid_out_with_their_images(drawn, tmp_p
         Image.fromarray(random.integers(0, 256, (28, 28), np.uint8)).save(tmp_path / f"{number}.png")
     table = {"path": [f"{number}.png" for number in range(20)], "label": ["ant", "bee"] * 10, "clip": list(vectors)}
     pd.DataFrame(table).to_parquet(tmp_path / "clip.parquet")
-    _, shown = open_map(drawn, features=str(tmp_path / "clip.parquet"), method="PCA")
+    app, shown = open_map(drawn, features=str(tmp_path / "clip.parquet"), method="PCA")
+    assert any("in place of the sidebar" in caption.value for caption in app.caption)
     assert [panel.name for panel in shown.panels] == ["clip"]
     assert list(shown.colours.names) == ["ant", "bee"]
     app, shown = open_map(drawn, features=str(tmp_path / "clip.parquet"), method="PCA", beside="Image")

@@ -35,7 +35,9 @@ def look_at(shown: Shown, point: int) -> None:
 def _looked_at(shown: Shown) -> int | None:
     """The point of the image that was brought up last; None while that is of another set, or has no point."""
     images, row = st.session_state.get(LOOKED_AT, (None, -1))
-    points = np.flatnonzero((shown.points == row) & (images == shown.images.digest))
+    if images != shown.images.digest:
+        return None
+    points = np.flatnonzero(shown.points == row)
     return int(points[0]) if len(points) else None
 
 
