@@ -23,7 +23,8 @@ class MapSettings:
     """How features are laid out.
 
     method: of METHODS. neighbours: k, the point itself among them. min_dist: how close UMAP may set points, in [0, 1].
-    seed: the same one gives the same map on the same machine and versions; None for a faster one that none repeats.
+    seed: the same one gives the same map on the same machine, versions and number of threads; None for a faster one
+        that none repeats.
     """
 
     method: str = "umap"

@@ -46,7 +46,8 @@ def trust(features: np.ndarray, points: np.ndarray, graph: Neighbours, seed: int
 
     Of more than 5,000 points the two scores that need ranks are those of a part, drawn with the seed.
     """
-    k = max(1, min(SCORED_NEIGHBOURS, graph.k - 1))
+    # Both scales are defined for k < N / 2; of nearly all others as neighbours nearly all would be kept by chance.
+    k = max(1, min(SCORED_NEIGHBOURS, graph.k - 1, (len(features) - 1) // 2))
     kept = _kept(features, points, graph, k)
     if len(features) > RANKED_ROWS:
         chosen = np.sort(np.random.default_rng(seed).permutation(len(features))[:RANKED_ROWS])

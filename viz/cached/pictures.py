@@ -10,6 +10,7 @@ from viz.cached.server import ask
 from viz.jobs import PREVIEW, Job, Work
 
 SHEET_COLUMNS = 100  # so that 10,000 pictures, the largest set, make a square sheet
+SHEET_LIMIT = SHEET_COLUMNS**2
 STRIP_LIMIT = 120
 LARGE_TILE, SMALL_TILE = 48, 32
 MANY = 3000
@@ -24,7 +25,16 @@ def sheet_job(images: ImageSet, rows: tuple[int, ...] | None = None) -> Job:
 
 def strip_rows(n_images: int) -> tuple[int, ...]:
     """At most STRIP_LIMIT rows, spread evenly over a set."""
-    return tuple(np.unique(np.linspace(0, n_images - 1, STRIP_LIMIT).round().astype(int)).tolist())
+    return _spread(n_images, STRIP_LIMIT)
+
+
+def sheet_rows(n_images: int) -> tuple[int, ...] | None:
+    """Which rows of a set a sheet holds, spread evenly over it, where they are too many for one; else None, for all."""
+    return None if n_images <= SHEET_LIMIT else _spread(n_images, SHEET_LIMIT)
+
+
+def _spread(n_images: int, most: int) -> tuple[int, ...]:
+    return tuple(np.unique(np.linspace(0, n_images - 1, most).round().astype(int)).tolist())
 
 
 def _sheet(images: ImageSet, rows: tuple[int, ...]) -> Task[str]:

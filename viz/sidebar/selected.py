@@ -33,6 +33,11 @@ def selection(images: "ImageSet") -> "Selection | None":
     return chosen if chosen.images == images.digest and len(chosen) else None
 
 
+def selects_of_others() -> bool:
+    """Whether something is selected, of another set than the one that a page is about."""
+    return bool(st.session_state.get(STATE))
+
+
 def choose(chosen: "Selection | None") -> None:
     """Take another selection for all pages; None for none."""
     from features.selection import keep

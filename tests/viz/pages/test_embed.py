@@ -14,7 +14,7 @@ from features import embed, selection, store
 from features.datasets import open_images
 from features.selection import Selection
 from tests.viz.test_pages import errors, open_page, settle
-from viz.cached import warm_up
+from viz.cached import pictures, warm_up
 from viz.pages.embed import page, selected
 
 
@@ -278,3 +278,17 @@ def test_an_image_of_the_visitor_lies_where_its_features_say(drawn):
     assert drawn[-1].selected[42]
     assert drawn[-1].selected.sum() == 15
     np.testing.assert_array_equal(drawn[-1].panels[-1].points, points)  # none has moved
+
+
+def test_a_sheet_holds_pictures_spread_over_a_set_that_is_too_large_for_it():
+    assert pictures.sheet_rows(10_000) is None
+    rows = pictures.sheet_rows(1_000_000)
+    assert len(rows) == 10_000
+    assert (rows[0], rows[-1]) == (0, 999_999)
+    assert set(np.diff(rows)) <= {99, 100, 101}
+
+
+def test_points_without_a_picture_on_the_sheet_say_so(monkeypatch):
+    monkeypatch.setattr(pictures, "SHEET_LIMIT", 4)
+    shown = SimpleNamespace(images=range(7), points=np.arange(7))
+    assert on_sheet(shown).tolist() == [0, -1, 1, -1, 2, -1, 3]

@@ -19,10 +19,10 @@ from viz.cached.elsewhere import is_upload
 from viz.cached.embed import maps_work, opened_features
 from viz.cached.extract import features_work
 from viz.cached.made import made
-from viz.cached.pictures import SHEET_COLUMNS, sheet_job
+from viz.cached.pictures import SHEET_COLUMNS, sheet_job, sheet_rows
 from viz.components.point_map import Details, Panel, Pictures, Texts, point_map
 from viz.pages.embed import colouring, image, lists, scores, selected
-from viz.pages.embed.shown import Shown
+from viz.pages.embed.shown import Shown, on_sheet, sheet_of
 
 MAP = "embedding"
 STAGES, FOLDER = "frame", "features"  # in links
@@ -95,7 +95,9 @@ def _of_network() -> Subject:
     stages = model.network.stage_names
 
     def read() -> Shown:
-        sheet_job(images)  # made while the features are read, so that the map need not wait for it
+        sheet_job(
+            images, sheet_rows(len(images))
+        )  # made while the features are read, so that the map need not wait for it
         features = widgets.awaited(features_work(model, images), f"Reading {len(images):,} images")
         return Shown(model, images, features, labels.matched(model.spec, images), not is_upload(images))
 
@@ -108,7 +110,9 @@ def _of_folder(typed: str) -> Subject:
     if not path.exists():  # a pattern, or a place in an archive
         raise StoreError(f"There are no features at {typed}. Name a folder or a Parquet file.")
     told = path / MANIFEST
-    stamp = (told if told.is_file() else path).stat().st_mtime
+    # A part of a folder may be written anew, of which the folder's own time says nothing.
+    files = [told] if told.is_file() else [path, *(path.iterdir() if path.is_dir() else ())]
+    stamp = max(file.lstat().st_mtime for file in files)
     shown = made(Shown.from_folder, opened_features(str(path), stamp))
     stages = [name for name in shown.features.stages if name != LOGITS]
     stages = stages or [*shown.features.stages]
@@ -123,7 +127,8 @@ def _choose_stages(subject: Subject) -> list[str]:
         st.session_state.setdefault(STAGES, [earlier])  # a link from when the page showed one
     if not set(st.session_state.get(STAGES) or []) <= set(known):
         del st.session_state[STAGES]  # the network before this one had others
-    stages = st.pills("Stages", known, selection_mode="multi", default=first, key=STAGES, bind="query-params")
+    default = None if STAGES in st.session_state else first
+    stages = st.pills("Stages", known, selection_mode="multi", default=default, key=STAGES, bind="query-params")
     return [name for name in known if name in stages] or [known[-1]]
 
 
@@ -169,8 +174,8 @@ def _draw(shown: Shown, maps: embed.StageMaps, colour: str | None) -> None:
     panels = [made(_one_panel, name, projection, colours) for name, projection in maps.items()]
     chosen = sidebar.selection(shown.images)
     mask = None if chosen is None else np.isin(shown.points, chosen.rows)
-    sheet = widgets.result(sheet_job(shown.images), "Making small pictures")
-    details = Details(made(_texts, shown.features), _pictures(sheet, shown))
+    sheet = widgets.result(sheet_of(shown), "Making small pictures")
+    details = Details(made(_texts, shown.features), _pictures(sheet, on_sheet(shown)))
     point_map(panels, colours.colours, mask, MAP, partial(selected.apply, shown, panels, colours.colours), details)
     st.caption(
         "Every point is an image: its stage's output pooled over space, laid out so that similar ones lie close. "
@@ -202,9 +207,9 @@ def _texts(features: FeatureSet) -> Texts:
     return Texts.of(Shown.lines_of(features))
 
 
-def _pictures(sheet: str, shown: Shown) -> Pictures:
-    rows = -(-len(shown.images) // SHEET_COLUMNS)
-    return Pictures((sheet,), SHEET_COLUMNS, rows, shown.points.astype(np.int32))
+def _pictures(sheet: str, positions: np.ndarray) -> Pictures:
+    rows = -(-(int(positions.max(initial=0)) + 1) // SHEET_COLUMNS)
+    return Pictures((sheet,), SHEET_COLUMNS, rows, positions.astype(np.int32))
 
 
 def _panel(shown: Shown, maps: embed.StageMaps) -> None:

@@ -16,12 +16,12 @@ from features.selection import Selection
 from features.store import FeatureSet
 from viz import sidebar, widgets
 from viz.cached.made import drawn, made
-from viz.cached.pictures import SHEET_COLUMNS, sheet_job
+from viz.cached.pictures import SHEET_COLUMNS
 from viz.components import picture_grid
 from viz.components.point_map import Colours, Gesture, Panel, media_address, selected_after
 from viz.figures import embed as figures
 from viz.pages.embed import apart, filters, image
-from viz.pages.embed.shown import Shown
+from viz.pages.embed.shown import Shown, on_sheet, sheet_of
 
 TITLED = 5000  # pictures, of which a title travels with each
 EXPORTED = 2000  # images in a zip
@@ -47,6 +47,8 @@ def show(shown: Shown, maps: embed.StageMaps) -> None:
         st.rerun()
     if chosen is None or points is None:
         st.subheader("Nothing selected yet")
+        if sidebar.selects_of_others():
+            st.caption("What is selected is of other images, and comes back with them.")
         st.caption(
             "The images inside your lasso appear here, on every map at once. They stay selected on all pages, and "
             "with a link."
@@ -184,13 +186,16 @@ def _named(shown: Shown, chosen: Selection | None) -> None:
 
 def _thumbnails(shown: Shown, points: np.ndarray) -> None:
     """All that is selected, to scroll through; a click brings an image up beside the map."""
-    sheet = widgets.result(sheet_job(shown.images), "Making small pictures")
+    sheet, numbers = widgets.result(sheet_of(shown), "Making small pictures"), on_sheet(shown)[points]
+    if (numbers < 0).any():
+        st.caption(f"Small pictures of {(numbers >= 0).sum():,} of them: those on a sheet spread over the whole set.")
+    points, numbers = points[numbers >= 0], numbers[numbers >= 0]
     # By an address: as a link with its content it would travel again with every selection.
     address = media_address(made(_jpeg, sheet), "sheet of all pictures", "image/jpeg")
     titles = [shown.caption(point) for point in points[:TITLED]]
     with st.container(key="thumbnails"):
         picture_grid(
-            address, SHEET_COLUMNS, shown.points[points].tolist(), titles, "selected pictures",
+            address, SHEET_COLUMNS, numbers.tolist(), titles, "selected pictures",
             lambda place: image.look_at(shown, int(points[place])),
         )  # fmt: skip
 

@@ -9,6 +9,8 @@ import pandas as pd
 from features.datasets import ImageSet, labels
 from features.networks import zoo
 from features.store import FeatureSet, images_of
+from viz.cached.pictures import sheet_job, sheet_rows
+from viz.jobs import Job
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,3 +99,18 @@ def _lines(name: str, label: str | None, prediction: str | None, confidence: flo
     if prediction and confidence is not None:
         lines.append(f"predicted: {prediction} ({confidence:.0%})")
     return "\n".join(line.replace("\n", " ") for line in lines)
+
+
+def sheet_of(shown: Shown) -> Job:
+    """The sheet of small pictures of its images: of all, or of as many as one holds."""
+    return sheet_job(shown.images, sheet_rows(len(shown.images)))
+
+
+def on_sheet(shown: Shown) -> np.ndarray:
+    """(N,) the number of each point's picture on that sheet, -1 for one that is not there."""
+    rows = sheet_rows(len(shown.images))
+    if rows is None:
+        return shown.points
+    numbers = np.full(len(shown.images), -1)
+    numbers[list(rows)] = np.arange(len(rows))
+    return numbers[shown.points]

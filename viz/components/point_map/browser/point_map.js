@@ -12,6 +12,7 @@ import { State } from "./state.js"
 import { framed, panned, zoomed } from "./views.js"
 
 const LEAST_HEIGHT = 420, BELOW = 24  // pixels, of a map that fills the page
+const NARROW = 640, SHARE_WHERE_NARROW = 0.9
 
 export class PointMap {
   constructor(host, kept) {
@@ -103,7 +104,9 @@ export class PointMap {
   fill() {
     let top = this.host.getBoundingClientRect().top
     for (let part = this.host; part; part = part.parentElement ?? part.getRootNode().host) top += part.scrollTop
-    this.host.style.height = `${this.height || Math.max(LEAST_HEIGHT, innerHeight - top - BELOW)}px`
+    // On a narrow screen tools, legend and a strip of maps take their share above and below the large one.
+    const least = this.host.clientWidth < NARROW ? Math.max(LEAST_HEIGHT, SHARE_WHERE_NARROW * innerHeight) : LEAST_HEIGHT
+    this.host.style.height = `${this.height || Math.max(least, innerHeight - top - BELOW)}px`
   }
 
   layOut() {
