@@ -16,6 +16,7 @@ from features.selection import Selection
 from tests.viz.test_pages import errors, open_page, settle
 from viz.cached import pictures, warm_up
 from viz.pages.embed import page, selected
+from viz.pages.embed.shown import on_sheet
 
 
 @pytest.fixture(autouse=True)

@@ -95,9 +95,7 @@ def _of_network() -> Subject:
     stages = model.network.stage_names
 
     def read() -> Shown:
-        sheet_job(
-            images, sheet_rows(len(images))
-        )  # made while the features are read, so that the map need not wait for it
+        sheet_job(images, sheet_rows(len(images)))  # made while the features are read
         features = widgets.awaited(features_work(model, images), f"Reading {len(images):,} images")
         return Shown(model, images, features, labels.matched(model.spec, images), not is_upload(images))
 
