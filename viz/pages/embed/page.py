@@ -115,7 +115,7 @@ def _of_folder(typed: str) -> Subject:
     stages = [name for name in shown.features.stages if name != LOGITS]
     stages = stages or [*shown.features.stages]
     first = [name for name in stages if name not in FRAME] or stages
-    st.caption(f"Features from {widgets.escape(str(path))}, in place of the sidebar's network and images.")
+    st.caption(widgets.told(f"Features from {path}, in place of the sidebar's network and images."))
     return Subject(shown.images, stages, first, shown.features.predictions is not None, lambda: shown)
 
 
