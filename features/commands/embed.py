@@ -168,9 +168,10 @@ def _place(options: argparse.Namespace) -> None:
 
 def _search(options: argparse.Namespace) -> None:
     from features import embed
+    from features.engine import without_logits
 
     among = _opened(options.among, "")
-    stage = options.stage or _last(among)
+    stage = options.stage or without_logits(among.stages)[-1]
     known = _stages(among, [stage])[stage]
     row = among.ids.index(options.image) if options.image in among.ids else None
     wanted = known[row : row + 1] if row is not None else _of_image(options, among, stage)
@@ -231,17 +232,11 @@ def _features(options: argparse.Namespace, like: "Provenance | None" = None) -> 
 
 def _opened(path: Path, column: str) -> "FeatureSet":
     from features import store
-
-    if column or (not path.is_dir() and store.holds_vectors(path)) or _is_folder_of_vectors(path):
-        return store.open_vectors(path, column)
-    return store.open_features(path)
-
-
-def _is_folder_of_vectors(path: Path) -> bool:
-    from features import store
     from features.claim import MANIFEST
 
-    return not (path / MANIFEST).is_file() and store.holds_vectors(path)
+    if column or (not (path / MANIFEST).is_file() and store.holds_vectors(path)):
+        return store.open_vectors(path, column)
+    return store.open_features(path)
 
 
 def _extracted(options: argparse.Namespace, images: Any, like: "Provenance | None") -> "FeatureSet":
@@ -295,9 +290,9 @@ def _stages(features: "FeatureSet", wanted: Sequence[str] | None) -> "dict[str, 
     """
     import numpy as np
 
-    from features.engine import LOGITS
+    from features.engine import without_logits
 
-    chosen = list(wanted or [name for name in features.stages if name != LOGITS] or features.stages)
+    chosen = list(wanted or without_logits(features.stages))
     for name in chosen:
         if name not in features.stages:
             raise FeatureError(f"There is no stage {name!r} here, only {', '.join(features.stages)}.")
@@ -306,9 +301,3 @@ def _stages(features: "FeatureSet", wanted: Sequence[str] | None) -> "dict[str, 
         if values.ndim != 2:
             raise FeatureError(f"{name} holds whole maps {values.shape[1:]}. Extract it with --pool mean.")
     return {name: np.asarray(values, np.float32) for name, values in stages.items()}
-
-
-def _last(features: "FeatureSet") -> str:
-    from features.engine import LOGITS
-
-    return [name for name in features.stages if name != LOGITS or len(features.stages) == 1][-1]

@@ -7,7 +7,7 @@ import numpy as np
 from features.neighbours.exact import Exact
 from features.neighbours.neighbours import Neighbours
 
-RANKED_ROWS = 5000  # of which ranks are taken: all pairs are sorted for that
+RANKED_ROWS = 5000  # of which ranks are taken: all pairs are compared for that
 ROWS_AT_ONCE = 512
 SCORED_NEIGHBOURS = 15
 
@@ -52,10 +52,9 @@ def trust(features: np.ndarray, points: np.ndarray, graph: Neighbours, seed: int
     if len(features) > RANKED_ROWS:
         chosen = np.sort(np.random.default_rng(seed).permutation(len(features))[:RANKED_ROWS])
         features, points = features[chosen], points[chosen]
-    fewer = max(1, min(k, (len(features) - 1) // 2))  # the scale of both scores is defined for k < N / 2
     return Trust(
-        trustworthiness=_unbroken(features, points, fewer),
-        continuity=_unbroken(points, features, fewer),
+        trustworthiness=_unbroken(features, points, k),
+        continuity=_unbroken(points, features, k),
         recall=float(kept.mean()),
         points=kept,
         k=k,

@@ -15,6 +15,7 @@ from features.engine.plan import (
     Plan,
     Runner,
     stages_of,
+    without_logits,
 )
 from features.engine.registry import ENGINES, Engine, has_fast_bf16, title_of
 from features.engine.torch_engine import TorchEngine
@@ -42,4 +43,5 @@ __all__ = [
     "stages_of",
     "start",
     "title_of",
+    "without_logits",
 ]

@@ -1,6 +1,6 @@
 """What is read off a network and how, and what every way to run one offers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -98,6 +98,12 @@ class Plan:
 def stages_of(network: ResidualNetwork) -> tuple[str, ...]:
     """Everything that can be read off a network, in its order."""
     return ("stem", *network.stage_names, POOLED, *((LOGITS,) if network.classifier is not None else ()))
+
+
+def without_logits(stages: Iterable[str]) -> tuple[str, ...]:
+    """Those that hold features, not predictions; logits alone where there is nothing else."""
+    names = tuple(stages)
+    return tuple(name for name in names if name != LOGITS) or names
 
 
 class Runner(Protocol):

@@ -57,7 +57,7 @@ def of_picture(model: Model, picture: Image.Image, pool: str = "mean") -> dict[s
 def _plan(model: Model, pool: str) -> Plan:
     """What is read in memory: all but the logits, which are predictions."""
     device = str(device_of(model.network))
-    stages = tuple(name for name in engine.stages_of(model.network) if name != engine.LOGITS)
+    stages = engine.without_logits(engine.stages_of(model.network))
     return engine.choose(model.network, stages, pool, "fp32", device, engine.TORCH)
 
 

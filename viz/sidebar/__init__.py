@@ -10,7 +10,7 @@ from viz.sidebar import image_set, network
 from viz.sidebar.image_set import images, others, source
 from viz.sidebar.network import model, named, spec
 from viz.sidebar.own_files import inside_roots, new_folder
-from viz.sidebar.selected import choose, give_name, selection, selects_of_others
+from viz.sidebar.selected import choose, give_name, select, selection, selects_of_others
 from viz.sidebar.selected import named as named_selections
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ __all__ = [
     "named_selections",
     "new_folder",
     "others",
+    "select",
     "selection",
     "selects_of_others",
     "show",

@@ -7,6 +7,8 @@ import streamlit as st
 from features.errors import DatasetError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from features.datasets import ImageSet
     from features.selection import Selection
 
@@ -48,6 +50,15 @@ def choose(chosen: "Selection | None") -> None:
         st.query_params[STATE] = key
     else:
         st.query_params.pop(STATE, None)
+
+
+def select(images: "ImageSet", rows: "np.ndarray") -> None:
+    """Take some images of a set, by their numbers (R,), as the selection of all pages."""
+    import numpy as np
+
+    from features.selection import Selection
+
+    choose(Selection(images.digest, np.unique(rows), len(images)))
 
 
 def named(images: "ImageSet") -> dict[str, "Selection"]:

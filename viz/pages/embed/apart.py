@@ -49,7 +49,7 @@ def _beside(shown: Shown, inside: np.ndarray) -> tuple[np.ndarray, str]:
     chosen = st.selectbox("Beside", (REST, *named), key="apart from") if named else REST
     if chosen == REST or chosen not in named:
         return np.arange(len(shown)), REST
-    others = np.isin(shown.points, named[chosen].rows) & ~inside
+    others = named[chosen].mask[shown.points] & ~inside
     return np.flatnonzero(inside | others), chosen
 
 

@@ -9,7 +9,6 @@ from features import embed, rasters, saliency
 from features.datasets.decoding import pictures
 from features.datasets.images import decode
 from features.networks import zoo
-from features.selection import Selection
 from features.sources import EXTENSIONS
 from viz import sidebar, widgets
 from viz.cached.embed import placed_picture
@@ -97,9 +96,7 @@ def _row_of(shown: Shown, title: str, near: np.ndarray) -> None:
 
 def take(shown: Shown, points: np.ndarray) -> None:
     """Select some points of the map, by their numbers, for all pages."""
-    mask = np.zeros(len(shown.images), bool)
-    mask[shown.points[points]] = True
-    sidebar.choose(Selection.of(shown.images.digest, mask))
+    sidebar.select(shown.images, shown.points[points])
 
 
 def _predictions(shown: Shown, point: int) -> None:

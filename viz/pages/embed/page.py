@@ -10,7 +10,7 @@ import streamlit as st
 from features import embed
 from features.claim import MANIFEST
 from features.datasets import ImageSet, labels
-from features.engine import LOGITS
+from features.engine import without_logits
 from features.errors import FeatureError
 from features.store import FeatureSet, StoreError
 from viz import sidebar, widgets
@@ -112,8 +112,7 @@ def _of_folder(typed: str) -> Subject:
     files = [told] if told.is_file() else [path, *(path.iterdir() if path.is_dir() else ())]
     stamp = max(file.lstat().st_mtime for file in files)
     shown = made(Shown.from_folder, opened_features(str(path), stamp))
-    stages = [name for name in shown.features.stages if name != LOGITS]
-    stages = stages or [*shown.features.stages]
+    stages = without_logits(shown.features.stages)
     first = [name for name in stages if name not in FRAME] or stages
     st.caption(widgets.told(f"Features from {path}, in place of the sidebar's network and images."))
     return Subject(shown.images, stages, first, shown.features.predictions is not None, lambda: shown)
@@ -171,7 +170,7 @@ def _draw(shown: Shown, maps: embed.StageMaps, colour: str | None) -> None:
     colours = made(colouring.of, shown, maps, colour)
     panels = [made(_one_panel, name, projection, colours) for name, projection in maps.items()]
     chosen = sidebar.selection(shown.images)
-    mask = None if chosen is None else np.isin(shown.points, chosen.rows)
+    mask = None if chosen is None else chosen.mask[shown.points]
     sheet = widgets.result(sheet_of(shown), "Making small pictures")
     details = Details(made(_texts, shown.features), _pictures(sheet, on_sheet(shown)))
     point_map(panels, colours.colours, mask, MAP, partial(selected.apply, shown, panels, colours.colours), details)

@@ -30,7 +30,7 @@ EXPORTED = 2000  # images in a zip
 def apply(shown: Shown, panels: Sequence[Panel], colours: Colours, gesture: Gesture) -> None:
     """Make of a gesture on the map the selection of all pages. A click also brings the image up beside the map."""
     chosen = sidebar.selection(shown.images)
-    before = None if chosen is None else np.isin(shown.points, chosen.rows)
+    before = None if chosen is None else chosen.mask[shown.points]
     after = selected_after(gesture, panels, colours, before)
     image.take(shown, np.flatnonzero(after))
     if gesture.kind == "point" and gesture.mode == "replace":
@@ -40,7 +40,7 @@ def apply(shown: Shown, panels: Sequence[Panel], colours: Colours, gesture: Gest
 def show(shown: Shown, maps: embed.StageMaps) -> None:
     """What is selected, what it consists of beside the rest, and what can be done with it."""
     chosen = sidebar.selection(shown.images)
-    points = None if chosen is None else np.flatnonzero(np.isin(shown.points, chosen.rows))
+    points = None if chosen is None else np.flatnonzero(chosen.mask[shown.points])
     _search(shown, points)
     if (passing := filters.popover(shown, maps, points)) is not None:
         image.take(shown, passing)

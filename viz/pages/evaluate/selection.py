@@ -19,7 +19,7 @@ def show(shown: Shown, evaluation: Evaluation) -> None:
         st.subheader("Nothing selected yet")
         st.caption("Click a cell or a row: its images appear here, and are selected on all pages and with a link.")
         return
-    mine = np.flatnonzero(np.isin(shown.rows[evaluation.rows], chosen.rows))
+    mine = np.flatnonzero(chosen.mask[shown.rows[evaluation.rows]])
     st.subheader(f"{len(chosen):,} of {len(shown.whole):,} images selected")
     if len(mine):
         st.caption(f"{int(evaluation.correct[mine].sum()):,} of {len(mine):,} are classified correctly.")

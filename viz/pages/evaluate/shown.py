@@ -7,7 +7,6 @@ import numpy as np
 from features.datasets import ImageSet
 from features.evaluate import Evaluation
 from features.networks import zoo
-from features.selection import Selection
 from viz import sidebar
 
 
@@ -33,9 +32,7 @@ class Shown:
 
     def select(self, images: np.ndarray) -> None:
         """Select some images for all pages, by their numbers in `images`."""
-        mask = np.zeros(len(self.whole), bool)
-        mask[self.rows[images]] = True
-        sidebar.choose(Selection.of(self.whole.digest, mask))
+        sidebar.select(self.whole, self.rows[images])
 
 
 def captions(evaluation: Evaluation, images: np.ndarray) -> list[str]:
