@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from features import datasets, engine, extract
 from features.datasets.decoding import batches
-from features.engine import cudnn
+from features.engine import fusing
 from features.engine.convolution import Convolution
 from features.engine.cuda_graphs import CudaGraphEngine, Outputs, obstacle
 from features.engine.fast_network import FastNetwork
@@ -85,7 +85,7 @@ def contestants(source: nn.Module, model: zoo.Model, batch: int, precision: str,
     runner = torch_engine(model, precision, scale)
     if scale.is_gpu:
         plain = copy.deepcopy(runner.network)
-        cudnn.unfuse(plain)
+        fusing.unfuse(plain)
         found["fast network's forward, not fused"] = network_forward(plain, pixels, scale)
     return found
 
@@ -165,37 +165,37 @@ def network_forward(network: FastNetwork, pixels: Tensor, scale: Scale) -> Conte
 
 
 def fusions(report: Report, model: zoo.Model, scale: Scale) -> None:
-    """What cuDNN's fused operations can do here, how they change what a network says, and what they gain."""
+    """What fused operations can do here, how they change what a network says, and what they gain."""
     if not scale.is_gpu:
         report.add("fused operations", SKIP, "no CUDA device")
         return
+    batch, device = scale.batches[-1], torch.device("cuda", torch.cuda.current_device())
+    pixels = pixels_of(batch, scale.side)
+    there = pixels.to(scale.device, memory_format=torch.channels_last)
     for name, dtype in PRECISIONS.items():
+        began = time.perf_counter()
         runner = torch_engine(model, name, scale)
-        report.add(f"{name}: biases of what is fused", note=runner.fusion or "nothing is fused")
-        batch = scale.batches[-1]
-        pixels = pixels_of(batch, scale.side)
-        there = pixels.to(scale.device, memory_format=torch.channels_last)
+        seconds = time.perf_counter() - began
+        report.add(f"{name}: started, fused by", note=runner.fusion or "nothing is fused", seconds=seconds)
         network = copy.deepcopy(runner.network)
-        cudnn.unfuse(network)
-        wanted, running = cudnn._outputs(network, there[:8]), {"not fused": network_forward(network, pixels, scale)}
-        for bias in dict.fromkeys((torch.float32, dtype)):
-            title = f"{name}, biases in {str(bias).removeprefix('torch.')}"
+        fusing.unfuse(network)
+        wanted, running = fusing._outputs(network, there[:8]), {"not fused": network_forward(network, pixels, scale)}
+        for operations in dict.fromkeys((fusing.operations_for(dtype), fusing.EPILOGUE)):
+            title = f"fused by {operations.name}"
             with report.guarded(title):
-                ability = cudnn.tried(dtype, bias, torch.device("cuda", torch.cuda.current_device()))
-                report.add(f"{title}: tried", note=str(ability))
-                fused = copy.deepcopy(network)
-                for _, block in fused.blocks():
-                    block.fused = cudnn.Fused(block, bias)
-                found = cudnn._outputs(fused, there[:8])
-                pairs = list(zip(found, wanted, strict=True))
+                report.add(f"{name}, {title}: tried", note=str(fusing.tried(operations, dtype, device)))
+                other = copy.deepcopy(network)
+                for _, block in other.blocks():
+                    block.fused = fusing.Fused(block, operations)
+                pairs = list(zip(fusing._outputs(other, there[:8]), wanted, strict=True))
                 report.add(
-                    f"{title}: beside the same unfused",
+                    f"{name}, {title}: beside the same unfused",
                     difference=max(float(((a - b).norm(dim=1) / b.norm(dim=1)).max()) for a, b in pairs),
-                    refused=float(sum(block.fused.refused for _, block in fused.blocks())),
+                    refused=float(sum(block.fused.refused for _, block in other.blocks())),
                 )
-                running[title] = network_forward(fused, pixels, scale)
+                running[title] = network_forward(other, pixels, scale)
         for title, spent in timed(running, scale).items():
-            report.add(f"batch {batch}, {name}: {title}", images_per_second=batch / median(spent))
+            report.add(f"{name}, batch {batch}: {title}", images_per_second=batch / median(spent))
 
 
 # --- compiled ---------------------------------------------------------------------------------------------------------
@@ -211,7 +211,7 @@ def compiled(report: Report, scale: Scale) -> None:
         with report.guarded(title):
             eager = copy.copy(torch_engine(model, precision, scale))
             eager.network = copy.deepcopy(eager.network)
-            cudnn.unfuse(eager.network)  # which compilers do not follow
+            fusing.unfuse(eager.network)  # which compilers do not follow
             there = pixels.to(scale.device, memory_format=torch.channels_last)
             outputs = Outputs(eager.network, eager.network.stage_names, "mean")
             began = time.perf_counter()
@@ -403,7 +403,7 @@ def backward_convolutions(model: zoo.Model, pixels: Tensor, precision: str, scal
     ]
     shapes: dict[str, tuple] = {}
     plain = copy.deepcopy(network)
-    cudnn.unfuse(plain)
+    fusing.unfuse(plain)
     for name in names:
         conv = plain.get_submodule(name)
 

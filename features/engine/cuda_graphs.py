@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from features.engine import cudnn
+from features.engine import fusing
 from features.engine.fast_network import FastNetwork
 from features.engine.plan import LOGITS, POOLED, Plan, pooled
 from features.engine.torch_engine import TorchEngine
@@ -60,8 +60,8 @@ class CudaGraphEngine(TorchEngine):
         if why := obstacle(plan.device):
             raise FeatureError(f"{why}. Leave the engine at 'auto', or choose 'torch'.")
         super().__init__(network, preprocessing, plan)
-        if compiled:  # which merges what cuDNN's fused operations merge, and does not follow them
-            cudnn.unfuse(self.network)
+        if compiled:  # which merges what fused operations merge, and does not follow them
+            fusing.unfuse(self.network)
         self.name = f"torch {torch.__version__}, CUDA graphs{', compiled' if compiled else ''}"
         self._pixel_type = getattr(torch, preprocessing.pixel_type)
         outputs = Outputs(self.network, plan.stages, plan.pool)

@@ -60,7 +60,7 @@ class _FastBlock(ResidualBlock):
         shortcut, branch = (prepared(part, dtype, device) for part in (block.shortcut, block.branch))
         activation = nn.ReLU(inplace=True) if type(block.activation) is nn.ReLU else own_copy(block.activation, device)
         super().__init__(shortcut, cast(nn.Sequential, branch), activation)
-        self.fused: Callable[[Tensor], Tensor | None] | None = None  # set by `cudnn.fuse`
+        self.fused: Callable[[Tensor], Tensor | None] | None = None  # set by `fusing.fuse`
 
     def forward(self, x: Tensor) -> Tensor:
         return forward.output(self, x)

@@ -78,7 +78,7 @@ def through(blocks: Iterable[ResidualBlock], x: Tensor) -> Tensor:
 
 
 def output(block: ResidualBlock, x: Tensor) -> Tensor:
-    """What comes out of a block, (N, C', H', W'), by fused operations where it has them (`cudnn`)."""
+    """What comes out of a block, (N, C', H', W'), by fused operations where it has them (`fusing`)."""
     fused = getattr(block, "fused", None)
     if fused is not None and not (x.requires_grad and torch.is_grad_enabled()):
         values = fused(x)

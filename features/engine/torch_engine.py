@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from features.engine import cudnn
+from features.engine import fusing
 from features.engine.fast_network import FastNetwork, pooled_in_pieces
 from features.engine.plan import LOGITS, POOLED, PRECISIONS, TORCH_PLAIN, Plan
 from features.engine.timing import example_pixels
@@ -25,13 +25,13 @@ class TorchEngine:
         self.plan, ordinary = plan, plan.engine == TORCH_PLAIN
         self.name = f"torch {torch.__version__}" + (", ordinary convolutions" if ordinary else "")
         self.device = torch.device(plan.device)
-        dtype, self.fusion = PRECISIONS[plan.precision], ""  # how fused convolutions add biases
+        dtype, self.fusion = PRECISIONS[plan.precision], ""  # by what blocks are fused
         try:
             self.network = FastNetwork(network, preprocessing, dtype, self.device, ordinary)
             if self.device.type == "cuda" and not ordinary:
-                pixels = example_pixels(preprocessing, cudnn.EXAMPLES)
+                pixels = example_pixels(preprocessing, fusing.EXAMPLES)
                 pixels = pixels.to(self.device, memory_format=torch.channels_last)
-                self.fusion = cudnn.fuse(self.network, pixels, dtype)
+                self.fusion = fusing.fuse(self.network, pixels, dtype)
         except RuntimeError as error:
             if not _is_out_of_memory(error):
                 raise

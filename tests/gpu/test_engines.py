@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from features import engine
-from features.engine import cudnn
+from features.engine import epilogue, fusing
+from features.engine.convolution import shifted
 from features.engine.cuda_graphs import MAX_GRAPHS, CudaGraphEngine
 from features.networks import zoo
 from features.networks.canonical import own_copy
@@ -93,16 +94,38 @@ def test_no_more_graphs_are_kept_than_a_few(model):
 @pytest.mark.parametrize("precision", BOUNDS)
 def test_fused_operations_say_what_the_others_say(model, precision):
     runner = started(model, "cuda", precision=precision)
-    fused = runner(pixels(32))
-    cudnn.unfuse(runner.network)
-    assert differs(fused, runner(pixels(32))) < {"fp32": 1e-5, "fp16": 4e-3, "bf16": 3e-2}[precision]
+    together = runner(pixels(32))
+    fusing.unfuse(runner.network)
+    assert differs(together, runner(pixels(32))) < {"fp32": 1e-5, "fp16": 4e-3, "bf16": 3e-2}[precision]
 
 
-def test_in_fp32_everything_is_fused(model):
-    runner = started(model, "cuda")
+@pytest.mark.parametrize("precision", BOUNDS)
+def test_everything_is_fused(model, precision):
+    runner = started(model, "cuda", precision=precision)
     runner(pixels(32))
-    assert runner.fusion == "float32"
+    assert runner.fusion == ("cuDNN" if precision == "fp32" else "Triton")
     assert not any(block.fused.refused for _, block in runner.network.blocks())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("shape", [(3, 48, 7, 5), (2, 64, 1, 1), (1, 2048, 7, 7), (0, 16, 4, 4)])
+def test_the_epilogue_adds_in_float32_and_rounds_once(dtype, shape):
+    random = torch.Generator().manual_seed(0)
+    values, other = (torch.randn(shape, generator=random).to(dtype) for _ in range(2))
+    bias = torch.randn(shape[1], generator=random)
+    for beside in (None, other):
+        total = values.double() + bias[:, None, None] + (0 if beside is None else beside.double())
+        there = values.to("cuda").to(memory_format=torch.channels_last)
+        made = epilogue.add_relu(there, bias.to("cuda"), None if beside is None else beside.to("cuda"))
+        assert torch.equal(made.cpu(), total.float().relu().to(dtype))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_float32_bias_is_added_in_float32_and_rounded_once(dtype):
+    values = torch.randn(4, 32, 9, 9, generator=torch.Generator().manual_seed(0)).to(dtype)
+    bias = torch.linspace(-3, 3, 32)
+    made = shifted(values.to("cuda").to(memory_format=torch.channels_last), bias.to("cuda"))
+    assert torch.equal(made.cpu(), (values.float() + bias[:, None, None]).to(dtype))
 
 
 @pytest.mark.parametrize("precision", BOUNDS)
