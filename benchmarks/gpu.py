@@ -25,12 +25,21 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 from gpu_parts.correctness import correctness
 from gpu_parts.memory import memory
+from gpu_parts.nearest import nearest
 from gpu_parts.report import SKIP, Report, say
 from gpu_parts.speed import compiled, extraction, from_files, saliency
 from gpu_parts.subjects import Scale, decoded, jpegs, machine
 
 # Of 270 seconds; what a section leaves goes to those that follow.
-LIMITS = {"correctness": 75, "extraction": 70, "from files": 60, "saliency": 30, "memory": 25, "compiled": 120}
+LIMITS = {
+    "correctness": 75,
+    "extraction": 70,
+    "from files": 60,
+    "saliency": 30,
+    "memory": 25,
+    "neighbours": 120,
+    "compiled": 120,
+}
 
 
 def main() -> None:
@@ -59,6 +68,7 @@ def main() -> None:
             "saliency": lambda: saliency(report, scale),
             "memory": lambda: memory(report, scale),
             "correctness": lambda: correctness(report, scale),
+            "neighbours": lambda: nearest(report, scale),
             "compiled": lambda: in_a_process(report, options),
             "alone": lambda: compiled(report, scale),
         }

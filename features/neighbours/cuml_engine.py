@@ -1,4 +1,4 @@
-"""Neighbours and UMAP of very many images on a GPU, where RAPIDS cuML is installed."""
+"""UMAP of very many images on a GPU, where RAPIDS cuML is installed. Their neighbours are `exact_gpu`'s."""
 
 from importlib import import_module, metadata
 from importlib.util import find_spec
@@ -20,13 +20,6 @@ def takes(n_rows: int) -> bool:
 
 def version() -> str:
     return f"cuML {metadata.version('cuml')}"
-
-
-def search(features: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k nearest rows (N, k) of each of (N, D), compared with all others, and their distances (N, k)."""
-    found: Any = import_module("cuml.neighbors").NearestNeighbors(n_neighbors=k, algorithm="brute", output_type="numpy")
-    distances, indices = found.fit(features).kneighbors(features)
-    return np.asarray(indices, np.int32), np.asarray(distances, np.float32)
 
 
 def umap(features: np.ndarray, graph: Neighbours, min_dist: float, seed: int | None) -> np.ndarray:

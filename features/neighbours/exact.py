@@ -9,6 +9,11 @@ CENTRED_ROWS = 1000  # of which the middle is taken
 SPARE = 16  # candidates beyond those wanted, so that rounding decides about none of these
 
 
+def share_of_rounding(width: int) -> np.float32:
+    """How far a float32 sum of so many rounded products may be off, as a share of the product of lengths."""
+    return np.float32((width + 32) * np.finfo(np.float32).eps)
+
+
 class Exact:
     """The exact nearest among N rows of features, in the Euclidean distance, ties by number.
 
@@ -71,7 +76,7 @@ class Exact:
         The product's, less how far a sum of D rounded products may be off: by a share of (a + b)^2, where a and b are
         the two rows' distances from the centre. So one far row makes no distance between others doubtful.
         """
-        share = np.float32((self.features.shape[1] + 32) * np.finfo(np.float32).eps)
+        share = share_of_rounding(self.features.shape[1])
         rows = rows - self.centre
         squared = np.square(rows).sum(axis=1)  # (M,)
         lengths = np.sqrt(squared)

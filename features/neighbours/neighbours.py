@@ -10,6 +10,7 @@ from features.neighbours.exact import QUERIES, Exact
 from features.progress import Progress, Task, finish
 
 EXACT_ROWS = 20_000  # up to here all pairs are compared: 20,000 x 512 in some ten seconds on two cores
+GPU_ROWS = 5_000  # below which a CPU is done before a GPU is awake
 RECALL_ROWS = 500  # whose neighbours are looked for exactly to measure an index's recall
 LARGEST = 1e15  # of a value: the squared distances of a million of them stay below 3e38
 FEW_COPIES = 0.9  # share of rows that differ, above which copies are no burden
@@ -59,7 +60,8 @@ def nearest(features: np.ndarray, k: int, seed: int = 0) -> Neighbours:
 def search(features: np.ndarray, k: int, seed: int = 0) -> Task[Neighbours]:
     """The k nearest rows of every row of (N, D), itself included: exact to 20,000 rows, by an index above.
 
-    seed: of the index. Raises FeatureError unless 1 <= k <= N, or if values are not finite.
+    Where there is a GPU they are exact to two million rows of 1,000 values. seed: of the index.
+    Raises FeatureError unless 1 <= k <= N, or if values are not finite.
     """
     n_rows = len(features)
     if not 1 <= k <= n_rows:
@@ -67,18 +69,29 @@ def search(features: np.ndarray, k: int, seed: int = 0) -> Task[Neighbours]:
             f"{k} neighbours were asked for among {n_rows} images. Choose from 1 to {n_rows}, or more images."
         )
     need_finite(features)
-    if n_rows > EXACT_ROWS:
+    kind = _exact_kind(*features.shape)
+    if kind is None:
         yield Progress(0, n_rows, "image", "neighbours")
         return _by_index(features, k, seed)
     first, group = _distinct(features)  # (U,), (N,)
     if len(first) > FEW_COPIES * n_rows:
-        return (yield from _exactly(features, k))
-    found = yield from _exactly(features[first], min(k, len(first)))
+        return (yield from _exactly(kind(features), k))
+    found = yield from _exactly(kind(features[first]), min(k, len(first)))
     return _with_copies(found.indices, found.distances, group, k)
 
 
-def _exactly(features: np.ndarray, k: int) -> Task[Neighbours]:
-    search = Exact(features)
+def _exact_kind(n_rows: int, width: int) -> type[Exact] | None:
+    """What compares all pairs of so many rows; None where an index has to do."""
+    if n_rows >= GPU_ROWS:
+        from features.neighbours import exact_gpu  # and with it PyTorch, which takes a second or two
+
+        if exact_gpu.takes(n_rows, width):
+            return exact_gpu.ExactOnGpu
+    return Exact if n_rows <= EXACT_ROWS else None
+
+
+def _exactly(search: Exact, k: int) -> Task[Neighbours]:
+    features = search.features
     indices, distances = np.empty((len(features), k), np.int32), np.empty((len(features), k), np.float32)
     for start in range(0, len(features), QUERIES):
         yield Progress(start, len(features), "image", "neighbours")
@@ -116,16 +129,11 @@ def _with_copies(indices: np.ndarray, distances: np.ndarray, group: np.ndarray, 
 
 
 def _by_index(features: np.ndarray, k: int, seed: int) -> Neighbours:
-    """By descent to neighbours of neighbours (Dong et al. 2011, doi:10.1145/1963405.1963487), or all pairs on a GPU."""
-    from features.neighbours import cuml_engine  # which knows how many rows are too many for here
+    """By descent to neighbours of neighbours (Dong et al. 2011, doi:10.1145/1963405.1963487)."""
+    from pynndescent import NNDescent  # compiles for seconds
 
-    if cuml_engine.takes(len(features)):
-        indices, distances = cuml_engine.search(features, k)
-    else:
-        from pynndescent import NNDescent  # compiles for seconds
-
-        index = NNDescent(features, n_neighbors=k, random_state=seed, low_memory=True, compressed=False)
-        indices, distances = index.neighbor_graph  # (N, k) each
+    index = NNDescent(features, n_neighbors=k, random_state=seed, low_memory=True, compressed=False)
+    indices, distances = index.neighbor_graph  # (N, k) each
     indices, distances = _itself_first(np.array(indices, np.int32), np.array(distances, np.float32))
     sample = np.sort(np.random.default_rng(seed).permutation(len(features))[:RECALL_ROWS])
     return Neighbours(indices, distances, _recall(features, indices, distances, sample))

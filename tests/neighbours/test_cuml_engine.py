@@ -7,11 +7,10 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from sklearn.neighbors import NearestNeighbors
 
 from features import embed
 from features.embed import MapSettings
-from features.neighbours import cuml_engine, neighbours
+from features.neighbours import cuml_engine
 from features.progress import finish
 from tests.embed.drawn import points
 
@@ -21,15 +20,11 @@ def cuml(monkeypatch):
     """A cuML that keeps what it was asked; its maps are the first two columns."""
     asked = []
 
-    def search(n_neighbors, algorithm, output_type):
-        assert (algorithm, output_type) == ("brute", "numpy")
-        return NearestNeighbors(n_neighbors=n_neighbors, algorithm=algorithm)
-
     def umap(**settings):
         asked.append(settings)
         return SimpleNamespace(fit_transform=lambda values: values[:, :2])
 
-    modules = {"cuml": {}, "cuml.neighbors": {"NearestNeighbors": search}, "cuml.manifold": {"UMAP": umap}}
+    modules = {"cuml": {}, "cuml.manifold": {"UMAP": umap}}
     for name, content in modules.items():
         module = ModuleType(name)
         module.__dict__.update(content)
@@ -37,8 +32,7 @@ def cuml(monkeypatch):
     monkeypatch.setattr(cuml_engine, "find_spec", lambda name: name == "cuml")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(metadata, "version", lambda name: "26.8")
-    for module in (neighbours, cuml_engine):
-        monkeypatch.setattr(module, "EXACT_ROWS", 50)
+    monkeypatch.setattr(cuml_engine, "EXACT_ROWS", 50)
     return asked
 
 

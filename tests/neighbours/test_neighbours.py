@@ -1,12 +1,15 @@
 """Neighbours against brute force and a tree."""
 
+from functools import partial
+
 import numpy as np
 import pytest
+import torch
 from sklearn.neighbors import NearestNeighbors
 
 from features import neighbours
 from features.errors import FeatureError
-from features.neighbours import Exact
+from features.neighbours import Exact, exact_gpu
 from features.neighbours import neighbours as searched
 from tests.embed.drawn import points
 
@@ -73,6 +76,29 @@ def test_features_that_are_not_finite_have_no_neighbours(value):
     values[2, 1] = value
     with pytest.raises(FeatureError, match="NaN or infinite"):
         neighbours.nearest(values, 2)
+
+
+def test_where_there_is_a_gpu_many_rows_are_compared_with_all_others(monkeypatch):
+    for name, value in (("EXACT_ROWS", 100), ("GPU_ROWS", 200)):
+        monkeypatch.setattr(searched, name, value)
+    values = np.concatenate([points(250, 12), points(50, 12)])  # some are copies
+    monkeypatch.setattr(exact_gpu, "takes", lambda *shape: shape == (300, 12))
+    monkeypatch.setattr(exact_gpu, "ExactOnGpu", partial(exact_gpu.ExactOnGpu, device="cpu"))
+    found = neighbours.nearest(values, 11)
+    indices, distances = Exact(values).nearest(values, 11, np.arange(300))
+    np.testing.assert_array_equal(found.indices, indices)
+    np.testing.assert_allclose(found.distances, distances, rtol=1e-6)
+    assert found.recall == 1
+
+
+def test_a_gpu_is_not_asked_for_more_than_it_holds_or_does_in_minutes(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (8 << 30, 16 << 30))
+    assert exact_gpu.takes(1_000_000, 512)
+    assert not exact_gpu.takes(1_000_000, 2048)  # 8 GB
+    assert not exact_gpu.takes(10_000_000, 64)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert not exact_gpu.takes(50_000, 64)
 
 
 @pytest.mark.slow
