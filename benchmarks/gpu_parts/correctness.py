@@ -56,8 +56,8 @@ BOUNDS: dict[str, dict[str, tuple[float, float]]] = {
     NUMBERS: {FP32: (2e-3, 0.9999), TF32: (1e-2, 0.9999)},
     SHARES: {FP32: (4e-2, 0.99), TF32: (1e-1, 0.97)},
 }
-# Of a network with drawn weights, whose maps feel in fp32 too each ReLU that rounding opens or closes: on a CPU its fp32
-# differs from float64 by up to 0.008 before the last stage, and by 4e-6 at it (ResNet-50, 224 px, 8 pictures).
+# Of a network with drawn weights, whose maps feel in fp32 too each ReLU that rounding opens or closes: on a CPU its
+# fp32 differs from float64 by up to 0.008 before the last stage, and by 4e-6 at it (ResNet-50, 224 px, 8 pictures).
 DRAWN: dict[str, dict[str, tuple[float, float]]] = {
     FEATURES: {FP16: (1e-2, 0.9999)},
     WHOLE: {TF32: (1e-2, 0.9999), BF16: (1e-1, 0.998), FP16: (2e-2, 0.9998)},
