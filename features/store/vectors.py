@@ -1,7 +1,7 @@
 """Features that other programs made: a Parquet file, or a folder of them, with a column of vectors."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from features.store.feature_set import FeatureSet
 from features.store.manifest import StoreError
 
 ENDING = ".parquet"
+BATCH = 1 << 16  # rows read at once
 
 
 def holds_vectors(path: Path) -> bool:
@@ -41,23 +42,20 @@ def open_vectors(path: Path, column: str = "") -> FeatureSet:
             "column of vectors. Name one of the two."
         )
     try:
-        tables = [pq.read_table(part) for part in parts]
-        table = pa.concat_tables(tables, promote_options="default")
+        schema = pa.unify_schemas([pq.read_schema(part) for part in parts], promote_options="default")
+        names = _vector_columns(schema)
+        if not names or (column and column not in names):
+            raise StoreError(_lacks(path, column, names, schema))
+        stages = {name: _vectors(parts, name, path) for name in ([column] if column else names)}
+        ids, texts = (_texts(parts, _called(schema, known)) for known in (PATHS, LABELS))
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"{path} cannot be read: {error}. Name a Parquet file with a column of vectors.") from error
-    names = _vector_columns(table.schema)
-    if not names or (column and column not in names):
-        raise StoreError(
-            f"{path} has no column {column!r} of vectors; it has {', '.join(names or table.column_names)}."
-            if column
-            else f"{path} has no column of vectors, only {', '.join(table.column_names)}. Wanted lists of numbers."
-        )
-    stages = {name: _vectors(table[name], name, path) for name in ([column] if column else names)}
-    ids = _texts(table, PATHS) or tuple(str(row) for row in range(len(table)))
-    labels, class_names = _labels(table)
+    n_rows = len(next(iter(stages.values())))
+    ids = ids or tuple(str(row) for row in range(n_rows))
+    labels, class_names = _labels(texts)
     return FeatureSet(
         stages=stages,
-        rows=np.arange(len(table)),
+        rows=np.arange(n_rows),
         ids=ids,
         uris=tuple(_uri(name, path) for name in ids),
         labels=labels,
@@ -75,41 +73,84 @@ def _parts(path: Path) -> list[Path]:
 
 
 def _vector_columns(schema: pa.Schema) -> list[str]:
-    return [field.name for field in schema if _is_vector(field.type)]
+    """Columns of lists of floats; of whole numbers, as quantised vectors are, where there are none of floats."""
+    lists = [field for field in schema if _is_list(field.type)]
+    for is_number in (pa.types.is_floating, pa.types.is_integer):
+        if names := [field.name for field in lists if is_number(field.type.value_type)]:
+            return names
+    return []
 
 
-def _is_vector(kind: pa.DataType) -> bool:
-    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    return lists and pa.types.is_floating(kind.value_type)
+def _is_list(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
 
 
-def _vectors(column: pa.ChunkedArray, name: str, path: Path) -> np.ndarray:
+def _lacks(path: Path, column: str, names: list[str], schema: pa.Schema) -> str:
+    if column:
+        return f"{path} has no column {column!r} of vectors; it has {', '.join(names or schema.names)}."
+    return f"{path} has no column of vectors, only {', '.join(schema.names)}. Wanted lists of numbers."
+
+
+def _batches(parts: list[Path], name: str) -> Iterator[tuple[int, pa.Array]]:
+    """A column as far as files have it, in pieces, each with the number of its first row: never all of it at once."""
+    before = 0
+    for part in parts:
+        with pq.ParquetFile(part) as file:
+            start = before
+            if name in file.schema_arrow.names:
+                for batch in file.iter_batches(BATCH, columns=[name]):
+                    yield start, batch.column(0)
+                    start += len(batch)
+            before += file.metadata.num_rows
+
+
+def _vectors(parts: list[Path], name: str, path: Path) -> np.ndarray:
     """A column as (N, D) float32."""
-    lists = column.combine_chunks()
-    if lists.null_count:
-        raise StoreError(f"{path}: {lists.null_count:,} rows have no {name}. Leave them out, and try again.")
-    lengths = pc.unique(pc.list_value_length(lists)).to_pylist()
-    if len(lengths) > 1:
-        raise StoreError(f"{path}: {name} has vectors of {min(lengths)} to {max(lengths)} numbers. Wanted one length.")
-    values = lists.flatten()
-    if values.null_count:
-        raise StoreError(f"{path}: {values.null_count:,} numbers of {name} are missing. Leave these rows out.")
-    numbers = values.cast(pa.float32()).to_numpy(zero_copy_only=False)
-    return np.ascontiguousarray(numbers.reshape(len(lists), -1)) if len(lists) else np.empty((0, 0), np.float32)
+    n_rows = sum(pq.read_metadata(part).num_rows for part in parts)
+    rows, seen = np.empty((0, 0), np.float32), 0
+    for start, lists in _batches(parts, name):
+        lengths = pc.unique(pc.list_value_length(lists).drop_null()).to_pylist()
+        width = rows.shape[1] if seen else max(lengths, default=0)
+        if lengths not in ([], [width]):
+            low, high = min(*lengths, width), max(*lengths, width)
+            raise StoreError(f"{path}: {name} has vectors of {low} to {high} numbers. Wanted one length.")
+        if lists.null_count:
+            break
+        values = lists.flatten()
+        if values.null_count:
+            raise StoreError(f"{path}: {values.null_count:,} numbers of {name} are missing. Leave these rows out.")
+        if not seen:
+            rows = np.empty((n_rows, width), np.float32)
+        numbers = values.cast(pa.float32(), safe=False).to_numpy(zero_copy_only=False)
+        rows[start : start + len(lists)] = numbers.reshape(len(lists), -1)
+        seen += len(lists)
+    if seen < n_rows:
+        missing = n_rows - sum(len(lists) - lists.null_count for _, lists in _batches(parts, name))
+        raise StoreError(f"{path}: {missing:,} rows have no {name}. Leave them out, and try again.")
+    return rows
 
 
-def _texts(table: pa.Table, known: tuple[str, ...]) -> tuple[str, ...] | None:
-    """The first column of text or whole numbers that has a known name, as text."""
-    by_name = {name.lower(): name for name in table.column_names}
+def _called(schema: pa.Schema, known: tuple[str, ...]) -> str:
+    """The first column of text or whole numbers that has a known name; '' if none has."""
+    by_name = {name.lower(): name for name in schema.names}
     for name in known:
-        kind = table.schema.field(by_name[name]).type if name in by_name else None
+        kind = schema.field(by_name[name]).type if name in by_name else None
         if kind is not None and (kind in (pa.string(), pa.large_string()) or pa.types.is_integer(kind)):
-            return tuple("" if value is None else str(value) for value in table[by_name[name]].to_pylist())
-    return None
+            return by_name[name]
+    return ""
 
 
-def _labels(table: pa.Table) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    texts = _texts(table, LABELS)
+def _texts(parts: list[Path], name: str) -> tuple[str, ...] | None:
+    """A column's values as text, '' where there is none; None without a column."""
+    if not name:
+        return None
+    texts = [""] * sum(pq.read_metadata(part).num_rows for part in parts)
+    for start, values in _batches(parts, name):
+        texts[start : start + len(values)] = ["" if value is None else str(value) for value in values.to_pylist()]
+    return tuple(texts)
+
+
+def _labels(texts: tuple[str, ...] | None) -> tuple[np.ndarray | None, tuple[str, ...]]:
     if texts is None or "" in texts:  # a row without a label is none of any class
         return None, ()
     names, indices = np.unique(np.array(texts, dtype=object).astype(str), return_inverse=True)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from features import store
 from features.errors import ImageError
-from features.store import StoreError
+from features.store import StoreError, vectors
 
 VECTORS = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
 
@@ -133,3 +133,30 @@ def test_a_file_of_features_cannot_have_other_places_opened_than_may_be_read(tmp
     with pytest.raises(ImageError, match=message):
         images.open(0)
     assert images.open(1).size == images.open(2).size == (9, 9)
+
+
+def test_whole_numbers_are_vectors_where_there_are_none_of_floats(tmp_path):
+    whole = pa.array([[1, -2, 3]] * 6, pa.list_(pa.int8()))
+    found = store.open_vectors(written(tmp_path / "quantised.parquet", vector=whole))
+    np.testing.assert_array_equal(found.stages["vector"], np.tile(np.float32([1, -2, 3]), (6, 1)))
+    boxes = pa.array([[0, 0, 4, 4]] * 6, pa.list_(pa.int64()))
+    assert list(store.open_vectors(written(tmp_path / "x.parquet", box=boxes, v=lists(VECTORS))).stages) == ["v"]
+
+
+def test_rows_come_in_order_however_few_are_read_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(vectors, "BATCH", 2)
+    written(tmp_path / "set" / "a.parquet", v=lists(VECTORS), label=list("abcabc"))
+    written(tmp_path / "set" / "b.parquet", v=lists(VECTORS + 1), label=list("cccccc"))
+    found = store.open_vectors(tmp_path / "set")
+    np.testing.assert_array_equal(found.stages["v"], np.concatenate([VECTORS, VECTORS + 1]))
+    assert found.label_names().tolist() == list("abcabccccccc")
+    written(tmp_path / "set" / "c.parquet", v=lists(VECTORS[:, :2]), label=list("abcabc"))
+    with pytest.raises(StoreError, match="v has vectors of 2 to 4 numbers"):
+        store.open_vectors(tmp_path / "set")
+
+
+def test_a_part_without_the_column_lacks_its_rows(tmp_path):
+    written(tmp_path / "set" / "a.parquet", v=lists(VECTORS))
+    written(tmp_path / "set" / "b.parquet", other=list("abcdef"))
+    with pytest.raises(StoreError, match="6 rows have no v"):
+        store.open_vectors(tmp_path / "set")
