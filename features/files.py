@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +13,7 @@ from typing import IO, Any, cast
 from features.errors import FeatureError
 
 ROOTS = "RESNET_EXPLORER_ROOTS"  # the folders that the app, and links below image folders, may lead into
+ABANDONED_SECONDS = 24 * 3600.0  # after which a file that was being written is one of a process that was killed
 OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl")
 
 
@@ -204,11 +206,33 @@ def write_whole(path: Path, data: bytes, durable: bool = False) -> None:
         file.write(data)
 
 
-def keep(path: Path, data: bytes) -> None:
-    """Write what can be made again, if that can be done: it is no matter if not."""
+def keep(path: Path, data: bytes, most: int | None = None) -> None:
+    """Write what can be made again, if that can be done: it is no matter if not. most: as of `make_room`."""
     with suppress(OSError, FeatureError):
         path.parent.mkdir(parents=True, exist_ok=True)
+        if most is not None:
+            make_room(path.parent, most - len(data))
         write_whole(path, data)
+
+
+def make_room(folder: Path, most: int) -> None:
+    """Take away what was used least lately until so many bytes are left at most, and what nobody finished."""
+    entries = []
+    for entry in folder.iterdir():
+        with suppress(OSError):
+            status = entry.stat()
+            if entry.name.startswith("."):
+                if time.time() - status.st_mtime > ABANDONED_SECONDS:
+                    entry.unlink()
+            else:
+                entries.append((status.st_mtime, status.st_size, entry))
+    total = sum(size for _, size, _ in entries)
+    for _, size, entry in sorted(entries, key=lambda each: each[0]):
+        if total <= most:
+            break
+        with suppress(OSError):
+            entry.unlink()
+            total -= size
 
 
 def digest_of(path: Path) -> str:

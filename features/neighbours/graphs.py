@@ -2,7 +2,9 @@
 
 import hashlib
 import io
+import os
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from features import files
 from features.neighbours.neighbours import Neighbours, search
 from features.progress import Task
 
+MOST_BYTES = 8 << 30  # of all graphs that are kept: sixty of a million images
 VERSION = 1  # of how neighbours are looked for: what another found is not read
 
 
@@ -21,6 +24,8 @@ def graph(features: np.ndarray, k: int, seed: int = 0) -> Task[Neighbours]:
     """
     path = files.cache_folder("neighbours") / f"{digest(features)[:32]}-{k}-{seed}-{VERSION}.npz"
     if (kept := _kept(path, len(features), k)) is not None:
+        with suppress(OSError):
+            os.utime(path)  # those that were used last are kept
         return kept
     made = yield from search(features, k, seed)
     _keep(path, made)
@@ -47,4 +52,4 @@ def _kept(path: Path, n_rows: int, k: int) -> Neighbours | None:
 def _keep(path: Path, made: Neighbours) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, indices=made.indices, distances=made.distances, recall=made.recall)
-    files.keep(path, buffer.getvalue())
+    files.keep(path, buffer.getvalue(), MOST_BYTES)

@@ -110,7 +110,7 @@ def _keep(index: Index, mark: str) -> None:
     )
     files.keep(path, buffer.getvalue())
     with suppress(OSError):
-        unpacking.make_room(path.parent, MOST_KEPT)
+        files.make_room(path.parent, MOST_KEPT)
 
 
 def _kept(span: Span, mark: str) -> Index | None:

@@ -6,7 +6,6 @@ import hashlib
 import lzma
 import os
 import shutil
-import time
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -26,7 +25,6 @@ RATIO, FREELY = 100, 64 << 20  # archives of images hardly shrink: one that grow
 SPARED_BYTES = 1 << 30  # that stay free on the disk
 PIECE = 1 << 20
 XZ_MEMORY = 512 << 20  # that a decoder may need, by what the archive says of itself
-ABANDONED_SECONDS = 24 * 3600.0  # after which a file that was being written is one of a process that was killed
 DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError, pa.ArrowException)
 
 
@@ -94,7 +92,7 @@ def kept(span: Span, mark: str, packed: int, content: Iterable[bytes], where: st
             os.utime(path)  # those that were used last are kept
             return path
         path.parent.mkdir(parents=True, exist_ok=True)
-        make_room(path.parent, MOST_BYTES)
+        files.make_room(path.parent, MOST_BYTES)
         with files.written_whole(path) as file:
             for piece in counting.weighed(_bounded(content, packed, path.parent, where)):
                 file.write(piece)
@@ -124,23 +122,3 @@ def _bounded(content: Iterable[bytes], packed: int, folder: Path, where: str) ->
             yield piece
     except DAMAGE as error:
         raise DatasetError(f"{where} is damaged after {total:,} bytes: {error}. Copy or make it again.") from error
-
-
-def make_room(folder: Path, most: int) -> None:
-    """Take away what was used least lately until so many bytes are left at most, and what nobody finished."""
-    entries = []
-    for entry in folder.iterdir():
-        with suppress(OSError):
-            status = entry.stat()
-            if entry.name.startswith("."):
-                if time.time() - status.st_mtime > ABANDONED_SECONDS:
-                    entry.unlink()
-            else:
-                entries.append((status.st_mtime, status.st_size, entry))
-    total = sum(size for _, size, _ in entries)
-    for _, size, entry in sorted(entries, key=lambda each: each[0]):
-        if total <= most:
-            break
-        with suppress(OSError):
-            entry.unlink()
-            total -= size
