@@ -91,7 +91,7 @@ def kept(key: str) -> Selection:
     if not KEY.fullmatch(key):
         raise DatasetError(f"{key[:40]!r} is no key of a selection. Wanted 24 hexadecimal digits, as in a link.")
     try:
-        with np.load(_path(key), allow_pickle=False) as arrays:
+        with _path(key).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             selection = Selection(str(arrays["images"]), arrays["rows"].astype(np.int64), int(arrays["n_images"]))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DatasetError(

@@ -42,7 +42,7 @@ def digest(features: np.ndarray) -> str:
 
 def _kept(path: Path, n_rows: int, k: int) -> Neighbours | None:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             kept = Neighbours(arrays["indices"], arrays["distances"], float(arrays["recall"]))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # not there, or cut off
         return None

@@ -116,7 +116,7 @@ def _keep(index: Index, mark: str) -> None:
 def _kept(span: Span, mark: str) -> Index | None:
     """The index that an earlier run wrote, None if there is none that can be read."""
     with suppress(OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
-        with np.load(_place(span, mark), allow_pickle=False) as held:
+        with _place(span, mark).open("rb") as file, np.load(file, allow_pickle=False) as held:
             told = json.loads(held["told"].tobytes())
             names = held["names"].tobytes().decode("utf-8", "surrogateescape").split("\0")
             starts, sizes = held["starts"], held["sizes"]

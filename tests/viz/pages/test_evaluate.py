@@ -114,6 +114,10 @@ def test_scores_are_of_the_selection_where_pages_are_about_it():
     assert app.session_state["selection"] == key  # the same images of the whole set
 
 
+def halves(items):
+    return items[: len(items) // 2], items[len(items) // 2 :]
+
+
 def test_other_images_are_told_apart_stage_by_stage(strange):
     view = {"evaluation view": "other images", "against path": strange}
     app = open_page("evaluate", limit="100 images", **view)
@@ -122,6 +126,11 @@ def test_other_images_are_told_apart_stage_by_stage(strange):
     assert len(table) == 2 + 2 * 5
     assert table[table["score"] == "Mahalanobis distance"]["AUROC"].max() > 0.9
     assert len(app.get("plotly_chart")) == 2
+    ends = [[float(shown(image.proto.imgs[0].caption)) for image in part] for part in halves(app.get("image"))]
+    assert len(ends[0]) == len(ends[1]) == 12
+    assert ends[0] == sorted(ends[0])
+    assert ends[1] == sorted(ends[1], reverse=True)
+    assert ends[0][-1] <= ends[1][-1]
 
 
 def test_a_second_set_outside_the_roots_or_the_same_is_refused(strange):

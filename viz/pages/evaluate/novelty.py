@@ -1,20 +1,24 @@
 """How well a second set of images is told from the first: out-of-distribution scores, stage by stage."""
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 from features.datasets import ImageSet
-from features.evaluate import NOVELTY_SCORES, Novelty
+from features.evaluate import NOVELTY_SCORES, Novelty, Scored
 from features.sources import SAMPLE
+from features.store import FeatureSet
 from viz import sidebar, widgets
 from viz.cached.elsewhere import is_upload
 from viz.cached.evaluate import novelty_work
 from viz.cached.extract import features_work
 from viz.cached.made import drawn, made
 from viz.figures import evaluate as figures
+from viz.pages.evaluate import selection
 from viz.pages.evaluate.shown import Shown
 
 SECOND, PATH, OWN = "against", "against path", "a folder or list of mine"
+ENDS = 12  # pictures at either end of a score
 
 
 def show(shown: Shown) -> None:
@@ -42,7 +46,8 @@ def show(shown: Shown) -> None:
         f"{told.classes_by}.",
         methods,
     )
-    _distribution(told, titles)
+    scored = _distribution(told, titles)
+    _pictures(others, strange, scored)
     table = made(table_of, told)
     st.dataframe(
         table, hide_index=True, column_config={"FPR at 95 % TPR": st.column_config.NumberColumn(format="percent")}
@@ -63,7 +68,8 @@ def _second_set() -> ImageSet | None:
     return sidebar.others(text) if text.strip() else None
 
 
-def _distribution(told: Novelty, titles: dict[str, str]) -> None:
+def _distribution(told: Novelty, titles: dict[str, str]) -> Scored:
+    """One score at one stage, as chosen."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.segmented_control(
             "Distribution of", tuple(titles), default=next(iter(titles)), format_func=titles.__getitem__,
@@ -86,6 +92,18 @@ def _distribution(told: Novelty, titles: dict[str, str]) -> None:
         f"({low:.1%} to {high:.1%}): the false positive rate at 95 % true positive rate. Scores beyond the ends count "
         "in the outermost bars."
     )
+    return scored
+
+
+def _pictures(others: ImageSet, strange: FeatureSet, scored: Scored) -> None:
+    """The second set's images at both ends of a score."""
+    order = np.argsort(scored.others, kind="stable")
+    half = min(ENDS, max(1, len(order) // 2))
+    ends = {"least": ("Taken for known most easily", order[:half]), "most": ("Newest", order[::-1][:half])}
+    for name, (title, rows) in ends.items():
+        st.markdown(f"**{title}**, with the score")
+        texts = [f"{scored.others[row]:.4g}" for row in rows]
+        selection.tiles(others, strange.rows[rows], texts, f"novelty {name}")
 
 
 def table_of(told: Novelty) -> pd.DataFrame:

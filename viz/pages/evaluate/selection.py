@@ -1,9 +1,12 @@
 """The images that are selected, beside what they were selected by."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import streamlit as st
 
 from features import rasters
+from features.datasets import ImageSet
 from features.datasets.decoding import pictures
 from features.evaluate import Evaluation
 from viz import sidebar, widgets
@@ -36,12 +39,14 @@ def show(shown: Shown, evaluation: Evaluation) -> None:
 
 def gallery(shown: Shown, evaluation: Evaluation, images: np.ndarray, key: str) -> None:
     """Small pictures of some rows of an evaluation, with what they are and were taken for."""
-    opened = pictures(shown.images, [int(row) for row in evaluation.rows[images]])
-    tiles = [np.asarray(rasters.square(picture, TILE)) for picture in opened]
     sure = evaluation.predictions.confidence[images]
-    texts = [
-        widgets.escape(f"{text} ({share:.0%})") for text, share in zip(captions(evaluation, images), sure, strict=True)
-    ]
-    with st.container(key=key, horizontal=True, gap="small"):  # as many in a row as there is room for
-        for tile, text in zip(tiles, texts, strict=True):
-            st.image(tile, caption=text, width=WIDTH)
+    texts = [f"{text} ({share:.0%})" for text, share in zip(captions(evaluation, images), sure, strict=True)]
+    tiles(shown.images, evaluation.rows[images], texts, key)
+
+
+def tiles(images: ImageSet, rows: np.ndarray, texts: Sequence[str], key: str) -> None:
+    """Small pictures of some rows of a set, each with a line of text, as many side by side as there is room for."""
+    opened = pictures(images, rows.tolist())
+    with st.container(key=key, horizontal=True, gap="small"):
+        for picture, text in zip(opened, texts, strict=True):
+            st.image(np.asarray(rasters.square(picture, TILE)), caption=widgets.escape(text), width=WIDTH)
