@@ -127,7 +127,7 @@ def test_other_images_are_told_apart_stage_by_stage(strange):
     assert table[table["score"] == "Mahalanobis distance"]["AUROC"].max() > 0.9
     assert len(app.get("plotly_chart")) == 2
     ends = [[float(shown(image.proto.imgs[0].caption)) for image in part] for part in halves(app.get("image"))]
-    assert len(ends[0]) == len(ends[1]) == 12
+    assert len(ends[0]) == len(ends[1]) == 10
     assert ends[0] == sorted(ends[0])
     assert ends[1] == sorted(ends[1], reverse=True)
     assert ends[0][-1] <= ends[1][-1]
