@@ -115,7 +115,14 @@ def _group(first: _Beside, tables: Sequence[_Beside]) -> list[_Beside]:
     ]
     if sum(len(each.images) for each in group) > len(_rows(group)):  # of several ways to split the same images one
         group = [each for each in group if each.name == first.name or each.number == first.number]
+        group = [each for each in group if each is first or not _is_union(each, group)]
     return sorted(group, key=tables.index)
+
+
+def _is_union(table: _Beside, group: Sequence[_Beside]) -> bool:
+    """Whether a table lists the training and the validation images that others list apart: 'trainval.txt'."""
+    others = _rows([each for each in group if each is not table])
+    return splits.UNION in table.stem.lower() and others.issuperset(table.images)
 
 
 def _rows(tables: Sequence[_Beside]) -> set[int]:

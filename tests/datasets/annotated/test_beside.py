@@ -494,6 +494,15 @@ def test_lists_of_splits_count_for_more_than_one_of_two_of_these(tmp_path):
     assert told(images) == {"images/4.png": "707-320", "images/5.png": "A300 B4"}
 
 
+def test_training_and_validation_images_in_one_list_are_a_split_where_nothing_parts_them(tmp_path):
+    write(tmp_path, [f"images/{n}.png" for n in range(3)])
+    (tmp_path / "trainval.txt").write_text("0 cat\n1 dog\n")
+    (tmp_path / "test.txt").write_text("2 dog\n")
+    images = open_images(str(tmp_path))
+    assert (images.split, images.splits) == ("test", {"trainval": 2, "test": 1})
+    assert told(open_images(f"{tmp_path}:train")) == {"images/0.png": "cat", "images/1.png": "dog"}
+
+
 NAMES = ["Abyssinian_1", "Abyssinian_2", "beagle_1", "beagle_2", "pug_1", "pug_2"]
 
 
