@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from features.datasets import kinds, splits
-from features.datasets.annotated import beside, coco, cub, voc
+from features.datasets.annotated import beside, coco, cub, voc, yolo
 from features.datasets.annotated.annotations import Annotations
 from features.datasets.annotated.putting import put, with_columns
 from features.datasets.class_folders import has_classes, of_folders
@@ -39,7 +39,10 @@ def understood(
     def of_voc(files: Listing, ids: Sequence[str]) -> Annotations | None:
         return voc.of_listing(files, ids, lambda: has_classes(paths))
 
-    ways = (coco.of_listing, cub.of_listing, of_voc, of_tables) if columns == Columns() else (of_tables,)
+    def of_yolo(files: Listing, ids: Sequence[str]) -> Annotations | None:
+        return yolo.of_listing(files, ids, failed, lambda: has_classes(paths))
+
+    ways = (coco.of_listing, cub.of_listing, of_voc, of_yolo, of_tables) if columns == Columns() else (of_tables,)
     said = None if told else next((found for way in ways if (found := way(listing, images.ids)) is not None), None)
     images = replace(images, notes=(*images.notes, *failed), table=None if said is None else said.table)
     if said is None:
