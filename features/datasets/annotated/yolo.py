@@ -32,7 +32,8 @@ def of_listing(
     """What such text files among some files say of the images there; None where most images have none.
 
     failed: gets a sentence where a file is not written so, though others are. in_folders: whether the images lie in
-    folders of classes, which count for more than texts beside them. An image without a file has no labels, if others of its folder have one.
+    folders of classes, which count for more than texts beside them. An image without a file has no labels, if others
+    of its folder have one.
     """
     files = [number for number, name in enumerate(listing.names) if name.endswith(ENDING)]
     if len(files) < LEAST_SHARE * len(ids):
