@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from features.datasets import open_images
+from features.datasets import open_images, stamp
 from tests.datasets.annotated.test_beside import told, write
 
 NAMED = {
@@ -54,6 +54,14 @@ def test_splits_are_those_of_the_folders_and_one_without_texts_has_no_labels(tmp
     assert (opened.split, opened.splits) == ("val", {"test": 1, "train": 4, "val": 4})
     assert [*told(opened).values()] == ["person;dog", "", "traffic light", ""]
     assert open_images(f"{tmp_path}:test").label_sets is None
+
+
+def test_other_names_of_classes_are_a_change(tmp_path):
+    labelled(tmp_path, "{1}.jpg", "{1}.txt")
+    (tmp_path / "data.yaml").write_text("names: [a, b, c]")
+    before = stamp(tmp_path)
+    (tmp_path / "data.yaml").write_text("names: [x, y, zz]")
+    assert stamp(tmp_path) != before
 
 
 def test_classes_that_no_file_names_are_numbers(tmp_path):
