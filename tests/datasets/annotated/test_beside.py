@@ -1,6 +1,7 @@
 """Tables of labels beside the images that they are about."""
 
 import io
+import json
 import os
 import shutil
 import zipfile
@@ -609,3 +610,32 @@ def test_paths_may_begin_above_the_folder_and_labels_be_left_open(tmp_path):
         images = open_images(source, columns=Columns(label="No Finding,Edema"))
         assert [*told(images).values()] == ["No Finding", "", "No Finding;Edema"]
         assert images.open(2).size == (4, 4)
+
+
+JSON_BESIDE = {
+    "pairs": {"labels": [["0.png", 1], ["1.png", 0]]},  # StyleGAN's dataset.json
+    "path to label": {"0.png": "1", "1.png": "0"},
+    "by class": {"1": ["0"], "0": ["1.png"]},
+}
+
+
+@pytest.mark.parametrize("content", JSON_BESIDE.values(), ids=[*JSON_BESIDE])
+def test_json_beside_images_labels_them_but_not_what_only_lists_them(tmp_path, content):
+    write(tmp_path, ["0.png", "1.png"])
+    (tmp_path / "captions.json").write_text(json.dumps({"images": [{"file_name": "0.png"}, {"file_name": "1.png"}]}))
+    assert not open_images(str(tmp_path)).columns
+    (tmp_path / "dataset.json").write_text(json.dumps(content))
+    assert told(open_images(str(tmp_path))) == {"0.png": "1", "1.png": "0"}
+
+
+def test_json_that_lists_each_splits_images_by_class_is_splits(tmp_path):
+    """As Food-101 has it."""
+    write(tmp_path, [f"images/{name}/{number}.jpg" for name in ("pie", "ribs") for number in (1, 2, 3)])
+    for split, numbers in (("train", (1, 2)), ("test", (3,))):
+        (tmp_path / "meta").mkdir(exist_ok=True)
+        content = {name: [f"{name}/{number}" for number in numbers] for name in ("pie", "ribs")}
+        (tmp_path / "meta" / f"{split}.json").write_text(json.dumps(content))
+    images = open_images(str(tmp_path))
+    assert images.splits == {"train": 4, "test": 2}
+    assert told(images) == {"images/pie/3.jpg": "pie", "images/ribs/3.jpg": "ribs"}
+    assert [*told(open_images(str(tmp_path / "meta/test.json"))).values()] == ["pie", "ribs"]

@@ -9,6 +9,7 @@ from pathlib import Path
 from unicodedata import normalize
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -99,10 +100,26 @@ LABELLED = {
     "mxnet.lst": "".join(f"{n}\t{path[:3]}\t{path}\n" for n, path in enumerate(NAMES)),
     "list.jsonl": lines(form='{{"file_name": "{path}", "label": "{label}"}}'),
     "list.json": json.dumps([{"image": path, "class": path[:3]} for path in NAMES]),
+    "paths.json": json.dumps({path: path[:3] for path in NAMES}),
+    "by_path.json": json.dumps({path: {"label": path[:3], "width": 9} for path in NAMES}),
+    "by_class.json": json.dumps({name: [path for path in NAMES if path.startswith(name)] for name in ("cat", "dog")}),
+    "columns.json": json.dumps({"path": [*NAMES], "label": [path[:3] for path in NAMES]}),
+    "pairs.json": json.dumps([[path, path[:3]] for path in NAMES]),
+    **{
+        f"pandas_{way}.json": pd.DataFrame({"path": NAMES, "label": [path[:3] for path in NAMES]}).to_json(orient=way)
+        for way in ("columns", "index", "split", "records", "values", "table")
+    },
     "named.csv": "ImageFile,Class Name,class_id\n" + lines(form="{path},{label},{number}"),
     "one_hot.csv": "id,cat,dog\n" + "".join(f"{path},{int(path[0] == 'c')},{int(path[0] == 'd')}\n" for path in NAMES),
     "breeds.csv": "picture,breed\n" + lines(form="{path},{label}"),
 }
+
+
+def test_json_that_lists_the_images_of_each_split_has_splits(folder):
+    rows = [{"image": path, "label": path[:3]} for path in NAMES]
+    images = opened(folder, "datalist.json", json.dumps({"name": "x", "training": rows[1:], "test": rows[:1]}))
+    assert (images.split, images.splits) == ("test", {"training": len(NAMES) - 1, "test": 1})
+    assert labels_of(images) == CLASSES[:1]
 
 
 @pytest.mark.parametrize("name", LABELLED)
