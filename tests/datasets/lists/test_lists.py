@@ -17,6 +17,7 @@ from PIL import Image
 
 from features import datasets, files
 from features.datasets import Columns, ImageSet, open_images
+from features.datasets.lists import opening
 from features.errors import DatasetError, FeatureError, ImageError
 
 NAMES = tuple(f"{name}/{number}.png" for name in ("cat", "dog") for number in range(3))
@@ -79,7 +80,27 @@ def test_a_list_of_paths_is_read_however_it_was_saved(folder, text, name):
     images = opened(folder, name, text)
     assert images.ids == NAMES
     assert reds(images) == [*range(6)]
-    assert images.labels is None
+    assert labels_of(images) == CLASSES  # as those of the folder that was listed
+    assert any("the labels are the names of the folders" in note for note in images.notes)
+
+
+@pytest.mark.parametrize(
+    ("paths", "labels"),
+    [
+        (["train/cat/0.png", "train/dog/0.png", "test/dog/1.png"], ["cat", "dog", "dog"]),
+        (["/data/cat/0.png", "/data/dog/0.png"], ["cat", "dog"]),
+        (["s3://x/cat/0.png", "s3://x/dog/0.png"], ["cat", "dog"]),
+        (["0.png", "1.png"], [None] * 2),
+        (["cat/0.png", "cat/1.png"], [None] * 2),
+        (["cat/0.png", "1.png"], [None] * 2),
+        (["https://a.org/0.png", "https://b.org/0.png"], [None] * 2),
+    ],
+)
+def test_folders_in_paths_are_labels_where_a_list_has_nothing_else(tmp_path, monkeypatch, paths, labels):
+    monkeypatch.setattr(opening, "marked", lambda places: ["" for _ in places])
+    images = opened(tmp_path, "list.txt", "\n".join(paths))
+    assert labels_of(images) == labels
+    assert not images.splits
 
 
 LABELLED = {
