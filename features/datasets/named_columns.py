@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from features.errors import DatasetError
 
+FILE_NAME = "file name"  # stands for the labels that are in the names of files, as if these were a column
+
 
 @dataclass(frozen=True)
 class Columns:
