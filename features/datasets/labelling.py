@@ -36,15 +36,20 @@ class Labelling:
         return replace(self, of=[self.of[row] for row in rows])
 
     def put(self, images: ImageSet, where: str) -> ImageSet:
-        """The same N images with these labels; without any if those of no image are known.
+        """The same N images with these labels; without any if those of some are not known, which is told.
 
-        where: what tells the labels. Raises DatasetError if those of only some are known.
+        where: what tells the labels.
         """
         known = sum(names is not None for names in self.of)
         if not known:
             return images
         if known < len(images):
-            raise DatasetError(f"{where} has labels on {known:,} of {len(images):,} lines. Label all of them, or none.")
+            first = next(name for name, names in zip(images.ids, self.of, strict=True) if names is None)
+            note = (
+                f"The images have no labels: {where} has those of {known:,} of {len(images):,}, and none of {first}. "
+                "Label all of them, or none."
+            )
+            return replace(images, notes=(*images.notes, note))
         place = {name: index for index, name in enumerate(self.classes)}
         named = [names or () for names in self.of]
         if not self.many:

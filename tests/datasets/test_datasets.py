@@ -754,3 +754,15 @@ def test_a_tables_digest_changes_with_its_content(tmp_path):
     table_file(tmp_path / "a.parquet", {"image": [png(1), png(2)]})
     assert open_images(path).digest != first[0]
     assert datasets.stamp(tmp_path) != first[1]
+
+
+def test_a_few_images_beside_folders_of_classes_are_left_aside_and_many_are_told(tmp_path):
+    folders = [f"{name}/{number}.png" for name in ("cat", "dog") for number in range(10)]
+    found = datasets.open_images(str(write(tmp_path, [*folders, "logo.png"])))
+    assert (found.ids, found.class_names) == (tuple(folders), ("cat", "dog"))
+    (aside,) = found.aside
+    assert (aside.reason, aside.names) == ("images beside the folders of classes", ("logo.png",))
+    write(tmp_path, ["other.png"])
+    found = datasets.open_images(str(tmp_path))
+    assert (len(found), found.is_labelled) == (22, False)
+    assert "2 lie beside the 2 folders of others (logo.png)" in found.notes[0]

@@ -117,11 +117,12 @@ def test_numbers_in_a_table_are_called_as_the_folders_of_the_same_classes(tmp_pa
     assert told(open_images(str(tmp_path))) == {"cat/0.png": "1", "cat/1.png": "0", "dog/2.png": "0"}
 
 
-def test_a_table_that_labels_only_some_of_the_images_that_it_names_is_refused(tmp_path):
+def test_a_table_that_labels_only_some_of_the_images_that_it_names_labels_none_which_is_told(tmp_path):
     write(tmp_path, ["0.png", "1.png"])
     (tmp_path / "labels.csv").write_text("file,label\n0.png,a\n1.png,\n")
-    with pytest.raises(DatasetError, match=r"labels\.csv has labels on 1 of 2 lines"):
-        open_images(str(tmp_path))
+    images = open_images(str(tmp_path))
+    assert not images.is_labelled
+    assert any("labels.csv has those of 1 of 2, and none of 1.png" in note for note in images.notes)
 
 
 def test_of_two_tables_of_the_same_images_the_unused_one_is_told(tmp_path):

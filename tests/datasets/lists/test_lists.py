@@ -213,6 +213,13 @@ def test_a_missing_file_is_an_image_that_cannot_be_read(folder):
         images.open(6)
 
 
+def test_images_of_which_some_have_no_label_have_none_and_it_is_told(folder):
+    images = opened(folder, "list.csv", "cat/0.png,cat\ncat/1.png\n")
+    assert (len(images), images.is_labelled) == (2, False)
+    (note,) = images.notes
+    assert "has those of 1 of 2, and none of cat/1.png. Label all of them, or none." in note
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -221,7 +228,6 @@ def test_a_missing_file_is_an_image_that_cannot_be_read(folder):
         ("# only this\n", "names no images"),
         ("path,label\n", "names no images"),
         ("cat\ndog\n", "names a folder: cat"),
-        ("cat/0.png,cat\ncat/1.png\n", "labels on 1 of 2 lines"),
         ("path,label\ncat/0.png,cat\n,dog\n", r"Row 2 .* names no image in its column path"),
         ("a,b\n1,2\n", r"--path-column. It has: a \(1\), b \(2\)"),
         ("left,right\ncat/0.png,dog/0.png\n", r"--path-column. It has: left"),
