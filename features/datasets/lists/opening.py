@@ -164,9 +164,9 @@ def _path_in(cell: Any, row: int, table: Table, column: str) -> str:
 def _opened(named: _Named, path: Path, split: str | None, order: Sequence[str]) -> ImageSet:
     table, roles = named.table, named.roles
     names = [spelled(plain(cell) or cell) for cell in named.cells]
-    labelling, by_folders = _labelling(table, roles), ()
+    labelling, by_folders = _labelling(table, roles), list[str]()
     if labelling is None and not roles.further(table) and (labelling := _of_folders(names)) is not None:
-        by_folders = (f"{table.where} names paths alone; the labels are the names of the folders in these.",)
+        by_folders.append(f"{table.where} names paths alone; the labels are the names of the folders in these.")
     ids, repeated = _different(names)
     values = {spelled(name): cells for name, cells in further(roles.further(table)).items()}
     places = [place.path for place in named.places]
