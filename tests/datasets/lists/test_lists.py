@@ -17,6 +17,7 @@ from PIL import Image
 
 from features import datasets, files
 from features.datasets import Columns, ImageSet, open_images
+from features.datasets.labelling import of_cells
 from features.datasets.lists import opening
 from features.errors import DatasetError, FeatureError, ImageError
 
@@ -344,6 +345,7 @@ def test_all_forms_of_a_list_have_the_same_labels_as_the_folder(folder):
 MANY = {
     "semicolon.csv": "path,label\na.png,cat;dog\nb.png,dog\nc.png,\n",
     "bar.txt": "a.png\tcat|dog\nb.png\tdog\nc.png\t\n",
+    "comma.csv": 'path,labels\na.png,"cat, dog"\nb.png,dog\nc.png,\n',
     "json.jsonl": "".join(
         json.dumps({"path": f"{name}.png", "tags": tags}) + "\n"
         for name, tags in {"a": ["cat", "dog"], "b": ["dog"], "c": []}.items()
@@ -354,6 +356,25 @@ MANY = {
     "signs.csv": "path,cat,dog\na.png,1,1\nb.png,-1,1\nc.png,-1,-1\n",
     "words.csv": "path,cat,dog\na.png,True,True\nb.png,False,True\nc.png,False,False\n",
 }
+
+
+@pytest.mark.parametrize(
+    ("cells", "labels"),
+    [
+        (["16 0", "7", "0"], ["16;0", "7", "0"]),  # numbers with blanks are several
+        (["a", "b", "a b", "b a"], ["a", "b", "a;b", "a;b"]),  # fewer tags than their combinations
+        (["x", "y", "x,y"], ["x", "y", "x;y"]),
+        (["tench, Tinca tinca", "cock, rooster"], None),
+        (["golden retriever", "labrador retriever", "retriever"], None),
+        (["Paris, TX", "Austin, TX", "Paris, IL", "Austin, IL"], None),
+        (["1 a", "2 b"], None),
+    ],
+)
+def test_commas_and_blanks_part_labels_only_where_they_can_be_no_part_of_names(cells, labels):
+    labelling = of_cells(cells)
+    assert labelling.many == (labels is not None)
+    if labels is not None:
+        assert [set(names) for names in labelling.of] == [set(each.split(";")) for each in labels]
 
 
 @pytest.mark.parametrize("name", MANY)
