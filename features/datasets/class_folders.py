@@ -17,22 +17,32 @@ MOST_LOOSE = 0.05  # of the images, beside folders of classes, that are no part 
 def of_folders(images: ImageSet, paths: Sequence[str], told: Labels | None, choice: Choice) -> ImageSet:
     """The images, labelled by what they bring or by their folders' names, and cut to a split. paths: (N,) by which.
 
-    A few images beside folders of classes, as a logo, are left aside.
+    A few images beside folders of classes, as a logo, are left aside, and a folder that repeats those beside it.
     """
     parts = splits.by_folder([classes.folders_of(path) for path in paths])
     paths = splits.once(paths, parts)
     if told is not None or parts is not None:
         return of_split(images, parts, told or by_folder(paths, parts), choice)
+    if copies := classes.copies(paths):
+        aside = Aside("a folder with the same folders as lie beside it", tuple(images.ids[row] for row in copies))
+        images, paths = _without(images, paths, copies, aside)
     labels = by_folder(paths, None)
     loose = [] if labels.every else _loose(paths)
-    if not loose:
-        return of_split(images, None, labels, choice)
-    if len(loose) > MOST_LOOSE * len(paths):
-        return of_split(_noted(images, paths, loose), None, labels, choice)
-    aside = Aside("images beside the folders of classes", tuple(images.ids[row] for row in loose))
-    kept = sorted(set(range(len(paths))).difference(loose))
-    labels = by_folder([paths[row] for row in kept], None)
-    return of_split(replace(images.take(kept), aside=(*images.aside, aside)), None, labels, choice)
+    if loose and len(loose) <= MOST_LOOSE * len(paths):
+        aside = Aside("images beside the folders of classes", tuple(images.ids[row] for row in loose))
+        images, paths = _without(images, paths, loose, aside)
+        labels = by_folder(paths, None)
+    elif loose:
+        images = _noted(images, paths, loose)
+    return of_split(images, None, labels, choice)
+
+
+def _without(
+    images: ImageSet, paths: Sequence[str], left: Sequence[int], aside: Aside
+) -> tuple[ImageSet, Sequence[str]]:
+    """Images and their paths without some of them, which are left aside."""
+    kept = sorted(set(range(len(paths))).difference(left))
+    return replace(images.take(kept), aside=(*images.aside, aside)), [paths[row] for row in kept]
 
 
 def has_classes(paths: Sequence[str]) -> bool:

@@ -106,11 +106,12 @@ def once(paths: Sequence[str], parts: Splits | None) -> Sequence[str]:
     if parts is None or parts.level < 0:
         return paths
     folders = [path.split("/")[:-1] for path in paths]
-    below: dict[str, set[str]] = {}
+    below: dict[str, set[str | None]] = {}
     for name, each in zip(parts.of, folders, strict=True):
         if name is not None:
-            below.setdefault(name, set()).add("".join(each[parts.level + 1 : parts.level + 2]))
-    again = {name for name, inside in below.items() if {*map(kind_of, inside)} == {kind_of(name)}}
+            inner = "".join(each[parts.level + 1 : parts.level + 2])
+            below.setdefault(name, set()).add(kind_of(name if inner == each[parts.level] else inner))
+    again = {name for name, kinds in below.items() if kinds == {kind_of(name)}}
     if not again:
         return paths
     return [

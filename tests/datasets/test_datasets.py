@@ -766,3 +766,13 @@ def test_a_few_images_beside_folders_of_classes_are_left_aside_and_many_are_told
     found = datasets.open_images(str(tmp_path))
     assert (len(found), found.is_labelled) == (22, False)
     assert "2 lie beside the 2 folders of others (logo.png)" in found.notes[0]
+
+
+def test_a_folder_that_repeats_those_beside_it_is_left_aside(tmp_path):
+    names = [f"{top}{name}/{number}.png" for top in ("", "set/") for name in ("no", "yes") for number in (1, 2)]
+    found = datasets.open_images(str(write(tmp_path, names)))
+    assert (found.ids, found.class_names) == (tuple(names[:4]), ("no", "yes"))
+    (aside,) = found.aside
+    assert (aside.reason, len(aside.names)) == ("a folder with the same folders as lie beside it", 4)
+    others = datasets.open_images(str(write(tmp_path / "x", ["a/1.png", "b/1.png", "c/a/1.png", "c/d/1.png"])))
+    assert others.class_names == ("a", "b", "c")

@@ -84,6 +84,7 @@ def test_the_order_of_preference_is_the_callers(opened):
         ([f"ILSVRC2012_img_{split}/{c}/1.png" for split in ("train", "val") for c in "ab"], "val", ["a", "b"]),
         ([f"x_{split}/{c}/1.png" for split in ("train", "test") for c in "ab"] + ["docs/1.png"], "test", ["a", "b"]),
         ([f"{name}/1.png" for name in ("trainA", "trainB", "testA")], "", ["testA", "trainA", "trainB"]),
+        (["x_train/x_train/a/1.png", "x_train/x_train/b/1.png", "x_test/x_test/1.png"], "train", ["a", "b"]),
         ([f"{split}/{c}/1.png" for split in ("train", "eval") for c in "ab"], "eval", ["a", "b"]),
         ([f"{split}/{c}/1.png" for split in ("trainval", "test") for c in "ab"], "test", ["a", "b"]),
         (

@@ -187,6 +187,9 @@ def _opened(listing: "Listing", number: int, names: Names, columns: Columns, fai
     path = PurePosixPath(listing.names[number])
     folder = "" if path.parent == PurePosixPath() else str(path.parent)
     folders = [folder, *(str(path.parent / path.stem) + end for end in ("", "_images", "/images"))]
+    kind = splits.kind_of(splits.word_in(path.stem)[0])
+    if kind is not None:  # 'Training_set.csv' is about 'train'
+        folders += [each for each in names.folders_in(folder) if splits.kind_of(each.rpartition("/")[2]) == kind]
 
     def there(cell: str) -> bool:
         return names.row(spelled(plain(cell)), *folders) is not None

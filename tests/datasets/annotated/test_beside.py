@@ -640,3 +640,14 @@ def test_json_that_lists_each_splits_images_by_class_is_splits(tmp_path):
     assert images.splits == {"train": 4, "test": 2}
     assert told(images) == {"images/pie/3.jpg": "pie", "images/ribs/3.jpg": "ribs"}
     assert [*told(open_images(str(tmp_path / "meta/test.json"))).values()] == ["pie", "ribs"]
+
+
+def test_a_table_of_a_split_is_about_the_folder_of_that_split_however_both_spell_it(tmp_path):
+    write(tmp_path, [*(f"train/{n}.png" for n in range(4)), *(f"test/{n}.png" for n in range(2))])
+    (tmp_path / "Training_set.csv").write_text(
+        "filename,label\n" + "".join(f"{n}.png,{'ab'[n % 2]}\n" for n in range(4))
+    )
+    (tmp_path / "Testing_set.csv").write_text("filename\n0.png\n1.png\n")
+    images = open_images(str(tmp_path))
+    assert images.split == "train"
+    assert told(images) == {f"train/{n}.png": "ab"[n % 2] for n in range(4)}
