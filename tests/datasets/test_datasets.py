@@ -20,7 +20,9 @@ from PIL import Image
 
 from features import datasets
 from features.datasets import ImageSet, images, open_images
+from features.datasets.listing import Listing
 from features.datasets.tables import row_groups
+from features.datasets.understanding import understood
 from features.errors import DatasetError, ImageError
 from tests.datasets.pictures import colour, labels_of, png
 
@@ -776,3 +778,10 @@ def test_a_folder_that_repeats_those_beside_it_is_left_aside(tmp_path):
     assert (aside.reason, len(aside.names)) == ("a folder with the same folders as lie beside it", 4)
     others = datasets.open_images(str(write(tmp_path / "x", ["a/1.png", "b/1.png", "c/a/1.png", "c/d/1.png"])))
     assert others.class_names == ("a", "b", "c")
+
+
+@pytest.mark.timeout(30)  # a pass over all images for each image takes minutes
+def test_many_images_without_labels_are_looked_through_once():
+    names = [f"{number:06d}.png" for number in range(30_000)]
+    listing = Listing("set", "set", names, ["1 2"] * len(names), lambda index: (b"", ""), lambda index: names[index])
+    assert not understood(listing).is_labelled
