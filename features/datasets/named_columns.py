@@ -38,8 +38,8 @@ class Columns:
 class TableColumns:
     """The columns of the table that tells a set's images.
 
-    names: of all. path, labels: those that were taken. path is None where the images themselves stand in the table, and
-    '' where it is not known.
+    names: of all. path, labels: those that were taken. path is None where the images themselves stand in the table or
+    FILE_NAME stands for one, and '' where it is not known.
     """
 
     names: tuple[str, ...]
