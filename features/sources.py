@@ -21,9 +21,9 @@ LISTS = (*PLAIN_LISTS, *CSV, *TSV, *JSON_LINES, *JSON)  # of images, as text
 TRAIN, VALIDATION, TEST, EXTRA = "train", "validation", "test", "extra"
 ALL = "all"  # every split of a source
 SPLITS = {  # a kind of split: what its folders, files and columns are called
-    TRAIN: ("train", "training", "trn"),
-    VALIDATION: ("val", "valid", "validation", "dev"),
-    TEST: ("test", "testing", "tst"),
+    TRAIN: ("train", "training", "trn", "trainval"),
+    VALIDATION: ("val", "valid", "validation", "validate", "dev", "minival"),
+    TEST: ("test", "testing", "tst", "eval", "evaluation", "holdout"),
     EXTRA: ("extra", "unlabeled", "unlabelled", "pred", "predict", "prediction"),
 }
 CHOICE = r"\{(?:-?\d+\.\.-?\d+|[^{}]*,[^{}]*)\}"

@@ -76,7 +76,7 @@ def open_images(
     source: 'sample' (the bundled Fashion-MNIST test images), a folder (flat, or one folder per class), a zip or tar
         of the same or of such archives, a WebDataset's shards, a folder of archives, a Parquet file or folder of them
         with a column of images, a list of paths (.txt, .csv, .tsv, .jsonl, Parquet) with labels, splits and further
-        columns, a COCO .json, a folder of Pascal VOC, a pattern that names several of these
+        columns, a COCO .json, a folder of Pascal VOC or YOLO, a pattern that names several of these
         ('data/test-*.parquet', 'shards/{000..999}.tar'), 'hf:NAME' (what Hugging Face's library has in its cache, or a
         folder that it saved), or 'torchvision:NAME' / 'torchvision:NAME:SPLIT' (CIFAR10:test, ...).
         All but torchvision's may also be addresses that fsspec knows, such as 's3://bucket/folder'.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from features.datasets import folders, kinds, patterns
-from features.datasets.annotated import voc
+from features.datasets.annotated import voc, yolo
 from features.datasets.archives import opening as archives
 from features.datasets.listing import Listing
 from features.datasets.lists import opening as lists
@@ -43,7 +43,7 @@ def snapshot(path: Path) -> Snapshot:
 
 def _counts(name: str) -> bool:
     """Whether a file may be an image, or say something of images."""
-    return kinds.counts(name) or name.lower().endswith((*LISTS, voc.ENDING))
+    return kinds.counts(name) or name.lower().endswith((*LISTS, voc.ENDING, *yolo.SETTINGS, *yolo.NAMES))
 
 
 def _digest(marks: Iterable[tuple[str, str]]) -> str:

@@ -6,17 +6,43 @@ from dataclasses import replace
 from features.datasets import classes, splits
 from features.datasets.cutting import of_split, rows_of
 from features.datasets.image_set import ImageSet
+from features.datasets.kinds import Aside
 from features.datasets.listing import Choice
 from features.datasets.splits import Splits
 from features.datasets.values import Labels
 
+MOST_LOOSE = 0.05  # of the images, beside folders of classes, that are no part of the set
+
 
 def of_folders(images: ImageSet, paths: Sequence[str], told: Labels | None, choice: Choice) -> ImageSet:
-    """The images, labelled by what they bring or by their folders' names, and cut to a split. paths: (N,) by which."""
+    """The images, labelled by what they bring or by their folders' names, and cut to a split. paths: (N,) by which.
+
+    A few images beside folders of classes, as a logo, are left aside, and a folder that repeats those beside it.
+    """
     parts = splits.by_folder([classes.folders_of(path) for path in paths])
     paths = splits.once(paths, parts)
-    taken = of_split(images, parts, told or by_folder(paths, parts), choice)
-    return taken if told or parts is not None else _noted(taken, paths)
+    if told is not None or parts is not None:
+        return of_split(images, parts, told or by_folder(paths, parts), choice)
+    if copies := classes.copies(paths):
+        aside = Aside("a folder with the same folders as lie beside it", tuple(images.ids[row] for row in copies))
+        images, paths = _without(images, paths, copies, aside)
+    labels = by_folder(paths, None)
+    loose = [] if labels.every else _loose(paths)
+    if loose and len(loose) <= MOST_LOOSE * len(paths):
+        aside = Aside("images beside the folders of classes", tuple(images.ids[row] for row in loose))
+        images, paths = _without(images, paths, loose, aside)
+        labels = by_folder(paths, None)
+    elif loose:
+        images = _noted(images, paths, loose)
+    return of_split(images, None, labels, choice)
+
+
+def _without(
+    images: ImageSet, paths: Sequence[str], left: Sequence[int], aside: Aside
+) -> tuple[ImageSet, Sequence[str]]:
+    """Images and their paths without some of them, which are left aside."""
+    kept = sorted(set(range(len(paths))).difference(left))
+    return replace(images.take(kept), aside=(*images.aside, aside)), [paths[row] for row in kept]
 
 
 def has_classes(paths: Sequence[str]) -> bool:
@@ -47,17 +73,23 @@ def by_folder(paths: Sequence[str], parts: Splits | None) -> Labels:
     return Labels(labels, sorted({label for label in labels if label is not None}))
 
 
-def _noted(images: ImageSet, paths: Sequence[str]) -> ImageSet:
-    """Unlabelled images, and where a few beside folders are the reason, that."""
-    if images.labels is not None:
-        return images
-    folders = [classes.folders_of(path) for path in paths]
-    loose = [path for path, parts in zip(paths, folders, strict=True) if len(parts) == min(map(len, folders))]
-    tops = {parts[len(classes.folders_of(loose[0]))] for parts in folders if len(parts) > min(map(len, folders))}
-    if len(tops) < 2 or len(loose) == len(paths):
-        return images
+def _loose(paths: Sequence[str]) -> list[int]:
+    """The images that lie beside the folders of others, where these are several; as numbers."""
+    depths = [path.count("/") for path in paths]
+    least = min(depths)
+    return [row for row, depth in enumerate(depths) if depth == least] if len(_below(paths, least)) > 1 else []
+
+
+def _below(paths: Sequence[str], level: int) -> set[str]:
+    """The folders at a level."""
+    return {parts[level] for parts in map(classes.folders_of, paths) if len(parts) > level}
+
+
+def _noted(images: ImageSet, paths: Sequence[str], loose: Sequence[int]) -> ImageSet:
+    """Images that have no labels since many lie beside folders, and that."""
+    first = paths[loose[0]]
     note = (
-        f"The images have no labels: {len(loose):,} lie beside the {len(tops):,} folders of others ({loose[0]}). "
-        "Where the folders are classes, move these away."
+        f"The images have no labels: {len(loose):,} lie beside the {len(_below(paths, first.count('/'))):,} folders of "
+        f"others ({first}). Where the folders are classes, move these away."
     )
     return replace(images, notes=(*images.notes, note))

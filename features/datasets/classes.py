@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import PurePosixPath
 
-PARTS = re.compile(r"(?:^|[\W_])(?:images?|imgs?|parts?|batch|batches|chunks?|shards?|vol|volume)$", re.IGNORECASE)
+PARTS = re.compile(
+    r"(?:^|[\W_])(?:images?|imgs?|parts?|batch|batches|chunks?|shards?|vol|volume|folds?)$", re.IGNORECASE
+)
 WORDNET = re.compile(r"n\d{8}_(.+)\.\w+")
 
 
@@ -39,6 +41,18 @@ def _is_index(folders: Sequence[tuple[str, ...]], level: int) -> bool:
         len(each) > level + 1 and each[level].lower() == each[level + 1][:1].lower() and each[level + 1][:2].isalpha()
         for each in folders
     )
+
+
+def copies(ids: Sequence[str]) -> list[int]:
+    """The images in a folder that has the same folders as lie beside it, as archives are packed twice; as numbers."""
+    folders = [folders_of(image_id) for image_id in ids]
+    level = _depth(folders)
+    inside: dict[str, set[str]] = {}
+    for top, inner in {parts[level : level + 2] for parts in folders if len(parts) > level + 1}:
+        inside.setdefault(top, set()).add(inner)
+    tops = {parts[level] for parts in folders if len(parts) > level} if inside else set()
+    again = {top for top, inner in inside.items() if len(tops) > 2 and inner == tops - {top}}
+    return [row for row, parts in enumerate(folders) if parts[level : level + 1] and parts[level] in again]
 
 
 def folders_of(image_id: str, without: int = -1) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from features import files
 from features.datasets import folders, kinds
-from features.datasets.annotated import cub, voc
+from features.datasets.annotated import cub, voc, yolo
 from features.datasets.archives import opening as archives
 from features.datasets.image_set import ImageSet
 from features.datasets.kinds import Aside, looks_like_image
@@ -105,7 +105,11 @@ def _labelled_by(listing: Listing, choice: Choice, columns: Columns) -> ImageSet
 def _of_archives(path: Path, listing: Listing, packed: list[str], choice: Choice, columns: Columns) -> ImageSet:
     """The images in a folder's archives, with the tables and annotations that lie beside these."""
     inside = archives.of_files(path.name, str(path), path.resolve(), packed)
-    telling = {name for name in listing.names if name.lower().endswith((*LISTS, *TABLES, voc.ENDING))}
+    telling = {
+        name
+        for name in listing.names
+        if name.lower().endswith((*LISTS, *TABLES, voc.ENDING, *yolo.SETTINGS, *yolo.NAMES))
+    }
     loose = folders.of_paths(str(path), path.resolve(), sorted(telling))
     rest = replace(listing, names=[name for name in listing.names if name not in telling])
     opened = understood(_joined(path, [inside, loose]), choice.split, choice.order, columns)

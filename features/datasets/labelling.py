@@ -16,6 +16,7 @@ from features.errors import DatasetError
 
 WHOLE = re.compile(r"-?\d+\.0")
 SEPARATORS = (";", "|")
+NUMBERS = re.compile(r"\s*\d+(?:\s+\d+)*\s*")
 YES, NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no", "-1", "-1.0")
 
 
@@ -36,15 +37,20 @@ class Labelling:
         return replace(self, of=[self.of[row] for row in rows])
 
     def put(self, images: ImageSet, where: str) -> ImageSet:
-        """The same N images with these labels; without any if those of no image are known.
+        """The same N images with these labels; without any if those of some are not known, which is told.
 
-        where: what tells the labels. Raises DatasetError if those of only some are known.
+        where: what tells the labels.
         """
         known = sum(names is not None for names in self.of)
         if not known:
             return images
         if known < len(images):
-            raise DatasetError(f"{where} has labels on {known:,} of {len(images):,} lines. Label all of them, or none.")
+            first = next(name for name, names in zip(images.ids, self.of, strict=True) if names is None)
+            note = (
+                f"The images have no labels: {where} has those of {known:,} of {len(images):,}, and none of {first}. "
+                "Label all of them, or none."
+            )
+            return replace(images, notes=(*images.notes, note))
         place = {name: index for index, name in enumerate(self.classes)}
         named = [names or () for names in self.of]
         if not self.many:
@@ -57,14 +63,14 @@ class Labelling:
 
 
 def of_cells(cells: Sequence[Any]) -> Labelling:
-    """Labels of one column: names or numbers, several as lists, as JSON's, or with ';' or '|' between them, or names
-    with boxes.
+    """Labels of one column: names or numbers, several as lists, as JSON's, or with ';' or '|' between them, with ',' or
+    blanks where these can be no part of names, or names with boxes.
     """
     if boxes.are_boxes(cells):
         named = [_names([name for name, _ in boxes.things_in(cell)]) for cell in cells]
         return _labelling(named, many=any(len(names) != 1 for names in named))
     lists = [_listed(cell) for cell in cells]
-    separator = next((sign for sign in SEPARATORS if any(isinstance(c, str) and sign in c for c in cells)), None)
+    separator = _separator({cell for cell in cells if isinstance(cell, str)})
     if any(each is not None for each in lists):
         named = [_names(listed if listed is not None else [cell]) for cell, listed in zip(cells, lists, strict=True)]
         return _labelling(named, many=True)
@@ -76,6 +82,25 @@ def of_cells(cells: Sequence[Any]) -> Labelling:
         texts = [None if text is None else text[:-2] for text in texts]
     of = [None if text is None else kept.setdefault(text, (text,)) for text in texts]
     return Labelling(of, tuple(sorted(kept)))
+
+
+def _separator(cells: set[str]) -> str | None:
+    """What stands between several labels in a cell; None where each cell is one. cells: those that differ.
+
+    Commas and blanks stand in names too ('tench, Tinca tinca', 'golden retriever'). They part labels where all is
+    numbers, or where the parts are fewer than the cells that they make, and some are cells of their own.
+    """
+    for sign in SEPARATORS:
+        if any(sign in cell for cell in cells):
+            return sign
+    if any(" " in cell.strip() for cell in cells) and all(map(NUMBERS.fullmatch, filter(str.strip, cells))):
+        return " "
+    for sign, fewer in ((",", 1), (" ", 2)):
+        parts = {part.strip() for cell in cells for part in cell.split(sign)} - {""}
+        alone = parts & {cell.strip() for cell in cells}
+        if any(sign in cell.strip() for cell in cells) and alone and fewer * len(parts) <= len(cells - {""}):
+            return sign
+    return None
 
 
 def _known(cells: Sequence[Any], instead: Any = "") -> list[Any]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from features.errors import DatasetError
 
+FILE_NAME = "file name"  # stands for the labels that are in the names of files, as if these were a column
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -36,8 +38,8 @@ class Columns:
 class TableColumns:
     """The columns of the table that tells a set's images.
 
-    names: of all. path, labels: those that were taken. path is None where the images themselves stand in the table, and
-    '' where it is not known.
+    names: of all. path, labels: those that were taken. path is None where the images themselves stand in the table or
+    FILE_NAME stands for one, and '' where it is not known.
     """
 
     names: tuple[str, ...]

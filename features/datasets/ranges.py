@@ -1,4 +1,4 @@
-"""Says what is taken for white in pictures of more than 8 bits, of which nothing in the file tells the range."""
+"""Says what is taken of pictures that hold more: what is white in those of more than 8 bits, of several frames one."""
 
 import io
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from features.errors import ImageError
 
 LOOKED_AT = 8  # images of a set
 DEEP = (".tif", ".tiff", ".png", ".pgm", ".pnm", ".ppm")  # endings of files that may have more than 8 bits
+SEVERAL = (".tif", ".tiff", ".gif", ".webp", ".png", ".avif")  # endings of files that may have several frames
 TWELVE_BITS = 4095
 
 
@@ -38,12 +39,40 @@ def range_of(data: bytes) -> Range | None:
 
 
 def notes(images: ImageSet) -> list[str]:
-    """What is taken for white in a set, by some of its images, in sentences; none where all have 8 bits."""
-    if not isinstance(images.opener, FileOpener):
-        return []
+    """What is taken for white in a set, and of files of several frames, by some of its images, in sentences; none where
+    all have 8 bits and one frame.
+    """
     few = images.sample(LOOKED_AT)
-    found = [each for row in range(len(few)) if few.ids[row].lower().endswith(DEEP) and (each := _range(few, row))]
-    return [said([each for each in found if each.mode == mode]) for mode in sorted({each.mode for each in found})]
+    if not isinstance(few.opener, FileOpener):
+        return []
+    found, several = [], []
+    for row, name in enumerate(few.ids):
+        if not name.lower().endswith((*DEEP, *SEVERAL)):
+            continue
+        try:
+            data, _ = few.opener.read(row)
+        except ImageError:
+            continue
+        if name.lower().endswith(DEEP) and (each := range_of(data)) is not None:
+            found.append(each)
+        if name.lower().endswith(SEVERAL) and n_frames(data) > 1:
+            several.append(name)
+    sentences = [said([each for each in found if each.mode == mode]) for mode in sorted({each.mode for each in found})]
+    if several:
+        sentences.append(
+            f"Of files of several frames or pages the first is taken ({several[0]}; {len(several)} of the {len(few)} "
+            "images looked at)."
+        )
+    return sentences
+
+
+def n_frames(data: bytes) -> int:
+    """The frames or pages of an image file; 1 for what is none."""
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            return int(getattr(image, "n_frames", 1))
+    except Exception:  # whoever decodes it says what is wrong
+        return 1
 
 
 def said(ranges: list[Range]) -> str:
@@ -59,11 +88,3 @@ def said(ranges: list[Range]) -> str:
     if len(whites) > 1:
         text += " Where none is larger than 1 that is 1, so that pictures of one set differ: scale them before."
     return text
-
-
-def _range(images: ImageSet, row: int) -> Range | None:
-    assert isinstance(images.opener, FileOpener)
-    try:
-        return range_of(images.opener.read(row)[0])
-    except ImageError:
-        return None

@@ -11,19 +11,21 @@ from features.sources import ALL, EXTRA, SPLITS, TEST, TRAIN, VALIDATION
 HELD_OUT = (TEST, VALIDATION, TRAIN, EXTRA)  # what is taken where nobody says which: what a network has not seen
 FIRST_TRAINING = (TRAIN, VALIDATION, TEST, EXTRA)
 FILLERS = ("set", "sets", "data", "dataset", "split", "images", "image", "imgs", "img", "seg", "single", "folder")
+QUALIFIERS = ("public", "private", "standard", "challenge")  # of competitions' and torchvision's splits
+UNION = "trainval"  # the training and the validation images together, listed beside each of them
 KINDS = {word: kind for kind, words in SPLITS.items() for word in words}
 
 
 def kind_of(name: str) -> str | None:
-    """The kind of split that a name stands for ('train2017', 'test_set', 'seg_pred', 'valid'), or None."""
+    """The kind of split that a name stands for ('train2017', 'test_set', 'PublicTest', 'seg_pred'), or None."""
     kinds = set()
-    for token in re.findall(r"[a-z]+", name.lower()):
+    for token in re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()):
         bare = next(
             (token[: -len(end)] for end in FILLERS if token.endswith(end) and token[: -len(end)] in KINDS), token
         )
         if bare in KINDS:
             kinds.add(KINDS[bare])
-        elif bare not in FILLERS:
+        elif bare not in FILLERS + QUALIFIERS:
             return None
     return kinds.pop() if len(kinds) == 1 else None
 
@@ -62,17 +64,38 @@ def by_folder(folders: Sequence[tuple[str, ...]]) -> Splits | None:
 
     A level of folders tells it if all of them are called as splits are, or if one is called as training images are and
     another as others: then what lies beside these belongs to no split. Where that is half of the images or more, in
-    folders that are called as classes may be, trains and tests are classes too, beside buses and cars.
+    folders that are called as classes may be, trains and tests are classes too, beside buses and cars; a folder of
+    splits of its own, as a copy of them all, is no such class. Folders that are called alike but for a split's word
+    ('set_train', 'set_val') tell it too.
     """
     for level in range(max(map(len, folders), default=0)):
         names = [parts[level] if len(parts) > level else None for parts in folders]
-        kinds = {name: kind_of(name) if name is not None else None for name in set(names)}
-        known = {*kinds.values()} - {None}
-        others = sum(name is not None and kinds[name] is None and name.lower() not in FILLERS for name in names)
-        some = bool(TRAIN in known and known & {TEST, VALIDATION}) and 2 * others < len(names)
-        if None not in kinds.values() or some:
-            return Splits([name if kinds[name] is not None else None for name in names], level)
+        called = _called({name for name in names if name is not None})
+        known = {kind_of(split) for split in called.values() if split is not None}
+        some = TRAIN in known and known & {TEST, VALIDATION} and 2 * _others(folders, level, called) < len(names)
+        if (None not in names and None not in called.values()) or some:
+            return Splits([called[name] if name is not None else None for name in names], level)
     return None
+
+
+def _called(folders: set[str]) -> dict[str, str | None]:
+    """The split of each of some folders beside each other: its name, or its word where they differ in that alone."""
+    words = {name: split for name in folders if (split := word_in(name))[0]}
+    kinds = {kind_of(word) for word, _ in words.values()}
+    if len({rest for _, rest in words.values()}) > 1 or TRAIN not in kinds or len(kinds) < 2:
+        words = {}
+    return {name: name if kind_of(name) is not None else words.get(name, (None, ""))[0] for name in folders}
+
+
+def _others(folders: Sequence[tuple[str, ...]], level: int, called: dict[str, str | None]) -> int:
+    """How many images lie in folders that may be classes beside splits."""
+    inner = {parts[level + 1] for parts in folders if len(parts) > level + 1}
+    splits_inside = {name for name in inner if kind_of(name) is not None}
+    classes = {name for name, split in called.items() if split is None and name.lower() not in FILLERS}
+    return sum(
+        len(parts) > level and parts[level] in classes and splits_inside.isdisjoint(parts[level + 1 : level + 2])
+        for parts in folders
+    )
 
 
 def once(paths: Sequence[str], parts: Splits | None) -> Sequence[str]:
@@ -83,11 +106,12 @@ def once(paths: Sequence[str], parts: Splits | None) -> Sequence[str]:
     if parts is None or parts.level < 0:
         return paths
     folders = [path.split("/")[:-1] for path in paths]
-    below: dict[str, set[str]] = {}
+    below: dict[str, set[str | None]] = {}
     for name, each in zip(parts.of, folders, strict=True):
         if name is not None:
-            below.setdefault(name, set()).add("".join(each[parts.level + 1 : parts.level + 2]))
-    again = {name for name, inside in below.items() if {*map(kind_of, inside)} == {kind_of(name)}}
+            inner = "".join(each[parts.level + 1 : parts.level + 2])
+            below.setdefault(name, set()).add(kind_of(name if inner == each[parts.level] else inner))
+    again = {name for name, kinds in below.items() if kinds == {kind_of(name)}}
     if not again:
         return paths
     return [

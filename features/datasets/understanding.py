@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from features.datasets import kinds, splits
-from features.datasets.annotated import beside, coco, cub, voc
+from features.datasets.annotated import beside, coco, cub, file_names, voc, yolo
 from features.datasets.annotated.annotations import Annotations
 from features.datasets.annotated.putting import put, with_columns
 from features.datasets.class_folders import has_classes, of_folders
 from features.datasets.image_set import ImageSet, spelled
 from features.datasets.kinds import Aside
 from features.datasets.listing import Choice, Listing, images_among
-from features.datasets.named_columns import Columns, telling
+from features.datasets.named_columns import FILE_NAME, Columns, telling
 from features.datasets.values import labels_of
 
 
@@ -39,11 +39,18 @@ def understood(
     def of_voc(files: Listing, ids: Sequence[str]) -> Annotations | None:
         return voc.of_listing(files, ids, lambda: has_classes(paths))
 
-    ways = (coco.of_listing, cub.of_listing, of_voc, of_tables) if columns == Columns() else (of_tables,)
+    def of_yolo(files: Listing, ids: Sequence[str]) -> Annotations | None:
+        return yolo.of_listing(files, ids, failed, lambda: has_classes(paths))
+
+    def of_names(files: Listing, ids: Sequence[str]) -> Annotations | None:
+        return file_names.of_names(ids, files.where) if columns.label == FILE_NAME else None
+
+    guessed = (coco.of_listing, cub.of_listing, of_voc, of_yolo, of_tables)
+    ways = guessed if columns == Columns() else (of_names, of_tables)
     said = None if told else next((found for way in ways if (found := way(listing, images.ids)) is not None), None)
     images = replace(images, notes=(*images.notes, *failed), table=None if said is None else said.table)
     if said is None:
-        return of_folders(images, paths, told, choice)
+        return file_names.offered(of_folders(images, paths, told, choice), images.ids)
     images = replace(images, aside=_without(images.aside, {*map(spelled, said.files)}))
     if said.labelling is None and said.splits is None:
         return with_columns(of_folders(images, paths, told, choice), images.ids, said)

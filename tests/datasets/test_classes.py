@@ -14,6 +14,7 @@ from features.datasets import classes
         (["images_001/images/1.png", "images_002/images/2.png"], None),
         (["part_1/cat/1.png", "part_2/dog/2.png"], ["cat", "dog"]),
         (["HAM_images_part_1/1.png", "HAM_images_part_2/2.png"], None),
+        (["fold1/cat/1.png", "fold2/dog/2.png"], ["cat", "dog"]),
         (["c0/1.png", "c1/1.png"], ["c0", "c1"]),
         (["0/1.png", "1/1.png"], ["0", "1"]),
         (["subject01/1.png", "subject02/1.png"], ["subject01", "subject02"]),

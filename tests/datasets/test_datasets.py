@@ -20,7 +20,9 @@ from PIL import Image
 
 from features import datasets
 from features.datasets import ImageSet, images, open_images
+from features.datasets.listing import Listing
 from features.datasets.tables import row_groups
+from features.datasets.understanding import understood
 from features.errors import DatasetError, ImageError
 from tests.datasets.pictures import colour, labels_of, png
 
@@ -754,3 +756,32 @@ def test_a_tables_digest_changes_with_its_content(tmp_path):
     table_file(tmp_path / "a.parquet", {"image": [png(1), png(2)]})
     assert open_images(path).digest != first[0]
     assert datasets.stamp(tmp_path) != first[1]
+
+
+def test_a_few_images_beside_folders_of_classes_are_left_aside_and_many_are_told(tmp_path):
+    folders = [f"{name}/{number}.png" for name in ("cat", "dog") for number in range(10)]
+    found = datasets.open_images(str(write(tmp_path, [*folders, "logo.png"])))
+    assert (found.ids, found.class_names) == (tuple(folders), ("cat", "dog"))
+    (aside,) = found.aside
+    assert (aside.reason, aside.names) == ("images beside the folders of classes", ("logo.png",))
+    write(tmp_path, ["other.png"])
+    found = datasets.open_images(str(tmp_path))
+    assert (len(found), found.is_labelled) == (22, False)
+    assert "2 lie beside the 2 folders of others (logo.png)" in found.notes[0]
+
+
+def test_a_folder_that_repeats_those_beside_it_is_left_aside(tmp_path):
+    names = [f"{top}{name}/{number}.png" for top in ("", "set/") for name in ("no", "yes") for number in (1, 2)]
+    found = datasets.open_images(str(write(tmp_path, names)))
+    assert (found.ids, found.class_names) == (tuple(names[:4]), ("no", "yes"))
+    (aside,) = found.aside
+    assert (aside.reason, len(aside.names)) == ("a folder with the same folders as lie beside it", 4)
+    others = datasets.open_images(str(write(tmp_path / "x", ["a/1.png", "b/1.png", "c/a/1.png", "c/d/1.png"])))
+    assert others.class_names == ("a", "b", "c")
+
+
+@pytest.mark.timeout(30)  # a pass over all images for each image takes minutes
+def test_many_images_without_labels_are_looked_through_once():
+    names = [f"{number:06d}.png" for number in range(30_000)]
+    listing = Listing("set", "set", names, ["1 2"] * len(names), lambda index: (b"", ""), lambda index: names[index])
+    assert not understood(listing).is_labelled

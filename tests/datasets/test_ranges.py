@@ -1,4 +1,4 @@
-"""What is taken for white in pictures of more than 8 bits is said."""
+"""What is taken for white in pictures of more than 8 bits is said, and that of several frames one is taken."""
 
 import io
 
@@ -51,3 +51,16 @@ def test_damaged_files_are_for_others_to_speak_of(tmp_path, tiny_images):
     buffer = io.BytesIO()
     Image.fromarray(np.full((4, 4), 1e6, np.float32)).save(buffer, "TIFF")
     assert ranges.range_of(buffer.getvalue()) is None  # decoding it refuses it
+
+
+@pytest.mark.parametrize("ending", ["gif", "tif", "webp", "png"])
+def test_the_first_of_several_frames_is_said_to_be_taken(tmp_path, ending):
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / f"a.{ending}", save_all=True, append_images=frames[1:])
+    frames[0].save(tmp_path / f"b.{ending}")
+    images = datasets.open_images(str(tmp_path))
+    assert ranges.notes(images) == [
+        f"Of files of several frames or pages the first is taken (a.{ending}; 1 of the 2 images looked at)."
+    ]
+    red, _, blue = images.open(0).getpixel((4, 4))
+    assert red > 200 > 50 > blue

@@ -15,6 +15,10 @@ from tests.datasets.test_datasets import labels_of, write, zipped
         *((name, "train") for name in ("train", "Training", "train2017", "training_set", "seg_train", "train_images")),
         *((name, "validation") for name in ("val", "valid", "validation", "dev", "val2017", "valset")),
         *((name, "test") for name in ("test", "TEST", "testing", "test_set", "test-images", "testset")),
+        *((name, "test") for name in ("eval", "evaluation", "Evaluation")),  # Hugging Face's, Omniglot's
+        *((name, "train") for name in ("trainval", "train-standard", "TrainingSet")),  # torchvision's
+        *((name, "validation") for name in ("minival", "validate")),
+        *((name, "test") for name in ("PublicTest", "private_test", "holdout")),  # Kaggle's
         *((name, "extra") for name in ("unlabeled", "extra", "single_prediction", "seg_pred")),
         *((name, None) for name in ("trains", "test tube", "trainer", "latest", "images", "", "train_test", "valley")),
     ],
@@ -76,6 +80,18 @@ def test_the_order_of_preference_is_the_callers(opened):
         (["train/a/1.png", "train/b/1.png", "test/a/1.png", "images/1.png", "images/2.png"], "test", ["a"]),
         (["train/1.png", "bus/1.png", "tram/1.png"], "", ["bus", "train", "tram"]),  # vehicles
         (["test tube/1.png", "train set/1.png"], "", ["test tube", "train set"]),
+        ([f"cats_{split}/{c}/1.png" for split in ("train", "test") for c in "ab"], "test", ["a", "b"]),
+        ([f"ILSVRC2012_img_{split}/{c}/1.png" for split in ("train", "val") for c in "ab"], "val", ["a", "b"]),
+        ([f"x_{split}/{c}/1.png" for split in ("train", "test") for c in "ab"] + ["docs/1.png"], "test", ["a", "b"]),
+        ([f"{name}/1.png" for name in ("trainA", "trainB", "testA")], "", ["testA", "trainA", "trainB"]),
+        (["x_train/x_train/a/1.png", "x_train/x_train/b/1.png", "x_test/x_test/1.png"], "train", ["a", "b"]),
+        ([f"{split}/{c}/1.png" for split in ("train", "eval") for c in "ab"], "eval", ["a", "b"]),
+        ([f"{split}/{c}/1.png" for split in ("trainval", "test") for c in "ab"], "test", ["a", "b"]),
+        (
+            [f"{top}{split}/{c}/1.png" for top in ("", "x/") for split in ("train", "test") for c in "ab"],
+            "test",
+            ["a", "b"],
+        ),
     ],
 )
 def test_layouts_that_people_have(opened, names, taken, labels):

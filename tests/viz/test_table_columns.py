@@ -125,3 +125,14 @@ def test_two_classes_are_not_compared_where_images_have_any_number_of_labels(roo
     app = open_page("residual", images=FOLDER, folder=str(root / "many.csv"), **{"residual view": "classes"})
     assert "These images have any number of labels" in shown(errors(app))
     assert "2 labels, 1.5 an image" in said(app)
+
+
+def test_labels_in_the_names_of_files_can_be_taken(root):
+    (root / "flat").mkdir()
+    for number in range(6):
+        (root / f"{number}.png").rename(root / "flat" / f"{('cat', 'dog')[number % 2]}.{number}.png")
+    app = opened(root, "flat")
+    assert "6 images, without labels" in said(app)
+    assert "file names begin with cat, dog" in said(app)
+    app.multiselect(key="label_columns").set_value(["file name"]).run()
+    assert "Classes: cat, dog." in said(settle(app))

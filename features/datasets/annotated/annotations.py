@@ -61,6 +61,16 @@ class Names:
         row = self._row(path, *folders)
         return self._in_small_letters()._row(_folded(path), *map(_folded, folders)) if row is None else row
 
+    def folders_in(self, folder: str) -> list[str]:
+        """The folders that lie in one ('' for the source itself) and hold images, by their paths."""
+        first = f"{folder}/" if folder else ""
+        below = {
+            name[len(first) :].split("/")[0]
+            for name in self._ids
+            if name.startswith(first) and "/" in name[len(first) :]
+        }
+        return [first + name for name in sorted(below)]
+
     def _in_small_letters(self) -> "Names":
         """The same names; none where two of them differ in nothing but case."""
         if self._folded is None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 NAMED_FOR_IT = (*CSV, *TSV, *TABLES)  # other text is mostly no table at all
 METADATA = ("metadata.csv", "metadata.tsv", "metadata.jsonl", "metadata.parquet")
 MOST_TABLES = 40  # files that are opened to see whether they are such tables
+MOST_JSON = 64 << 20  # bytes of a file that may be a table
 LEAST_SHARE = 0.5  # of a table's rows that name images, and of the images that are named
 NO_LABELS = re.compile(r"submission|requirements|readme|licen[cs]e|classes|class_names|labels_map|categories", re.I)
 
@@ -115,7 +116,14 @@ def _group(first: _Beside, tables: Sequence[_Beside]) -> list[_Beside]:
     ]
     if sum(len(each.images) for each in group) > len(_rows(group)):  # of several ways to split the same images one
         group = [each for each in group if each.name == first.name or each.number == first.number]
+        group = [each for each in group if each is first or not _is_union(each, group)]
     return sorted(group, key=tables.index)
+
+
+def _is_union(table: _Beside, group: Sequence[_Beside]) -> bool:
+    """Whether a table lists the training and the validation images that others list apart: 'trainval.txt'."""
+    others = _rows([each for each in group if each is not table])
+    return splits.UNION in table.stem.lower() and others.issuperset(table.images)
 
 
 def _rows(tables: Sequence[_Beside]) -> set[int]:
@@ -156,7 +164,7 @@ def _is_whole_folder(ids: Sequence[str], named: set[int]) -> bool:
 def _candidates(listing: "Listing", ids: Sequence[str]) -> list[int]:
     """Files that may be such tables: those at the top, and in other folders those that are called so."""
     numbers = []
-    endings = (*(ending for ending in LISTS if ending not in JSON), *TABLES)
+    endings = (*LISTS, *TABLES)
     deepest = 2 + classes.common_depth(ids)  # an archive's files mostly lie in one folder
     for number, name in enumerate(listing.names):
         if not name.lower().endswith(endings):  # before a path is made of each of a million
@@ -166,7 +174,12 @@ def _candidates(listing: "Listing", ids: Sequence[str]) -> list[int]:
             continue
         if not kinds.is_hidden(name) and not NO_LABELS.search(PurePosixPath(last).stem):
             numbers.append(number)
-    return sorted(numbers, key=lambda number: listing.names[number].count("/"))[:MOST_TABLES]
+
+    def key(number: int) -> tuple[bool, int]:
+        name = listing.names[number]
+        return name.lower().endswith(JSON), name.count("/")  # JSON last: there may be a file of settings an image
+
+    return sorted(numbers, key=key)[:MOST_TABLES]
 
 
 def _opened(listing: "Listing", number: int, names: Names, columns: Columns, failed: list[str]) -> _Beside | None:
@@ -174,6 +187,9 @@ def _opened(listing: "Listing", number: int, names: Names, columns: Columns, fai
     path = PurePosixPath(listing.names[number])
     folder = "" if path.parent == PurePosixPath() else str(path.parent)
     folders = [folder, *(str(path.parent / path.stem) + end for end in ("", "_images", "/images"))]
+    kind = splits.kind_of(splits.word_in(path.stem)[0])
+    if kind is not None:  # 'Training_set.csv' is about 'train'
+        folders += [each for each in names.folders_in(folder) if splits.kind_of(each.rpartition("/")[2]) == kind]
 
     def there(cell: str) -> bool:
         return names.row(spelled(plain(cell)), *folders) is not None
@@ -204,14 +220,18 @@ def _opened(listing: "Listing", number: int, names: Names, columns: Columns, fai
             seen.add(image)
             rows.append(row)
             images.append(image)
-    says = roles.labels or roles.notes or roles.split or table.named or splits.kind_of(path.stem) is not None
+    says = roles.labels or roles.split or splits.kind_of(path.stem) is not None
+    if path.suffix.lower() not in JSON:  # which is mostly of other things, though it may list files too
+        says = says or roles.notes or table.named
     if not rows or lost > (1 - LEAST_SHARE) * len(cells) or not says:
         return None
     return _Beside(folder, path.name, table, roles, rows, images, lost, again)
 
 
 def _table(listing: "Listing", number: int, there: Callable[[str], bool]) -> Table | None:
-    """A file of a source as a table; None for Parquet of images or features. Raises ImageError or DatasetError.
+    """A file of a source as a table; None for Parquet of images or features, and for very large JSON.
+
+    Raises ImageError or DatasetError.
 
     On this machine it may be larger than an image, and of Parquet only what is needed is read.
     """
@@ -221,6 +241,8 @@ def _table(listing: "Listing", number: int, there: Callable[[str], bool]) -> Tab
     if name.lower().endswith(TABLES):
         return parquet_lists.table_in(place if is_here else io.BytesIO(listing.read(number)[0]), name)
     try:
+        if name.lower().endswith(JSON) and is_here and place.stat().st_size > MOST_JSON:
+            return None
         data = place.read_bytes() if is_here else listing.read(number)[0]
     except OSError as error:
         raise DatasetError(f"{place} cannot be read: {error.strerror}. Allow it.") from error

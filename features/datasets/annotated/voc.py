@@ -124,10 +124,9 @@ def _corners(each: ElementTree.Element) -> tuple[float, ...]:
 def _splits(listing: "Listing", stems: Sequence[str]) -> list[str | None] | None:
     """The split of each image, as ImageSets/Main lists them; None where it lists none."""
     known: dict[str, str] = {}
-    for number, name in enumerate(listing.names):
-        path = PurePosixPath(name)
-        if path.parent.parts[-2:] != LISTS or splits.kind_of(path.stem) is None:
-            continue
+    paths = [(PurePosixPath(name), number) for number, name in enumerate(listing.names) if name.endswith(".txt")]
+    lists = [each for each in paths if each[0].parent.parts[-2:] == LISTS and splits.kind_of(each[0].stem) is not None]
+    for path, number in sorted(lists, key=lambda each: each[0].stem != splits.UNION):  # what tells more comes later
         lines = listing.read(number)[0].decode("utf-8", "replace").splitlines()
         known |= {line.split()[0]: path.stem for line in lines if line.strip()}
     return [known.get(stem) for stem in stems] if known else None

@@ -10,8 +10,9 @@ from typing import Any
 import pyarrow as pa
 
 from features import files
-from features.datasets import splits
+from features.datasets import classes, splits
 from features.datasets.boxes import are_boxes, boxes_in
+from features.datasets.class_folders import by_folder
 from features.datasets.cutting import of_split_labelled
 from features.datasets.folders import OUTSIDE, read_file
 from features.datasets.image_set import Boxes, FileOpener, ImageSet, set_digest, spelled
@@ -162,8 +163,10 @@ def _path_in(cell: Any, row: int, table: Table, column: str) -> str:
 
 def _opened(named: _Named, path: Path, split: str | None, order: Sequence[str]) -> ImageSet:
     table, roles = named.table, named.roles
-    labelling = _labelling(table, roles)
     names = [spelled(plain(cell) or cell) for cell in named.cells]
+    labelling, by_folders = _labelling(table, roles), list[str]()
+    if labelling is None and not roles.further(table) and (labelling := _of_folders(names)) is not None:
+        by_folders.append(f"{table.where} names paths alone; the labels are the names of the folders in these.")
     ids, repeated = _different(names)
     values = {spelled(name): cells for name, cells in further(roles.further(table)).items()}
     places = [place.path for place in named.places]
@@ -180,9 +183,9 @@ def _opened(named: _Named, path: Path, split: str | None, order: Sequence[str]) 
         FileOpener(read),
         lambda row: spelled(places[row]),
         columns=values,
-        notes=(*named.notes, *repeated),
+        notes=(*named.notes, *by_folders, *repeated),
         table=roles.told(table),
-        boxes=None if labelling is None else _boxes(table, roles, labelling),
+        boxes=_boxes(table, roles, labelling) if labelling is not None and roles.labels else None,
     )
     may_be_read = allowed(str(_folder(path)))
     outside = [row for row, place in enumerate(places) if not may_be_read(place)]
@@ -200,6 +203,19 @@ def _labelling(table: Table, roles: Roles) -> Labelling | None:
         return of_columns({spelled(name): table.columns[name] for name in roles.labels})
     cells = table.columns[roles.labels[0]]
     return of_cells([spelled(cell) if isinstance(cell, str) else cell for cell in cells])
+
+
+def _of_folders(paths: Sequence[str]) -> Labelling | None:
+    """Labels by the folders that stand in paths, as those of the folder that they were listed in; None for none.
+
+    The folders of addresses of the web are no classes.
+    """
+    if any(path.startswith(("http://", "https://")) for path in paths):
+        return None
+    parts = splits.by_folder([classes.folders_of(path) for path in paths])
+    labels = by_folder(splits.once(paths, parts), parts)
+    known = [(name,) for name in labels.names if name is not None]
+    return Labelling(known, tuple(labels.every)) if len(known) == len(paths) else None
 
 
 def _boxes(table: Table, roles: Roles, labelling: Labelling) -> Boxes | None:

@@ -3,13 +3,12 @@
 import codecs
 import csv
 import io
-import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any
 
+from features.datasets.lists import json_rows
 from features.datasets.lists.roles import is_known
 from features.datasets.lists.table import Table, different, numbered
 from features.errors import DatasetError
@@ -51,7 +50,7 @@ def table_of(data: bytes, where: str, ending: str, there: There) -> Table:
     """
     text = _decoded(data, where, ending, there)
     if ending in (*JSON_LINES, *JSON):
-        return _of_objects(_objects(text, where, ending), where)
+        return json_rows.table_of(text, where, ending in JSON_LINES, _looks)
     rows = _with_all_names(_rows(_without_count(text), where, ending, there))
     if not rows:
         raise DatasetError(f"{where} names no images. Write a path a line into it.")
@@ -221,34 +220,3 @@ def _is_header(rows: Sequence[Sequence[str]], there: There) -> bool:
 
 def _is_number(cell: str) -> bool:
     return bool(re.fullmatch(r"\s*[-+]?\d+(\.\d*)?\s*", cell))
-
-
-def _objects(text: str, where: str, ending: str) -> list[dict[str, Any]]:
-    """The rows of JSON Lines, or of a JSON list."""
-    try:
-        if ending in JSON_LINES:
-            values = [json.loads(line) for line in text.split("\n") if line.strip()]
-        else:
-            values = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DatasetError(f"{where} is damaged JSON: {error}. Write an object a line into a .jsonl.") from error
-    if isinstance(values, dict):  # pandas' and others' ways to say the same
-        values = next((value for value in values.values() if isinstance(value, list)), [])
-    if not isinstance(values, list):
-        raise DatasetError(f"{where} holds no list of images. Write an object a line into a .jsonl, with a path.")
-    rows = [value if isinstance(value, dict) else {"path": value} for value in values]
-    if not rows:
-        raise DatasetError(f"{where} names no images. Write an object a line into it, with a path.")
-    return [_flat(row) for row in rows]
-
-
-def _flat(row: dict[str, Any]) -> dict[str, Any]:
-    """An object whose inner objects' entries stand in it, as 'image.path'."""
-    objects = {name: cell for name, cell in row.items() if isinstance(cell, dict)}
-    inner = {f"{name}.{key}": value for name, cell in objects.items() for key, value in cell.items()}
-    return {name: cell for name, cell in row.items() if not isinstance(cell, dict)} | inner
-
-
-def _of_objects(rows: Sequence[dict[str, Any]], where: str) -> Table:
-    names = [*dict.fromkeys(name for row in rows for name in row)]
-    return Table(where, {name: [row.get(name) for row in rows] for name in names}, True)

@@ -1,6 +1,7 @@
 """Tables of labels beside the images that they are about."""
 
 import io
+import json
 import os
 import shutil
 import zipfile
@@ -116,11 +117,12 @@ def test_numbers_in_a_table_are_called_as_the_folders_of_the_same_classes(tmp_pa
     assert told(open_images(str(tmp_path))) == {"cat/0.png": "1", "cat/1.png": "0", "dog/2.png": "0"}
 
 
-def test_a_table_that_labels_only_some_of_the_images_that_it_names_is_refused(tmp_path):
+def test_a_table_that_labels_only_some_of_the_images_that_it_names_labels_none_which_is_told(tmp_path):
     write(tmp_path, ["0.png", "1.png"])
     (tmp_path / "labels.csv").write_text("file,label\n0.png,a\n1.png,\n")
-    with pytest.raises(DatasetError, match=r"labels\.csv has labels on 1 of 2 lines"):
-        open_images(str(tmp_path))
+    images = open_images(str(tmp_path))
+    assert not images.is_labelled
+    assert any("labels.csv has those of 1 of 2, and none of 1.png" in note for note in images.notes)
 
 
 def test_of_two_tables_of_the_same_images_the_unused_one_is_told(tmp_path):
@@ -494,6 +496,15 @@ def test_lists_of_splits_count_for_more_than_one_of_two_of_these(tmp_path):
     assert told(images) == {"images/4.png": "707-320", "images/5.png": "A300 B4"}
 
 
+def test_training_and_validation_images_in_one_list_are_a_split_where_nothing_parts_them(tmp_path):
+    write(tmp_path, [f"images/{n}.png" for n in range(3)])
+    (tmp_path / "trainval.txt").write_text("0 cat\n1 dog\n")
+    (tmp_path / "test.txt").write_text("2 dog\n")
+    images = open_images(str(tmp_path))
+    assert (images.split, images.splits) == ("test", {"trainval": 2, "test": 1})
+    assert told(open_images(f"{tmp_path}:train")) == {"images/0.png": "cat", "images/1.png": "dog"}
+
+
 NAMES = ["Abyssinian_1", "Abyssinian_2", "beagle_1", "beagle_2", "pug_1", "pug_2"]
 
 
@@ -600,3 +611,43 @@ def test_paths_may_begin_above_the_folder_and_labels_be_left_open(tmp_path):
         images = open_images(source, columns=Columns(label="No Finding,Edema"))
         assert [*told(images).values()] == ["No Finding", "", "No Finding;Edema"]
         assert images.open(2).size == (4, 4)
+
+
+JSON_BESIDE = {
+    "pairs": {"labels": [["0.png", 1], ["1.png", 0]]},  # StyleGAN's dataset.json
+    "path to label": {"0.png": "1", "1.png": "0"},
+    "by class": {"1": ["0"], "0": ["1.png"]},
+}
+
+
+@pytest.mark.parametrize("content", JSON_BESIDE.values(), ids=[*JSON_BESIDE])
+def test_json_beside_images_labels_them_but_not_what_only_lists_them(tmp_path, content):
+    write(tmp_path, ["0.png", "1.png"])
+    (tmp_path / "captions.json").write_text(json.dumps({"images": [{"file_name": "0.png"}, {"file_name": "1.png"}]}))
+    assert not open_images(str(tmp_path)).columns
+    (tmp_path / "dataset.json").write_text(json.dumps(content))
+    assert told(open_images(str(tmp_path))) == {"0.png": "1", "1.png": "0"}
+
+
+def test_json_that_lists_each_splits_images_by_class_is_splits(tmp_path):
+    """As Food-101 has it."""
+    write(tmp_path, [f"images/{name}/{number}.jpg" for name in ("pie", "ribs") for number in (1, 2, 3)])
+    for split, numbers in (("train", (1, 2)), ("test", (3,))):
+        (tmp_path / "meta").mkdir(exist_ok=True)
+        content = {name: [f"{name}/{number}" for number in numbers] for name in ("pie", "ribs")}
+        (tmp_path / "meta" / f"{split}.json").write_text(json.dumps(content))
+    images = open_images(str(tmp_path))
+    assert images.splits == {"train": 4, "test": 2}
+    assert told(images) == {"images/pie/3.jpg": "pie", "images/ribs/3.jpg": "ribs"}
+    assert [*told(open_images(str(tmp_path / "meta/test.json"))).values()] == ["pie", "ribs"]
+
+
+def test_a_table_of_a_split_is_about_the_folder_of_that_split_however_both_spell_it(tmp_path):
+    write(tmp_path, [*(f"train/{n}.png" for n in range(4)), *(f"test/{n}.png" for n in range(2))])
+    (tmp_path / "Training_set.csv").write_text(
+        "filename,label\n" + "".join(f"{n}.png,{'ab'[n % 2]}\n" for n in range(4))
+    )
+    (tmp_path / "Testing_set.csv").write_text("filename\n0.png\n1.png\n")
+    images = open_images(str(tmp_path))
+    assert images.split == "train"
+    assert told(images) == {f"train/{n}.png": "ab"[n % 2] for n in range(4)}

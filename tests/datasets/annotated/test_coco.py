@@ -127,6 +127,14 @@ def test_pascal_voc_has_the_objects_of_each_image_as_labels_and_its_lists_as_spl
     assert [*told(open_images(f"{tmp_path}:train")).values()] == ["dog;person"]
 
 
+def test_vocs_training_and_validation_images_are_one_split_where_nothing_parts_them(tmp_path):
+    folder = voc(tmp_path)
+    for split in ("train", "val"):
+        (folder / f"ImageSets/Main/{split}.txt").unlink()
+    assert dict(open_images(f"{folder}:all").splits) == {"trainval": 2, "test": 2}
+    assert [*told(open_images(f"{folder}:train")).values()] == ["dog;person", "cat"]
+
+
 def test_an_annotation_that_declares_entities_is_refused(tmp_path):
     folder = voc(tmp_path)
     (folder / "Annotations/000001.xml").write_text('<!DOCTYPE a [<!ENTITY b "c">]><annotation/>')

@@ -9,6 +9,7 @@ from pathlib import Path
 from unicodedata import normalize
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -16,6 +17,8 @@ from PIL import Image
 
 from features import datasets, files
 from features.datasets import Columns, ImageSet, open_images
+from features.datasets.labelling import of_cells
+from features.datasets.lists import opening
 from features.errors import DatasetError, FeatureError, ImageError
 
 NAMES = tuple(f"{name}/{number}.png" for name in ("cat", "dog") for number in range(3))
@@ -78,7 +81,27 @@ def test_a_list_of_paths_is_read_however_it_was_saved(folder, text, name):
     images = opened(folder, name, text)
     assert images.ids == NAMES
     assert reds(images) == [*range(6)]
-    assert images.labels is None
+    assert labels_of(images) == CLASSES  # as those of the folder that was listed
+    assert any("the labels are the names of the folders" in note for note in images.notes)
+
+
+@pytest.mark.parametrize(
+    ("paths", "labels"),
+    [
+        (["train/cat/0.png", "train/dog/0.png", "test/dog/1.png"], ["cat", "dog", "dog"]),
+        (["/data/cat/0.png", "/data/dog/0.png"], ["cat", "dog"]),
+        (["s3://x/cat/0.png", "s3://x/dog/0.png"], ["cat", "dog"]),
+        (["0.png", "1.png"], [None] * 2),
+        (["cat/0.png", "cat/1.png"], [None] * 2),
+        (["cat/0.png", "1.png"], [None] * 2),
+        (["https://a.org/0.png", "https://b.org/0.png"], [None] * 2),
+    ],
+)
+def test_folders_in_paths_are_labels_where_a_list_has_nothing_else(tmp_path, monkeypatch, paths, labels):
+    monkeypatch.setattr(opening, "marked", lambda places: ["" for _ in places])
+    images = opened(tmp_path, "list.txt", "\n".join(paths))
+    assert labels_of(images) == labels
+    assert not images.splits
 
 
 LABELLED = {
@@ -99,10 +122,26 @@ LABELLED = {
     "mxnet.lst": "".join(f"{n}\t{path[:3]}\t{path}\n" for n, path in enumerate(NAMES)),
     "list.jsonl": lines(form='{{"file_name": "{path}", "label": "{label}"}}'),
     "list.json": json.dumps([{"image": path, "class": path[:3]} for path in NAMES]),
+    "paths.json": json.dumps({path: path[:3] for path in NAMES}),
+    "by_path.json": json.dumps({path: {"label": path[:3], "width": 9} for path in NAMES}),
+    "by_class.json": json.dumps({name: [path for path in NAMES if path.startswith(name)] for name in ("cat", "dog")}),
+    "columns.json": json.dumps({"path": [*NAMES], "label": [path[:3] for path in NAMES]}),
+    "pairs.json": json.dumps([[path, path[:3]] for path in NAMES]),
+    **{
+        f"pandas_{way}.json": pd.DataFrame({"path": NAMES, "label": [path[:3] for path in NAMES]}).to_json(orient=way)
+        for way in ("columns", "index", "split", "records", "values", "table")
+    },
     "named.csv": "ImageFile,Class Name,class_id\n" + lines(form="{path},{label},{number}"),
     "one_hot.csv": "id,cat,dog\n" + "".join(f"{path},{int(path[0] == 'c')},{int(path[0] == 'd')}\n" for path in NAMES),
     "breeds.csv": "picture,breed\n" + lines(form="{path},{label}"),
 }
+
+
+def test_json_that_lists_the_images_of_each_split_has_splits(folder):
+    rows = [{"image": path, "label": path[:3]} for path in NAMES]
+    images = opened(folder, "datalist.json", json.dumps({"name": "x", "training": rows[1:], "test": rows[:1]}))
+    assert (images.split, images.splits) == ("test", {"training": len(NAMES) - 1, "test": 1})
+    assert labels_of(images) == CLASSES[:1]
 
 
 @pytest.mark.parametrize("name", LABELLED)
@@ -175,6 +214,13 @@ def test_a_missing_file_is_an_image_that_cannot_be_read(folder):
         images.open(6)
 
 
+def test_images_of_which_some_have_no_label_have_none_and_it_is_told(folder):
+    images = opened(folder, "list.csv", "cat/0.png,cat\ncat/1.png\n")
+    assert (len(images), images.is_labelled) == (2, False)
+    (note,) = images.notes
+    assert "has those of 1 of 2, and none of cat/1.png. Label all of them, or none." in note
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -183,7 +229,6 @@ def test_a_missing_file_is_an_image_that_cannot_be_read(folder):
         ("# only this\n", "names no images"),
         ("path,label\n", "names no images"),
         ("cat\ndog\n", "names a folder: cat"),
-        ("cat/0.png,cat\ncat/1.png\n", "labels on 1 of 2 lines"),
         ("path,label\ncat/0.png,cat\n,dog\n", r"Row 2 .* names no image in its column path"),
         ("a,b\n1,2\n", r"--path-column. It has: a \(1\), b \(2\)"),
         ("left,right\ncat/0.png,dog/0.png\n", r"--path-column. It has: left"),
@@ -300,6 +345,7 @@ def test_all_forms_of_a_list_have_the_same_labels_as_the_folder(folder):
 MANY = {
     "semicolon.csv": "path,label\na.png,cat;dog\nb.png,dog\nc.png,\n",
     "bar.txt": "a.png\tcat|dog\nb.png\tdog\nc.png\t\n",
+    "comma.csv": 'path,labels\na.png,"cat, dog"\nb.png,dog\nc.png,\n',
     "json.jsonl": "".join(
         json.dumps({"path": f"{name}.png", "tags": tags}) + "\n"
         for name, tags in {"a": ["cat", "dog"], "b": ["dog"], "c": []}.items()
@@ -310,6 +356,25 @@ MANY = {
     "signs.csv": "path,cat,dog\na.png,1,1\nb.png,-1,1\nc.png,-1,-1\n",
     "words.csv": "path,cat,dog\na.png,True,True\nb.png,False,True\nc.png,False,False\n",
 }
+
+
+@pytest.mark.parametrize(
+    ("cells", "labels"),
+    [
+        (["16 0", "7", "0"], ["16;0", "7", "0"]),  # numbers with blanks are several
+        (["a", "b", "a b", "b a"], ["a", "b", "a;b", "a;b"]),  # fewer tags than their combinations
+        (["x", "y", "x,y"], ["x", "y", "x;y"]),
+        (["tench, Tinca tinca", "cock, rooster"], None),
+        (["golden retriever", "labrador retriever", "retriever"], None),
+        (["Paris, TX", "Austin, TX", "Paris, IL", "Austin, IL"], None),
+        (["1 a", "2 b"], None),
+    ],
+)
+def test_commas_and_blanks_part_labels_only_where_they_can_be_no_part_of_names(cells, labels):
+    labelling = of_cells(cells)
+    assert labelling.many == (labels is not None)
+    if labels is not None:
+        assert [set(names) for names in labelling.of] == [set(each.split(";")) for each in labels]
 
 
 @pytest.mark.parametrize("name", MANY)
