@@ -16,17 +16,17 @@ FIELDS = {
     "--label-column": LABEL_COLUMNS,
     **{f"--{setting.name}": setting.title for setting in SETTINGS},
 }
-OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+OPTION = re.compile(r"(?<![\w-])(--[a-z][a-z-]*)( (?:FILE|NAME(?!:)|NETWORK|SOURCE)\b)?")  # with what it takes: --classes FILE
 COMMAND = re.compile(r"(`[^`]*`)")
 
 
 def as_fields(text: str) -> str:
     """A text with the fields in quotation marks for the options that it names. Commands between backticks stay."""
     return "".join(
-        part if COMMAND.fullmatch(part) else OPTION.sub(lambda option: _field(option[0]), part)
+        part if COMMAND.fullmatch(part) else OPTION.sub(_field, part)
         for part in COMMAND.split(text)
     )
 
 
-def _field(option: str) -> str:
-    return f"“{FIELDS[option]}”" if option in FIELDS else option
+def _field(option: re.Match[str]) -> str:
+    return f"“{FIELDS[option[1]]}”" if option[1] in FIELDS else option[0]

@@ -45,6 +45,7 @@ def test_every_field_stands_at_the_side():
         ("name it with --model timm:NAME", "name it with “Read as” timm:NAME"),
         ("Run `ray start --head` first, then --head.", "Run `ray start --head` first, then “Head”."),
         ("Name it with --label-column.", "Name it with “Labels”."),
+        ("--classes FILE names them, --model NAME too", "“Names of the classes” names them, “Read as” too"),
         ("Name it with --seed.", "Name it with --seed."),
         ("a--part, ---mean", "a--part, ---mean"),
     ],
