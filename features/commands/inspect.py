@@ -41,7 +41,7 @@ def add(commands: Commands) -> None:
 
 
 def _inspect(options: argparse.Namespace) -> None:
-    from features.networks import card, catalogue, hub_configs, naming
+    from features.networks import card, catalogue, hub_configs, naming, specification
     from features.networks.checkpoint import choose, refusal
     from features.networks.inspection import inspect
 
@@ -69,7 +69,7 @@ def _inspect(options: argparse.Namespace) -> None:
         return
     print(f"{name.weights}: {inspection.format}, {inspection.n_tensors:,} tensors")
     if card.is_described(inspection.metadata):
-        own = card.described(inspection.metadata)
+        own = specification.said_of_itself(inspection.path, inspection.metadata)
         print(f"it says of itself: {own.name}, {own.family}, weights: {own.source}, licence: {own.licence}")
     for number, network in enumerate(inspection.networks):
         _print(network, main=number == 0)

@@ -1,7 +1,8 @@
 """What a file of one's own is: what it says itself, what its tensors tell, what was said of it, and what is assumed."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -95,15 +96,20 @@ def rebuilt(network: ResidualNetwork, architecture: Architecture) -> ResidualNet
     return freeze(made)
 
 
-def _self_described(file: Checkpoint, name: str | None) -> ModelSpec:
-    """What a file says that it is, once its tensors and the name that the user gave it (if any) agree."""
+def said_of_itself(path: Path, metadata: Mapping[str, str]) -> ModelSpec:
+    """What a file of our own says that it is. Raises WeightsError, naming the file and what to do."""
     try:
-        entry = card.described(file.metadata)
+        return card.described(metadata)
     except FeatureError as error:
         reason = str(error).rstrip(".")
         raise checkpoint.refusal(
-            file.path, f"what it says of itself cannot be understood: {reason}. Copy it again, or save it anew"
+            path, f"what it says of itself cannot be understood: {reason}. Copy it again, or save it anew"
         ) from error
+
+
+def _self_described(file: Checkpoint, name: str | None) -> ModelSpec:
+    """What a file says that it is, once its tensors and the name that the user gave it (if any) agree."""
+    entry = said_of_itself(file.path, file.metadata)
     if name is not None:
         checkpoint.need_same(file, entry.architecture, catalogue.spec(name).architecture)
     return entry

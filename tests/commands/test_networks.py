@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from features.__main__ import _parser, main
 from features.commands.common import named
-from features.networks import filling, naming
+from features.networks import card, filling, naming
 from features.networks.architecture import cifar
 from features.networks.canonical import build, published_name
 from features.store import open_features
@@ -168,6 +168,15 @@ def test_inspect_of_a_network_that_is_not_understood_fails_with_the_reason(tmp_p
     assert status == 2
     assert "not understood" in out
     assert "layer1.0.alpha" in errors or "alpha at the block" in errors
+
+
+def test_inspect_of_a_file_that_describes_itself_wrongly_names_it_and_says_what_to_do(tmp_path, capsys):
+    said = dict.fromkeys(card.METADATA, "[]")
+    filling.save(randomise(build(cifar(8, classes=3))), tmp_path / "mine.safetensors", said)
+    status, _, errors = run(f"inspect {tmp_path / 'mine.safetensors'}", capsys)
+    assert status == 2
+    assert errors.startswith("inspect: mine.safetensors: what it says of itself cannot be understood: its architecture")
+    assert errors.endswith("Copy it again, or save it anew.\n")
 
 
 def test_inspect_takes_what_is_said_of_a_file(net, capsys):
