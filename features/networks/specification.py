@@ -291,19 +291,23 @@ def _assumed(
     if _takes_open_norms(file, spec, settled):
         yield norms.TAKEN
         settled |= {"norm_groups"}
+    tested = verdict.settled if verdict is not None else ()
+    untold = [choice for choice in _untold(file, spec) if choice.field not in (*settled, *tested)]
+    doubtful = [choice for choice in untold if choice.doubt(spec.architecture)]
+    yield from (choice.doubt(spec.architecture) for choice in doubtful)
     if name is None:
         yield from _of_head(file, spec, settled)
-    yield from _of_options(file, spec, name, settled, verdict.settled if verdict is not None else ())
+    yield from _of_pixels(spec, name, settled, tested)
+    if rest := [choice for choice in untold if choice not in doubtful]:
+        yield ", ".join(f"{choice.words(spec.architecture)} ({choice.option})" for choice in rest)
     if name is None:
         yield from _as_usual(spec, settled)
     if verdict is not None and not verdict.has_statistics:
         yield "all this without a test, since its norms keep no statistics of their training"
 
 
-def _of_options(
-    file: Checkpoint, spec: ModelSpec, name: str | None, settled: frozenset[str], tested: Sequence[str]
-) -> Iterator[str]:
-    """Pixels, and what options set."""
+def _of_pixels(spec: ModelSpec, name: str | None, settled: frozenset[str], tested: Sequence[str]) -> Iterator[str]:
+    """What was done to pixels, with the options that set it."""
     same_as = "" if name in (None, *catalogue.TORCHVISION) else f" of {name}"
     if not {"mean", "std"} <= settled:
         exact = "the exact mean, deviation and order of colours of " if "mean" in tested else ""
@@ -313,6 +317,3 @@ def _of_options(
         yield f"the size of the input{same_as}, {spec.preprocessing.describe_size()} (--resize, --crop)"
     if {"mean", "std"} <= settled and "channel_order" not in settled and spec.preprocessing.channels == 3:
         yield f"colours in the order {spec.preprocessing.channel_order.upper()}{same_as} (--channel-order)"
-    untold = [choice for choice in _untold(file, spec) if choice.field not in (*settled, *tested)]
-    if untold:
-        yield ", ".join(f"{choice.words(spec.architecture)} ({choice.option})" for choice in untold)
