@@ -17,7 +17,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from features import extract
-from features.datasets import labels, open_images
+from features.datasets import ImageSet, labels, open_images
 from features.networks import card, catalogue, filling, zoo
 from features.networks.architecture import cifar
 from features.networks.canonical import build, published_name
@@ -490,6 +490,27 @@ def test_what_the_visitor_says_of_a_file_is_taken_on_every_page_and_by_links(tmp
     assert "--mean" not in " ".join(warning.value for warning in page.warning)
     wrong = open_page("anatomy", **chosen, mean="grey")
     assert "Wanted 3 numbers" in errors(wrong)
+
+
+@pytest.mark.parametrize(("said", "told"), [({}, "where many of its kind have"), ({"shortcut_padding": "end"}, "")])
+def test_every_page_tells_the_gravest_of_what_is_assumed(said, told, tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    filling.save(randomise(build(cifar(8, in_channels=1))), tmp_path / "bare.safetensors", {})
+    monkeypatch.setattr(ImageSet, "pictures", lambda self: [])
+    app = AppTest.from_string(
+        "from viz import sidebar\nnotice = sidebar.show()\nsidebar.tell_assumed(notice)", default_timeout=PATIENCE
+    )
+    for name, value in {"model": "a file of mine", "weights": str(tmp_path / "bare.safetensors"), **said}.items():
+        app.query_params[name] = value
+    (warning,) = app.run().sidebar.warning
+    assert told in shown(warning.value)
+    assert ("“Zeros of padded shortcuts at” end" in shown(warning.value)) is not bool(said)
+    assert "The page Network lists" in shown(warning.value)
+
+
+def test_of_a_network_of_the_catalogue_nothing_is_assumed():
+    app = AppTest.from_string("from viz import sidebar\nsidebar.tell_assumed(sidebar.show())", default_timeout=PATIENCE)
+    assert not app.run().sidebar.warning
 
 
 @pytest.mark.slow
