@@ -91,6 +91,12 @@ def _is_switched(text: str) -> bool:
     return text == "yes"
 
 
+def _is_as_of_2015(network: "Architecture") -> bool:
+    """Whether it has the bottlenecks of He et al. 2015 behind their stem, which Caffe had with another stride."""
+    plain = network.block == "bottleneck" and network.groups == 1 and network.attention == "none"
+    return plain and network.stem == "imagenet" and not network.preactivation
+
+
 CHOICES = (
     Choice(
         "stride_at", "--stride-at", "Stride of a block in its",
@@ -103,7 +109,7 @@ CHOICES = (
         "Caffe, MSRA's weights, detectron2, Keras: the first 1x1. Of basic blocks: nearly always the first (middle); "
         "last in meliketoy's Wide ResNets and fattorib's networks.",
         lambda network: network.antialias == "none",
-        rival=lambda network: "first" if network.block == "bottleneck" and network.groups == 1 else "",
+        rival=lambda network: "first" if _is_as_of_2015(network) else "",
     ),
     Choice(
         "stem_pool", "--stem-pool", "Pool after the stem",

@@ -99,6 +99,7 @@ SMALL_STEM = replace(TORCHVISION["resnet18"], stem="cifar")
         (TORCHVISION["resnet50"], ["--stride-at first"]),
         (replace(TORCHVISION["resnet50"], stride_at="first"), []),
         (TORCHVISION["resnext50_32x4d"], []),
+        (replace(TORCHVISION["resnet50"], preactivation=True), []),
         (cifar(20), ["--shortcut-padding end"]),
         (cifar(20, "projection"), []),
         (replace(BASIC, preactivation=True), ["--shortcut-from input"]),
