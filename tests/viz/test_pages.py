@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shlex
 import shutil
 import zipfile
 from contextlib import nullcontext
@@ -18,7 +19,7 @@ from streamlit.testing.v1 import AppTest
 
 from features import extract
 from features.datasets import ImageSet, labels, open_images
-from features.networks import card, catalogue, filling, zoo
+from features.networks import card, catalogue, filling, naming, zoo
 from features.networks.architecture import cifar
 from features.networks.canonical import build, published_name
 from features.progress import finish
@@ -534,6 +535,22 @@ def test_a_file_with_several_networks_lists_them_and_part_chooses(tmp_path, monk
         assert page.session_state["part"] == ("encoder_k" if name == "encoder_k" else "")
         depths.append({metric.label: metric.value for metric in page.metric}["Layers"])
     assert depths == ["8", "14", "14", "8"]
+
+
+def test_what_lies_in_a_file_is_told_as_inspect_tells_it_with_the_command_that_uses_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    state = {published_name(key): value for key, value in randomise(build(cifar(8, classes=3))).state_dict().items()}
+    torch.save({"net": state, "optimizer": {"exp_avg": torch.zeros(3)}}, tmp_path / "run.ckpt")
+    chosen = {"model": "a file of mine", "weights": str(tmp_path / "run.ckpt"), "range": "signed"}
+    closed = open_page("anatomy", **chosen)
+    assert not [each for each in closed.code if "tensors" in each.value]
+    contents, command = open_page("anatomy", **chosen, contents="true").code
+    assert "network at 'net', spelled as torchvision" in contents.value
+    assert "3 classes" in contents.value
+    assert "(“Pool after the stem”)" in contents.value
+    assert contents.value.startswith("torch, 45 tensors, of which 1 of its training (optimizer) are left aside")
+    name = naming.parse(shlex.split(command.value)[6])
+    assert (name.weights, dict(name.settings)) == (tmp_path / "run.ckpt", {"range": "signed"})
 
 
 def test_head_chooses_one_of_several(tmp_path, monkeypatch):
