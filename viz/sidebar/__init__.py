@@ -42,11 +42,11 @@ __all__ = [
 def show() -> "DeltaGenerator":
     """Choose the network and the image set, once for all pages; both live in the URL.
 
-    Gives back where `tell_assumed` writes, below the network.
+    Gives back where `tell_assumed` writes, above all, where nobody has to scroll for it.
     """
     with st.sidebar:
-        network.choose()
         notice = st.empty()
+        network.choose()
         image_set.choose(_matched)
         _device()
     return notice
