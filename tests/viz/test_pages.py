@@ -503,7 +503,7 @@ def test_every_page_tells_the_gravest_of_what_is_assumed(said, told, tmp_path, m
     )
     for name, value in {"model": "a file of mine", "weights": str(tmp_path / "bare.safetensors"), **said}.items():
         app.query_params[name] = value
-    (warning,) = app.run().sidebar.warning
+    (warning,) = settle(app.run()).sidebar.warning
     assert told in shown(warning.value)
     assert ("“Zeros of padded shortcuts at” end" in shown(warning.value)) is not bool(said)
     assert "The page Network lists" in shown(warning.value)
@@ -511,7 +511,7 @@ def test_every_page_tells_the_gravest_of_what_is_assumed(said, told, tmp_path, m
 
 def test_of_a_network_of_the_catalogue_nothing_is_assumed():
     app = AppTest.from_string("from viz import sidebar\nsidebar.tell_assumed(sidebar.show())", default_timeout=PATIENCE)
-    assert not app.run().sidebar.warning
+    assert not settle(app.run()).sidebar.warning
 
 
 @pytest.mark.slow
