@@ -32,8 +32,10 @@ def main() -> None:
         ]
     )
     with warm_up.started().waiting():
-        sidebar.show()
+        notice = sidebar.show()
         chosen.run()
+        if chosen.title != PAGES[first][0]:  # which tells all of it
+            sidebar.tell_assumed(notice)
 
 
 def _renderer(name: str) -> Callable[[], None]:

@@ -1,7 +1,6 @@
 """Tells what lies in a file of weights."""
 
 import argparse
-import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,6 @@ from features.commands.common import Commands, add_said, command, said, tell_und
 from features.errors import FeatureError, WeightsError
 
 if TYPE_CHECKING:
-    from features.networks.inspection import Network
     from features.networks.naming import NetworkName
 
 LISTED = 8
@@ -41,9 +39,9 @@ def add(commands: Commands) -> None:
 
 
 def _inspect(options: argparse.Namespace) -> None:
-    from features.networks import card, catalogue, hub_configs, naming
+    from features.networks import card, catalogue, hub_configs, naming, specification
     from features.networks.checkpoint import choose, refusal
-    from features.networks.inspection import inspect
+    from features.networks.inspection import described, inspect
 
     name = naming.parse(options.file)
     if name.weights is None and catalogue.is_known(str(name.name)):
@@ -67,12 +65,12 @@ def _inspect(options: argparse.Namespace) -> None:
         print(f"{name.weights}: a network that tensors alone do not tell, named {named}")
         _taken(options, name)
         return
-    print(f"{name.weights}: {inspection.format}, {inspection.n_tensors:,} tensors")
+    print(f"{name.weights}: {inspection.summary()}")
     if card.is_described(inspection.metadata):
-        own = card.described(inspection.metadata)
+        own = specification.said_of_itself(inspection.path, inspection.metadata)
         print(f"it says of itself: {own.name}, {own.family}, weights: {own.source}, licence: {own.licence}")
     for number, network in enumerate(inspection.networks):
-        _print(network, main=number == 0)
+        print("", *described(network, main=number == 0), sep="\n")
     part = choose(name.weights, [each.part for each in inspection.networks], name.part)
     (chosen,) = (each for each in inspection.networks if each.part is part)
     if chosen.inferred is None and named is None:
@@ -83,7 +81,7 @@ def _inspect(options: argparse.Namespace) -> None:
 def _taken(options: argparse.Namespace, name: "NetworkName") -> None:
     """What becomes of the network when it is loaded, and the command that uses it."""
     from features.datasets import open_images
-    from features.networks import zoo
+    from features.networks import naming, zoo
 
     images = open_images(options.images) if options.images else None
     if images is not None:
@@ -103,40 +101,4 @@ def _taken(options: argparse.Namespace, name: "NetworkName") -> None:
         print(f"  assumed: {guess}")
     if verdict is None and model.spec.assumed and not options.images:
         print("  --images SOURCE tests what is assumed on images of the kind it was trained on")
-    print(f"use it: python -m features extract SOURCE {_as_options(name)} --out DIR")
-
-
-def _as_options(name: "NetworkName") -> str:
-    """A network's name as it can be pasted into a shell."""
-    if name.name is None and not name.settings and name.lesion is None and name.classes is None:
-        chosen = (("weights", str(name.weights)), ("part", name.part), ("head", name.head))
-        return " ".join(f"--{option} {shlex.quote(value)}" for option, value in chosen if value)
-    return f"--model {shlex.quote(str(name))}"
-
-
-def _print(network: "Network", main: bool) -> None:
-    from features.networks.checkpoint import printable
-
-    part = network.part
-    where = f"at {part.name!r}" if part.name else "at the top"
-    print(f"\n{'network' if main else 'another network'} {where}, spelled as {part.title}")
-    print(
-        f"  {part.parameters:,} numbers in its blocks"
-        + ("; a copy that follows another's training" if part.copy else "")
-    )
-    if network.inferred is None:
-        print(f"  not understood: {network.problem}")
-        return
-    architecture = network.inferred.architecture
-    print(f"  known from its tensors{' and modules' * network.is_whole}: {architecture.describe()}")
-    if network.has_open_norms:
-        print("  its norms keep no running statistics: group norms, or batch norms without what they need to be run")
-    untold = "; ".join(f"{choice.words(architecture)} ({choice.option})" for choice in network.inferred.untold)
-    if untold:
-        print(f"  not told by them, and taken as usual: {untold}")
-    if len(part.heads) > 1:
-        taken = f"{printable(part.head_name)} is taken" if part.head else "none is taken, since nothing tells which"
-        print(f"  heads: {printable(', '.join(part.heads[:LISTED]))}; {taken}. Choose one with --head")
-    if part.left:
-        rest = f" and {len(part.left) - LISTED} more" if len(part.left) > LISTED else ""
-        print(f"  left aside: {printable(', '.join(part.left[:LISTED]))}{rest}")
+    print(f"use it: python -m features extract SOURCE {naming.as_options(name)} --out DIR")

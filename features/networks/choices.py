@@ -20,8 +20,9 @@ class Choice:
 
     field: its name in Architecture. option: on the command line. title: for people. values: what it may be, as it is
     written, and in words; {} where it is a number, or numbers separated by commas, as in `example`. meaning: what it
-    changes, and who has it how. likelihood: how often it is other than usual, in words. matters: whether it can differ
-    in a network that has the other fields of a given one. fits: whether a value goes with a network's tensors.
+    changes, and who has it how. matters: whether it can differ in a network that has the other fields of a given one.
+    fits: whether a value goes with a network's tensors. rival: the value that many networks of the same tensors have in
+    the place of the usual one, '' where few have another.
     """
 
     field: str
@@ -29,11 +30,11 @@ class Choice:
     title: str
     values: Mapping[str, str]
     meaning: str
-    likelihood: str
     matters: Callable[["Architecture"], bool] = lambda network: True
     parse: Callable[[str], Any] = str
     example: str = ""
     fits: Callable[["Architecture", str], bool] = lambda network, text: True
+    rival: Callable[["Architecture"], str] = lambda network: ""
 
     def value(self, network: "Architecture") -> str:
         """What a network has, as it is written."""
@@ -73,6 +74,13 @@ class Choice:
         value = self.value(network)
         return self.values.get(value) or f"{self.title[0].lower()}{self.title[1:]} {value}"
 
+    def doubt(self, network: "Architecture") -> str:
+        """What a network is taken to have and what many others of its kind have, for people; '' where few have it."""
+        rival = self.rival(network)
+        if rival in ("", self.value(network)):
+            return ""
+        return f"{self.words(network)}, where many of its kind have {self.values[rival]} ({self.option} {rival})"
+
 
 def whole_numbers(text: str) -> tuple[int, ...]:
     """'1,2,2,1' as numbers. Raises ValueError."""
@@ -81,6 +89,12 @@ def whole_numbers(text: str) -> tuple[int, ...]:
 
 def _is_switched(text: str) -> bool:
     return text == "yes"
+
+
+def _is_as_of_2015(network: "Architecture") -> bool:
+    """Whether it has the bottlenecks of He et al. 2015 behind their stem, which Caffe had with another stride."""
+    plain = network.block == "bottleneck" and network.groups == 1 and network.attention == "none"
+    return plain and network.stem == "imagenet" and not network.preactivation
 
 
 CHOICES = (
@@ -94,8 +108,8 @@ CHOICES = (
         "Which convolution of a bottleneck skips pixels. torchvision and timm: the 3x3 ('v1.5'); He et al. 2015, "
         "Caffe, MSRA's weights, detectron2, Keras: the first 1x1. Of basic blocks: nearly always the first (middle); "
         "last in meliketoy's Wide ResNets and fattorib's networks.",
-        "likely in weights of before 2018 and of detectors",
         lambda network: network.antialias == "none",
+        rival=lambda network: "first" if _is_as_of_2015(network) else "",
     ),
     Choice(
         "stem_pool", "--stem-pool", "Pool after the stem",
@@ -110,63 +124,64 @@ CHOICES = (
         },
         "What halves the sides after the first convolution. With a 7x7 stem nearly always 'max'; with a 3x3 stem "
         "usually 'none', and 'max' where only a torchvision network's first convolution was replaced.",
-        "likely with a 3x3 stem",
         lambda network: network.resolved("stem_pool") != "conv",
+        rival=lambda network: "max" if network.stem == "cifar" and len(network.blocks) == 4 else "",
     ),
     Choice(
         "stem_stride", "--stem-stride", "Stride of the first convolution",
         {"1": "stem of stride 1", "2": "stem of stride 2"},
         "Usually 2 with a 7x7 or deep stem and 1 with a 3x3 one.",
-        "rare", parse=int,
+        parse=int,
     ),
     Choice(
         "stem_padding", "--stem-padding", "Padding of the first convolution",
         {str(pixels): f"stem padded by {pixels} px" for pixels in range(5)},
         "Pixels beyond the border. Usually half the kernel; code that follows SimCLR's for CIFAR pads a 3x3 by 2.",
-        "rare, but with a 3x3 stem of self-supervised learning", parse=int,
+        parse=int,
     ),
     Choice(
         "strides", "--strides", "Strides of the stages", {},
         "How far each stage's first block skips. Usually 1,2,2,2; networks for re-identification have 1,2,2,1.",
-        "likely in re-identification, retrieval and segmentation", parse=whole_numbers, example="1,2,2,1",
+        parse=whole_numbers, example="1,2,2,1",
     ),
     Choice(
         "dilations", "--dilation", "Dilations of the stages", {},
         "Gaps in each stage's 3x3 convolutions, as 1,1,2,4 with strides 1,2,1,1 in networks for segmentation.",
-        "likely in segmentation", parse=whole_numbers, example="1,1,2,4",
+        parse=whole_numbers, example="1,1,2,4",
     ),
     Choice(
         "first_dilation", "--first-dilation", "Dilation of a stage's first block",
         {"previous": "first blocks dilated as the stage before", "own": "first blocks dilated as their stage"},
         "torchvision and timm: as the stage before; detectron2 and some of MMSegmentation's: as the stage itself.",
-        "likely where stages are dilated and code is not torchvision's",
         lambda network: bool(network.dilations),
     ),
     Choice(
         "shortcut", "--shortcut", "Shortcuts without parameters",
         {"padding": "shortcuts padded with zeros (option A)", "none": "no shortcuts (a plain network)"},
         "A network that changes its width without projections pads its shortcuts (option A), or has none at all.",
-        "plain networks are rare", lambda network: network.shortcut in ("padding", "none"),
+        lambda network: network.shortcut in ("padding", "none"),
     ),
     Choice(
         "shortcut_padding", "--shortcut-padding", "Zeros of padded shortcuts at",
         {"both": "zeros on both sides of the old channels", "end": "zeros after the old channels"},
         "Where option A puts its zeros. akamaster's CIFAR networks: on both sides; He et al.'s and ResNeXt's: at the "
         "end.",
-        "likely", lambda network: network.shortcut == "padding",
+        lambda network: network.shortcut == "padding",
+        rival=lambda network: "end",
     ),
     Choice(
         "shortcut_pool", "--shortcut-pool", "Pool before projections",
         {"none": "projections that skip pixels", "average": "projections behind an average pool"},
         "ResNet-D averages where others skip (He et al. 2019, arXiv:1812.01187).",
-        "likely with a deep stem",
         lambda network: network.shortcut == "projection",
+        rival=lambda network: "average" if network.stem == "deep" else "",
     ),
     Choice(
         "shortcut_from", "--shortcut-from", "Projections of pre-activation networks see the",
         {"activated": "projections of the activated input", "input": "projections of the input itself"},
         "He et al. 2016, timm, kuangliu: what the branch's first norm and activation made; weiaicunzai: the input.",
-        "likely", lambda network: network.preactivation and network.shortcut == "projection",
+        lambda network: network.preactivation and network.shortcut == "projection",
+        rival=lambda network: "input" if network.block == "basic" else "",
     ),
     Choice(
         "antialias", "--antialias", "Filter against aliasing",
@@ -176,13 +191,11 @@ CHOICES = (
             "average": "average pools in the place of strides",
         },
         "What skips pixels in a branch: the convolution, or a filter behind it (Zhang 2019). The stem's pool follows.",
-        "rare, but for timm's resnetblur and resnetaa and for CLIP's networks",
         lambda network: network.stride_at == "middle",
     ),
     Choice(
         "activation", "--activation", "Activation", ACTIVATIONS,
         "The function between layers and of each block's sum.",
-        "rare",
     ),
     Choice(
         "head_pool", "--head-pool", "Pool before the head",
@@ -195,7 +208,6 @@ CHOICES = (
         },
         "How the head's features are made of the last stage's maps. Nearly always 'average'. Where the head takes "
         "twice as many as there are channels: fastai and most code have the maxima first, timm the averages.",
-        "rare where the head takes as many features as there are channels",
         lambda network: network.classes is not None,
         fits=lambda network, text: HEAD_POOLS[text].features(network.features) == network.pooled_features,
     ),
@@ -206,29 +218,29 @@ CHOICES = (
             "activation": "an activation between norm and linear layer of the head",
         },
         "Where a head begins with a batch norm: whether an activation follows it before the first linear layer.",
-        "rare", lambda network: network.classes is not None and network.head_start != "layer",
+        lambda network: network.classes is not None and network.head_start != "layer",
     ),
     Choice(
         "head_activation", "--head-activation", "Activation inside the head", ACTIVATIONS,
         "The function between the linear layers of a head of several, and between a norm and the first.",
-        "rare", lambda network: bool(network.head_widths) or network.head_start == "activation",
+        lambda network: bool(network.head_widths) or network.head_start == "activation",
     ),
     Choice(
         "norm_groups", "--norm-groups", "Groups of group norms", {},
         "How many groups of channels are normalised together, the same everywhere; usually 32. Says of norms without "
         "statistics that they are no batch norms.",
-        "likely with narrow networks", lambda network: network.norm == "group", int, "16",
+        lambda network: network.norm == "group", int, "16",
     ),
     Choice(
         "standardised", "--standardised", "Weight standardisation",
         {"no": "weights as they are", "yes": "standardised weights"},
         "Whether each filter is standardised before it is used: BiT's networks and others with group norms.",
-        "likely with group norms", lambda network: network.norm == "group", _is_switched,
+        lambda network: network.norm == "group", _is_switched, rival=lambda network: "yes",
     ),
     Choice(
         "epsilon", "--epsilon", "Epsilon of the norms", {},
         "What is added to variances. 1e-5 with PyTorch; 1e-3 or 2e-5 in weights from TensorFlow and MXNet.",
-        "likely in weights from other frameworks", lambda network: network.norm != "none", float, "0.001",
+        lambda network: network.norm != "none", float, "0.001",
     ),
 )  # fmt: skip
 BY_FIELD = {choice.field: choice for choice in CHOICES}

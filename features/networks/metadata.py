@@ -17,6 +17,7 @@ Words = Annotated[str, msgspec.Meta(max_length=2000, pattern=PRINTABLE)]
 MAX_CLASSES = 1 << 20
 Names = Annotated[list[Name], msgspec.Meta(max_length=MAX_CLASSES)]
 SHOWN = 200
+UNPRINTABLE = f"`str` matching regex {PRINTABLE!r}"  # as msgspec says that there are others
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ def _checked(entry: str, read: Any) -> Any:
     try:
         return read()
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
-        raise WeightsError(f"its {entry}: {str(error)[:SHOWN]}") from error
+        text = str(error)[:SHOWN].replace(UNPRINTABLE, "printable letters alone")
+        raise WeightsError(f"its {entry}: {text}") from error
 
 
 @cache

@@ -9,6 +9,7 @@ mine.pth?range=signed&stride-at=first      settings of `networks.settings`,
 resnet50?lesion=without:layer3.1      and what is done to it
 """
 
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlencode
@@ -76,6 +77,14 @@ def parse(text: str) -> NetworkName:
         return replace(name, name=base)
     path = Path(base if Path(base).expanduser().exists() else unquote(base))
     return replace(name, name=taken_as, weights=path)
+
+
+def as_options(name: NetworkName) -> str:
+    """A network's name as options of a command, which can be pasted into a shell."""
+    if name.name is None and not name.settings and name.lesion is None and name.classes is None:
+        chosen = (("weights", str(name.weights)), ("part", name.part), ("head", name.head))
+        return " ".join(f"--{option} {shlex.quote(value)}" for option, value in chosen if value)
+    return f"--model {shlex.quote(str(name))}"
 
 
 def _is_name(text: str) -> bool:

@@ -1,7 +1,8 @@
 """What a file of one's own is: what it says itself, what its tensors tell, what was said of it, and what is assumed."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -95,15 +96,20 @@ def rebuilt(network: ResidualNetwork, architecture: Architecture) -> ResidualNet
     return freeze(made)
 
 
-def _self_described(file: Checkpoint, name: str | None) -> ModelSpec:
-    """What a file says that it is, once its tensors and the name that the user gave it (if any) agree."""
+def said_of_itself(path: Path, metadata: Mapping[str, str]) -> ModelSpec:
+    """What a file of our own says that it is. Raises WeightsError, naming the file and what to do."""
     try:
-        entry = card.described(file.metadata)
+        return card.described(metadata)
     except FeatureError as error:
         reason = str(error).rstrip(".")
         raise checkpoint.refusal(
-            file.path, f"what it says of itself cannot be understood: {reason}. Copy it again, or save it anew"
+            path, f"what it says of itself cannot be understood: {reason}. Copy it again, or save it anew"
         ) from error
+
+
+def _self_described(file: Checkpoint, name: str | None) -> ModelSpec:
+    """What a file says that it is, once its tensors and the name that the user gave it (if any) agree."""
+    entry = said_of_itself(file.path, file.metadata)
     if name is not None:
         checkpoint.need_same(file, entry.architecture, catalogue.spec(name).architecture)
     return entry
@@ -285,19 +291,23 @@ def _assumed(
     if _takes_open_norms(file, spec, settled):
         yield norms.TAKEN
         settled |= {"norm_groups"}
+    tested = verdict.settled if verdict is not None else ()
+    untold = [choice for choice in _untold(file, spec) if choice.field not in (*settled, *tested)]
+    doubtful = [choice for choice in untold if choice.doubt(spec.architecture)]
+    yield from (choice.doubt(spec.architecture) for choice in doubtful)
     if name is None:
         yield from _of_head(file, spec, settled)
-    yield from _of_options(file, spec, name, settled, verdict.settled if verdict is not None else ())
+    yield from _of_pixels(spec, name, settled, tested)
+    if rest := [choice for choice in untold if choice not in doubtful]:
+        yield ", ".join(f"{choice.words(spec.architecture)} ({choice.option})" for choice in rest)
     if name is None:
         yield from _as_usual(spec, settled)
     if verdict is not None and not verdict.has_statistics:
         yield "all this without a test, since its norms keep no statistics of their training"
 
 
-def _of_options(
-    file: Checkpoint, spec: ModelSpec, name: str | None, settled: frozenset[str], tested: Sequence[str]
-) -> Iterator[str]:
-    """Pixels, and what options set."""
+def _of_pixels(spec: ModelSpec, name: str | None, settled: frozenset[str], tested: Sequence[str]) -> Iterator[str]:
+    """What was done to pixels, with the options that set it."""
     same_as = "" if name in (None, *catalogue.TORCHVISION) else f" of {name}"
     if not {"mean", "std"} <= settled:
         exact = "the exact mean, deviation and order of colours of " if "mean" in tested else ""
@@ -307,6 +317,3 @@ def _of_options(
         yield f"the size of the input{same_as}, {spec.preprocessing.describe_size()} (--resize, --crop)"
     if {"mean", "std"} <= settled and "channel_order" not in settled and spec.preprocessing.channels == 3:
         yield f"colours in the order {spec.preprocessing.channel_order.upper()}{same_as} (--channel-order)"
-    untold = [choice for choice in _untold(file, spec) if choice.field not in (*settled, *tested)]
-    if untold:
-        yield ", ".join(f"{choice.words(spec.architecture)} ({choice.option})" for choice in untold)

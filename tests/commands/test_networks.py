@@ -10,8 +10,8 @@ from safetensors.torch import load_file
 
 from features.__main__ import _parser, main
 from features.commands.common import named
-from features.networks import filling, naming
-from features.networks.architecture import cifar
+from features.networks import card, filling, naming
+from features.networks.architecture import Architecture, cifar
 from features.networks.canonical import build, published_name
 from features.store import open_features
 from tests.random_networks import randomise
@@ -45,6 +45,24 @@ def test_what_is_said_of_a_file_is_taken_and_kept_in_the_provenance(way, net, ti
     assert told.preprocessing.mean == (0.5, 0.5, 0.5)
     assert "zeros after the old channels" in told.network
     assert any("--stem-pool" in guess for guess in told.assumed)
+
+
+def test_a_pool_that_may_follow_a_small_stem_is_told_before_all_other_options_and_kept(tiny_folder, tmp_path, capsys):
+    small = Architecture("basic", (1, 1, 1, 1), (4, 8, 16, 32), (4, 8, 16, 32), "cifar", 4, classes=3)
+    state = randomise(build(small)).state_dict()
+    path = tmp_path / "net.pth"
+    torch.save({published_name(key): value for key, value in state.items()}, path)
+    status, _, errors = run(f"extract {tiny_folder} --weights {path} {QUICK} {tmp_path / 'out'}", capsys)
+    assert status == 0
+    first, *_ = (line for line in errors.splitlines() if line.startswith("assumed") and "--" in line)
+    assert "no pool after the stem, where many of its kind have max-pool after the stem (--stem-pool max)" in first
+    first, *_ = (guess for guess in open_features(tmp_path / "out").provenance.assumed if "--" in guess)
+    assert "--stem-pool max" in first
+    _, out, _ = run(f"inspect {path}", capsys)
+    first, *_ = (line for line in out.splitlines() if line.startswith("  assumed"))
+    assert "--stem-pool max" in first
+    _, _, errors = run(f"evaluate {tiny_folder} --weights {path} --stem-pool max --match order --limit 3", capsys)
+    assert "--stem-pool" not in errors
 
 
 def test_the_two_ways_of_naming_are_the_same_network(net, tiny_folder, tmp_path, capsys):
@@ -168,6 +186,15 @@ def test_inspect_of_a_network_that_is_not_understood_fails_with_the_reason(tmp_p
     assert status == 2
     assert "not understood" in out
     assert "layer1.0.alpha" in errors or "alpha at the block" in errors
+
+
+def test_inspect_of_a_file_that_describes_itself_wrongly_names_it_and_says_what_to_do(tmp_path, capsys):
+    said = dict.fromkeys(card.METADATA, "[]")
+    filling.save(randomise(build(cifar(8, classes=3))), tmp_path / "mine.safetensors", said)
+    status, _, errors = run(f"inspect {tmp_path / 'mine.safetensors'}", capsys)
+    assert status == 2
+    assert errors.startswith("inspect: mine.safetensors: what it says of itself cannot be understood: its architecture")
+    assert errors.endswith("Copy it again, or save it anew.\n")
 
 
 def test_inspect_takes_what_is_said_of_a_file(net, capsys):

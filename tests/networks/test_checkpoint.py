@@ -361,6 +361,11 @@ HOSTILE = {
     "a million entries": (
         lambda s, p: rewritten(p, {"data.pkl": b"\x80\x02" + b"]" * 1_000_001 + b"."}), "more than 1,000,000 entries",
     ),
+    "many names of classes": (
+        lambda s, p: rewritten(p, {"data.pkl": b"\x80\x02" + b"cmade\nUp\n" * 300_001 + b"."}),
+        "more than 300,000 names",
+    ),
+    "an entry of no checkpoint": (lambda s, p: rewritten(p, {"data.pkl": b"\x80\x05\x97."}), "state_dict alone"),
     "a directory that expands": (lambda s, p: rewritten(p, {"data.pkl": bytes(1 << 26)}), "contents of 64 MiB"),
     "itself inside": (lambda s, p: torch.save(recursive(), p), "nested more deeply"),
 }  # fmt: skip
@@ -372,7 +377,7 @@ def recursive() -> dict[str, object]:
     return content
 
 
-LARGE = ("many tensors", "a million entries")  # to write, and to refuse
+LARGE = ("many tensors", "a million entries", "many names of classes")  # to write, and to refuse
 
 
 @pytest.mark.parametrize("kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind in LARGE)) for kind in HOSTILE])

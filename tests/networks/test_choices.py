@@ -85,3 +85,32 @@ def test_of_a_usual_network_nothing_is_told_beside_its_shapes():
         "bottleneck blocks 3-4-6-3, inner channels 64-128-256-512, output channels 256-512-1024-2048, imagenet stem "
         "3->64, shortcut 'projection', 1000 classes"
     )
+
+
+SMALL_STEM = replace(TORCHVISION["resnet18"], stem="cifar")
+
+
+@pytest.mark.parametrize(
+    ("network", "told"),
+    [
+        (SMALL_STEM, ["--stem-pool max"]),
+        (replace(SMALL_STEM, stem_pool="max"), []),
+        (TORCHVISION["resnet18"], []),
+        (TORCHVISION["resnet50"], ["--stride-at first"]),
+        (replace(TORCHVISION["resnet50"], stride_at="first"), []),
+        (TORCHVISION["resnext50_32x4d"], []),
+        (replace(TORCHVISION["resnet50"], preactivation=True), []),
+        (cifar(20), ["--shortcut-padding end"]),
+        (cifar(20, "projection"), []),
+        (replace(BASIC, preactivation=True), ["--shortcut-from input"]),
+        (replace(BASIC, norm="group", norm_groups=4), ["--standardised yes"]),
+    ],
+)
+def test_what_many_networks_of_the_same_tensors_have_otherwise_is_told_with_the_option_that_says_it(network, told):
+    doubts = [doubt for choice in CHOICES if choice.matters(network) and (doubt := choice.doubt(network))]
+    assert [doubt.rpartition("(")[2].rstrip(")") for doubt in doubts] == told
+    for doubt in doubts:
+        option, value = doubt.rpartition("(")[2].rstrip(")").split()
+        (choice,) = (choice for choice in CHOICES if choice.option == option)
+        assert choice.chosen(network, value) in choice.others(network)
+        assert choice.values[value] in doubt

@@ -93,3 +93,12 @@ def test_a_file_without_a_residual_network_is_refused(tmp_path):
     torch.save(nn.Linear(3, 3).state_dict(), tmp_path / "a.pth")
     with pytest.raises(WeightsError, match="no residual network among them"):
         inspect(tmp_path / "a.pth")
+
+
+def test_the_tensors_of_an_optimizer_are_counted_and_left_aside(state, tmp_path):
+    content = {"model": state, "optimizer": {"state": {0: {"exp_avg": torch.zeros(2), "exp_avg_sq": torch.zeros(2)}}}}
+    torch.save(content, tmp_path / "run.pt")
+    found = inspect(tmp_path / "run.pt")
+    assert found.summary() == f"torch, {len(state) + 2} tensors, of which 2 of its training (optimizer) are left aside"
+    torch.save(state, tmp_path / "net.pt")
+    assert inspect(tmp_path / "net.pt").summary() == f"torch, {len(state)} tensors"

@@ -370,8 +370,8 @@ def seen(**changes: object) -> str:
         ({"classes": json.dumps(["a", None])}, "classes: Expected `str`, got `null`"),
         ({"classes": json.dumps(["a", "b" * 1_000])}, "classes: Expected `str` of length <= 200"),
         ({"name": "n" * 1_000}, "name: Expected `str` of length <= 200"),
-        ({"name": "a\x1b[31mred"}, "name: Expected `str` matching"),
-        ({"source": "two\nlines"}, "source: Expected `str` matching"),
+        ({"name": "a\x1b[31mred"}, "name: Expected printable letters alone"),
+        ({"source": "two\nlines"}, "source: Expected printable letters alone"),
     ],
 )
 def test_a_file_that_describes_itself_wrongly_is_refused_by_name_in_a_sentence(changes, text, tmp_path):

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shlex
 import shutil
 import zipfile
 from contextlib import nullcontext
@@ -17,8 +18,8 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from features import extract
-from features.datasets import labels, open_images
-from features.networks import card, catalogue, filling, zoo
+from features.datasets import ImageSet, labels, open_images
+from features.networks import card, catalogue, filling, naming, zoo
 from features.networks.architecture import cifar
 from features.networks.canonical import build, published_name
 from features.progress import finish
@@ -497,6 +498,27 @@ def test_what_the_visitor_says_of_a_file_is_taken_on_every_page_and_by_links(tmp
     assert "Wanted 3 numbers" in errors(wrong)
 
 
+@pytest.mark.parametrize(("said", "told"), [({}, "where many of its kind have"), ({"shortcut_padding": "end"}, "")])
+def test_every_page_tells_the_gravest_of_what_is_assumed(said, told, tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    filling.save(randomise(build(cifar(8, in_channels=1))), tmp_path / "bare.safetensors", {})
+    monkeypatch.setattr(ImageSet, "pictures", lambda self: [])
+    app = AppTest.from_string(
+        "from viz import sidebar\nnotice = sidebar.show()\nsidebar.tell_assumed(notice)", default_timeout=PATIENCE
+    )
+    for name, value in {"model": "a file of mine", "weights": str(tmp_path / "bare.safetensors"), **said}.items():
+        app.query_params[name] = value
+    (warning,) = settle(app.run()).sidebar.warning
+    assert told in shown(warning.value)
+    assert ("“Zeros of padded shortcuts at” end" in shown(warning.value)) is not bool(said)
+    assert "The page Network lists" in shown(warning.value)
+
+
+def test_of_a_network_of_the_catalogue_nothing_is_assumed():
+    app = AppTest.from_string("from viz import sidebar\nsidebar.tell_assumed(sidebar.show())", default_timeout=PATIENCE)
+    assert not settle(app.run()).sidebar.warning
+
+
 @pytest.mark.slow
 def test_a_file_with_several_networks_lists_them_and_part_chooses(tmp_path, monkeypatch):
     monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
@@ -518,6 +540,22 @@ def test_a_file_with_several_networks_lists_them_and_part_chooses(tmp_path, monk
         assert page.session_state["part"] == ("encoder_k" if name == "encoder_k" else "")
         depths.append({metric.label: metric.value for metric in page.metric}["Layers"])
     assert depths == ["8", "14", "14", "8"]
+
+
+def test_what_lies_in_a_file_is_told_as_inspect_tells_it_with_the_command_that_uses_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    state = {published_name(key): value for key, value in randomise(build(cifar(8, classes=3))).state_dict().items()}
+    torch.save({"net": state, "optimizer": {"exp_avg": torch.zeros(3)}}, tmp_path / "run.ckpt")
+    chosen = {"model": "a file of mine", "weights": str(tmp_path / "run.ckpt"), "range": "signed"}
+    closed = open_page("anatomy", **chosen)
+    assert not [each for each in closed.code if "tensors" in each.value]
+    contents, command = open_page("anatomy", **chosen, contents="true").code
+    assert "network at 'net', spelled as torchvision" in contents.value
+    assert "3 classes" in contents.value
+    assert "(“Pool after the stem”)" in contents.value
+    assert contents.value.startswith("torch, 45 tensors, of which 1 of its training (optimizer) are left aside")
+    name = naming.parse(shlex.split(command.value)[6])
+    assert (name.weights, dict(name.settings)) == (tmp_path / "run.ckpt", {"range": "signed"})
 
 
 def test_head_chooses_one_of_several(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from PIL.Image import Image
 
 from features import devices, residual
 from features.networks import catalogue, checkpoint, naming, zoo
-from features.networks.inspection import inspect
+from features.networks.inspection import described, inspect
 from viz.cached.server import ask
 from viz.jobs import DOWNLOAD, Job, Work
 
@@ -26,6 +26,16 @@ def parts_of(weights: str, stamp: float) -> list[tuple[str, str, int, bool]]:
         (each.part.name, each.part.title, each.part.parameters, each.part.copy)
         for each in inspect(Path(weights)).networks
     ]
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def contents_of(weights: str, stamp: float, head: str | None) -> list[str]:
+    """What lies in a file of weights, in lines, as `inspect` of the command line tells it."""
+    found = inspect(Path(weights), head)
+    lines = [found.summary()]
+    for number, network in enumerate(found.networks):
+        lines += ["", *described(network, main=number == 0)]
+    return lines
 
 
 @st.cache_data(max_entries=16, show_spinner=False)

@@ -5,8 +5,10 @@ from typing import Any
 
 import streamlit as st
 
+from features.networks import naming
 from features.networks.anatomy import Anatomy, anatomy
 from features.networks.card import ModelSpec
+from features.networks.naming import NetworkName
 from viz import sidebar, theme, widgets
 from viz.cached.card import card_of, file_digest
 from viz.cached.made import drawn
@@ -130,6 +132,19 @@ def _choices_in(weights: Path, part: str | None) -> None:
         _choose_head(heads, usual)
 
 
+def _contents(name: NetworkName) -> None:
+    """What lies in the file, and the command that uses the network as it is taken here."""
+    from viz.cached.networks import contents_of
+
+    shown = st.expander("What lies in the file", key="contents", bind="query-params")
+    if shown.open:
+        with shown, widgets.show_errors():
+            lines = contents_of(str(name.weights), name.weights.stat().st_mtime, name.head) if name.weights else []
+            st.code(as_fields("\n".join(lines)), language=None, wrap_lines=True)
+            st.caption("The same network on the command line:")
+            st.code(f"python -m features extract SOURCE {naming.as_options(name)} --out DIR", language="bash")
+
+
 def _file() -> None:
     """What lies in a file of one's own, and what statistics say of what it does not say."""
     from features.networks.hypotheses import DECISIVE, FITS, MISSES  # PyTorch with them
@@ -137,6 +152,7 @@ def _file() -> None:
     model, name = sidebar.model(), sidebar.named()
     assert name.weights is not None
     _choices_in(name.weights, name.part)
+    _contents(name)
     verdict = model.verdict
     if verdict is None or not verdict.structures:
         return

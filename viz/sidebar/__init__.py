@@ -8,12 +8,14 @@ from features.networks import catalogue
 from viz.cached import warm_up
 from viz.sidebar import image_set, network
 from viz.sidebar.image_set import images, others, source
-from viz.sidebar.network import model, named, spec
+from viz.sidebar.network import model, named, spec, tell_assumed
 from viz.sidebar.own_files import inside_roots, new_folder
 from viz.sidebar.selected import choose, give_name, select, selection, selects_of_others
 from viz.sidebar.selected import named as named_selections
 
 if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
     from features.datasets import ImageSet
     from features.datasets.labels import Matched
 
@@ -33,15 +35,21 @@ __all__ = [
     "show",
     "source",
     "spec",
+    "tell_assumed",
 ]
 
 
-def show() -> None:
-    """Choose the network and the image set, once for all pages; both live in the URL."""
+def show() -> "DeltaGenerator":
+    """Choose the network and the image set, once for all pages; both live in the URL.
+
+    Gives back where `tell_assumed` writes, above all, where nobody has to scroll for it.
+    """
     with st.sidebar:
+        notice = st.empty()
         network.choose()
         image_set.choose(_matched)
         _device()
+    return notice
 
 
 def _matched(found: "ImageSet") -> "Matched":

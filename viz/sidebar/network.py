@@ -17,6 +17,7 @@ from viz.sidebar.own_files import inside_roots, keep_upload
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from streamlit.delta_generator import DeltaGenerator
 
     from features.networks.zoo import Model
 
@@ -149,6 +150,22 @@ def model() -> "Model":
     if catalogue.spec(name.name).file is None:
         widgets.result(fetch_job(name.name), f"Fetching the weights of {name}")
     return load_model(str(name))
+
+
+def tell_assumed(notice: "DeltaGenerator") -> None:
+    """Write the gravest of what is assumed of a file of weights, for pages other than the first, which lists it all.
+
+    To be called once the page stands: it has loaded the network, or has said why it cannot.
+    """
+    if st.session_state["model"] != FILE:
+        return
+    with suppress(FeatureError):
+        guesses = model().spec.assumed
+        if guesses:
+            more = f" The page Network lists {len(guesses) - 1} more." if len(guesses) > 1 else ""
+            notice.warning(
+                f"Assumed, since the file does not say: {widgets.told(guesses[0])}.{more}", icon=":material/help:"
+            )
 
 
 def stamp(name: NetworkName) -> float:

@@ -8,20 +8,21 @@ lie in its objects' states.
 
 import io
 import pickletools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import IO, Any
 
 from features.errors import WeightsError
 
 MAX_BYTES = 16 << 20  # of a program: the weights of a ResNet-152 with an optimizer's state take half of one
 MAX_OPERATIONS = 1_000_000
+MAX_NAMED = 300_000  # classes, functions and calls of them, which take most time
 MAX_LINE = 1 << 20  # bytes of an argument that a line's end closes
 LONG_TEXT = 1 << 16  # bytes; no longer text has letters beyond Latin-1, as which protocol 2 writes bytes
 BEYOND_LATIN = bytes(range(0xC4, 0x100))  # in UTF-8
 MARK = object()
 PLAIN_KEYS = (str, int, float, bool, bytes, type(None))
 SHOWN = 80
-
+ALONE = "Save the network's state_dict alone"
 
 Maker = Callable[..., Any]
 
@@ -34,7 +35,7 @@ class Inert:
     def __init__(self, name: str, arguments: tuple = ()) -> None:
         self.name, self.arguments = name, arguments
         self.state: dict[Any, Any] = {}
-        self.items: list[Any] = []
+        self.items: list[Any] | tuple[()] = ()  # no list for each: a hostile file makes a million
 
     def __repr__(self) -> str:
         return f"<{self.name[:SHOWN]}>"
@@ -87,26 +88,26 @@ def load(
     """
     machine = _Machine(makers, persistent)
     try:
-        for count, (name, argument) in enumerate(_operations(file)):
-            if count > at_most:
-                raise WeightsError(f"more than {at_most:,} entries, far beyond any network's")
-            if name == "STOP":
+        for _ in range(at_most):
+            if _runs_to_its_end(machine, file):
                 return machine.stack.pop()
-            machine.step(name, argument)
     except WeightsError:
         raise
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, UnicodeError, OverflowError) as error:
         raise WeightsError(f"a damaged directory of contents ({type(error).__name__})") from error
-    raise WeightsError("a directory of contents that breaks off")
+    raise WeightsError(f"more than {at_most:,} entries, far beyond any network's. {ALONE}")
 
 
-def _operations(file: Stream) -> Iterator[tuple[str, Any]]:
-    """Every operation with its argument, as pickletools.genops, but within bounds."""
-    while code := file.read(1):
-        if code not in _OPERATIONS:
-            raise ValueError("no operation")
-        name, reader = _OPERATIONS[code]
-        yield name, None if reader is None else reader(file)
+def _runs_to_its_end(machine: "_Machine", file: Stream) -> bool:
+    """Do the next operation of a program; True if it was the last."""
+    code = file.read(1)
+    if not code:
+        raise WeightsError("a directory of contents that breaks off")
+    if code == b".":
+        return True
+    handler, reader = _OPERATIONS[code]
+    handler(machine, None if reader is None else reader(file))
+    return False
 
 
 def _text(width: int) -> Callable[[Stream], str]:
@@ -124,16 +125,16 @@ def _text(width: int) -> Callable[[Stream], str]:
     return read
 
 
-_TEXTS: dict[str, Callable[[Any], Any]] = {
-    "SHORT_BINUNICODE": _text(1),
-    "BINUNICODE": _text(4),
-    "BINUNICODE8": _text(8),
-}
-# By its byte: an operation's name, and what reads its argument.
-_OPERATIONS: dict[bytes, tuple[str, Callable[[Any], Any] | None]] = {
-    each.code.encode("latin-1"): (each.name, _TEXTS.get(each.name, each.arg.reader if each.arg else None))
-    for each in pickletools.opcodes
-}
+def _two_lines(file: Stream) -> str:
+    """The module and the name of a global, which have a line each, with a dot between."""
+    return f"{_line(file)}.{_line(file)}"
+
+
+def _line(file: Stream) -> str:
+    data = file.readline()
+    if not data.endswith(b"\n"):
+        raise ValueError("a line that breaks off")
+    return data[:-1].decode()
 
 
 class _Machine:
@@ -143,23 +144,22 @@ class _Machine:
         self.makers, self.persistent = makers, persistent
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
+        self.named = 0
 
-    def step(self, name: str, argument: Any) -> None:
-        if name in _IGNORED:
-            return
-        if name in _PUSHED:
-            self.stack.append(argument)
-        elif name in _MADE:
-            self.stack.append(_MADE[name]())
-        elif name in _MEMO_PUT:
-            self.memo[len(self.memo) if name == "MEMOIZE" else argument] = self.stack[-1]
-        elif name in _MEMO_GET:
-            self.stack.append(self.memo[argument])
-        else:
-            handler = _HANDLERS.get(name)
-            if handler is None:
-                raise WeightsError(f"an entry of a kind that no checkpoint has ({name})")
-            handler(self, argument)
+    def _push(self, argument: Any) -> None:
+        self.stack.append(argument)
+
+    def _put(self, number: int) -> None:
+        self.memo[number] = self.stack[-1]
+
+    def _memoize(self, _: Any) -> None:
+        self.memo[len(self.memo)] = self.stack[-1]
+
+    def _get(self, number: int) -> None:
+        self.stack.append(self.memo[number])
+
+    def _ignore(self, _: Any) -> None:
+        pass
 
     def _since_mark(self) -> list[Any]:
         values = []
@@ -220,24 +220,28 @@ class _Machine:
 
     def _setitem(self, _: Any) -> None:
         value, key = self.stack.pop(), self.stack.pop()
-        self._set_all([key, value])
+        _set(self.stack[-1], key, value)
 
     def _setitems(self, _: Any) -> None:
         self._set_all(self._since_mark())
 
     def _set_all(self, values: list[Any]) -> None:
         target = self.stack[-1]
-        entries = target.state if isinstance(target, Inert) else target
         for key, value in zip(values[::2], values[1::2], strict=True):
-            # Hashing a tuple of tuples of ... can take for ever; such a key names no weights.
-            entries[key if isinstance(key, PLAIN_KEYS) else Inert("a key that is no text")] = value
+            _set(target, key, value)
+
+    def _count_named(self) -> None:
+        self.named += 1
+        if self.named > MAX_NAMED:
+            raise WeightsError(f"more than {MAX_NAMED:,} names of classes and calls. {ALONE}")
 
     def _global(self, argument: str) -> None:
-        self.stack.append(Global(argument.replace(" ", ".", 1)))
+        self._count_named()
+        self.stack.append(Global(argument))
 
     def _stack_global(self, _: Any) -> None:
         name, module = self.stack.pop(), self.stack.pop()
-        self.stack.append(Global(f"{module}.{name}"))
+        self._global(f"{module}.{name}")
 
     def _reduce(self, _: Any) -> None:
         arguments, function = self.stack.pop(), self.stack.pop()
@@ -255,10 +259,11 @@ class _Machine:
 
     def _inst(self, argument: str) -> None:
         arguments = tuple(self._since_mark())
-        self.stack.append(self._called(Global(argument.replace(" ", ".", 1)), arguments))
+        self.stack.append(self._called(Global(argument), arguments))
 
     def _called(self, function: Any, arguments: Any) -> Any:
         name = function.name if isinstance(function, Inert) else type(function).__name__
+        self._count_named()
         arguments = arguments if isinstance(arguments, tuple) else (arguments,)
         maker = self.makers.get(name) if isinstance(function, Global) else None
         return maker(*arguments) if maker is not None else Inert(name, arguments)
@@ -280,25 +285,60 @@ class _Machine:
         self.stack.append(self.persistent(self.stack.pop()))
 
 
+def _set(target: Any, key: Any, value: Any) -> None:
+    entries = target.state if isinstance(target, Inert) else target
+    # Hashing a tuple of tuples of ... can take for ever; such a key names no weights.
+    entries[key if isinstance(key, PLAIN_KEYS) else Inert("a key that is no text")] = value
+
+
 def _listed(target: Any) -> list[Any]:
-    return target.items if isinstance(target, Inert) else target
+    if not isinstance(target, Inert):
+        return target
+    target.items = target.items or []
+    return target.items
 
 
-_IGNORED = {"PROTO", "FRAME"}
-_PUSHED = {
-    "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "STRING", "BINSTRING", "SHORT_BINSTRING",
-    "UNICODE",
-    "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8", "FLOAT",
-    "BINFLOAT",
+def _pushing(make: Callable[[], Any]) -> Callable[[_Machine, Any], None]:
+    def push(machine: _Machine, _: Any) -> None:
+        machine.stack.append(make())
+
+    return push
+
+
+def _refuse(machine: _Machine, _: Any) -> None:
+    raise WeightsError(f"an entry of a kind that no checkpoint has. {ALONE}")
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "SHORT_BINUNICODE": _text(1), "BINUNICODE": _text(4), "BINUNICODE8": _text(8), "GLOBAL": _two_lines,
+    "INST": _two_lines,
 }  # fmt: skip
-_MADE: dict[str, Callable[[], Any]] = {
-    "NONE": lambda: None, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple,
-    "EMPTY_DICT": dict, "EMPTY_SET": list,
-}  # fmt: skip
-_MEMO_PUT = {"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"}
-_MEMO_GET = {"GET", "BINGET", "LONG_BINGET"}
 _HANDLERS: dict[str, Callable[[_Machine, Any], None]] = {
     name: getattr(_Machine, f"_{name.lower()}")
-    for name, _ in _OPERATIONS.values()
+    for name in (each.name for each in pickletools.opcodes)
     if hasattr(_Machine, f"_{name.lower()}")
+}
+_HANDLERS |= dict.fromkeys(("PROTO", "FRAME"), _Machine._ignore)
+_HANDLERS |= dict.fromkeys(("BINPUT", "LONG_BINPUT"), _Machine._put)
+_HANDLERS |= dict.fromkeys(("BINGET", "LONG_BINGET"), _Machine._get)
+_HANDLERS |= dict.fromkeys(
+    (
+        "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "STRING", "BINSTRING", "SHORT_BINSTRING",
+        "UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8",
+        "BYTEARRAY8", "FLOAT", "BINFLOAT",
+    ),
+    _Machine._push,
+)  # fmt: skip
+_HANDLERS |= {
+    "NONE": _pushing(lambda: None), "NEWTRUE": _pushing(lambda: True), "NEWFALSE": _pushing(lambda: False),
+    "EMPTY_LIST": _pushing(list), "EMPTY_TUPLE": _pushing(tuple), "EMPTY_DICT": _pushing(dict),
+    "EMPTY_SET": _pushing(list),
+}  # fmt: skip
+# By its byte: what an operation does, and what reads its argument.
+_OPERATIONS: dict[bytes, tuple[Callable[[_Machine, Any], None], Callable[[Any], Any] | None]] = {
+    each.code.encode("latin-1"): (
+        _HANDLERS.get(each.name, _refuse),
+        _READERS.get(each.name, each.arg.reader if each.arg else None),
+    )
+    for each in pickletools.opcodes
 }

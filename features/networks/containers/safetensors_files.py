@@ -25,7 +25,10 @@ def read_safetensors(path: Path) -> tuple[dict[str, TensorRecord], dict[str, str
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
         if size > MAX_HEADER:
-            raise WeightsError(f"a header of {size / 2**20:,.0f} MiB, where at most {MAX_HEADER >> 20} MiB are read")
+            raise WeightsError(
+                f"a header of {size / 2**20:,.0f} MiB, where at most {MAX_HEADER >> 20} MiB are read. Save the "
+                "network's state_dict alone, without metadata"
+            )
         text = file.read(size)
     try:
         header = json.loads(text)
