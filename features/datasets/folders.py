@@ -43,6 +43,8 @@ def of_marked(where: str, root: Path, files_in: Sequence[tuple[str, str]]) -> Li
 
 
 def _listing(root: Path, where: str, names: Sequence[str], marks: Sequence[str], aside: tuple[Aside, ...]) -> Listing:
+    folder = str(root)
+
     def path(number: int) -> Path:
         return root / names[number]
 
@@ -55,6 +57,9 @@ def _listing(root: Path, where: str, names: Sequence[str], marks: Sequence[str],
         lambda number: spelled(str(path(number))),
         (lambda number: head(path(number))) if files.is_local(root) else None,
         aside,
+        file=(lambda number: (os.path.join(folder, names[number]), spelled(names[number])))  # noqa: PTH118
+        if files.is_local(root)
+        else None,
     )
 
 
@@ -174,7 +179,11 @@ def of_files(name: str, paths: list[Path], ids: list[str]) -> ImageSet:
     def read(index: int) -> tuple[bytes, str]:
         return read_file(paths[index], spelt[index]), spelt[index]
 
-    opened = ImageSet(name, tuple(spelt), None, (), set_digest(spelt, [*map(mark, paths)]), FileOpener(read))
+    def path(index: int) -> tuple[str, str]:
+        return str(paths[index].absolute()), spelt[index]
+
+    opener = FileOpener(read, path if all(map(files.is_local, paths)) else None)
+    opened = ImageSet(name, tuple(spelt), None, (), set_digest(spelt, [*map(mark, paths)]), opener)
     return replace(opened, locate=lambda index: spelled(str(paths[index])))
 
 
