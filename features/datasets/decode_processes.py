@@ -70,9 +70,13 @@ class Processes:
         self.users = 0
         self.timer: threading.Timer | None = None
         self._workers = [_Worker(preprocessing, (SLOTS, self.chunk, *image)) for _ in range(number)]
-        for worker in self._workers:
-            for slot in range(SLOTS):
-                threading.Thread(target=self._serve, args=(worker, slot), name="decoder", daemon=True).start()
+        self._threads = [
+            threading.Thread(target=self._serve, args=(worker, slot), name="decoder", daemon=True)
+            for worker in self._workers
+            for slot in range(SLOTS)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def capacity(self) -> int:
@@ -84,7 +88,7 @@ class Processes:
 
         What comes of each few of them, in order: why an image cannot be read, as `decode` says it, '' if it can.
         """
-        size = min(self.chunk, -(-len(rows) // self.number))  # all processes have a share of it
+        size = min(self.chunk, -(-len(rows) * SLOTS // self.number))  # a small batch comes soon, by many processes
         starts = range(0, len(rows), size)
         requests = [_Request(opener, rows[start : start + size], out[start : start + size]) for start in starts]
         with self._lock:
@@ -105,6 +109,11 @@ class Processes:
                 self._requests.put(None)
         for worker in self._workers:
             worker.close()
+
+    def join(self) -> None:
+        """Wait until all that had been submitted when they were closed is decoded."""
+        for thread in self._threads:
+            thread.join()
 
     def _serve(self, worker: "_Worker", slot: int) -> None:
         if slot:  # the first thread need not wait for the process, the others have nothing to do without it
@@ -309,3 +318,4 @@ def close_all() -> None:
         if processes.timer is not None:
             processes.timer.cancel()
         processes.close()
+        processes.join()  # a stream that is closed only when Python ends would wait for threads that are no more
