@@ -65,7 +65,7 @@ class Processes:
         self.chunk = int(np.clip(CHUNK_BYTES // np.prod(image), 1, CHUNK))
         self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._closed = False
+        self.closed = False
         self.damaged = False  # whether a process has ended by itself
         self.users = 0
         self.timer: threading.Timer | None = None
@@ -92,7 +92,7 @@ class Processes:
         starts = range(0, len(rows), size)
         requests = [_Request(opener, rows[start : start + size], out[start : start + size]) for start in starts]
         with self._lock:
-            closed = self._closed
+            closed = self.closed
             if not closed:
                 for request in requests:
                     self._requests.put(request)
@@ -104,8 +104,8 @@ class Processes:
     def close(self) -> None:
         """End all processes; what has been submitted is decoded here."""
         with self._lock:
-            if not self._closed:
-                self._closed = True
+            if not self.closed:
+                self.closed = True
                 self._requests.put(None)
         for worker in self._workers:
             worker.close()
@@ -292,7 +292,7 @@ def shared(preprocessing: Preprocessing, number: int) -> Iterator[Processes]:
     finally:
         with _LOCK:
             processes.users -= 1
-            if not processes.users:
+            if not processes.users and not processes.closed:  # when Python ends no thread can be started
                 idle = 0.0 if processes.damaged else IDLE_SECONDS
                 processes.timer = threading.Timer(idle, _retire, (key, processes))
                 processes.timer.daemon = True
