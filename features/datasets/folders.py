@@ -43,10 +43,14 @@ def of_marked(where: str, root: Path, files_in: Sequence[tuple[str, str]]) -> Li
 
 
 def _listing(root: Path, where: str, names: Sequence[str], marks: Sequence[str], aside: tuple[Aside, ...]) -> Listing:
-    folder = str(root)
+    is_here = files.is_local(root)
+    folder = str(root.absolute()) if is_here else ""
 
     def path(number: int) -> Path:
         return root / names[number]
+
+    def file(number: int) -> tuple[str, str]:
+        return os.path.join(folder, names[number]), spelled(names[number])  # noqa: PTH118
 
     return Listing(
         root.name or str(root),  # a bucket has no name of its own
@@ -55,11 +59,9 @@ def _listing(root: Path, where: str, names: Sequence[str], marks: Sequence[str],
         marks,
         lambda number: (read_file(path(number), spelled(names[number])), spelled(names[number])),
         lambda number: spelled(str(path(number))),
-        (lambda number: head(path(number))) if files.is_local(root) else None,
+        (lambda number: head(path(number))) if is_here else None,
         aside,
-        file=(lambda number: (os.path.join(folder, names[number]), spelled(names[number])))  # noqa: PTH118
-        if files.is_local(root)
-        else None,
+        file=file if is_here else None,
     )
 
 

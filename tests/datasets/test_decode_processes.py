@@ -68,6 +68,12 @@ def tabled(folder: Path) -> Path:
     return path
 
 
+def patterned(folder: Path) -> str:
+    (folder.parent / "pictures-2").mkdir()
+    (folder.parent / "pictures-2" / "one.png").write_bytes((folder / "00.png").read_bytes())
+    return f"{folder}*"
+
+
 def ready(number: int = 2) -> decode_processes.Processes:
     """Processes that have all started."""
     with decode_processes.shared(FRAMING, number) as processes:
@@ -85,6 +91,20 @@ def same(one: list[decoding.Batch], other: list[decoding.Batch]) -> bool:
         and (a.rejected, a.seen) == (b.rejected, b.seen)
         for a, b in zip(one, other, strict=True)
     )
+
+
+@pytest.mark.parametrize("form", [lambda folder: folder, listed, patterned])
+def test_images_that_are_files_have_their_path_and_the_name_that_errors_call_them(folder, form):
+    opener = datasets.open_images(str(form(folder))).take(range(NUMBER - 1, -1, -1)).opener
+    for row in range(NUMBER):
+        path, name = opener.path(row)
+        assert (Path(path).read_bytes(), name) == opener.read(row)
+        assert Path(path).is_absolute()
+
+
+@pytest.mark.parametrize("form", [zipped, tabled])
+def test_images_inside_of_files_have_no_path(folder, form):
+    assert datasets.open_images(str(form(folder))).opener.path is None
 
 
 @pytest.mark.slow
