@@ -28,18 +28,22 @@ from features.datasets.image_set import FileOpener
 from features.errors import ImageError
 from features.networks.preprocessing import Preprocessing
 
-ROOT = Path(__file__).parents[2]  # of the package
 CHUNK = 8  # images of a request: the more, the less there is to do for each; the last of a set wait for the slowest
 CHUNK_BYTES = 1 << 21  # of a request's pixels, so that large images need no more memory
 SLOTS = 2  # requests that a process has at a time: it goes on with one while the other's pixels are fetched
 PIPE_BYTES = 1 << 20  # so that a request's files fit in at once, where the system allows it
 IDLE_SECONDS = 30.0  # for which processes are kept for whoever comes next
 # The package that the module lies in opens sets of every kind. Its imports would take most of a process's start.
-PROGRAM = (
-    "import sys, types; package = types.ModuleType('features.datasets'); package.__path__ = [sys.argv[1]]; "
-    "sys.modules[package.__name__] = package; from features.datasets import decode_worker; "
-    "decode_worker.main(sys.argv[2])"
-)
+PROGRAM = """
+import sys
+root, folder, arguments = sys.argv[1:]
+sys.path.insert(0, root)
+from types import ModuleType
+package = sys.modules["features.datasets"] = ModuleType("features.datasets")
+package.__path__ = [folder]
+from features.datasets import decode_worker
+decode_worker.main(arguments)
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -258,15 +262,19 @@ def _shared_file(n_bytes: int) -> int | None:
     return None
 
 
+def command(arguments: str) -> list[str]:
+    """What starts a process, whatever lies in the folder that one is in. arguments: of `decode_worker.main`."""
+    folder = Path(__file__).parent
+    return [sys.executable, "-c", PROGRAM, str(folder.parents[1]), str(folder), arguments]
+
+
 def _started(arguments: str, descriptor: int | None) -> subprocess.Popen[bytes]:
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    # More threads of a library for linear algebra, which nothing here calls, would only take time to start.
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OPENBLAS_NUM_THREADS": "1"}
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(Path(__file__).parent), arguments],
+        command(arguments),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env=environment,
+        # More threads of a library for linear algebra, which nothing here calls, would only take time to start.
+        env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
         bufsize=-1,
         pass_fds=() if descriptor is None else (descriptor,),
     )

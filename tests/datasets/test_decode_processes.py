@@ -235,6 +235,14 @@ def test_other_openers_and_few_images_need_no_processes(folder, monkeypatch):
     assert not started
 
 
+def test_processes_start_in_a_folder_that_has_packages_called_as_these_are(folder, monkeypatch):
+    (folder / "features").mkdir()
+    (folder / "features" / "__init__.py").write_text("raise SystemExit('another one')")
+    monkeypatch.chdir(folder)
+    decode_processes.close_all()
+    ready()
+
+
 def test_a_stream_that_is_closed_leaves_processes_that_can_go_on(folder):
     images = datasets.open_images(str(folder))
     processes = ready()
@@ -291,8 +299,8 @@ def is_running(pid: int) -> bool:
 
 def test_a_process_that_decodes_imports_only_what_it_needs():
     arguments = json.dumps([FRAMING.settings(), [1, 1, 3, FRAMING.crop, FRAMING.crop], None])
-    folder = str(Path(decode_processes.__file__).parent)
-    command = [sys.executable, "-X", "importtime", "-c", decode_processes.PROGRAM, folder, arguments]
+    python, *rest = decode_processes.command(arguments)
+    command = [python, "-X", "importtime", *rest]
     done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=60)
     imported = {line.rpartition(b"|")[2].strip().decode() for line in done.stderr.splitlines()}
     assert done.stdout == decode_processes.READY
