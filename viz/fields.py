@@ -16,7 +16,8 @@ FIELDS = {
     "--label-column": LABEL_COLUMNS,
     **{f"--{setting.name}": setting.title for setting in SETTINGS},
 }
-OPTION = re.compile(r"(?<![\w-])(--[a-z][a-z-]*)( (?:FILE|NAME(?!:)|NETWORK|SOURCE)\b)?")  # with what it takes: --classes FILE
+# With the word for what it takes, as in "--classes FILE".
+OPTION = re.compile(r"(?<![\w-])(--[a-z][a-z-]*)( (?:FILE|NAME(?!:)|NETWORK|SOURCE)\b)?")
 COMMAND = re.compile(r"(`[^`]*`)")
 
 

@@ -3,10 +3,12 @@
 import os
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Sized
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -52,7 +54,7 @@ def batches(
 ) -> Generator[Batch, None, None]:
     """An image set as batches of at most `size`, in order, decoded ahead in threads.
 
-    processes: how many the threads have decode for them, where there are enough images and these lie in files.
+    processes: how many decode instead, where there are enough images and these lie in files.
     parts: the images to read, None for all. No batch has images of two parts, and the next part is decoded while
     somebody is busy with what came of the last. Images that cannot be read are left out of the pixels and listed in
     their batch; a batch can be empty.
@@ -62,50 +64,46 @@ def batches(
     spans = (part[start : start + size] for part in parts for start in range(0, len(part), size))
     with ExitStack() as stack:
         processes = processes if preprocessing.pixel_type == "uint8" else 0
+        submit: Callable[[range, np.ndarray], list[Future[list[str]]]]
         if processes and isinstance(images.opener, FileOpener) and sum(map(len, parts)) >= FEW:
             shared = stack.enter_context(decode_processes.shared(preprocessing, processes))
-            # A few more, which read the next files meanwhile. Not lowered: they hardly compute, and all wait for them.
-            frame, threads = _framing_in(shared, images.opener), processes + max(2, processes // 4)
-            pool = stack.enter_context(ThreadPoolExecutor(threads))
+            submit, ahead = partial(shared.submit, images.opener), AHEAD + shared.capacity // size
         else:
-            frame = _framing(images, preprocessing)
             pool = stack.enter_context(ThreadPoolExecutor(DECODERS, initializer=_give_way))
+            submit, ahead = partial(_submit, pool, images, preprocessing), AHEAD
 
-        def prepare(row: int, out: np.ndarray) -> Rejected | None:
-            try:
-                frame(row, out)
-                return None
-            except ImageError as error:
-                return Rejected(images.ids[row], str(error))
-
-        def submit(rows: range) -> tuple[range, np.ndarray, list[Future[Rejected | None]]]:
+        def begin(rows: range) -> tuple[range, np.ndarray, list[Future[list[str]]]]:
             # Filled by decoders: stacking with torch would wake its threads, which then spin on the decoders' cores.
             pixels = np.empty((len(rows), *shape), preprocessing.pixel_type)
-            return rows, pixels, [pool.submit(prepare, row, out) for row, out in zip(rows, pixels, strict=True)]
+            return rows, pixels, submit(rows, pixels)
 
-        queue = [submit(rows) for rows in islice(spans, AHEAD)]
+        queue = deque(begin(rows) for rows in islice(spans, ahead))
         try:
             while queue:
-                rows, pixels, futures = queue.pop(0)
-                results = [future.result() for future in futures]
-                queue += [submit(rows) for rows in islice(spans, 1)]
-                yield _assemble(rows, pixels, results)
+                rows, pixels, futures = queue[0]
+                wait(futures, return_when=FIRST_EXCEPTION)
+                reasons = [reason for future in futures for reason in future.result()]
+                queue.popleft()
+                queue.extend(begin(rows) for rows in islice(spans, 1))
+                yield _assemble(images, rows, pixels, reasons)
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            # What has begun is waited for, since whoever goes on may close what it reads from.
+            wait([future for _, _, futures in queue for future in futures if not future.cancel()])
 
 
-def _framing(images: ImageSet, preprocessing: Preprocessing) -> Callable[[int, np.ndarray], None]:
-    def frame(row: int, out: np.ndarray) -> None:
-        out[:] = preprocessing.framed_array(images.open(row))
+def _submit(
+    pool: ThreadPoolExecutor, images: ImageSet, preprocessing: Preprocessing, rows: range, pixels: np.ndarray
+) -> list[Future[list[str]]]:
+    """Have images' pixels written to `pixels`, (N, C, S, S), by threads; says of each why it cannot be read."""
 
-    return frame
+    def decode(row: int, out: np.ndarray) -> list[str]:
+        try:
+            out[:] = preprocessing.framed_array(images.open(row))
+        except ImageError as error:
+            return [str(error)]
+        return [""]
 
-
-def _framing_in(processes: decode_processes.Processes, opener: FileOpener) -> Callable[[int, np.ndarray], None]:
-    def frame(row: int, out: np.ndarray) -> None:
-        processes.frame(*opener.read(row), out)
-
-    return frame
+    return [pool.submit(decode, row, out) for row, out in zip(rows, pixels, strict=True)]
 
 
 def processes_for(device: str) -> int:
@@ -125,11 +123,12 @@ def _give_way() -> None:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOW_PRIORITY)
 
 
-def _assemble(rows: range, pixels: np.ndarray, results: Sequence[Rejected | None]) -> Batch:
-    rejected = tuple(result for result in results if result is not None)
+def _assemble(images: ImageSet, rows: range, pixels: np.ndarray, reasons: Sequence[str]) -> Batch:
+    """reasons: why each image cannot be read, '' for those that can."""
+    rejected = tuple(Rejected(images.ids[row], reason) for row, reason in zip(rows, reasons, strict=True) if reason)
     if rejected:
-        pixels = pixels[[result is None for result in results]]
-    good = [row for row, result in zip(rows, results, strict=True) if result is None]
+        pixels = pixels[[not reason for reason in reasons]]
+    good = [row for row, reason in zip(rows, reasons, strict=True) if not reason]
     return Batch(np.array(good, dtype=np.int64), torch.from_numpy(pixels), rejected, len(rows))
 
 

@@ -43,8 +43,14 @@ def of_marked(where: str, root: Path, files_in: Sequence[tuple[str, str]]) -> Li
 
 
 def _listing(root: Path, where: str, names: Sequence[str], marks: Sequence[str], aside: tuple[Aside, ...]) -> Listing:
+    is_here = files.is_local(root)
+    folder = str(root.absolute()) if is_here else ""
+
     def path(number: int) -> Path:
         return root / names[number]
+
+    def file(number: int) -> tuple[str, str]:
+        return os.path.join(folder, names[number]), spelled(names[number])  # noqa: PTH118
 
     return Listing(
         root.name or str(root),  # a bucket has no name of its own
@@ -53,8 +59,9 @@ def _listing(root: Path, where: str, names: Sequence[str], marks: Sequence[str],
         marks,
         lambda number: (read_file(path(number), spelled(names[number])), spelled(names[number])),
         lambda number: spelled(str(path(number))),
-        (lambda number: head(path(number))) if files.is_local(root) else None,
+        (lambda number: head(path(number))) if is_here else None,
         aside,
+        file=file if is_here else None,
     )
 
 
@@ -174,7 +181,11 @@ def of_files(name: str, paths: list[Path], ids: list[str]) -> ImageSet:
     def read(index: int) -> tuple[bytes, str]:
         return read_file(paths[index], spelt[index]), spelt[index]
 
-    opened = ImageSet(name, tuple(spelt), None, (), set_digest(spelt, [*map(mark, paths)]), FileOpener(read))
+    def path(index: int) -> tuple[str, str]:
+        return str(paths[index].absolute()), spelt[index]
+
+    opener = FileOpener(read, path if all(map(files.is_local, paths)) else None)
+    opened = ImageSet(name, tuple(spelt), None, (), set_digest(spelt, [*map(mark, paths)]), opener)
     return replace(opened, locate=lambda index: spelled(str(paths[index])))
 
 

@@ -71,12 +71,22 @@ class FileOpener:
     """Opens images whose files are read first and decoded then, so that another process may do the decoding.
 
     read: number of an image -> its file's bytes, and what to call it in an error. Raises ImageError as `open` does.
+    path: number of an image -> its file's absolute path on this machine, and what to call it in an error; None where
+    images are no files there, each by itself.
     """
 
     read: Callable[[int], tuple[bytes, str]]
+    path: Callable[[int], tuple[str, str]] | None = None
 
     def __call__(self, index: int) -> Image.Image:
         return images.decode(*self.read(index))
+
+    def take(self, numbers: Sequence[int]) -> "FileOpener":
+        """Of some of the images, which are counted anew."""
+        read, path = self.read, self.path
+        return FileOpener(
+            lambda index: read(numbers[index]), None if path is None else lambda index: path(numbers[index])
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,11 +202,7 @@ class ImageSet:
             ids=tuple(self.ids[index] for index in chosen),
             labels=None if self.labels is None else self.labels[chosen],
             digest=picked,
-            opener=(
-                FileOpener(lambda index: opener.read(chosen[index]))
-                if isinstance(opener, FileOpener)
-                else lambda index: opener(chosen[index])
-            ),
+            opener=(opener.take(chosen) if isinstance(opener, FileOpener) else lambda index: opener(chosen[index])),
             locate=lambda index: self.uri(chosen[index]),
             origin=None,
             label_sets=None if self.label_sets is None else self.label_sets[chosen],

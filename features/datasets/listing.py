@@ -19,6 +19,7 @@ class Listing:
     read:   number of a file -> its bytes, and what to call it in an error. Raises ImageError.
     locate: number of a file -> where it lies (`ImageSet.uri`).
     head:   number of a file -> its first bytes; None where that takes long.
+    file:   number of a file -> its path and name, as `FileOpener.path`.
     aside:  what was not even listed, and why. notes: what is to be told of the source as a whole.
     paths:  the names as their folders tell classes and splits, where these are others, as of numbered shards.
     labels: what is said of each file's class; None where folders tell it.
@@ -37,10 +38,11 @@ class Listing:
     paths: Sequence[str] | None = None
     labels: Sequence[object] | None = None
     is_shard: bool = False
+    file: Callable[[int], tuple[str, str]] | None = None
 
     def part(self, numbers: Sequence[int]) -> "Listing":
         """Some of the files, by their numbers."""
-        head = self.head
+        head, file = self.head, self.file
         return replace(
             self,
             names=[self.names[number] for number in numbers],
@@ -48,6 +50,7 @@ class Listing:
             read=lambda index: self.read(numbers[index]),
             locate=lambda index: self.locate(numbers[index]),
             head=None if head is None else lambda index: head(numbers[index]),
+            file=None if file is None else lambda index: file(numbers[index]),
             paths=None if self.paths is None else [self.paths[number] for number in numbers],
             labels=None if self.labels is None else [self.labels[number] for number in numbers],
         )
@@ -77,7 +80,7 @@ def images_among(listing: Listing) -> tuple[ImageSet, list[int]]:
         None,
         (),
         set_digest(ids, [listing.marks[number] for number in numbers]),
-        FileOpener(lambda index: listing.read(numbers[index])),
+        FileOpener(listing.read, listing.file).take(numbers),
         lambda index: listing.locate(numbers[index]),
         aside=(*listing.aside, *aside),
         notes=listing.notes,

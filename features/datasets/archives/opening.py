@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from features import files
 from features.datasets import kinds, series
@@ -19,6 +20,8 @@ from features.datasets.kinds import Aside
 from features.datasets.listing import Listing
 from features.errors import DatasetError, FeatureError, ImageError
 from features.sources import ARCHIVES, LISTS, TABLES
+
+Given = TypeVar("Given")
 
 DEPTH = 2  # how many archives may lie in each other below the one that is named
 MOST = 20_000  # archives of one set
@@ -150,16 +153,19 @@ def _below(folder: str, bare: str, found: Listing) -> dict:
         "names": [f"{folder}/{each}" for each in found.names],
         "paths": [f"{bare}/{each}" if bare else each for each in paths],
         "aside": tuple(Aside(each.reason, tuple(f"{folder}/{name}" for name in each.names)) for each in found.aside),
-        "read": _reader(folder, found),
+        "read": _called_below(folder, found.read),
+        "file": None if found.file is None else _called_below(folder, found.file),
     }
 
 
-def _reader(folder: str, found: Listing) -> Callable[[int], tuple[bytes, str]]:
-    def read(number: int) -> tuple[bytes, str]:
-        data, name = found.read(number)
-        return data, f"{folder}/{name}"
+def _called_below(folder: str, give: Callable[[int], tuple[Given, str]]) -> Callable[[int], tuple[Given, str]]:
+    """What gives something of a file and its name, with the name that it has in a folder."""
 
-    return read
+    def given(number: int) -> tuple[Given, str]:
+        value, name = give(number)
+        return value, f"{folder}/{name}"
+
+    return given
 
 
 def concatenated(name: str, where: str, parts: Sequence[Listing]) -> Listing:
@@ -182,6 +188,11 @@ def concatenated(name: str, where: str, parts: Sequence[Listing]) -> Listing:
         part, own = of(number)
         return part.locate(own)
 
+    def file(number: int) -> tuple[str, str]:
+        part, own = of(number)
+        assert part.file is not None
+        return part.file(own)
+
     labelled = any(part.labels is not None for part in parts)
     return Listing(
         name,
@@ -196,6 +207,7 @@ def concatenated(name: str, where: str, parts: Sequence[Listing]) -> Listing:
         [each for part in parts for each in (part.names if part.paths is None else part.paths)],
         [each for part in parts for each in part.labels or [None] * len(part.names)] if labelled else None,
         any(part.is_shard for part in parts),
+        None if any(part.file is None for part in parts) else file,
     )
 
 

@@ -174,13 +174,16 @@ def _opened(named: _Named, path: Path, split: str | None, order: Sequence[str]) 
     def read(row: int) -> tuple[bytes, str]:
         return read_file(named.places[row].file, ids[row]), ids[row]
 
+    def file(row: int) -> tuple[str, str]:
+        return str(named.places[row].file.absolute()), ids[row]
+
     images = ImageSet(
         path.stem,
         tuple(ids),
         None,
         (),
         _digest(ids, marked(named.places), table, named.asked),
-        FileOpener(read),
+        FileOpener(read, file if all(place.is_here for place in named.places) else None),
         lambda row: spelled(places[row]),
         columns=values,
         notes=(*named.notes, *by_folders, *repeated),
