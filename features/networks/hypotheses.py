@@ -29,9 +29,6 @@ NEAR, MOST = 4.0, 6  # how many times as far as the best, and how many, are trie
 FEWEST = 6  # pictures
 BADLY = 0.05  # above which even the best is worth a warning
 NOISE = 0.17  # from which on nothing is told
-# What is assumed cannot be where it is so far off; another that is so many times nearer, short of noise, is taken
-# though it does not fit. A 3x3 stem's max-pool left out: 8.1 nats, and 0.10 with it (CIFAR-10 as JPEG files).
-ABSURD, RESCUES = 1.0, 20
 
 
 @dataclass(frozen=True)
@@ -68,8 +65,7 @@ class Verdict:
     """What statistics say.
 
     pixels, structures: what was tested, the best first; structures under the best of the pixels.
-    settings: those of the best that fit and are told from the others, or that are taken because what is assumed cannot
-    be; () to take the file as assumed.
+    settings: those of the best that fit and are told from the others; () to take the file as assumed.
     settled: the fields of which nothing else that was tried fits nearly as well. has_statistics: whether the network
     keeps any; nothing is tested of one that does not.
     """
@@ -91,8 +87,7 @@ class Verdict:
         tells = FITS < self.nats < NOISE
         best = [each for each in (self.pixels, self.structures) if each] if tells else []
         given = [next((each for each in rows if each.hypothesis == AS_GIVEN), rows[0]) for rows in best]
-        told = (rows[0] for rows, each in zip(best, given, strict=True) if _told([rows[0], each]))
-        return tuple(each for each in told if each not in self.chosen)
+        return tuple(rows[0] for rows, each in zip(best, given, strict=True) if _told([rows[0], each]))
 
     @property
     def chosen(self) -> tuple[Tested, ...]:
@@ -234,18 +229,11 @@ def judge(
     # What is assumed is given up only where it does not fit and is told from the best.
     given = next(each for each in structures if each.hypothesis == AS_GIVEN)
     differs = fits and given.nats >= MISSES and AS_GIVEN not in [each.hypothesis for each in close]
-    differs = differs or _rescues(structures, given)
     chosen = (
         *(pixels[0].hypothesis.settings if "mean" in settled else ()),
         *(structures[0].hypothesis.settings if differs else ()),
     )
     return Verdict(tuple(pixels), tuple(structures), chosen, tuple(sorted(settled)))
-
-
-def _rescues(tested: Sequence[Tested], given: Tested) -> bool:
-    """Whether the best, without fitting, is to be taken because what is assumed cannot be."""
-    best = tested[0].nats
-    return best < NOISE and given.nats >= max(ABSURD, RESCUES * best) and _told(tested)
 
 
 def _fields(ways: Iterable[Hypothesis]) -> set[str]:
