@@ -23,10 +23,7 @@ COMMAND = re.compile(r"(`[^`]*`)")
 
 def as_fields(text: str) -> str:
     """A text with the fields in quotation marks for the options that it names. Commands between backticks stay."""
-    return "".join(
-        part if COMMAND.fullmatch(part) else OPTION.sub(_field, part)
-        for part in COMMAND.split(text)
-    )
+    return "".join(part if COMMAND.fullmatch(part) else OPTION.sub(_field, part) for part in COMMAND.split(text))
 
 
 def _field(option: re.Match[str]) -> str:

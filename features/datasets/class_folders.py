@@ -64,11 +64,11 @@ def by_folder(paths: Sequence[str], parts: Splits | None) -> Labels:
     for path, name in zip(paths, parts.of, strict=True):
         if name in deep:
             inside[name].add(classes.folders_of(path, parts.level))
-    deep -= {name for name, found in inside.items() if len(found) == 1 and splits.is_filler(*found)}  # 'val/images'
+    deep -= {name for name, ways in inside.items() if len(ways) == 1 and splits.is_filler(*ways)}  # 'val/images'
     labels: list[str | None] = [None] * len(paths)
     rows = rows_of(parts, [*deep])
-    found = classes.of_paths([paths[row] for row in rows], parts.level) if rows else None
-    for row, label in zip(rows, found or [], strict=False):
+    names = classes.of_paths([paths[row] for row in rows], parts.level) if rows else None
+    for row, label in zip(rows, names or [], strict=False):
         labels[row] = label
     return Labels(labels, sorted({label for label in labels if label is not None}))
 

@@ -24,9 +24,9 @@ def listing(root: Path) -> Listing:
     """The files below a folder that are not hidden. Raises DatasetError if a folder cannot be read."""
     root = root.resolve()
     tree = Tree(root) if files.is_local(root) else None
-    found = tree.files() if tree is not None else ((str(file), mark(file)) for file in _remote_files(root))
+    listed = tree.files() if tree is not None else ((str(file), mark(file)) for file in _remote_files(root))
     first = len(str(root).rstrip("/")) + 1
-    inside = ((name[first:], its_mark) for name, its_mark in counting.counted(found))
+    inside = ((name[first:], its_mark) for name, its_mark in counting.counted(listed))
     every = list(inside) if tree is not None else sorted(inside)  # a tree is walked in the order of its names
     aside = tree.aside() if tree is not None else ()
     return _listing(root, str(root), [name for name, _ in every], [its_mark for _, its_mark in every], aside)

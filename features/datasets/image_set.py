@@ -255,10 +255,10 @@ def with_labels(found: ImageSet, names: Sequence[str], every: Sequence[str] = ()
 
 
 def set_digest(ids: Sequence[str], marks: Sequence[str]) -> str:
-    found = hashlib.sha256()
+    told = hashlib.sha256()
     for image_id, mark in zip(ids, marks, strict=True):
-        found.update(f"{image_id}\0{mark}\n".encode("utf-8", "surrogateescape"))
-    return found.hexdigest()
+        told.update(f"{image_id}\0{mark}\n".encode("utf-8", "surrogateescape"))
+    return told.hexdigest()
 
 
 @contextmanager

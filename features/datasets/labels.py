@@ -77,14 +77,14 @@ def match_labels(spec: ModelSpec, images: ImageSet, way: str | None = None) -> M
             f"{images.name} has no labels. Put the images into one folder per class, named as the network's classes, "
             "or give a list with a column of labels."
         )
-    found = _match(spec, images.class_names) if way is None else _match_by(way, spec, images)
-    if found is None:
+    match = _match(spec, images.class_names) if way is None else _match_by(way, spec, images)
+    if match is None:
         raise DatasetError(refusal(spec, images))
-    names = spec.classes if found.how == BY_NUMBER else class_names(spec, images)
-    places = np.array(found.places, dtype=np.int64)
+    names = spec.classes if match.how == BY_NUMBER else class_names(spec, images)
+    places = np.array(match.places, dtype=np.int64)
     if images.labels is not None:
-        return Matched(places[images.labels], found.how, names, found.guessed)
-    return Matched(None, found.how, names, found.guessed, _sets(images, places, len(names)))
+        return Matched(places[images.labels], match.how, names, match.guessed)
+    return Matched(None, match.how, names, match.guessed, _sets(images, places, len(names)))
 
 
 def ways(spec: ModelSpec, images: ImageSet) -> tuple[str, ...]:

@@ -66,10 +66,10 @@ def named(pattern: str) -> Named:
                 f"There is no {gone[0]}, which {pattern} names ({len(gone):,} of {len(spelt):,} are not there). Fetch "
                 "it, or name those that are there."
             )
-        found = _looked_at(root, names)
-    if not found.files and not found.folders and any(each.reason == folders.OUTSIDE for each in found.aside):
+        seen = _looked_at(root, names)
+    if not seen.files and not seen.folders and any(each.reason == folders.OUTSIDE for each in seen.aside):
         raise DatasetError(f"{pattern} leads out of the folders that may be read. Name files inside them.")
-    return found
+    return seen
 
 
 def _looked_at(root: Path, names: Iterable[str]) -> Named:
@@ -122,24 +122,24 @@ def _matches(root: Path, pattern: str) -> list[str]:
         if "*" not in pattern:
             return [pattern] if path.exists() else []
         first = len(root.path.rstrip("/")) + 1  # type: ignore[attr-defined]
-        found = root.fs.glob(path.path)  # type: ignore[attr-defined]
-        return [each.partition("://")[2][first:] if "://" in each else each[first:] for each in sorted(found)]
+        matches = root.fs.glob(path.path)  # type: ignore[attr-defined]
+        return [each.partition("://")[2][first:] if "://" in each else each[first:] for each in sorted(matches)]
     if (root / pattern).exists():
         return [pattern]
     return sorted(glob.glob(pattern, root_dir=root, recursive=True))  # noqa: PTH207
 
 
-def listing(pattern: str, found: Named) -> Listing:
+def listing(pattern: str, seen: Named) -> Listing:
     """The files that a pattern names, in the folders and archives that it names too, by their paths below its root."""
-    packed = [name for name, mark in found.files if name.lower().endswith(ARCHIVES) and mark != folders.UNREADABLE]
+    packed = [name for name, mark in seen.files if name.lower().endswith(ARCHIVES) and mark != folders.UNREADABLE]
     others = {*packed}
-    loose = [pair for pair in found.files if pair[0] not in others]
-    parts = [archives.in_folder(name, folders.listing(found.root / name)) for name in found.folders]
-    parts += [folders.of_marked(pattern, found.root, loose)] if loose else []
-    parts += [archives.of_files(pattern, pattern, found.root, packed)] if packed else []
+    loose = [pair for pair in seen.files if pair[0] not in others]
+    parts = [archives.in_folder(name, folders.listing(seen.root / name)) for name in seen.folders]
+    parts += [folders.of_marked(pattern, seen.root, loose)] if loose else []
+    parts += [archives.of_files(pattern, pattern, seen.root, packed)] if packed else []
     return replace(
-        archives.concatenated(found.root.name or str(found.root), pattern, parts),
-        aside=(*(each for part in parts for each in part.aside), *found.aside),
+        archives.concatenated(seen.root.name or str(seen.root), pattern, parts),
+        aside=(*(each for part in parts for each in part.aside), *seen.aside),
     )
 
 
@@ -160,11 +160,11 @@ def reaches(pattern: str, folder: Path) -> bool:
 
 def marks(pattern: str) -> list[tuple[str, str]]:
     """Every file that a pattern names, with what changes when the file does."""
-    found = named(pattern)
-    return [*found.files] + [
+    names = named(pattern)
+    return [*names.files] + [
         (f"{name}/{inner}", mark)
-        for name in found.folders
-        for listing_of in (folders.listing(found.root / name),)
+        for name in names.folders
+        for listing_of in (folders.listing(names.root / name),)
         for inner, mark in zip(listing_of.names, listing_of.marks, strict=True)
         if kinds.counts(inner)
     ]

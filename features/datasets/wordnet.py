@@ -29,8 +29,8 @@ def words() -> dict[str, tuple[str, ...]]:
 
 
 def _lines(name: str) -> list[str]:
-    found = find_spec("timm")  # not an import of it, which would take seconds
-    assert found is not None
-    assert found.origin is not None
-    text = (Path(found.origin).parent / "data" / "_info" / name).read_text(encoding="utf-8")
+    timm = find_spec("timm")  # not an import of it, which would take seconds
+    assert timm is not None
+    assert timm.origin is not None
+    text = (Path(timm.origin).parent / "data" / "_info" / name).read_text(encoding="utf-8")
     return [line for line in text.splitlines() if line.strip()]

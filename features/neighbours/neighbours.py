@@ -76,8 +76,8 @@ def search(features: np.ndarray, k: int, seed: int = 0) -> Task[Neighbours]:
     first, group = _distinct(features)  # (U,), (N,)
     if len(first) > FEW_COPIES * n_rows:
         return (yield from _exactly(kind(features), k))
-    found = yield from _exactly(kind(features[first]), min(k, len(first)))
-    return _with_copies(found.indices, found.distances, group, k)
+    of_distinct = yield from _exactly(kind(features[first]), min(k, len(first)))
+    return _with_copies(of_distinct.indices, of_distinct.distances, group, k)
 
 
 def _exact_kind(n_rows: int, width: int) -> type[Exact] | None:

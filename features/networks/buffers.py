@@ -14,11 +14,11 @@ def pixels_of(records: Mapping[str, TensorRecord], network: str, channels: int) 
 
     network: the path that lies before its names. Of several pairs the one that lies nearest to it is taken.
     """
-    found = sorted(_pairs(records, network, channels), key=lambda pair: -len(pair[0]))
-    for owner, mean, std in found:
+    pairs = sorted(_pairs(records, network, channels), key=lambda pair: -len(pair[0]))
+    for owner, mean, std in pairs:
         told = written.pixels(mean, std, channels)
         if told:
-            others = [pair[1:] for pair in found if pair[0] == owner]
+            others = [pair[1:] for pair in pairs if pair[0] == owner]
             return told if all(pair == (mean, std) for pair in others) else {}
     return {}
 

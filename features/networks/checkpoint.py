@@ -119,10 +119,10 @@ def read(path: Path, part: str | None = None, head: str | None = None) -> Checkp
     content = containers.read(path)
     path = content.path
     try:
-        found = tensors_of(content)
-        need_bounds(found, sum(each.stat().st_size for each in content.files))
-        modules = modules_of(content, found)
-        records = as_paths(found if modules is not None else unwrapped(found))
+        tensors = tensors_of(content)
+        need_bounds(tensors, sum(each.stat().st_size for each in content.files))
+        modules = modules_of(content, tensors)
+        records = as_paths(tensors if modules is not None else unwrapped(tensors))
     except WeightsError as error:
         raise refusal(path, str(error)) from error
     return Checkpoint(

@@ -61,13 +61,13 @@ class Choice:
         """Networks with the same tensors that differ in this choice alone; () where it has no list of values."""
         if not self.matters(network):
             return ()
-        found = []
+        open_choices = []
         for text in self.values:
             try:
-                found.append(self.chosen(network, text))
+                open_choices.append(self.chosen(network, text))
             except FeatureError:  # it does not go with another of the network's choices
                 continue
-        return tuple(other for other in found if other != network)
+        return tuple(other for other in open_choices if other != network)
 
     def words(self, network: "Architecture") -> str:
         """What a network has, for people."""

@@ -52,12 +52,12 @@ def candidates(above: Above, inside: Mapping[str, Layer], width: int, last: Sequ
 
     Which of several is the classifier only a person knows.
     """
-    found = [(name, tuple(layers)) for name, layers in _unnamed(inside, width, last).items()]
+    unnamed = [(name, tuple(layers)) for name, layers in _unnamed(inside, width, last).items()]
     for path_above, beside in above:
-        found += [
+        unnamed += [
             (f"{path_above}{name}", under(path_above, layers)) for name, layers in _unnamed(beside, width, ()).items()
         ]
-    return found
+    return unnamed
 
 
 def outputs_of(head: Sequence[Layer]) -> int:

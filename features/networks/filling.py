@@ -78,11 +78,11 @@ def _prefixed(checkpoint: Checkpoint, wanted: set[str]) -> Records:
 def _prefixes(checkpoint: Checkpoint, wanted: set[str]) -> list[str]:
     """What lies before the wanted names in a file; whole networks first, of these first those that are no copy."""
     first = min(wanted)
-    found = [name[: -len(first)] for name in checkpoint.records if name == first or name.endswith(f".{first}")]
+    prefixes = [name[: -len(first)] for name in checkpoint.records if name == first or name.endswith(f".{first}")]
     if checkpoint.wanted is not None:
-        found = [prefix for prefix in found if f".{prefix}".endswith(f".{checkpoint.wanted}.")]
-    whole = [prefix for prefix in found if _is_whole(prefix, wanted, checkpoint.records)]
-    return sorted(whole, key=lambda prefix: bool(spellings.COPY.search(prefix))) or sorted(found, key=len)
+        prefixes = [prefix for prefix in prefixes if f".{prefix}".endswith(f".{checkpoint.wanted}.")]
+    whole = [prefix for prefix in prefixes if _is_whole(prefix, wanted, checkpoint.records)]
+    return sorted(whole, key=lambda prefix: bool(spellings.COPY.search(prefix))) or sorted(prefixes, key=len)
 
 
 def _is_whole(prefix: str, wanted: set[str], records: Records) -> bool:

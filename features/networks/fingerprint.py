@@ -46,8 +46,8 @@ class Trace:
 
 def norms(network: nn.Module) -> list[nn.BatchNorm2d]:
     """The batch norms that keep statistics."""
-    found = (module for module in network.modules() if isinstance(module, nn.BatchNorm2d))
-    return [norm for norm in found if norm.running_mean is not None and norm.running_var is not None]
+    batch_norms = (module for module in network.modules() if isinstance(module, nn.BatchNorm2d))
+    return [norm for norm in batch_norms if norm.running_mean is not None and norm.running_var is not None]
 
 
 def has_statistics(network: ResidualNetwork) -> bool:

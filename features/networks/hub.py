@@ -21,8 +21,8 @@ def cached(url: str) -> Path:
     """Where a file lies in the Hub's cache, or in torch.hub's under the repository's name; the latter if nowhere."""
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(*_parts(url))
-    return Path(found) if isinstance(found, str) else by_hand(url)
+    kept = try_to_load_from_cache(*_parts(url))
+    return Path(kept) if isinstance(kept, str) else by_hand(url)
 
 
 def by_hand(url: str) -> Path:

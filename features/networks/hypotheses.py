@@ -267,9 +267,9 @@ class _Trial:
         pixels, structures = glances[0].hypothesis, self._structures(glances[0].hypothesis, others, GLANCE)
         if structures[0].nats > BADLY:  # pixels cannot be told under a structure that is wrong
             for glance in glances[1:]:
-                found = self._structures(glance.hypothesis, others, GLANCE) if glance.whole else structures
-                if found[0].nats < structures[0].nats:
-                    pixels, structures = glance.hypothesis, found
+                tested = self._structures(glance.hypothesis, others, GLANCE) if glance.whole else structures
+                if tested[0].nats < structures[0].nats:
+                    pixels, structures = glance.hypothesis, tested
         near = NEAR * max(structures[0].nats, fingerprint.CLOSE)
         kept = [each.hypothesis for each in structures[:MOST] if each.whole and each.nats <= near]
         whole = self._structures(pixels, [each for each in kept if each != AS_GIVEN], len(self.pictures))

@@ -54,8 +54,8 @@ def _text(metadata: Mapping[str, str], entry: str, kind: Any) -> str:
 
 def _settings(metadata: Mapping[str, str], entry: str, kind: Any) -> Any:
     """A dataclass that was written as JSON."""
-    found = _checked(entry, lambda: msgspec.json.decode(metadata[entry], type=_schema(kind)))
-    return kind(**msgspec.structs.asdict(found))
+    content = _checked(entry, lambda: msgspec.json.decode(metadata[entry], type=_schema(kind)))
+    return kind(**msgspec.structs.asdict(content))
 
 
 def _checked(entry: str, read: Any) -> Any:

@@ -77,12 +77,12 @@ class _Reader:
         first = [stage[0] for stage in self.part.stages]
         first_conv = self._conv(_convs(self.part.stem)[0])
         pools = [self._pools(block) for block in first]
-        kinds = {pool.kind for found in pools for pool in found}
+        kinds = {pool.kind for pooled in pools for pool in pooled}
         if len(kinds) > 1 or "max" in kinds:
             raise refused("pools in its blocks", "of kinds that no filter against aliasing is")
         strides = tuple(
-            prod((*(conv.stride for conv in self._branch(block)), *(pool.stride for pool in found)))
-            for block, found in zip(first, pools, strict=True)
+            prod((*(conv.stride for conv in self._branch(block)), *(pool.stride for pool in pooled)))
+            for block, pooled in zip(first, pools, strict=True)
         )
         antialias = kinds.pop() if kinds else "none"
         made: dict[str, Any] = {"stem_stride": first_conv.stride, "stem_padding": first_conv.pad, "strides": strides}
@@ -130,9 +130,9 @@ class _Reader:
 
     def _is_standardised(self) -> bool:
         convs = [*_convs(self.part.stem), *(conv for block in self.blocks for conv in block.convs)]
-        found = [self.modules.by_path[str(self.modules.path(conv))] for conv in convs]
-        kinds = {CONVS[class_of(module)] for module in found}
-        if len(kinds) > 1 or (kinds == {True} and {module.state.get("eps") == EPSILON for module in found} != {True}):
+        modules = [self.modules.by_path[str(self.modules.path(conv))] for conv in convs]
+        kinds = {CONVS[class_of(module)] for module in modules}
+        if len(kinds) > 1 or (kinds == {True} and {module.state.get("eps") == EPSILON for module in modules} != {True}):
             raise refused("convolutions", f"standardised here and there, or with another epsilon than {EPSILON}")
         return kinds == {True}
 
@@ -148,14 +148,14 @@ class _Reader:
 
     def _pools(self, block: BlockLayers) -> list[Pool]:
         """Filters in a branch. Raises WeightsError for modules that nothing is known of."""
-        found = []
+        modules = []
         for path, module in self._inside(block):
             pool = pool_of(path, module)
             if pool is not None and pool.stride > 1:
-                found.append(pool)
+                modules.append(pool)
             elif pool is None and not module.state.get("_parameters") and not is_known(module):
                 raise refused(path, f"of the class {module.name}, whose computation no file tells")
-        return found
+        return modules
 
     def _stride_at(self, first: Sequence[BlockLayers]) -> str:
         names = ("first", "middle", "last") if self.network.block == "bottleneck" else ("middle", "last")
@@ -168,15 +168,17 @@ class _Reader:
         norms = [
             layer for block in self.blocks for layer in (*block.norms, *block.shortcut) if layer.kind == NORM
         ] + [layer for layer in (*self.part.stem, *self.part.last) if layer.kind == NORM]  # fmt: skip
-        found = [(path, self.modules.by_path[path]) for norm in norms if (path := self.modules.path(norm)) is not None]
-        for path, module in found:
+        modules = [
+            (path, self.modules.by_path[path]) for norm in norms if (path := self.modules.path(norm)) is not None
+        ]
+        for path, module in modules:
             named = class_of(module)
             kept = self.network.norm != "group" or named.startswith("Group")
             if named not in NORMS or not kept:
                 raise refused(path, f"of the class {module.name}, which is not run here")
         made: dict[str, Any] = {}
         for field, name in (("epsilon", "eps"), ("norm_groups", "num_groups")):
-            every = [module.state.get(name) for _, module in found]
+            every = [module.state.get(name) for _, module in modules]
             values = {value for value in every if isinstance(value, int | float)}
             if len(values) > 1:
                 raise refused("norms", f"whose {field} differs: {', '.join(map(str, sorted(values)))}")

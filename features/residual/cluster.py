@@ -51,8 +51,8 @@ def statistics(model: Model, source: Source, cluster: Cluster) -> Task[BlockStat
             yield Progress(done, len(images), "image")
     assert whole is not None  # there is one part at least
     need_some(whole.numbers.ids, images, whole.rejected)
-    found = whole.result()
-    return replace(found, provenance=found.provenance.with_settings(cluster="ray"))
+    outcome = whole.result()
+    return replace(outcome, provenance=outcome.provenance.with_settings(cluster="ray"))
 
 
 def _parts(n_images: int, batch_size: int) -> tuple[range, ...]:

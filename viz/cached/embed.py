@@ -30,8 +30,8 @@ def moved_features(before: FeatureSet, after: FeatureSet, stage: str) -> embed.M
 def opened_features(folder: str, stamp: float) -> FeatureSet:
     """The features of a folder, each stage read once. stamp: what changes when the folder does. Raises StoreError."""
     path = Path(folder)
-    found = store.open_features(path) if (path / MANIFEST).is_file() else store.open_vectors(path)
-    return replace(found, stages=ReadOnce(found.stages))
+    features = store.open_features(path) if (path / MANIFEST).is_file() else store.open_vectors(path)
+    return replace(features, stages=ReadOnce(features.stages))
 
 
 class ReadOnce(Mapping[str, np.ndarray]):

@@ -43,10 +43,10 @@ def extract_work(model: zoo.Model, images: ImageSet, plan: Plan, folder: Path, s
 @st.cache_data(max_entries=16, show_spinner=False)
 def preview_rows(folder: str, stamp: float) -> pd.DataFrame:
     """The first rows of a folder of features, each stage as a list of its first values. stamp: the manifest's time."""
-    found = open_features(folder)
-    table = found.table(slice(PREVIEW_ROWS)).dropna(axis="columns").rename(columns={"pred": "prediction"})
-    for name in found.stages:
-        values = found.read(name, 0, len(table)).reshape(len(table), -1)
+    features = open_features(folder)
+    table = features.table(slice(PREVIEW_ROWS)).dropna(axis="columns").rename(columns={"pred": "prediction"})
+    for name in features.stages:
+        values = features.read(name, 0, len(table)).reshape(len(table), -1)
         table[name] = values[:, :PREVIEW_VALUES].astype(float).tolist()
     return table
 

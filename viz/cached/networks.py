@@ -31,9 +31,9 @@ def parts_of(weights: str, stamp: float) -> list[tuple[str, str, int, bool]]:
 @st.cache_data(max_entries=16, show_spinner=False)
 def contents_of(weights: str, stamp: float, head: str | None) -> list[str]:
     """What lies in a file of weights, in lines, as `inspect` of the command line tells it."""
-    found = inspect(Path(weights), head)
-    lines = [found.summary()]
-    for number, network in enumerate(found.networks):
+    inspection = inspect(Path(weights), head)
+    lines = [inspection.summary()]
+    for number, network in enumerate(inspection.networks):
         lines += ["", *described(network, main=number == 0)]
     return lines
 

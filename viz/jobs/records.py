@@ -177,11 +177,11 @@ def _usable(folder: Path) -> Path:
 @cache
 def code() -> str:
     """What tells the code that measures from earlier and later code, whose kept results may say something else."""
-    found = hashlib.sha256()
+    told = hashlib.sha256()
     for root in features.__path__:
         for path in sorted(Path(root).rglob("*.py")):
-            found.update(path.read_bytes())
-    return found.hexdigest()
+            told.update(path.read_bytes())
+    return told.hexdigest()
 
 
 def running() -> Iterator[Record]:

@@ -188,13 +188,13 @@ def _understood(matched: Callable[["ImageSet"], "Matched"]) -> None:
         place, _ = _place()
         table_columns.choose(place, _opened)
         _choose_split()
-        found = images(whole=True)
+        opened = images(whole=True)
         paths.remember(place.source)
-        st.caption(widgets.told(found.describe()))
-        if found.is_labelled:
-            _say_matched(matched, found)
+        st.caption(widgets.told(opened.describe()))
+        if opened.is_labelled:
+            _say_matched(matched, opened)
         with st.expander("What was understood", icon=":material/info:"):
-            _details(found)
+            _details(opened)
     except FeatureError as error:
         st.caption(f":material/error: {widgets.told(str(error))}")
 

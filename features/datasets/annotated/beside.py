@@ -259,8 +259,8 @@ def _joined(ids: Sequence[str], tables: Sequence[_Beside], others: Sequence[str]
     images = sorted(entries)
 
     def column(name: str) -> list[Any]:
-        found = ((table.table.columns.get(name), row) for table, row in (entries[image] for image in images))
-        return [None if cells is None else cells[row] for cells, row in found]
+        labels_of = ((table.table.columns.get(name), row) for table, row in (entries[image] for image in images))
+        return [None if cells is None else cells[row] for cells, row in labels_of]
 
     where = ", ".join(each.path for each in tables[:4])
     unused = (f"Not used, though of these images too: {', '.join(others[:4])}.",) if others else ()

@@ -39,7 +39,7 @@ class CocoFile:
 
 def of_listing(listing: "Listing", ids: Sequence[str]) -> Annotations | None:
     """What COCO's files among some files say of the images there; None where there are none."""
-    found = []
+    files = []
     for number, name in enumerate(listing.names):
         if not name.lower().endswith(ENDING):
             continue
@@ -49,9 +49,9 @@ def of_listing(listing: "Listing", ids: Sequence[str]) -> Annotations | None:
         content = content_of(_read(listing, number), name)
         if content is not None:
             folder = str(path.parent)
-            found.append(CocoFile(name, "" if folder == "." else folder, split_of(path), content))
-    instances = [file for file in found if INSTANCES in file.name.lower()]  # beside key points of the same images
-    return joined(instances or found, ids, ", ".join(file.name for file in (instances or found)[:4])) if found else None
+            files.append(CocoFile(name, "" if folder == "." else folder, split_of(path), content))
+    instances = [file for file in files if INSTANCES in file.name.lower()]  # beside key points of the same images
+    return joined(instances or files, ids, ", ".join(file.name for file in (instances or files)[:4])) if files else None
 
 
 def split_of(path: PurePosixPath) -> str:

@@ -57,9 +57,9 @@ def stem(name: str) -> str:
 
 def listing(path: Path) -> Listing:
     """The files in an archive. Raises DatasetError if it cannot be opened."""
-    found = _listing(Span(path), stem(path.name), str(path), str(path.resolve()), 0)
+    listed = _listing(Span(path), stem(path.name), str(path), str(path.resolve()), 0)
     # A shard is called the same alone as among others, and its name is no class.
-    return replace(found, **_below(found.name, "", found)) if found.is_shard else found
+    return replace(listed, **_below(listed.name, "", listed)) if listed.is_shard else listed
 
 
 def _listing(span: Span, name: str, where: str, uri: str, depth: int) -> Listing:
@@ -67,20 +67,20 @@ def _listing(span: Span, name: str, where: str, uri: str, depth: int) -> Listing
     kind = kind_of(span)
     if kind is None:
         raise DatasetError(f"{where} is neither a zip nor a tar. Make or copy it again.")
-    found = READERS[kind].listing(span, name, where, uri)
-    inner = [each for each in found.names if each.lower().endswith(ARCHIVES) and not kinds.is_hidden(each)]
-    if not inner or depth == DEPTH or any(map(kinds.looks_like_image, found.names)):
-        return found
+    listed = READERS[kind].listing(span, name, where, uri)
+    inner = [each for each in listed.names if each.lower().endswith(ARCHIVES) and not kinds.is_hidden(each)]
+    if not inner or depth == DEPTH or any(map(kinds.looks_like_image, listed.names)):
+        return listed
 
     def opened(member: str) -> Listing:
         part = READERS[kind].part_of(span, member, where)
         return _listing(part, stem(member), f"{where}/{member}", f"{kind}://{spelled(member)}::{uri}", depth + 1)
 
     whole = joined(name, where, inner, lambda member: _reached(span.path, f"{where}/{member}", opened, member))
-    telling = [number for number, each in enumerate(found.names) if each.lower().endswith((*LISTS, *TABLES))]
+    telling = [number for number, each in enumerate(listed.names) if each.lower().endswith((*LISTS, *TABLES))]
     if telling:  # of what is in the archives
-        whole = concatenated(name, where, [whole, replace(found.part(telling), aside=(), notes=())])
-    return replace(whole, aside=(*found.aside, *whole.aside), notes=(*found.notes, *whole.notes))
+        whole = concatenated(name, where, [whole, replace(listed.part(telling), aside=(), notes=())])
+    return replace(whole, aside=(*listed.aside, *whole.aside), notes=(*listed.notes, *whole.notes))
 
 
 def of_files(name: str, where: str, root: Path, names: Sequence[str]) -> Listing:
@@ -124,8 +124,8 @@ def joined(name: str, where: str, names: Sequence[str], opened: Callable[[str], 
         raise next(iter(broken.values()))
     folders = _folders([*listings])
     parts = [
-        replace(found, **_below(folder, bare, found))
-        for found, folder, bare in zip(listings.values(), folders, series.bare(folders), strict=True)
+        replace(listed, **_below(folder, bare, listed))
+        for listed, folder, bare in zip(listings.values(), folders, series.bare(folders), strict=True)
     ]
     whole = concatenated(name, where, parts)
     if not broken:

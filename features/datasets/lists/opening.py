@@ -145,10 +145,10 @@ def _named(table: Table, places: Places, columns: Columns) -> _Named:
         roles = roles_of(table, columns, places.there)
         cells = [_path_in(cell, row, table, roles.path) for row, cell in enumerate(table.columns[roles.path], start=1)]
         places.learn(cells)
-        found = [places.of(cell) for cell in cells]
-        need_files(found, cells, table.where)
+        paths = [places.of(cell) for cell in cells]
+        need_files(paths, cells, table.where)
     notes = (f"{table.where} names images {places.spelling}.",) if str(places.spelling) else ()
-    return _Named(table, columns, roles, cells, found, (*roles.notes, *notes))
+    return _Named(table, columns, roles, cells, paths, (*roles.notes, *notes))
 
 
 def _path_in(cell: Any, row: int, table: Table, column: str) -> str:

@@ -78,11 +78,11 @@ def _tables(name: str, download: bool) -> dict[str, Any]:
     try:
         path = Path(name).expanduser()
         with _quiet(datasets, download):
-            found = datasets.load_from_disk(str(path)) if is_saved(path) else datasets.load_dataset(name)
+            opened = datasets.load_from_disk(str(path)) if is_saved(path) else datasets.load_dataset(name)
     except Exception as error:  # the library and those below it raise many kinds
         way = "Name another" if download else "Name another, or add --download where there is a network"
         raise DatasetError(f"{HUGGING_FACE}{name} cannot be opened: {str(error)[:300]} {way}.") from error
-    tables = dict(found) if isinstance(found, dict) else {"all": found}
+    tables = dict(opened) if isinstance(opened, dict) else {"all": opened}
     if not sum(map(len, tables.values())):
         raise DatasetError(f"{HUGGING_FACE}{name} holds no rows. Is it the right one?")
     return tables

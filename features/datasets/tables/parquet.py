@@ -226,14 +226,14 @@ class _Column:
         places = [f"{name}/{row}" for name, rows in zip(names, self.rows, strict=True) for row in range(rows)]
         repeated: tuple[list[str], str] | None = None
         for column, values in values_of.items():
-            found = unique(values, places)
-            if found is None or all(value is None for value in values):
+            once = unique(values, places)
+            if once is None or all(value is None for value in values):
                 continue
-            wrong = [name for name, value in zip(found, values, strict=True) if value is None or name != str(value)]
+            wrong = [name for name, value in zip(once, values, strict=True) if value is None or name != str(value)]
             note = (
                 f"{len(wrong):,} rows have no name of their own in the column {column}; they are called as {wrong[0]}."
             )
-            repeated = repeated or (found, note)
+            repeated = repeated or (once, note)
         return repeated or (places, "")
 
     def id_columns(self) -> list[str]:

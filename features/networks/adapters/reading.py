@@ -164,10 +164,10 @@ def _branch(
 
 def _activation(layers: Iterator[nn.Module]) -> Callable[[], nn.Module]:
     """Makes activations like those among layers, which are of one kind; ReLUs where code calls them as functions."""
-    found = [layer for layer in layers if is_activation(layer)]
-    if len({repr(layer) for layer in found}) > 1:
-        raise FeatureError(f"Activations differ: {', '.join(sorted({repr(layer) for layer in found}))}.")
-    return (lambda: another(found[0])) if found else nn.ReLU
+    activations = [layer for layer in layers if is_activation(layer)]
+    if len({repr(layer) for layer in activations}) > 1:
+        raise FeatureError(f"Activations differ: {', '.join(sorted({repr(layer) for layer in activations}))}.")
+    return (lambda: another(activations[0])) if activations else nn.ReLU
 
 
 def _shortcut(
@@ -221,8 +221,8 @@ def _filler(source: nn.Module, inputs: int, outputs: int, stride: int, block: st
         x = torch.randn(2, inputs, 9, 8, generator=torch.Generator().manual_seed(0))
     wanted = source(x)
     for made in (*(PaddedShortcut(inputs, outputs, stride, at) for at in ("both", "end")), nn.Identity()):
-        found = made(x)
-        if found.shape == wanted.shape and torch.equal(found, wanted):
+        output = made(x)
+        if output.shape == wanted.shape and torch.equal(output, wanted):
             return made
     raise FeatureError(f"The shortcut of {block} has no parameters and does not pad with zeros.")
 

@@ -97,10 +97,10 @@ def _agrees(network: ResidualNetwork, x: Tensor, wanted: Sequence[Tensor]) -> bo
         walked = dict(network.walk(x))
     except RuntimeError:  # parts that do not fit each other
         return False
-    found = (
+    outputs = (
         [walked["logits"]] if network.classifier is not None else [walked["logits"], walked[network.stage_names[-1]]]
     )
-    return any(_equal(one, other) for one in found for other in wanted)
+    return any(_equal(one, other) for one in outputs for other in wanted)
 
 
 def _equal(one: Tensor, other: Tensor) -> bool:

@@ -252,11 +252,11 @@ def _retyped(function: Any, kind: Any, arguments: Any, *_: Any) -> Any:
 
 def _pairs(pairs: Any = (), *_: Any) -> dict[Any, Any]:
     """An OrderedDict of pairs."""
-    found = {}
+    tensors = {}
     for pair in pairs if isinstance(pairs, list | tuple) else ():
         if isinstance(pair, list | tuple) and len(pair) == 2 and isinstance(pair[0], str):
-            found[pair[0]] = pair[1]
-    return found
+            tensors[pair[0]] = pair[1]
+    return tensors
 
 
 def _path(*parts: Any) -> str:

@@ -83,8 +83,8 @@ def _constants(text: str) -> Iterator[tuple[str, Any]]:
         calls = list(pattern.finditer(text))
         if len(calls) == 1:
             yield from ((name, _value(value)) for name, value in zip(names, calls[0].groups(), strict=False) if value)
-    for found in FINAL.finditer(text):
-        yield found[1], _value(found[2])
+    for match in FINAL.finditer(text):
+        yield match[1], _value(match[2])
 
 
 def _value(text: str) -> Any:

@@ -28,9 +28,9 @@ def show(shown: Shown, maps: embed.StageMaps, points: np.ndarray) -> None:
         return
     _confidence(shown, inside, rows, others)
     stage = st.segmented_control("Channels of", tuple(maps), default=[*maps][-1], key="apart stage", required=True)
-    found = made(embed.distinguishing, shown.features.stages[stage][rows], inside[rows])
-    names = tuple(f"channel {number}" for number in range(len(found.effects)))
-    widgets.chart(drawn(figures.effects, found, names, MOST), "effects of channels")
+    channels = made(embed.distinguishing, shown.features.stages[stage][rows], inside[rows])
+    names = tuple(f"channel {number}" for number in range(len(channels.effects)))
+    widgets.chart(drawn(figures.effects, channels, names, MOST), "effects of channels")
     st.caption(
         f"The {MOST} channels of {stage}, pooled over space, that differ most: Cohen's d, the difference of the means "
         "in pooled standard deviations. Faint bars are what chance might give (Welch's t test, false discovery rate "
@@ -84,6 +84,6 @@ def _blocks(shown: Shown, inside: np.ndarray, points: np.ndarray) -> None:
     rows = {name: row for row, name in enumerate(statistics.ids)}
     known = np.array([point for point in points if shown.features.ids[point] in rows], np.int64)
     ratios = statistics.ratios[[rows[shown.features.ids[point]] for point in known]]  # (R, B)
-    found = made(embed.distinguishing, ratios, inside[known])
-    widgets.chart(drawn(figures.effects, found, statistics.blocks, MOST), "effects of blocks")
+    blocks = made(embed.distinguishing, ratios, inside[known])
+    widgets.chart(drawn(figures.effects, blocks, statistics.blocks, MOST), "effects of blocks")
     st.caption("The blocks whose |F|/|x| differs most between the selection and the rest, as above.")

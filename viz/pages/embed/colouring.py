@@ -111,16 +111,16 @@ def _column(values: np.ndarray, name: str) -> Colours:
 
 def _clusters(shown: Shown, points: np.ndarray) -> tuple[np.ndarray, list[str]]:
     """Clusters of a map by HDBSCAN, named by their commonest label; what is in none comes last."""
-    found = embed.clusters(points, min(LEAST_CLUSTER, max(2, len(points) // 10)))
+    clusters = embed.clusters(points, min(LEAST_CLUSTER, max(2, len(points) // 10)))
     labels = shown.features.label_names()
     names = []
-    for number in range(found.max() + 1):
+    for number in range(clusters.max() + 1):
         name = f"cluster {number + 1}"
         if labels is not None:
-            words, counts = np.unique(labels[found == number].astype(str), return_counts=True)
+            words, counts = np.unique(labels[clusters == number].astype(str), return_counts=True)
             name += f": {words[counts.argmax()]} ({counts.max() / counts.sum():.0%})"
         names.append(name)
-    return np.where(found < 0, len(names), found), [*names, "in no cluster"]
+    return np.where(clusters < 0, len(names), clusters), [*names, "in no cluster"]
 
 
 def groups_by(shown: Shown, colour: str | None) -> tuple[np.ndarray, list[str]]:

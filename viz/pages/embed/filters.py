@@ -23,12 +23,12 @@ def show(shown: Shown, maps: embed.StageMaps) -> np.ndarray | None:
     stage = [*maps][-1]
     if way in colouring.BY_STAGE:
         stage = st.segmented_control("At", tuple(maps), default=stage, key="filter stage", required=True)
-    found = made(colouring.of, shown, maps, way)
-    values = found.of_stage.get(stage, found.colours.values)
-    if found.colours.names:
-        chosen = st.multiselect("Any of", found.colours.names, key=f"filter names {way}")
-        return np.flatnonzero(np.isin(values, [found.colours.names.index(name) for name in chosen]))
-    low, high = float(found.colours.low), float(found.colours.high)
+    colours = made(colouring.of, shown, maps, way)
+    values = colours.of_stage.get(stage, colours.colours.values)
+    if colours.colours.names:
+        chosen = st.multiselect("Any of", colours.colours.names, key=f"filter names {way}")
+        return np.flatnonzero(np.isin(values, [colours.colours.names.index(name) for name in chosen]))
+    low, high = float(colours.colours.low), float(colours.colours.high)
     if not high > low:
         st.caption("All images have the same value.")
         return None

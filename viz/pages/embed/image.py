@@ -86,9 +86,9 @@ def _of_visitor(shown: Shown, model: zoo.Model, maps: embed.StageMaps) -> None:
 
 
 def _row_of(shown: Shown, title: str, near: np.ndarray) -> None:
-    found = pictures(shown.images, [int(row) for row in shown.points[near]])
+    opened = pictures(shown.images, [int(row) for row in shown.points[near]])
     st.caption(title)
-    for column, other, picture in zip(st.columns(NEAR, gap="xsmall"), near, found, strict=False):
+    for column, other, picture in zip(st.columns(NEAR, gap="xsmall"), near, opened, strict=False):
         column.image(
             np.asarray(rasters.square(picture, TILE)), caption=widgets.escape(shown.caption(other)), width="stretch"
         )
@@ -117,16 +117,14 @@ def _saliency(shown: Shown, point: int, row: int) -> None:
     (picture,) = pictures(shown.images, [row])
     chosen = chosen_of(picture, shown.features.ids[point], shown.label(point), durable=False)
     taps = explainer_of(model.key, model).taps(saliency.STAGES)
-    found = saliency_maps(
-        model.key, chosen.digest, "predicted", "gradcam", taps, saliency.ClassTarget(), model, picture
-    )
+    maps = saliency_maps(model.key, chosen.digest, "predicted", "gradcam", taps, saliency.ClassTarget(), model, picture)
     seen = np.asarray(model.spec.preprocessing.framed(picture).expand(3, -1, -1).permute(1, 2, 0))
     base = picture_link(seen, SMALL_SIDE, small=True)
     tiles = [
         Overlay(tap.name, "", base.file, heat_link(rasters.scaled(values[0]), base, small=True), f"Map of {tap.name}")
-        for tap, values in found.maps.items()
+        for tap, values in maps.maps.items()
     ]
-    st.markdown(f"**Grad-CAM of every stage** for {widgets.escape(found.targets[0])}")
+    st.markdown(f"**Grad-CAM of every stage** for {widgets.escape(maps.targets[0])}")
     lay_over(tiles, "saliency of image", columns=min(4, len(tiles)))
 
 

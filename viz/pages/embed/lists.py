@@ -60,8 +60,8 @@ def _known(shown: Shown, maps: embed.StageMaps, stage: str, ranking: embed.ranki
 
 def _gallery(shown: Shown, ranked: embed.Ranked, score: str) -> None:
     points = ranked.rows[:SHOWN]
-    found = pictures(shown.images, [int(row) for row in shown.points[points]])
-    tiles = [np.asarray(rasters.square(picture, TILE)) for picture in found]
+    opened = pictures(shown.images, [int(row) for row in shown.points[points]])
+    tiles = [np.asarray(rasters.square(picture, TILE)) for picture in opened]
     captions = [
         widgets.escape(f"{value:.3g}: {shown.caption(point)}")
         for point, value in zip(points, ranked.scores, strict=False)

@@ -27,21 +27,21 @@ def show(shown: Shown, maps: embed.StageMaps) -> None:
     if shown.features.labels is None or len(shown.features.class_names) < 2:
         st.caption("There are no labels, one for each image, to tell apart.")
         return
-    found = {}
+    scores = {}
     for stage in maps:
         work = separation_work(shown.made_of, shown.features, maps, stage, shown.durable)
         separation = widgets.arriving(work, f"Classes at {stage}")
         if separation is None:
             return
-        found[stage] = separation
-    widgets.chart(drawn(figures.separation, found), "separation")
+        scores[stage] = separation
+    widgets.chart(drawn(figures.separation, scores), "separation")
     st.caption(
         "Accuracy by the votes of each image's nearest neighbours (itself left out) and by a linear classifier on "
         "images that it has not seen (five folds), with 95 % intervals (Wilson 1927); the classes' mean silhouette."
     )
     rows = [
         {"stage": stage, "label": one, "taken for": other, "images": count}
-        for stage, separation in found.items()
+        for stage, separation in scores.items()
         for one, other, count in separation.confused()
     ]
     if rows:

@@ -46,8 +46,8 @@ def table_of(told: dict[str, Retrieval]) -> pd.DataFrame:
     rows = []
     for stage, each in told.items():
         row: dict[str, object] = {"stage": stage}
-        for k, found in each.recall.items():
-            low, high = found.interval
-            row |= {f"recall at {k}": found.value, f"low at {k}": low, f"high at {k}": high}
+        for k, recall in each.recall.items():
+            low, high = recall.interval
+            row |= {f"recall at {k}": recall.value, f"low at {k}": low, f"high at {k}": high}
         rows.append(row | {"mean average precision": each.mean_average_precision, "queries": each.n_queries})
     return pd.DataFrame(rows)
