@@ -215,6 +215,12 @@ def keep(path: Path, data: bytes, most: int | None = None) -> None:
         write_whole(path, data)
 
 
+def _size_on_disk(status: os.stat_result) -> int:
+    """Bytes that a file takes, which are fewer than it has where it has holes."""
+    blocks = getattr(status, "st_blocks", None)  # of 512 bytes, on systems that tell
+    return status.st_size if blocks is None else min(status.st_size, 512 * blocks)
+
+
 def make_room(folder: Path, most: int) -> None:
     """Take away what was used least lately until so many bytes are left at most, and what nobody finished."""
     entries = []
@@ -225,7 +231,7 @@ def make_room(folder: Path, most: int) -> None:
                 if time.time() - status.st_mtime > ABANDONED_SECONDS:
                     entry.unlink()
             else:
-                entries.append((status.st_mtime, status.st_size, entry))
+                entries.append((status.st_mtime, _size_on_disk(status), entry))
     total = sum(size for _, size, _ in entries)
     for _, size, entry in sorted(entries, key=lambda each: each[0]):
         if total <= most:

@@ -1,18 +1,22 @@
 """Small pictures of a set on one sheet."""
 
+import hashlib
+
 import numpy as np
+from PIL import Image
 
 from features import rasters
 from features.datasets import ImageSet
-from features.datasets.decoding import pictures
-from features.progress import Progress, Task
+from features.progress import Task
+from viz.cached import atlas
 from viz.cached.server import ask
 from viz.jobs import PREVIEW, Job, Work
 
 SHEET_COLUMNS = 100  # so that 10,000 pictures, the largest set, make a square sheet
 SHEET_LIMIT = SHEET_COLUMNS**2
 STRIP_LIMIT = 120
-LARGE_TILE, SMALL_TILE = 48, 32
+PART_LIMIT = 2000
+LARGE_TILE, SMALL_TILE = atlas.SIDE, 32
 MANY = 3000
 
 
@@ -21,6 +25,13 @@ def sheet_job(images: ImageSet, rows: tuple[int, ...] | None = None) -> Job:
     chosen = tuple(range(len(images))) if rows is None else rows
     part = "all" if rows is None else f"{len(rows)} spread"
     return ask(Work(f"sheet {images.digest} {part}", lambda: _sheet(images, chosen), PREVIEW))
+
+
+def part_work(images: ImageSet, rows: np.ndarray) -> Work:
+    """As `sheet_job`, of rows (K,) that somebody chose, at most PART_LIMIT, in their order; not begun yet."""
+    chosen = tuple(rows[:PART_LIMIT].tolist())
+    key = hashlib.blake2b(np.asarray(chosen, np.int64).tobytes(), digest_size=12).hexdigest()
+    return Work(f"sheet {images.digest} {key}", lambda: _sheet(images, chosen), PREVIEW)
 
 
 def strip_rows(n_images: int) -> tuple[int, ...]:
@@ -39,9 +50,6 @@ def _spread(n_images: int, most: int) -> tuple[int, ...]:
 
 def _sheet(images: ImageSet, rows: tuple[int, ...]) -> Task[str]:
     tile = SMALL_TILE if len(rows) > MANY else LARGE_TILE
-    squares = []
-    for done, row in enumerate(rows, start=1):
-        squares.append(rasters.square(pictures(images, [row])[0], tile))
-        if done % 50 == 0:
-            yield Progress(done, len(rows), "picture")
+    made = yield from atlas.tiles(images, rows)  # (K, S, S, 3)
+    squares = [Image.fromarray(each) for each in made]
     return rasters.data_uri(rasters.jpeg(rasters.contact_sheet(squares, tile, SHEET_COLUMNS)))

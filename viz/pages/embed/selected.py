@@ -16,7 +16,7 @@ from features.selection import Selection
 from features.store import FeatureSet
 from viz import sidebar, widgets
 from viz.cached.made import drawn, made
-from viz.cached.pictures import SHEET_COLUMNS
+from viz.cached.pictures import PART_LIMIT, SHEET_COLUMNS, part_work
 from viz.components import picture_grid
 from viz.components.point_map import Colours, Gesture, Panel, media_address, selected_after
 from viz.figures import embed as figures
@@ -186,12 +186,21 @@ def _named(shown: Shown, chosen: Selection | None) -> None:
 
 def _thumbnails(shown: Shown, points: np.ndarray) -> None:
     """All that is selected, to scroll through; a click brings an image up beside the map."""
-    sheet, numbers = widgets.result(sheet_of(shown), "Making small pictures"), on_sheet(shown)[points]
-    if (numbers < 0).any():
-        st.caption(f"Small pictures of {(numbers >= 0).sum():,} of them: those on a sheet spread over the whole set.")
-    points, numbers = points[numbers >= 0], numbers[numbers >= 0]
+    numbers = on_sheet(shown)[points]
+    sheet = None
+    if (numbers < 0).any():  # of a large set: what was made at once is shown until the selection's own are there
+        sheet = widgets.arriving(part_work(shown.images, shown.points[points]), "Small pictures of the selection")
+    n_selected = len(points)
+    if sheet is not None:
+        points, part = points[:PART_LIMIT], "selection"
+        numbers = np.arange(len(points))
+    else:
+        sheet, part = widgets.result(sheet_of(shown), "Making small pictures"), "all pictures"
+        points, numbers = points[numbers >= 0], numbers[numbers >= 0]
+    if len(points) < n_selected:
+        st.caption(f"Small pictures of {len(points):,} of them.")
     # By an address: as a link with its content it would travel again with every selection.
-    address = media_address(made(_jpeg, sheet), "sheet of all pictures", "image/jpeg")
+    address = media_address(made(_jpeg, sheet), f"sheet of {part}", "image/jpeg")
     titles = [shown.caption(point) for point in points[:TITLED]]
     with st.container(key="thumbnails"):
         picture_grid(
