@@ -35,10 +35,14 @@ def main() -> None:
             tab.locator("button[kind=primary]").click()
         tab.locator(".stDataFrame canvas").first.wait_for()
         save(tab, "extract")
-        show(tab, f"{address}/embed", ".st-key-embedding .nsewdrag")
+        show(tab, f"{address}/embed", ".point-map .surface")
         lasso(tab)
-        tab.locator(".st-key-thumbnails img").first.wait_for()
+        tab.locator(".st-key-thumbnails .grid").first.wait_for()
         save(tab, "embed")
+        show(tab, f"{address}/evaluate", ".st-key-confusion .nsewdrag")
+        cell(tab)
+        tab.locator(".st-key-selected-images img").first.wait_for()
+        save(tab, "evaluate")
         browser.close()
 
 
@@ -63,15 +67,28 @@ def lasso(tab: Page) -> None:
     """Draw a loop around the lower left of the map."""
     tab.wait_for_selector(IDLE)
     tab.wait_for_timeout(3000)
-    box = tab.locator(".st-key-embedding .nsewdrag").first.bounding_box()
-    assert box is not None
-    corners = [(0.05, 0.45), (0.4, 0.45), (0.5, 0.75), (0.4, 0.98), (0.05, 0.98), (0.05, 0.5)]
-    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
+    tab.locator(".point-map button.lasso").first.click()
+    corners = [(0.05, 0.45), (0.4, 0.45), (0.5, 0.75), (0.4, 0.95), (0.05, 0.95), (0.05, 0.5)]
+    places = [within(tab, ".point-map .surface", x, y) for x, y in corners]
     tab.mouse.move(*places[0])
     tab.mouse.down()
     for place in places[1:]:
         tab.mouse.move(*place, steps=12)
     tab.mouse.up()
+
+
+def cell(tab: Page) -> None:
+    """Click a cell of the confusion matrix beside its diagonal: shirts that are taken for T-shirts."""
+    tab.wait_for_selector(IDLE)
+    tab.wait_for_timeout(3000)
+    tab.mouse.click(*within(tab, ".st-key-confusion .nsewdrag", 0.05, 0.65))
+
+
+def within(tab: Page, selector: str, x: float, y: float) -> tuple[float, float]:
+    """A point of what a selector names, as shares of its width and height from the upper left."""
+    box = tab.locator(selector).first.bounding_box()
+    assert box is not None
+    return box["x"] + x * box["width"], box["y"] + y * box["height"]
 
 
 if __name__ == "__main__":
