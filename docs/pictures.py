@@ -24,17 +24,12 @@ def main() -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         tab = browser.new_page(viewport=SIZE, color_scheme="light")
-        tab.set_default_timeout(300_000)
+        tab.set_default_timeout(120_000)
         take(tab, f"{address}/", ".st-key-network .main-svg", "anatomy")
         take(tab, f"{address}/saliency", ".st-key-overlays img.heat", "saliency")
         take(tab, f"{address}/residual?residual+view=lesions", ".stMultiSelect", "residual")
         bench = f"{address}/residual?residual+view=switch+blocks+off&off=layer1.0&off=layer2.1"
         take(tab, bench, ".st-key-bench img.heat", "bench")
-        show(tab, f"{address}/extract", ".stApp button[kind=primary], .stDataFrame")
-        if not tab.locator(".stDataFrame").count():
-            tab.locator("button[kind=primary]").click()
-        tab.locator(".stDataFrame canvas").first.wait_for()
-        save(tab, "extract")
         show(tab, f"{address}/embed", ".point-map .surface")
         lasso(tab)
         tab.locator(".st-key-thumbnails .grid").first.wait_for()
@@ -64,11 +59,11 @@ def save(tab: Page, name: str) -> None:
 
 
 def lasso(tab: Page) -> None:
-    """Draw a loop around the lower left of the map."""
+    """Draw a loop around the left of the map."""
     tab.wait_for_selector(IDLE)
     tab.wait_for_timeout(3000)
     tab.locator(".point-map button.lasso").first.click()
-    corners = [(0.05, 0.45), (0.4, 0.45), (0.5, 0.75), (0.4, 0.95), (0.05, 0.95), (0.05, 0.5)]
+    corners = [(0.03, 0.3), (0.35, 0.3), (0.45, 0.5), (0.4, 0.7), (0.03, 0.7), (0.03, 0.35)]
     places = [within(tab, ".point-map .surface", x, y) for x, y in corners]
     tab.mouse.move(*places[0])
     tab.mouse.down()
