@@ -199,6 +199,10 @@ def test_features_of_another_program_are_laid_out_with_their_images(drawn, tmp_p
     assert any("in place of the sidebar" in caption.value for caption in app.caption)
     assert [panel.name for panel in shown.panels] == ["clip"]
     assert list(shown.colours.names) == ["ant", "bee"]
+    app.text_input(key="search").set_value("ant").run()
+    settle(app.button(key="select hits").click().run())
+    assert "10 of 20 images selected" in [header.value for header in app.subheader]
+    assert not any("choose so in the sidebar" in caption.value for caption in app.caption)  # which is of other images
     app, shown = open_map(drawn, features=str(tmp_path / "clip.parquet"), map="PCA", beside="Image")
     images = store.images_of(store.open_vectors(tmp_path / "clip.parquet"))
     app.session_state["looked at"] = (images.digest, 3)
