@@ -136,7 +136,7 @@ def _choose_method() -> str:
         del st.query_params[METHOD_BEFORE]
         st.session_state.setdefault(METHOD, titles[earlier])
         st.query_params[METHOD] = embed.METHODS[st.session_state[METHOD]].title
-    method: str = st.segmented_control(
+    method = st.segmented_control(
         "Method",
         tuple(embed.METHODS),
         default=None if METHOD in st.session_state else "umap",
@@ -145,7 +145,7 @@ def _choose_method() -> str:
         bind="query-params",
         required=True,
     )
-    return method
+    return method or "umap"
 
 
 def _settings() -> tuple[embed.MapSettings, bool]:
