@@ -43,7 +43,7 @@ def stroke(page, surface, corners):
 
 
 def test_visitor_lassoes_points_and_scrolls_through_their_pictures(address, page):
-    page.goto(f"{address}/embed?method=PCA")
+    page.goto(f"{address}/embed?map=PCA")
     page.locator(".point-map[data-drawn=whole]").wait_for()
     surface = page.locator(".point-map .surface").last
     stroke(page, surface, [(0.02, 0.02), (0.98, 0.02), (0.98, 0.98), (0.02, 0.98), (0.02, 0.05)])
@@ -61,8 +61,16 @@ def test_visitor_lassoes_points_and_scrolls_through_their_pictures(address, page
     page.get_by_text("Nearest in each stage's features").wait_for()
 
 
+def test_maps_and_their_legend_end_within_the_window(address, page):
+    page.set_viewport_size({"width": 1440, "height": 1000})  # where a column of the page is as narrow as a phone
+    page.goto(f"{address}/embed?map=PCA")
+    page.locator(".point-map[data-drawn=whole]").wait_for()
+    frame = page.locator(".point-map").bounding_box()
+    assert frame["y"] + frame["height"] <= 1000
+
+
 def test_a_selection_is_carried_to_the_other_pages(address, page):
-    page.goto(f"{address}/embed?method=PCA")
+    page.goto(f"{address}/embed?map=PCA")
     page.locator(".point-map[data-drawn=whole]").wait_for()
     page.locator(".entries button").filter(has_text="Bag").click()
     page.get_by_text("100 of 1,000 images selected").wait_for()

@@ -325,7 +325,7 @@ def test_folder_of_images_without_classes_can_be_embedded(tmp_path, monkeypatch)
     for index in range(30):
         Image.fromarray(generator.integers(0, 255, (28, 28), np.uint8)).save(tmp_path / f"{index}.png")
     (tmp_path / "broken.png").write_bytes(b"not an image")
-    app = open_page("embed", images="a folder or zip of mine", folder=str(tmp_path), method="PCA")
+    app = open_page("embed", images="a folder or zip of mine", folder=str(tmp_path), map="PCA")
     assert not errors(app)
     assert "1 images could not be read" in app.warning[0].value
 

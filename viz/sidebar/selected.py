@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from features.selection import Selection
 
 STATE, OF, NAMED = "selection", "of", "named selections"
+MISSING = "selection that is missing"  # why what a link names cannot be shown, until something else is selected
 ALL, SELECTED = "all images", "the selection"
 
 
@@ -46,6 +47,7 @@ def choose(chosen: "Selection | None") -> None:
 
     key = keep(chosen) if chosen is not None and len(chosen) else ""
     st.session_state[STATE] = key
+    st.session_state.pop(MISSING, None)
     if key:
         st.query_params[STATE] = key
     else:
@@ -80,9 +82,10 @@ def show(images: "ImageSet") -> None:
     try:
         chosen = selection(images)
     except DatasetError as error:
-        st.warning(str(error), icon=":material/link_off:")
-        return
+        chosen, st.session_state[MISSING] = None, str(error)
     if chosen is None:
+        if MISSING in st.session_state:  # also while the page runs again for work that arrives
+            st.warning(st.session_state[MISSING], icon=":material/link_off:")
         return
     st.segmented_control(
         "Pages are about",

@@ -63,7 +63,7 @@ def open_map(drawn, **query):
     [("label", [10, 10], ["ant", "not ant"]), ("column site", [4, 16], ["north", "south"])],
 )
 def test_a_column_of_a_list_and_one_of_its_labels_can_be_coloured_by(drawn, listed, colour, counts, legend):
-    _, shown = open_map(drawn, images="a folder or zip of mine", folder=listed, method="PCA", colour=colour)
+    _, shown = open_map(drawn, images="a folder or zip of mine", folder=listed, map="PCA", colour=colour)
     assert np.bincount(shown.colours.values).tolist() == counts
     assert list(shown.colours.names) == legend
 
@@ -72,7 +72,7 @@ def test_a_column_of_a_list_and_one_of_its_labels_can_be_coloured_by(drawn, list
 def test_a_class_has_one_name_and_one_colour_however_the_map_is_coloured(drawn):
     legends = []
     for colour in ("label", "prediction"):
-        _, shown = open_map(drawn, limit="100 images", method="PCA", colour=colour)
+        _, shown = open_map(drawn, limit="100 images", map="PCA", colour=colour)
         legends.append(list(shown.colours.names))
     assert legends[0] == legends[1]
     assert "T-shirt/top" in legends[0]
@@ -81,7 +81,7 @@ def test_a_class_has_one_name_and_one_colour_however_the_map_is_coloured(drawn):
 @pytest.mark.slow
 @pytest.mark.parametrize("colour", ["trust", "drift", "turnover", "confidence", "margin", "cluster", "correctness"])
 def test_every_other_colour_says_something_of_each_image(drawn, colour):
-    _, shown = open_map(drawn, limit="100 images", method="PCA", colour=colour)
+    _, shown = open_map(drawn, limit="100 images", map="PCA", colour=colour)
     assert len(shown.colours) == 100
     of_stages = [panel.values for panel in shown.panels]
     if colour in ("trust", "drift", "turnover"):
@@ -93,10 +93,10 @@ def test_every_other_colour_says_something_of_each_image(drawn, colour):
 
 @pytest.mark.slow
 def test_a_selection_is_one_on_all_pages_and_in_the_link(drawn):
-    app, shown = open_map(drawn, limit="100 images", method="PCA")
+    app, shown = open_map(drawn, limit="100 images", map="PCA")
     assert shown.selected is None
     key = selection.keep(Selection.of(digest_of_sample(), np.arange(100) < 3))
-    app, shown = open_map(drawn, limit="100 images", method="PCA", selection=key)
+    app, shown = open_map(drawn, limit="100 images", map="PCA", selection=key)
     assert np.flatnonzero(shown.selected).tolist() == [0, 1, 2]
     assert "3 of 100 images selected" in [header.value for header in app.subheader]
     assert [panel.name for panel in shown.panels] == ["layer1", "layer2", "layer3"]
@@ -123,16 +123,20 @@ def test_other_pages_are_about_the_selection_alone_when_that_is_chosen():
 
 @pytest.mark.slow
 def test_a_selection_that_is_not_kept_or_of_another_set_is_told_or_left_alone(drawn):
-    app = open_page("embed", limit="100 images", method="PCA", selection="0" * 24)
+    app = open_page("embed", limit="100 images", map="PCA", selection="0" * 24)
+    app.run()  # as for maps that arrive
     assert "not kept on this machine" in app.sidebar.warning[0].value
+    app.text_input(key="search").set_value("Bag").run()
+    app.button(key="select hits").click().run()
+    assert not app.sidebar.warning
     key = selection.keep(Selection.of("another set", np.ones(100, bool)))
-    _, shown = open_map(drawn, limit="100 images", method="PCA", selection=key)
+    _, shown = open_map(drawn, limit="100 images", map="PCA", selection=key)
     assert shown.selected is None
 
 
 @pytest.mark.slow
 def test_what_is_searched_for_can_be_selected(drawn):
-    app, _ = open_map(drawn, limit="100 images", method="PCA")
+    app, _ = open_map(drawn, limit="100 images", map="PCA")
     app.text_input(key="search").set_value("bag/").run()
     next(button for button in app.button if button.label == "Select them").click().run()
     assert "10 of 100 images selected" in [header.value for header in app.subheader]
@@ -141,7 +145,7 @@ def test_what_is_searched_for_can_be_selected(drawn):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", embed.RANKINGS)
 def test_every_list_comes_up_and_can_be_selected(drawn, name):
-    app, _ = open_map(drawn, limit="100 images", method="PCA", beside="Lists", list=embed.RANKINGS[name].title)
+    app, _ = open_map(drawn, limit="100 images", map="PCA", beside="Lists", list=embed.RANKINGS[name].title)
     buttons = [button for button in app.button if button.label.startswith("Select the first")]
     assert buttons or "There is none." in [box.value for box in app.info]
     if buttons:
@@ -152,7 +156,7 @@ def test_every_list_comes_up_and_can_be_selected(drawn, name):
 
 @pytest.mark.slow
 def test_scores_stand_beside_the_maps(drawn):
-    app, _ = open_map(drawn, limit="100 images", method="PCA", beside="Scores")
+    app, _ = open_map(drawn, limit="100 images", map="PCA", beside="Scores")
     table = app.dataframe[0].value
     assert table["stage"].tolist() == ["layer1", "layer2", "layer3"]
     assert table["seed to seed"].tolist() == ["0.000"] * 3
@@ -161,7 +165,7 @@ def test_scores_stand_beside_the_maps(drawn):
 
 @pytest.mark.slow
 def test_a_clicked_image_comes_up_with_its_predictions_maps_and_neighbours(drawn):
-    app, _ = open_map(drawn, limit="100 images", method="PCA", beside="Image")
+    app, _ = open_map(drawn, limit="100 images", map="PCA", beside="Image")
     assert "No image yet" in [header.value for header in app.subheader]
     app.session_state["looked at"] = (digest_of_sample(), 7)
     settle(app.run())
@@ -169,6 +173,17 @@ def test_a_clicked_image_comes_up_with_its_predictions_maps_and_neighbours(drawn
     assert any("Nearest in each stage" in text.value for text in app.markdown)
     assert any("Grad-CAM of every stage" in text.value for text in app.markdown)
     assert sum(len(image.proto.imgs) for image in app.get("image")) == 1 + 3 * 6
+    settle(app.toggle(key="branches shown").set_value(True).run())
+    assert not errors(app)
+    assert any("|F|/|x| of every block for this image" in caption.value for caption in app.caption)
+
+
+@pytest.mark.slow
+def test_a_method_of_maps_and_one_of_saliency_are_two_choices(drawn):
+    app, _ = open_map(drawn, limit="100 images", method="PCA")  # a link of before
+    assert app.session_state["map"] == "pca"
+    assert app.query_params == {"limit": "100 images", "map": "PCA"}
+    assert "method" not in app.session_state
 
 
 @pytest.mark.slow
@@ -180,11 +195,15 @@ def test_features_of_another_program_are_laid_out_with_their_images(drawn, tmp_p
         Image.fromarray(random.integers(0, 256, (28, 28), np.uint8)).save(tmp_path / f"{number}.png")
     table = {"path": [f"{number}.png" for number in range(20)], "label": ["ant", "bee"] * 10, "clip": list(vectors)}
     pd.DataFrame(table).to_parquet(tmp_path / "clip.parquet")
-    app, shown = open_map(drawn, features=str(tmp_path / "clip.parquet"), method="PCA")
+    app, shown = open_map(drawn, features=str(tmp_path / "clip.parquet"), map="PCA")
     assert any("in place of the sidebar" in caption.value for caption in app.caption)
     assert [panel.name for panel in shown.panels] == ["clip"]
     assert list(shown.colours.names) == ["ant", "bee"]
-    app, shown = open_map(drawn, features=str(tmp_path / "clip.parquet"), method="PCA", beside="Image")
+    app.text_input(key="search").set_value("ant").run()
+    settle(app.button(key="select hits").click().run())
+    assert "10 of 20 images selected" in [header.value for header in app.subheader]
+    assert not any("choose so in the sidebar" in caption.value for caption in app.caption)  # which is of other images
+    app, shown = open_map(drawn, features=str(tmp_path / "clip.parquet"), map="PCA", beside="Image")
     images = store.images_of(store.open_vectors(tmp_path / "clip.parquet"))
     app.session_state["looked at"] = (images.digest, 3)
     settle(app.run())
@@ -194,7 +213,7 @@ def test_features_of_another_program_are_laid_out_with_their_images(drawn, tmp_p
 
 @pytest.mark.slow
 def test_an_image_of_the_set_before_is_not_brought_up_in_place_of_another(drawn):
-    app, _ = open_map(drawn, limit="100 images", method="PCA", beside="Image")
+    app, _ = open_map(drawn, limit="100 images", map="PCA", beside="Image")
     app.session_state["looked at"] = (open_images("sample").digest, 7)
     settle(app.run())
     assert "No image yet" in [header.value for header in app.subheader]
@@ -203,7 +222,7 @@ def test_an_image_of_the_set_before_is_not_brought_up_in_place_of_another(drawn)
 @pytest.mark.slow
 def test_a_path_of_features_that_is_wrong_can_be_corrected(drawn, tmp_path, monkeypatch):
     monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
-    app, _ = open_map(drawn, limit="100 images", method="PCA")
+    app, _ = open_map(drawn, limit="100 images", map="PCA")
     for path in (tmp_path / "nothing", tmp_path / "*.parquet"):
         settle(app.text_input(key="features").set_value(str(path)).run())
         assert "There" in errors(app)
@@ -236,7 +255,7 @@ def test_features_outside_the_roots_are_refused(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_what_sets_a_selection_apart_is_told(drawn):
     key = selection.keep(Selection.of(digest_of_sample(), np.arange(100) < 30))
-    app, _ = open_map(drawn, limit="100 images", method="PCA", selection=key, apart="true")
+    app, _ = open_map(drawn, limit="100 images", map="PCA", selection=key, apart="true")
     assert any("Mean confidence" in text.value for text in app.markdown)
     assert any("Mean map of the last stage" in text.value for text in app.markdown)
     charts = len(app.get("plotly_chart"))
@@ -248,7 +267,7 @@ def test_what_sets_a_selection_apart_is_told(drawn):
 
 @pytest.mark.slow
 def test_images_are_selected_by_a_filter_and_narrowed_by_another(drawn):
-    app, _ = open_map(drawn, limit="100 images", method="PCA")
+    app, _ = open_map(drawn, limit="100 images", map="PCA")
     app.selectbox(key="filter").select("label").run()
     app.multiselect(key="filter names label").set_value(["Bag", "Coat"]).run()
     app.button(key="filter Select").click().run()
@@ -266,7 +285,7 @@ def test_images_are_selected_by_a_filter_and_narrowed_by_another(drawn):
 
 @pytest.mark.slow
 def test_an_image_of_the_visitor_lies_where_its_features_say(drawn):
-    app, _ = open_map(drawn, limit="100 images", method="PCA", beside="Image")
+    app, _ = open_map(drawn, limit="100 images", map="PCA", beside="Image")
     images = open_images("sample").sample(100)
     buffer = io.BytesIO()
     images.open(42).save(buffer, "PNG")

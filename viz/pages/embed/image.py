@@ -62,7 +62,7 @@ def show(shown: Shown, maps: embed.StageMaps) -> None:
     st.markdown("**Nearest in each stage's features**")
     for stage, projection in maps.items():
         _row_of(shown, stage, projection.graph.indices[point, 1 : NEAR + 1])
-    if shown.model is not None and st.toggle("What every branch adds to it", key="branches of image"):
+    if shown.model is not None and st.toggle("What every branch adds to it", key="branches shown"):
         _branches(shown, shown.model, point)
 
 

@@ -25,7 +25,8 @@ from viz.pages.embed import colouring, image, lists, scores, selected
 from viz.pages.embed.shown import Shown, on_sheet, sheet_of
 
 MAP = "embedding"
-STAGES, FOLDER = "frame", "features"  # in links
+STAGES, METHOD, FOLDER = "frame", "map", "features"  # in links
+METHOD_BEFORE = "method"  # in links of before, where Saliency's has the same name
 FRAME = ("stem", "pool")  # beside the stages
 FEW_FOR_TEARS = 100_000  # images whose neighbours travel with the map
 TEARS = 5
@@ -129,16 +130,26 @@ def _choose_stages(subject: Subject) -> list[str]:
     return [name for name in known if name in stages] or [known[-1]]
 
 
-def _settings() -> tuple[embed.MapSettings, bool]:
+def _choose_method() -> str:
+    titles = {method.title: name for name, method in embed.METHODS.items()}
+    if METHOD not in st.query_params and (earlier := st.query_params.get(METHOD_BEFORE, "")) in titles:
+        del st.query_params[METHOD_BEFORE]
+        st.session_state.setdefault(METHOD, titles[earlier])
+        st.query_params[METHOD] = embed.METHODS[st.session_state[METHOD]].title
     method = st.segmented_control(
         "Method",
         tuple(embed.METHODS),
-        default="umap",
+        default=None if METHOD in st.session_state else "umap",
         format_func=lambda name: embed.METHODS[name].title,
-        key="method",
+        key=METHOD,
         bind="query-params",
         required=True,
     )
+    return method or "umap"
+
+
+def _settings() -> tuple[embed.MapSettings, bool]:
+    method = _choose_method()
     with st.popover("Settings", icon=":material/tune:"):
         neighbours = st.slider("Neighbours", 2, 100, 15, key="neighbours", bind="query-params")
         min_dist = st.slider("Minimal distance (UMAP)", 0.0, 1.0, 0.1, key="min_dist", bind="query-params")

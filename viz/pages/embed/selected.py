@@ -115,10 +115,11 @@ def _actions(shown: Shown, chosen: Selection, points: np.ndarray) -> None:
             _export(shown, points)
         with st.popover("Names", icon=":material/bookmark:"):
             _named(shown, chosen)
-    st.caption(
-        "Saliency, Evaluation, Residual branches and Features can be about the selection alone: choose so in the "
-        "sidebar."
-    )
+    if shown.model is not None:  # else the other pages are about other images
+        st.caption(
+            "Saliency, Evaluation, Residual branches and Features can be about the selection alone: choose so in the "
+            "sidebar."
+        )
 
 
 def _export(shown: Shown, points: np.ndarray) -> None:

@@ -104,8 +104,9 @@ export class PointMap {
   fill() {
     let top = this.host.getBoundingClientRect().top
     for (let part = this.host; part; part = part.parentElement ?? part.getRootNode().host) top += part.scrollTop
-    // On a narrow screen tools, legend and a strip of maps take their share above and below the large one.
-    const least = this.host.clientWidth < NARROW ? Math.max(LEAST_HEIGHT, SHARE_WHERE_NARROW * innerHeight) : LEAST_HEIGHT
+    // In a narrow window tools, legend and a strip of maps take their share above and below the large one. A narrow column
+    // of a wide window is none: there the map, its legend and the page's controls are to be seen at once.
+    const least = innerWidth < NARROW ? Math.max(LEAST_HEIGHT, SHARE_WHERE_NARROW * innerHeight) : LEAST_HEIGHT
     this.host.style.height = `${this.height || Math.max(least, innerHeight - top - BELOW)}px`
   }
 
