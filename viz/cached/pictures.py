@@ -9,8 +9,7 @@ from features import rasters
 from features.datasets import ImageSet
 from features.progress import Task
 from viz.cached import atlas
-from viz.cached.server import ask
-from viz.jobs import PREVIEW, Job, Work
+from viz.jobs import PREVIEW, Work
 
 SHEET_COLUMNS = 100  # so that 10,000 pictures, the largest set, make a square sheet
 SHEET_LIMIT = SHEET_COLUMNS**2
@@ -20,15 +19,15 @@ LARGE_TILE, SMALL_TILE = atlas.SIDE, 32
 MANY = 3000
 
 
-def sheet_job(images: ImageSet, rows: tuple[int, ...] | None = None) -> Job:
+def sheet_work(images: ImageSet, rows: tuple[int, ...] | None = None) -> Work:
     """Small pictures of a set, or of some of its rows, on one sheet of SHEET_COLUMNS, as a data link."""
     chosen = tuple(range(len(images))) if rows is None else rows
     part = "all" if rows is None else f"{len(rows)} spread"
-    return ask(Work(f"sheet {images.digest} {part}", lambda: _sheet(images, chosen), PREVIEW))
+    return Work(f"sheet {images.digest} {part}", lambda: _sheet(images, chosen), PREVIEW)
 
 
 def part_work(images: ImageSet, rows: np.ndarray) -> Work:
-    """As `sheet_job`, of rows (K,) that somebody chose, at most PART_LIMIT, in their order; not begun yet."""
+    """As `sheet_work`, of rows (K,) that somebody chose, at most PART_LIMIT, in their order."""
     chosen = tuple(rows[:PART_LIMIT].tolist())
     key = hashlib.blake2b(np.asarray(chosen, np.int64).tobytes(), digest_size=12).hexdigest()
     return Work(f"sheet {images.digest} {key}", lambda: _sheet(images, chosen), PREVIEW)

@@ -14,7 +14,7 @@ from features.errors import ImageError
 from features.sources import EXTENSIONS
 from viz import sidebar, widgets
 from viz.cached.elsewhere import is_upload
-from viz.cached.pictures import SHEET_COLUMNS, sheet_job, strip_rows
+from viz.cached.pictures import SHEET_COLUMNS, sheet_work, strip_rows
 from viz.components import picture_picker
 
 SAMPLE, UPLOAD, CAMERA = "from the set", "upload", "camera"
@@ -91,7 +91,7 @@ def chosen_of(picture: Image.Image, name: str, label: str | None, durable: bool)
 
 def _strip(images: ImageSet, index: int, key: str) -> None:
     rows = strip_rows(len(images))
-    sheet = widgets.result(sheet_job(images, rows), "Making small pictures")
+    sheet = widgets.awaited(sheet_work(images, rows), "Making small pictures")
 
     def pick(place: int) -> None:
         st.session_state[key] = rows[place]

@@ -19,7 +19,7 @@ from viz.cached.elsewhere import is_upload
 from viz.cached.embed import maps_work, opened_features
 from viz.cached.extract import features_work
 from viz.cached.made import made
-from viz.cached.pictures import SHEET_COLUMNS, sheet_job, sheet_rows
+from viz.cached.pictures import SHEET_COLUMNS, sheet_rows, sheet_work
 from viz.components.point_map import Details, Panel, Pictures, Texts, point_map
 from viz.pages.embed import colouring, image, lists, scores, selected
 from viz.pages.embed.shown import Shown, on_sheet, sheet_of
@@ -96,7 +96,7 @@ def _of_network() -> Subject:
     stages = model.network.stage_names
 
     def read() -> Shown:
-        sheet_job(images, sheet_rows(len(images)))  # made while the features are read
+        server.ask(sheet_work(images, sheet_rows(len(images))))  # made while the features are read
         features = widgets.awaited(features_work(model, images), f"Reading {len(images):,} images")
         return Shown(model, images, features, labels.matched(model.spec, images), not is_upload(images))
 
@@ -182,8 +182,9 @@ def _draw(shown: Shown, maps: embed.StageMaps, colour: str | None) -> None:
     panels = [made(_one_panel, name, projection, colours) for name, projection in maps.items()]
     chosen = sidebar.selection(shown.images)
     mask = None if chosen is None else chosen.mask[shown.points]
-    sheet = widgets.result(sheet_of(shown), "Making small pictures")
-    details = Details(made(_texts, shown.features), _pictures(sheet, on_sheet(shown)))
+    sheet = widgets.arriving(sheet_of(shown), "Making small pictures")  # the map stands before they are there
+    pictures = None if sheet is None else _pictures(sheet, on_sheet(shown))
+    details = Details(made(_texts, shown.features), pictures)
     point_map(panels, colours.colours, mask, MAP, partial(selected.apply, shown, panels, colours.colours), details)
     st.caption(
         "Every point is an image: its stage's output pooled over space, laid out so that similar ones lie close. "

@@ -196,7 +196,7 @@ def _thumbnails(shown: Shown, points: np.ndarray) -> None:
         points, part = points[:PART_LIMIT], "selection"
         numbers = np.arange(len(points))
     else:
-        sheet, part = widgets.result(sheet_of(shown), "Making small pictures"), "all pictures"
+        sheet, part = widgets.awaited(sheet_of(shown), "Making small pictures"), "all pictures"
         points, numbers = points[numbers >= 0], numbers[numbers >= 0]
     if len(points) < n_selected:
         st.caption(f"Small pictures of {len(points):,} of them.")

@@ -9,8 +9,8 @@ import pandas as pd
 from features.datasets import ImageSet, labels
 from features.networks import zoo
 from features.store import FeatureSet, images_of
-from viz.cached.pictures import sheet_job, sheet_rows
-from viz.jobs import Job
+from viz.cached.pictures import sheet_rows, sheet_work
+from viz.jobs import Work
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,9 +101,9 @@ def _lines(name: str, label: str | None, prediction: str | None, confidence: flo
     return "\n".join(line.replace("\n", " ") for line in lines)
 
 
-def sheet_of(shown: Shown) -> Job:
+def sheet_of(shown: Shown) -> Work:
     """The sheet of small pictures of its images: of all, or of as many as one holds."""
-    return sheet_job(shown.images, sheet_rows(len(shown.images)))
+    return sheet_work(shown.images, sheet_rows(len(shown.images)))
 
 
 def on_sheet(shown: Shown) -> np.ndarray:
