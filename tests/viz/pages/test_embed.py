@@ -156,7 +156,11 @@ def test_every_list_comes_up_and_can_be_selected(drawn, name):
 
 @pytest.mark.slow
 def test_scores_stand_beside_the_maps(drawn):
-    app, _ = open_map(drawn, limit="100 images", map="PCA", beside="Scores")
+    _, shown = open_map(drawn, limit="100 images", map="PCA", seed="7")
+    assert all(panel.note.endswith("seeds pending") for panel in shown.panels)
+    app, _ = open_map(drawn, limit="100 images", map="PCA", seed="7", beside="Scores")
+    app.run()  # as for scores that arrive
+    assert all(panel.note.endswith("kept, seeds 0.00") for panel in drawn[-1].panels)
     table = app.dataframe[0].value
     assert table["stage"].tolist() == ["layer1", "layer2", "layer3"]
     assert table["seed to seed"].tolist() == ["0.000"] * 3

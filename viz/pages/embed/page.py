@@ -179,7 +179,8 @@ def _maps(shown: Shown, stages: Sequence[str], settings: embed.MapSettings) -> e
 
 def _draw(shown: Shown, maps: embed.StageMaps, colour: str | None) -> None:
     colours = made(colouring.of, shown, maps, colour)
-    panels = [made(_one_panel, name, projection, colours) for name, projection in maps.items()]
+    seeds = scores.known_seeds(shown, maps)
+    panels = [made(_one_panel, name, projection, colours, seeds.get(name)) for name, projection in maps.items()]
     chosen = sidebar.selection(shown.images)
     mask = None if chosen is None else chosen.mask[shown.points]
     sheet = widgets.arriving(sheet_of(shown), "Making small pictures")  # the map stands before they are there
@@ -199,14 +200,16 @@ def _draw(shown: Shown, maps: embed.StageMaps, colour: str | None) -> None:
         st.warning(widgets.told(said), icon=":material/help:")
 
 
-def _one_panel(name: str, projection: embed.Projection, colours: colouring.Colouring) -> Panel:
+def _one_panel(name: str, projection: embed.Projection, colours: colouring.Colouring, seeds: float | None) -> Panel:
+    """seeds: how far another seed's map is from this one, None while nobody has asked."""
     trust = projection.trust
+    other = "seeds pending" if seeds is None else f"seeds {seeds:.2f}"
     near = projection.graph.indices[:, 1 : TEARS + 1] if len(projection) <= FEW_FOR_TEARS else None
     return Panel(
         name=name,
         title=name,
         points=projection.points,
-        note=f"trust {trust.trustworthiness:.3f}, continuity {trust.continuity:.3f}, {trust.recall:.0%} kept",
+        note=f"trust {trust.trustworthiness:.3f}, continuity {trust.continuity:.3f}, {trust.recall:.0%} kept, {other}",
         neighbours=near,
         values=colours.of_stage.get(name),
     )

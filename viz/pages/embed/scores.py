@@ -5,6 +5,7 @@ import streamlit as st
 
 from features import embed
 from viz import widgets
+from viz.cached import server
 from viz.cached.embed import reseeded_work, separation_work
 from viz.cached.made import drawn
 from viz.figures import embed as figures
@@ -47,6 +48,15 @@ def show(shown: Shown, maps: embed.StageMaps) -> None:
     if rows:
         st.markdown("**Most often mistaken by the neighbours**")
         st.dataframe(pd.DataFrame(rows), hide_index=True)
+
+
+def known_seeds(shown: Shown, maps: embed.StageMaps) -> dict[str, float]:
+    """How far each map is from one of another seed, where that was computed; it is when the scores are opened."""
+    work = reseeded_work(shown.made_of, shown.features, maps, shown.durable)
+    if not server.jobs().has_result(work):
+        return {}
+    run = server.ask(work).run
+    return {} if run is None or run.error is not None or run.stopped else run.result
 
 
 def _trust_table(maps: embed.StageMaps, seeds: dict[str, float] | None) -> pd.DataFrame:
