@@ -92,7 +92,9 @@ def test_every_measure_tells_what_it_sees_and_what_not_in_a_sentence():
     for name, entry in MEASURES.items():
         assert name == entry.name
         for text in (entry.sees, entry.blind):
-            assert text[0].isupper() and text.endswith(".") and text.count(". ") == 0
+            assert text[0].isupper()
+            assert text.endswith(".")
+            assert ". " not in text
         assert "arXiv" in entry.source or "doi" in entry.source
 
 
