@@ -132,7 +132,7 @@ class Sums:
 
 
 def ratios(pairs: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """HSIC (..., R, C) over the roots of each with itself, (..., R) and (..., C): (..., R, C), NaN where one is zero."""
+    """HSIC (..., R, C) over the roots of those of each with itself, (..., R) and (..., C); NaN where one is zero."""
     sizes = np.sqrt(np.maximum(rows, 0))[..., :, None] * np.sqrt(np.maximum(columns, 0))[..., None, :]
     sizes = np.broadcast_to(sizes, pairs.shape)
     return np.divide(pairs, sizes, out=np.full(pairs.shape, np.nan), where=sizes > 0)

@@ -1,8 +1,9 @@
 """The Hilbert-Schmidt independence criterion of linear kernels, and CKA as its normalised form.
 
 With centred features X (N, D), Y (N, E) and the kernels K = X X', L = Y Y' all that is needed is the sum over K * L,
-which equals |X' Y|^2, and the kernels' diagonals: rows of centred kernels sum to zero, so that the sums of K without its
-diagonal, on which HSIC_1 is built, are the diagonal with its sign turned. No matrix N x N is made where D is smaller.
+which equals |X' Y|^2, and the kernels' diagonals: rows of centred kernels sum to zero, so that those of K without its
+diagonal, on which HSIC_1 is built, sum to the diagonal with its sign turned. No matrix N x N is made where D is
+smaller.
 """
 
 from dataclasses import dataclass
@@ -66,7 +67,8 @@ def overlap(x: Side, y: Side) -> float:
     if x.features is not None and y.features is not None:
         return float(np.square(x.features.T @ y.features).sum())
     features, kernel = (x.features, y.kernel) if y.features is None else (y.features, x.kernel)
-    assert features is not None and kernel is not None  # one side has either
+    assert features is not None  # one side has either
+    assert kernel is not None
     return float(((kernel @ features) * features).sum())
 
 
@@ -76,7 +78,7 @@ def biased(overlap: Numbers, n_images: int) -> Numbers:
 
 
 def unbiased(overlap: Numbers, paired: Numbers, totals: Numbers, n_images: int) -> Numbers:
-    """HSIC_1 (Song et al. 2012, equation 5, JMLR 13:1393), whose mean over samples of any size is that of the population.
+    """HSIC_1 (Song et al. 2012, JMLR 13:1393), whose mean over samples of any size is the population's value.
 
     paired: the sum over both diagonals' product. totals: the product of both diagonals' sums. With K~ = K without its
     diagonal: tr(K~ L~) = overlap - paired, 1'K~1 1'L~1 = totals, 1'K~ L~1 = paired.
@@ -84,7 +86,7 @@ def unbiased(overlap: Numbers, paired: Numbers, totals: Numbers, n_images: int) 
     n = n_images
     left = overlap - paired + totals / ((n - 1) * (n - 2)) - 2 / (n - 2) * paired
     size = np.abs(overlap) + paired
-    return left * (np.abs(left) > ROUNDING * size) / (n * (n - 3))  # type: ignore[return-value]
+    return left * (np.abs(left) > ROUNDING * size) / (n * (n - 3))
 
 
 def normalised(both: float, one: float, other: float) -> float:

@@ -92,7 +92,7 @@ class _Rows(Mapping[str, np.ndarray]):
 
 
 def checked(values: np.ndarray, where: str) -> np.ndarray:
-    """The same values. Raises FeatureError unless they are finite rows (N, D) with D at least 1. where: as it is told."""
+    """The same values. Raises FeatureError unless they are finite rows (N, D), D at least 1. where: as it is told."""
     if values.ndim != 2 or values.shape[1] == 0:
         raise FeatureError(
             f"{where} has the shape {values.shape}, but one row an image, (N, D), is compared. "

@@ -35,7 +35,7 @@ def neighbourhoods(features: np.ndarray) -> Nearest:
 def shared_neighbours(x: Nearest, y: Nearest) -> float:
     """The mean share in [0, 1] of an image's k neighbours that both have; k / (N - 1) by chance.
 
-    Huh et al. 2024, arXiv:2405.07987, section 3.2.
+    Huh et al. 2024, arXiv:2405.07987.
     """
     if (x.others < 0).any() or (y.others < 0).any():
         return float("nan")

@@ -26,7 +26,8 @@ def shape(features: np.ndarray) -> Shape:
     """features: (N, D), finite."""
     points = centred(features)  # (N, D)
     if points.shape[1] > len(points):
-        points = np.linalg.qr(points.T, mode="r").T  # (N, N): the same but for a rotation
+        triangle: np.ndarray = np.linalg.qr(points.T, mode="r")  # type: ignore[assignment]
+        points = triangle.T  # (N, N): the same but for a rotation
     size = np.linalg.norm(points)
     return Shape(points / size if size > 0 else np.full_like(points, np.nan))
 

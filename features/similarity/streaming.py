@@ -1,8 +1,8 @@
 """Unbiased CKA of all layers of two networks while images go by, in minibatches: memory does not grow with the images.
 
 HSIC_1 of a batch is an unbiased estimate at any size of 4 images or more, so the mean over batches estimates what the
-whole set would give; CKA is the ratio of such means (Nguyen, Raghu & Kornblith 2021, arXiv:2010.15327, appendix A), never
-a mean of ratios. Batches must be random samples: of a set sorted by class each would hold what lies within one class.
+whole set would give; CKA is the ratio of such means (Nguyen, Raghu & Kornblith 2021, arXiv:2010.15327), never a mean of
+ratios. Batches must be random samples: of a set sorted by class each would hold what lies within one class.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ class Stream:
 
     They are gathered into batches of one size, however many are handed in at a time, so that nothing depends on that;
     what is left at the end joins the last batch if it is fewer than 4. Each image counts alike. 16 x 16 blocks of two
-    ResNet-50s take about 100 MB at 256 images a batch. Images must come in random order: `Similarity.spread` tells.
+    ResNet-50s take about 60 MB at 256 images a batch. Images must come in random order: `Similarity.spread` tells.
     """
 
     def __init__(
@@ -66,8 +66,8 @@ class Stream:
     def add(self, left: Mapping[str, np.ndarray], right: Mapping[str, np.ndarray] | None = None) -> None:
         """Take some images: layer -> (n, D), for both networks the same images in one order.
 
-        Raises FeatureError for layers other than those agreed on, rows that do not match, or values that are not finite;
-        nothing of these images is then taken.
+        Raises FeatureError for layers other than those agreed on, rows that do not match, or values that are not
+        finite; nothing of these images is then taken.
         """
         values = self._checked("first", self._names[0], left)
         if self._names[1] is not None:
@@ -82,7 +82,7 @@ class Stream:
             self._sums = self._with(batch)
 
     def add_images(self, left: "Rows", right: "Rows") -> None:
-        """As `add`, where each says which images it is of. Raises FeatureError if these are not the same in one order."""
+        """As `add`, where each says which images it is of. Raises FeatureError unless both are of the same in one order."""
         need_same_images(left.ids, right.ids)
         self.add(left.features, right.features)
 

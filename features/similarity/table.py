@@ -60,7 +60,7 @@ class Spread:
 
     @property
     def is_random(self) -> bool:
-        """Whether the ratio is one that random order may give: within five standard errors of its least regular case."""
+        """Whether random order may give this ratio: within five standard errors, as for a layer of one channel."""
         return self.n_batches < 2 or self.ratio <= 1 + 5 * float(np.sqrt(2 / (self.n_batches - 1)))
 
 

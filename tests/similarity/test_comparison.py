@@ -105,7 +105,7 @@ def test_copies_of_images_would_bring_strangers_together():
     x, y = RANDOM.normal(size=(2, N, 30))
     drawn = RANDOM.integers(N, size=N)
     for measure in ("cka", "rsa", "neighbours"):
-        assert similarity(x[drawn], y[drawn], measure) > similarity(x, y, measure) + 0.05
+        assert similarity(x[drawn], y[drawn], measure) > similarity(x, y, measure) + 0.02
 
 
 def test_more_images_than_a_measure_takes_are_sampled_with_a_seed(monkeypatch):

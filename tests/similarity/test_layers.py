@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from features.errors import FeatureError
+from features.progress import finish
 from features.results import Provenance
 from features.similarity import FLATTENED, POOLED, Layers, Resampling, as_rows, compared, layers, similarity
 from features.store import FeatureSet
-from features.progress import finish
 
 RANDOM = np.random.default_rng(11)
 MAPS = RANDOM.normal(size=(30, 4, 3, 3)).astype(np.float16)
@@ -26,7 +26,7 @@ def test_pooled_maps_are_means_and_flattened_ones_hold_every_position():
 
 
 def test_pooled_and_flattened_answer_different_questions():
-    """What is moved about in each image for itself is the same once it is pooled, and another thing position by position."""
+    """What is moved about in each image by itself is the same when pooled, and another thing position by position."""
     moved = np.stack([np.roll(image, number % 3, axis=2) for number, image in enumerate(MAPS)])
     one, other = (as_rows(maps, POOLED) for maps in (MAPS, moved))
     assert similarity(one, other, "cka") == pytest.approx(1, abs=1e-5)
