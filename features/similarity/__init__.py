@@ -1,5 +1,6 @@
 """Representation similarity: how alike the features of two networks are, layer by layer, by several measures."""
 
+from features.similarity.at_hand import streamed
 from features.similarity.comparison import Resampling, compared, similarity
 from features.similarity.layers import FLATTENED, FORMS, POOLED, Form, Layers, as_rows, layers
 from features.similarity.measures import MEASURES, Measure
@@ -25,5 +26,6 @@ __all__ = [
     "layers",
     "relative_depths",
     "similarity",
+    "streamed",
     "with_batch",
 ]

@@ -82,7 +82,7 @@ class Stream:
             self._sums = self._with(batch)
 
     def add_images(self, left: "Rows", right: "Rows") -> None:
-        """As `add`, where each says which images it is of. Raises FeatureError unless both are of the same in one order."""
+        """As `add`, where each says of which images it is. Raises FeatureError unless these are one list."""
         need_same_images(left.ids, right.ids)
         self.add(left.features, right.features)
 

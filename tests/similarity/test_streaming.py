@@ -243,3 +243,16 @@ def test_memory_does_not_grow_with_the_images():
 
     peak(2)
     assert peak(300) < 1.1 * peak(140)
+
+
+def test_sixteen_by_sixteen_blocks_of_resnet_50_take_less_than_200_mb():
+    widths = [256] * 3 + [512] * 4 + [1024] * 6 + [2048] * 3
+    x = {f"block{number}": np.ones((64, width), np.float32) for number, width in enumerate(widths)}
+    tracemalloc.start()
+    stream = Stream(list(x), list(x), Batching(permutations=1))
+    for _ in range(6):  # a batch and a half
+        stream.add(x, x)
+    stream.result()
+    used = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert used < 200e6
