@@ -18,8 +18,8 @@ ORDER = [
     ["store", "engine"],
     ["extract"],
 ]
-ANALYSES = ["saliency", "faithfulness", "residual", "embed", "evaluate", "train", "look"]
-ANALYSES_MAY_USE = {"train": {"evaluate"}, "faithfulness": {"saliency"}}
+ANALYSES = ["saliency", "faithfulness", "residual", "embed", "evaluate", "train", "look", "similarity"]
+ANALYSES_MAY_USE = {"train": {"evaluate"}, "faithfulness": {"saliency"}, "residual": {"similarity"}}
 MAY_IMPORT_STREAMLIT = (
     "app.py",
     "viz/pages/",

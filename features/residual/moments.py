@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from features.engine.fast_network import cached_at_once
+from features.similarity.hsic import normalised
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,5 +140,4 @@ def linear_cka(together: Comoments, x: Comoments, y: Comoments) -> float:
     together: of x with y; x, y: of each with itself. Biased upwards unless images well outnumber the features'
     widths (Kornblith et al. 2019, arXiv:1905.00414). NaN if either is constant.
     """
-    sizes = x.size * y.size
-    return together.size**2 / sizes if sizes > 0 else float("nan")
+    return normalised(together.size**2, x.size**2, y.size**2)
