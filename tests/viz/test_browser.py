@@ -1,5 +1,7 @@
 """The app in a real browser: what a visitor sees and does. Needs chromium."""
 
+import re
+
 import pytest
 
 from tests.viz.browsers import in_browser, served
@@ -43,6 +45,8 @@ def stroke(page, surface, corners):
 
 
 def test_visitor_lassoes_points_and_scrolls_through_their_pictures(address, page):
+    from playwright.sync_api import expect  # not everybody has it
+
     page.goto(f"{address}/embed?map=PCA")
     page.locator(".point-map[data-drawn=whole]").wait_for()
     surface = page.locator(".point-map .surface").last
@@ -55,7 +59,8 @@ def test_visitor_lassoes_points_and_scrolls_through_their_pictures(address, page
     grid.evaluate("grid => { grid.scrollTop = grid.scrollHeight }")
     last = page.locator(".st-key-thumbnails .grid button").last
     last.wait_for()
-    assert "url(" in last.locator(".picture").evaluate("span => getComputedStyle(span).backgroundImage")
+    # Waited for, since the page runs once more when the map's pictures have come.
+    expect(last.locator(".picture")).to_have_css("background-image", re.compile(r"url\("))
     assert "selection=" in page.url
     last.click()
     page.get_by_text("Nearest in each stage's features").wait_for()
