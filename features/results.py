@@ -99,8 +99,13 @@ def provenance(
 def finite(values: "Tensor", model: "Model") -> "Tensor":
     """The same values. Raises FeatureError if one of them is NaN or infinite, which would pass for an answer."""
     if not values.isfinite().all():
-        raise FeatureError(
-            f"{model.spec.name} puts out NaN or infinite values, so its weights are broken or fit another "
-            "preprocessing. Load the weights again, or choose other ones."
-        )
+        raise not_finite(model)
     return values
+
+
+def not_finite(model: "Model") -> FeatureError:
+    """What to raise where a network puts out NaN or infinite values."""
+    return FeatureError(
+        f"{model.spec.name} puts out NaN or infinite values, so its weights are broken or fit another "
+        "preprocessing. Load the weights again, or choose other ones."
+    )

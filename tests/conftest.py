@@ -12,6 +12,7 @@ from tests import slow
 
 # PyTorch takes seconds to import, which workers wait for twice if the process that starts them imports it as well.
 if TYPE_CHECKING:
+    import numpy as np
     from torch import nn
 
     from features import datasets
@@ -55,6 +56,14 @@ def _turn(item: pytest.Item) -> int:
     if group is not None and group.args and group.args[0] in LONGEST:
         return LONGEST.index(group.args[0])
     return len(LONGEST) + (item.get_closest_marker("slow") is None)
+
+
+@pytest.fixture
+def random() -> "np.random.Generator":
+    """Numbers that are the same whichever tests ran before: one generator for a module would be drawn from in turn."""
+    import numpy as np
+
+    return np.random.default_rng(0)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -67,8 +67,8 @@ def test_no_more_classes_are_kept_than_there_are_and_none_beside_the_first_has_n
     assert np.isnan(only.margin).all()
 
 
-def test_right_and_among_the_first_are_scikit_learns():
-    truth = RANDOM.integers(0, 7, 40)
+def test_right_and_among_the_first_are_scikit_learns(random):
+    truth = random.integers(0, 7, 40)
     found = said(LOGITS, top=3)
     for answers, k in ((found.correct(truth), 1), (found.among_first(truth), 3)):
         assert answers.mean() == pytest.approx(top_k_accuracy_score(truth, LOGITS, k=k, labels=range(7)))

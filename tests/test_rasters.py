@@ -147,8 +147,10 @@ def test_an_overlay_is_linear_in_its_opacity_up_to_rounding(opacity):
     ("shape", "side", "factor"),
     [((3, 5), 7, 3), ((5, 3), 7, 3), ((3, 5), 3, 1), ((3, 5), 4, 2), ((28, 28), 448, 16), ((9, 9), 4, 1)],
 )
-def test_a_magnified_picture_shows_each_pixel_as_a_square_and_its_shorter_side_is_long_enough(shape, side, factor):
-    picture = RANDOM.integers(0, 256, (*shape, 3), dtype=np.uint8)
+def test_a_magnified_picture_shows_each_pixel_as_a_square_and_its_shorter_side_is_long_enough(
+    shape, side, factor, random
+):
+    picture = random.integers(0, 256, (*shape, 3), dtype=np.uint8)
     found = rasters.magnify(picture, side)
     assert found.shape == (shape[0] * factor, shape[1] * factor, 3)
     assert min(found.shape[:2]) >= side

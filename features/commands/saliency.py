@@ -134,7 +134,7 @@ def _explained(
     rows: list[dict[str, Any]] = []
     provenance = Provenance()
     rejected: list[dict[str, str]] = []
-    with closing(batches(images, model.spec.preprocessing, size)) as stream:
+    with closing(batches(images, model.spec.preprocessing, size, device=str(explainer.device))) as stream:
         for batch in stream:
             rejected += left_out(batch.rejected)
             if not len(batch.rows):

@@ -50,11 +50,14 @@ def batches(
     preprocessing: Preprocessing,
     size: int,
     parts: Sequence[range] | None = None,
-    processes: int = 0,
+    device: str = "cpu",
+    processes: int | None = None,
 ) -> Generator[Batch, None, None]:
     """An image set as batches of at most `size`, in order, decoded ahead in threads.
 
-    processes: how many decode instead, where there are enough images and these lie in files.
+    device: where their pixels go: those for a GPU lie in memory that it copies from by itself.
+    processes: how many decode instead, where there are enough images and these lie in files; None for as many as the
+    device is worth.
     parts: the images to read, None for all. No batch has images of two parts, and the next part is decoded while
     somebody is busy with what came of the last. Images that cannot be read are left out of the pixels and listed in
     their batch; a batch can be empty.
@@ -63,6 +66,7 @@ def batches(
     parts = [range(len(images))] if parts is None else parts
     spans = (part[start : start + size] for part in parts for start in range(0, len(part), size))
     with ExitStack() as stack:
+        processes = processes_for(device) if processes is None else processes
         processes = processes if preprocessing.pixel_type == "uint8" else 0
         submit: Callable[[range, np.ndarray], list[Future[list[str]]]]
         if processes and isinstance(images.opener, FileOpener) and sum(map(len, parts)) >= FEW:
@@ -72,10 +76,10 @@ def batches(
             pool = stack.enter_context(ThreadPoolExecutor(DECODERS, initializer=_give_way))
             submit, ahead = partial(_submit, pool, images, preprocessing), AHEAD
 
-        def begin(rows: range) -> tuple[range, np.ndarray, list[Future[list[str]]]]:
+        def begin(rows: range) -> tuple[range, Tensor, list[Future[list[str]]]]:
             # Filled by decoders: stacking with torch would wake its threads, which then spin on the decoders' cores.
-            pixels = np.empty((len(rows), *shape), preprocessing.pixel_type)
-            return rows, pixels, submit(rows, pixels)
+            pixels = _room((len(rows), *shape), preprocessing.pixel_type, device)
+            return rows, pixels, submit(rows, pixels.numpy())
 
         queue = deque(begin(rows) for rows in islice(spans, ahead))
         try:
@@ -123,13 +127,22 @@ def _give_way() -> None:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOW_PRIORITY)
 
 
-def _assemble(images: ImageSet, rows: range, pixels: np.ndarray, reasons: Sequence[str]) -> Batch:
+def _room(shape: tuple[int, ...], kind: str, device: str) -> Tensor:
+    """Memory for a batch's pixels; for a GPU pinned, from where it copies without anybody's help."""
+    dtype = getattr(torch, kind)
+    if device.startswith("cuda"):
+        with suppress(RuntimeError):  # no more memory that could be pinned
+            return torch.empty(shape, dtype=dtype, pin_memory=True)
+    return torch.empty(shape, dtype=dtype)
+
+
+def _assemble(images: ImageSet, rows: range, pixels: Tensor, reasons: Sequence[str]) -> Batch:
     """reasons: why each image cannot be read, '' for those that can."""
     rejected = tuple(Rejected(images.ids[row], reason) for row, reason in zip(rows, reasons, strict=True) if reason)
     if rejected:
-        pixels = pixels[[not reason for reason in reasons]]
+        pixels = torch.from_numpy(pixels.numpy()[[not reason for reason in reasons]])
     good = [row for row, reason in zip(rows, reasons, strict=True) if not reason]
-    return Batch(np.array(good, dtype=np.int64), torch.from_numpy(pixels), rejected, len(rows))
+    return Batch(np.array(good, dtype=np.int64), pixels, rejected, len(rows))
 
 
 def batch_size(preprocessing: Preprocessing, device: str = "cpu") -> int:
@@ -167,10 +180,9 @@ def through(
     and cancelled within a batch. size: images per batch.
     """
     need_images(images)
-    preprocessing = model.spec.preprocessing
-    processes = processes_for(str(device_of(model.network)))
+    preprocessing, device = model.spec.preprocessing, str(device_of(model.network))
     size = size or batch_size(preprocessing)
-    with closing(batches(images, preprocessing, size, processes=processes)) as stream:
+    with closing(batches(images, preprocessing, size, device=device)) as stream:
         rows, rejected = yield from run_through(stream, len(images), work)
     need_some(rows, images, rejected)
     return rows, rejected

@@ -3,6 +3,7 @@
 import dataclasses
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from importlib import metadata
 from pathlib import Path
@@ -13,7 +14,7 @@ from PIL import Image
 
 from features import engine, store
 from features.datasets import ImageSet, labels
-from features.datasets.decoding import Batch, batch_size, batches, need_images, need_some, processes_for, run_through
+from features.datasets.decoding import Batch, batch_size, batches, need_images, need_some, run_through
 from features.datasets.image_set import JOIN
 from features.devices import device_of
 from features.engine import Plan, Runner
@@ -24,7 +25,7 @@ from features.networks.measured import anatomy_of
 from features.networks.zoo import Model
 from features.predictions import Predictions
 from features.progress import Progress, Result, Task
-from features.results import finite, provenance
+from features.results import not_finite, provenance
 from features.store import FeatureSet, Manifest, Writer
 
 
@@ -38,8 +39,7 @@ def features(model: Model, images: ImageSet, pool: str = "mean") -> Task[Feature
     plan = _plan(model, pool)
     runner = engine.TorchEngine(model.network, model.spec.preprocessing, plan)
     size = batch_size(model.spec.preprocessing, plan.device)
-    processes = processes_for(plan.device)
-    with closing(batches(images, model.spec.preprocessing, size, processes=processes)) as stream:
+    with closing(batches(images, model.spec.preprocessing, size, device=plan.device)) as stream:
         features = yield from _read(model, images, range(len(images)), stream, runner, plan)
     need_some(features, images, features.rejected)
     return features
@@ -99,10 +99,18 @@ def _to_parts(model: Model, images: ImageSet, plan: Plan, writer: Writer) -> Tas
     reader = PartReader(model, images, plan, writer.manifest)
     before = done = len(images) - sum(len(parts[number]) for number in missing)
     began = time.monotonic()
-    with closing(reader.tasks(missing)) as tasks:
+    # A part is written while the next one is read: to pack it takes as long as a GPU needs for half of it.
+    with closing(reader.tasks(missing)) as tasks, ThreadPoolExecutor(1, "part") as pool:
+        writing: Future[None] | None = None
         for number, task in tasks:
-            writer.parts.write(number, (yield from _shifted(task, done, len(images), before)))
+            part = yield from _shifted(task, done, len(images), before)
+            if writing is not None:
+                writing.result()
+            writing = pool.submit(writer.parts.write, number, part)
             done += len(parts[number])
+            del part  # not to be held while the next but one is read
+        if writing is not None:
+            writing.result()
     rate = (done - before) / max(time.monotonic() - began, 1e-9) if missing else None
     return writer.finish(rate, reader.made_with, images.left_aside())
 
@@ -124,8 +132,8 @@ class PartReader:
     def tasks(self, numbers: Sequence[int]) -> Generator[tuple[int, Task[FeatureSet]], None, None]:
         """The tasks that read some parts, each to be finished before the next is asked for."""
         parts, preprocessing = [self.planned.parts[number] for number in numbers], self.model.spec.preprocessing
-        size, processes = self.planned.settings["batch_size"], processes_for(self.plan.device)
-        with closing(batches(self.images, preprocessing, size, parts, processes)) as stream:
+        size = self.planned.settings["batch_size"]
+        with closing(batches(self.images, preprocessing, size, parts, self.plan.device)) as stream:
             for number, part in zip(numbers, parts, strict=True):
                 yield number, _read(self.model, self.images, part, stream, self.runner, self.plan)
 
@@ -251,4 +259,5 @@ def _need_finite(batch: dict[str, np.ndarray], model: Model) -> None:
                 f"{model.spec.name} puts out values at {name} that float16 cannot hold (above 65,504), in which maps "
                 "are written. Leave this stage out, or pool it."
             )
-        finite(torch.from_numpy(values), model)
+        if not np.isfinite(values).all():  # torch would wake its threads, which spin on the decoders' cores
+            raise not_finite(model)

@@ -44,7 +44,8 @@ def measure(
     size = max(1, min(16, len(images)))
     rejected: list[Rejected] = []
     done, total = 0, len(images) * len(methods)
-    with closing(batches(images, explainer.model.spec.preprocessing, size)) as stream:
+    preprocessing, device = explainer.model.spec.preprocessing, str(explainer.device)
+    with closing(batches(images, preprocessing, size, device=device)) as stream:
         for batch in stream:
             rejected += batch.rejected
             if not len(batch.rows):

@@ -59,9 +59,9 @@ class Reader:
 
     def __init__(self, model: Model, images: ImageSet) -> None:
         self.model, self.images = model, images
-        device = device_of(model.network)
-        self.network = FastNetwork(model.network, model.spec.preprocessing, torch.float32, device)
-        self.batch_size = images_at_once(model, str(device))
+        self.device = device_of(model.network)
+        self.network = FastNetwork(model.network, model.spec.preprocessing, torch.float32, self.device)
+        self.batch_size = images_at_once(model, str(self.device))
         self._matched = labels.matched(model.spec, images)
 
     def measure(self, part: range) -> Task["Tally"]:
@@ -72,7 +72,8 @@ class Reader:
             tally.add(self.model, self.network, batch.pixels, self._known(batch.rows))
             return ()
 
-        with closing(batches(self.images, self.model.spec.preprocessing, self.batch_size, [part])) as stream:
+        preprocessing, device = self.model.spec.preprocessing, str(self.device)
+        with closing(batches(self.images, preprocessing, self.batch_size, [part], device)) as stream:
             _, tally.rejected = yield from run_through(stream, len(part), work)
         return tally
 

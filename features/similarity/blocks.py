@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from features.datasets import ImageSet
-from features.datasets.decoding import Batch, batch_size, batches, need_images, processes_for
+from features.datasets.decoding import Batch, batch_size, batches, need_images
 from features.devices import device_of
 from features.engine import FastNetwork, forward
 from features.networks.zoo import Model
@@ -64,7 +64,7 @@ class _Reader:
         self.batch_size = batch_size(self.preprocessing, str(self.device))
 
     def batches(self, images: ImageSet, size: int) -> Generator[Batch, None, None]:
-        return batches(images, self.preprocessing, size, processes=processes_for(str(self.device)))
+        return batches(images, self.preprocessing, size, device=str(self.device))
 
     def features(self, batch: Batch, read: list[int]) -> dict[str, np.ndarray]:
         """Block -> (n, C) float32 of those images of a batch that are among `read`, rows of the set."""

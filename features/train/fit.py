@@ -169,7 +169,7 @@ class _Run:
         self.network.eval()
         labels = _labels_of(images)
         correct = seen = 0
-        with closing(batches(images, self.preprocessing, TEST_BATCH)) as stream:
+        with closing(batches(images, self.preprocessing, TEST_BATCH, device=str(self.device))) as stream:
             for batch in stream:
                 with torch.inference_mode():
                     pixels = self.preprocessing.scaled(batch.pixels.to(self.device))  # (N, C, S, S)

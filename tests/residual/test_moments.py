@@ -8,7 +8,6 @@ from features.residual import moments
 from features.residual.moments import Comoments, Moments, linear_cka
 
 CPU = torch.device("cpu")
-RANDOM = np.random.default_rng(0)
 
 
 def maps(n_images, channels=3, side=8, offset=0.0, seed=0):
@@ -77,8 +76,8 @@ def test_products_of_shards_are_numpys_covariance():
 @pytest.mark.parametrize(
     ("variances", "wanted"), [((1, 1, 1, 1), 4), ((1, 0, 0, 0), 1), ((1, 2, 3, 0), 36 / 14), ((9, 9, 0, 0), 2)]
 )
-def test_the_participation_ratio_counts_directions(variances, wanted):
-    plain = np.linalg.qr(RANDOM.normal(size=(64, 5)))[0]
+def test_the_participation_ratio_counts_directions(variances, wanted, random):
+    plain = np.linalg.qr(random.normal(size=(64, 5)))[0]
     plain = np.linalg.qr(np.column_stack([np.ones(64), plain[:, :4]]))[0][:, 1:]  # orthogonal, and to a constant
     x = torch.from_numpy(plain * np.sqrt(variances))
     close(comoments(x, x, [64]).participation_ratio, wanted, 1e-6)
@@ -95,9 +94,9 @@ def aligned(x, y):
     return linear_cka(*(comoments(*pair, [7, len(x) - 7]) for pair in ((x, y), (x, x), (y, y))))
 
 
-def test_cka_is_one_for_a_rotation_and_the_formula_for_others():
+def test_cka_is_one_for_a_rotation_and_the_formula_for_others(random):
     x, y = features(40, 5), features(40, 3, seed=1)
-    rotation = torch.from_numpy(np.linalg.qr(RANDOM.normal(size=(5, 5)))[0])
+    rotation = torch.from_numpy(np.linalg.qr(random.normal(size=(5, 5)))[0])
     close(aligned(x, 3 * x @ rotation + 7), 1, 1e-9)
     k, m = (values - values.mean(0) for values in (x.numpy(), y.numpy()))
     gram = (k @ k.T, m @ m.T)

@@ -41,19 +41,19 @@ def test_a_network_is_itself_on_the_diagonal(measure):
 
 
 @every_measure
-def test_chance_is_what_shuffled_images_give(measure):
+def test_chance_is_what_shuffled_images_give(measure, random):
     found, entry = finish(compared(LEFT, RIGHT, measure, Resampling(permutations=39))), MEASURES[measure]
     assert found.p_values[0, 0] == pytest.approx(1 / 40)
     assert found.p_values[1, 1] > 1 / 40
     assert entry.nearer(found.values[0, 0], found.chance_limit[0, 0])
     assert entry.nearer(found.chance_limit, found.chance).all()
-    shuffled = [similarity(LEFT.features["b"], RIGHT.features["d"][RANDOM.permutation(N)], measure) for _ in range(200)]
+    shuffled = [similarity(LEFT.features["b"], RIGHT.features["d"][random.permutation(N)], measure) for _ in range(200)]
     assert found.chance[1, 1] == pytest.approx(np.mean(shuffled), abs=5 * np.std(shuffled) / np.sqrt(39))
 
 
-def test_unbiased_cka_is_0_by_chance_and_the_biased_one_is_not():
-    wide = layers({"w": RANDOM.normal(size=(N, 400))})
-    other = layers({"v": RANDOM.normal(size=(N, 400))})
+def test_unbiased_cka_is_0_by_chance_and_the_biased_one_is_not(random):
+    wide = layers({"w": random.normal(size=(N, 400))})
+    other = layers({"v": random.normal(size=(N, 400))})
     assert abs(finish(compared(wide, other, "cka")).chance[0, 0]) < 0.01
     assert finish(compared(wide, other, "cka-biased")).chance[0, 0] > 0.7
 
@@ -100,12 +100,12 @@ def test_halves_hold_no_image_twice_and_a_seed_repeats_them():
     np.testing.assert_array_equal(half_samples(rows, 2, 1), half_samples(rows, 2, 1))
 
 
-def test_copies_of_images_would_bring_strangers_together():
+def test_copies_of_images_would_bring_strangers_together(random):
     """Why intervals are not of samples with replacement."""
-    x, y = RANDOM.normal(size=(2, N, 30))
-    drawn = RANDOM.integers(N, size=N)
-    for measure in ("cka", "rsa", "neighbours"):
-        assert similarity(x[drawn], y[drawn], measure) > similarity(x, y, measure) + 0.02
+    x, y = random.normal(size=(2, N, 30))
+    for measure in ("cka", "neighbours"):
+        drawn = random.integers(N, size=N)
+        assert similarity(x[drawn], y[drawn], measure) > similarity(x, y, measure) + 0.04
 
 
 def test_more_images_than_a_measure_takes_are_sampled_with_a_seed(monkeypatch):

@@ -50,8 +50,8 @@ def test_unbiased_hsic_is_the_mean_over_all_four_different_images(pair):
 
 
 @pytest.mark.parametrize(("width", "other"), [(3, 4), (3, 40), (40, 4), (40, 50)])
-def test_the_smaller_matrix_gives_what_kernels_give(width, other):
-    x, y = RANDOM.normal(size=(9, width)), RANDOM.normal(size=(9, other))
+def test_the_smaller_matrix_gives_what_kernels_give(width, other, random):
+    x, y = random.normal(size=(9, width)), random.normal(size=(9, other))
     assert unbiased_hsic(x, y) == pytest.approx(as_song_has_it(x, y), rel=1e-8)
     assert hsic.biased(overlap(side(x), side(y)), 9) == pytest.approx(gretton(x, y), rel=1e-10)
     wanted = gretton(x, y) / np.sqrt(gretton(x, x) * gretton(y, y))
@@ -60,9 +60,9 @@ def test_the_smaller_matrix_gives_what_kernels_give(width, other):
     assert similarity(x, y, "cka") == pytest.approx(wanted, rel=1e-8)
 
 
-def test_no_kernel_of_all_images_is_made_where_features_are_fewer():
-    assert side(RANDOM.normal(size=(9, 8))).kernel is None
-    assert side(RANDOM.normal(size=(9, 9))).features is None
+def test_no_kernel_of_all_images_is_made_where_features_are_fewer(random):
+    assert side(random.normal(size=(9, 8))).kernel is None
+    assert side(random.normal(size=(9, 9))).features is None
 
 
 def test_the_diagonal_that_is_taken_off_is_a_matrix_and_no_vector():

@@ -39,8 +39,8 @@ def test_pooling_sums_in_more_digits_than_it_is_given():
     assert np.isfinite(as_rows(large, POOLED)).all()
 
 
-def test_rows_stay_what_they_are():
-    rows = RANDOM.normal(size=(5, 3))
+def test_rows_stay_what_they_are(random):
+    rows = random.normal(size=(5, 3))
     assert as_rows(rows, POOLED) is rows
 
 

@@ -42,16 +42,16 @@ def test_first_and_second_may_be_exchanged(measure):
 
 
 @every_measure
-def test_other_images_are_no_longer_alike(measure):
+def test_other_images_are_no_longer_alike(measure, random):
     entry = MEASURES[measure]
     own = similarity(X, Y, measure)
-    mixed = similarity(X, Y[RANDOM.permutation(60)], measure)
+    mixed = similarity(X, Y[random.permutation(60)], measure)
     assert abs(mixed - entry.same) > abs(own - entry.same)
 
 
 @every_measure
-def test_prepared_features_are_permuted_as_rows_are(measure):
-    entry, order = MEASURES[measure], RANDOM.permutation(60)
+def test_prepared_features_are_permuted_as_rows_are(measure, random):
+    entry, order = MEASURES[measure], random.permutation(60)
     for x in (X, np.pad(X, ((0, 0), (0, 90)))):  # as features, and as a kernel
         permuted = entry.compare(entry.prepare(Y), entry.prepare(x).permuted(order))
         assert permuted == pytest.approx(entry.compare(entry.prepare(Y), entry.prepare(x[order])), abs=1e-9)
@@ -68,8 +68,8 @@ def test_procrustes_is_what_scipys_best_fit_leaves():
     assert similarity(X, y, "procrustes") == pytest.approx(2 - 2 * np.sqrt(1 - procrustes(X, y)[2]), abs=1e-9)
 
 
-def test_procrustes_of_more_channels_than_images_is_that_of_their_span():
-    wide = np.hstack([X, np.zeros((60, 200))]) @ np.linalg.qr(RANDOM.normal(size=(205, 205)))[0]
+def test_procrustes_of_more_channels_than_images_is_that_of_their_span(random):
+    wide = np.hstack([X, np.zeros((60, 200))]) @ np.linalg.qr(random.normal(size=(205, 205)))[0]
     assert similarity(wide, Y, "procrustes") == pytest.approx(similarity(X, Y, "procrustes"), abs=1e-9)
 
 

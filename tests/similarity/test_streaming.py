@@ -97,9 +97,13 @@ def test_batches_give_in_the_mean_what_the_whole_set_gives():
 
 
 def test_strangers_are_at_0_although_channels_outnumber_a_batch():
-    found = streamed({"a": RANDOM.normal(size=(600, 300))}, {"b": RANDOM.normal(size=(600, 300))}, batch=20)
-    assert abs(found.values[0, 0]) < 0.05
-    assert found.low[0, 0] < 0 < found.high[0, 0]
+    held = []
+    for seed in range(40):
+        x, y = np.random.default_rng(seed).normal(size=(2, 600, 300))
+        found = streamed({"a": x}, {"b": y}, batch=20)
+        assert abs(found.values[0, 0]) < 0.05
+        held.append(found.low[0, 0] < 0 < found.high[0, 0])
+    assert np.mean(held) >= 0.85
 
 
 def test_a_network_with_itself_is_one_on_the_diagonal_and_symmetric():
@@ -110,8 +114,8 @@ def test_a_network_with_itself_is_one_on_the_diagonal_and_symmetric():
     assert found.rows == found.columns
 
 
-def test_permuted_channels_rotation_scale_and_shift_change_nothing():
-    rotation = np.linalg.qr(RANDOM.normal(size=(6, 6)))[0]
+def test_permuted_channels_rotation_scale_and_shift_change_nothing(random):
+    rotation = np.linalg.qr(random.normal(size=(6, 6)))[0]
     moved = {"layer1.0": 3 * X["layer1.0"] @ rotation + 9, "layer1.1": X["layer1.1"][:, ::-1]}
     np.testing.assert_allclose(streamed(moved, Y, batch=90).values, streamed(X, Y, batch=90).values, atol=1e-6)
 
@@ -157,17 +161,17 @@ def test_more_batches_than_are_kept_apart_still_count_all():
     np.testing.assert_allclose(streamed(twice, again, batch=4, permutations=0).values, found, atol=1e-9)
 
 
-def test_images_sorted_by_class_are_told():
-    classes = np.repeat(np.arange(4), N // 4)[:, None] * 10 + RANDOM.normal(size=(N, 3))
+def test_images_sorted_by_class_are_told(random):
+    classes = np.repeat(np.arange(4), N // 4)[:, None] * 10 + random.normal(size=(N, 3))
     assert not streamed({"a": classes}, None, batch=40).spread.is_random
-    mixed = classes[RANDOM.permutation(N)]
+    mixed = classes[random.permutation(N)]
     spread = streamed({"a": mixed}, None, batch=40).spread
     assert spread.is_random
     assert spread.n_batches == 10
 
 
-def test_the_spread_of_random_batches_is_about_1():
-    found = [streamed({"a": RANDOM.normal(size=(N, 5)) + 40}, None, batch=40).spread.ratio for _ in range(20)]
+def test_the_spread_of_random_batches_is_about_1(random):
+    found = [streamed({"a": random.normal(size=(N, 5)) + 40}, None, batch=40).spread.ratio for _ in range(20)]
     assert np.mean(found) == pytest.approx(1, abs=0.2)
 
 
@@ -229,9 +233,9 @@ def test_batches_too_small_for_an_estimate_are_refused():
         Stream(["a"], None, Batching(batch=3))
 
 
-def test_memory_does_not_grow_with_the_images():
+def test_memory_does_not_grow_with_the_images(random):
     def peak(n_batches):
-        x = {f"block{number}": RANDOM.normal(size=(32, 16)).astype(np.float32) for number in range(6)}
+        x = {f"block{number}": random.normal(size=(32, 16)).astype(np.float32) for number in range(6)}
         tracemalloc.start()
         stream = Stream(list(x), None, Batching(batch=32, bootstraps=10, permutations=2))
         for _ in range(n_batches):
