@@ -4,11 +4,23 @@ import argparse
 import os
 import sys
 
-from features.commands import embed, evaluate, extract, faithfulness, inspect, look, models, residual, saliency, train
+from features.commands import (
+    compare,
+    embed,
+    evaluate,
+    extract,
+    faithfulness,
+    inspect,
+    look,
+    models,
+    residual,
+    saliency,
+    train,
+)
 from features.commands.common import Parser
 from features.errors import FeatureError
 
-COMMANDS = (models, inspect, look, evaluate, extract, embed, saliency, faithfulness, residual, train)
+COMMANDS = (models, inspect, look, evaluate, compare, extract, embed, saliency, faithfulness, residual, train)
 
 
 def main(arguments: list[str] | None = None) -> int:

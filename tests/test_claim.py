@@ -58,6 +58,11 @@ COMMANDS = {
         "--steps 3",
         "faithfulness",
     ),
+    "compare": (
+        "compare {images} --models {net} --models {net}?lesion=without:layer3.0 --out {out}",
+        "--seed 1",
+        "comparison",
+    ),
     "train": (
         "train {images} --test {others} --model resnet8-cifar --name net --out {out} --epochs 2 --batch-size 4",
         "--epochs 1",

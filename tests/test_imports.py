@@ -18,8 +18,13 @@ ORDER = [
     ["store", "engine"],
     ["extract"],
 ]
-ANALYSES = ["saliency", "faithfulness", "residual", "embed", "evaluate", "train", "look", "similarity"]
-ANALYSES_MAY_USE = {"train": {"evaluate"}, "faithfulness": {"saliency"}, "residual": {"similarity"}}
+ANALYSES = ["saliency", "faithfulness", "residual", "embed", "evaluate", "train", "look", "similarity", "compare"]
+ANALYSES_MAY_USE = {
+    "train": {"evaluate"},
+    "faithfulness": {"saliency"},
+    "residual": {"similarity"},
+    "compare": {"evaluate", "similarity"},
+}
 MAY_IMPORT_STREAMLIT = (
     "app.py",
     "viz/pages/",

@@ -224,13 +224,25 @@ def named(options: argparse.Namespace) -> "NetworkName":
     return name
 
 
+def network_names(texts: Sequence[str]) -> list[str]:
+    """'A,B' as two names. One with what is said of a network, and that of a file, may have commas and stands alone."""
+    networks: list[str] = []
+    for text in texts:
+        networks += [text] if "?" in text or Path(text).expanduser().exists() else names(text)
+    return networks
+
+
 def load(options: argparse.Namespace, images: "ImageSet | None" = None) -> "Model":
     """The network of a command with `add_model`. images: that it will be shown, on which is tested what is not said."""
+    return loaded(named(options), images, getattr(options, "device", "auto"))
+
+
+def loaded(name: "NetworkName", images: "ImageSet | None" = None, device: str = "auto") -> "Model":
+    """A network by its name, with what was found and assumed of it told. images: as of `load`."""
     from features import residual
     from features.devices import best_device
     from features.networks import catalogue, zoo
 
-    name = named(options)
     lesion = None if name.lesion is None else residual.parse(name.lesion)
     if name.weights is None and (entry := catalogue.spec(name.name or catalogue.DEFAULT)).file is None:
         show(zoo.fetch(entry))
@@ -242,7 +254,7 @@ def load(options: argparse.Namespace, images: "ImageSet | None" = None) -> "Mode
         print(f"assumed, since {model.spec.name} does not say: {guess}", file=sys.stderr)
     if lesion is not None:
         model = residual.lesioned(model, lesion)
-    if getattr(options, "device", "auto") == "auto":  # an engine takes it where it is told to
+    if device == "auto":  # an engine takes it where it is told to
         model.network.to(best_device())
     return model
 

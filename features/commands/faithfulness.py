@@ -1,8 +1,6 @@
 """Measures how far maps can be trusted."""
 
 import argparse
-from collections.abc import Sequence
-from pathlib import Path
 
 from features.commands.common import (
     Commands,
@@ -16,6 +14,7 @@ from features.commands.common import (
     made_of,
     named,
     names,
+    network_names,
     positive,
     print_numbers,
     show,
@@ -53,23 +52,13 @@ def add(commands: Commands) -> None:
     )
 
 
-def _networks(texts: Sequence[str] | None) -> list[str | None]:
-    """'A,B' as two names. One with what is said of a network, and that of a file, may have commas and stands alone."""
-    if texts is None:
-        return [None]
-    networks: list[str | None] = []
-    for text in texts:
-        networks += [text] if "?" in text or Path(text).expanduser().exists() else names(text)
-    return networks
-
-
 def _faithfulness(options: argparse.Namespace) -> None:
     from features import faithfulness, saliency
     from features.claim import Claim, need_kind
     from features.datasets import Rejected, need_outside
     from features.networks import catalogue
 
-    networks = _networks(options.model)
+    networks = [None] if options.model is None else network_names(options.model)
     if not networks:
         raise FeatureError("No network is named. Name at least one with --model, or leave it away.")
     if options.weights and len(networks) > 1:

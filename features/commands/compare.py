@@ -1,0 +1,109 @@
+"""Compares networks on the same labelled images."""
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from features.commands.common import (
+    Commands,
+    add_limit,
+    add_out,
+    add_source,
+    command,
+    loaded,
+    made_of,
+    network_names,
+    print_table,
+    show,
+    source_of,
+)
+
+if TYPE_CHECKING:
+    from features.compare import Compared, Comparison, Pair
+
+SHOWN = 10  # slices of a pair
+
+
+def add(commands: Commands) -> None:
+    """Add what this file does to the command line."""
+    compare = command(commands, "compare", _compare, "Compare networks on the same labelled images.")
+    add_source(compare)
+    compare.add_argument(
+        "--models",
+        action="append",
+        required=True,
+        metavar="A,B",
+        help="two to ten networks, as --model of other commands takes one: names or files, with commas, or each with a "
+        "--models of its own; '?' behind one says more of it",
+    )
+    add_out(compare, "where the comparison goes")
+    add_limit(compare)
+    compare.add_argument("--seed", type=int, default=0, metavar="N", help="of what chance gives (default: %(default)s)")
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from features import compare
+    from features.claim import Claim, need_kind
+    from features.datasets import need_outside
+    from features.networks import zoo
+
+    networks = network_names(options.models)
+    compare.need_number(len(networks))
+    need_outside(options.source, options.out)
+    need_kind(options.out, compare.COMPARISON)
+    asked = [zoo.named_as(name) for name in networks]  # before the first one is loaded
+    images = source_of(options)
+    models = [loaded(each, images) for each in asked]
+    told = {"networks": [made_of(model, images) for model in models], "seed": options.seed}
+    with Claim(options.out, compare.COMPARISON, told, options.replace) as claim:
+        if claim.finished is not None:
+            print(f"{options.out}: is complete already")
+            return
+        result = show(compare.compare(models, images, options.seed))
+        compare.write(claim, result)
+    for rejected in result.rejected:
+        print(f"left out: {rejected.reason}", file=sys.stderr)
+    _print(result)
+    print(f"\n{options.out}: {len(result.ids):,} images, {len(models)} networks")
+
+
+def _print(told: "Comparison") -> None:
+    table: list[tuple[str, ...]] = [("network", "accuracy", "95 % interval", "F1", "parameters", "GFLOPs")]
+    for each in told.contenders:
+        low, high = each.accuracy.interval
+        table.append(
+            (
+                each.name, f"{each.accuracy.value:.2%}", f"{low:.1%} to {high:.1%}", f"{each.macro_f1:.3f}",
+                f"{each.parameters:,}", f"{each.macs / 1e9:.3g}",
+            )
+        )  # fmt: skip
+    print_table(table)
+    for pair in told.pairs:
+        _print_pair(pair)
+
+
+def _print_pair(pair: "Pair") -> None:
+    told, (low, high) = pair.agreement, pair.agreement.interval
+    print(f"\n{pair.second} beside {pair.first}")
+    print(
+        f"accuracy {told.difference:+.2%} (95 % interval {low:+.1%} to {high:+.1%}), McNemar p = {told.p_value:.3g}: "
+        f"right alone {told.second_only:,}, the other alone {told.first_only:,}, both {told.both:,}, "
+        f"neither {told.neither:,}"
+    )
+    churn = "" if told.churn is None else f"other classes for {told.churn:.1%} of the images; "
+    print(f"{churn}error consistency (kappa) {told.kappa:.2f}")
+    last = [names[-1] for names in (pair.similarity.rows, pair.similarity.columns)]
+    value, chance = pair.similarity.values[-1, -1], pair.similarity.chance[-1, -1]
+    print(f"unbiased CKA of {last[0]} and {last[1]}: {value:.3f}, by chance {chance:.3f}")
+    sure = [each for each in pair.slices if each.differs][:SHOWN]
+    if not sure:
+        print(f"no slice of {len(pair.slices):,} differs more than chance would have it")
+        return
+    print_table([("slice", "images", "difference", "interval of all", "p"), *map(_row, sure)])
+
+
+def _row(each: "Compared") -> tuple[str, ...]:
+    return (
+        f"{each.slice.by} {each.slice.name}", f"{each.agreement.n_images:,}", f"{each.agreement.difference:+.1%}",
+        f"{each.interval[0]:+.1%} to {each.interval[1]:+.1%}", f"{each.p_value:.2g}",
+    )  # fmt: skip

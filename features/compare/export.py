@@ -1,0 +1,60 @@
+"""A comparison as a folder: what was counted as JSON, images, slices and similarities as tables of Parquet."""
+
+import io
+import json
+
+import pandas as pd
+
+from features.claim import Claim, Kind
+from features.compare.comparison import Comparison
+
+JSON, IMAGES, SLICES, SIMILARITY = "comparison.json", "images.parquet", "slices.parquet", "similarity.parquet"
+COMPARISON = Kind("comparison", "comparison of networks")
+
+
+def write(claim: Claim, told: Comparison) -> None:
+    """Write a comparison to a folder that was claimed. Raises FeatureError as `Claim.commit`."""
+    claim.write(IMAGES, _parquet(told.table()))
+    claim.write(SLICES, _parquet(told.slice_table()))
+    claim.write(SIMILARITY, _parquet(similarity_table(told)))
+    content = as_dict(told)
+    claim.write(JSON, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+    claim.commit({"networks": content["networks"], "n_images": len(told.ids)})
+
+
+def similarity_table(told: Comparison) -> pd.DataFrame:
+    """One row per pair of networks and of their stages."""
+    rows = [
+        {
+            "network": pair.first, "beside": pair.second, "stage": stage, "stage beside": other,
+            "measure": pair.similarity.measure, "value": pair.similarity.values[row, column],
+            "chance": pair.similarity.chance[row, column], "p_value": pair.similarity.p_values[row, column],
+        }
+        for pair in told.pairs
+        for row, stage in enumerate(pair.similarity.rows)
+        for column, other in enumerate(pair.similarity.columns)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def as_dict(told: Comparison) -> dict[str, object]:
+    """As JSON can hold it: all but what has a row for every image."""
+    return {
+        "images": told.images,
+        "n_images": len(told.ids),
+        "networks": [each.as_dict() for each in told.contenders],
+        "pairs": [
+            {
+                "network": pair.first, "beside": pair.second, **pair.agreement.as_dict(),
+                "slices_that_differ": [each.as_dict() for each in pair.slices if each.differs],
+            }
+            for pair in told.pairs
+        ],
+        "rejected": [{"id": each.id, "reason": each.reason} for each in told.rejected],
+    }  # fmt: skip
+
+
+def _parquet(table: pd.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    table.to_parquet(buffer, index=False)
+    return buffer.getvalue()

@@ -1,0 +1,109 @@
+"""Networks on the same images: what is said equals what each evaluation says by itself."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from features.__main__ import main
+from features.compare import compare
+from features.datasets import open_images
+from features.errors import DatasetError, FeatureError
+from features.evaluate import evaluate
+from features.networks import zoo
+from features.progress import finish
+from features.residual import lesioned, parse
+
+
+@pytest.fixture(scope="module")
+def images():
+    return open_images("sample").sample(60)
+
+
+@pytest.fixture(scope="module")
+def models():
+    model = zoo.load("resnet20-fashion")
+    return [model, zoo.load("plain20-fashion"), lesioned(model, parse("without:layer2.1"))]
+
+
+@pytest.fixture(scope="module")
+def told(models, images):
+    return finish(compare(models, images))
+
+
+def test_each_network_is_told_as_its_evaluation_tells_it(told, models, images):
+    for each, model in zip(told.contenders, models, strict=True):
+        alone = finish(evaluate(model, images))
+        assert each.accuracy == alone.accuracy_share
+        assert (each.macro_precision, each.macro_recall, each.macro_f1) == pytest.approx(
+            (alone.macro_precision, alone.macro_recall, alone.macro_f1)
+        )
+        np.testing.assert_array_equal(each.correct, alone.correct)
+        assert each.parameters == sum(values.numel() for values in model.network.parameters())
+
+
+def test_every_pair_is_counted_image_by_image(told):
+    assert [(pair.first, pair.second) for pair in told.pairs] == [
+        (told.contenders[one].name, told.contenders[other].name) for one, other in ((0, 1), (0, 2), (1, 2))
+    ]
+    first, second = told.contenders[0], told.contenders[2]
+    counted = told.pairs[1].agreement
+    assert counted.first_only == (first.correct & ~second.correct).sum()
+    assert counted.churn == pytest.approx((first.predictions.predicted != second.predictions.predicted).mean())
+    assert told.pairs[1].similarity.values[0, 0] == pytest.approx(1)  # the lesion lies behind the stem
+    assert told.pairs[1].similarity.rows == told.pairs[1].similarity.columns
+
+
+def test_the_table_has_a_row_for_every_image_and_the_networks_side_by_side(told):
+    table = told.table()
+    assert table["id"].tolist() == [*told.ids]
+    assert len({*table.columns}) == 2 + 3 * 3
+    for each in told.contenders:
+        assert table[f"{each.name} correct"].mean() == pytest.approx(each.accuracy.value)
+
+
+def test_one_network_twice_agrees_in_everything(models, images):
+    told = finish(compare([models[0], models[0]], images))
+    assert [each.name for each in told.contenders] == ["resnet20-fashion (1)", "resnet20-fashion (2)"]
+    counted = told.pairs[0].agreement
+    assert (counted.difference, counted.p_value, counted.churn) == (0, 1, 0)
+    np.testing.assert_allclose(np.diag(told.pairs[0].similarity.values), 1)
+
+
+def test_what_makes_no_sense_is_refused(models, images):
+    with pytest.raises(FeatureError, match="2 to 10 networks are compared, but 1 is named"):
+        finish(compare(models[:1], images))
+    with pytest.raises(DatasetError, match="no labels"):
+        finish(compare(models, replace(images, labels=None, class_names=())))
+
+
+def test_images_that_one_cannot_read_are_left_out_of_all_and_told(tmp_path, models):
+    for number in range(6):
+        folder = tmp_path / "images" / ("Bag" if number % 2 else "Coat")
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((28, 28), 40 * number, np.uint8)).save(folder / f"{number}.png")
+    whole = (folder / "5.png").read_bytes()
+    (folder / "5.png").write_bytes(whole[:-30])
+    told = finish(compare(models[:2], open_images(str(tmp_path / "images"))))
+    assert len(told.ids) == 5
+    assert [each.id for each in told.rejected] == ["Bag/5.png"]
+
+
+def test_the_command_writes_what_it_prints(tmp_path, capsys):
+    out = tmp_path / "out"
+    line = f"compare sample --limit 60 --models resnet20-fashion,plain20-fashion --out {out}"
+    assert main(line.split()) == 0
+    said = capsys.readouterr().out
+    assert "plain20-fashion beside resnet20-fashion" in said
+    assert "McNemar p = " in said
+    table = pd.read_parquet(out / "images.parquet")
+    assert len(table) == 60
+    assert f"{table['plain20-fashion correct'].mean():.2%}" in said
+    assert {"by", "name", "difference", "low", "high"} <= {*pd.read_parquet(out / "slices.parquet").columns}
+    assert (pd.read_parquet(out / "similarity.parquet")["value"] <= 1 + 1e-9).all()
+    assert main(line.split()) == 0
+    assert "complete already" in capsys.readouterr().out
+    assert main([*line.split(), "--seed", "1"]) == 2
+    assert "--replace" in capsys.readouterr().err
