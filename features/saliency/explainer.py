@@ -144,7 +144,7 @@ class Explainer:
         with torch.inference_mode():
             for _, values in self.network.walk(self._on_device(pixels)):
                 logits = values  # the last that is put out; what came before is freed on the way
-            return class_logits(logits)
+            return class_logits(logits, self.model.spec.outputs)
 
     def result(
         self, walk: Walk, maps: dict[Tap, np.ndarray], method: str, precision: str | None = None
@@ -254,7 +254,7 @@ class Explainer:
             features = self.network.pooled(output)  # (N, D)
             classifier = self.network.classifier
             assert classifier is not None  # `top` needed it
-            logits = class_logits(finite(classifier(features), self.model))  # (N, K)
+            logits = class_logits(finite(classifier(features), self.model), self.model.spec.outputs)  # (N, K)
             classes = [target for target in targets if isinstance(target, ClassTarget)]
             stage = self.network.stage_names[-1]
             score = logit_score(self.model, stage, classifier, logits, classes)
