@@ -109,6 +109,16 @@ def test_modules_that_show_know_only_what_lies_below_them(source):
     assert used <= {name for level in VIZ[:height] for name in level}
 
 
+PAGES_MAY_SHOW = {"saliency": {"faithfulness"}}  # a page that is shown as a part of another
+
+
+@pytest.mark.parametrize("source", sources("viz/pages/**/*.py"))
+def test_pages_do_not_know_each_other(source):
+    page = Path(source).relative_to("viz/pages").parts[0].removesuffix(".py")
+    used = {name.split(".")[2] for name in imported(source) if name.startswith("viz.pages.")}
+    assert used - {page} <= PAGES_MAY_SHOW.get(page, set())
+
+
 ROOMS = {  # of features/datasets: what each may use of the others; the modules outside may use none
     "archives": set(),
     "tables": set(),
