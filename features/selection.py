@@ -2,8 +2,11 @@
 
 import hashlib
 import io
+import json
 import re
+import threading
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +17,7 @@ from features import files
 from features.errors import DatasetError
 
 KEY = re.compile(r"[0-9a-f]{24}")
+_NAMING = threading.Lock()  # two visitors' names are written one after the other
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +105,42 @@ def kept(key: str) -> Selection:
     if selection.key != key:
         raise DatasetError(f"The file of the selection {key} holds another one. Choose the images again.")
     return selection
+
+
+def name(selection: Selection, called: str) -> None:
+    """Keep a selection and what it is called, in place of what was called so among those of its images."""
+    key = keep(selection)
+    with _NAMING:
+        files.keep(_names(selection.images), json.dumps({**_named_keys(selection.images), called: key}).encode())
+
+
+def forget(images: str, called: str) -> None:
+    """Take a name away; the selection itself stays under its key."""
+    with _NAMING:
+        names = _named_keys(images)
+        names.pop(called, None)
+        files.keep(_names(images), json.dumps(names).encode())
+
+
+def named(images: str) -> dict[str, Selection]:
+    """The selections of a set, by its digest, that were given names on this machine, in that order."""
+    selections = {}
+    for called, key in _named_keys(images).items():
+        with suppress(DatasetError):  # gone from the cache folder
+            selections[called] = kept(key)
+    return selections
+
+
+def _named_keys(images: str) -> dict[str, str]:
+    try:
+        content = json.loads(_names(images).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _names(images: str) -> Path:
+    return files.cache_folder("selections") / f"{hashlib.sha256(images.encode()).hexdigest()[:24]}.json"
 
 
 def _path(key: str) -> Path:

@@ -67,3 +67,31 @@ def test_a_file_under_anothers_key_is_not_taken_for_it(cache):
 def test_selections_of_two_sets_cannot_be_combined():
     with pytest.raises(DatasetError, match="two image sets"):
         ONE & Selection.of("another", OTHER.mask)
+
+
+def test_names_are_kept_with_the_machine_for_each_set_in_their_order():
+    other = Selection.of("another set", ONE.mask)
+    selection.name(ONE, "b")
+    selection.name(OTHER, "a")
+    selection.name(other, "b")
+    assert {called: chosen.key for called, chosen in selection.named("set").items()} == {"b": ONE.key, "a": OTHER.key}
+    assert [*selection.named("set")] == ["b", "a"]
+    selection.name(OTHER, "b")
+    assert selection.named("set")["b"].key == OTHER.key
+    assert selection.named("another set")["b"].key == other.key
+    selection.forget("set", "b")
+    assert [*selection.named("set")] == ["a"]
+    assert selection.kept(ONE.key).key == ONE.key
+
+
+def test_a_name_whose_selection_is_gone_is_passed_over(cache):
+    selection.name(ONE, "one")
+    (cache / f"{ONE.key}.npz").unlink()
+    assert selection.named("set") == {}
+
+
+def test_damaged_names_are_none(cache):
+    selection.name(ONE, "one")
+    for path in cache.glob("*.json"):
+        path.write_text("[1")
+    assert selection.named("set") == {}

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from features.datasets import splits
 from features.datasets.image_set import ImageSet, with_labels
 from features.datasets.kinds import Aside
@@ -11,6 +13,8 @@ from features.datasets.listing import Choice
 from features.datasets.splits import Splits
 from features.datasets.values import Labels
 from features.errors import DatasetError
+
+SPLIT_COLUMN = "split"  # of images of several splits, which one each is of, as its source spells it
 
 
 def of_split(images: ImageSet, parts: Splits | None, labels: Labels, choice: Choice) -> ImageSet:
@@ -64,7 +68,7 @@ def need_no_split(choice: Choice) -> None:
 
 
 def cut(images: ImageSet, parts: Splits, labelled: set[str], choice: Choice) -> tuple[ImageSet, list[int]]:
-    """The images of a split, which they tell, and their rows among all.
+    """The images of a split, which they tell, and their rows among all. Those of several splits tell each their own.
 
     labelled: the splits whose images have labels. Raises DatasetError as `splits.chosen`.
     """
@@ -72,6 +76,9 @@ def cut(images: ImageSet, parts: Splits, labelled: set[str], choice: Choice) -> 
     kind = splits.kind_of(names[0]) or names[0]
     rows = rows_of(parts, names)
     taken = images if len(rows) == len(images) else images.take(rows)
+    if len(names) > 1 and SPLIT_COLUMN not in taken.columns:
+        of = np.array([parts.of[row] for row in rows], dtype=object)  # (N,)
+        taken = replace(taken, columns={**taken.columns, SPLIT_COLUMN: of})
     beside = [image_id for image_id, name in zip(images.ids, parts.of, strict=True) if name is None]
     if beside:
         taken = replace(taken, aside=(*taken.aside, Aside("images beside the splits", tuple(beside))))

@@ -20,7 +20,8 @@ class Evidence:
     """What is known of N images at one stage.
 
     graph: their neighbours there. labels: (N,) int64 or None; separation: of these labels. truth: (N,) the network's
-    class of each image or None, predictions: what it said. maps: of every stage.
+    class of each image or None, predictions: what it said. maps: of every stage. splits: (N,) the name of each image's
+    split or None.
     """
 
     graph: Neighbours
@@ -29,6 +30,7 @@ class Evidence:
     truth: np.ndarray | None = None
     predictions: Predictions | None = None
     maps: StageMaps | None = None
+    splits: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +71,8 @@ class Ranking:
         return self.rank(known)
 
     def can_rank(self, known: Evidence) -> bool:
-        """Whether all that it needs is known."""
-        return all(getattr(known, name) is not None for name in self.needs)
+        """Whether all that it needs is known, or follows: how labels are told apart follows from the labels."""
+        return all(getattr(known, "labels" if name == "separation" else name) is not None for name in self.needs)
 
 
 def _sorted(scores: np.ndarray, rows: np.ndarray | None = None) -> Ranked:
@@ -84,16 +86,26 @@ def _outliers(known: Evidence) -> Ranked:
 
 
 def _duplicates(known: Evidence) -> Ranked:
-    """Each pair once, at the image that comes later."""
-    graph = known.graph
+    return _pairs(known.graph, known.graph.indices < np.arange(len(known.graph))[:, None])
+
+
+def _duplicates_across(known: Evidence) -> Ranked:
+    assert known.splits is not None  # as `needs` says
+    _, splits = np.unique(known.splits.astype(str), return_inverse=True)  # (N,)
+    others = splits[known.graph.indices] != splits[:, None]
+    return _pairs(known.graph, others & (known.graph.indices < np.arange(len(known.graph))[:, None]))
+
+
+def _pairs(graph: Neighbours, eligible: np.ndarray) -> Ranked:
+    """Pairs that are close, each once, at the image that comes later: with its nearest among those that are eligible,
+    (N, k) bool."""
     usual = float(np.median(graph.distances[:, 1]))
     if not usual:  # more than half are copies: what is usual is told by the rest
         far = graph.distances[:, 1:][graph.distances[:, 1:] > 0]
         usual = float(np.median(far)) if len(far) else 1.0
-    later = np.where(graph.indices < np.arange(len(graph))[:, None], graph.distances, np.inf)  # to earlier images
-    column = later.argmin(axis=1)
-    rows = np.arange(len(graph))
-    gaps = later[rows, column].astype(np.float64)
+    distances = np.where(eligible, graph.distances, np.inf)
+    column = distances.argmin(axis=1)
+    gaps = distances[np.arange(len(graph)), column].astype(np.float64)
     chosen = np.flatnonzero(gaps <= NEAR * usual)
     order = chosen[np.argsort(gaps[chosen], kind="stable")]
     return Ranked(order, 1 - gaps[order] / usual, graph.indices[order, column[order]].astype(np.int64))
@@ -138,6 +150,11 @@ RANKINGS = Registry(
         Ranking(
             "duplicates", "Near-duplicates", "likeness",
             f"pairs closer than {NEAR:.0%} of the median distance to the nearest neighbour", _duplicates,
+        ),
+        Ranking(
+            "duplicates-across", "Near-duplicates across splits", "likeness",
+            f"pairs of images of two splits closer than {NEAR:.0%} of the median distance to the nearest neighbour: a "
+            "test image that a network has seen in training", _duplicates_across, ("splits",),
         ),
         Ranking(
             "label-errors", "Probable label errors", "how much surer another class is",

@@ -8,7 +8,7 @@ from typing import Any
 from features import files
 from features.claim import MANIFEST, Claim, Held, Kind, present_in, read_json
 from features.store.formats import FORMATS, PARQUET, names_of
-from features.store.manifest import EARLIER_PARTS, Manifest, StoreError, manifest_of
+from features.store.manifest import EARLIER_PARTS, KIND, Manifest, StoreError, manifest_of
 
 # What an earlier version left in a folder: its lock, the mark of a format that is being written, files cut off.
 EARLIER_MARKS = (".lock", ".making")
@@ -85,4 +85,4 @@ def _is_empty_file(path: Path) -> bool:
     return path.is_file() and not path.stat().st_size
 
 
-FEATURES = Kind("features", "features", error=StoreError, settings=_settings, complete=_complete, earlier=_earlier)
+FEATURES = Kind(KIND, "features", error=StoreError, settings=_settings, complete=_complete, earlier=_earlier)

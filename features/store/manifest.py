@@ -16,6 +16,7 @@ from features.errors import FeatureError
 VERSION = 1
 REJECTED = "rejected.parquet"
 EARLIER_PARTS = ".parts"  # where an earlier version kept the parts that another format is made of
+KIND = "features"  # in manifests, also of other kinds of results
 PART_IMAGES = 25_000
 PART_BYTES = 32 * 2**20  # so that memory does not grow with the width of the stages
 HEADROOM = 1.02  # ids, names and the format's own words beside the values
@@ -120,7 +121,13 @@ def read_manifest(folder: Path) -> Manifest:
     """What a folder of features says of itself. Raises StoreError if it is no such folder, or of a later version."""
     try:
         with files.reached(folder):
-            return manifest_of(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
+            content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            if isinstance(content, dict) and (kind := content.get("kind", KIND)) != KIND:
+                raise StoreError(
+                    f"{folder} holds results of another kind ({kind}), no features. Name a folder that "
+                    "`python -m features extract` made."
+                )
+            return manifest_of(content)
     except FileNotFoundError as error:
         if unfinished(folder) or (folder / EARLIER_PARTS / MANIFEST).exists():
             raise StoreError(

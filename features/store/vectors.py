@@ -118,7 +118,8 @@ def _vectors(parts: list[Path], name: str, path: Path) -> np.ndarray:
             break
         values = lists.flatten()
         if values.null_count:
-            raise StoreError(f"{path}: {values.null_count:,} numbers of {name} are missing. Leave these rows out.")
+            some = f"{values.null_count:,} number{'s are' if values.null_count > 1 else ' is'} missing"
+            raise StoreError(f"{path}: in the vectors of {name} {some}. Leave these rows out.")
         if not seen:
             rows = np.empty((n_rows, width), np.float32)
         numbers = values.cast(pa.float32(), safe=False).to_numpy(zero_copy_only=False)
@@ -126,7 +127,8 @@ def _vectors(parts: list[Path], name: str, path: Path) -> np.ndarray:
         seen += len(lists)
     if seen < n_rows:
         missing = n_rows - sum(len(lists) - lists.null_count for _, lists in _batches(parts, name))
-        raise StoreError(f"{path}: {missing:,} rows have no {name}. Leave them out, and try again.")
+        some = f"{missing:,} row{'s have' if missing > 1 else ' has'} no {name}"
+        raise StoreError(f"{path}: {some}. Leave them out, and try again.")
     return rows
 
 

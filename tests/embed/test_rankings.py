@@ -35,6 +35,15 @@ def test_planted_duplicates_come_first_with_their_twins():
     assert ranked.scores[0] == 1
 
 
+def test_planted_duplicates_across_splits_come_first_though_others_are_nearer():
+    values, _ = blobs()
+    values[80] = values[40] = values[3]  # 80's nearest copies are of its own split and of the other
+    values[60] = values[21]
+    splits = np.array(["train"] * 30 + ["test"] * 60, dtype=object)
+    ranked = RANKINGS["duplicates-across"].of(evidence(values, splits=splits))
+    assert dict(zip(ranked.rows.tolist(), ranked.partners.tolist(), strict=True)) == {40: 3, 60: 21, 80: 3}
+
+
 def test_of_a_thousand_copies_each_but_the_first_is_a_duplicate():
     ranked = RANKINGS["duplicates"].of(evidence(np.ones((1000, 4), np.float32)))
     assert sorted(ranked.rows) == list(range(1, 1000))

@@ -80,10 +80,10 @@ def test_a_folder_of_parts_is_one_set_in_the_order_of_their_names(tmp_path):
     [
         ({}, "no column of vectors, only file_name"),
         ({"v": pa.array([[1.0], [1.0, 2.0], [1.0], [1.0], [1.0], [1.0]])}, "vectors of 1 to 2 numbers"),
-        ({"v": pa.array([[1.0], None, [1.0], [1.0], [1.0], [1.0]])}, "1 rows have no v"),
+        ({"v": pa.array([[1.0], None, [1.0], [1.0], [1.0], [1.0]])}, "1 row has no v"),
         (
             {"v": pa.array([[None], [1.0], [1.0], [1.0], [1.0], [1.0]], pa.list_(pa.float32()))},
-            "numbers of v are missing",
+            "in the vectors of v 1 number is missing",
         ),
     ],
 )

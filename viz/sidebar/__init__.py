@@ -10,7 +10,7 @@ from viz.sidebar import image_set, network
 from viz.sidebar.image_set import images, others, source
 from viz.sidebar.network import model, named, spec, tell_assumed
 from viz.sidebar.own_files import inside_roots, new_folder
-from viz.sidebar.selected import choose, give_name, select, selection, selects_of_others
+from viz.sidebar.selected import choose, give_name, select, selection, selects_of_others, take_name
 from viz.sidebar.selected import named as named_selections
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ __all__ = [
     "show",
     "source",
     "spec",
+    "take_name",
     "tell_assumed",
 ]
 

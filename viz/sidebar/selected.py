@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from features.datasets import ImageSet
     from features.selection import Selection
 
-STATE, OF, NAMED = "selection", "of", "named selections"
+STATE, OF = "selection", "of"
 MISSING = "selection that is missing"  # why what a link names cannot be shown, until something else is selected
 ALL, SELECTED = "all images", "the selection"
 
@@ -64,17 +64,24 @@ def select(images: "ImageSet", rows: "np.ndarray") -> None:
 
 
 def named(images: "ImageSet") -> dict[str, "Selection"]:
-    """The selections of a set that were given names in this session, in that order."""
-    return {
-        name: chosen
-        for name, chosen in st.session_state.setdefault(NAMED, {}).items()
-        if chosen.images == images.digest
-    }
+    """The selections of a set that were given names on this server, in that order."""
+    from features import selection
+
+    return selection.named(images.digest)
 
 
 def give_name(name: str, chosen: "Selection") -> None:
     """Keep a selection under a name, in place of one that was called so."""
-    st.session_state.setdefault(NAMED, {})[name] = chosen
+    from features import selection
+
+    selection.name(chosen, name)
+
+
+def take_name(images: "ImageSet", name: str) -> None:
+    """Take a name away again."""
+    from features import selection
+
+    selection.forget(images.digest, name)
 
 
 def show(images: "ImageSet") -> None:

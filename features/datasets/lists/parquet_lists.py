@@ -68,14 +68,15 @@ def table_of(tables: Sequence[Path], where: str) -> Table:
     return Table(where, columns, True)
 
 
-def table_in(source: Any, where: str) -> Table | None:
-    """A Parquet file as a table; None where it cannot name files. source: as `pyarrow.parquet` takes it.
+def table_in(source: Any, where: str, of_paths: bool = True) -> Table | None:
+    """A Parquet file as a table. source: as `pyarrow.parquet` takes it. of_paths: whether None is given where it cannot
+    name files.
 
     Raises DatasetError if it cannot be read.
     """
     try:
         with pq.ParquetFile(source) as opened:
-            if not names_paths(opened.schema_arrow):
+            if of_paths and not names_paths(opened.schema_arrow):
                 return None
             read = opened.read(columns=_told(opened.schema_arrow))
     except (OSError, pa.ArrowException) as error:

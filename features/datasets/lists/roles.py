@@ -73,6 +73,11 @@ def is_known(name: str) -> bool:
     return _plain(name) in (*PATHS, *LABELS, *SPLIT_NAMES)
 
 
+def may_name_images(name: str) -> bool:
+    """Whether a column is called as those that name images."""
+    return _plain(name) in PATHS
+
+
 def roles_of(table: Table, chosen: Columns, there: Callable[[str], bool]) -> Roles:
     """What each column is for, by names and contents. chosen: what is not to be guessed. there: whether a cell names a
     file.

@@ -2,12 +2,14 @@
 
 import csv
 import io
+import re
 from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+import streamlit as st
 from PIL import Image
 
 from features import embed, selection, store
@@ -15,6 +17,7 @@ from features.datasets import open_images
 from features.selection import Selection
 from tests.viz.test_pages import errors, open_page, settle
 from viz.cached import pictures, warm_up
+from viz.components.point_map import Gesture
 from viz.pages.embed import page, selected
 from viz.pages.embed.shown import on_sheet
 
@@ -44,8 +47,10 @@ def drawn(monkeypatch):
     """What the page's map shows: the last call's panels, colours, selection and what hears of gestures."""
     calls = []
 
-    def point_map(panels, colours, selected, key, on_gesture, details=None, height="page"):
-        calls.append(SimpleNamespace(panels=panels, colours=colours, selected=selected, gesture=on_gesture))
+    def point_map(panels, colours, selected, key, on_gesture, details=None):
+        calls.append(
+            SimpleNamespace(panels=panels, colours=colours, selected=selected, gesture=on_gesture, details=details)
+        )
 
     monkeypatch.setattr(page, "point_map", point_map)
     return calls
@@ -143,7 +148,87 @@ def test_what_is_searched_for_can_be_selected(drawn):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", embed.RANKINGS)
+def test_the_image_beside_the_map_is_ringed_on_it_and_stands_in_the_link(drawn):
+    app, shown = open_map(drawn, limit="100 images", map="PCA")
+    shown.gesture(Gesture("point", 1, panel="layer1", row=7))
+    app.session_state["looked at"], app.session_state["beside"] = (digest_of_sample(), 7), "Image"
+    settle(app.run())
+    assert drawn[-1].details.ringed == 7
+    linked = app.query_params["image"]
+    assert linked == open_images("sample").sample(100).ids[7]
+    app, shown = open_map(drawn, limit="100 images", map="PCA", beside="Image", image=linked)
+    assert shown.details.ringed == 7
+    assert linked.replace(".", "\\.") in [header.value for header in app.subheader]
+    _, shown = open_map(drawn, limit="100 images", map="PCA", beside="Image", image="no such image")
+    assert shown.details.ringed is None
+
+
+@pytest.mark.slow
+def test_a_table_of_ones_own_gives_colours_and_filters(drawn):
+    ids = open_images("sample").sample(100).ids
+    rows = [f"{image_id},{number % 4},{number / 7}" for number, image_id in enumerate(ids)]
+    app, _ = open_map(drawn, limit="100 images", map="PCA")
+    file = ("mine.csv", "\n".join(["id,rater,score", *reversed(rows)]).encode(), "text/csv")
+    app.file_uploader(key="own table").set_value(file).run()
+    assert any("names 100 of 100 images" in caption.value for caption in app.caption)
+    app.selectbox(key="colour").select("column rater").run()
+    assert not errors(app)
+    colours = drawn[-1].colours
+    assert [colours.names[value] for value in colours.values[:6]] == ["0", "1", "2", "3", "0", "1"]
+    app.selectbox(key="filter").select("column rater").run()
+    app.multiselect(key="filter names column rater").set_value(["2"]).run()
+    app.button(key="filter Select").click().run()
+    assert np.flatnonzero(drawn[-1].selected).tolist() == [*range(2, 100, 4)]
+    app.file_uploader(key="own table").set_value(("mine.csv", b"a,b\nx,1\ny,2\n", "text/csv")).run()
+    assert "names any of the 100 images" in errors(app)
+    assert app.selectbox(key="colour").value == "label"
+
+
+@pytest.mark.slow
+def test_names_of_selections_outlive_the_session(drawn):
+    key = selection.keep(Selection.of(digest_of_sample(), np.arange(100) < 3))
+    app, _ = open_map(drawn, limit="100 images", map="PCA", selection=key)
+    app.text_input(key="selection name").set_value("first").run()
+    app.button(key="keep selection").click().run()
+    app, _ = open_map(drawn, limit="100 images", map="PCA")
+    app.button(key="only first").click().run()
+    assert drawn[-1].selected.sum() == 3
+    app.button(key="forget first").click().run()
+    assert selection.named(digest_of_sample()) == {}
+
+
+@pytest.mark.slow
+def test_lists_that_need_what_these_images_lack_are_not_offered(drawn, listed):
+    app, _ = open_map(drawn, images="a folder or zip of mine", folder=listed, map="PCA", beside="Lists")
+    assert app.selectbox(key="list").options == ["Outliers", "Near-duplicates", "Neighbours change most"]
+    app, _ = open_map(drawn, limit="100 images", map="PCA", beside="Lists")
+    assert app.selectbox(key="list").options == [
+        each.title for name, each in embed.RANKINGS.items() if name != "duplicates-across"
+    ]
+
+
+@pytest.mark.slow
+def test_duplicates_of_two_splits_are_told_with_them(drawn, tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    random = np.random.default_rng(0)
+    for number in range(12):
+        pixels = random.integers(0, 256, (28, 28), np.uint8)
+        for split in ("train", "test") if number == 5 else ("train", "test")[number % 2 :][:1]:
+            folder = tmp_path / "data" / split / "ant"
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(folder / f"{number}.png")
+    app, _ = open_map(
+        drawn, images="a folder or zip of mine", folder=f"{tmp_path}/data:all", map="PCA", beside="Lists",
+        list="Near-duplicates across splits", colour="column split",
+    )  # fmt: skip
+    assert sorted(drawn[-1].colours.names) == ["test", "train"]
+    captions = [each.caption for image in app.get("image") for each in image.proto.imgs]
+    (caption,) = (caption.replace("\\", "") for caption in captions if caption)
+    assert re.fullmatch(r"1: .+ \(test\) = .+ \(train\)", caption)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in embed.RANKINGS if name != "duplicates-across"])
 def test_every_list_comes_up_and_can_be_selected(drawn, name):
     app, _ = open_map(drawn, limit="100 images", map="PCA", beside="Lists", list=embed.RANKINGS[name].title)
     buttons = [button for button in app.button if button.label.startswith("Select the first")]
@@ -162,8 +247,8 @@ def test_scores_stand_beside_the_maps(drawn):
     app.run()  # as for scores that arrive
     assert all(panel.note.endswith("kept, seeds 0.00") for panel in drawn[-1].panels)
     table = app.dataframe[0].value
-    assert table["stage"].tolist() == ["layer1", "layer2", "layer3"]
-    assert table["seed to seed"].tolist() == ["0.000"] * 3
+    assert table.columns.tolist() == ["layer1", "layer2", "layer3"]
+    assert table.loc["seed to seed"].tolist() == ["0.000"] * 3
     assert len(app.get("plotly_chart")) == 1
 
 
@@ -213,6 +298,12 @@ def test_features_of_another_program_are_laid_out_with_their_images(drawn, tmp_p
     settle(app.run())
     assert not errors(app)
     assert sum(len(image.proto.imgs) for image in app.get("image")) == 1 + 6
+    assert not app.warning
+    for path in tmp_path.glob("1*.png"):
+        path.unlink()
+    st.cache_resource.clear()
+    app, _ = open_map(drawn, features=str(tmp_path / "clip.parquet"), map="PCA")
+    assert "6 of 12 pictures that were looked for cannot be shown" in app.warning[0].value
 
 
 @pytest.mark.slow
@@ -293,11 +384,12 @@ def test_an_image_of_the_visitor_lies_where_its_features_say(drawn):
     images = open_images("sample").sample(100)
     buffer = io.BytesIO()
     images.open(42).save(buffer, "PNG")
-    app.get("file_uploader")[0].set_value(("mine.png", buffer.getvalue(), "image/png")).run()
+    app.file_uploader(key="image to place").set_value(("mine.png", buffer.getvalue(), "image/png")).run()
     assert not errors(app)
     points = drawn[-1].panels[-1].points
     x, y = points[42]
-    assert any(f"layer3: at ({x:.2f}, {y:.2f})" in caption.value for caption in app.caption)
+    assert {*drawn[-1].details.pins} == {"layer1", "layer2", "layer3"}
+    np.testing.assert_allclose(drawn[-1].details.pins["layer3"], [(x, y)], atol=1e-4)
     next(button for button in app.button if button.label == "Select its neighbours").click().run()
     assert drawn[-1].selected[42]
     assert drawn[-1].selected.sum() == 15

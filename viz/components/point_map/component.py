@@ -1,7 +1,7 @@
 """The map of points as a part of a page."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,14 +25,17 @@ _HTML = """
 class Details:
     """What the pointer brings up, and how the maps are framed.
 
-    texts, pictures: of each row, or None. total: how many images there are, where only a sample of them is shown.
-    height: in pixels, or None to fill the window's height below the part's own top.
+    texts, pictures: of each row, or None. ringed: the row that the page is about, None for none. pins: a map's name ->
+    (x, y) of places that are no points, in the points' units. total: how many images there are, where only a sample of
+    them is shown. height: in pixels, or None to fill the window's height below the part's own top.
     """
 
     texts: Texts | None = None
     pictures: Pictures | None = None
     total: int | None = None
     height: int | None = None
+    ringed: int | None = None
+    pins: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
 
 
 @cache
@@ -68,7 +71,7 @@ def point_map(
         "key": key,
         "script": modules.address(HERE / "browser", "map.js"),
         "count": n_rows,
-        "panels": [_panel(panel, colours, key) for panel in panels],
+        "panels": [_panel(panel, colours, key) | {"pins": _pins(details, panel)} for panel in panels],
         "colours": _address(colours.binary, f"{key} colours"),
         "legend": _address(colours.legend, f"{key} legend"),
         "handled": st.session_state.get(_handled(key), 0),
@@ -133,6 +136,10 @@ def _panel(panel: Panel, colours: Colours, key: str) -> Mapping[str, Any]:
     }
 
 
+def _pins(details: Details, panel: Panel) -> list[list[float]]:
+    return [[float(x), float(y)] for x, y in details.pins.get(panel.name, ())]
+
+
 def _selection(selected: np.ndarray | None, key: str) -> Mapping[str, Any]:
     """One bit a row, the lowest first."""
     if selected is None or not selected.any():
@@ -149,5 +156,6 @@ def _details(details: Details, n_rows: int, key: str) -> Mapping[str, Any]:
         "pictures": "" if pictures is None else _address(pictures.binary, f"{key} pictures"),
         "positions": "" if positions is None else _address(positions, f"{key} positions"),
         "total": n_rows if details.total is None else int(details.total),
+        "ringed": -1 if details.ringed is None else int(details.ringed),
         "height": 0 if details.height is None else max(LEAST_HEIGHT, int(details.height)),
     }

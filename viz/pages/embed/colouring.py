@@ -1,6 +1,6 @@
 """What the colours of the map say."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,18 +32,18 @@ class Colouring:
     of_stage: Mapping[str, np.ndarray]
 
 
-def ways(images: ImageSet, predicts: bool) -> list[str]:
-    """What can be told of each image: one of the ways above, or COLUMN and one of the set's columns."""
+def ways(images: ImageSet, predicts: bool, columns: Iterable[str]) -> list[str]:
+    """What can be told of each image: one of the ways above, or COLUMN and one of its columns."""
     known = [LABEL] if images.is_labelled else []
     known += [PREDICTION] if predicts else []
     known += [CORRECTNESS] if len(known) == 2 else []
     known += [CONFIDENCE, MARGIN] if predicts else []
-    return [*known, TRUST, DRIFT, TURNOVER, CLUSTER, *(f"{COLUMN}{name}" for name in images.columns)]
+    return [*known, TRUST, DRIFT, TURNOVER, CLUSTER, *(f"{COLUMN}{name}" for name in columns)]
 
 
-def choose(images: ImageSet, predicts: bool) -> str | None:
+def choose(images: ImageSet, predicts: bool, columns: Iterable[str]) -> str | None:
     """What colours say: one of the ways, or ONE and one of the labels of which an image may have several."""
-    known = ways(images, predicts)
+    known = ways(images, predicts, columns)
     if st.session_state.get("colour") not in (None, *known):
         del st.session_state["colour"]  # of the images before these
     colour = st.selectbox("Colour by", known, key="colour", bind="query-params", width=WIDTH)
@@ -68,7 +68,7 @@ def of(shown: Shown, maps: embed.StageMaps, colour: str | None) -> Colouring:
         values = said.confidence if colour == CONFIDENCE else said.margin
         return Colouring(Colours(values.astype(np.float32), SCALE, (), 0, 1, colour), {})
     if colour is not None and colour.startswith(COLUMN):
-        return Colouring(_column(shown.features.columns[name := colour.removeprefix(COLUMN)], name), {})
+        return Colouring(_column(shown.columns[name := colour.removeprefix(COLUMN)], name), {})
     groups, names = groups_by(shown, colour)
     return Colouring(_categories(groups, names, colour or "image"), {})
 

@@ -13,7 +13,7 @@ EDGES = 0.01  # of a range, so that its ends are inside
 
 def show(shown: Shown, maps: embed.StageMaps) -> np.ndarray | None:
     """The points (R,) that pass the filter that is chosen; None while nothing is."""
-    ways = colouring.ways(shown.images, shown.features.predictions is not None)
+    ways = colouring.ways(shown.images, shown.features.predictions is not None, shown.columns)
     way = st.selectbox("Filter by", ways, index=None, key="filter", placeholder="what is known of each image")
     if way is None:
         return None

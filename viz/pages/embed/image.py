@@ -1,17 +1,20 @@
 """One image of the map: what the network says of it, where it looks, what its branches add, and what is near it."""
 
 import hashlib
+from contextlib import suppress
 
 import numpy as np
 import streamlit as st
+from PIL import Image
 
 from features import embed, rasters, saliency
 from features.datasets.decoding import pictures
 from features.datasets.images import decode
+from features.errors import FeatureError
 from features.networks import zoo
 from features.sources import EXTENSIONS
 from viz import sidebar, widgets
-from viz.cached.embed import placed_picture
+from viz.cached.embed import Places, placed_picture
 from viz.cached.links import heat_link, picture_link
 from viz.cached.made import drawn
 from viz.cached.residual import statistics_work
@@ -23,21 +26,53 @@ from viz.picking.overlays import SMALL_SIDE, lay_over
 from viz.picking.picture import chosen_of
 
 LOOKED_AT, BESIDE, HERE = "looked at", "beside", "Image"
+LINKED = "image"  # in links: the id of the image that was brought up
+UPLOADED = "image to place"
 TILE, NEAR = 96, 6
 
 
 def look_at(shown: Shown, point: int) -> None:
     """Bring an image up beside the map, by its number among the points; before the page's controls are drawn."""
     st.session_state.update({LOOKED_AT: (shown.images.digest, int(shown.points[point])), BESIDE: HERE})
+    st.query_params[LINKED] = shown.features.ids[point]
 
 
-def _looked_at(shown: Shown) -> int | None:
-    """The point of the image that was brought up last; None while that is of another set, or has no point."""
+def looked_at(shown: Shown) -> int | None:
+    """The point of the image that was brought up last, or that a link names; None while that is of another set, has no
+    point, or is not what stands beside the map."""
+    if st.session_state.get(BESIDE, st.query_params.get(BESIDE)) != HERE:
+        return None
     images, row = st.session_state.get(LOOKED_AT, (None, -1))
     if images != shown.images.digest:
-        return None
+        linked = st.query_params.get(LINKED)
+        return shown.features.ids.index(linked) if linked in shown.features.ids else None
     points = np.flatnonzero(shown.points == row)
-    return int(points[0]) if len(points) else None
+    if not len(points):
+        return None
+    st.query_params[LINKED] = shown.features.ids[points[0]]  # a page that is opened by its name comes without
+    return int(points[0])
+
+
+def pins(shown: Shown, maps: embed.StageMaps) -> dict[str, list[tuple[float, float]]]:
+    """Where an uploaded picture would lie on each map; nothing where there is none, or it cannot be read."""
+    if st.session_state.get(BESIDE) != HERE or shown.model is None:
+        return {}
+    with suppress(FeatureError):  # told beside the map
+        _, placed = _placed(shown, shown.model, maps)
+        return {stage: [(float(x), float(y)) for x, y in where.points] for stage, where in placed.items()}
+    return {}
+
+
+def _placed(shown: Shown, model: zoo.Model, maps: embed.StageMaps) -> tuple[Image.Image | None, Places]:
+    """The picture that is uploaded, and where it lies. Raises ImageError if it is none."""
+    file = st.session_state.get(UPLOADED)
+    if file is None:
+        return None, {}
+    data = file.getvalue()
+    picture = decode(data, file.name)
+    settings, digest = next(iter(maps.values())).settings, hashlib.sha256(data).hexdigest()
+    placed = placed_picture(shown.made_of, digest, settings, tuple(maps), model, shown.features, maps, picture)
+    return picture, placed
 
 
 def show(shown: Shown, maps: embed.StageMaps) -> None:
@@ -45,7 +80,7 @@ def show(shown: Shown, maps: embed.StageMaps) -> None:
     if shown.model is not None:
         with st.expander("An image of mine", icon=":material/upload:"):
             _of_visitor(shown, shown.model, maps)
-    point = _looked_at(shown)
+    point = looked_at(shown)
     if point is None:
         st.subheader("No image yet")
         st.caption("Click a point: the image comes up here with its predictions, its saliency and its neighbours.")
@@ -69,16 +104,15 @@ def show(shown: Shown, maps: embed.StageMaps) -> None:
 def _of_visitor(shown: Shown, model: zoo.Model, maps: embed.StageMaps) -> None:
     """An uploaded picture: what is near it at every stage, and where it would lie; no point of the map moves."""
     kinds = [extension[1:] for extension in EXTENSIONS]
-    file = st.file_uploader("An image", type=kinds, label_visibility="collapsed", key="image to place")
-    if file is None:
+    st.file_uploader("An image", type=kinds, label_visibility="collapsed", key=UPLOADED)
+    picture, placed = _placed(shown, model, maps)
+    if picture is None:
         return
-    picture = decode(file.getvalue(), file.name)
-    settings = next(iter(maps.values())).settings
-    digest = hashlib.sha256(file.getvalue()).hexdigest()
-    placed = placed_picture(shown.made_of, digest, settings, tuple(maps), model, shown.features, maps, picture)
+    left, right = st.columns([1, 3], vertical_alignment="center")
+    left.image(np.asarray(rasters.square(picture, TILE)), width="stretch")
+    right.caption("The diamond on each map is where it lies. Below, what is nearest to it in each stage's features.")
     for stage, where in placed.items():
-        x, y = where.points[0]
-        _row_of(shown, f"{stage}: at ({x:.2f}, {y:.2f}), nearest", where.indices[0, :NEAR])
+        _row_of(shown, stage, where.indices[0, :NEAR])
     last = [*placed][-1]
     if st.button("Select its neighbours", icon=":material/select:", help=f"In the features of {last}."):
         take(shown, placed[last].indices[0])

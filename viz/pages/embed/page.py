@@ -1,7 +1,7 @@
 """Maps of several stages in one frame, one selection across them, and what is known of it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -21,7 +21,8 @@ from viz.cached.extract import features_work
 from viz.cached.made import made
 from viz.cached.pictures import SHEET_COLUMNS, sheet_rows, sheet_work
 from viz.components.point_map import Details, Panel, Pictures, Texts, point_map
-from viz.pages.embed import colouring, image, lists, scores, selected
+from viz.pages.embed import colouring, image, lists, own_table, scores, selected
+from viz.pages.embed.own_table import OwnTable
 from viz.pages.embed.shown import Shown, on_sheet, sheet_of
 
 MAP = "embedding"
@@ -30,6 +31,7 @@ METHOD_BEFORE = "method"  # in links of before, where Saliency's has the same na
 FRAME = ("stem", "pool")  # beside the stages
 FEW_FOR_TEARS = 100_000  # images whose neighbours travel with the map
 TEARS = 5
+LOOKED_FOR = 12  # pictures of features from a folder, to see whether they are still there
 VIEWS = ("Selection", "Image", "Scores", "Lists")
 
 
@@ -38,14 +40,14 @@ class Subject:
     """What the page is about, before its features are there: they may take a while, and controls stand meanwhile.
 
     stages: those that can be shown; first: those that are shown first. predicts: whether there are predictions.
-    read: waits for the features.
+    read: waits for the features, and puts the visitor's own table beside them.
     """
 
     images: ImageSet
     stages: Sequence[str]
     first: Sequence[str]
     predicts: bool
-    read: Callable[[], Shown]
+    read: Callable[[OwnTable], Shown]
 
 
 def render() -> None:
@@ -55,9 +57,9 @@ def render() -> None:
         subject = _subject()
         with st.container(horizontal=True, vertical_alignment="bottom"):
             stages = _choose_stages(subject)
-            settings, whole = _settings()
-            colour = colouring.choose(subject.images, subject.predicts)
-        shown = subject.read()
+            settings, own, whole = _settings(subject.images)
+            colour = colouring.choose(subject.images, subject.predicts, (*subject.images.columns, *own.columns))
+        shown = subject.read(own)
         widgets.rejected(shown.features.rejected)
         maps = _maps(shown, stages, settings)
         if whole:
@@ -95,10 +97,10 @@ def _of_network() -> Subject:
     model, images = sidebar.model(), sidebar.images(selected=False)
     stages = model.network.stage_names
 
-    def read() -> Shown:
+    def read(own: OwnTable) -> Shown:
         server.ask(sheet_work(images, sheet_rows(len(images))))  # made while the features are read
         features = widgets.awaited(features_work(model, images), f"Reading {len(images):,} images")
-        return Shown(model, images, features, labels.matched(model.spec, images), not is_upload(images))
+        return made(Shown.from_network, model, images, features, not is_upload(images), own)
 
     return Subject(images, [FRAME[0], *stages, FRAME[1]], stages, model.network.classifier is not None, read)
 
@@ -116,7 +118,11 @@ def _of_folder(typed: str) -> Subject:
     stages = without_logits(shown.features.stages)
     first = [name for name in stages if name not in FRAME] or stages
     st.caption(widgets.told(f"Features from {path}, in place of the sidebar's network and images."))
-    return Subject(shown.images, stages, first, shown.features.predictions is not None, lambda: shown)
+    return Subject(shown.images, stages, first, shown.features.predictions is not None, partial(made, _beside, shown))
+
+
+def _beside(shown: Shown, own: OwnTable) -> Shown:
+    return replace(shown, own=own)
 
 
 def _choose_stages(subject: Subject) -> list[str]:
@@ -148,15 +154,16 @@ def _choose_method() -> str:
     return method or "umap"
 
 
-def _settings() -> tuple[embed.MapSettings, bool]:
+def _settings(images: ImageSet) -> tuple[embed.MapSettings, OwnTable, bool]:
     method = _choose_method()
     with st.popover("Settings", icon=":material/tune:"):
         neighbours = st.slider("Neighbours", 2, 100, 15, key="neighbours", bind="query-params")
         min_dist = st.slider("Minimal distance (UMAP)", 0.0, 1.0, 0.1, key="min_dist", bind="query-params")
         seed = st.number_input("Seed", 0, 10_000, 0, key="seed", bind="query-params")
         _type_folder()
+        own = own_table.choose(images)
     whole = st.toggle("Wide", key="wide", bind="query-params", help="The map alone, over the whole width.")
-    return embed.MapSettings(method, int(neighbours), float(min_dist), int(seed)), whole
+    return embed.MapSettings(method, int(neighbours), float(min_dist), int(seed)), own, whole
 
 
 def _maps(shown: Shown, stages: Sequence[str], settings: embed.MapSettings) -> embed.StageMaps:
@@ -185,7 +192,8 @@ def _draw(shown: Shown, maps: embed.StageMaps, colour: str | None) -> None:
     mask = None if chosen is None else chosen.mask[shown.points]
     sheet = widgets.arriving(sheet_of(shown), "Making small pictures")  # the map stands before they are there
     pictures = None if sheet is None else _pictures(sheet, on_sheet(shown))
-    details = Details(made(_texts, shown.features), pictures)
+    looked_at = image.looked_at(shown)
+    details = Details(made(_texts, shown.features), pictures, ringed=looked_at, pins=image.pins(shown, maps))
     point_map(panels, colours.colours, mask, MAP, partial(selected.apply, shown, panels, colours.colours), details)
     st.caption(
         "Every point is an image: its stage's output pooled over space, laid out so that similar ones lie close. "
@@ -193,11 +201,30 @@ def _draw(shown: Shown, maps: embed.StageMaps, colour: str | None) -> None:
         "name in the legend: Shift adds, Ctrl takes away. Lines lead from the point under the pointer to its true "
         "neighbours: long ones are tears of the map."
     )
+    if shown.model is None and (absent := made(_absent, shown.images)):
+        st.warning(widgets.told(absent), icon=":material/image_not_supported:")
     if shown.truth is not None and shown.matched.how != labels.BY_NAME and shown.same_names:
         st.caption(shown.matched.said)
     if colour == colouring.CORRECTNESS and not shown.same_names:
         said = f"{shown.matched.guessed} If they are other classes, nothing here says what is correct."
         st.warning(widgets.told(said), icon=":material/help:")
+
+
+def _absent(images: ImageSet) -> str:
+    """Why pictures of features from a folder are grey squares, as some of them tell; '' where these are there."""
+    looked_for = np.unique(np.linspace(0, len(images) - 1, LOOKED_FOR).round().astype(int))
+    why = []
+    for row in looked_for:
+        try:
+            images.open(int(row))
+        except FeatureError as error:
+            why.append(str(error))
+    if not why:
+        return ""
+    return (
+        f"{len(why)} of {len(looked_for)} pictures that were looked for cannot be shown, so these are grey squares: "
+        f"{why[0]} Points, lists and selections need none of them."
+    )
 
 
 def _one_panel(name: str, projection: embed.Projection, colours: colouring.Colouring, seeds: float | None) -> Panel:

@@ -16,7 +16,7 @@ def show(shown: Shown, maps: embed.StageMaps) -> None:
     """Trust of every map; accuracy of each stage's features along depth."""
     st.subheader("Trust")
     seeds = widgets.arriving(reseeded_work(shown.made_of, shown.features, maps, shown.durable), "Maps of another seed")
-    st.dataframe(_trust_table(maps, seeds), hide_index=True)
+    st.dataframe(_trust_table(maps, seeds))
     first = next(iter(maps.values())).trust
     st.caption(
         "Trustworthiness: no false neighbours appear on the map; continuity: no true ones are torn apart (Venna & "
@@ -60,10 +60,10 @@ def known_seeds(shown: Shown, maps: embed.StageMaps) -> dict[str, float]:
 
 
 def _trust_table(maps: embed.StageMaps, seeds: dict[str, float] | None) -> pd.DataFrame:
+    """A column for each stage, since there are fewer of these than the panel is wide."""
     return pd.DataFrame(
-        [
-            {
-                "stage": stage,
+        {
+            stage: {
                 "trust": f"{projection.trust.trustworthiness:.3f}",
                 "continuity": f"{projection.trust.continuity:.3f}",
                 "kept": f"{projection.trust.recall:.0%}",
@@ -71,5 +71,5 @@ def _trust_table(maps: embed.StageMaps, seeds: dict[str, float] | None) -> pd.Da
                 "graph": f"{projection.trust.graph_recall:.1%}",
             }
             for stage, projection in maps.items()
-        ]
+        }
     )

@@ -166,10 +166,13 @@ def _folder_name(label: str | None) -> str:
 
 
 def _named(shown: Shown, chosen: Selection | None) -> None:
-    """Selections that were given names, and what can be made of two."""
+    """Selections that were given names, by whichever visitor of the server, and what can be made of two."""
     names = sidebar.named_selections(shown.images)
     if chosen is not None:
-        name = st.text_input("Call this selection", key="selection name", placeholder="a name")
+        name = st.text_input(
+            "Call this selection", key="selection name", placeholder="a name",
+            help="Names stay on the machine that runs the app, for whoever opens these images there.",
+        )  # fmt: skip
         if name.strip() and st.button("Keep", key="keep selection"):
             sidebar.give_name(name.strip(), chosen)
             st.rerun()
@@ -183,6 +186,9 @@ def _named(shown: Shown, chosen: Selection | None) -> None:
                 if st.button(f"{word} ({len(result):,})", key=f"{word} {name}", type="tertiary"):
                     sidebar.choose(result)
                     st.rerun()
+            if st.button("", icon=":material/delete:", key=f"forget {name}", type="tertiary", help="Forget this name."):
+                sidebar.take_name(shown.images, name)
+                st.rerun()
 
 
 def _thumbnails(shown: Shown, points: np.ndarray) -> None:

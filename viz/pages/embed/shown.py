@@ -11,13 +11,15 @@ from features.networks import zoo
 from features.store import FeatureSet, images_of
 from viz.cached.pictures import sheet_rows, sheet_work
 from viz.jobs import Work
+from viz.pages.embed.own_table import NO_TABLE, OwnTable
 
 
 @dataclass(frozen=True, eq=False)
 class Shown:
     """The images, their features, the network's classes for their labels, and the network.
 
-    model: None for features from a folder. durable: whether what is made of them may outlive the server.
+    model: None for features from a folder. durable: whether what is made of them may outlive the server. own: what the
+    visitor's own table says of the images.
     """
 
     model: zoo.Model | None
@@ -25,6 +27,12 @@ class Shown:
     features: FeatureSet
     matched: labels.Matched
     durable: bool = True
+    own: OwnTable = NO_TABLE
+
+    @staticmethod
+    def from_network(model: zoo.Model, images: ImageSet, features: FeatureSet, durable: bool, own: OwnTable) -> "Shown":
+        """Features that a network has just made of images."""
+        return Shown(model, images, features, labels.matched(model.spec, images), durable, own)
 
     @staticmethod
     def from_folder(features: FeatureSet) -> "Shown":
@@ -45,6 +53,11 @@ class Shown:
 
     def __len__(self) -> int:
         return len(self.features)
+
+    @cached_property
+    def columns(self) -> dict[str, np.ndarray]:
+        """What else is known of each point: name -> (N,)."""
+        return {**self.features.columns, **{name: each[self.points] for name, each in self.own.columns.items()}}
 
     @property
     def points(self) -> np.ndarray:

@@ -202,10 +202,12 @@ export class Painter {
   over() {
     const { scene, pointing: { hovered }, outbox, cells } = this.map
     const waiting = outbox.waiting.flatMap(each => each.drawn ?? [])
-    const blank = !this.drawn && !hovered && !waiting.length && !this.cross
+    const { ringed, panels: told } = scene.data
+    const pins = told.map(panel => panel.pins)
+    const blank = !this.drawn && !hovered && !waiting.length && !this.cross && ringed < 0 && !pins.some(each => each.length)
     if (!blank || !this.blank) {
       const shots = this.boxes.map(({ clip }, cell) => ({ ...this.shot(cell), clip, small: cells.shown[cell].small }))
-      const marks = marksOf(scene.panels, shots, { drawn: this.drawn, waiting, hovered })
+      const marks = marksOf(scene.panels, shots, { drawn: this.drawn, waiting, hovered, ringed, pins })
       this.paintMarks({ ratio: this.ratio, colours: this.colours, cross: this.cross, ...marks })
     }
     this.blank = blank

@@ -1,0 +1,60 @@
+"""A table of the visitor's own, whose rows name the images: further colours and filters."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import streamlit as st
+
+from features.datasets import ImageSet
+from features.datasets.lists.joining import ENDINGS, joined
+from features.errors import FeatureError
+from viz import widgets
+from viz.cached.made import made
+
+
+@dataclass(frozen=True, eq=False)
+class OwnTable:
+    """columns: name -> (N,) of all images of the set, in their order. rows: how many of them some row names."""
+
+    columns: Mapping[str, np.ndarray]
+    rows: int = 0
+
+
+NO_TABLE = OwnTable({})
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file, told from others by its name and content."""
+
+    name: str
+    digest: str
+    data: bytes = field(compare=False, repr=False)
+
+
+def choose(images: ImageSet) -> OwnTable:
+    """What an uploaded table says of the images; nothing where there is none, or it is refused, which is told."""
+    file = st.file_uploader(
+        "A table of mine", type=[ending[1:] for ending in ENDINGS], key="own table",
+        help="CSV, JSON or Parquet with a column of the images' ids or file names. Its other columns can be colours "
+        "and filters, for as long as this tab is open.",
+    )  # fmt: skip
+    if file is None:
+        return NO_TABLE
+    data = file.getvalue()
+    try:
+        table = made(_joined, images, _File(file.name, hashlib.sha256(data).hexdigest(), data))
+    except FeatureError as error:
+        st.error(widgets.told(str(error)))
+        return NO_TABLE
+    names = ", ".join(map(widgets.escape, table.columns))
+    st.caption(f"It names {table.rows:,} of {len(images):,} images. Colour and filter by {names}.")
+    return table
+
+
+def _joined(images: ImageSet, file: _File) -> OwnTable:
+    columns, rows = joined(images.ids, file.data, file.name)
+    taken = {*images.columns}
+    return OwnTable({name if name not in taken else f"{name} (mine)": each for name, each in columns.items()}, rows)
