@@ -151,6 +151,30 @@ def test_figures_are_drawn_without_streamlit_and_without_torch(source):
     assert not packages(source) & {"streamlit", "torch", "torchvision"}
 
 
+# They tell nothing of what a value is.
+NO_NAMES = {"found", "reading", "taking", "judging", "asking", "proof", "vino", "descent"}
+
+
+def names_given(source: str) -> set[str]:
+    """Of everything that a file defines or binds, in small letters, without underscores around them."""
+    given = set()
+    for node in ast.walk(parsed(source)):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            given.add(node.name)
+        elif isinstance(node, ast.arg):
+            given.add(node.arg)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            given.add(node.id)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            given.add(node.attr)
+    return {name.strip("_").lower() for name in given}
+
+
+@pytest.mark.parametrize("source", sources("app.py", "viz/**/*.py", "features/**/*.py"))
+def test_names_are_words_of_the_field(source):
+    assert not names_given(source) & NO_NAMES
+
+
 @pytest.mark.slow
 def test_the_first_page_and_the_sidebar_do_without_large_libraries():
     """They take up to seconds to import, which the first picture must not wait for."""
