@@ -84,6 +84,26 @@ def test_a_selection_is_carried_to_the_other_pages(address, page):
     page.get_by_text("Number, 0 to 99").wait_for()
 
 
+def test_a_click_on_a_cell_of_the_confusion_matrix_selects_its_images(address, page):
+    page.goto(f"{address}/evaluate")
+    drag = page.locator(".st-key-confusion .nsewdrag").first
+    drag.wait_for()
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    page.wait_for_function(  # until then a click is heard by nobody
+        "() => document.querySelector('.st-key-confusion .js-plotly-plot')?._fullLayout?._hoverlayer"
+    )
+    box = drag.bounding_box()
+    selected = page.get_by_text(re.compile("images? selected"))
+    for _ in range(20):  # the figure may be drawn anew under the pointer
+        page.mouse.click(box["x"] + 0.05 * box["width"], box["y"] + 0.65 * box["height"])
+        page.wait_for_timeout(300)
+        if selected.count():
+            break
+    selected.first.wait_for()
+    assert "selection=" in page.url
+    page.locator(".st-key-selected-images img").first.wait_for()
+
+
 def test_link_opens_the_same_view(address, page):
     page.goto(f"{address}/saliency?image=5&class=Bag+(8)")
     page.get_by_text("Grad-CAM for Bag").wait_for()

@@ -159,7 +159,11 @@ def _settings(images: ImageSet) -> tuple[embed.MapSettings, OwnTable, bool]:
     with st.popover("Settings", icon=":material/tune:"):
         neighbours = st.slider("Neighbours", 2, 100, 15, key="neighbours", bind="query-params")
         min_dist = st.slider("Minimal distance (UMAP)", 0.0, 1.0, 0.1, key="min_dist", bind="query-params")
-        seed = st.number_input("Seed", 0, 10_000, 0, key="seed", bind="query-params")
+        seed = st.number_input(
+            "Seed", 0, 10_000, 0, key="seed", bind="query-params",
+            help="One seed gives one map. Above 20,000 images, whose neighbours are searched for by an index, another "
+            "number of processors gives another.",
+        )  # fmt: skip
         _type_folder()
         own = own_table.choose(images)
     whole = st.toggle("Wide", key="wide", bind="query-params", help="The map alone, over the whole width.")
