@@ -52,17 +52,38 @@ def paired(logits: np.ndarray) -> np.ndarray:
     return logits if logits.shape[1] != 1 else np.pad(logits, ((0, 0), (1, 0)))
 
 
-def class_logits(logits: "Tensor") -> "Tensor":
-    """As `probabilities` sees logits of classes of which one holds, where they are, for sums over batches on a device.
+def class_logits(logits: "Tensor", outputs: Outputs) -> "Tensor":
+    """As `probabilities` sees logits, where they are, for sums over batches on a device.
 
-    (N, K) as they are, (N, 1) as (N, 2): 0 for the first class, so that softmax, argmax and cross-entropy are those of
-    the logit's sigmoid.
+    (N, K) as they are, the one logit (N, 1) of two classes as (N, 2): 0 for the first class, so that softmax, argmax
+    and cross-entropy are those of the logit's sigmoid.
     """
-    if logits.shape[1] != 1:
+    if outputs is Outputs.MULTILABEL or logits.shape[1] != 1:
         return logits
     from torch.nn.functional import pad
 
     return pad(logits, (1, 0))
+
+
+def class_probabilities(logits: "Tensor", outputs: Outputs) -> "Tensor":
+    """`probabilities` (N, K) of what `class_logits` gives, where they are and in their precision."""
+    return logits.sigmoid() if outputs is Outputs.MULTILABEL else logits.softmax(1)
+
+
+def decisions(logits: "Tensor", outputs: Outputs) -> "Tensor":
+    """(N, K) bool, what is predicted of each class, of what `class_logits` gives: the likeliest holds and no other, or
+    each label that is likelier than not.
+
+    A prediction is right, as of `Predictions.correct`, where this is `one_class` of the truth.
+    """
+    return logits > 0 if outputs is Outputs.MULTILABEL else one_class(logits.argmax(1), logits.shape[1])
+
+
+def one_class(classes: "Tensor", count: int) -> "Tensor":
+    """(N, count) bool, where each of the classes (N,) stands."""
+    from torch import arange
+
+    return classes[:, None] == arange(count, device=classes.device)
 
 
 @dataclass(frozen=True, eq=False)

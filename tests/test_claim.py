@@ -77,6 +77,13 @@ TIMES = ("images_per_second", "seconds")
 every_command = pytest.mark.parametrize("command", COMMANDS)
 
 
+def test_every_command_that_writes_is_among_these():
+    """Those with an option --out; a new one joins by a line."""
+    (commands,) = (action.choices for action in command_line._parser()._actions if isinstance(action.choices, dict))
+    writing = {name for name, parser in commands.items() if "--out" in parser._option_string_actions}
+    assert writing == {name.split()[0] for name in COMMANDS}
+
+
 # --- a small world, and what commands make of it --------------------------------------------------------------------
 
 

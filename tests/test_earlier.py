@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -25,10 +26,12 @@ from viz.pages import faithfulness
 ROOT = Path(__file__).parents[1]
 EXTRACT = "--stages layer2,layer3,logits --precision fp32 --device cpu --engine torch"
 LINKS = {
-    "against", "architecture", "block", "class", "class one", "class two", "colour", "colours", "column", "engine",
-    "errors", "factor", "folder", "format", "gallery class", "images", "lesion", "limit", "method", "methods",
-    "min_dist", "model", "neighbours", "off", "origin", "out", "parts", "pool", "precision", "proof", "quantity",
-    "residual view", "seed", "signed colours", "stage", "stages", "target stage", "view", "weights", "whole",
+    "against", "apart", "architecture", "block", "class", "class one", "class two", "classes", "colour", "colours",
+    "column", "contents", "engine", "errors", "evaluation view", "factor", "folder", "format", "gallery class",
+    "head", "images", "lesion", "limit", "list", "method", "methods", "min_dist", "model", "neighbours",
+    "network_lesion", "novelty score", "novelty stage", "off", "origin", "out", "part", "parts", "pool", "precision",
+    "proof", "quantity", "residual view", "seed", "signed colours", "stage", "stages", "tables", "target stage",
+    "timm", "view", "weights", "whole", "wide",
 }  # fmt: skip
 
 
@@ -186,6 +189,46 @@ def test_the_numbers_of_an_earlier_result_are_those_of_today(earlier, capsys):
         assert sorted(now) == sorted(then)
         for name in now:
             np.testing.assert_allclose(now[name], then[name], rtol=1e-4, atol=1e-5)
+
+
+# --- maps of features -----------------------------------------------------------------------------------------------
+
+
+def test_an_earlier_map_takes_images_as_it_did(earlier, capsys):
+    """They are the map's own, of which each lies where it lay."""
+    before = untouched(earlier / "maps")
+    line = f"place {earlier}/features-parquet --map {earlier}/maps --out {earlier}/anew"
+    assert run(line, capsys)[0] == 0
+    assert untouched(earlier / "maps") == before
+    now, then = (pq.read_table(earlier / name / "placed.parquet") for name in ("anew", "placed"))
+    assert now.column_names == then.column_names
+    assert (now["id"], now["stage"]) == (then["id"], then["stage"])
+    for axis in ("x", "y"):
+        np.testing.assert_allclose(now[axis], then[axis], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "line"),
+    [
+        ("maps", "embed {earlier}/features-parquet --stages layer2 --method pca --quick --out"),
+        ("placed", "place {earlier}/features-parquet --map {earlier}/others --out"),
+    ],
+)
+def test_earlier_maps_are_refused_to_other_settings_and_replaced_on_demand(kind, line, earlier, capsys):
+    others = f"embed {earlier}/features-parquet --stages layer3 --method pca --quick --out {earlier}/others"
+    assert run(others, capsys)[0] == 0
+    folder, line = earlier / kind, line.format(earlier=earlier)
+    (folder / "notes.txt").write_text("precious")
+    before = untouched(folder)
+    status, errors = run(f"{line} {folder}", capsys)
+    assert status == 2
+    assert "--replace" in one_sentence(errors, line.split()[0])
+    assert untouched(folder) == before
+    assert run(f"{line} {folder} --replace", capsys)[0] == 0
+    assert (folder / "notes.txt").read_text() == "precious"
+    (folder / "notes.txt").unlink()
+    assert run(f"{line} {earlier / 'anew'}", capsys)[0] == 0
+    assert content(folder) == content(earlier / "anew")
 
 
 # --- trained networks -----------------------------------------------------------------------------------------------

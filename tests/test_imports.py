@@ -114,6 +114,16 @@ def test_modules_that_show_know_only_what_lies_below_them(source):
     assert used <= {name for level in VIZ[:height] for name in level}
 
 
+PAGES_MAY_SHOW = {"saliency": {"faithfulness"}}  # a page that is shown as a part of another
+
+
+@pytest.mark.parametrize("source", sources("viz/pages/**/*.py"))
+def test_pages_do_not_know_each_other(source):
+    page = Path(source).relative_to("viz/pages").parts[0].removesuffix(".py")
+    used = {name.split(".")[2] for name in imported(source) if name.startswith("viz.pages.")}
+    assert used - {page} <= PAGES_MAY_SHOW.get(page, set())
+
+
 ROOMS = {  # of features/datasets: what each may use of the others; the modules outside may use none
     "archives": set(),
     "tables": set(),
@@ -144,6 +154,30 @@ def test_features_knows_nothing_of_what_shows_it(module):
 @pytest.mark.parametrize("source", sources("viz/figures/**/*.py", "features/rasters.py", "viz/theme.py"))
 def test_figures_are_drawn_without_streamlit_and_without_torch(source):
     assert not packages(source) & {"streamlit", "torch", "torchvision"}
+
+
+# They tell nothing of what a value is.
+NO_NAMES = {"found", "reading", "taking", "judging", "asking", "proof", "vino", "descent"}
+
+
+def names_given(source: str) -> set[str]:
+    """Of everything that a file defines or binds, in small letters, without underscores around them."""
+    given = set()
+    for node in ast.walk(parsed(source)):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            given.add(node.name)
+        elif isinstance(node, ast.arg):
+            given.add(node.arg)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            given.add(node.id)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            given.add(node.attr)
+    return {name.strip("_").lower() for name in given}
+
+
+@pytest.mark.parametrize("source", sources("app.py", "viz/**/*.py", "features/**/*.py"))
+def test_names_are_words_of_the_field(source):
+    assert not names_given(source) & NO_NAMES
 
 
 @pytest.mark.slow

@@ -97,7 +97,7 @@ def test_on_a_device_one_logit_has_the_gradient_of_the_binary_cross_entropy():
     logit = torch.tensor([[-3.0], [0.25], [2.0]], dtype=torch.float64, requires_grad=True)
     truth = torch.tensor([1, 0, 1])
     functional = torch.nn.functional
-    pairs = functional.cross_entropy(class_logits(logit), truth)
+    pairs = functional.cross_entropy(class_logits(logit, Outputs.BINARY), truth)
     single = functional.binary_cross_entropy_with_logits(logit[:, 0], truth.double())
     assert pairs.item() == pytest.approx(single.item())
     slopes = [torch.autograd.grad(loss, logit)[0] for loss in (pairs, single)]
@@ -106,7 +106,7 @@ def test_on_a_device_one_logit_has_the_gradient_of_the_binary_cross_entropy():
 
 def test_several_logits_are_left_as_they_are_on_a_device():
     logits = torch.ones(2, 3)
-    assert class_logits(logits) is logits
+    assert class_logits(logits, Outputs.MULTICLASS) is logits
 
 
 # --- labels of which any number holds --------------------------------------------------------------------------------

@@ -32,15 +32,15 @@ def chart(figure: go.Figure, key: str, **options: Any) -> Any:
     return st.plotly_chart(theme.ink(figure, st.context.theme.type == "dark"), key=key, config=config, **options)
 
 
-def exhibit(title: str, figure: go.Figure, reading: str, source: str) -> None:
+def exhibit(title: str, figure: go.Figure, caption: str, source: str) -> None:
     """A figure as it would stand in a paper: its title, how to read it, where it is from, and itself to take away."""
     st.subheader(escape(title))
     chart(figure, title)
     with st.container(horizontal=True, vertical_alignment="top"):
-        st.caption(f"{reading} Source: {source}.", width="stretch")
+        st.caption(f"{caption} Source: {source}.", width="stretch")
         st.download_button(
             "HTML",
-            lambda: _page(title, figure, f"{reading} Source: {source}."),
+            lambda: _page(title, figure, f"{caption} Source: {source}."),
             file_name=f"{_file_name(title)}.html",
             mime="text/html",
             icon=":material/download:",

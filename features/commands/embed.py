@@ -181,14 +181,14 @@ def _search(options: argparse.Namespace) -> None:
     indices, distances = embed.Exact(known).nearest(wanted, count, None if row is None else _array(row))
     hits = [(int(index), float(far)) for index, far in zip(indices[0], distances[0], strict=True) if index != row]
     labels = among.label_names()
-    found: list[dict[str, Any]] = [
+    nearest: list[dict[str, Any]] = [
         {"id": among.ids[index], "label": None if labels is None else labels[index], "distance": far}
         for index, far in hits
     ]
     if options.json:
-        print(json.dumps({"image": options.image, "stage": stage, "nearest": found}))
+        print(json.dumps({"image": options.image, "stage": stage, "nearest": nearest}))
         return
-    rows = [(str(hit["id"]), str(hit["label"] or "-"), f"{hit['distance']:.4g}") for hit in found]
+    rows = [(str(hit["id"]), str(hit["label"] or "-"), f"{hit['distance']:.4g}") for hit in nearest]
     print_table([("image", "label", "distance"), *rows])
 
 

@@ -98,7 +98,7 @@ def _extract(options: argparse.Namespace) -> None:
         plan = cluster.decide(model, plan, options.out, joined, options.batch_size, options.replace)
     else:
         plan = engine.choose(model.network, *choices)
-        if plan.is_open:
+        if extract.recall(model, plan, options.out, options.batch_size, options.replace) is None:
             print("finding the fastest precision and engine, once for each kind of network", file=sys.stderr)
         plan = extract.decide(model, plan, options.out, options.batch_size, options.replace)
     size = options.batch_size or batch_size(model.spec.preprocessing, plan.device)

@@ -246,12 +246,12 @@ def joined(has: np.ndarray, names: Sequence[str]) -> str:
     return JOIN.join(names[index] for index in np.flatnonzero(has).tolist())
 
 
-def with_labels(found: ImageSet, names: Sequence[str], every: Sequence[str] = ()) -> ImageSet:
+def with_labels(images: ImageSet, names: Sequence[str], every: Sequence[str] = ()) -> ImageSet:
     """The same images, labelled by the name of each image's class. every: all classes, of which these may be some."""
     class_names = tuple(every or sorted(set(names)))
     position = {class_name: index for index, class_name in enumerate(class_names)}
     labels = np.array([position[class_name] for class_name in names], dtype=np.int64)  # (N,)
-    return replace(found, labels=labels, class_names=class_names)
+    return replace(images, labels=labels, class_names=class_names)
 
 
 def set_digest(ids: Sequence[str], marks: Sequence[str]) -> str:

@@ -136,7 +136,7 @@ def class_names(spec: ModelSpec, images: ImageSet) -> tuple[str, ...]:
 
 
 def _by_name(spec: ModelSpec, names: Sequence[str]) -> _Match | None:
-    places = _found(_known(spec), names)
+    places = _numbers_of(_known(spec), names)
     return None if None in places else _Match([place for place in places if place is not None], BY_NAME)
 
 
@@ -204,7 +204,7 @@ def _by_number(spec: ModelSpec, names: Sequence[str]) -> _Match | None:
 
 def _by_order(spec: ModelSpec, names: Sequence[str]) -> _Match | None:
     """Where none of the names is known, and there are as many; not for numbers, whose order is no order of words."""
-    if len(names) != len(spec.classes) or any(place is not None for place in _found(_known(spec), names)):
+    if len(names) != len(spec.classes) or any(place is not None for place in _numbers_of(_known(spec), names)):
         return None
     if all(map(str.isdecimal, names)):
         return None
@@ -242,13 +242,13 @@ def _known(spec: ModelSpec) -> dict[str, int]:
     return known
 
 
-def _found(known: dict[str, int], names: Sequence[str]) -> list[int | None]:
+def _numbers_of(known: dict[str, int], names: Sequence[str]) -> list[int | None]:
     return [known.get(name, known.get(_plain(name))) for name in names]
 
 
 def refusal(spec: ModelSpec, images: ImageSet) -> str:
     """Why labels cannot be matched with a network's classes, and what to do."""
-    places = _found(_known(spec), images.class_names)
+    places = _numbers_of(_known(spec), images.class_names)
     unknown = [name for name, place in zip(images.class_names, places, strict=True) if place is None]
     return (
         f"{images.name} has {len(places)} classes, and {spec.name} has {len(spec.classes)}; "

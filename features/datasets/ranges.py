@@ -45,7 +45,7 @@ def notes(images: ImageSet) -> list[str]:
     few = images.sample(LOOKED_AT)
     if not isinstance(few.opener, FileOpener):
         return []
-    found, several = [], []
+    deep, several = [], []
     for row, name in enumerate(few.ids):
         if not name.lower().endswith((*DEEP, *SEVERAL)):
             continue
@@ -54,10 +54,10 @@ def notes(images: ImageSet) -> list[str]:
         except ImageError:
             continue
         if name.lower().endswith(DEEP) and (each := range_of(data)) is not None:
-            found.append(each)
+            deep.append(each)
         if name.lower().endswith(SEVERAL) and n_frames(data) > 1:
             several.append(name)
-    sentences = [said([each for each in found if each.mode == mode]) for mode in sorted({each.mode for each in found})]
+    sentences = [said([each for each in deep if each.mode == mode]) for mode in sorted({each.mode for each in deep})]
     if several:
         sentences.append(
             f"Of files of several frames or pages the first is taken ({several[0]}; {len(several)} of the {len(few)} "

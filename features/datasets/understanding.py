@@ -47,7 +47,7 @@ def understood(
 
     guessed = (coco.of_listing, cub.of_listing, of_voc, of_yolo, of_tables)
     ways = guessed if columns == Columns() else (of_names, of_tables)
-    said = None if told else next((found for way in ways if (found := way(listing, images.ids)) is not None), None)
+    said = None if told else next((each for way in ways if (each := way(listing, images.ids)) is not None), None)
     images = replace(images, notes=(*images.notes, *failed), table=None if said is None else said.table)
     if said is None:
         return file_names.offered(of_folders(images, paths, told, choice), images.ids)

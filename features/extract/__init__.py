@@ -1,6 +1,6 @@
 """Runs a network over an image set: features of every stage, in memory or into a folder, on one machine or many."""
 
-from features.extract.choice import begun_with, decide
+from features.extract.choice import begun_with, decide, recall
 from features.extract.local import PartReader, features, need_rows, of_picture, planned_manifest, shapes_of, to_folder
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "need_rows",
     "of_picture",
     "planned_manifest",
+    "recall",
     "shapes_of",
     "to_folder",
 ]

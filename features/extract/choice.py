@@ -22,12 +22,21 @@ def decide(model: Model, plan: Plan, folder: Path, size: int | None = None, anew
     Raises FeatureError as `engine.decide` does, and if the folder's run was begun with an engine that cannot be used
     here, unless it may be replaced.
     """
-    if not plan.is_open:
-        return plan
+    if (known := recall(model, plan, folder, size, anew)) is not None:
+        return known
     preprocessing = model.spec.preprocessing
     size = size or batch_size(preprocessing, plan.device)
-    begun = begun_with(model, plan, folder, anew)
-    return begun or engine.decide(model.network, preprocessing, plan, size, model.key)
+    return engine.decide(model.network, preprocessing, plan, size, model.key)
+
+
+def recall(model: Model, plan: Plan, folder: Path, size: int | None = None, anew: bool = False) -> Plan | None:
+    """What `decide` says where it need not time anything: the folder's run or an earlier timing tells; else None."""
+    if not plan.is_open:
+        return plan
+    if (begun := begun_with(model, plan, folder, anew)) is not None:
+        return begun
+    preprocessing = model.spec.preprocessing
+    return engine.recall(model.network, preprocessing, plan, size or batch_size(preprocessing, plan.device))
 
 
 def begun_with(model: Model, plan: Plan, folder: Path, anew: bool = False) -> Plan | None:

@@ -10,6 +10,7 @@ from torch import Tensor
 from features.faithfulness.baselines import random_like
 from features.faithfulness.metrics import STEPS, Curves, curves, enlarged, shown_through
 from features.faithfulness.trial import Trial
+from features.predictions import class_probabilities
 from features.progress import Progress, Task, finish
 from features.saliency import METHODS, ClassTarget, Explainer, SaliencyMaps, Tap, explain
 
@@ -58,7 +59,8 @@ class MapMetrics:
         """(N,) of each image's class, or (N k,) of k versions of each image in a row."""
         classes = self.classes.repeat_interleave(len(pixels) // max(1, len(self.classes)))
         logits = [self.explainer.logits(piece).cpu() for piece in pixels.split(AT_ONCE)]
-        return torch.cat(logits).softmax(1).gather(1, classes[:, None])[:, 0]
+        chances = class_probabilities(torch.cat(logits), self.explainer.model.spec.outputs)  # (N k, K)
+        return chances.gather(1, classes[:, None])[:, 0]
 
     def curves(self, maps: np.ndarray, steps: int) -> Curves:
         large = enlarged(maps, self.pixels.shape[2:])

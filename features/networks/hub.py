@@ -40,9 +40,9 @@ def fetch(url: str, megabytes: float) -> Task[Path]:
 
     repository, file = _parts(url)
     blobs = Path(HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}" / "blobs"
-    found: list[str] = []
+    paths: list[str] = []
     failed = yield from _watched(
-        lambda: found.append(hf_hub_download(repository, file)),
+        lambda: paths.append(hf_hub_download(repository, file)),
         lambda: max((part.stat().st_size for part in blobs.glob("*.incomplete")), default=0) >> 20,
         math.ceil(megabytes),
         file,
@@ -52,7 +52,7 @@ def fetch(url: str, megabytes: float) -> Task[Path]:
             f"{repository} could not be fetched: {str(failed)[:200]}. Fetch {url} on a machine with a network and put "
             f"it at {by_hand(url)}."
         ) from failed
-    return Path(found[0])
+    return Path(paths[0])
 
 
 def _parts(url: str) -> tuple[str, str]:

@@ -73,7 +73,7 @@ class Modules:
 
 def modules_of(content: Content, records: Mapping[str, TensorRecord]) -> Modules | None:
     """The modules in a file, None where it holds tensors alone."""
-    found: dict[str, Inert] = {}
+    modules: dict[str, Inert] = {}
     stack: list[tuple[str, Any]] = [("", content.values)]
     for _ in range(MAX_VISITED):
         if not stack:
@@ -82,16 +82,16 @@ def modules_of(content: Content, records: Mapping[str, TensorRecord]) -> Modules
         children: Any = value if isinstance(value, dict) else {}
         if isinstance(value, Inert):
             children = value.state.get("_modules", {})
-            if isinstance(children, dict) and "_modules" in value.state and name not in found:
-                found[name] = value
+            if isinstance(children, dict) and "_modules" in value.state and name not in modules:
+                modules[name] = value
         if isinstance(children, dict):
             inside = [
                 (key, each) for key, each in children.items() if isinstance(each, dict | Inert) and isinstance(key, str)
             ]
             stack += [(f"{name}.{key}" if name else key, each) for key, each in reversed(inside)]
-    if not found:
+    if not modules:
         return None
-    return Modules(found, {id(record): name.rpartition(".")[0] for name, record in records.items()})
+    return Modules(modules, {id(record): name.rpartition(".")[0] for name, record in records.items()})
 
 
 def class_of(module: Inert | None) -> str:

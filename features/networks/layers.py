@@ -45,14 +45,14 @@ def layers_of(tensors: Mapping[str, TensorRecord], kindless: bool = False) -> di
     A convolution is a weight of four dimensions, a linear layer one of two, a norm a weight of one; a norm without a
     weight (affine=False) is known by its statistics.
     """
-    found: dict[str, Layer] = {}
+    by_path: dict[str, Layer] = {}
     for name, record in tensors.items():
         path, own = _split(name)
-        found.setdefault(path, Layer(path)).tensors[own] = record
-    for layer in found.values():
+        by_path.setdefault(path, Layer(path)).tensors[own] = record
+    for layer in by_path.values():
         _parametrized(layer)
         layer.kind = _kind(layer)
-    return {path: found[path] for path in sorted(found, key=natural) if found[path].kind or kindless}
+    return {path: by_path[path] for path in sorted(by_path, key=natural) if by_path[path].kind or kindless}
 
 
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:

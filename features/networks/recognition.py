@@ -110,7 +110,7 @@ def _pool(kind: str, module: Any) -> Pool | None:
 
 def layers_of(module: nn.Module) -> list[Layer | None]:
     """The records of a part's layers. A pad of zeros and the pool behind it are one."""
-    found: list[Layer | None] = []
+    layers: list[Layer | None] = []
     pad = 0
     for leaf in leaves(module):
         if isinstance(leaf, nn.ConstantPad2d) and leaf.value == 0 and len(set(leaf.padding)) == 1:
@@ -121,8 +121,8 @@ def layers_of(module: nn.Module) -> list[Layer | None]:
             is_max = isinstance(layer, Pool) and layer.kind == "max" and not layer.padding
             layer = replace(cast(Pool, layer), padding=pad, zeros=True) if is_max else None
             pad = 0
-        found.append(layer)
-    return [*found, None] if pad else found
+        layers.append(layer)
+    return [*layers, None] if pad else layers
 
 
 def _same(network: ResidualNetwork, architecture: Architecture) -> bool:
@@ -291,9 +291,9 @@ def _stem(network: ResidualNetwork, made: Architecture) -> dict[str, Any]:
     if first is None:  # a convolution of another kind
         return {}
     ends_with_conv = hasattr(list(_before_pool(network))[-1], "in_channels")
-    found: dict[str, Any] = {"stem_stride": first.stride, "stem_padding": first.pad, "stem_norm": not ends_with_conv}
+    stem: dict[str, Any] = {"stem_stride": first.stride, "stem_padding": first.pad, "stem_norm": not ends_with_conv}
     for pool in plan.STEM_POOLS:
-        candidate = replace(made, **found, stem_pool=pool)
+        candidate = replace(made, **stem, stem_pool=pool)
         if [layer for _, layer in candidate.stem_layers()] == layers:
-            return {**found, "stem_pool": pool}
-    return found
+            return {**stem, "stem_pool": pool}
+    return stem

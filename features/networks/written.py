@@ -80,17 +80,17 @@ def read(path: Path, values: object, architecture: Architecture, stored: Mapping
 
 def _inside(values: object, architecture: Architecture) -> Written:
     """Of hyper-parameters, arguments, settings and metadata in the file."""
-    found: dict[str, Any] = {}
+    by_kind: dict[str, Any] = {}
     for table in _tables(values):
         for kind, value in _together(_said(table)).items():
-            found.setdefault(kind, value)
-    told = pixels(found.get("mean", ()), found.get("std", ()), architecture.in_channels)
-    said = _named(found["name"], architecture) if "name" in found else None
+            by_kind.setdefault(kind, value)
+    told = pixels(by_kind.get("mean", ()), by_kind.get("std", ()), architecture.in_channels)
+    said = _named(by_kind["name"], architecture) if "name" in by_kind else None
     fields = {} if said is None else hub_configs.choices_of(said, architecture)
-    names = found.get("classes") or found.get("numbers") or ()
+    names = by_kind.get("classes") or by_kind.get("numbers") or ()
     where = "the file itself" if fields or told or names else ""
-    batch = f"the name {found['name'][:40]!r} in the file" if said is not None and said.norm == "batch" else ""
-    batch = f"the setting {found['norm'][:40]!r} in the file" if "norm" in found else batch
+    batch = f"the name {by_kind['name'][:40]!r} in the file" if said is not None and said.norm == "batch" else ""
+    batch = f"the setting {by_kind['norm'][:40]!r} in the file" if "norm" in by_kind else batch
     return Written(where, fields, told, names, batch_norms=batch)
 
 

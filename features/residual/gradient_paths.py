@@ -20,7 +20,7 @@ from features.engine import FastNetwork, forward
 from features.engine.backward import back, through_activation, through_branch, through_pool, through_shortcut
 from features.errors import FeatureError
 from features.networks.zoo import Model
-from features.predictions import class_logits
+from features.predictions import class_logits, class_probabilities, decisions, one_class
 from features.progress import Task
 from features.results import Provenance, finite, provenance
 
@@ -105,7 +105,8 @@ def need_paths(model: Model) -> None:
 def paths(model: Model, images: ImageSet, draws: int = DRAWS, seed: int = 0) -> Task[Paths]:
     """Measure the gradient of the loss with respect to the first block's input along paths of every length, in fp32.
 
-    The loss is the cross-entropy of the true class, or of the predicted one where labels are missing or do not fit.
+    The loss is the cross-entropy of the true class, or of the predicted one where labels are missing or do not fit; of
+    a network that predicts any number of labels, the sum of the cross-entropies of all.
     draws: single paths of each length, drawn without repeats, where there are more than 10 blocks and more such paths.
     Every image takes part in all; take a sample of a large set.
     Raises FeatureError as `need_paths` and for fewer than 2 draws, DatasetError if no image can be read.
@@ -184,9 +185,11 @@ class _Trip:
             assert classifier is not None  # `need_paths` needed it
             features = network.pooled(x)  # (N, D)
             raw = finite(classifier(features), model)  # (N, K)
-            logits = class_logits(raw).double()
-            true = logits.argmax(1) if targets is None else targets.to(device)
-            slope = logits.softmax(1).scatter_add(1, true[:, None], torch.full_like(logits[:, :1], -1.0))
+            outputs = model.spec.outputs
+            logits = class_logits(raw, outputs).double()
+            n_classes = logits.shape[1]
+            true = decisions(logits, outputs) if targets is None else one_class(targets.to(device), n_classes)  # (N, K)
+            slope = class_probabilities(logits, outputs) - true.double()  # (N, K), of a softmax or of sigmoids
             slope = slope[:, -raw.shape[1] :]  # one logit is that of the second class
             if isinstance(classifier, nn.Linear):
                 slope = (slope @ classifier.weight.double()).float()  # (N, D)

@@ -14,8 +14,9 @@ from features.devices import device_of
 from features.engine import FastNetwork, forward
 from features.errors import FeatureError
 from features.networks.canonical import ResidualBlock, ResidualNetwork
+from features.networks.card import Outputs
 from features.networks.zoo import Model
-from features.predictions import class_logits
+from features.predictions import class_logits, class_probabilities, decisions, one_class
 from features.progress import Task
 from features.residual.lesions import Lesion, changed_blocks
 from features.results import Provenance, finite, provenance
@@ -29,9 +30,9 @@ Tail = tuple[int, list[ResidualBlock]]  # a lesion's number, and the blocks that
 class Sweep:
     """What L lesions do, one at a time, over N images.
 
-    accuracy: (L,) share of images classified rightly; true_probability: (L,) mean softmax of the true class; both NaN
-    where labels are missing or do not fit the network's classes.
-    agreement: (L,) share of images with the same predicted class as in the intact network.
+    accuracy: (L,) share of images classified rightly, as of `Predictions.correct`; true_probability: (L,) mean
+    probability of the true class; both NaN where labels are missing or do not fit the network's classes.
+    agreement: (L,) share of images of which the same is predicted as by the intact network.
     cosine: (L,) mean cosine with its features before the classifier. All float64.
     """
 
@@ -120,7 +121,7 @@ def sweep(model: Model, images: ImageSet, lesions: Sequence[Lesion]) -> Task[Swe
     network = FastNetwork(model.network, model.spec.preprocessing, torch.float32, device_of(model.network))
     tails = _tails(network, lesions)
     matched = labels.matched(model.spec, images)
-    sums = _Sums(len(lesions))
+    sums = _Sums(len(lesions), model.spec.outputs)
 
     def work(batch: Batch) -> Iterator[float]:
         features: dict[int, Tensor] = {}
@@ -131,9 +132,9 @@ def sweep(model: Model, images: ImageSet, lesions: Sequence[Lesion]) -> Task[Swe
         truth = matched.at(batch.rows)
         targets = None if truth is None else torch.from_numpy(truth).to(device_of(network))
         with torch.inference_mode():
-            sums.begin(finite(_logits(network, intact), model), intact, targets)
+            sums.begin(finite(_logits(network, intact, sums.outputs), model), intact, targets)
             for index, values in features.items():
-                sums.add(index, _logits(network, values), values)
+                sums.add(index, _logits(network, values, sums.outputs), values)
 
     rows, rejected = yield from through(model, images, work)
     made = provenance(model, images).with_settings(labels_matched=matched.how)
@@ -181,37 +182,39 @@ def _pooled(network: FastNetwork, x: Tensor) -> Tensor:
     return network.pooled(x)  # (N, D)
 
 
-def _logits(network: ResidualNetwork, features: Tensor) -> Tensor:
+def _logits(network: ResidualNetwork, features: Tensor, outputs: Outputs) -> Tensor:
     classifier = network.classifier
     assert classifier is not None  # sweep needed it
-    return class_logits(classifier(features))  # (N, K)
+    return class_logits(classifier(features), outputs)  # (N, K)
 
 
 class _Sums:
     """Sums over images, in float64, for each of L lesions."""
 
-    def __init__(self, n_lesions: int) -> None:
+    def __init__(self, n_lesions: int, outputs: Outputs) -> None:
+        self.outputs = outputs
         self.right, self.probability, self.same, self.cosine = np.zeros((4, n_lesions))
         self.intact = np.zeros(2)
 
     def begin(self, logits: Tensor, features: Tensor, targets: Tensor | None) -> None:
         """What the intact network makes of a batch."""
-        self.predicted, self.features, self.targets = logits.argmax(1), features, targets
+        self.predicted, self.features, self.targets = decisions(logits, self.outputs), features, targets
         self.intact += self._right(logits)
 
     def _right(self, logits: Tensor) -> np.ndarray:
         """How many are right, and their true classes' probabilities in all."""
         if self.targets is None:
             return np.full(2, np.nan)
-        probabilities = logits.double().softmax(1).gather(1, self.targets[:, None])
-        return np.array([int((logits.argmax(1) == self.targets).sum()), float(probabilities.sum())])
+        probabilities = class_probabilities(logits.double(), self.outputs).gather(1, self.targets[:, None])
+        right = (decisions(logits, self.outputs) == one_class(self.targets, logits.shape[1])).all(1)
+        return np.array([int(right.sum()), float(probabilities.sum())])
 
     def add(self, index: int, logits: Tensor, features: Tensor) -> None:
         """What a lesion makes of the batch. logits: (N, K), features: (N, D)."""
         right, probability = self._right(logits)
         self.right[index] += right
         self.probability[index] += probability
-        self.same[index] += int((logits.argmax(1) == self.predicted).sum())
+        self.same[index] += int((decisions(logits, self.outputs) == self.predicted).all(1).sum())
         cosines = torch.cosine_similarity(features.double(), self.features.double(), dim=1)
         self.cosine[index] += float(cosines.sum())
 

@@ -14,8 +14,9 @@ from features.datasets.decoding import Batch, batch_size, batches, need_images, 
 from features.devices import device_of
 from features.engine import FastNetwork, forward
 from features.errors import FeatureError
+from features.networks.card import Outputs
 from features.networks.zoo import Model
-from features.predictions import class_logits
+from features.predictions import class_logits, decisions, one_class
 from features.progress import Task
 from features.residual.block_tally import BlockTally
 from features.residual.image_numbers import ImageNumbers, digest, smallest
@@ -142,7 +143,7 @@ class Tally:
             numbers.append(told)
             by_means = head is None or network.sees_means
             pooled = moments.mean if by_means else network.pooled(step.output)  # (N, D)
-            right.append(_right(head, pooled, known.targets))
+            right.append(_right(head, pooled, known.targets, model.spec.outputs))
             if kept:
                 features.append(moments.mean[kept].float().cpu().numpy())
             x = step.output
@@ -231,12 +232,13 @@ class Tally:
         return replace(first, images=" + ".join(str(source.images) for source in self.sources), images_digest=digest)
 
 
-def _right(head: nn.Module | None, features: Tensor, targets: np.ndarray | None) -> float:
+def _right(head: nn.Module | None, features: Tensor, targets: np.ndarray | None, outputs: Outputs) -> float:
     """How many of N images a head classifies rightly by their features (N, C); NaN without a head or their classes."""
     if head is None or targets is None:
         return float("nan")
-    predicted = class_logits(head(features.float())).argmax(1)  # (N,)
-    return float((predicted.cpu().numpy() == targets).sum())
+    predicted = decisions(class_logits(head(features.float()), outputs), outputs)  # (N, K)
+    true = one_class(torch.from_numpy(targets).to(predicted.device), predicted.shape[1])  # (N, K)
+    return float((predicted == true).all(1).sum())
 
 
 def nearest_class_mean(features: np.ndarray, own: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> float:

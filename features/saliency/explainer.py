@@ -16,7 +16,7 @@ from features.networks.canonical import ResidualBlock
 from features.networks.zoo import Model
 from features.predictions import class_logits
 from features.results import finite, provenance
-from features.saliency.maps import BLOCKS, BRANCH, BRANCHES, KINDS, OUTPUT, SHORTCUT, STAGES, SUM, SaliencyMaps, Tap
+from features.saliency.maps import BRANCH, KINDS, OUTPUT, SHORTCUT, STAGES, SUM, SaliencyMaps, Tap
 from features.saliency.methods import CAM, Weights, combined, need_weights
 from features.saliency.targets import (
     ClassTarget,
@@ -98,14 +98,8 @@ class Explainer:
         return 255 * torch.tensor(self.model.spec.preprocessing.mean, device=self.device)[:, None, None]
 
     def taps(self, kind: str) -> tuple[Tap, ...]:
-        """Every stage's output, every block's, or the sum, branch and shortcut of every block."""
-        if kind == STAGES:
-            return tuple(map(Tap, self.network.stage_names))
-        if kind == BLOCKS:
-            return tuple(Tap(name) for name, _ in self.blocks)
-        if kind == BRANCHES:
-            return tuple(Tap(name, part) for name, _ in self.blocks for part in (SUM, BRANCH, SHORTCUT))
-        raise FeatureError(f"The taps are {kind!r}. Wanted one of {', '.join(KINDS)}.")
+        """Those of a kind of KINDS. Raises FeatureError for a kind that does not exist."""
+        return KINDS.need(kind).taps(self.network.stage_names, [name for name, _ in self.blocks])
 
     def maps(
         self, pixels: Tensor, targets: Sequence[Target], method: str = "gradcam", taps: Sequence[Tap] | None = None
@@ -144,7 +138,7 @@ class Explainer:
         with torch.inference_mode():
             for _, values in self.network.walk(self._on_device(pixels)):
                 logits = values  # the last that is put out; what came before is freed on the way
-            return class_logits(logits)
+            return class_logits(logits, self.model.spec.outputs)
 
     def result(
         self, walk: Walk, maps: dict[Tap, np.ndarray], method: str, precision: str | None = None
@@ -254,7 +248,7 @@ class Explainer:
             features = self.network.pooled(output)  # (N, D)
             classifier = self.network.classifier
             assert classifier is not None  # `top` needed it
-            logits = class_logits(finite(classifier(features), self.model))  # (N, K)
+            logits = class_logits(finite(classifier(features), self.model), self.model.spec.outputs)  # (N, K)
             classes = [target for target in targets if isinstance(target, ClassTarget)]
             stage = self.network.stage_names[-1]
             score = logit_score(self.model, stage, classifier, logits, classes)

@@ -1,5 +1,6 @@
 """What a network's maps are of, and what they come in."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,24 +15,6 @@ OUTPUT, SUM, BRANCH, SHORTCUT = "output", "sum", "branch", "shortcut"
 STAGES, BLOCKS, BRANCHES = "stages", "blocks", "branches"
 
 
-@dataclass(frozen=True)
-class TapKind:
-    """A choice of taps. name: on the command line; title: for people."""
-
-    name: str
-    title: str
-
-
-KINDS = Registry(
-    "kind of taps",
-    (
-        TapKind(STAGES, "the output of every stage"),
-        TapKind(BLOCKS, "the output of every block"),
-        TapKind(BRANCHES, "the branch, the shortcut and the sum of every block"),
-    ),
-)
-
-
 class Tap(NamedTuple):
     """A place in a network that has a map.
 
@@ -44,6 +27,29 @@ class Tap(NamedTuple):
 
 
 INPUT = Tap("input")
+
+
+@dataclass(frozen=True)
+class TapKind:
+    """A choice of taps. name: on the command line; title: for people; taps: of a network's stages and blocks."""
+
+    name: str
+    title: str
+    taps: Callable[[Sequence[str], Sequence[str]], tuple[Tap, ...]]
+
+
+KINDS = Registry(
+    "kind of taps",
+    (
+        TapKind(STAGES, "the output of every stage", lambda stages, blocks: tuple(map(Tap, stages))),
+        TapKind(BLOCKS, "the output of every block", lambda stages, blocks: tuple(map(Tap, blocks))),
+        TapKind(
+            BRANCHES,
+            "the branch, the shortcut and the sum of every block",
+            lambda stages, blocks: tuple(Tap(name, part) for name in blocks for part in (SUM, BRANCH, SHORTCUT)),
+        ),
+    ),
+)
 
 
 @dataclass(frozen=True)

@@ -640,14 +640,14 @@ def test_a_read_that_fails_once_loses_one_image(tmp_path, monkeypatch):
     monkeypatch.setattr(row_groups, "LARGE_GROUP", 0)
     monkeypatch.setattr(row_groups, "PIECE_ROWS", 1)
     found = open_images(table_file(tmp_path / "set.parquet", {"image": [png(number) for number in range(6)]}, group=6))
-    following, failures = row_groups._Reading.next, [OSError("connection reset")]
+    following, failures = row_groups._OpenGroup.next, [OSError("connection reset")]
 
     def once(reading):
         if reading.row == 3 and failures:
             raise failures.pop()
         return following(reading)
 
-    monkeypatch.setattr(row_groups._Reading, "next", once)
+    monkeypatch.setattr(row_groups._OpenGroup, "next", once)
     assert colours_of(found, [0, 1, 2]) == [colour(number) for number in range(3)]
     with pytest.raises(ImageError, match="connection reset"):
         found.open(3)

@@ -316,7 +316,7 @@ def test_the_probability_that_faithfulness_measures_is_the_plain_networks(name):
     trial = faithfulness.trial_of(explainer, pixels(), maps, Tap("layer2"), steps=3)
     grey = explainer.mean_colour.expand(2, 3, SIDE, SIDE)
     for probability, batch in ((trial.full, pixels()), (trial.curves.deletion[:, -1], grey)):
-        logits = class_logits(plain(model, batch)[LOGITS])
+        logits = class_logits(plain(model, batch)[LOGITS], model.spec.outputs)
         close(probability, logits.softmax(1).gather(1, torch.from_numpy(maps.class_ids)[:, None])[:, 0])
 
 
@@ -391,7 +391,7 @@ def test_norms_and_sparsity_of_branches_are_those_of_a_plain_loop(model):
 @of_blocks
 def test_the_head_on_the_last_block_is_as_right_as_the_network(model):
     batch = torch.stack([PIXELS.framed(images().open(row)) for row in range(6)])
-    predicted = class_logits(plain(model, batch)[LOGITS]).argmax(1).numpy()
+    predicted = class_logits(plain(model, batch)[LOGITS], model.spec.outputs).argmax(1).numpy()
     names = tuple(model.spec.class_name(index) for index in range(max(2, model.spec.architecture.classes)))
     given = np.where(np.arange(6) < 4, predicted, 1 - np.minimum(predicted, 1))  # four are right
     labelled = replace(images(), labels=given.astype(np.int64), class_names=names)
@@ -426,9 +426,9 @@ def test_a_sweep_agrees_with_networks_that_have_the_lesions(model):
     wanted = lesions.each(model.network)
     found = finish(residual.sweep(model, images(), wanted))
     batch = torch.stack([PIXELS.framed(images().open(row)) for row in range(6)])
-    intact = class_logits(plain(model, batch)[LOGITS]).argmax(1)
+    intact = class_logits(plain(model, batch)[LOGITS], model.spec.outputs).argmax(1)
     for index, lesion in enumerate(wanted):
-        changed = class_logits(plain(lesioned(model, lesion), batch)[LOGITS]).argmax(1)
+        changed = class_logits(plain(lesioned(model, lesion), batch)[LOGITS], model.spec.outputs).argmax(1)
         assert found.agreement[index] == pytest.approx(float((changed == intact).float().mean()))
 
 
@@ -444,7 +444,7 @@ def test_gradients_along_all_paths_are_those_of_autograd(model):
     for _, block in model.network.blocks():  # the path of all shortcuts: branches as they are, but without gradients
         shortcut, branch = block.parts(y)
         y = block.activation(shortcut + branch.detach())
-    logits = class_logits(model.network.head(y)).double()
+    logits = class_logits(model.network.head(y), model.spec.outputs).double()
     nn.functional.cross_entropy(logits, logits.argmax(1), reduction="sum").backward()
     close(found.single[0], x.grad.flatten(1).norm(dim=1).mean(), 1e-3)
     close(found.together[0], found.single[0], 1e-4)

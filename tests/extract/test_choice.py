@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from features import engine, extract
+from features.__main__ import main
 from features.engine import choice, registry, timing
 from features.engine.timing import Timing
 from features.errors import FeatureError
@@ -123,6 +124,21 @@ def test_another_networks_choice_is_not_taken_over(clock_says, tiny_model, tiny_
         write(other, tiny_images, tmp_path / "out", open_plan(other))
     done = finish(extract.to_folder(other, tiny_images, open_plan(other), tmp_path / "out", 4, replace=True))
     assert (done.settings["precision"], done.settings["engine"]) == ("fp32", "torch")
+
+
+def test_a_search_for_the_fastest_is_told_of_only_where_there_is_one(
+    clock_says, tiny_folder, tmp_path, capsys, monkeypatch
+):
+    """Of a folder that was begun and of an earlier timing it is known already."""
+    written = {}
+    clock_says("bf16 torch")
+    monkeypatch.setattr(timing, "keep", written.__setitem__)
+    monkeypatch.setattr(timing, "kept", lambda file, plans: written.get(file))
+    said = []
+    for name in ("first", "first", "second"):
+        assert main(["extract", str(tiny_folder), "--device", "cpu", "--out", str(tmp_path / name)]) == 0
+        said.append("finding the fastest" in capsys.readouterr().err)
+    assert said == [True, False, False]
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"version": 1}', '{"maps": []}', '{"version": 2, "settings": {}}'])

@@ -611,6 +611,16 @@ def test_a_box_chooses_one_of_several_heads_and_none_where_no_name_tells(tmp_pat
     assert classes == ["5", "2", "no head"]
 
 
+def test_a_link_to_a_network_that_is_not_there_is_told_of_until_one_is_chosen():
+    page = open_page("anatomy", model="vgg16")
+    for _ in range(2):
+        (warning,) = page.sidebar.warning
+        assert warning.value == "There is no network called vgg16 to choose here."
+        page.run()
+    page.selectbox(key="model").set_value("resnet56-fashion")
+    assert not settle(page.run()).sidebar.warning
+
+
 def test_one_of_timms_networks_is_chosen_by_its_name(tmp_path):
     pytest.importorskip("timm")
     page = open_page("anatomy", model="a network of timm's", timm="resnet26t.ra2_in1k")

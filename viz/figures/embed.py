@@ -28,7 +28,7 @@ def _name_colours(figure: go.Figure, group_names: Sequence[str]) -> None:
         )  # fmt: skip
 
 
-def moved(found: Moved, groups: np.ndarray, group_names: Sequence[str], ids: Sequence[str], after: str) -> go.Figure:
+def moved(change: Moved, groups: np.ndarray, group_names: Sequence[str], ids: Sequence[str], after: str) -> go.Figure:
     """N points before and after a change in two panels with the same axes, coloured by group.
 
     groups: (N,) indices into group_names. ids: (N,) what the pointer tells. after: the title of the second panel.
@@ -41,7 +41,7 @@ def moved(found: Moved, groups: np.ndarray, group_names: Sequence[str], ids: Seq
     texts = [
         f"{theme.plain(name)}<br>{theme.plain(group_names[group])}" for name, group in zip(ids, groups, strict=True)
     ]
-    for column, points in enumerate((found.before, found.after), start=1):
+    for column, points in enumerate((change.before, change.after), start=1):
         figure.add_scatter(
             x=points[:, 0], y=points[:, 1], mode="markers", showlegend=False, text=texts,
             marker={"color": colours, "size": 6, "opacity": 0.8}, hovertemplate="%{text}<extra></extra>",
@@ -133,15 +133,15 @@ def _mean(values: np.ndarray) -> float | None:
     return float(known.mean()) if len(known) else None
 
 
-def effects(found: "Distinguished", names: Sequence[str], most: int) -> go.Figure:
+def effects(apart: "Distinguished", names: Sequence[str], most: int) -> go.Figure:
     """The strongest effects, the largest on top; those that chance might give as well are faint. names: (D,)."""
-    chosen = found.strongest(most)[::-1]
-    sure = found.p_values[chosen] < 0.05
+    chosen = apart.strongest(most)[::-1]
+    sure = apart.p_values[chosen] < 0.05
     figure = go.Figure(
         go.Bar(
-            x=found.effects[chosen], y=[theme.plain(names[number]) for number in chosen], orientation="h",
+            x=apart.effects[chosen], y=[theme.plain(names[number]) for number in chosen], orientation="h",
             marker={"color": [theme.BLUE if each else theme.faint(theme.BLUE) for each in sure]},
-            customdata=np.stack([found.inside[chosen], found.outside[chosen], found.p_values[chosen]], axis=1),
+            customdata=np.stack([apart.inside[chosen], apart.outside[chosen], apart.p_values[chosen]], axis=1),
             hovertemplate="%{y}: d = %{x:.2f}<br>mean %{customdata[0]:.3g}, of the rest %{customdata[1]:.3g}"
             "<br>p = %{customdata[2]:.2g}<extra></extra>",
             showlegend=False,

@@ -35,7 +35,7 @@ def render() -> None:
         asked_for = extract.planned_manifest(model, images, plan, size, format)
         folder = _folder(asked_for)
         need_outside(sidebar.source(), folder)
-        decided = _decided(model, plan, folder, size)
+        decided = extract.recall(model, plan, folder, size) or plan
         planned = extract.planned_manifest(model, images, decided, size, format)
         _say(planned, decided, images, folder)
         finished = _finished(planned, folder)
@@ -103,14 +103,6 @@ def _whole(images: ImageSet) -> bool:
         return False
     label = f"All {len(whole):,} images of the set, not only the sample of {len(images):,}"
     return st.toggle(label, key="whole", bind="query-params")
-
-
-def _decided(model: zoo.Model, plan: Plan, folder: Path, size: int) -> Plan:
-    """The plan with the choices of the folder's run, or of an earlier timing; as it is where there is neither."""
-    if not plan.is_open:
-        return plan
-    begun = extract.begun_with(model, plan, folder)
-    return begun or engine.recall(model.network, model.spec.preprocessing, plan, size) or plan
 
 
 def _folder(asked_for: Manifest) -> Path:

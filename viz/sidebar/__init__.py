@@ -53,7 +53,7 @@ def show() -> "DeltaGenerator":
     return notice
 
 
-def _matched(found: "ImageSet") -> "Matched":
+def _matched(images: "ImageSet") -> "Matched":
     """How a set's labels are matched with the classes of the network. Raises FeatureError if there is no such network.
 
     One of the catalogue is neither fetched nor loaded for it.
@@ -62,7 +62,7 @@ def _matched(found: "ImageSet") -> "Matched":
 
     name = named()
     known = name.name is not None and name.weights is None
-    return labels.matched(catalogue.spec(str(name.name)) if known else model().spec, found)
+    return labels.matched(catalogue.spec(str(name.name)) if known else model().spec, images)
 
 
 def _device() -> None:

@@ -171,10 +171,10 @@ def _place_of(text: str) -> tuple["Chosen", str | None]:
     return Chosen(path, set_stamp(path)), split
 
 
-def _splits(found: "ImageSet") -> list[str]:
+def _splits(images: "ImageSet") -> list[str]:
     """What may be chosen of a set's source, that which was taken first; nothing where there is no choice."""
-    others = [name for name in (*found.splits, ALL) if name != found.split]
-    return [found.split, *others] if found.splits else []
+    others = [name for name in (*images.splits, ALL) if name != images.split]
+    return [images.split, *others] if images.splits else []
 
 
 def _understood(matched: Callable[["ImageSet"], "Matched"]) -> None:
@@ -199,9 +199,9 @@ def _understood(matched: Callable[["ImageSet"], "Matched"]) -> None:
         st.caption(f":material/error: {widgets.told(str(error))}")
 
 
-def _say_matched(matched: Callable[["ImageSet"], "Matched"], found: "ImageSet") -> None:
+def _say_matched(matched: Callable[["ImageSet"], "Matched"], images: "ImageSet") -> None:
     with suppress(FeatureError):  # of the network, which the page shows
-        how = matched(found)
+        how = matched(images)
         st.caption(widgets.told(how.said), help=widgets.told(how.guessed) or None)
 
 
@@ -215,16 +215,16 @@ def _choose_split() -> None:
     st.selectbox("Split", options, key=SPLIT, bind="query-params")
 
 
-def _details(found: "ImageSet") -> None:
+def _details(images: "ImageSet") -> None:
     from viz.cached.images import range_notes, thumbnails
 
-    pictures = thumbnails(found.digest, found)
+    pictures = thumbnails(images.digest, images)
     if pictures:
         st.image(pictures, width=THUMBNAIL_WIDTH)
-    if found.is_labelled:
-        names = ", ".join(found.class_names[:NAMED]) + (", ..." if len(found.class_names) > NAMED else "")
-        st.caption(widgets.escape(f"{'Classes' if found.labels is not None else 'Labels'}: {names}."))
+    if images.is_labelled:
+        names = ", ".join(images.class_names[:NAMED]) + (", ..." if len(images.class_names) > NAMED else "")
+        st.caption(widgets.escape(f"{'Classes' if images.labels is not None else 'Labels'}: {names}."))
     else:
         st.caption("No labels: these come from one folder per class, or from a list of the images or beside them.")
-    for sentence in (*found.told(), *range_notes(found.digest, found)):
+    for sentence in (*images.told(), *range_notes(images.digest, images)):
         st.caption(widgets.told(sentence))

@@ -24,18 +24,22 @@ if TYPE_CHECKING:
 FILE = "a file of mine"
 TIMM = "a network of timm's"
 AS_READ = "what the file says"
+UNKNOWN = "unknown model"  # what a link asked for, until another network is chosen
 
 
 def choose() -> None:
     names = [*catalogue.names(), TIMM, FILE]
     asked = st.query_params.get("model")
-    if asked is not None and asked not in names:
-        st.warning(f"There is no network called {widgets.escape(asked)} to choose here.", icon=":material/help:")
+    if asked is not None and asked not in names:  # which Streamlit takes out of the address before the page runs again
+        st.session_state[UNKNOWN] = asked
+    if (unknown := st.session_state.get(UNKNOWN)) is not None:
+        st.warning(f"There is no network called {widgets.escape(unknown)} to choose here.", icon=":material/help:")
     st.selectbox(
         "Network",
         names,
         key="model",
         bind="query-params",
+        on_change=lambda: st.session_state.pop(UNKNOWN, None),
         help="Bundled networks come first, then torchvision's. Those that are not on this machine yet are "
         "fetched when chosen.",
     )

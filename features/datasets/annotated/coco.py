@@ -101,16 +101,16 @@ def content_of(data: bytes, where: str) -> dict[str, Any] | None:
     return content
 
 
-def joined(found: Sequence[CocoFile], ids: Sequence[str], where: str) -> Annotations | None:
+def joined(several: Sequence[CocoFile], ids: Sequence[str], where: str) -> Annotations | None:
     """What some files say together; None if they name none of the images."""
-    classes = _classes(found)
+    classes = _classes(several)
     place = {name: index for index, name in enumerate(classes)}
     names = Names(ids)
     of: dict[int, set[int]] = {}
     split_of: dict[int, str] = {}
     boxes: list[tuple[int, int, tuple[float, ...]]] = []
     lost = 0
-    for file in found:
+    for file in several:
         category = {each["id"]: place[spelled(str(each["name"]))] for each in file.content["categories"]}
         rows: dict[Any, int] = {}
         for image in file.content["images"]:
@@ -141,13 +141,13 @@ def joined(found: Sequence[CocoFile], ids: Sequence[str], where: str) -> Annotat
         told if len({*told} - {None}) > 1 else None,
         boxes=boxes_of(boxes, rows_in_order),
         notes=(note, *missing),
-        files=tuple(file.name for file in found),
+        files=tuple(file.name for file in several),
     )
 
 
-def _classes(found: Sequence[CocoFile]) -> tuple[str, ...]:
+def _classes(several: Sequence[CocoFile]) -> tuple[str, ...]:
     """The categories of all files, in the order of their ids."""
-    known = {(each["id"], spelled(str(each["name"]))) for file in found for each in file.content["categories"]}
+    known = {(each["id"], spelled(str(each["name"]))) for file in several for each in file.content["categories"]}
     return tuple(dict.fromkeys(name for _, name in sorted(known, key=lambda pair: (str(type(pair[0])), *pair))))
 
 

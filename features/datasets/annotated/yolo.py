@@ -90,7 +90,7 @@ def _begins_well(listing: "Listing", rows: dict[int, int]) -> bool:
 def _classes_in(listing: "Listing", number: int) -> tuple[int, ...]:
     """The numbers of the classes in one image, each once. Raises DatasetError for a file of something else."""
     data, name = listing.read(number)
-    found: dict[int, None] = {}
+    classes: dict[int, None] = {}
     for line in data.decode("utf-8-sig", "replace").splitlines():
         parts = line.split()
         if not parts:
@@ -100,8 +100,8 @@ def _classes_in(listing: "Listing", number: int) -> tuple[int, ...]:
                 f"{name} is not used: it has the line {line[:60]!r} among YOLO's labels. Wanted the number of a class "
                 "and shares of the image's sides, as in '0 0.5 0.5 0.2 0.3'."
             )
-        found[int(float(parts[0]))] = None
-    return tuple(found)
+        classes[int(float(parts[0]))] = None
+    return tuple(classes)
 
 
 def _is_thing(parts: Sequence[str]) -> bool:

@@ -141,20 +141,20 @@ def _folders(names: Sequence[str]) -> list[str]:
     return [short if counts[short] == 1 else name for short, name in zip(stems, names, strict=True)]
 
 
-def in_folder(folder: str, found: Listing) -> Listing:
+def in_folder(folder: str, listing: Listing) -> Listing:
     """A listing as that of a folder of this name."""
-    return replace(found, **_below(folder, folder, found))
+    return replace(listing, **_below(folder, folder, listing))
 
 
-def _below(folder: str, bare: str, found: Listing) -> dict:
+def _below(folder: str, bare: str, listing: Listing) -> dict:
     """A listing's fields that change when its files lie in a folder. bare: what is told by the folder's name."""
-    paths = found.names if found.paths is None else found.paths
+    paths = listing.names if listing.paths is None else listing.paths
     return {
-        "names": [f"{folder}/{each}" for each in found.names],
+        "names": [f"{folder}/{each}" for each in listing.names],
         "paths": [f"{bare}/{each}" if bare else each for each in paths],
-        "aside": tuple(Aside(each.reason, tuple(f"{folder}/{name}" for name in each.names)) for each in found.aside),
-        "read": _called_below(folder, found.read),
-        "file": None if found.file is None else _called_below(folder, found.file),
+        "aside": tuple(Aside(each.reason, tuple(f"{folder}/{name}" for name in each.names)) for each in listing.aside),
+        "read": _called_below(folder, listing.read),
+        "file": None if listing.file is None else _called_below(folder, listing.file),
     }
 
 

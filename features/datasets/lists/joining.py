@@ -84,8 +84,8 @@ def _rows(ids: Sequence[str], cells: Sequence[object]) -> list[list[int]]:
             continue
         rows: list[list[int]] = [[] for _ in ids]
         for row, cell in enumerate(cells):
-            if isinstance(cell, str | int) and (number := known.get(spelled(str(cell)))) is not None:
-                rows[number].append(row)
+            if isinstance(cell, str | int) and (named := known.get(spelled(str(cell)))) is not None:
+                rows[named].append(row)
         if any(rows):
             return rows
     return [[] for _ in ids]

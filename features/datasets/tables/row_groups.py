@@ -33,7 +33,7 @@ class RowGroups:
         self._process = os.getpid()
         self._whole: OrderedDict[tuple[Path, int], pa.ChunkedArray] = OrderedDict()
         self._pieces: deque[tuple[tuple[Path, int], int, pa.Array]] = deque(maxlen=PIECES_KEPT)  # with their first row
-        self._reading: _Reading | None = None
+        self._open_group: _OpenGroup | None = None
         # Where reading a group failed, and whether it did twice: then it is the file and not what lies before it.
         self._failed: dict[tuple[Path, int], tuple[int, bool, Exception]] = {}
 
@@ -61,21 +61,21 @@ class RowGroups:
             for held, first, values in self._pieces:
                 if held == group and first <= row < first + len(values):
                     return values[row - first]
-            if self._reading is None or self._reading.group != group or self._reading.row > row:
-                if self._reading is not None:
-                    self._reading.close()
-                self._reading = _Reading(group, self._column)
-            first = self._reading.row
+            if self._open_group is None or self._open_group.group != group or self._open_group.row > row:
+                if self._open_group is not None:
+                    self._open_group.close()
+                self._open_group = _OpenGroup(group, self._column)
+            first = self._open_group.row
             try:
-                self._pieces.append((group, first, self._reading.next()))
+                self._pieces.append((group, first, self._open_group.next()))
             except Exception as problem:
                 self._failed[group] = first, failed_at == first, problem
-                self._reading.close()
-                self._reading = None
+                self._open_group.close()
+                self._open_group = None
                 raise
 
 
-class _Reading:
+class _OpenGroup:
     """A row group that is being read, piece by piece. row: the first of the next piece."""
 
     def __init__(self, group: tuple[Path, int], column: str) -> None:

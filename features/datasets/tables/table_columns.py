@@ -166,11 +166,11 @@ def unique(names: Sequence[object], places: Sequence[str]) -> list[str] | None:
         return None
     wanted = {str(name) for name in names if name is not None}
     numbers: dict[str, int] = {}
-    found: dict[str, None] = {}
+    made: dict[str, None] = {}
     for value, place in zip(names, places, strict=True):
         name = new = place if value is None else str(value)
-        while new in found or (new != name and new in wanted):
+        while new in made or (new != name and new in wanted):
             numbers[name] = numbers.get(name, 1) + 1
             new = f"{name}#{numbers[name]}"
-        found[new] = None
-    return [*found]
+        made[new] = None
+    return [*made]

@@ -71,7 +71,7 @@ def point_map(
         "key": key,
         "script": modules.address(HERE / "browser", "map.js"),
         "count": n_rows,
-        "panels": [_panel(panel, colours, key) | {"pins": _pins(details, panel)} for panel in panels],
+        "panels": [{**_panel(panel, colours, key), "pins": _pins(details, panel)} for panel in panels],
         "colours": _address(colours.binary, f"{key} colours"),
         "legend": _address(colours.legend, f"{key} legend"),
         "handled": st.session_state.get(_handled(key), 0),

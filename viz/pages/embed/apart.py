@@ -12,7 +12,7 @@ from viz.cached.saliency import gallery_maps
 from viz.components import Overlay
 from viz.figures import embed as figures
 from viz.pages.embed.shown import Shown
-from viz.pages.saliency.overlays import SMALL_SIDE, lay_over
+from viz.picking.overlays import SMALL_SIDE, lay_over
 
 MOST, AVERAGED = 12, 25
 REST = "all other images"

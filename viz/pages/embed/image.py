@@ -22,7 +22,7 @@ from viz.cached.saliency import explainer_of, saliency_maps
 from viz.components import Overlay
 from viz.figures import embed as figures
 from viz.pages.embed.shown import Shown
-from viz.pages.saliency.overlays import SMALL_SIDE, lay_over
+from viz.picking.overlays import SMALL_SIDE, lay_over
 from viz.picking.picture import chosen_of
 
 LOOKED_AT, BESIDE, HERE = "looked at", "beside", "Image"

@@ -17,8 +17,8 @@ SHOWN, COLUMNS, COLUMNS_OF_PAIRS, TILE = 24, 3, 2, 112
 
 def show(shown: Shown, maps: embed.StageMaps) -> None:
     """A list by its name, of one stage; its first images, and a way to select them."""
-    first = next(iter(maps))
-    names = [name for name, each in embed.RANKINGS.items() if each.can_rank(_evidence(shown, maps, first))]
+    known_at_once = _evidence(shown, maps, next(iter(maps)))
+    names = [name for name, each in embed.RANKINGS.items() if each.can_rank(known_at_once)]
     if st.session_state.get("list", names[0]) not in names:
         del st.session_state["list"]  # of the images before these, or of a link
     name = st.selectbox(

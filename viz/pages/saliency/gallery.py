@@ -13,8 +13,9 @@ from viz.cached.extract import features_work
 from viz.cached.links import heat_link, picture_link
 from viz.cached.saliency import gallery_maps
 from viz.components import Overlay
-from viz.pages.saliency.overlays import SMALL_SIDE, archive, lay_over
+from viz.pages.saliency.overlays import archive
 from viz.pages.saliency.views import STAGES
+from viz.picking.overlays import SMALL_SIDE, lay_over
 from viz.picking.picture import SAMPLE
 from viz.picking.target import class_names, numbered_classes
 

@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,11 +15,12 @@ from features.networks import zoo
 from features.saliency import SaliencyMaps, Tap
 from viz import widgets
 from viz.cached.links import heat_link, picture_link
-from viz.components import Overlay, overlays
+from viz.components import Overlay
+from viz.picking.overlays import SMALL_SIDE, lay_over
 from viz.picking.picture import Chosen
 from viz.picking.target import Explained
 
-SIDE, SMALL_SIDE, OPACITY = 448, 160, 0.55
+SIDE = 448
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,28 +149,6 @@ def _scale(look: _Look) -> None:
         st.caption(low, width="content")
         st.image(rasters.colour_bar(look.colours), width=220)
         st.caption(high, width="content")
-
-
-def lay_over(
-    tiles: Sequence[Overlay], key: str, columns: int = 0, pick: str = "", on_pick: Callable[[int], None] | None = None
-) -> float:
-    """Show the tiles and keep the opacity that is chosen there, which comes back. pick, on_pick: as of `overlays`."""
-    opacity = overlays(tiles, _opacity(), key, columns, pick, on_pick)
-    if opacity != st.session_state["opacity"]:
-        st.session_state["opacity"] = opacity
-        st.query_params["opacity"] = f"{opacity:g}"
-    return opacity
-
-
-def _opacity() -> float:
-    """The opacity chosen last, or in the URL; browser parts cannot be bound to it as Streamlit's own controls are."""
-    if "opacity" not in st.session_state:
-        try:
-            given = float(st.query_params.get("opacity", OPACITY))
-        except ValueError:
-            given = OPACITY
-        st.session_state["opacity"] = min(1.0, max(0.0, given))
-    return st.session_state["opacity"]
 
 
 def _describe(tile: Tile, signed: bool) -> str:
