@@ -297,6 +297,8 @@ def made_of(model: "Model", images: "ImageSet") -> dict[str, Any]:
         "torch": torch.__version__,
         "images": images.name,
         "images_digest": images.digest,
+        # Before, their labels were counted as if one excluded the others: such a result is none of today's.
+        **({"outputs": model.spec.outputs.value} if model.spec.multilabel else {}),
     }
 
 
