@@ -166,14 +166,15 @@ def read_once(net: Path) -> Iterator[None]:
         yield
 
 
-def content(folder: Path) -> dict[str, Any]:
-    """What lies in a folder, by names, but for how long it took."""
-    return {path.relative_to(folder).as_posix(): _comparable(path) for path in sorted(folder.rglob("*"))}
+def content(folder: Path, without: str | None = None) -> dict[str, Any]:
+    """What lies in a folder, by names, but for how long it took. without: a part of names that are passed over."""
+    names = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*"))}
+    return {name: _comparable(path) for name, path in names.items() if without is None or without not in name}
 
 
 def shown(folder: Path) -> dict[str, Any]:
-    """The same but for the hidden folder of a run under way."""
-    return {name: told for name, told in content(folder).items() if "resnet-explorer" not in name}
+    """The same but for the hidden folder of a run under way, in which a file may be half written."""
+    return content(folder, "resnet-explorer")
 
 
 def _comparable(path: Path) -> Any:
