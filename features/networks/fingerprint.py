@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -27,8 +28,8 @@ class Observed:
     """What a norm was given: the mean and the variance over places of each image and channel, (N, C) float64."""
 
     norm: nn.BatchNorm2d
-    means: Tensor
-    variances: Tensor
+    means: np.ndarray
+    variances: np.ndarray
 
     @cached_property
     def nats(self) -> float:
@@ -42,21 +43,21 @@ class Observed:
         estimated from the differences between images.
         """
         n_images, mean = len(self.means), self.means.mean(0)  # (C,)
-        moments = self.variances + (self.means - mean) ** 2 * n_images / (n_images - 1)  # (N, C), about the common mean
-        variance = moments.mean(0).clamp_min(SMALLEST)
-        wanted_mean = cast(Tensor, self.norm.running_mean).double()
-        wanted = cast(Tensor, self.norm.running_var).double().clamp_min(SMALLEST)
-        ratio = variance / wanted
-        nats = 0.5 * ((mean - wanted_mean) ** 2 / wanted + ratio - 1 - ratio.log())
-        chance = 0.5 * (self.means.var(0) / wanted + 0.5 * moments.var(0) / variance**2) / n_images
-        kept = (nats - chance).sort().values[: max(1, round(KEPT * len(nats)))]
-        mean_nats = kept.mean()
-        return max(0.0, float(mean_nats)) if torch.isfinite(mean_nats) else float("inf")
+        wanted_mean, wanted = _running(self.norm)
+        with np.errstate(all="ignore"):  # what is no number is far
+            moments = self.variances + (self.means - mean) ** 2 * n_images / (n_images - 1)  # (N, C), about the mean
+            variance = moments.mean(0).clip(SMALLEST)
+            ratio = variance / wanted
+            nats = 0.5 * ((mean - wanted_mean) ** 2 / wanted + ratio - 1 - np.log(ratio))
+            chance = self.means.var(0, ddof=1) / wanted + 0.5 * moments.var(0, ddof=1) / variance**2
+            kept = np.sort(nats - 0.5 * chance / n_images)[: max(1, round(KEPT * len(nats)))]
+            mean_nats = float(kept.mean())
+        return max(0.0, mean_nats) if np.isfinite(mean_nats) else float("inf")
 
     def with_images(self, other: "Observed") -> "Observed":
         """With what the norm was given of further images."""
         return Observed(
-            self.norm, torch.cat([self.means, other.means]), torch.cat([self.variances, other.variances])
+            self.norm, np.concatenate([self.means, other.means]), np.concatenate([self.variances, other.variances])
         )  # fmt: skip
 
     def with_places(self, other: "Observed") -> "Observed":
@@ -179,9 +180,17 @@ def _is_far(values: Sequence[float], best: Sequence[float]) -> bool:
 def observed(norm: nn.BatchNorm2d, given: Tensor) -> Observed:
     """Of N images' (N, C, H, W) what is compared with a norm's statistics."""
     step = max(1, min(given.shape[2:]) // ENOUGH)
-    given = given[:, :, ::step, ::step]  # neighbours say nearly the same
-    variances, means = torch.var_mean(given, (2, 3), correction=0)  # (N, C)
-    return Observed(norm, means.double(), variances.double())
+    places = given[:, :, ::step, ::step].permute(0, 2, 3, 1).flatten(1, 2)  # (N, P, C); neighbours say nearly the same
+    share = places.new_full((len(places), 1, places.shape[1]), 1 / places.shape[1])
+    means = share @ places  # (N, 1, C)
+    variances = share @ (places - means).square()
+    return Observed(norm, *(each[:, 0].double().cpu().numpy() for each in (means, variances)))
+
+
+def _running(norm: nn.BatchNorm2d) -> tuple[np.ndarray, np.ndarray]:
+    """A norm's running mean and variance, (C,) float64."""
+    mean, variance = (cast(Tensor, each).double().cpu().numpy() for each in (norm.running_mean, norm.running_var))
+    return mean, variance.clip(SMALLEST)
 
 
 def rotate_kernels(network: ResidualNetwork) -> ResidualNetwork:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 GLANCE = 3  # pictures on which everything is tried first
 NEAR, MOST = 4.0, 6  # how many times as far as the best, and how many, are tried on the other pictures too
 FEWEST = 6  # pictures
+LARGE = 28  # places along a side, from which on two grids stand for all (`is_dilated`); of small maps they tell less
 
 
 def judge(
@@ -147,7 +148,8 @@ class _Trial:
             return given
         begun = given.until(same)
         sides = [side for output in given.outputs[same - 1 : -1] for side in output.shape[2:]]
-        if is_dilated(self.spec.architecture, architecture) and not any(side % 2 for side in sides):
+        is_large = max(sides) >= LARGE and not any(side % 2 for side in sides)
+        if is_large and is_dilated(self.spec.architecture, architecture):
             rotated = (*begun.outputs[:-1], fingerprint.rotated(begun.outputs[-1]))
             other = fingerprint.run(self.rotated, rotated[-1], best, replace(begun, outputs=rotated))
             return given.with_places(other, same)
@@ -195,17 +197,16 @@ def common_parts(one: Architecture, other: Architecture) -> int:
 
 
 def is_dilated(network: Architecture, other: Architecture) -> bool:
-    """Whether the other one is a network whose last strides of 2 were replaced by dilation, and nothing else.
+    """Whether the other one is a network of bottlenecks whose last strides of 2 were replaced by dilation, and no more.
 
     Then its maps are those of the network, on grids of every second place that lie in each other: two for each side and
     stride. Where sides are even, the network rotated by 180 degrees makes that grid which begins at the other ends.
-    The two, farthest apart, stand for all: a run that costs as much as the network's own tells what one of four times
-    or more would.
+    The two, farthest apart, stand for all: they cost as much as the network's own, all of them 4 and 16 times as much.
     """
     fields = {name: getattr(network, name) for name in ("strides", "dilations", "first_dilation")}
     kept = (network.antialias, network.shortcut_pool, network.attention) == ("none",) * 3
-    late = network.stride_at == ("last" if network.block == "basic" else "first")  # then the 3x3 sees other places
-    if replace(other, **fields) != network or network.dilations or late or not kept:
+    middle = network.block == "bottleneck" and network.stride_at == "middle"  # else a 3x3 sees other places
+    if replace(other, **fields) != network or network.dilations or not middle or not kept:
         return False
     if other.first_dilation != "previous":
         return False
