@@ -51,6 +51,7 @@ def has_classes(paths: Sequence[str]) -> bool:
 
 def cut(paths: Sequence[str]) -> tuple[Sequence[str], Splits | None]:
     """Paths (N,) as folders tell classes and splits, and which split each belongs to; None where none is told."""
+    paths = [*map(classes.composed, paths)]
     folders = [classes.folders_of(path) for path in paths]
     apart = splits.crossed(paths, folders)
     parts = splits.by_folder(folders if apart is paths else [classes.folders_of(path) for path in apart])

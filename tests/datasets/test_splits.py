@@ -1,5 +1,7 @@
 """Splits of a source are told from its classes, and one of them is taken and said."""
 
+import unicodedata
+
 import pytest
 
 from features import datasets
@@ -185,3 +187,18 @@ def test_one_folder_of_images_in_a_split_is_no_class_of_it(opened):
     assert images.class_names == ("cat", "dog")
     assert images.split == "train"
     assert not opened(["train/cat/1.png", "train/dog/1.png", "val/images/1.png"], "val").is_labelled
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_classes_are_the_same_however_a_system_writes_accents(form, tmp_path):
+    there = {"train": "NFC", "test": form}
+    for split, written in there.items():
+        for name in ("B\u00e4r", "K\u00f6ter"):
+            write(tmp_path / "set" / split / unicodedata.normalize(written, name), ["1.png"])
+    rows = "".join(f"{unicodedata.normalize(form, name)}/1.png,{unicodedata.normalize(form, name)}\n"
+                   for name in ("B\u00e4r", "K\u00f6ter"))  # fmt: skip
+    (tmp_path / "set/test/list.csv").write_text("file,label\n" + rows, encoding="utf-8")
+    for source in ("set:all", "set:test", "set/test/list.csv"):
+        opened = datasets.open_images(str(tmp_path / source))
+        assert opened.class_names == ("B\u00e4r", "K\u00f6ter")
+        assert len(opened) == (4 if source == "set:all" else 2)
