@@ -19,7 +19,8 @@ def device_name() -> str:
     """The best device in words."""
     if best_device().type == "cuda":
         return f"the GPU ({torch.cuda.get_device_name()})"
-    return f"the CPU ({torch.get_num_threads()} threads)"
+    threads = torch.get_num_threads()
+    return f"the CPU ({threads} thread{'s' if threads > 1 else ''})"
 
 
 def processor_name(device: torch.device) -> str:

@@ -23,7 +23,7 @@ ALL = "all"  # every split of a source
 SPLITS = {  # a kind of split: what its folders, files and columns are called
     TRAIN: ("train", "training", "trn", "trainval"),
     VALIDATION: ("val", "valid", "validation", "validate", "dev", "minival"),
-    TEST: ("test", "testing", "tst", "eval", "evaluation", "holdout"),
+    TEST: ("test", "testing", "tst", "eval", "evaluation", "holdout", "query", "gallery"),
     EXTRA: ("extra", "unlabeled", "unlabelled", "pred", "predict", "prediction"),
 }
 CHOICE = r"\{(?:-?\d+\.\.-?\d+|[^{}]*,[^{}]*)\}"

@@ -19,8 +19,7 @@ def of_folders(images: ImageSet, paths: Sequence[str], told: Labels | None, choi
 
     A few images beside folders of classes, as a logo, are left aside, and a folder that repeats those beside it.
     """
-    parts = splits.by_folder([classes.folders_of(path) for path in paths])
-    paths = splits.once(paths, parts)
+    paths, parts = cut(paths)
     if told is not None or parts is not None:
         return of_split(images, parts, told or by_folder(paths, parts), choice)
     if copies := classes.copies(paths):
@@ -47,8 +46,16 @@ def _without(
 
 def has_classes(paths: Sequence[str]) -> bool:
     """Whether images lie in folders of classes. paths: (N,) of the images, as folders tell classes and splits."""
-    parts = splits.by_folder([classes.folders_of(path) for path in paths])
-    return len({*by_folder(splits.once(paths, parts), parts).names} - {None}) > 1
+    return len({*by_folder(*cut(paths)).names} - {None}) > 1
+
+
+def cut(paths: Sequence[str]) -> tuple[Sequence[str], Splits | None]:
+    """Paths (N,) as folders tell classes and splits, and which split each belongs to; None where none is told."""
+    paths = [*map(classes.composed, paths)]
+    folders = [classes.folders_of(path) for path in paths]
+    apart = splits.crossed(paths, folders)
+    parts = splits.by_folder(folders if apart is paths else [classes.folders_of(path) for path in apart])
+    return splits.once(apart, parts), parts
 
 
 def by_folder(paths: Sequence[str], parts: Splits | None) -> Labels:

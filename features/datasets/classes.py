@@ -1,6 +1,7 @@
 """Finds the classes of images in their paths."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import PurePosixPath
@@ -9,6 +10,11 @@ PARTS = re.compile(
     r"(?:^|[\W_])(?:images?|imgs?|parts?|batch|batches|chunks?|shards?|vol|volume|folds?)$", re.IGNORECASE
 )
 WORDNET = re.compile(r"n\d{8}_(.+)\.\w+")
+
+
+def composed(name: str) -> str:
+    """A name with its accents as parts of their letters: some systems write folders' names so, others apart."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def of_paths(ids: Sequence[str], level: int = -1) -> list[str] | None:

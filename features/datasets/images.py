@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-from features.datasets import planes
+from features.datasets import planes, tiffs
 from features.errors import ImageError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "JPEG2000", "PPM")
@@ -34,7 +34,9 @@ def decode(data: bytes, name: str) -> Image.Image:
     try:
         formats = (*FORMATS, "TGA") if name.lower().endswith(TARGA) else FORMATS
         image = Image.open(io.BytesIO(data), formats=formats)
-        _check_sides(*image.size, name)
+        check_sides(*image.size, name)
+        if image.format == "TIFF" and not tiffs.is_plain(image) and (own := _of_tiff(data, name, bands)) is not None:
+            return own
         image.load()
         picture = upright_rgb(image, name)
         return picture if bands is None else planes.carried(picture, bands, name)
@@ -48,6 +50,8 @@ def decode(data: bytes, name: str) -> Image.Image:
     except Image.UnidentifiedImageError:
         if bands is not None:  # more than a picture has
             return _of_planes(bands, name)
+        if data.startswith(planes.TIFF) and (own := _of_tiff(data, name, None)) is not None:
+            return own
         raise ImageError(
             f"{name} is not an image that can be read here (wanted {', '.join(FORMATS)}). Convert it to JPEG or PNG."
         ) from None
@@ -57,11 +61,28 @@ def decode(data: bytes, name: str) -> Image.Image:
 
 def _of_planes(values: np.ndarray, name: str) -> Image.Image:
     height, width, _ = values.shape
-    _check_sides(width, height, name)
+    check_sides(width, height, name)
     scaled = planes.scaled(values, name)
     if scaled.shape[2] in (1, 3):
         return planes.plain_picture(scaled, name).convert("RGB")
     return planes.picture_of(scaled)
+
+
+def _of_tiff(data: bytes, name: str, bands: np.ndarray | None) -> Image.Image | None:
+    """The upright picture of a TIFF that Pillow does not read as it is, or of its bands; None for others."""
+    numbers = tiffs.read(data, name, check_sides)
+    if numbers is None:
+        return None
+    if bands is not None:
+        return _of_planes(bands, name)
+    pixels = _shares(numbers.values.astype(np.float64), numbers.mode, name)  # (H, W, C)
+    pixels = 255 - pixels if numbers.white_is_zero else pixels
+    height, width = pixels.shape[:2]
+    keep = pixels[:, :, :3] if numbers.colours == "RGB" else pixels  # a fourth plane that says nothing of itself
+    image = Image.frombytes(numbers.colours, (width, height), np.ascontiguousarray(keep).tobytes())
+    image = image.convert("RGBA") if numbers.colours == "RGBa" else image
+    image.getexif()[ExifTags.Base.Orientation] = numbers.orientation
+    return upright_rgb(image, name)
 
 
 def need_size(n_bytes: int, name: str) -> None:
@@ -72,7 +93,8 @@ def need_size(n_bytes: int, name: str) -> None:
         )
 
 
-def _check_sides(width: int, height: int, name: str) -> None:
+def check_sides(width: int, height: int, name: str) -> None:
+    """Raises ImageError for pictures that are too large or too narrow to be read."""
     if width * height > MAX_PIXELS:
         raise ImageError(
             f"{name} has {width} x {height} pixels, but at most {MAX_PIXELS // 10**6} megapixels are read. "
@@ -102,23 +124,29 @@ def upright_rgb(image: Image.Image, name: str = "The image") -> Image.Image:
 
 
 def _to_8_bit(image: Image.Image, name: str) -> Image.Image:
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64))  # (H, W)
-    return Image.fromarray(np.clip(np.rint(values * (255 / white(image.mode, values, name))), 0, 255).astype(np.uint8))
+    return Image.fromarray(_shares(np.asarray(image, dtype=np.float64), image.mode, name))
+
+
+def _shares(values: np.ndarray, mode: str, name: str) -> np.ndarray:
+    """Numbers of a mode as uint8, white as 255."""
+    values = np.nan_to_num(values)
+    return np.clip(np.rint(values * (255 / white(mode, values, name))), 0, 255).astype(np.uint8)
 
 
 def white(mode: str, values: np.ndarray, name: str) -> float:
     """The number that is taken for white in a picture of more than 8 bits.
 
-    mode: Pillow's. Whole numbers have 65,535. Real ones have 1, or 255 where they go beyond; a little more or less than
-    these, as scaling makes it, is cut off. Raises ImageError for others, which have no agreed range.
+    mode: Pillow's. Whole numbers have 65,535, those of 8 bits 255. Real ones have 1, or 255 where they go beyond; a
+    little more or less than these, as scaling makes it, is cut off. Raises ImageError for others, which have no agreed
+    range.
     """
     low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
-    whites = (65535.0,) if not mode.startswith("F") else (1.0, 255.0)
+    whites = (1.0, 255.0) if mode.startswith("F") else (255.0,) if mode == "L" else (65535.0,)
     beyond = 0.0 if not mode.startswith("F") else OVERSHOOT
     for each in whites:
         if low >= -beyond * min(high, each) and high <= (1 + beyond) * each:
             return each
-    wanted = "0 to 65,535" if len(whites) == 1 else "0 to 1, or 0 to 255"
+    wanted = ", or ".join(f"0 to {each:,.0f}" for each in whites)
     raise ImageError(
         f"{name} holds numbers from {low:,.6g} to {high:,.6g}. Wanted {wanted}: what is white in others nobody knows. "
         "Scale them."

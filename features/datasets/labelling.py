@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from features.datasets import boxes
+from features.datasets.classes import composed
 from features.datasets.columns import column_of, text_of
 from features.datasets.image_set import ImageSet
 from features.errors import DatasetError
@@ -77,7 +78,7 @@ def of_cells(cells: Sequence[Any]) -> Labelling:
     if separator is not None:
         return _labelling([_names(text_of(cell).split(separator)) for cell in _known(cells)], many=True)
     kept: dict[str, tuple[str, ...]] = {}  # as many tuples as classes, and not as images
-    texts = [None if cell is None else text_of(cell) for cell in _known(cells, None)]
+    texts = [None if cell is None else composed(text_of(cell)) for cell in _known(cells, None)]
     if all(text is None or WHOLE.fullmatch(text) for text in set(texts)):  # as libraries write whole numbers
         texts = [None if text is None else text[:-2] for text in texts]
     of = [None if text is None else kept.setdefault(text, (text,)) for text in texts]
@@ -113,7 +114,7 @@ def _is_nothing(cell: Any) -> bool:
 
 
 def _names(parts: Sequence[Any]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(text_of(part) for part in parts if not _is_nothing(part)))
+    return tuple(dict.fromkeys(composed(text_of(part)) for part in parts if not _is_nothing(part)))
 
 
 def _labelling(of: Sequence[tuple[str, ...]], many: bool) -> Labelling:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from features.datasets import planes, tiffs
 from features.datasets.image_set import FileOpener, ImageSet
-from features.datasets.images import FORMATS, white
+from features.datasets.images import FORMATS, check_sides, white
 from features.errors import ImageError
 
 LOOKED_AT = 8  # images of a set
@@ -29,11 +30,15 @@ class Range:
 def range_of(data: bytes) -> Range | None:
     """Of a file's bytes; None for a picture of 8 bits, and for what is none."""
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if not image.mode.startswith(("I", "F")):
-                return None
-            values = np.asarray(image, dtype=np.float64)  # (H, W)
-            return Range(image.mode, float(values.min()), float(values.max()), white(image.mode, values, ""))
+        numbers = tiffs.read(data, "", check_sides) if data.startswith(planes.TIFF) else None
+        if numbers is not None:
+            mode, values = numbers.mode, np.nan_to_num(numbers.values.astype(np.float64))  # (H, W, C)
+        else:
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                mode, values = image.mode, np.asarray(image, dtype=np.float64)  # (H, W)
+        if not mode.startswith(("I", "F")):
+            return None
+        return Range(mode, float(values.min()), float(values.max()), white(mode, values, ""))
     except Exception:  # whoever decodes it says what is wrong
         return None
 

@@ -11,23 +11,43 @@ from features.sources import ALL, EXTRA, SPLITS, TEST, TRAIN, VALIDATION
 HELD_OUT = (TEST, VALIDATION, TRAIN, EXTRA)  # what is taken where nobody says which: what a network has not seen
 FIRST_TRAINING = (TRAIN, VALIDATION, TEST, EXTRA)
 FILLERS = ("set", "sets", "data", "dataset", "split", "images", "image", "imgs", "img", "seg", "single", "folder")
-QUALIFIERS = ("public", "private", "standard", "challenge")  # of competitions' and torchvision's splits
+QUALIFIERS = (
+    "public",
+    "private",
+    "standard",
+    "challenge",
+    "all",
+    "multi",
+)  # of competitions', torchvision's, retrieval's
+ROUNDS = ("a", "b", "c", "d")  # behind 'test', as competitions call theirs
 UNION = "trainval"  # the training and the validation images together, listed beside each of them
 KINDS = {word: kind for kind, words in SPLITS.items() for word in words}
 
 
 def kind_of(name: str) -> str | None:
-    """The kind of split that a name stands for ('train2017', 'test_set', 'PublicTest', 'seg_pred'), or None."""
-    kinds = set()
-    for token in re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()):
+    """The kind of split that a name stands for ('train2017', 'test_set', 'PublicTest', 'seg_pred', 'test_A'), or None.
+
+    What is for validation and test is test images, what is for training and validation training images.
+    """
+    kinds, rounds = set(), False
+    for token in re.findall(r"[a-z]+", _apart(name).lower()):
         bare = next(
             (token[: -len(end)] for end in FILLERS if token.endswith(end) and token[: -len(end)] in KINDS), token
         )
         if bare in KINDS:
             kinds.add(KINDS[bare])
+        elif bare in ROUNDS:
+            rounds = True
         elif bare not in FILLERS + QUALIFIERS:
             return None
-    return kinds.pop() if len(kinds) == 1 else None
+    if len(kinds) == 2 and VALIDATION in kinds:
+        kinds.remove(VALIDATION)
+    return kinds.pop() if len(kinds) == 1 and (kinds == {TEST} or not rounds) else None
+
+
+def _apart(name: str) -> str:
+    """Words that only their first letters set apart."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
 
 
 def word_in(name: str) -> tuple[str, str]:
@@ -78,9 +98,40 @@ def by_folder(folders: Sequence[tuple[str, ...]]) -> Splits | None:
     return None
 
 
+def crossed(paths: Sequence[str], folders: Sequence[tuple[str, ...]]) -> Sequence[str]:
+    """Paths with what folders are called by two things apart: 'trainA', 'testA', 'trainB', 'testB' as 'train/A', ...
+
+    Only where images lie in such folders alone, and each class has every split. folders: (N,) of the paths.
+    """
+    level = max(map(len, folders), default=0) - 1
+    if level < 0:
+        return paths
+    names = {parts[level] for parts in folders if len(parts) > level}
+    ways = {name: way for name in names if (way := _word_and_class(name)) is not None}
+    words, titles = ({way[at] for way in ways.values()} for at in (0, 1))
+    kinds = {kind_of(word) for word in words}
+    alone = len({parts[:level] for parts in folders}) == 1 and all(len(parts) > level for parts in folders)
+    if len(ways) < len(names) or not alone or len(ways) < len(words) * len(titles):
+        return paths
+    if len(titles) < 2 or len(kinds) < 2 or TRAIN not in kinds:
+        return paths
+    new = {name: f"{word}/{title}" for name, (word, title) in ways.items()}
+    return ["/".join([*each[:level], new[each[level]], path.split("/")[-1]])
+            for path, each in zip(paths, folders, strict=True)]  # fmt: skip
+
+
+def _word_and_class(name: str) -> tuple[str, str] | None:
+    """The word for a split and the rest of a folder's name, as it is spelled; None where it does not have both."""
+    tokens = re.findall(r"[^\W\d_]+", _apart(name))
+    words = [token for token in tokens if kind_of(token) is not None]
+    if len(words) != 1 or not set(map(str.lower, tokens)) - {words[0].lower(), *FILLERS}:
+        return None
+    return words[0].lower(), name.replace(words[0], "", 1).strip(" _-.")
+
+
 def _called(folders: set[str]) -> dict[str, str | None]:
     """The split of each of some folders beside each other: its name, or its word where they differ in that alone."""
-    words = {name: split for name in folders if (split := word_in(name))[0]}
+    words = {name: split for name in folders if kind_of(name) is None and (split := word_in(name))[0]}
     kinds = {kind_of(word) for word, _ in words.values()}
     if len({rest for _, rest in words.values()}) > 1 or TRAIN not in kinds or len(kinds) < 2:
         words = {}

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from features.datasets.classes import composed
+
 LABEL_NAMES = (
     *("label", "labels", "fine_label", "class", "class_name", "class_label", "label_name", "cls", "category"),
     *("category_name", "target", "class_id", "label_id", "category_id", "class_idx", "label_idx"),
@@ -67,7 +69,7 @@ def _plain(value: object) -> object:
         value = None if value != value else int(value)
     if isinstance(value, int):  # yes and no are 1 and 0
         return int(value) if value >= 0 else None
-    return value.strip() or None if isinstance(value, str) else value
+    return composed(value.strip()) or None if isinstance(value, str) else value
 
 
 def _short(value: object) -> str:

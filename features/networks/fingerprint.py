@@ -7,8 +7,10 @@ not. So the statistics say which of several ways to take a file is the one in wh
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,26 +24,87 @@ ENOUGH = 28  # places along a side, at least, that are looked at
 
 
 @dataclass(frozen=True, eq=False)
+class Observed:
+    """What a norm was given: the mean and the variance over places of each image and channel, (N, C) float64."""
+
+    norm: nn.BatchNorm2d
+    means: np.ndarray
+    variances: np.ndarray
+
+    @cached_property
+    def nats(self) -> float:
+        """How far this is from the norm's running statistics: the mean over most channels.
+
+        The fifth of the channels that are farthest is left out, since some channels are given nearly nothing; more
+        would hide what concerns only those that a shortcut fills.
+
+        The Kullback-Leibler divergence of the batch's normal distribution from the running one, less what it is
+        expected to be by chance alone, since the images are few: the variances of the batch's mean and variance are
+        estimated from the differences between images.
+        """
+        n_images, mean = len(self.means), self.means.mean(0)  # (C,)
+        wanted_mean, wanted = _running(self.norm)
+        with np.errstate(all="ignore"):  # what is no number is far
+            moments = self.variances + (self.means - mean) ** 2 * n_images / (n_images - 1)  # (N, C), about the mean
+            variance = moments.mean(0).clip(SMALLEST)
+            ratio = variance / wanted
+            nats = 0.5 * ((mean - wanted_mean) ** 2 / wanted + ratio - 1 - np.log(ratio))
+            chance = self.means.var(0, ddof=1) / wanted + 0.5 * moments.var(0, ddof=1) / variance**2
+            kept = np.sort(nats - 0.5 * chance / n_images)[: max(1, round(KEPT * len(nats)))]
+            mean_nats = float(kept.mean())
+        return max(0.0, mean_nats) if np.isfinite(mean_nats) else float("inf")
+
+    def with_images(self, other: "Observed") -> "Observed":
+        """With what the norm was given of further images."""
+        return Observed(
+            self.norm, np.concatenate([self.means, other.means]), np.concatenate([self.variances, other.variances])
+        )  # fmt: skip
+
+    def with_places(self, other: "Observed") -> "Observed":
+        """With what it was given of the same images at as many other places."""
+        apart = (self.means - other.means) / 2
+        variances = (self.variances + other.variances) / 2 + apart**2
+        return Observed(self.norm, (self.means + other.means) / 2, variances)
+
+
+@dataclass(frozen=True, eq=False)
 class Trace:
     """A run through the stem and the stages.
 
-    outputs: what the stem and each stage put out, (N, C, H, W). divergences: of each of these parts, how far its norms'
-    inputs are from their running statistics, in nats (`divergence`). whole: whether it got to the end.
+    outputs: what the stem and each stage put out, (N, C, H, W); () where nothing begins with them. parts: what the
+    norms of each of these were given. whole: whether it got to the end.
     """
 
     outputs: tuple[Tensor, ...]
-    divergences: tuple[tuple[float, ...], ...]
+    parts: tuple[tuple[Observed, ...], ...]
     whole: bool = True
 
     @property
     def values(self) -> list[float]:
-        """The divergences in one list."""
-        return [value for part in self.divergences for value in part]
+        """How far every norm is from its statistics, in nats."""
+        return [each.nats for part in self.parts for each in part]
 
     @property
     def nats(self) -> float:
         """The mean over norms, of a run that was given up over those that it came to."""
-        return sum(self.values) / len(self.values) if self.values else float("nan")
+        values = self.values
+        return sum(values) / len(values) if values else float("nan")
+
+    def with_images(self, other: "Trace") -> "Trace":
+        """The run of these and of further images, both to the same layer."""
+        pairs = [zip(mine, theirs, strict=True) for mine, theirs in zip(self.parts, other.parts, strict=True)]
+        parts = tuple(tuple(mine.with_images(theirs) for mine, theirs in pair) for pair in pairs)
+        return Trace((), parts, self.whole and other.whole)
+
+    def with_places(self, other: "Trace", begin: int) -> "Trace":
+        """With what another run of the same images gave norms at as many other places, from part `begin` on."""
+        pairs = zip(self.parts[begin:], other.parts[begin:], strict=False)
+        parts = [tuple(a.with_places(b) for a, b in zip(*pair, strict=False)) for pair in pairs]  # as far as both go
+        return Trace((), (*self.parts[:begin], *parts), other.whole)
+
+    def until(self, parts: int) -> "Trace":
+        """Its first parts."""
+        return Trace(self.outputs[:parts], self.parts[:parts])
 
 
 def norms(network: nn.Module) -> list[nn.BatchNorm2d]:
@@ -69,19 +132,20 @@ def run(
     """
     passed = len(begun.values) if begun else 0
     outputs = list(begun.outputs) if begun else []
-    divergences = [list(part) for part in begun.divergences] if begun else []
+    parts = [list(part) for part in begun.parts] if begun else []
+    values: list[float] = []  # of what is not begun
     x = outputs[-1] if outputs else pixels
     for part in [network.stem, *network.stages.values()][len(outputs) :]:
-        divergences.append([])
+        parts.append([])
         for norm, given, made in _through(part, x):
             x = made
             if norm is not None:
-                divergences[-1].append(divergence(norm, given))
-                values = [value for part_values in divergences for value in part_values]
-                if best is not None and _is_far(values[passed:], best[passed:]):
-                    return Trace(tuple(outputs), tuple(map(tuple, divergences)), whole=False)
+                parts[-1].append(observed(norm, given))
+                values.append(parts[-1][-1].nats)
+                if best is not None and _is_far(values, best[passed:]):
+                    return Trace(tuple(outputs), tuple(map(tuple, parts)), whole=False)
         outputs.append(x)
-    return Trace(tuple(outputs), tuple(map(tuple, divergences)))
+    return Trace(tuple(outputs), tuple(map(tuple, parts)))
 
 
 Seen = tuple[nn.BatchNorm2d | None, Tensor, Tensor]  # a norm, what it is given, what its part has put out by then
@@ -113,32 +177,40 @@ def _is_far(values: Sequence[float], best: Sequence[float]) -> bool:
     return not mean < FAR * max(other, CLOSE)
 
 
-def divergence(norm: nn.BatchNorm2d, given: Tensor) -> float:
-    """How far N images' x (N, C, H, W) is from a norm's running statistics, in nats: the mean over most channels.
+def observed(norm: nn.BatchNorm2d, given: Tensor) -> Observed:
+    """Of N images' (N, C, H, W) what is compared with a norm's statistics."""
+    step = max(1, min(given.shape[2:]) // ENOUGH)
+    places = given[:, :, ::step, ::step].permute(0, 2, 3, 1).flatten(1, 2)  # (N, P, C); neighbours say nearly the same
+    share = places.new_full((len(places), 1, places.shape[1]), 1 / places.shape[1])
+    means = share @ places  # (N, 1, C)
+    variances = share @ (places - means).square()
+    return Observed(norm, *(each[:, 0].double().cpu().numpy() for each in (means, variances)))
 
-    The fifth of the channels that are farthest is left out, since some channels are given nearly nothing; more would
-    hide what concerns only those that a shortcut fills.
 
-    The Kullback-Leibler divergence of the batch's normal distribution from the running one, less what it is expected to
-    be by chance alone, since the images are few: the variances of the batch's mean and variance are estimated from the
-    differences between images.
+def _running(norm: nn.BatchNorm2d) -> tuple[np.ndarray, np.ndarray]:
+    """A norm's running mean and variance, (C,) float64."""
+    mean, variance = (cast(Tensor, each).double().cpu().numpy() for each in (norm.running_mean, norm.running_var))
+    return mean, variance.clip(SMALLEST)
+
+
+def rotate_kernels(network: ResidualNetwork) -> ResidualNetwork:
+    """The same network with new kernels, rotated by 180 degrees.
+
+    Where paddings are the same on all sides and strides are 1, it makes of a rotated image what the network makes of
+    the image, rotated. A stride of 2 takes the other places of a side that is even: from the other end.
     """
-    n_images, step = len(given), max(1, min(given.shape[2:]) // ENOUGH)
-    given = given[:, :, ::step, ::step]  # neighbours say nearly the same
-    spread, means = (values.double() for values in torch.var_mean(given, (2, 3), correction=0))  # (N, C)
-    mean = means.mean(0)  # (C,)
-    moments = spread + (means - mean) ** 2 * n_images / (n_images - 1)  # (N, C), each image's about the common mean
-    variance = moments.mean(0).clamp_min(SMALLEST)
-    wanted_mean = cast(Tensor, norm.running_mean).double()
-    wanted = cast(Tensor, norm.running_var).double().clamp_min(SMALLEST)
-    ratio = variance / wanted
-    nats = 0.5 * ((mean - wanted_mean) ** 2 / wanted + ratio - 1 - ratio.log())
-    chance = 0.5 * (means.var(0) / wanted + 0.5 * moments.var(0) / variance**2) / n_images
-    kept = (nats - chance).sort().values[: max(1, round(KEPT * len(nats)))]
-    mean_nats = kept.mean()
-    return max(0.0, float(mean_nats)) if torch.isfinite(mean_nats) else float("inf")
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d) and max(module.kernel_size) > 1:
+            module.weight = nn.Parameter(module.weight.flip(2, 3), requires_grad=False)
+    return network
+
+
+def rotated(x: Tensor) -> Tensor:
+    """(N, C, H, W) by 180 degrees."""
+    return x.flip(2, 3)
 
 
 def scaled_batch(pictures: Sequence, preprocessing) -> Tensor:  # a Preprocessing; it imports no PyTorch
-    """(N, C, S, S) of some pictures, as a network is given them."""
-    return torch.stack([preprocessing(picture) for picture in pictures])
+    """(N, C, S, S) of some pictures, as a network is given them; channels last, in which convolutions are faster."""
+    batch = torch.stack([preprocessing(picture) for picture in pictures])
+    return batch.contiguous(memory_format=torch.channels_last)

@@ -16,11 +16,11 @@ from features.networks import (
     filling,
     heads,
     hub_configs,
-    hypotheses,
     inference,
     norms,
     parts,
     signatures,
+    trials,
     verdicts,
     written,
 )
@@ -198,7 +198,7 @@ def _verdict(
     verdict = verdicts.kept(key)
     if verdict is not None or pictures is None or not is_open:
         return verdict
-    verdict = hypotheses.judge(
+    verdict = trials.judge(
         spec, network, lambda architecture: rebuilt(network, architecture), is_open.__contains__, pictures()
     )
     if verdict.fits:

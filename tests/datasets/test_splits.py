@@ -1,5 +1,7 @@
 """Splits of a source are told from its classes, and one of them is taken and said."""
 
+import unicodedata
+
 import pytest
 
 from features import datasets
@@ -20,6 +22,9 @@ from tests.datasets.test_datasets import labels_of, write, zipped
         *((name, "validation") for name in ("minival", "validate")),
         *((name, "test") for name in ("PublicTest", "private_test", "holdout")),  # Kaggle's
         *((name, "extra") for name in ("unlabeled", "extra", "single_prediction", "seg_pred")),
+        *((name, "test") for name in ("query", "gallery", "multi-query", "test_A", "testB", "valid-test", "val_test")),
+        *((name, "train") for name in ("train_val", "train-valid", "train_all")),
+        *((name, None) for name in ("train_A", "query letters", "all", "a", "val_A")),
         *((name, None) for name in ("trains", "test tube", "trainer", "latest", "images", "", "train_test", "valley")),
     ],
 )
@@ -64,6 +69,26 @@ def test_a_split_is_named_behind_a_colon(opened, split, wanted):
 
 def test_the_order_of_preference_is_the_callers(opened):
     assert opened(CATS_AND_DOGS, order=splits.FIRST_TRAINING).split == "train"
+
+
+@pytest.mark.parametrize(
+    ("folders", "taken", "labels"),
+    [
+        (("trainA", "trainB", "testA", "testB"), "test", ["A", "B"]),  # of two domains
+        (("train_cat", "train_dog", "val_cat", "val_dog"), "val", ["cat", "dog"]),
+        (("1_test", "1_train", "2_test", "2_train"), "test", []),  # a number alone says no class
+        (("trainA", "trainB", "testA"), "", ["testA", "trainA", "trainB"]),
+        (("train/a", "train/b", "query/a", "gallery/b"), "test", ["a", "b"]),
+        (("bounding_box_train", "bounding_box_test", "query"), "test", []),
+        (("train/a", "train/b", "test_A/a", "test_B/b"), "test", ["a", "b"]),
+        (("train/a", "train/b", "valid-test/a"), "valid-test", ["a"]),
+    ],
+)
+def test_folders_of_retrieval_competitions_and_domains_are_splits(folders, taken, labels, opened):
+    made = opened([f"{folder}/{number}.png" for folder in folders for number in (1, 2)])
+    assert made.split == taken
+    assert len(made) == (2 * len(folders) if not taken else 4 if taken != "valid-test" else 2)
+    assert sorted({made.label_name(row) for row in range(len(made))} - {None}) == labels
 
 
 @pytest.mark.parametrize(
@@ -162,3 +187,18 @@ def test_one_folder_of_images_in_a_split_is_no_class_of_it(opened):
     assert images.class_names == ("cat", "dog")
     assert images.split == "train"
     assert not opened(["train/cat/1.png", "train/dog/1.png", "val/images/1.png"], "val").is_labelled
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_classes_are_the_same_however_a_system_writes_accents(form, tmp_path):
+    there = {"train": "NFC", "test": form}
+    for split, written in there.items():
+        for name in ("B\u00e4r", "K\u00f6ter"):
+            write(tmp_path / "set" / split / unicodedata.normalize(written, name), ["1.png"])
+    rows = "".join(f"{unicodedata.normalize(form, name)}/1.png,{unicodedata.normalize(form, name)}\n"
+                   for name in ("B\u00e4r", "K\u00f6ter"))  # fmt: skip
+    (tmp_path / "set/test/list.csv").write_text("file,label\n" + rows, encoding="utf-8")
+    for source in ("set:all", "set:test", "set/test/list.csv"):
+        opened = datasets.open_images(str(tmp_path / source))
+        assert opened.class_names == ("B\u00e4r", "K\u00f6ter")
+        assert len(opened) == (4 if source == "set:all" else 2)

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import nn
 
 from features import datasets
-from features.networks import canonical, catalogue, filling, fingerprint, hypotheses, zoo
+from features.networks import canonical, catalogue, filling, fingerprint, hypotheses, trials, zoo
 from features.networks.architecture import Architecture, cifar
 from features.networks.canonical import build
 from features.networks.settings import applied
@@ -89,7 +89,7 @@ def rebuilt(network):
 def test_what_a_network_was_trained_with_is_found_among_all_that_its_tensors_allow(architecture, settings, request):
     truth, assumed = given(architecture, settings), given(architecture)
     network = rebuilt(trained_like(truth.architecture, truth.preprocessing))(assumed.architecture)
-    verdict = hypotheses.judge(assumed, network, rebuilt(network), lambda field: True, photographs(8, seed=2))
+    verdict = trials.judge(assumed, network, rebuilt(network), lambda field: True, photographs(8, seed=2))
     taken = applied(assumed, verdict.settings)[0]
     assert verdict.fits
     if "mean" in verdict.settled:
@@ -105,21 +105,21 @@ def test_what_a_network_was_trained_with_is_found_among_all_that_its_tensors_all
 def test_what_is_known_is_not_tested():
     truth = given(BOTTLENECK, (("range", "signed"),))
     network = trained_like(truth.architecture, truth.preprocessing)
-    verdict = hypotheses.judge(given(BOTTLENECK), network, rebuilt(network), lambda field: False, photographs(8))
+    verdict = trials.judge(given(BOTTLENECK), network, rebuilt(network), lambda field: False, photographs(8))
     assert [each.hypothesis for each in (*verdict.pixels, *verdict.structures)] == [hypotheses.AS_GIVEN] * 2
     assert verdict.settings == verdict.settled == ()
 
 
 def test_networks_without_statistics_are_said_to_have_none():
     network = canonical.freeze(build(BOTTLENECK))  # mean 0, variance 1, as after folding
-    verdict = hypotheses.judge(given(BOTTLENECK), network, rebuilt(network), lambda field: True, photographs(8))
+    verdict = trials.judge(given(BOTTLENECK), network, rebuilt(network), lambda field: True, photographs(8))
     assert not verdict.has_statistics
     assert verdict.settings == ()
 
 
 def test_nothing_is_told_by_too_few_pictures():
     network = trained_like(BOTTLENECK, given(BOTTLENECK).preprocessing, 8)
-    verdict = hypotheses.judge(given(BOTTLENECK), network, rebuilt(network), lambda field: True, photographs(3))
+    verdict = trials.judge(given(BOTTLENECK), network, rebuilt(network), lambda field: True, photographs(3))
     assert (verdict.pixels, verdict.structures, verdict.settings) == ((), (), ())
 
 
@@ -127,7 +127,7 @@ def test_pictures_of_another_kind_fit_badly_and_decide_nothing():
     model = zoo.load("resnet20-fashion")
     random = np.random.default_rng(0)
     noise = [Image.fromarray(random.integers(0, 256, (28, 28, 3), dtype=np.uint8)) for _ in range(8)]
-    verdict = hypotheses.judge(model.spec, model.network, rebuilt(model.network), lambda field: True, noise)
+    verdict = trials.judge(model.spec, model.network, rebuilt(model.network), lambda field: True, noise)
     assert verdict.fits_badly
     assert verdict.settings == ()
 
@@ -150,7 +150,7 @@ def test_what_was_given_up_ranks_behind_all_that_was_not():
     network = trained_like(BOTTLENECK, given(BOTTLENECK).preprocessing)
     last = [norm for norm in network.modules() if isinstance(norm, nn.BatchNorm2d)][-1]
     last.running_mean += 30 * last.running_var.sqrt()  # no setting explains this one
-    verdict = hypotheses.judge(given(BOTTLENECK), network, rebuilt(network), lambda field: True, photographs(8))
+    verdict = trials.judge(given(BOTTLENECK), network, rebuilt(network), lambda field: True, photographs(8))
     for rows in (verdict.pixels, verdict.structures):
         assert [each.whole for each in rows] == sorted((each.whole for each in rows), reverse=True)
     assert verdict.fits_badly
@@ -163,11 +163,12 @@ def test_the_divergence_is_that_of_two_normal_distributions_less_what_chance_mak
     norm.running_var.fill_(4.0)
     x = torch.randn(4000, 1, 4, 4, dtype=torch.float64) * 1.5 + 1.0
     wanted = 0.5 * (np.log(4 / 2.25) + (2.25 + 0.7**2) / 4 - 1)
-    assert fingerprint.divergence(norm, x) == pytest.approx(wanted, rel=0.03)
+    assert fingerprint.observed(norm, x).nats == pytest.approx(wanted, rel=0.03)
     norm.running_mean.fill_(1.0)
     norm.running_var.fill_(2.25 + 1)  # images differ in their means by 1
     draws = [
-        fingerprint.divergence(norm, torch.randn(8, 1, 16, 16) * 1.5 + 1 + torch.randn(8, 1, 1, 1)) for _ in range(200)
+        fingerprint.observed(norm, torch.randn(8, 1, 16, 16) * 1.5 + 1 + torch.randn(8, 1, 1, 1)).nats
+        for _ in range(200)
     ]
     assert np.mean(draws) < 0.1  # half of (1/8) * 1 / 3.25, and of the variance's, would be in it without
 

@@ -10,9 +10,9 @@ from typing import Any
 import pyarrow as pa
 
 from features import files
-from features.datasets import classes, splits
+from features.datasets import splits
 from features.datasets.boxes import are_boxes, boxes_in
-from features.datasets.class_folders import by_folder
+from features.datasets.class_folders import by_folder, cut
 from features.datasets.cutting import of_split_labelled
 from features.datasets.folders import OUTSIDE, read_file
 from features.datasets.image_set import Boxes, FileOpener, ImageSet, set_digest, spelled
@@ -215,8 +215,7 @@ def _of_folders(paths: Sequence[str]) -> Labelling | None:
     """
     if any(path.startswith(("http://", "https://")) for path in paths):
         return None
-    parts = splits.by_folder([classes.folders_of(path) for path in paths])
-    labels = by_folder(splits.once(paths, parts), parts)
+    labels = by_folder(*cut(paths))
     known = [(name,) for name in labels.names if name is not None]
     return Labelling(known, tuple(labels.every)) if len(known) == len(paths) else None
 
