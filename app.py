@@ -16,6 +16,7 @@ PAGES = {  # a module of viz/pages, which is also the page's place in the URL: i
     "saliency": ("Saliency", ":material/visibility:"),
     "embed": ("Embedding", ":material/scatter_plot:"),
     "evaluate": ("Evaluation", ":material/fact_check:"),
+    "compare": ("Compare", ":material/compare_arrows:"),
     "residual": ("Residual branches", ":material/alt_route:"),
     "extract": ("Features", ":material/dataset:"),
 }

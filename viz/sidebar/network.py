@@ -145,9 +145,16 @@ def spec() -> ModelSpec:
 
 def model() -> "Model":
     """The network chosen in the sidebar. Raises FeatureError if it cannot be loaded."""
+    return loaded(named())
+
+
+def loaded(name: NetworkName) -> "Model":
+    """A network by its name; weights that are not on this machine yet are fetched, for which the page waits.
+
+    Raises FeatureError if it cannot be loaded.
+    """
     from viz.cached.networks import fetch_job, load_model  # PyTorch with it: the first page is drawn without
 
-    name = named()
     if name.weights is not None:
         return load_model(str(name), stamp(name), _pictures)
     assert name.name is not None

@@ -14,8 +14,8 @@ from viz.cached.evaluate import novelty_work
 from viz.cached.extract import features_work
 from viz.cached.made import drawn, made
 from viz.figures import evaluate as figures
-from viz.pages.evaluate import selection
 from viz.pages.evaluate.shown import Shown
+from viz.picking.tiles import tiles
 
 SECOND, PATH, OWN = "against", "against path", "a folder or list of mine"
 ENDS = 12  # pictures at either end of a score
@@ -103,7 +103,7 @@ def _pictures(others: ImageSet, strange: FeatureSet, scored: Scored) -> None:
     for name, (title, rows) in ends.items():
         st.markdown(f"**{title}**, with the score")
         texts = [f"{scored.others[row]:.4g}" for row in rows]
-        selection.tiles(others, strange.rows[rows], texts, f"novelty {name}")
+        tiles(others, strange.rows[rows], texts, f"novelty {name}")
 
 
 def table_of(told: Novelty) -> pd.DataFrame:

@@ -1,18 +1,14 @@
 """The images that are selected, beside what they were selected by."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import streamlit as st
 
-from features import rasters
-from features.datasets import ImageSet
-from features.datasets.decoding import pictures
 from features.evaluate import Evaluation
-from viz import sidebar, widgets
+from viz import sidebar
 from viz.pages.evaluate.shown import Shown, captions
+from viz.picking.tiles import tiles
 
-SHOWN, TILE, WIDTH = 48, 112, 88
+SHOWN = 48
 
 
 def show(shown: Shown, evaluation: Evaluation) -> None:
@@ -42,11 +38,3 @@ def gallery(shown: Shown, evaluation: Evaluation, images: np.ndarray, key: str) 
     sure = evaluation.predictions.confidence[images]
     texts = [f"{text} ({share:.0%})" for text, share in zip(captions(evaluation, images), sure, strict=True)]
     tiles(shown.images, evaluation.rows[images], texts, key)
-
-
-def tiles(images: ImageSet, rows: np.ndarray, texts: Sequence[str], key: str) -> None:
-    """Small pictures of some rows of a set, each with a line of text, as many side by side as there is room for."""
-    opened = pictures(images, rows.tolist())
-    with st.container(key=key, horizontal=True, gap="small"):
-        for picture, text in zip(opened, texts, strict=True):
-            st.image(np.asarray(rasters.square(picture, TILE)), caption=widgets.escape(text), width=WIDTH)
