@@ -78,6 +78,10 @@ def _print(told: "Comparison") -> None:
             )
         )  # fmt: skip
     print_table(table)
+    if told.best is None:
+        print("no network is right more often than each other by more than chance would have it")
+    else:
+        print(f"{told.best.name} is right more often than each other, by more than chance")
     for pair in told.pairs:
         _print_pair(pair)
 

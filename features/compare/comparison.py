@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from features.compare.agreement import Agreement, agreement
-from features.compare.slices import COLUMNS, Compared, compared, slices
+from features.compare.slices import COLUMNS, LEVEL, Compared, compared, holm, slices
 from features.datasets import ImageSet, Rejected, labels
 from features.errors import FeatureError
 from features.evaluate.scores import by_class
@@ -87,6 +87,17 @@ class Comparison:
     labels: tuple[str, ...]
     images: str
     rejected: tuple[Rejected, ...]
+
+    @property
+    def best(self) -> Contender | None:
+        """The network that is more often right than each other by more than chance: McNemar's p values, corrected for
+        the number of pairs (Holm), below LEVEL. None where there is none."""
+        sure: dict[str, int] = {}
+        for pair, p_value in zip(self.pairs, holm([pair.agreement.p_value for pair in self.pairs]), strict=True):
+            if p_value < LEVEL:
+                winner = pair.second if pair.agreement.difference > 0 else pair.first
+                sure[winner] = sure.get(winner, 0) + 1
+        return next((each for each in self.contenders if sure.get(each.name) == len(self.contenders) - 1), None)
 
     def table(self) -> "pd.DataFrame":
         """One row per image: id, label, and of every network its prediction, confidence and whether that is right."""

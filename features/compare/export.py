@@ -42,6 +42,7 @@ def as_dict(told: Comparison) -> dict[str, object]:
     return {
         "images": told.images,
         "n_images": len(told.ids),
+        "best": None if told.best is None else told.best.name,
         "networks": [each.as_dict() for each in told.contenders],
         "pairs": [
             {

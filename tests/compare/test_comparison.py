@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from features.__main__ import main
-from features.compare import compare
+from features.compare import Agreement, compare
 from features.datasets import open_images
 from features.errors import DatasetError, FeatureError
 from features.evaluate import evaluate
@@ -54,6 +54,21 @@ def test_every_pair_is_counted_image_by_image(told):
     assert counted.churn == pytest.approx((first.predictions.predicted != second.predictions.predicted).mean())
     assert told.pairs[1].similarity.values[0, 0] == pytest.approx(1)  # the lesion lies behind the stem
     assert told.pairs[1].similarity.rows == told.pairs[1].similarity.columns
+
+
+def test_the_best_is_better_than_each_other_by_more_than_chance(told):
+    first, _, third = told.contenders
+
+    def pairs(*counts):
+        return tuple(
+            replace(pair, agreement=Agreement(100, *count, 20)) for pair, count in zip(told.pairs, counts, strict=True)
+        )
+
+    assert replace(told, pairs=pairs((40, 5), (30, 2), (3, 3))).best is first
+    assert replace(told, pairs=pairs((40, 5), (2, 30), (5, 40))).best is third
+    assert replace(told, pairs=pairs((40, 5), (10, 9), (30, 2))).best is None
+    assert replace(told, pairs=pairs((16, 3), (40, 2), (0, 0))).best is first
+    assert replace(told, pairs=pairs((14, 4), (14, 4), (3, 3))).best is None  # p = 0.031 each, of three
 
 
 def test_the_table_has_a_row_for_every_image_and_the_networks_side_by_side(told):

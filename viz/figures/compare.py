@@ -42,7 +42,9 @@ def cost(contenders: "Sequence[Contender]") -> go.Figure:
             f"{each.parameters:,} parameters<extra></extra>",
         )  # fmt: skip
     theme.style(figure, 360)
-    figure.layout.xaxis.update(title="GFLOPs (multiply-adds) an image", rangemode="tozero")
+    figure.layout.xaxis.update(
+        title="GFLOPs (multiply-adds) an image", range=[0, 1.25 * max(each.macs for each in contenders) / 1e9]
+    )
     figure.layout.yaxis.update(title="accuracy", tickformat=".1%")
     return figure
 

@@ -71,18 +71,23 @@ def _networks(told: Comparison) -> None:
         st.dataframe(_table(told), hide_index=True)
         st.caption(
             f"On {len(told.ids):,} images of {widgets.escape(told.images)}; intervals of 95 % (Wilson 1927). "
-            "F1 is the mean over the classes that occur."
+            "F1 is the mean over the classes that occur. "
+            + (
+                "No network is right more often than each other by more than chance would have it."
+                if told.best is None
+                else "★ is right more often than each other, by more than chance (McNemar's test, Holm 1979)."
+            )
         )
     with right:
         widgets.chart(drawn(figures.cost, told.contenders), "cost")
 
 
 def _table(told: Comparison) -> pd.DataFrame:
-    best = max(each.accuracy.value for each in told.contenders)
+    best = told.best
     return pd.DataFrame(
         [
             {
-                "network": each.name + (" ★" if each.accuracy.value == best else ""),
+                "network": each.name + (" ★" if each is best else ""),
                 "accuracy": f"{each.accuracy.value:.2%}",
                 "95 %": "{:.1%} to {:.1%}".format(*each.accuracy.interval),
                 "F1": f"{each.macro_f1:.3f}",
