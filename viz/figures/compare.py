@@ -30,18 +30,19 @@ def cost(contenders: "Sequence[Contender]") -> go.Figure:
     """Accuracy with its interval over multiply-adds; grey what another network beats in both."""
     figure = go.Figure()
     for number, (each, kept) in enumerate(zip(contenders, undominated(contenders), strict=True)):
-        share, (low, high) = each.accuracy, each.accuracy.interval
+        share, (low, high), name = each.accuracy, each.accuracy.interval, theme.plain(each.name)
+        symbol = theme.SYMBOLS[number % len(theme.SYMBOLS)]
         colour = theme.category_colour(number) if kept else theme.GREY
         figure.add_scatter(
-            x=[each.macs / 1e9], y=[share.value], mode="markers+text", text=[theme.plain(each.name)],
-            textposition="top center", name=theme.plain(each.name), showlegend=False,
-            marker={"size": 11, "color": colour, "symbol": "circle" if kept else "circle-open"},
+            x=[each.macs / 1e9], y=[share.value], mode="markers", name=name,
+            marker={"size": 11, "color": colour, "symbol": symbol if kept else f"{symbol}-open"},
             error_y={"type": "data", "array": [high - share.value], "arrayminus": [share.value - low],
                      "color": colour, "thickness": 1.2, "width": 4},
-            hovertemplate=f"%{{text}}<br>{share.value:.2%} ({low:.1%} to {high:.1%})<br>%{{x:.3g}} GFLOPs, "
+            hovertemplate=f"{name}<br>{share.value:.2%} ({low:.1%} to {high:.1%})<br>%{{x:.3g}} GFLOPs, "
             f"{each.parameters:,} parameters<extra></extra>",
         )  # fmt: skip
     theme.style(figure, 360)
+    figure.layout.showlegend = True
     figure.layout.xaxis.update(
         title="GFLOPs (multiply-adds) an image", range=[0, 1.25 * max(each.macs for each in contenders) / 1e9]
     )

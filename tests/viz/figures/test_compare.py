@@ -24,7 +24,8 @@ def test_a_network_that_another_beats_in_accuracy_and_cost_is_grey():
     figure = figures.cost(THREE)
     assert [trace.x[0] for trace in figure.data] == [1, 4, 2]
     assert [trace.marker.color == theme.GREY for trace in figure.data] == [False, False, True]
-    assert figure.data[1].text[0] == "&lt;large&gt;"
+    assert figure.data[1].name == "&lt;large&gt;"
+    assert len({trace.marker.symbol for trace in figure.data}) == 3  # told apart where they are grey, too
     low, high = Share(90, 100).interval
     assert (figure.data[0].error_y.array[0], figure.data[0].error_y.arrayminus[0]) == pytest.approx(
         (high - 0.9, 0.9 - low)

@@ -66,7 +66,7 @@ def _loaded(name: str) -> Model:
 
 
 def _networks(told: Comparison) -> None:
-    left, right = st.columns([1, 1], gap="medium", vertical_alignment="center")
+    left, right = st.columns([4, 3], gap="medium", vertical_alignment="center")
     with left:
         st.dataframe(_table(told), hide_index=True)
         st.caption(
