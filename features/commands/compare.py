@@ -68,12 +68,13 @@ def _compare(options: argparse.Namespace) -> None:
 
 
 def _print(told: "Comparison") -> None:
-    table: list[tuple[str, ...]] = [("network", "accuracy", "95 % interval", "F1", "parameters", "GFLOPs")]
+    table: list[tuple[str, ...]] = [("network", "accuracy", "95 % interval", "F1", "ECE", "parameters", "GFLOPs")]
     for each in told.contenders:
         low, high = each.accuracy.interval
         table.append(
             (
                 each.name, f"{each.accuracy.value:.2%}", f"{low:.1%} to {high:.1%}", f"{each.macro_f1:.3f}",
+                f"{each.calibration_error:.2%}",
                 f"{each.parameters:,}", f"{each.macs / 1e9:.3g}",
             )
         )  # fmt: skip

@@ -11,6 +11,7 @@ from features.compare.agreement import Agreement, agreement
 from features.compare.slices import COLUMNS, LEVEL, Compared, compared, holm, slices
 from features.datasets import ImageSet, Rejected, labels
 from features.errors import FeatureError
+from features.evaluate.calibration import calibration
 from features.evaluate.scores import by_class
 from features.extract import features
 from features.networks.measured import measured
@@ -36,7 +37,8 @@ class Contender:
     """One of the networks, and what it says of N images.
 
     name: different from the others'. parameters, macs: what it has, and multiply-adds for one image. correct: (N,)
-    bool. macro_*: means over the classes that occur. stages: name -> (N, D) pooled features, in the order of depth.
+    bool. macro_*: means over the classes that occur. calibration_error: of groups of equal
+    width, in [0, 1]. stages: name -> (N, D) pooled features, in the order of depth.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Contender:
     macro_precision: float
     macro_recall: float
     macro_f1: float
+    calibration_error: float
     stages: Mapping[str, np.ndarray]
     provenance: Provenance
 
@@ -59,7 +62,8 @@ class Contender:
         return {
             "name": self.name, "parameters": self.parameters, "gflops": self.macs / 1e9,
             "accuracy": self.accuracy.as_dict(), "macro_precision": self.macro_precision,
-            "macro_recall": self.macro_recall, "macro_f1": self.macro_f1, "provenance": self.provenance.as_dict(),
+            "macro_recall": self.macro_recall, "macro_f1": self.macro_f1, "calibration_error": self.calibration_error,
+            "provenance": self.provenance.as_dict(),
         }  # fmt: skip
 
 
@@ -212,10 +216,12 @@ def _contender(name: str, model: Model, read: FeatureSet, truth: np.ndarray | No
     means = {
         score: float(np.mean([getattr(row, score) for row in per_class])) for score in ("precision", "recall", "f1")
     }
+    right = read.predictions.correct(truth)
     anatomy = measured(model.network, model.spec.preprocessing.crop)  # of itself: a lesion takes blocks away
     return Contender(
-        name, anatomy.parameters, anatomy.macs, read.predictions, read.predictions.correct(truth),
-        means["precision"], means["recall"], means["f1"], read.stages, read.provenance,
+        name, anatomy.parameters, anatomy.macs, read.predictions, right,
+        means["precision"], means["recall"], means["f1"],
+        calibration(read.predictions.confidence, right, None).equal_width.error, read.stages, read.provenance,
     )  # fmt: skip
 
 

@@ -41,6 +41,7 @@ def test_each_network_is_told_as_its_evaluation_tells_it(told, models, images):
             (alone.macro_precision, alone.macro_recall, alone.macro_f1)
         )
         np.testing.assert_array_equal(each.correct, alone.correct)
+        assert each.calibration_error == pytest.approx(alone.calibration.equal_width.error, abs=1e-5)
         assert each.parameters == sum(values.numel() for values in model.network.parameters())
 
 

@@ -71,7 +71,8 @@ def _networks(told: Comparison) -> None:
         st.dataframe(_table(told), hide_index=True)
         st.caption(
             f"On {len(told.ids):,} images of {widgets.escape(told.images)}; intervals of 95 % (Wilson 1927). "
-            "F1 is the mean over the classes that occur. "
+            "F1 is the mean over the classes that occur, ECE by how much confidence and accuracy differ (Guo et al. "
+            "2017). "
             + (
                 "No network is right more often than each other by more than chance would have it."
                 if told.best is None
@@ -91,6 +92,7 @@ def _table(told: Comparison) -> pd.DataFrame:
                 "accuracy": f"{each.accuracy.value:.2%}",
                 "95 %": "{:.1%} to {:.1%}".format(*each.accuracy.interval),
                 "F1": f"{each.macro_f1:.3f}",
+                "ECE": f"{each.calibration_error:.1%}",
                 "parameters": f"{each.parameters:,}",
                 "GFLOPs": f"{each.macs / 1e9:.3g}",
             }
