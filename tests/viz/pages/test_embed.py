@@ -154,12 +154,12 @@ def test_the_image_beside_the_map_is_ringed_on_it_and_stands_in_the_link(drawn):
     app.session_state["looked at"], app.session_state["beside"] = (digest_of_sample(), 7), "Image"
     settle(app.run())
     assert drawn[-1].details.ringed == 7
-    linked = app.query_params["image"]
+    linked = app.query_params["looked_at"]
     assert linked == open_images("sample").sample(100).ids[7]
-    app, shown = open_map(drawn, limit="100 images", map="PCA", beside="Image", image=linked)
+    app, shown = open_map(drawn, limit="100 images", map="PCA", beside="Image", looked_at=linked)
     assert shown.details.ringed == 7
     assert linked.replace(".", "\\.") in [header.value for header in app.subheader]
-    _, shown = open_map(drawn, limit="100 images", map="PCA", beside="Image", image="no such image")
+    _, shown = open_map(drawn, limit="100 images", map="PCA", beside="Image", looked_at="no such image")
     assert shown.details.ringed is None
 
 

@@ -26,7 +26,7 @@ from viz.picking.overlays import SMALL_SIDE, lay_over
 from viz.picking.picture import chosen_of
 
 LOOKED_AT, BESIDE, HERE = "looked at", "beside", "Image"
-LINKED = "image"  # in links: the id of the image that was brought up
+LINKED = "looked_at"  # in links: the id of the image that was brought up; "image" is a number on other pages
 UPLOADED = "image to place"
 TILE, NEAR = 96, 6
 
