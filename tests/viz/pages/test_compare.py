@@ -31,8 +31,7 @@ def test_two_networks_stand_side_by_side_without_a_click():
 
 def test_images_by_who_is_right_are_selected_for_all_pages():
     app = open_page("compare", limit="100 images")
-    cells = app.get("button_group")[-1] if not app.segmented_control else app.segmented_control(key="who is right")
-    cells.set_value("both").run()
+    app.segmented_control(key="right").set_value("both").run()
     next(button for button in app.button if button.label.startswith("Select ")).click().run()
     chosen = kept(app.query_params["selection"])
     assert chosen.images == open_images("sample").sample(100).digest
@@ -43,7 +42,7 @@ def test_images_by_who_is_right_are_selected_for_all_pages():
 def test_a_network_with_a_lesion_takes_part_and_a_pair_is_chosen():
     app = open_page("compare", limit="100 images")
     names = ["resnet20-fashion", "resnet20-fashion?lesion=without:layer1.0", "plain20-fashion"]
-    settle(app.multiselect(key="networks").set_value(names).run())
+    settle(app.multiselect(key="compared").set_value(names).run())
     assert not errors(app)
     assert len(app.dataframe[0].value) == 3
     titles = app.selectbox(key="pair").options
@@ -54,7 +53,7 @@ def test_a_network_with_a_lesion_takes_part_and_a_pair_is_chosen():
 
 def test_one_network_or_unlabelled_images_are_told(tmp_path, monkeypatch):
     app = open_page("compare", limit="100 images")
-    app.multiselect(key="networks").set_value(["resnet20-fashion"]).run()
+    app.multiselect(key="compared").set_value(["resnet20-fashion"]).run()
     assert "2 to 10 networks" in errors(app)
     from PIL import Image
 
@@ -68,5 +67,5 @@ def test_one_network_or_unlabelled_images_are_told(tmp_path, monkeypatch):
 def test_a_file_outside_the_roots_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
     app = open_page("compare", limit="100 images")
-    app.multiselect(key="networks").set_value(["resnet20-fashion", "/etc/hostname"]).run()
+    app.multiselect(key="compared").set_value(["resnet20-fashion", "/etc/hostname"]).run()
     assert "outside the folders" in errors(app)

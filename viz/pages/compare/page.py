@@ -18,7 +18,7 @@ from viz.figures import compare as figures
 from viz.picking.tiles import tiles
 
 FIRST = ("resnet20-fashion", "plain20-fashion")
-KEY, PAIR, CELL = "networks", "pair", "who is right"
+KEY, PAIR, CELL = "compared", "pair", "right"  # in links
 BY_RIGHT = ("only the first", "only the second", "neither", "both")
 SHOWN, SLICES = 36, 20
 
