@@ -9,7 +9,7 @@ from features.claim import Claim, Kind
 from features.compare.comparison import Comparison
 
 JSON, IMAGES, SLICES, SIMILARITY = "comparison.json", "images.parquet", "slices.parquet", "similarity.parquet"
-COMPARISON = Kind("comparison", "comparison of networks")
+COMPARISON = Kind("comparison", "comparisons of networks")
 
 
 def write(claim: Claim, told: Comparison) -> None:
