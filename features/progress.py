@@ -3,6 +3,7 @@
 import queue
 import threading
 from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -32,6 +33,17 @@ def finish(task: Task[Result], report: Callable[[Progress], None] | None = None)
             return end.value
         if report is not None:
             report(progress)
+
+
+def retold(task: Task[Result], change: Callable[[Progress], Progress]) -> Task[Result]:
+    """A task that is a part of a longer one: each of its reports as that one gives it. It is closed with that one."""
+    with closing(task):
+        while True:
+            try:
+                progress = next(task)
+            except StopIteration as end:
+                return end.value
+            yield change(progress)
 
 
 class Stopped(Exception):

@@ -75,21 +75,26 @@ def test_features_open_convert_and_are_answered_as_finished(format, earlier, cap
     same(open_features(folder), wanted)
 
 
-@pytest.mark.parametrize("format", FORMATS)
-def test_features_are_refused_to_other_settings_and_replaced_on_demand(format, earlier, capsys):
-    folder = earlier / f"features-{format}"
+def check_refused_then_replaced(folder, line, said, capsys):
+    """Of a command with other settings than a folder's: refused with `said`, nothing lost; replaced when asked to."""
     (folder / "notes.txt").write_text("precious")
     before = untouched(folder)
-    line = f"extract {earlier}/images.zip {EXTRACT} --format {format} --pool max --out"
     status, errors = run(f"{line} {folder}", capsys)
     assert status == 2
-    assert 'pool was "mean" and is "max"' in one_sentence(errors, "extract")
+    assert said in one_sentence(errors, line.split()[0])
     assert untouched(folder) == before
     assert run(f"{line} {folder} --replace", capsys)[0] == 0
     assert (folder / "notes.txt").read_text() == "precious"
     (folder / "notes.txt").unlink()
-    assert run(f"{line} {earlier / 'anew'}", capsys)[0] == 0
-    assert content(folder) == content(earlier / "anew")
+    anew = folder.parent / "anew"
+    assert run(f"{line} {anew}", capsys)[0] == 0
+    assert content(folder) == content(anew)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_features_are_refused_to_other_settings_and_replaced_on_demand(format, earlier, capsys):
+    line = f"extract {earlier}/images.zip {EXTRACT} --format {format} --pool max --out"
+    check_refused_then_replaced(earlier / f"features-{format}", line, 'pool was "mean" and is "max"', capsys)
 
 
 def begun(folder: Path, **changed: object) -> None:
@@ -217,18 +222,7 @@ def test_an_earlier_map_takes_images_as_it_did(earlier, capsys):
 def test_earlier_maps_are_refused_to_other_settings_and_replaced_on_demand(kind, line, earlier, capsys):
     others = f"embed {earlier}/features-parquet --stages layer3 --method pca --quick --out {earlier}/others"
     assert run(others, capsys)[0] == 0
-    folder, line = earlier / kind, line.format(earlier=earlier)
-    (folder / "notes.txt").write_text("precious")
-    before = untouched(folder)
-    status, errors = run(f"{line} {folder}", capsys)
-    assert status == 2
-    assert "--replace" in one_sentence(errors, line.split()[0])
-    assert untouched(folder) == before
-    assert run(f"{line} {folder} --replace", capsys)[0] == 0
-    assert (folder / "notes.txt").read_text() == "precious"
-    (folder / "notes.txt").unlink()
-    assert run(f"{line} {earlier / 'anew'}", capsys)[0] == 0
-    assert content(folder) == content(earlier / "anew")
+    check_refused_then_replaced(earlier / kind, line.format(earlier=earlier), "--replace", capsys)
 
 
 # --- trained networks -----------------------------------------------------------------------------------------------

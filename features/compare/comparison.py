@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from features.extract import features
 from features.networks.measured import measured
 from features.networks.zoo import Model
 from features.predictions import Predictions
-from features.progress import Progress, Result, Task
+from features.progress import Progress, Task, retold
 from features.results import Provenance
 from features.shares import Share
 from features.similarity import Layers, Resampling, Similarity
@@ -154,7 +155,7 @@ def compare(models: Sequence[Model], images: ImageSet, seed: int = 0) -> Task[Co
     matched = [labels.match_labels(model.spec, images) for model in models]
     read = []
     for number, model in enumerate(models):
-        read.append((yield from _part(features(model, images), number, len(models))))
+        read.append((yield from retold(features(model, images), partial(_of_all, number=number, total=len(models)))))
     rows = _common(read)
     known = [_of_rows(each, rows) for each in read]
     names = _names(models)
@@ -174,15 +175,10 @@ def compare(models: Sequence[Model], images: ImageSet, seed: int = 0) -> Task[Co
     )
 
 
-def _part(task: Task[Result], number: int, total: int) -> Task[Result]:
-    """One network's share of a longer task."""
-    while True:
-        try:
-            progress = next(task)
-        except StopIteration as end:
-            return end.value
-        note = f"network {number + 1} of {total}" + (f": {progress.note}" if progress.note else "")
-        yield replace(progress, done=progress.done + number * progress.total, total=total * progress.total, note=note)
+def _of_all(progress: Progress, number: int, total: int) -> Progress:
+    """One network's report as that of all."""
+    note = f"network {number + 1} of {total}" + (f": {progress.note}" if progress.note else "")
+    return replace(progress, done=progress.done + number * progress.total, total=total * progress.total, note=note)
 
 
 def _common(read: Sequence[FeatureSet]) -> np.ndarray:

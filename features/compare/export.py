@@ -1,6 +1,5 @@
 """A comparison as a folder: what was counted as JSON, images, slices and similarities as tables of Parquet."""
 
-import io
 import json
 
 import pandas as pd
@@ -14,9 +13,11 @@ COMPARISON = Kind("comparison", "comparisons of networks")
 
 def write(claim: Claim, told: Comparison) -> None:
     """Write a comparison to a folder that was claimed. Raises FeatureError as `Claim.commit`."""
-    claim.write(IMAGES, _parquet(told.table()))
-    claim.write(SLICES, _parquet(told.slice_table()))
-    claim.write(SIMILARITY, _parquet(similarity_table(told)))
+    for name, table in (
+        (IMAGES, told.table()), (SLICES, told.slice_table()), (SIMILARITY, similarity_table(told)),
+    ):  # fmt: skip
+        with claim.file(name) as file:
+            table.to_parquet(file, index=False)
     content = as_dict(told)
     claim.write(JSON, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
     claim.commit({"networks": content["networks"], "n_images": len(told.ids)})
@@ -53,9 +54,3 @@ def as_dict(told: Comparison) -> dict[str, object]:
         ],
         "rejected": [{"id": each.id, "reason": each.reason} for each in told.rejected],
     }  # fmt: skip
-
-
-def _parquet(table: pd.DataFrame) -> bytes:
-    buffer = io.BytesIO()
-    table.to_parquet(buffer, index=False)
-    return buffer.getvalue()

@@ -10,7 +10,7 @@ from features.embed.aligning import aligned
 from features.embed.layouts import METHODS
 from features.embed.projection import MapSettings, Projection, distance, laid_out, project
 from features.errors import FeatureError
-from features.progress import Progress, Task
+from features.progress import Progress, Task, retold
 from features.results import Provenance
 
 
@@ -64,15 +64,9 @@ def _one(
     """A stage's map on that of the stage behind it, with the stage's title in its reports and errors."""
     task = project(features, settings, told, None if behind is None else behind.points)
     try:
-        while True:
-            report = next(task)
-            yield replace(report, note=f"{title}: {report.note}")
-    except StopIteration as end:
-        projection: Projection = end.value
+        projection = yield from retold(task, lambda report: replace(report, note=f"{title}: {report.note}"))
     except FeatureError as error:
         raise FeatureError(f"{title}: {error}") from error
-    finally:
-        task.close()
     return projection if behind is None else replace(projection, points=aligned(projection.points, behind.points))
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from features.networks.card import Outputs
 from features.networks.measured import anatomy_of
 from features.networks.zoo import Model
 from features.predictions import Predictions
-from features.progress import Progress, Result, Task
+from features.progress import Progress, Task, retold
 from features.results import not_finite, provenance
 from features.store import FeatureSet, Manifest, Writer
 
@@ -103,7 +104,7 @@ def _to_parts(model: Model, images: ImageSet, plan: Plan, writer: Writer) -> Tas
     with closing(reader.tasks(missing)) as tasks, ThreadPoolExecutor(1, "part") as pool:
         writing: Future[None] | None = None
         for number, task in tasks:
-            part = yield from _shifted(task, done, len(images), before)
+            part = yield from retold(task, partial(_of_all, done=done, total=len(images), before=before))
             if writing is not None:
                 writing.result()
             writing = pool.submit(writer.parts.write, number, part)
@@ -113,6 +114,11 @@ def _to_parts(model: Model, images: ImageSet, plan: Plan, writer: Writer) -> Tas
             writing.result()
     rate = (done - before) / max(time.monotonic() - began, 1e-9) if missing else None
     return writer.finish(rate, reader.made_with, images.left_aside())
+
+
+def _of_all(progress: Progress, done: int, total: int, before: int) -> Progress:
+    """A part's report as all parts' one, `done` units of which are finished, `before` of them by an earlier run."""
+    return dataclasses.replace(progress, done=done + progress.done, total=total, before=before)
 
 
 def need_rows(manifest: Manifest, folder: Path) -> None:
@@ -240,16 +246,6 @@ def _read(
         rejected=rejected,
         provenance=provenance(model, images).with_settings(pool=plan.pool),
     )
-
-
-def _shifted(task: Task[Result], done: int, total: int, before: int) -> Task[Result]:
-    """A task that is a part of a longer one, `done` units of which are finished, `before` of them by an earlier run."""
-    while True:
-        try:
-            progress = next(task)
-        except StopIteration as end:
-            return end.value
-        yield dataclasses.replace(progress, done=done + progress.done, total=total, before=before)
 
 
 def _need_finite(batch: dict[str, np.ndarray], model: Model) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from features.faithfulness.metrics import rank_correlations
 from features.networks.canonical import ResidualNetwork, own_copy
-from features.progress import Progress, Result, Task
+from features.progress import Progress, Result, Task, retold
 from features.saliency import ClassTarget, Explainer, SaliencyMaps, StageTarget, Tap, Target, explain
 
 HEAD, STEM = "head", "stem"
@@ -65,12 +65,11 @@ def randomised(
 
 def _counted(task: Task[Result], done: int, networks: int, note: str = "") -> Task[Result]:
     """A task as one of several networks'."""
-    while True:
-        try:
-            inner = next(task)
-        except StopIteration as end:
-            return end.value
-        yield Progress(done, networks, "network", f"{note}{inner.done:,} of {inner.total:,} {inner.unit}s")
+
+    def of_networks(inner: Progress) -> Progress:
+        return Progress(done, networks, "network", f"{note}{inner.done:,} of {inner.total:,} {inner.unit}s")
+
+    return retold(task, of_networks)
 
 
 def _parts(network: ResidualNetwork, stage: str | None = None) -> list[str]:

@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from features.similarity import hsic
+from features.similarity.table import LEVEL
 
 GROUPS = 128  # that batches are summed in, for intervals: as many batches may come as like
 
@@ -123,7 +124,7 @@ class Sums:
         drawn = np.random.default_rng(seed).multinomial(n_groups, np.full(n_groups, 1 / n_groups), bootstraps)
         pairs = np.tensordot(drawn, self.pairs[:n_groups], 1)  # (S, R, C)
         values = ratios(pairs, drawn @ self.rows[:n_groups], drawn @ self.columns[:n_groups])
-        low, high = np.quantile(values, [0.025, 0.975], axis=0)
+        low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
         return low, high
 
     def spread(self) -> float:

@@ -9,9 +9,7 @@ from features.progress import Progress, Task, finish
 from features.similarity.hsic import LEAST_IMAGES
 from features.similarity.layers import Layers, checked, need_images, need_same_set
 from features.similarity.measures import MEASURES, Measure
-from features.similarity.table import Similarity, chance_of
-
-LEVEL = 0.95  # of intervals
+from features.similarity.table import LEVEL, Similarity, chance_of
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ import numpy as np
 
 from features.results import Provenance
 
+LEVEL = 0.95  # of intervals
+
 
 @dataclass(frozen=True, eq=False)
 class Similarity:
