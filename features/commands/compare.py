@@ -46,6 +46,7 @@ def _compare(options: argparse.Namespace) -> None:
     from features.claim import Claim, need_kind
     from features.datasets import need_outside
     from features.networks import zoo
+    from viz.reports.compare import again, report
 
     networks = network_names(options.models)
     compare.need_number(len(networks))
@@ -60,7 +61,11 @@ def _compare(options: argparse.Namespace) -> None:
             print(f"{options.out}: is complete already")
             return
         result = show(compare.compare(models, images, options.seed))
-        compare.write(claim, result)
+        line = again(
+            options.source, networks, limit=options.limit, path_column=options.path_column,
+            label_column=options.label_column, data_root=options.data_root, seed=options.seed,
+        )  # fmt: skip
+        compare.write(claim, result, show(report(result, images, line)))
     for rejected in result.rejected:
         print(f"left out: {rejected.reason}", file=sys.stderr)
     _print(result)

@@ -1,4 +1,4 @@
-"""A comparison as a folder: what was counted as JSON, images, slices and similarities as tables of Parquet."""
+"""A comparison as a folder: counts as JSON, images, slices and similarities as tables of Parquet, and a report."""
 
 import json
 
@@ -8,16 +8,22 @@ from features.claim import Claim, Kind
 from features.compare.comparison import Comparison
 
 JSON, IMAGES, SLICES, SIMILARITY = "comparison.json", "images.parquet", "slices.parquet", "similarity.parquet"
+REPORT = "report.html"
 COMPARISON = Kind("comparison", "comparisons of networks")
 
 
-def write(claim: Claim, told: Comparison) -> None:
-    """Write a comparison to a folder that was claimed. Raises FeatureError as `Claim.commit`."""
+def write(claim: Claim, told: Comparison, report: bytes | None = None) -> None:
+    """Write a comparison to a folder that was claimed. report: all of it as a page, which who shows results makes.
+
+    Raises FeatureError as `Claim.commit`.
+    """
     for name, table in (
         (IMAGES, told.table()), (SLICES, told.slice_table()), (SIMILARITY, similarity_table(told)),
     ):  # fmt: skip
         with claim.file(name) as file:
             table.to_parquet(file, index=False)
+    if report is not None:
+        claim.write(REPORT, report)
     content = as_dict(told)
     claim.write(JSON, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
     claim.commit({"networks": content["networks"], "n_images": len(told.ids)})

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from features.progress import Task
 from viz.reports.compare import words
+from viz.reports.compare.again import again
 from viz.reports.compare.made import images as images_section
 from viz.reports.compare.made import provenance
 from viz.reports.compare.networks import agreement, networks
@@ -18,6 +19,8 @@ from viz.reports.rendering import LIMIT, html
 if TYPE_CHECKING:
     from features.compare import Comparison
     from features.datasets import ImageSet
+
+__all__ = ["SECTIONS", "Told", "again", "document_of", "report", "words"]
 
 # In the order of the report. A new one is a function here; what it has nothing to say of is None.
 SECTIONS: tuple[Callable[[Told], Section | None], ...] = (networks, agreement, pairs, images_section, provenance)

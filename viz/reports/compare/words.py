@@ -9,8 +9,8 @@ TITLE = "Which network does better, and where"
 NO_SLICES = "No group of ten images or more that a label or a column of the set tells apart."
 COST = "Accuracy with its 95 % interval over what an image costs; grey what another network beats in both."
 SIMILARITY = (
-    "Unbiased linear CKA of pooled features (Kornblith et al. 2019; Song et al. 2012): 1 where one is the other but for "
-    "rotation and scale, 0 for strangers. It does not see what a linear map of one could still tell of the other."
+    "Unbiased linear CKA of pooled features (Kornblith et al. 2019; Song et al. 2012): 1 where one is the other but "
+    "for rotation and scale, 0 for strangers. It does not see what a linear map of one could still tell of the other."
 )
 P_VALUE = "How likely so uneven a split of the images on which only one is right is by chance."
 KAPPA = "Cohen's kappa of who is right: 1 for the same errors, 0 for what chance gives (Geirhos et al. 2020)."
@@ -23,8 +23,8 @@ BY_RIGHT = (ONLY_FIRST, ONLY_SECOND, NEITHER, BOTH)
 def networks(told: "Comparison") -> str:
     """How to read the table of networks."""
     return (
-        f"On {len(told.ids):,} images of {told.images}; intervals of 95 % (Wilson 1927). F1 is the mean over the classes "
-        "that occur, ECE by how much confidence and accuracy differ (Guo et al. 2017). " + best(told)
+        f"On {len(told.ids):,} images of {told.images}; intervals of 95 % (Wilson 1927). F1 is the mean over the "
+        "classes that occur, ECE by how much confidence and accuracy differ (Guo et al. 2017). " + best(told)
     )
 
 
