@@ -4,8 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from features.compare import Agreement, holm
-from features.compare.slices import LEVEL
+from features.compare import Agreement
 from viz.figures import compare as figures
 from viz.reports.compare import words
 from viz.reports.compare.told import Told, pair_key
@@ -83,7 +82,7 @@ def _beside_the_best(told: Told) -> list[Cell]:
     contenders, pairs = told.comparison.contenders, told.comparison.pairs
     top = max(contenders, key=lambda each: each.accuracy.value)
     cells = {top.name: Cell("most accurate", BEST)}
-    for number, (pair, sure) in enumerate(zip(pairs, _sure(told), strict=True)):
+    for number, (pair, sure) in enumerate(zip(pairs, told.sure, strict=True)):
         if top.name in (pair.first, pair.second):
             other = pair.second if pair.first == top.name else pair.first
             less = 100 * abs(pair.agreement.difference)
@@ -91,17 +90,12 @@ def _beside_the_best(told: Told) -> list[Cell]:
     return [cells[each.name] for each in contenders]
 
 
-def _sure(told: Told) -> list[bool]:
-    """Of each pair whether it differs by more than chance among so many."""
-    return [p < LEVEL for p in holm([pair.agreement.p_value for pair in told.comparison.pairs])]
-
-
 def _matrices(told: Told, names: list[str]) -> tuple[list[list[Cell | str]], list[list[Cell | str]]]:
     """Differences and kappas, (M, M) each, of M networks in their order."""
     number = {name: place for place, name in enumerate(names)}
     differences: list[list[Cell | str]] = [[NOTHING] * len(names) for _ in names]
     kappas: list[list[Cell | str]] = [[NOTHING] * len(names) for _ in names]
-    for place, (pair, sure) in enumerate(zip(told.comparison.pairs, _sure(told), strict=True)):
+    for place, (pair, sure) in enumerate(zip(told.comparison.pairs, told.sure, strict=True)):
         one, other, key = number[pair.first], number[pair.second], pair_key(place)
         for row, column, sign in ((one, other, -1), (other, one, 1)):
             value = 100 * sign * pair.agreement.difference
