@@ -24,6 +24,7 @@ __all__ = ["SECTIONS", "Told", "again", "document_of", "report", "words"]
 
 # In the order of the report. A new one is a function here; what it has nothing to say of is None.
 SECTIONS: tuple[Callable[[Told], Section | None], ...] = (networks, agreement, pairs, images_section, provenance)
+NAMED = 3  # networks, in the summary; the table below it names all
 MOST_PICTURES = 6_000_000  # bytes, however much room there is
 
 
@@ -42,8 +43,9 @@ def document_of(told: Told) -> Task[Document]:
     """The report without its pictures."""
     comparison = told.comparison
     names = [each.name for each in comparison.contenders]
+    which = f": {', '.join(names)}" if len(names) <= NAMED else ""
     summary = (
-        f"{len(names)} networks on {len(comparison.ids):,} images of {comparison.images}: {', '.join(names)}.",
+        f"{len(names)} networks on {len(comparison.ids):,} images of {comparison.images}{which}.",
         words.best(comparison),
     )
     sections = []
