@@ -1,25 +1,40 @@
 """Compares networks on the same images: who is right where the other is wrong, and of which images."""
 
 from features.compare.agreement import Agreement, agreement, difference_interval, mcnemar
-from features.compare.comparison import Comparison, Contender, Pair, compare, need_number
+from features.compare.classes import Common, common_classes
+from features.compare.comparison import Comparison, compare, need_number
+from features.compare.contender import Contender
 from features.compare.export import COMPARISON, write
+from features.compare.extras import DEFAULT as DEFAULT_EXTRAS
+from features.compare.extras import EXTRAS, Extra, Told, with_extras
+from features.compare.measures import Measured, measured
+from features.compare.pair import Pair
 from features.compare.slices import Compared, Slice, compared, holm, slices
 
 __all__ = [
     "COMPARISON",
+    "DEFAULT_EXTRAS",
+    "EXTRAS",
     "Agreement",
+    "Common",
     "Compared",
     "Comparison",
     "Contender",
+    "Extra",
+    "Measured",
     "Pair",
     "Slice",
+    "Told",
     "agreement",
+    "common_classes",
     "compare",
     "compared",
     "difference_interval",
     "holm",
     "mcnemar",
+    "measured",
     "need_number",
     "slices",
+    "with_extras",
     "write",
 ]
