@@ -76,7 +76,7 @@ def _compare(options: argparse.Namespace) -> None:
             print(f"{options.out}: is complete already")
             return
         result = show(compare.compare(models, images, options.seed))
-        more = show(compare.with_extras(result, models, images, extras, options.all_pairs))
+        more = show(compare.with_extras(result, models, extras, options.all_pairs))
         compare.write(claim, result, more)
     for rejected in result.rejected:
         print(f"left out: {rejected.reason}", file=sys.stderr)

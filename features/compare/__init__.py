@@ -6,7 +6,7 @@ from features.compare.comparison import Comparison, compare, need_number
 from features.compare.contender import Contender
 from features.compare.export import COMPARISON, write
 from features.compare.extras import DEFAULT as DEFAULT_EXTRAS
-from features.compare.extras import EXTRAS, Extra, Told, with_extras
+from features.compare.extras import EXTRAS, Extra, ExtraResult, with_extras
 from features.compare.measures import Measured, measured
 from features.compare.pair import Pair
 from features.compare.slices import Compared, Slice, compared, holm, slices
@@ -21,10 +21,10 @@ __all__ = [
     "Comparison",
     "Contender",
     "Extra",
+    "ExtraResult",
     "Measured",
     "Pair",
     "Slice",
-    "Told",
     "agreement",
     "common_classes",
     "compare",

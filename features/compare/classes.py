@@ -1,6 +1,6 @@
 """The classes that all networks can be asked of: those that each of them knows, by name or id."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,7 @@ from features.datasets import ImageSet, labels
 from features.datasets.labels import Matched
 from features.errors import FeatureError
 from features.networks.card import ModelSpec, Outputs
-from features.predictions import paired
+from features.predictions import Predictions, paired
 
 SHOWN = 4  # names in an error
 BY_NAME, BY_LABEL = "by name", "by the images' labels"
@@ -22,7 +22,7 @@ class Common:
     names: (K,). columns: of each network (K,) int64, which of its classes these are; None where they are all of them,
     in its order. matched: of each network, the labels of `images` as these classes. images: those whose labels are
     among them. left_out: of each network, how many classes are not compared. n_images_left_out: images of other labels.
-    how: BY_NAME or BY_LABEL; '' where all networks have the same classes.
+    how: BY_NAME or BY_LABEL; '' where all networks have the same classes. outputs: of each network, what it predicts.
     """
 
     names: tuple[str, ...]
@@ -32,11 +32,23 @@ class Common:
     left_out: tuple[int, ...]
     n_images_left_out: int
     how: str
+    outputs: tuple[Outputs, ...] = ()
 
     def logits(self, network: int, values: np.ndarray) -> np.ndarray:
         """A network's logits (N, C), or (N, 1) of two classes, as those (N, K) of the common classes."""
         chosen = self.columns[network]
         return values if chosen is None else paired(values)[:, chosen]
+
+    def judge(self, network: int) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+        """Tells which logits (n, C) of a network are right, (n,) bool, given their images' numbers (n,) in `images`."""
+
+        def right(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+            said = Predictions.of(self.logits(network, values), self.names, self.outputs[network], top=1)
+            truth = self.matched[network].truth(rows)
+            assert truth is not None  # the images are labelled
+            return said.correct(truth)
+
+        return right
 
 
 def common_classes(specs: Sequence[ModelSpec], images: ImageSet) -> Common:
@@ -45,13 +57,14 @@ def common_classes(specs: Sequence[ModelSpec], images: ImageSet) -> Common:
     Raises DatasetError if the images have no labels or these fit no classes, FeatureError if the networks have no two
     classes in common or predict several labels and not the same ones.
     """
+    outputs = tuple(spec.outputs for spec in specs)
     if _same_names(specs):
         alone = [labels.match_labels(spec, images) for spec in specs]
         if _same_truth(alone):
             names = next(
                 (each.names for spec, each in zip(specs, alone, strict=True) if spec.class_names), alone[0].names
             )
-            return Common(names, (None,) * len(specs), tuple(alone), images, (0,) * len(specs), 0, "")
+            return Common(names, (None,) * len(specs), tuple(alone), images, (0,) * len(specs), 0, "", outputs)
     if any(spec.outputs is Outputs.MULTILABEL for spec in specs) or images.label_sets is not None:
         raise FeatureError(
             "Networks of several labels an image, and images of several labels, are compared where all networks have "
@@ -109,6 +122,7 @@ def _known_to_all(specs: Sequence[ModelSpec], images: ImageSet) -> Common:
         left_out=tuple(len(spec.classes) - len(kept) for spec in specs),
         n_images_left_out=len(images) - len(chosen),
         how=how,
+        outputs=tuple(spec.outputs for spec in specs),
     )
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from features.claim import Claim, Kind
 from features.compare.comparison import Comparison
-from features.compare.extras import Told
+from features.compare.extras import ExtraResult
 from features.compare.measures import rows_of
 
 JSON, IMAGES, CLASSES = "comparison.json", "images.parquet", "classes.parquet"
@@ -15,7 +15,7 @@ SLICES, SIMILARITY = "slices.parquet", "similarity.parquet"
 COMPARISON = Kind("comparison", "comparisons of networks")
 
 
-def write(claim: Claim, told: Comparison, extras: Sequence[Told] = ()) -> None:
+def write(claim: Claim, told: Comparison, extras: Sequence[ExtraResult] = ()) -> None:
     """Write a comparison to a folder that was claimed. Raises FeatureError as `Claim.commit`."""
     for name, table in tables(told, extras):
         with claim.file(name) as file:
@@ -25,7 +25,7 @@ def write(claim: Claim, told: Comparison, extras: Sequence[Told] = ()) -> None:
     claim.commit({"networks": content["networks"], "n_images": len(told.ids)})
 
 
-def tables(told: Comparison, extras: Sequence[Told] = ()) -> Iterator[tuple[str, pd.DataFrame]]:
+def tables(told: Comparison, extras: Sequence[ExtraResult] = ()) -> Iterator[tuple[str, pd.DataFrame]]:
     """Every table of a comparison, with the name of its file."""
     yield IMAGES, told.table()
     yield CLASSES, told.class_table()
@@ -46,18 +46,18 @@ def similarity_table(told: Comparison) -> pd.DataFrame:
     )
 
 
-def extra_table(extras: Sequence[Told]) -> pd.DataFrame:
+def extra_table(extras: Sequence[ExtraResult]) -> pd.DataFrame:
     """The tables of one extra of all networks, with these in front."""
     tables = []
     for each in extras:
-        table = each.result.table()
+        table = each.result.table().drop(columns=["network", "beside"], errors="ignore")
         for place, (column, name) in enumerate(zip(("network", "beside"), each.networks, strict=False)):
             table.insert(place, column, name)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
 
-def as_dict(told: Comparison, extras: Sequence[Told] = ()) -> dict[str, object]:
+def as_dict(told: Comparison, extras: Sequence[ExtraResult] = ()) -> dict[str, object]:
     """As JSON can hold it: all but what has a row for every image."""
     return {
         "images": told.images,
