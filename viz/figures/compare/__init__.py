@@ -1,5 +1,18 @@
-"""Draws networks side by side: cost and quality, slices and similarity, one module a subject."""
+"""Draws networks side by side, one module a subject: the overview, branches along depth, saliency, and maps."""
 
+from viz.figures.compare.depth import along_depth
+from viz.figures.compare.looks import alike, alike_by_class
+from viz.figures.compare.movers import changed, moved
 from viz.figures.compare.overview import cost, similarity, slices, undominated
 
-__all__ = ["cost", "similarity", "slices", "undominated"]
+__all__ = [
+    "alike",
+    "alike_by_class",
+    "along_depth",
+    "changed",
+    "cost",
+    "moved",
+    "similarity",
+    "slices",
+    "undominated",
+]
