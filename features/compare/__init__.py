@@ -9,9 +9,26 @@ from features.compare.extras import DEFAULT as DEFAULT_EXTRAS
 from features.compare.extras import EXTRAS, Extra, ExtraResult, with_extras
 from features.compare.measures import Measured, measured
 from features.compare.pair import Pair
+from features.compare.depth import AlongDepth
+from features.compare.gallery import Drawing, Gallery, SideBySide, drawn, gallery
+from features.compare.looks import Looks
+from features.compare.movers import Movers
+from features.compare.sights import Settings as LookSettings
+from features.compare.stitching import Joint, Stitching
 from features.compare.slices import Compared, Slice, compared, holm, slices
 
 __all__ = [
+    "Stitching",
+    "Joint",
+    "LookSettings",
+    "Movers",
+    "Looks",
+    "gallery",
+    "drawn",
+    "SideBySide",
+    "Gallery",
+    "Drawing",
+    "AlongDepth",
     "COMPARISON",
     "DEFAULT_EXTRAS",
     "EXTRAS",

@@ -61,6 +61,14 @@ class Comparison:
         """Which of the networks it is."""
         return [each.name for each in self.contenders].index(name)
 
+    def names_of(self, numbers: Sequence[int]) -> tuple[str, ...]:
+        """The names of some of the networks."""
+        return tuple(self.contenders[number].name for number in numbers)
+
+    def pair(self, first: str, second: str) -> Pair:
+        """Two of the networks by their names, in the comparison's order."""
+        return next(each for each in self.pairs if (each.first, each.second) == (first, second))
+
     def table(self) -> "pd.DataFrame":
         """One row per image: id, label, and of every network its prediction, confidence and whether that is right."""
         import pandas as pd
