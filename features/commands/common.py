@@ -225,8 +225,8 @@ def named(options: argparse.Namespace) -> "NetworkName":
 
 
 def network_names(texts: Sequence[str]) -> list[str]:
-    """'A,B' as two names. What is said of a network behind '?', and the name of a file, may have commas: 'A,B?lesion=...'
-    are two, and all behind the sign is said of B.
+    """'A,B' as two names. What is said of a network behind '?', and the name of a file, may have commas: of
+    'A,B?lesion=...' all behind the sign is said of B.
     """
     networks: list[str] = []
     for text in texts:

@@ -58,6 +58,7 @@ def _compare(options: argparse.Namespace) -> None:
     from features.claim import Claim, need_kind
     from features.datasets import need_outside
     from features.networks import zoo
+    from viz.reports.compare import again, report
 
     networks = network_names(options.models)
     compare.need_number(len(networks))
@@ -77,7 +78,12 @@ def _compare(options: argparse.Namespace) -> None:
             return
         result = show(compare.compare(models, images, options.seed))
         more = show(compare.with_extras(result, models, extras, options.all_pairs))
-        compare.write(claim, result, more)
+        line = again(
+            options.source, networks, limit=options.limit, path_column=options.path_column,
+            label_column=options.label_column, data_root=options.data_root, seed=options.seed,
+            all_pairs=options.all_pairs, **{"with": ",".join(extras) or "none"},
+        )  # fmt: skip
+        compare.write(claim, result, more, show(report(result, images, line, more)))
     for rejected in result.rejected:
         print(f"left out: {rejected.reason}", file=sys.stderr)
     _print(result)

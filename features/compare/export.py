@@ -1,4 +1,4 @@
-"""A comparison as a folder: what was counted as JSON, images, slices and similarities as tables of Parquet."""
+"""A comparison as a folder: counts as JSON, images, slices and similarities as tables of Parquet, and a report."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -11,15 +11,20 @@ from features.compare.extras import ExtraResult
 from features.compare.measures import rows_of
 
 JSON, IMAGES, CLASSES = "comparison.json", "images.parquet", "classes.parquet"
-SLICES, SIMILARITY = "slices.parquet", "similarity.parquet"
+SLICES, SIMILARITY, REPORT = "slices.parquet", "similarity.parquet", "report.html"
 COMPARISON = Kind("comparison", "comparisons of networks")
 
 
-def write(claim: Claim, told: Comparison, extras: Sequence[ExtraResult] = ()) -> None:
-    """Write a comparison to a folder that was claimed. Raises FeatureError as `Claim.commit`."""
+def write(claim: Claim, told: Comparison, extras: Sequence[ExtraResult] = (), report: bytes | None = None) -> None:
+    """Write a comparison to a folder that was claimed. report: all of it as a page, which who shows results makes.
+
+    Raises FeatureError as `Claim.commit`.
+    """
     for name, table in tables(told, extras):
         with claim.file(name) as file:
             table.to_parquet(file, index=False)
+    if report is not None:
+        claim.write(REPORT, report)
     content = as_dict(told, extras)
     claim.write(JSON, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
     claim.commit({"networks": content["networks"], "n_images": len(told.ids)})

@@ -2,14 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from features import compare
-from features.compare import EXTRAS, Comparison, Gallery, LookSettings
+from features.compare import EXTRAS, Comparison, ExtraResult, Gallery, LookSettings
 from features.datasets import ImageSet
 from features.networks.zoo import Model
-from features.progress import Task
+from features.progress import Task, finish
+from viz.cached import server
+from viz.cached.elsewhere import is_upload
 from viz.cached.estimates import seconds
 from viz.jobs import LONG, Work, kind_of
+from viz.reports.compare import again
+from viz.reports.compare import report as report_task
 
 # Passes of each network through so many of the images, at most, that an extra takes; a gradient counts as two.
 PASSES = {"measures": 0.02, "stitching": 0.3, "branches": 8.0, "maps": 0.0, "saliency": 3.0}
@@ -33,6 +38,17 @@ def extra_work(name: str, told: Comparison, models: Sequence[Model], numbers: tu
     return _placed(Work(key, lambda: EXTRAS[name].run(told, models, numbers), kind))
 
 
+def extras_made(told: Comparison, models: Sequence[Model]) -> list[ExtraResult]:
+    """The extras of a comparison that somebody has asked for and that are done."""
+    made = []
+    for extra in EXTRAS.values():
+        for numbers in compare.numbers_of(extra, len(models), all_pairs=True):
+            work = extra_work(extra.name, told, models, numbers)
+            if server.jobs().has_result(work) and (run := server.ask(work).run) is not None and run.error is None:
+                made.append(ExtraResult(extra.name, told.names_of(numbers), run.result))
+    return made
+
+
 def gallery_work(first: Model, second: Model, images: ImageSet, rows: Sequence[int], settings: LookSettings) -> Work:
     """Pictures of a few rows of a set with both networks' saliency."""
 
@@ -49,3 +65,32 @@ def _seconds(models: Sequence[Model], images: Sequence[int] | ImageSet, passes: 
 
 def _placed(work: Work) -> Work:
     return replace(work, lasting=True) if work.kind == LONG else work
+
+
+def report(told: Comparison, models: Sequence[Model], images: ImageSet, extras: Sequence[ExtraResult] = ()) -> bytes:
+    """All that the page shows as one file. It is made when somebody wants it. extras: those that were asked for."""
+    return finish(report_task(told, images, command(models, images), extras))
+
+
+def command(models: Sequence[Model], images: ImageSet) -> str:
+    """The command that makes the same comparison. What it cannot name stands behind it: a selection, uploads."""
+    networks = [_network(model) for model in models]
+    if images.origin is None or is_upload(images):
+        return again(images.name, networks, f"on {len(images):,} images that were uploaded or lie in memory")
+    limits, columns = images.origin.limits, images.origin.columns
+    limit = limits[0] if len(limits) == 1 and isinstance(limits[0], int) else None
+    remark = f"on {len(images):,} images selected of these" if limits and limit is None else ""
+    return again(
+        images.origin.source, networks, remark, limit=limit, path_column=columns.path, label_column=columns.label
+    )
+
+
+def _network(model: Model) -> str:
+    """As the command line takes it; an uploaded file by its name alone, since where it lies goes with the server."""
+    if model.name is None:
+        return model.spec.name
+    weights, classes = (
+        Path(path.name) if path is not None and is_upload(path) else path
+        for path in (model.name.weights, model.name.classes)
+    )
+    return str(replace(model.name, weights=weights, classes=classes))

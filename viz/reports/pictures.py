@@ -21,8 +21,8 @@ GREY = (128, 128, 128)
 
 
 def illustrated(document: Document, room: int) -> Task[Document]:
-    """The document with the pictures of its galleries: the first of each gallery, then the second, and so on, as many as
-    fit into `room` bytes of the file."""
+    """The document with the pictures of its galleries: the first of each gallery, then the second, and so on, as many
+    as fit into `room` bytes of the file."""
     wanted = list(wanted_by(document))
     pictures: dict[str, str] = {}
     with ThreadPoolExecutor(THREADS) as pool:

@@ -15,6 +15,7 @@ from viz.reports.encoding import figure_json, script_json, table_json
 
 LIMIT = 15_000_000  # bytes of a file
 TEMPLATES = Path(__file__).parent / "templates"
+AXIS = {"automargin": True, "title": {"standoff": 8}, "gridcolor": theme.GRID, "zerolinecolor": theme.GRID}
 NO_NETWORK = (
     "default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; "
     "form-action 'none'"
@@ -28,9 +29,10 @@ def html(document: Document) -> str:
     """
     scripts = _plotly(), Markup(_text("report.js"))
     policy = NO_NETWORK.format(scripts=" ".join(f"'sha256-{_sha256(each)}'" for each in scripts))
+    style = Markup(_text("report.css"))
     text = _environment().get_template("document.html").render(
-        document=document, policy=policy, scripts=scripts, style=Markup(_text("report.css")), looks=script_json(looks()),
-        fonts=Markup(theme.FONTS), screens=theme.SCREENS, pictures=script_json(document.pictures),
+        document=document, policy=policy, scripts=scripts, style=style, fonts=Markup(theme.FONTS),
+        screens=theme.SCREENS, looks=script_json(looks()), pictures=script_json(document.pictures),
     )  # fmt: skip
     return text.encode("utf-8", "backslashreplace").decode()  # a name may hold what is no character
 
@@ -43,8 +45,8 @@ def looks() -> dict[str, Any]:
                 "font": {"color": screen.ink, "family": theme.FONTS, "size": 13},
                 "colorway": theme.CATEGORIES,
                 "hoverlabel": {"bgcolor": screen.raised, "bordercolor": screen.line, "font": {"color": screen.text}},
-                "xaxis": {"automargin": True, "gridcolor": theme.GRID, "zerolinecolor": theme.GRID},
-                "yaxis": {"automargin": True, "gridcolor": theme.GRID, "zerolinecolor": theme.GRID},
+                "xaxis": AXIS,
+                "yaxis": AXIS,
             }
         }
         for name, screen in theme.SCREENS.items()

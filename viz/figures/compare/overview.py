@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from features.compare import Compared, Contender
 
 
-
 def undominated(contenders: "Sequence[Contender]") -> list[bool]:
     """Of each network whether none is both at least as accurate and at most as costly, and better in one of the two."""
     points = [(each.accuracy.value, -each.macs) for each in contenders]

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from features.compare import LookSettings, Pair, drawn
 from features.compare import Drawing as Looked
+from features.compare import LookSettings, Pair, drawn
 from viz import widgets
 from viz.cached.compare import gallery_work
 from viz.pages.compare.shown import Shown
@@ -35,7 +35,8 @@ def _all_pairs(shown: Shown) -> None:
     rows = [
         {
             "network": each.first, "beside": each.second,
-            "difference": f"{100 * each.agreement.difference:+.2f} points", "McNemar's p": f"{each.agreement.p_value:.2g}",
+            "difference": f"{100 * each.agreement.difference:+.2f} points",
+            "McNemar's p": f"{each.agreement.p_value:.2g}",
             "right alone": each.agreement.second_only, "the other alone": each.agreement.first_only,
             "other classes": f"{each.agreement.churn:.1%}", "kappa": f"{each.agreement.kappa:.2f}",
         }
@@ -90,13 +91,15 @@ def mapped_images(shown: Shown, pair: Pair, ids: Sequence[str], total: int) -> N
                 pictures = drawn(each, made.tap, Looked())
                 with st.container(horizontal=True, gap="small", wrap=False):
                     for picture, sight in zip(pictures, each.sights, strict=True):
-                        st.image(picture, width=124, caption=widgets.escape(f"{sight.class_name} {sight.confidence:.0%}"))
+                        st.image(
+                            picture, width=124, caption=widgets.escape(f"{sight.class_name} {sight.confidence:.0%}")
+                        )
                 alike = "a map is the same everywhere" if each.iou != each.iou else f"IoU {each.iou:.2f}"
                 st.caption(widgets.escape(f"{each.label or each.id}: {alike}"))
     st.caption(
         widgets.escape(
-            f"Left {pair.first}, right {pair.second}: each image's Grad-CAM for what the network says, at its last stage, "
-            f"both on one scale; dark where a network does not see the picture. IoU is that of the strongest 15 %."
+            f"Left {pair.first}, right {pair.second}: each image's Grad-CAM for what the network says, at its last "
+            f"stage, both on one scale; dark where a network does not see the picture. IoU is that of the strongest 15 %."
             f"{_first(len(ids), total)}"
         )
     )

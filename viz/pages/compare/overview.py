@@ -6,6 +6,7 @@ from pandas.io.formats.style import Styler
 
 from features.compare import Comparison
 from viz import theme, widgets
+from viz.cached.compare import extras_made, report
 from viz.cached.made import drawn
 from viz.figures import compare as figures
 from viz.pages.compare.shown import Shown
@@ -37,5 +38,7 @@ def _styled(told: Comparison) -> Styler:
 
 
 def take_away(shown: Shown) -> None:
-    """The table of all images with what each network says of them."""
+    """The table of all images with what each network says of them, and all of the page as one file."""
     widgets.downloads(shown.told.table(), "comparison")
+    extras = extras_made(shown.told, shown.models)
+    widgets.report_download("comparison", lambda: report(shown.told, shown.models, shown.images, extras))

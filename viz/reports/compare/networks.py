@@ -11,6 +11,7 @@ from viz.reports.compare import words
 from viz.reports.compare.told import Told, pair_key
 from viz.reports.document import BEST, LESS, MORE, QUIET, Cell, Column, Figure, Part, Section, Table
 
+NOTHING = "-"
 MEANINGS = {
     "95 %": "in which the true accuracy lies 95 times of a hundred", "F1": "mean over the classes that occur",
     "ECE": "expected calibration error", "GFLOPs": "billions of multiply-adds for one image",
@@ -91,8 +92,8 @@ def _sure(told: Told) -> list[bool]:
 def _matrices(told: Told, names: list[str]) -> tuple[list[list[Cell | str]], list[list[Cell | str]]]:
     """Differences and kappas, (M, M) each, of M networks in their order."""
     number = {name: place for place, name in enumerate(names)}
-    differences: list[list[Cell | str]] = [["–"] * len(names) for _ in names]
-    kappas: list[list[Cell | str]] = [["–"] * len(names) for _ in names]
+    differences: list[list[Cell | str]] = [[NOTHING] * len(names) for _ in names]
+    kappas: list[list[Cell | str]] = [[NOTHING] * len(names) for _ in names]
     for place, (pair, sure) in enumerate(zip(told.comparison.pairs, _sure(told), strict=True)):
         one, other, key = number[pair.first], number[pair.second], pair_key(place)
         for row, column, sign in ((one, other, -1), (other, one, 1)):
@@ -104,7 +105,7 @@ def _matrices(told: Told, names: list[str]) -> tuple[list[list[Cell | str]], lis
 
 
 def _kappa(counted: Agreement) -> str:
-    return f"{counted.kappa:.2f}" if counted.kappa == counted.kappa else "–"
+    return f"{counted.kappa:.2f}" if counted.kappa == counted.kappa else NOTHING
 
 
 def _square(names: list[str], cells: list[list[Cell | str]]) -> tuple[Column, ...]:

@@ -53,7 +53,7 @@ def _similarity(key: str, pair: Pair) -> Figure:
     alike = pair.similarity
     data = pd.DataFrame(
         {
-            pair.first: np.repeat(alike.rows, len(alike.columns)), f"{pair.second} ": np.tile(alike.columns, len(alike.rows)),
+            "stage": np.repeat(alike.rows, len(alike.columns)), "stage beside": np.tile(alike.columns, len(alike.rows)),
             "value": alike.values.ravel(), "by chance": alike.chance.ravel(),
         }
     )  # fmt: skip
@@ -65,18 +65,13 @@ def _similarity(key: str, pair: Pair) -> Figure:
 
 
 def _galleries(told: Told, pair: Pair) -> list[Gallery]:
-    titles, rows = words.cells(pair), told.by_right(pair)
-    return [
-        Gallery(
-            f"{_right(titles[cell])} ({len(rows[cell]):,})", tuple(_tile(told, pair, row) for row in rows[cell][:TILES]),
-            len(rows[cell]), words.below(pair),
-        )
-        for cell in DISAGREEMENTS
-    ]  # fmt: skip
-
-
-def _right(cell: str) -> str:
-    return f"Right: {cell}"
+    titles = words.cells(pair)
+    made = []
+    for cell, rows in told.by_right(pair).items():
+        if cell in DISAGREEMENTS:
+            tiles = tuple(_tile(told, pair, row) for row in rows[:TILES].tolist())
+            made.append(Gallery(f"Right: {titles[cell]} ({len(rows):,})", tiles, len(rows), words.below(pair)))
+    return made
 
 
 def _tile(told: Told, pair: Pair, row: int) -> Tile:
