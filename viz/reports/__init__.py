@@ -1,6 +1,7 @@
 """Reports: a result as one HTML file that needs nothing else, on screen and on paper."""
 
 from viz.reports.document import (
+    Beside,
     Cell,
     Column,
     Command,
@@ -23,6 +24,7 @@ from viz.reports.rendering import LIMIT, html
 
 __all__ = [
     "LIMIT",
+    "Beside",
     "Cell",
     "Column",
     "Command",

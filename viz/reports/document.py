@@ -134,6 +134,14 @@ class Download:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """Two figures side by side where there is room, as on paper."""
+
+    kind: ClassVar[str] = "beside"
+    parts: "tuple[Part, ...]"
+
+
+@dataclass(frozen=True)
 class Fold:
     """Parts that are folded away on the screen until somebody wants them; on paper all are there. note: what matters
     most of them, beside the title."""
@@ -146,7 +154,7 @@ class Fold:
     is_open: bool = False
 
 
-Part = Prose | Facts | Table | Figure | Gallery | Command | Download | Fold
+Part = Prose | Facts | Table | Figure | Gallery | Command | Download | Beside | Fold
 
 
 @dataclass(frozen=True)
@@ -168,7 +176,7 @@ class Document:
     pictures: Mapping[str, str] = field(default_factory=dict)
 
     def parts(self) -> Iterator[Part]:
-        """All parts, those of folds too, in their order."""
+        """All parts, those inside others too, in their order."""
         for section in self.sections:
             yield from _all(section.parts)
 
@@ -176,5 +184,5 @@ class Document:
 def _all(parts: Sequence[Part]) -> Iterator[Part]:
     for part in parts:
         yield part
-        if isinstance(part, Fold):
+        if isinstance(part, Fold | Beside):
             yield from _all(part.parts)

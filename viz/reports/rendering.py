@@ -38,18 +38,19 @@ def html(document: Document) -> str:
 
 
 def looks() -> dict[str, Any]:
-    """What figures look like on light and on dark screens, as Plotly's templates."""
+    """What figures look like on light and on dark screens and on paper, as Plotly's templates."""
+    kinds = {**{name: (screen, 13) for name, screen in theme.SCREENS.items()}, "paper": (theme.SCREENS["light"], 11)}
     return {
         name: {
             "layout": {
-                "font": {"color": screen.ink, "family": theme.FONTS, "size": 13},
+                "font": {"color": screen.ink, "family": theme.FONTS, "size": size},
                 "colorway": theme.CATEGORIES,
                 "hoverlabel": {"bgcolor": screen.raised, "bordercolor": screen.line, "font": {"color": screen.text}},
                 "xaxis": AXIS,
                 "yaxis": AXIS,
             }
         }
-        for name, screen in theme.SCREENS.items()
+        for name, (screen, size) in kinds.items()
     }
 
 

@@ -12,6 +12,7 @@ from viz.reports.compare.told import Told, pair_key
 from viz.reports.document import BEST, LESS, MORE, QUIET, Cell, Column, Figure, Part, Section, Table
 
 NOTHING = "-"
+LEGEND_LINE = 12  # pixels of height for a network
 MEANINGS = {
     "95 %": "in which the true accuracy lies 95 times of a hundred", "F1": "mean over the classes that occur",
     "ECE": "expected calibration error", "GFLOPs": "billions of multiply-adds for one image",
@@ -23,10 +24,12 @@ def networks(told: Told) -> Section:
     """Who wins at what."""
     comparison = told.comparison
     data = pd.DataFrame([_numbers(each.as_dict()) for each in comparison.contenders])
+    cost = figures.cost(comparison.contenders)
+    cost.layout.height += LEGEND_LINE * len(comparison.contenders)
     parts: list[Part] = [
         Table("networks", "Networks", tuple(_columns(told)), data, words.networks(comparison)),
         Figure(
-            "cost", "Accuracy over cost", figures.cost(comparison.contenders),
+            "cost", "Accuracy over cost", cost,
             data[["network", "accuracy", "accuracy low", "accuracy high", "gflops", "parameters"]],
             "Accuracy of each network with its interval, over the multiply-adds of one image.", words.COST,
         ),
@@ -56,31 +59,35 @@ def agreement(told: Told) -> Section | None:
 
 def _columns(told: Told) -> list[Column]:
     rows = words.rows(told.comparison)
-    winner = told.comparison.best
     columns = []
     for head in rows[0]:
-        tones = [
-            BEST if each is winner and head in ("network", "accuracy") else "" for each in told.comparison.contenders
-        ]
-        cells = [Cell(row[head], tone) for row, tone in zip(rows, tones, strict=True)]
+        cells = [Cell(row[head], BEST if wins else "") for row, wins in zip(rows, _winners(told, head), strict=True)]
         columns.append(Column(head, cells, MEANINGS.get(head, ""), number=head != "network"))
         if head == "95 %":
             columns.append(Column("to the best", _beside_the_best(told), MEANINGS["to the best"]))
     return columns
 
 
+def _winners(told: Told, head: str) -> list[bool]:
+    """Which networks are the best in a column: by accuracy the one that is so by more than chance, by cost exactly."""
+    contenders = told.comparison.contenders
+    if head in ("network", "accuracy"):
+        return [each is told.comparison.best for each in contenders]
+    costs = {"parameters": [each.parameters for each in contenders], "GFLOPs": [each.macs for each in contenders]}
+    values = costs.get(head, [])
+    return [value == min(values) < max(values) for value in values] or [False] * len(contenders)
+
+
 def _beside_the_best(told: Told) -> list[Cell]:
     """Each network's accuracy minus that of the most accurate, quiet where that may be chance."""
     contenders, pairs = told.comparison.contenders, told.comparison.pairs
     top = max(contenders, key=lambda each: each.accuracy.value)
-    sure = _sure(told)
     cells = {top.name: Cell("most accurate", BEST)}
-    for number, pair in enumerate(pairs):
+    for number, (pair, sure) in enumerate(zip(pairs, _sure(told), strict=True)):
         if top.name in (pair.first, pair.second):
             other = pair.second if pair.first == top.name else pair.first
-            cells[other] = Cell(
-                f"{-100 * abs(pair.agreement.difference):+.2f} pp", "" if sure[number] else QUIET, pair_key(number)
-            )
+            less = 100 * abs(pair.agreement.difference)
+            cells[other] = Cell(f"-{less:.2f} pp" if less else "0 pp", "" if sure else QUIET, pair_key(number))
     return [cells[each.name] for each in contenders]
 
 
@@ -99,7 +106,7 @@ def _matrices(told: Told, names: list[str]) -> tuple[list[list[Cell | str]], lis
         for row, column, sign in ((one, other, -1), (other, one, 1)):
             value = 100 * sign * pair.agreement.difference
             tone = QUIET if not sure else MORE if value > 0 else LESS
-            differences[row][column] = Cell(f"{value:+.1f}", tone, key)
+            differences[row][column] = Cell(f"{value:+.1f}" if value else "0", tone, key)
             kappas[row][column] = Cell(_kappa(pair.agreement), link=key)
     return differences, kappas
 

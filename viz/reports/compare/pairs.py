@@ -9,7 +9,7 @@ from features.compare import Pair
 from viz.figures import compare as figures
 from viz.reports.compare import words
 from viz.reports.compare.told import Told, pair_key
-from viz.reports.document import Fact, Facts, Figure, Fold, Gallery, Part, Picture, Prose, Section, Tile
+from viz.reports.document import Beside, Fact, Facts, Figure, Fold, Gallery, Part, Picture, Prose, Section, Tile
 
 SLICES, TILES = 20, 24  # that are shown
 OPEN = 1  # so many pairs are unfolded at first
@@ -31,16 +31,19 @@ def _fold(told: Told, number: int, pair: Pair) -> Fold:
     parts: tuple[Part, ...] = (
         Prose(words.verdict(pair)),
         Facts(tuple(Fact(*each) for each in words.facts(counted))),
-        _slices(key, pair),
-        _similarity(key, pair),
+        *_figures(key, pair),
         *_galleries(told, pair),
     )
     return Fold(key, words.pair(pair), note, parts, is_open=number < OPEN)
 
 
-def _slices(key: str, pair: Pair) -> Part:
+def _figures(key: str, pair: Pair) -> tuple[Part, ...]:
     if not pair.slices:
-        return Prose(words.NO_SLICES, quiet=True)
+        return Prose(words.NO_SLICES, quiet=True), _similarity(key, pair)
+    return (Beside((_slices(key, pair), _similarity(key, pair))),)
+
+
+def _slices(key: str, pair: Pair) -> Figure:
     return Figure(
         f"{key}-slices", "Where they differ", figures.slices(pair.slices[:SLICES]),
         pd.DataFrame([each.as_dict() for each in pair.slices]),
@@ -70,7 +73,8 @@ def _galleries(told: Told, pair: Pair) -> list[Gallery]:
     for cell, rows in told.by_right(pair).items():
         if cell in DISAGREEMENTS:
             tiles = tuple(_tile(told, pair, row) for row in rows[:TILES].tolist())
-            made.append(Gallery(f"Right: {titles[cell]} ({len(rows):,})", tiles, len(rows), words.below(pair)))
+            title = titles[cell][:1].upper() + titles[cell][1:]
+            made.append(Gallery(f"{title} is right ({len(rows):,})", tiles, len(rows), words.below(pair)))
     return made
 
 

@@ -3,6 +3,7 @@
 (() => {
   const SIDES_MM = 2 * 14, A4_MM = 210, PX_PER_MM = 96 / 25.4; // as the style has it
   const PRINT_WIDTH = Math.floor((A4_MM - SIDES_MM) * PX_PER_MM);
+  const PRINT_GAP = Math.ceil(6 * PX_PER_MM); // between two figures side by side
   const MOST_ROWS = 500; // of a table of a figure's data
   const CONFIG = {
     displaylogo: false,
@@ -22,10 +23,12 @@
     return known.get(key);
   }
 
+  const paperWidth = (plot) => (plot.closest(".beside") ? Math.floor((PRINT_WIDTH - PRINT_GAP) / 2) : PRINT_WIDTH);
+
   function draw(plot) {
     const { data, layout } = figure(plot.dataset.figure);
-    const template = looks[dark.matches && !paper ? "dark" : "light"];
-    const width = paper ? PRINT_WIDTH : undefined;
+    const template = looks[paper ? "paper" : dark.matches ? "dark" : "light"];
+    const width = paper ? paperWidth(plot) : undefined;
     const config = { ...CONFIG, toImageButtonOptions: { format: "svg", filename: plot.dataset.figure } };
     // A copy, because Plotly writes into what it is given.
     const copy = structuredClone({ data, layout });
