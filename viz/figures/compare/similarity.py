@@ -72,7 +72,7 @@ def _texts(told: "Similarity") -> list[list[str]]:
 
 
 def stitching(told: "Stitching") -> go.Figure:
-    """Accuracy with the other's stage in place of its own, stage by stage in both directions, beside the intact one's."""
+    """Accuracy with the other's stage in place of its own, stage by stage in both directions, beside its intact one."""
     figure = go.Figure()
     for number, receiver in enumerate(reversed(told.names)):
         joints = [joint for joint in told.joints if joint.receiver == receiver]

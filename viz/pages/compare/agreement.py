@@ -99,8 +99,8 @@ def mapped_images(shown: Shown, pair: Pair, ids: Sequence[str], total: int) -> N
     st.caption(
         widgets.escape(
             f"Left {pair.first}, right {pair.second}: each image's Grad-CAM for what the network says, at its last "
-            f"stage, both on one scale; dark where a network does not see the picture. IoU is that of the strongest 15 %."
-            f"{_first(len(ids), total)}"
+            f"stage, both on one scale; dark where a network does not see the picture. IoU is that of the strongest "
+            f"15 %.{_first(len(ids), total)}"
         )
     )
 

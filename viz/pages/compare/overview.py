@@ -19,7 +19,7 @@ def show(shown: Shown) -> None:
     left, right = st.columns([4, 3], gap="medium", vertical_alignment="center")
     with left:
         st.dataframe(_styled(told), hide_index=True)
-        st.caption(widgets.escape(f"{words.networks(told)} {words.common(told.common)}"))
+        st.caption(widgets.escape(words.networks(told)))
     with right:
         widgets.chart(drawn(figures.cost, told.contenders), "cost")
         st.caption(words.COST)
@@ -39,6 +39,8 @@ def _styled(told: Comparison) -> Styler:
 
 def take_away(shown: Shown) -> None:
     """The table of all images with what each network says of them, and all of the page as one file."""
+    st.divider()
+    st.markdown("**The whole comparison**: every image with what each network says of it, or all of this page.")
     widgets.downloads(shown.told.table(), "comparison")
     extras = extras_made(shown.told, shown.models)
     widgets.report_download("comparison", lambda: report(shown.told, shown.models, shown.images, extras))

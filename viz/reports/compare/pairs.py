@@ -2,12 +2,13 @@
 
 from functools import partial
 
-import numpy as np
 import pandas as pd
 
 from features.compare import Pair
+from features.compare.measures import rows_of
 from viz.figures import compare as figures
 from viz.reports.compare import words
+from viz.reports.compare.extras import of_pair
 from viz.reports.compare.told import Told, pair_key
 from viz.reports.document import Beside, Fact, Facts, Figure, Fold, Gallery, Part, Picture, Prose, Section, Tile
 
@@ -32,6 +33,7 @@ def _fold(told: Told, number: int, pair: Pair) -> Fold:
         Prose(words.verdict(pair)),
         Facts(tuple(Fact(*each) for each in words.facts(counted))),
         *_figures(key, pair),
+        *of_pair(told, key, pair),
         *_galleries(told, pair),
     )
     return Fold(key, words.pair(pair), note, parts, is_open=number < OPEN)
@@ -54,16 +56,11 @@ def _slices(key: str, pair: Pair) -> Figure:
 
 def _similarity(key: str, pair: Pair) -> Figure:
     alike = pair.similarity
-    data = pd.DataFrame(
-        {
-            "stage": np.repeat(alike.rows, len(alike.columns)), "stage beside": np.tile(alike.columns, len(alike.rows)),
-            "value": alike.values.ravel(), "by chance": alike.chance.ravel(),
-        }
-    )  # fmt: skip
+    data = pd.DataFrame(rows_of(alike, "block"))
     return Figure(
-        f"{key}-similarity", "How alike their stages are", figures.similarity(alike, pair.first, pair.second), data,
-        f"Heat map of the similarity of the stages of {pair.first}, in rows, and of {pair.second}, in columns.",
-        words.SIMILARITY,
+        f"{key}-similarity", "How alike their blocks are", figures.similarity(alike, pair.first, pair.second), data,
+        f"Heat map of the similarity of the blocks of {pair.first}, in rows, and of {pair.second}, in columns.",
+        words.SIMILARITY + words.images_of(alike),
     )  # fmt: skip
 
 

@@ -55,7 +55,8 @@ def networks(told: "Comparison") -> str:
     """How to read the table of networks."""
     return (
         f"On {len(told.ids):,} images of {told.images}; intervals of 95 % (Wilson 1927). F1 is the mean over the "
-        "classes that occur, ECE by how much confidence and accuracy differ (Guo et al. 2017). " + best(told)
+        "classes that occur, ECE by how much confidence and accuracy differ (Guo et al. 2017). "
+        + " ".join(filter(None, (best(told), common(told.common))))
     )
 
 
