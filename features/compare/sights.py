@@ -22,7 +22,7 @@ from features.results import Provenance, provenance
 from features.saliency import INPUT, METHODS, ClassTarget, Explainer, SaliencyMaps, Tap, Taps, explain
 
 PREDICTED, TRUE = "predicted", "true"
-N_IMAGES = 200
+N_IMAGES = 200  # seen by two ResNet-50s at 224 px: some 45 s on two cores
 
 
 @dataclass(frozen=True)
