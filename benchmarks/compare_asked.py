@@ -1,6 +1,6 @@
 """Times what a comparison measures only on demand, for two networks: maps beside maps, blocks along depth, lesions.
 
-    python benchmarks/compare_asked.py [--model resnet50] [--images 32] [--rounds 3]
+    python benchmarks/compare_asked.py [--model resnet50] [--images 32] [--rounds 3] [--rows 2000]
 
 In every round each contestant reads the same images, so that all feel the same neighbours on a shared machine. Weights
 are drawn, which changes no time. Maps of neighbours are of drawn features, as wide as the network's.
@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument("--model", default="resnet50")
     parser.add_argument("--images", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rows", type=int, default=2000, help="of the features whose neighbours are compared")
     options = parser.parse_args()
     print(machine())
     spec, images = catalogue.spec(options.model), noise(options.images)
@@ -53,7 +54,7 @@ def main() -> None:
         each = statistics.median(spent) / options.images
         print(f"{name:30s} {each:7.3f} s an image   {beside:6.2f} x the features", flush=True)
     width = 2048
-    for method, count in (("pca", 2000), ("umap", 2000)):
+    for method, count in (("pca", options.rows), ("umap", options.rows)):
         random = np.random.default_rng(0)
         sides = {name: random.normal(size=(count, width)).astype(np.float32) for name in ("one", "other")}
         settings = MoverSettings(MapSettings(method), n_images=count)
