@@ -4,16 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
 from features import rasters
 from features.compare.grids import Box, common, sampled
 from features.compare.looks import SIDE
 from features.compare.overlap import iou, rank_correlation, ranked
-from features.compare.sights import Settings, Sight, Viewer, framed
+from features.compare.sights import Framed, Settings, Sight, Viewer, seen
 from features.datasets import ImageSet, Rejected
 from features.networks.zoo import Model
-from features.progress import Progress, Task, retold
+from features.progress import Task
 from features.saliency import Tap, limit_of
 
 UNSEEN = 0.35  # of the picture's light where a network does not see it
@@ -74,39 +73,23 @@ def gallery(
     """
     few, settings = images.take(rows), settings or Settings()
     viewers = Viewer(first, few, settings), Viewer(second, few, settings)
-    pairs: list[SideBySide] = []
-    rejected: list[Rejected] = []
-    step = min(each.batch_size for each in viewers)
-    for start in range(0, len(few), step):
-        read, failed = framed(few, range(start, min(start + step, len(few))), [each.preprocessing for each in viewers])
-        rejected += failed
-        seen = []
-        for number, viewer in enumerate(viewers):
-            now = Progress(start, len(few), "image", f"maps of network {number + 1} of 2")
-            yield now
-            seen.append((yield from retold(viewer.sights(read, number), lambda _, now=now: now)))  # type: ignore[misc]
-        for each, one, other in zip(read, *seen, strict=True):
-            row, name = int(rows[each.row]), few.label_name(each.row)
-            pairs.append(
-                _pair(row, few.ids[each.row], name, _small(each.picture, side), each.picture.size, (one, other))
-            )
-    return Gallery(tuple(pairs), viewers[0].tap, settings, tuple(rejected))
+    told = yield from seen(few, viewers, side)
+    pairs = [
+        _pair(few, int(rows[image.row]), image, (one, other))
+        for image, one, other in zip(told.images, *told.sights, strict=True)
+    ]
+    return Gallery(tuple(pairs), viewers[0].tap, settings, told.rejected)
 
 
-def _pair(
-    row: int, image: str, label: str | None, picture: np.ndarray, size: tuple[int, int], sights: tuple[Sight, Sight]
-) -> SideBySide:
-    region = common((sights[0].box, sights[1].box), size)
+def _pair(few: ImageSet, row: int, image: Framed, sights: tuple[Sight, Sight]) -> SideBySide:
+    """row: in the whole set; that of the image is one of the few."""
+    assert image.small is not None  # a side was given
+    region = common((sights[0].box, sights[1].box), image.size)
     one, other = (ranked(sampled(each.values, each.box, region, SIDE)) for each in sights)
-    return SideBySide(row, image, label, picture, size, sights, rank_correlation(one, other), iou(one, other))
-
-
-def _small(picture: Image.Image, side: int) -> np.ndarray:
-    """(H, W, 3) uint8."""
-    picture = picture.convert("RGB")
-    if max(picture.size) > side:
-        picture.thumbnail((side, side))
-    return np.asarray(picture)
+    return SideBySide(
+        row, few.ids[image.row], few.label_name(image.row), image.small, image.size, sights,
+        rank_correlation(one, other), iou(one, other),
+    )  # fmt: skip
 
 
 def drawn(pair: SideBySide, tap: Tap, drawing: Drawing) -> tuple[np.ndarray, np.ndarray]:

@@ -10,17 +10,15 @@ import numpy as np
 from features.compare.grids import common, sampled
 from features.compare.means import Mean, mean_of, or_none
 from features.compare.overlap import TOP_SHARE, iou, rank_correlation, ranked
-from features.compare.sights import Settings, Sight, Viewer, framed
+from features.compare.sights import Seen, Settings, Viewer, seen
 from features.datasets import ImageSet, Rejected
-from features.datasets.decoding import need_images, need_some
 from features.networks.zoo import Model
-from features.progress import Progress, Task, retold
+from features.progress import Progress, Task
 from features.results import Provenance
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Size = tuple[int, int]  # width and height
 SIDE = 112  # of the grid on which maps are compared
 DRAWS = 10  # maps of other images that each map is compared with
 
@@ -30,7 +28,7 @@ class Looks:
     """Where two networks look in the same N images.
 
     first, second: the networks' names. rows: (N,) int64 of the set; ids: (N,). labels: (N,) their classes in the set's
-    words, None for unlabelled images. predicted: for each network (N,) what it says, in words that both share.
+    words, None unless each has one. predicted: for each network (N,) what it says, in words that both share.
     constant: for each network (N,) bool, whether its map is the same everywhere in what both see.
     correlations: (N,) float64 in [-1, 1], Spearman's of the two maps over what both networks see of the image; ious:
         (N,) in [0, 1], intersection over union of the strongest `top_share` of it. NaN where a map is constant.
@@ -195,41 +193,19 @@ def looks(
     can be read, or labels cannot be matched where the true class is explained.
     """
     settings = settings or Settings()
-    need_images(images.take(rows))
     few, chosen = _drawn(images, np.asarray(rows, np.int64), settings)
     viewers = Viewer(first, few, settings), Viewer(second, few, settings)
-    read, seen, rejected = yield from _seen(few, viewers)
-    need_some(read, few, rejected)
-    measured = yield from _measured(seen, list(read.values()), settings.seed)
-    names = few.label_names([*read])
+    told = yield from seen(few, viewers)
+    measured = yield from _measured(told, settings.seed)
+    read = [each.row for each in told.images]
+    names = None if few.labels is None else few.label_names(read)
     return Looks(
-        first.spec.name, second.spec.name, chosen[[*read]], tuple(few.ids[row] for row in read),
+        first.spec.name, second.spec.name, chosen[read], tuple(few.ids[row] for row in read),
         None if names is None else tuple(map(str, names)),
-        (tuple(each.class_name for each in seen[0]), tuple(each.class_name for each in seen[1])),
-        **measured, n_asked=len(rows), settings=settings, rejected=rejected,
+        (tuple(each.class_name for each in told.sights[0]), tuple(each.class_name for each in told.sights[1])),
+        **measured, n_asked=len(rows), settings=settings, rejected=told.rejected,
         provenance=(viewers[0].provenance(images), viewers[1].provenance(images)),
     )  # fmt: skip
-
-
-Seen = tuple[list[Sight], list[Sight]]  # each network's, of the same images
-
-
-def _seen(few: ImageSet, viewers: tuple[Viewer, Viewer]) -> Task[tuple[dict[int, Size], Seen, tuple[Rejected, ...]]]:
-    """Row -> size of each picture that could be read, what both networks see in it, and what could not be read."""
-    sizes: dict[int, Size] = {}
-    seen: Seen = ([], [])
-    rejected: list[Rejected] = []
-    step = min(each.batch_size for each in viewers)
-    for start in range(0, len(few), step):
-        rows = range(start, min(start + step, len(few)))
-        pictures, failed = framed(few, rows, [each.preprocessing for each in viewers])
-        rejected += failed
-        sizes |= {each.row: each.picture.size for each in pictures}
-        for number, viewer in enumerate(viewers):
-            now = Progress(start, len(few), "image", f"maps of network {number + 1} of 2")
-            yield now
-            seen[number].extend((yield from retold(viewer.sights(pictures, number), lambda _, now=now: now)))  # type: ignore[misc]
-    return sizes, seen, tuple(rejected)
 
 
 def _drawn(images: ImageSet, rows: np.ndarray, settings: Settings) -> tuple[ImageSet, np.ndarray]:
@@ -240,19 +216,18 @@ def _drawn(images: ImageSet, rows: np.ndarray, settings: Settings) -> tuple[Imag
     return few, np.array([number[each] for each in few.ids], np.int64)
 
 
-def _measured(seen: Seen, sizes: Sequence[Size], seed: int) -> Task[dict[str, Any]]:
-    """The fields of `Looks` that are measured of N images' maps. sizes: (N,) width and height of each picture."""
-    n = len(sizes)
+def _measured(told: Seen, seed: int) -> Task[dict[str, Any]]:
+    """The fields of `Looks` that are measured of N images' maps."""
+    n = len(told.images)
     shifts = np.random.default_rng(seed).permutation(np.arange(1, n))[:DRAWS].tolist()
     values = np.full((2, n, 1 + len(shifts)), np.nan)
     constant = np.zeros((2, n), bool)
-    for row, size in enumerate(sizes):
-        yield Progress(row, n, "image", "maps of other images")
-        one, other = seen[0][row], seen[1][row]
-        region = common((one.box, other.box), size)
+    for row, (image, one, other) in enumerate(zip(told.images, *told.sights, strict=True)):
+        yield Progress(n, n, "image", "maps of other images")  # which take little beside the maps themselves
+        region = common((one.box, other.box), image.size)
         mine = ranked(sampled(one.values, one.box, region, SIDE))
         for number, shift in enumerate((0, *shifts)):
-            there = seen[1][(row + shift) % n].values
+            there = told.sights[1][(row + shift) % n].values
             theirs = ranked(sampled(there, other.box, region, SIDE))
             values[:, row, number] = rank_correlation(mine, theirs), iou(mine, theirs)
             if not shift:

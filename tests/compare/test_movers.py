@@ -88,6 +88,7 @@ def test_few_images_have_few_neighbours(random):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("umap")
 def test_maps_by_umap_lie_on_each_other(random):
     first, second = grouped(random)
     told = finish(movers({"a": first, "b": second}, ids(40), MoverSettings(MapSettings("umap", neighbours=8), k=7)))
