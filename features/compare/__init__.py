@@ -7,7 +7,7 @@ from features.compare.contender import Contender
 from features.compare.depth import AlongDepth
 from features.compare.export import COMPARISON, write
 from features.compare.extras import DEFAULT as DEFAULT_EXTRAS
-from features.compare.extras import EXTRAS, Extra, ExtraResult, numbers_of, with_extras
+from features.compare.extras import EXTRAS, Extra, ExtraResult, Looked, numbers_of, with_extras
 from features.compare.gallery import Drawing, Gallery, SideBySide, drawn, gallery
 from features.compare.looks import Looks
 from features.compare.measures import Measured, measured
@@ -33,6 +33,7 @@ __all__ = [
     "Gallery",
     "Joint",
     "LookSettings",
+    "Looked",
     "Looks",
     "Measured",
     "Movers",

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from features.compare.comparison import Comparison
 from features.compare.depth import DepthSettings, along_depth
-from features.compare.looks import looks
+from features.compare.gallery import Gallery, gallery
+from features.compare.looks import Looks, looks
 from features.compare.measures import measured
 from features.compare.movers import MoverSettings, movers
 from features.compare.sights import Settings as LookSettings
@@ -20,6 +21,9 @@ from features.registry import Registry
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+SHOWN = 12  # images with both networks' maps
 
 
 class Result(Protocol):
@@ -83,11 +87,38 @@ def _maps(told: Comparison, models: Sequence[Model], numbers: tuple[int, ...]) -
     return (yield from movers(features, ids, MoverSettings(maps=MapSettings(seed=told.seed))))
 
 
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """Where two networks look. alike: how far at the same part. differing: of images of which both say the same class,
+    those whose maps are least alike; disagreed: those of which only one network is right; SHOWN of each at most.
+    """
+
+    alike: Looks
+    differing: Gallery
+    disagreed: Gallery
+
+    def table(self) -> "pd.DataFrame":
+        """As of `Looks`."""
+        return self.alike.table()
+
+    def as_dict(self) -> dict[str, Any]:
+        """As of `Looks`."""
+        return self.alike.as_dict()
+
+
 def _saliency(told: Comparison, models: Sequence[Model], numbers: tuple[int, ...]) -> Task[Result]:
     one, other = numbers
-    images = told.common.images
-    result = yield from looks(models[one], models[other], images, range(len(images)), LookSettings(seed=told.seed))
-    return replace(result, first=told.contenders[one].name, second=told.contenders[other].name)
+    images, settings = told.common.images, LookSettings(seed=told.seed)
+    first, second = models[one], models[other]
+    alike = yield from looks(first, second, images, range(len(images)), settings)
+    alike = replace(alike, first=told.contenders[one].name, second=told.contenders[other].name)
+    differing = alike.rows[alike.differing[:SHOWN]].tolist()
+    rows = told.contenders[one].evaluation.rows  # of `images`
+    disagreed = rows[told.contenders[one].correct != told.contenders[other].correct][:SHOWN].tolist()
+    galleries = []
+    for chosen in (differing, disagreed):
+        galleries.append((yield from gallery(first, second, images, chosen, settings)))
+    return Looked(alike, galleries[0], galleries[1])
 
 
 EXTRAS: Registry[Extra] = Registry(

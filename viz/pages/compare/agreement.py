@@ -1,13 +1,10 @@
 """Who of two networks is right where the other is wrong, down to single images."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from features.compare import Drawing as Looked
-from features.compare import LookSettings, Pair, drawn
+from features.compare import Drawing, Gallery, LookSettings, Pair, drawn
 from viz import widgets
 from viz.cached.compare import gallery_work
 from viz.pages.compare.shown import Shown
@@ -71,38 +68,28 @@ def _images(shown: Shown, pair: Pair) -> None:
         shown.offer_selection(ids, "select by right")
         mapped = st.toggle("Where they look", key=WITH_MAPS, bind="query-params")
     if mapped:
-        mapped_images(shown, pair, ids[:MAPPED], len(ids))
+        first, second = (shown.models[number] for number in shown.numbers(pair))
+        chosen = shown.rows_of(ids[:MAPPED]).tolist()
+        work = gallery_work(first, second, shown.images, chosen, LookSettings())
+        side_by_side(pair, widgets.awaited(work, f"Looking at {len(chosen)} images"), len(ids))
         return
     texts = [" | ".join(words.answers(one, other, shown.told.labels[row], row)) for row in rows[:SHOWN]]
     tiles(shown.images, shown.rows_of(ids[:SHOWN]), texts, "disagreements")
     st.caption(widgets.escape(f"{words.below(pair)}{_first(SHOWN, len(ids))}"))
 
 
-def mapped_images(shown: Shown, pair: Pair, ids: Sequence[str], total: int) -> None:
-    """Some images with both networks' saliency on one scale. total: of how many they are the first."""
-    first, second = shown.numbers(pair)
-    models = shown.models
-    work = gallery_work(models[first], models[second], shown.images, shown.rows_of(ids).tolist(), LookSettings())
-    made = widgets.awaited(work, f"Looking at {len(ids)} images")
+def side_by_side(pair: Pair, made: Gallery, total: int) -> None:
+    """Images with both networks' saliency on one scale. total: of how many they are the first."""
     widgets.rejected(made.rejected)
     with st.container(horizontal=True, gap="medium", key="side by side"):
         for each in made.pairs:
             with st.container(width=260, gap=None):
-                pictures = drawn(each, made.tap, Looked())
                 with st.container(horizontal=True, gap="small", wrap=False):
-                    for picture, sight in zip(pictures, each.sights, strict=True):
-                        st.image(
-                            picture, width=124, caption=widgets.escape(f"{sight.class_name} {sight.confidence:.0%}")
-                        )
-                alike = "a map is the same everywhere" if each.iou != each.iou else f"IoU {each.iou:.2f}"
-                st.caption(widgets.escape(f"{each.label or each.id}: {alike}"))
-    st.caption(
-        widgets.escape(
-            f"Left {pair.first}, right {pair.second}: each image's Grad-CAM for what the network says, at its last "
-            f"stage, both on one scale; dark where a network does not see the picture. IoU is that of the strongest "
-            f"15 %.{_first(len(ids), total)}"
-        )
-    )
+                    for picture, sight in zip(drawn(each, made.tap, Drawing()), each.sights, strict=True):
+                        said = f"{sight.class_name} {sight.confidence:.0%}"
+                        st.image(picture, width=124, caption=widgets.escape(said))
+                st.caption(widgets.escape(words.below_maps(each)))
+    st.caption(widgets.escape(f"{words.maps_of(pair)}{_first(len(made.pairs), total)}"))
 
 
 def _first(shown: int, total: int) -> str:

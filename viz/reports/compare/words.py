@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         Looks,
         Movers,
         Pair,
+        SideBySide,
         Stitching,
     )
     from features.similarity import Measure, Similarity
@@ -37,14 +38,14 @@ RELIABILITY = (
 )
 TEMPERATURE = (
     "ECE: the mean over all answers of how far accuracy and confidence of their group are apart. Temperature: what "
-    "dividing all logits by makes a network as sure as it is right, fitted on one half of the images; ECE after it is of "
-    "the other half (Guo et al. 2017). No prediction changes by it."
+    "dividing all logits by makes a network as sure as it is right, fitted on one half of the images; ECE after it is "
+    "of the other half (Guo et al. 2017). No prediction changes by it."
 )
 CLASSES = "The F1 of each network in the classes in which they lie farthest apart; all classes are in the table."
 LOOKS = (
-    "Rank correlation (Spearman) of the two maps over what both networks see of an image, and intersection over union of "
-    "their strongest 15 %; grey, the same for maps of different images: what comes of looking at the middle always. A "
-    "map is Grad-CAM for what the network itself says, at its last stage."
+    "Rank correlation (Spearman) of the two maps over what both networks see of an image, and intersection over union "
+    "of their strongest 15 %; grey, the same for maps of different images: what comes of looking at the middle always. "
+    "A map is Grad-CAM for what the network itself says, at its last stage."
 )
 STAR = " ★"
 ONLY_FIRST, ONLY_SECOND, NEITHER, BOTH = "only the first", "only the second", "neither", "both"
@@ -216,8 +217,8 @@ def stitching(told: "Stitching") -> str:
     return (
         "Accuracy of a network that goes on after the other's stage, whose maps a 1x1 convolution turns into its own "
         f"(least squares over all positions of {told.n_fitted:,} images), on {told.n_told:,} other images with 95 % "
-        "intervals; dotted, the intact network on the same. What CKA cannot tell: whether the one can use what the other "
-        "has found (Bansal et al. 2021, arXiv:2106.07682)."
+        "intervals; dotted, the intact network on the same. What CKA cannot tell: whether the one can use what the "
+        "other has found (Bansal et al. 2021, arXiv:2106.07682)."
         + (" Open marks: few positions for each unknown, so that more images may leave more." if bounds else "")
     )
 
@@ -236,8 +237,8 @@ def branches(told: "Sequence[AlongDepth]") -> str:
     without = f" {' and '.join(plain)} has no shortcuts, so only what is lost is told of it." if plain else ""
     return (
         "By relative depth, from the first block to the last: how large the branch F is beside the shortcut x (median "
-        "and 90 % of the images), the cosine between them, the branch's share of the variance of their sum, and what is "
-        f"lost with that block left out. Of {n_images:,} images.{without}"
+        "and 90 % of the images), the cosine between them, the branch's share of the variance of their sum, and what "
+        f"is lost with that block left out. Of {n_images:,} images.{without}"
     )
 
 
@@ -245,8 +246,8 @@ def maps(told: "Movers") -> str:
     """How to read two aligned maps."""
     return (
         f"Features before the classifiers, the second map laid out from the first and turned onto it, which changes no "
-        f"neighbour. An image keeps {1 - float(told.changed.mean()):.0%} of its {told.k} nearest neighbours on average, "
-        f"{1 - told.chance:.1%} by chance. The numbered images changed most. Of {len(told):,} images."
+        f"neighbour. An image keeps {1 - float(told.changed.mean()):.0%} of its {told.k} nearest neighbours on "
+        f"average, {1 - told.chance:.1%} by chance. The numbered images changed most. Of {len(told):,} images."
     )
 
 
@@ -258,4 +259,18 @@ def looks(told: "Looks") -> str:
         f"{overall.chance_correlation:.2f}) and {overall.iou.value:.2f} in the strongest 15 % (by chance "
         f"{overall.chance_iou:.2f}), over {len(told):,} images, of {overall.n_same_class:,} of which they say the same "
         f"class. Maps that are the same everywhere: {told.n_constant[0]:,} and {told.n_constant[1]:,}."
+    )
+
+
+def below_maps(told: "SideBySide") -> str:
+    """What stands below an image's two maps."""
+    alike = "a map is the same everywhere" if told.iou != told.iou else f"IoU {told.iou:.2f}"
+    return f"{told.label or told.id}: {alike}"
+
+
+def maps_of(told: "Pair") -> str:
+    """How to read two networks' maps side by side."""
+    return (
+        f"Left {told.first}, right {told.second}: each image's Grad-CAM for what the network says, at its last stage, "
+        "both on one scale; dark where a network does not see the picture. IoU is that of the strongest 15 %."
     )
