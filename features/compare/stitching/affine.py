@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 # Shares of the mean variance of a channel. The sums come of float32 products, whose rounding is about as large as 1e-6.
-RIDGES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+RIDGES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 CHANNELS_TRIED = 64  # outputs on which ridges are tried
 
 
