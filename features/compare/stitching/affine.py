@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -52,11 +53,12 @@ class Sums:
     def __init__(self, first: Tensor, second: Tensor) -> None:
         """first: (P, C), second: (P, C') of some positions, whose means become the origin. None of them is added."""
         self.origins = first.mean(0), second.mean(0)
-        widths, options = (first.shape[1], second.shape[1]), {"dtype": torch.float64, "device": first.device}
         self.n = 0
-        self._sums = [torch.zeros(width, **options) for width in widths]
-        self._squares = [torch.zeros(width, width, **options) for width in widths]
-        self._products = torch.zeros(*widths, **options)
+        zeros = partial(torch.zeros, dtype=torch.float64, device=first.device)
+        widths = first.shape[1], second.shape[1]
+        self._sums = [zeros(width) for width in widths]
+        self._squares = [zeros((width, width)) for width in widths]
+        self._products = zeros(widths)
 
     def like(self) -> "Sums":
         """Empty ones about the same origin."""
