@@ -1,6 +1,7 @@
 """Colours and number formats that all figures share."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
@@ -12,6 +13,26 @@ CATEGORIES = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, "#b8a90b", "#a65bb8", "#6f6
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross")
 SHORTCUT_COLOURS = {"identity": BLUE, "projection": ORANGE, "padding": GREEN, "none": GREY}
 GRID = "rgba(128, 138, 147, 0.25)"
+FONTS = '"Source Sans 3", "Source Sans Pro", "Source Sans", system-ui, -apple-system, "Segoe UI", sans-serif'
+
+
+@dataclass(frozen=True)
+class Screen:
+    """A light or a dark background and what is drawn on it. page, raised, text, accent: as .streamlit/config.toml has
+    them for the app. ink: of the texts in figures. line: of frames."""
+
+    page: str
+    raised: str
+    text: str
+    accent: str
+    ink: str
+    line: str
+
+
+SCREENS = {
+    "light": Screen("#ffffff", "#f3f5f7", "#1b2733", "#0f6b9a", "#2b3843", "#d9dfe4"),
+    "dark": Screen("#10161c", "#1a232c", "#e4eaf0", "#4fb3e0", "#d5dde5", "#33404c"),
+}
 
 
 def category_colour(index: int) -> str:
@@ -43,7 +64,7 @@ def style(figure: go.Figure, height: int, title: str = "") -> go.Figure:
 
 def ink(figure: go.Figure, dark: bool) -> go.Figure:
     """The same figure with text that reads well on the app's light or dark background."""
-    colour = "#d5dde5" if dark else "#2b3843"
+    colour = SCREENS["dark" if dark else "light"].ink
     layout = figure.layout
     if layout.font.color == colour:  # set last: it is done
         return figure

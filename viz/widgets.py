@@ -2,7 +2,7 @@
 
 import html
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -97,6 +97,20 @@ def downloads(table: "pd.DataFrame", name: str) -> None:
                 on_click="ignore",
                 key=f"{kind} {name}",
             )
+
+
+def report_download(name: str, make: Callable[[], bytes]) -> None:
+    """All of a page as one file to take away, which is made when somebody wants it."""
+    st.download_button(
+        "Download the report",
+        make,
+        file_name=f"{name}.html",
+        mime="text/html",
+        icon=":material/article:",
+        on_click="ignore",
+        key=f"report {name}",
+        help="All of this page as one file that needs no network and prints to A4.",
+    )
 
 
 @contextmanager

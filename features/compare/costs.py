@@ -20,7 +20,7 @@ from features.progress import Progress, Task
 if TYPE_CHECKING:
     import pandas as pd
 
-PASS = 0.4  # seconds that a pass of several images may take
+PASS = 0.25  # seconds that a pass of several images may take
 GROWTH, MOST = 4, 256  # from one number of images at a time to the next that is tried, and the last
 ROUNDS, FEWEST = 7, 3  # passes of each network at most, and at least, however long they take
 BUDGET = 1.0  # seconds for a network's passes of one kind
@@ -70,13 +70,15 @@ class Cost:
     device: str
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON can hold it."""
+        """As JSON can hold it, without the name; what another machine or day would tell otherwise is in `measured`."""
         return {
-            "name": self.name, "variant": self.variant, "parameters": self.parameters,
-            "weight_bytes": self.weight_bytes, "gflops": self.macs / 1e9, "side": self.side,
-            "latency_seconds": self.latency.as_dict(), "images_per_second": self.rate.as_dict(), "batch": self.batch,
-            "memory_bytes": self.memory_bytes, "memory": self.memory, "precision": "fp32", "engine": self.engine,
-            "device": self.device,
+            "parameters": self.parameters, "weight_bytes": self.weight_bytes, "gflops": self.macs / 1e9,
+            "side": self.side,
+            "measured": {
+                "latency_seconds": self.latency.as_dict(), "images_per_second": self.rate.as_dict(),
+                "batch": self.batch, "memory_bytes": self.memory_bytes, "memory": self.memory, "precision": "fp32",
+                "engine": self.engine, "device": self.device,
+            },
         }  # fmt: skip
 
 
@@ -86,7 +88,8 @@ def table(told: Sequence[Cost]) -> "pd.DataFrame":
 
     rows = []
     for cost in told:
-        row = cost.as_dict()
+        row: dict[str, Any] = {"name": cost.name, "variant": cost.variant, **cost.as_dict()}
+        row |= row.pop("measured")
         for name in ("latency_seconds", "images_per_second"):
             numbers = row.pop(name)
             row |= {name: numbers["median"], f"{name}_low": numbers["low"], f"{name}_high": numbers["high"]}
@@ -191,8 +194,9 @@ class _Started:
             self.run()
             seconds = self.clock() - began
             yield
-            if seconds / size < best:
-                best, self.batch = seconds / size, size
+            if seconds / size >= best:
+                break
+            best, self.batch = seconds / size, size
             larger = min(GROWTH * size, self._most)
             if larger == size or seconds / size * larger > PASS:
                 break

@@ -119,7 +119,7 @@ def test_memory_holds_the_weights_and_the_widest_maps(told, model):
 
 def test_results_can_be_written(told):
     content = json.loads(json.dumps([cost.as_dict() for cost in told[1]], allow_nan=False))
-    assert content[0]["images_per_second"]["median"] > 0
+    assert content[0]["measured"]["images_per_second"]["median"] > 0
     rows = table(told[1])
     assert rows["latency_seconds"].tolist() == [cost.latency.median for cost in told[1]]
     assert (rows["images_per_second_low"] <= rows["images_per_second"]).all()

@@ -1,20 +1,14 @@
-"""Draws networks side by side: accuracy over cost, slices in which they differ, how alike their stages are."""
+"""Draws networks side by side: accuracy over cost, slices in which they differ."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
 import plotly.graph_objects as go
 
 from viz import theme
 
 if TYPE_CHECKING:
     from features.compare import Compared, Contender
-    from features.similarity import Similarity
-
-HEAT = ((0.0, "rgba(0, 114, 178, 0)"), (1.0, theme.BLUE))
-DARK = 0.6  # of a cell whose colour wants white numbers
-MOST_NUMBERED = 12  # stages of which each cell says its number
 
 
 def undominated(contenders: "Sequence[Contender]") -> list[bool]:
@@ -72,38 +66,4 @@ def slices(compared: "Sequence[Compared]") -> go.Figure:
     figure.add_vline(x=0, line={"color": theme.GREY, "dash": "dot", "width": 1})
     figure.layout.xaxis.update(title="difference of accuracies", tickformat="+.0%")
     figure.layout.yaxis.update(autorange="reversed", automargin=True)
-    return figure
-
-
-def similarity(told: "Similarity", first: str, second: str) -> go.Figure:
-    """Every stage of the first network (rows) beside every stage of the second, in the order of depth.
-
-    Colours are clipped to 0 to 1, numbers never: unbiased values may lie below 0.
-    """
-    texts = [[f"{value:.2f}" for value in row] for row in told.values]
-    few = max(told.values.shape) <= MOST_NUMBERED
-    hover = [
-        [f"{row} and {column}<br>{value:.3f}, by chance {chance:.3f}"
-         for column, value, chance in zip(told.columns, values, chances, strict=True)]
-        for row, values, chances in zip(told.rows, told.values, told.chance, strict=True)
-    ]  # fmt: skip
-    figure = go.Figure(
-        go.Heatmap(
-            z=np.clip(told.values, 0, 1), x=list(told.columns), y=list(told.rows), zmin=0, zmax=1, colorscale=HEAT,
-            hovertext=hover, hovertemplate="%{hovertext}<extra></extra>", xgap=1, ygap=1,
-            colorbar={"thickness": 10, "outlinewidth": 0, "len": 0.8},
-        )
-    )  # fmt: skip
-    if few:
-        figure.layout.annotations = [
-            {
-                "x": column, "y": row, "text": texts[number][place], "showarrow": False,
-                "font": {"size": 12} | ({"color": "white"} if told.values[number, place] > DARK else {}),
-            }
-            for number, row in enumerate(told.rows)
-            for place, column in enumerate(told.columns)
-        ]  # fmt: skip
-    theme.style(figure, 150 + 44 * len(told.rows))
-    figure.layout.xaxis.update(title=theme.plain(second), type="category", showgrid=False)
-    figure.layout.yaxis.update(title=theme.plain(first), type="category", autorange="reversed", showgrid=False)
     return figure

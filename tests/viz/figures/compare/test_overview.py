@@ -45,7 +45,7 @@ def test_slices_that_differ_are_coloured_by_who_is_better(random):
 
 def test_colours_of_similarity_are_clipped_and_numbers_are_not():
     told = SimpleNamespace(
-        values=np.array([[1, -0.2], [0.4, 0.7]]), chance=np.zeros((2, 2)), rows=("stem", "layer1"),
+        values=np.array([[1, -0.2], [0.4, 0.7]]), chance=np.zeros((2, 2)), low=np.full((2, 2), np.nan), high=np.full((2, 2), np.nan), rows=("stem", "layer1"),
         columns=("stem", "pool"),
     )  # fmt: skip
     figure = figures.similarity(told, "one", "<two>")

@@ -1,0 +1,129 @@
+"""The networks of a comparison, one row each, and the pairs of them at one glance."""
+
+from typing import Any
+
+import pandas as pd
+
+from features.compare import Agreement, holm
+from features.compare.slices import LEVEL
+from viz.figures import compare as figures
+from viz.reports.compare import words
+from viz.reports.compare.told import Told, pair_key
+from viz.reports.document import BEST, LESS, MORE, QUIET, Cell, Column, Figure, Part, Section, Table
+
+NOTHING = "-"
+MEANINGS = {
+    "95 %": "in which the true accuracy lies 95 times of a hundred", "F1": "mean over the classes that occur",
+    "ECE": "expected calibration error", "GFLOPs": "billions of multiply-adds for one image",
+    "to the best": "difference to the most accurate network; grey where chance may have made it",
+}  # fmt: skip
+
+
+def networks(told: Told) -> Section:
+    """Who wins at what."""
+    comparison = told.comparison
+    data = pd.DataFrame([_numbers(each.as_dict()) for each in comparison.contenders])
+    parts: list[Part] = [
+        Table("networks", "Networks", tuple(_columns(told)), data, words.networks(comparison)),
+        Figure(
+            "cost", "Accuracy over cost", figures.cost(comparison.contenders),
+            data[["network", "accuracy", "accuracy low", "accuracy high", "gflops", "parameters"]],
+            "Accuracy of each network with its interval, over the multiply-adds of one image.", words.COST,
+        ),
+    ]  # fmt: skip
+    return Section("quality", "Cost and quality", tuple(parts))
+
+
+def agreement(told: Told) -> Section | None:
+    """Every two networks; None for two alone, of which all is said in detail."""
+    names = [each.name for each in told.comparison.contenders]
+    if len(names) == 2:
+        return None
+    data = pd.DataFrame([{"network": each.first, "beside": each.second, **_flat(each.agreement.as_dict())}
+                         for each in told.comparison.pairs])  # fmt: skip
+    numbered = [f"{number} {name}" for number, name in enumerate(names, start=1)]
+    differences, kappas = _matrices(told, names)
+    tables = (
+        Table(
+            "differences", "Differences of accuracy, in percentage points", _square(numbered, differences), data,
+            "The row's network minus the column's. Grey: within what chance gives (McNemar's test, corrected for the "
+            f"{len(told.comparison.pairs)} pairs, Holm 1979). Each leads to its pair.",
+        ),
+        Table("consistency", "Error consistency", _square(numbered, kappas), data, words.KAPPA),
+    )  # fmt: skip
+    return Section("pairs-at-a-glance", "Who is right where the other is wrong", tables)
+
+
+def _columns(told: Told) -> list[Column]:
+    rows = words.rows(told.comparison)
+    winner = told.comparison.best
+    columns = []
+    for head in rows[0]:
+        tones = [
+            BEST if each is winner and head in ("network", "accuracy") else "" for each in told.comparison.contenders
+        ]
+        cells = [Cell(row[head], tone) for row, tone in zip(rows, tones, strict=True)]
+        columns.append(Column(head, cells, MEANINGS.get(head, ""), number=head != "network"))
+        if head == "95 %":
+            columns.append(Column("to the best", _beside_the_best(told), MEANINGS["to the best"]))
+    return columns
+
+
+def _beside_the_best(told: Told) -> list[Cell]:
+    """Each network's accuracy minus that of the most accurate, quiet where that may be chance."""
+    contenders, pairs = told.comparison.contenders, told.comparison.pairs
+    top = max(contenders, key=lambda each: each.accuracy.value)
+    sure = _sure(told)
+    cells = {top.name: Cell("most accurate", BEST)}
+    for number, pair in enumerate(pairs):
+        if top.name in (pair.first, pair.second):
+            other = pair.second if pair.first == top.name else pair.first
+            cells[other] = Cell(
+                f"{-100 * abs(pair.agreement.difference):+.2f} pp", "" if sure[number] else QUIET, pair_key(number)
+            )
+    return [cells[each.name] for each in contenders]
+
+
+def _sure(told: Told) -> list[bool]:
+    """Of each pair whether it differs by more than chance among so many."""
+    return [p < LEVEL for p in holm([pair.agreement.p_value for pair in told.comparison.pairs])]
+
+
+def _matrices(told: Told, names: list[str]) -> tuple[list[list[Cell | str]], list[list[Cell | str]]]:
+    """Differences and kappas, (M, M) each, of M networks in their order."""
+    number = {name: place for place, name in enumerate(names)}
+    differences: list[list[Cell | str]] = [[NOTHING] * len(names) for _ in names]
+    kappas: list[list[Cell | str]] = [[NOTHING] * len(names) for _ in names]
+    for place, (pair, sure) in enumerate(zip(told.comparison.pairs, _sure(told), strict=True)):
+        one, other, key = number[pair.first], number[pair.second], pair_key(place)
+        for row, column, sign in ((one, other, -1), (other, one, 1)):
+            value = 100 * sign * pair.agreement.difference
+            tone = QUIET if not sure else MORE if value > 0 else LESS
+            differences[row][column] = Cell(f"{value:+.1f}", tone, key)
+            kappas[row][column] = Cell(_kappa(pair.agreement), link=key)
+    return differences, kappas
+
+
+def _kappa(counted: Agreement) -> str:
+    return f"{counted.kappa:.2f}" if counted.kappa == counted.kappa else NOTHING
+
+
+def _square(names: list[str], cells: list[list[Cell | str]]) -> tuple[Column, ...]:
+    heads = Column("network", names, number=False)
+    return heads, *(Column(str(place + 1), [row[place] for row in cells], names[place]) for place in range(len(names)))
+
+
+def _numbers(content: dict[str, Any]) -> dict[str, Any]:
+    """A network as a row of numbers."""
+    share = content["accuracy"]
+    rest = {name: value for name, value in content.items() if isinstance(value, int | float) and name != "name"}
+    return {
+        "network": content["name"], "accuracy": share["value"], "accuracy low": share["low"],
+        "accuracy high": share["high"], "images": share["n"], **rest,
+    }  # fmt: skip
+
+
+def _flat(content: dict[str, Any]) -> dict[str, Any]:
+    """Numbers of a pair, the interval as two."""
+    low, high = content["interval"]
+    return {name: value for name, value in content.items() if name != "interval"} | {"low": low, "high": high}

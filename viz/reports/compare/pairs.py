@@ -1,0 +1,82 @@
+"""Every two networks of a comparison: verdict, images by who is right, slices, how alike their stages are."""
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from features.compare import Pair
+from viz.figures import compare as figures
+from viz.reports.compare import words
+from viz.reports.compare.told import Told, pair_key
+from viz.reports.document import Fact, Facts, Figure, Fold, Gallery, Part, Picture, Prose, Section, Tile
+
+SLICES, TILES = 20, 24  # that are shown
+OPEN = 1  # so many pairs are unfolded at first
+DISAGREEMENTS = (words.ONLY_FIRST, words.ONLY_SECOND, words.NEITHER)
+LONGEST = 60  # letters of a name below a picture
+
+
+def pairs(told: Told) -> Section:
+    """All pairs, folded away where there are several."""
+    folds = tuple(_fold(told, number, pair) for number, pair in enumerate(told.comparison.pairs))
+    if len(folds) == 1:
+        return Section(folds[0].key, folds[0].title, folds[0].parts)
+    return Section("pairs", "Pair by pair", folds)
+
+
+def _fold(told: Told, number: int, pair: Pair) -> Fold:
+    key, counted = pair_key(number), pair.agreement
+    note = f"{100 * counted.difference:+.2f} pp, McNemar p = {counted.p_value:.2g}"
+    parts: tuple[Part, ...] = (
+        Prose(words.verdict(pair)),
+        Facts(tuple(Fact(*each) for each in words.facts(counted))),
+        _slices(key, pair),
+        _similarity(key, pair),
+        *_galleries(told, pair),
+    )
+    return Fold(key, words.pair(pair), note, parts, is_open=number < OPEN)
+
+
+def _slices(key: str, pair: Pair) -> Part:
+    if not pair.slices:
+        return Prose(words.NO_SLICES, quiet=True)
+    return Figure(
+        f"{key}-slices", "Where they differ", figures.slices(pair.slices[:SLICES]),
+        pd.DataFrame([each.as_dict() for each in pair.slices]),
+        f"Difference of the accuracies of {pair.second} and {pair.first} in each slice, with intervals.",
+        words.slices(pair, SLICES),
+    )  # fmt: skip
+
+
+def _similarity(key: str, pair: Pair) -> Figure:
+    alike = pair.similarity
+    data = pd.DataFrame(
+        {
+            "stage": np.repeat(alike.rows, len(alike.columns)), "stage beside": np.tile(alike.columns, len(alike.rows)),
+            "value": alike.values.ravel(), "by chance": alike.chance.ravel(),
+        }
+    )  # fmt: skip
+    return Figure(
+        f"{key}-similarity", "How alike their stages are", figures.similarity(alike, pair.first, pair.second), data,
+        f"Heat map of the similarity of the stages of {pair.first}, in rows, and of {pair.second}, in columns.",
+        words.SIMILARITY,
+    )  # fmt: skip
+
+
+def _galleries(told: Told, pair: Pair) -> list[Gallery]:
+    titles = words.cells(pair)
+    made = []
+    for cell, rows in told.by_right(pair).items():
+        if cell in DISAGREEMENTS:
+            tiles = tuple(_tile(told, pair, row) for row in rows[:TILES].tolist())
+            made.append(Gallery(f"Right: {titles[cell]} ({len(rows):,})", tiles, len(rows), words.below(pair)))
+    return made
+
+
+def _tile(told: Told, pair: Pair, row: int) -> Tile:
+    label = told.comparison.labels[row]
+    number = int(told.numbers[row])
+    lines = words.answers(told.contender(pair.first), told.contender(pair.second), label, row)
+    picture = Picture(str(number), partial(told.images.open, number), f"{told.comparison.ids[row]}, {label}")
+    return Tile((picture,), tuple(line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…" for line in lines))
