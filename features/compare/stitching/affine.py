@@ -147,7 +147,7 @@ def best_ridge(fitted: Sums, held: Sums, giver: int, ridges: Sequence[float] = R
 def fitted(sums: Sums, giver: int, ridge: float) -> Affine:
     """The fit to all positions of `sums`, with more of a ridge where that one is not enough for a solution."""
     while not (fits := sums.fits(giver, [ridge])):
-        ridge *= 10
+        ridge = max(10 * ridge, RIDGES[0])
     return sums.absolute(fits[0], giver)
 
 

@@ -114,6 +114,14 @@ def test_fewer_positions_than_channels_have_a_solution(random):
     torch.testing.assert_close(first @ fit.weight + fit.bias, second, atol=1e-2, rtol=1e-2)
 
 
+def test_where_a_ridge_is_not_enough_more_is_taken(random):
+    """Two channels are the same: without a ridge there are many solutions."""
+    first = torch.from_numpy(random.integers(-3, 4, (P, 1)).astype(np.float32)).repeat(1, 2)
+    fit = fitted(summed(first, 3 * first[:, :1]), 0, 0.0)
+    assert fit.ridge > 0
+    torch.testing.assert_close(fit.weight.sum(), torch.tensor(3.0), atol=1e-3, rtol=1e-3)
+
+
 def test_of_constant_features_only_the_mean_is_told(random):
     second = torch.from_numpy(random.normal(size=(P, 3))).float()
     fit = fitted(summed(torch.full((P, 5), 2.5), second), 0, RIDGES[0])

@@ -21,6 +21,7 @@ from features.networks.memory import model_of
 from features.networks.preprocessing import Preprocessing
 from features.predictions import Predictions
 from features.progress import finish
+from features.residual import lesioned, parse
 from features.similarity import similarity
 from tests.random_networks import Narrow, drawn
 
@@ -115,6 +116,16 @@ def test_a_network_with_itself_loses_nothing(models):
     assert [joint.n_positions for joint in told.joints[::2]] == [30 * side**2 for side in (24, 12, 6, 3)]
     assert [joint.n_unknowns for joint in told.joints[::2]] == [17, 33, 65, 129]
     assert [joint.is_lower_bound for joint in told.joints[::2]] == [False, False, False, True]
+
+
+def test_a_network_with_a_lesion_loses_nothing_before_it(models):
+    told, (_, judge) = run(lesioned(models[0], parse("without:layer2.1")), models[0])
+    first, back, behind, _ = told.joints[:4]
+    assert (first.stage, behind.stage) == ("layer1", "layer2")
+    assert first.explained == pytest.approx(1, abs=1e-4)
+    assert behind.explained < 0.999
+    assert relative(judge.of(1, 5)[0], judge.of(0, 5)[0]) < 2e-3
+    assert back.intact.hits == back.accuracy.hits
 
 
 @pytest.mark.parametrize("kind", ["permuted", "invertible"])
