@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 # Shares of the mean variance of a channel. The sums come of float32 products, whose rounding is about as large as 1e-6.
-RIDGES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+RIDGES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 CHANNELS_TRIED = 64  # outputs on which ridges are tried
 
 
@@ -52,11 +53,12 @@ class Sums:
     def __init__(self, first: Tensor, second: Tensor) -> None:
         """first: (P, C), second: (P, C') of some positions, whose means become the origin. None of them is added."""
         self.origins = first.mean(0), second.mean(0)
-        widths, options = (first.shape[1], second.shape[1]), {"dtype": torch.float64, "device": first.device}
         self.n = 0
-        self._sums = [torch.zeros(width, **options) for width in widths]
-        self._squares = [torch.zeros(width, width, **options) for width in widths]
-        self._products = torch.zeros(*widths, **options)
+        zeros = partial(torch.zeros, dtype=torch.float64, device=first.device)
+        widths = first.shape[1], second.shape[1]
+        self._sums = [zeros(width) for width in widths]
+        self._squares = [zeros((width, width)) for width in widths]
+        self._products = zeros(widths)
 
     def like(self) -> "Sums":
         """Empty ones about the same origin."""
@@ -145,7 +147,7 @@ def best_ridge(fitted: Sums, held: Sums, giver: int, ridges: Sequence[float] = R
 def fitted(sums: Sums, giver: int, ridge: float) -> Affine:
     """The fit to all positions of `sums`, with more of a ridge where that one is not enough for a solution."""
     while not (fits := sums.fits(giver, [ridge])):
-        ridge *= 10
+        ridge = max(10 * ridge, RIDGES[0])
     return sums.absolute(fits[0], giver)
 
 
