@@ -3,11 +3,12 @@
 from viz.figures.compare.depth import along_depth
 from viz.figures.compare.looks import alike, alike_by_class
 from viz.figures.compare.movers import changed, moved
-from viz.figures.compare.overview import cost, slices, undominated
+from viz.figures.compare.overview import COSTS, cost, slices, undominated
 from viz.figures.compare.quality import classes, reliability
 from viz.figures.compare.similarity import similarity, stitching
 
 __all__ = [
+    "COSTS",
     "alike",
     "alike_by_class",
     "along_depth",

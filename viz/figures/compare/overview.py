@@ -1,45 +1,67 @@
 """Draws networks side by side: accuracy over cost, slices in which they differ."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
+from features.registry import Registry
 from viz import theme
 
 if TYPE_CHECKING:
     from features.compare import Compared, Contender
 
 
-def undominated(contenders: "Sequence[Contender]") -> list[bool]:
+@dataclass(frozen=True)
+class CostAxis:
+    """A cost that accuracy is drawn over. name: in links; title: of the axis; value: of a network, less is better."""
+
+    name: str
+    title: str
+    value: "Callable[[Contender], float]"
+
+
+COSTS = Registry(
+    "cost",
+    (
+        CostAxis("GFLOPs", "GFLOPs (multiply-adds) an image", lambda each: each.macs / 1e9),
+        CostAxis("parameters", "parameters", lambda each: each.parameters),
+        CostAxis("MB", "MB of weights", lambda each: each.cost.weight_bytes / 1e6),
+        CostAxis("latency", "milliseconds for one image, here", lambda each: 1e3 * each.cost.latency.median),
+        CostAxis("memory", "MB in use, here", lambda each: each.cost.memory_bytes / 1e6),
+    ),
+)
+
+
+def undominated(contenders: "Sequence[Contender]", over: str = "GFLOPs") -> list[bool]:
     """Of each network whether none is both at least as accurate and at most as costly, and better in one of the two."""
-    points = [(each.accuracy.value, -each.macs) for each in contenders]
+    cost = COSTS.need(over).value
+    points = [(each.accuracy.value, -cost(each)) for each in contenders]
     return [
         not any(other != one and all(a >= b for a, b in zip(other, one, strict=True)) for other in points)
         for one in points
     ]
 
 
-def cost(contenders: "Sequence[Contender]") -> go.Figure:
-    """Accuracy with its interval over multiply-adds; grey what another network beats in both."""
-    figure = go.Figure()
-    for number, (each, kept) in enumerate(zip(contenders, undominated(contenders), strict=True)):
+def cost(contenders: "Sequence[Contender]", over: str = "GFLOPs") -> go.Figure:
+    """Accuracy with its interval over a cost of COSTS; grey what another network beats in both."""
+    figure, axis = go.Figure(), COSTS.need(over)
+    for number, (each, kept) in enumerate(zip(contenders, undominated(contenders, over), strict=True)):
         share, (low, high), name = each.accuracy, each.accuracy.interval, theme.plain(each.name)
         symbol = theme.SYMBOLS[number % len(theme.SYMBOLS)]
         colour = theme.category_colour(number) if kept else theme.GREY
         figure.add_scatter(
-            x=[each.macs / 1e9], y=[share.value], mode="markers", name=name,
+            x=[axis.value(each)], y=[share.value], mode="markers", name=name,
             marker={"size": 11, "color": colour, "symbol": symbol if kept else f"{symbol}-open"},
             error_y={"type": "data", "array": [high - share.value], "arrayminus": [share.value - low],
                      "color": colour, "thickness": 1.2, "width": 4},
-            hovertemplate=f"{name}<br>{share.value:.2%} ({low:.1%} to {high:.1%})<br>%{{x:.3g}} GFLOPs, "
+            hovertemplate=f"{name}<br>{share.value:.2%} ({low:.1%} to {high:.1%})<br>%{{x:.4g}} {axis.name}, "
             f"{each.parameters:,} parameters<extra></extra>",
         )  # fmt: skip
     theme.style(figure, 360)
     figure.layout.showlegend = True
-    figure.layout.xaxis.update(
-        title="GFLOPs (multiply-adds) an image", range=[0, 1.25 * max(each.macs for each in contenders) / 1e9]
-    )
+    figure.layout.xaxis.update(title=axis.title, range=[0, 1.25 * max(map(axis.value, contenders))])
     figure.layout.yaxis.update(title="accuracy", tickformat=".1%")
     return figure
 

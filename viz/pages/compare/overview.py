@@ -12,16 +12,22 @@ from viz.figures import compare as figures
 from viz.pages.compare.shown import Shown
 from viz.reports.compare import words
 
+OVER = "over"  # in links
+
 
 def show(shown: Shown) -> None:
     """The table of networks beside the picture of cost, and what they are compared on."""
     told = shown.told
-    left, right = st.columns([4, 3], gap="medium", vertical_alignment="center")
+    st.dataframe(_styled(told), hide_index=True)
+    left, right = st.columns([3, 4], gap="medium")
     with left:
-        st.dataframe(_styled(told), hide_index=True)
         st.caption(widgets.escape(words.networks(told)))
     with right:
-        widgets.chart(drawn(figures.cost, told.contenders), "cost")
+        over = st.segmented_control(
+            "Accuracy over", tuple(figures.COSTS), default="GFLOPs", key=OVER, bind="query-params", required=True,
+            wrap=True,
+        )  # fmt: skip
+        widgets.chart(drawn(figures.cost, told.contenders, over or "GFLOPs"), "cost")
         st.caption(words.COST)
 
 

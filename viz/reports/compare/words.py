@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         SideBySide,
         Stitching,
     )
+    from features.compare.costs import Range
     from features.similarity import Measure, Similarity
 
 TITLE = "Which network does better, and where"
@@ -77,12 +78,27 @@ def rows(told: "Comparison") -> list[dict[str, str]]:
             "accuracy": f"{each.accuracy.value:.2%}",
             "95 %": "{:.1%} to {:.1%}".format(*each.accuracy.interval),
             "F1": f"{each.macro_f1:.3f}",
+            **_average_precision(each),
             "ECE": f"{each.calibration_error:.1%}",
             "parameters": f"{each.parameters:,}",
+            "MB": f"{each.cost.weight_bytes / 1e6:.3g}",
             "GFLOPs": f"{each.macs / 1e9:.3g}",
+            "ms for one": _range(each.cost.latency, 1e3),
+            "images/s": _range(each.cost.rate, 1),
+            "memory, MB": f"{each.cost.memory_bytes / 1e6:,.0f}",
         }
         for each in told.contenders
     ]
+
+
+def _average_precision(told: "Contender") -> dict[str, str]:
+    value = told.evaluation.mean_average_precision
+    return {} if value is None else {"mAP": f"{value:.1%}"}
+
+
+def _range(told: "Range", unit: float) -> str:
+    """A median with the lowest and highest."""
+    return f"{unit * told.median:.3g} ({unit * told.low:.3g} to {unit * told.high:.3g})"
 
 
 def pair(told: "Pair") -> str:
@@ -158,18 +174,29 @@ def tones(told: "Comparison") -> list[dict[str, str]]:
     for each in told.contenders:
         tone = BEST if each is told.best else QUIET if each.name in unsure else ""
         made.append({"network": tone if tone == BEST else "", "accuracy": tone, "95 %": tone, "F1": tone})
-    for head, values in _cheaper(told).items():
-        for row, value in zip(made, values, strict=True):
-            if value == min(values) < max(values):
+    for head, ranges in _costs(told).items():
+        least = min(ranges, key=lambda each: each[1])  # by the middle
+        for row, (low, _, _), is_least in zip(made, ranges, (each is least for each in ranges), strict=True):
+            others = [each for each in ranges if each is not least]
+            if is_least and all(least[2] < each[0] for each in others):
                 row[head] = BEST
+            elif least[0] < least[2] and low <= least[2]:
+                row[head] = QUIET
     return made
 
 
-def _cheaper(told: "Comparison") -> dict[str, list[float]]:
-    """Columns of the table in which less is better."""
-    return {
+def _costs(told: "Comparison") -> dict[str, list[tuple[float, float, float]]]:
+    """Columns of the table in which less is better: the lowest, the middle and the highest of each network."""
+    exact = {
         "parameters": [each.parameters for each in told.contenders],
+        "MB": [each.cost.weight_bytes for each in told.contenders],
         "GFLOPs": [each.macs for each in told.contenders],
+    }
+    latencies = [each.cost.latency for each in told.contenders]
+    rates = [each.cost.rate for each in told.contenders]
+    return {head: [(value, value, value) for value in values] for head, values in exact.items()} | {
+        "ms for one": [(each.low, each.median, each.high) for each in latencies],
+        "images/s": [(-each.high, -each.median, -each.low) for each in rates],
     }
 
 
@@ -273,4 +300,15 @@ def maps_of(told: "Pair") -> str:
     return (
         f"Left {told.first}, right {told.second}: each image's Grad-CAM for what the network says, at its last stage, "
         "both on one scale; dark where a network does not see the picture. IoU is that of the strongest 15 %."
+    )
+
+
+def measured(told: "Comparison") -> str:
+    """What ran the networks when they were timed, and how to read what is bold and grey."""
+    cost = told.contenders[0].cost
+    batches = sorted({each.cost.batch for each in told.contenders})
+    return (
+        f"Times are medians of passes in turn, with the lowest and highest, by {cost.engine} in fp32 on {cost.device}: one "
+        f"image, then {' or '.join(map(str, batches))} at a time, the fastest number; memory: {cost.memory}. Bold: the "
+        "best of a column. Grey: what chance or the spread of the passes may keep apart from it."
     )

@@ -12,7 +12,8 @@ from viz.figures import compare as figures
 
 
 def contender(name, hits, macs):
-    return SimpleNamespace(name=name, accuracy=Share(hits, 100), macs=macs, parameters=10)
+    cost = SimpleNamespace(weight_bytes=40, latency=SimpleNamespace(median=1 / macs), memory_bytes=80)
+    return SimpleNamespace(name=name, accuracy=Share(hits, 100), macs=macs, parameters=10, cost=cost)
 
 
 THREE = [contender("small", 90, 1e9), contender("<large>", 95, 4e9), contender("wasteful", 90, 2e9)]
@@ -21,6 +22,7 @@ THREE = [contender("small", 90, 1e9), contender("<large>", 95, 4e9), contender("
 def test_a_network_that_another_beats_in_accuracy_and_cost_is_grey():
     assert figures.undominated(THREE) == [True, True, False]
     assert figures.undominated([contender("one", 9, 1e9), contender("same", 9, 1e9)]) == [True, True]
+    assert figures.undominated(THREE, "latency") == [False, True, False]  # the larger are the faster here
     figure = figures.cost(THREE)
     assert [trace.x[0] for trace in figure.data] == [1, 4, 2]
     assert [trace.marker.color == theme.GREY for trace in figure.data] == [False, False, True]
