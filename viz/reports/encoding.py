@@ -22,9 +22,10 @@ def script_json(value: Any) -> Markup:
 
 def figure_json(figure: go.Figure) -> Markup:
     """Traces and layout, without the look that Plotly, or who has changed its default, gives all figures."""
-    content = figure.to_plotly_json()
-    layout = {name: value for name, value in content["layout"].items() if name not in ("template", "width")}
-    return script_json(_rounded({"data": content["data"], "layout": layout}))
+    layout = figure.layout.to_plotly_json()
+    kept = {name: value for name, value in layout.items() if name not in ("template", "width")}
+    # By traces, since the whole figure would give arrays in base64, with all their digits.
+    return script_json(_rounded({"data": [trace.to_plotly_json() for trace in figure.data], "layout": kept}))
 
 
 def table_json(table: "pd.DataFrame") -> Markup:
@@ -36,7 +37,7 @@ def table_json(table: "pd.DataFrame") -> Markup:
 
 def _column(values: list[Any]) -> Any:
     words = list(dict.fromkeys(values)) if all(isinstance(value, str) for value in values) else values
-    if 2 * len(words) > len(values):
+    if 2 * len(words) >= len(values):
         return values
     codes = {word: number for number, word in enumerate(words)}
     return {"words": words, "codes": [codes[value] for value in values]}

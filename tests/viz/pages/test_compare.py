@@ -87,3 +87,10 @@ def test_a_file_outside_the_roots_is_refused(tmp_path, monkeypatch):
     app = open_page("compare", limit="100 images")
     app.multiselect(key="compared").set_value(["resnet20-fashion", "/etc/hostname"]).run()
     assert "outside the folders" in errors(app)
+
+
+def test_the_page_is_taken_away_as_one_file():
+    app = open_page("compare", limit="100 images")
+    (button,) = (each for each in app.get("download_button") if each.proto.id.endswith("report comparison"))
+    assert button.proto.label == "Download the report"
+    assert not errors(app)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from features.progress import Task
+from features.progress import Progress, Task
 from viz.reports.compare import words
 from viz.reports.compare.again import again
 from viz.reports.compare.extras import branches
@@ -42,13 +42,13 @@ def report(told: "Comparison", images: "ImageSet", command: str, extras: "Sequen
 
     images: the set that was compared. command: that makes the file again. extras: what else is told of the networks.
     """
-    document = document_of(Told(told, images, command, extras))
+    document = yield from document_of(Told(told, images, command, extras))
     room = LIMIT - len(html(_with_blank_pictures(document)).encode())
     whole = yield from illustrated(document, min(MOST_PICTURES, room))
     return html(whole).encode()
 
 
-def document_of(told: Told) -> Document:
+def document_of(told: Told) -> Task[Document]:
     """The report without its pictures."""
     comparison = told.comparison
     names = [each.name for each in comparison.contenders]
@@ -56,8 +56,11 @@ def document_of(told: Told) -> Document:
         f"{len(names)} networks on {len(comparison.ids):,} images of {comparison.images}: {', '.join(names)}.",
         words.best(comparison),
     )
-    made = (section(told) for section in SECTIONS)
-    return Document(words.TITLE, summary, tuple(section for section in made if section is not None))
+    sections = []
+    for number, make in enumerate(SECTIONS):
+        yield Progress(number, len(SECTIONS), "section")
+        sections.append(make(told))
+    return Document(words.TITLE, summary, tuple(section for section in sections if section is not None))
 
 
 def _with_blank_pictures(document: Document) -> Document:

@@ -4,8 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from features.compare import Agreement, holm
-from features.compare.slices import LEVEL
+from features.compare import Agreement
 from viz.figures import compare as figures
 from viz.reports.compare import words
 from viz.reports.compare.told import Told, pair_key
@@ -15,7 +14,11 @@ NOTHING = "-"
 LEGEND_LINE = 12  # pixels of height for a network
 MEANINGS = {
     "95 %": "in which the true accuracy lies 95 times of a hundred", "F1": "mean over the classes that occur",
-    "ECE": "expected calibration error", "GFLOPs": "billions of multiply-adds for one image",
+    "mAP": "mean average precision over the labels that occur", "ECE": "expected calibration error",
+    "MB": "of weights", "GFLOPs": "billions of multiply-adds for one image",
+    "ms for one": "milliseconds for one image: median, lowest and highest",
+    "images/s": "at the best number at a time: median, lowest and highest",
+    "memory, MB": "most that was in use",
     "to the best": "difference to the most accurate network; grey where chance may have made it",
 }  # fmt: skip
 
@@ -58,24 +61,14 @@ def agreement(told: Told) -> Section | None:
 
 
 def _columns(told: Told) -> list[Column]:
-    rows = words.rows(told.comparison)
+    rows, tones = words.rows(told.comparison), words.tones(told.comparison)
     columns = []
     for head in rows[0]:
-        cells = [Cell(row[head], BEST if wins else "") for row, wins in zip(rows, _winners(told, head), strict=True)]
+        cells = [Cell(row[head], tone.get(head, "")) for row, tone in zip(rows, tones, strict=True)]
         columns.append(Column(head, cells, MEANINGS.get(head, ""), number=head != "network"))
         if head == "95 %":
             columns.append(Column("to the best", _beside_the_best(told), MEANINGS["to the best"]))
     return columns
-
-
-def _winners(told: Told, head: str) -> list[bool]:
-    """Which networks are the best in a column: by accuracy the one that is so by more than chance, by cost exactly."""
-    contenders = told.comparison.contenders
-    if head in ("network", "accuracy"):
-        return [each is told.comparison.best for each in contenders]
-    costs = {"parameters": [each.parameters for each in contenders], "GFLOPs": [each.macs for each in contenders]}
-    values = costs.get(head, [])
-    return [value == min(values) < max(values) for value in values] or [False] * len(contenders)
 
 
 def _beside_the_best(told: Told) -> list[Cell]:
@@ -83,7 +76,7 @@ def _beside_the_best(told: Told) -> list[Cell]:
     contenders, pairs = told.comparison.contenders, told.comparison.pairs
     top = max(contenders, key=lambda each: each.accuracy.value)
     cells = {top.name: Cell("most accurate", BEST)}
-    for number, (pair, sure) in enumerate(zip(pairs, _sure(told), strict=True)):
+    for number, (pair, sure) in enumerate(zip(pairs, told.sure, strict=True)):
         if top.name in (pair.first, pair.second):
             other = pair.second if pair.first == top.name else pair.first
             less = 100 * abs(pair.agreement.difference)
@@ -91,17 +84,12 @@ def _beside_the_best(told: Told) -> list[Cell]:
     return [cells[each.name] for each in contenders]
 
 
-def _sure(told: Told) -> list[bool]:
-    """Of each pair whether it differs by more than chance among so many."""
-    return [p < LEVEL for p in holm([pair.agreement.p_value for pair in told.comparison.pairs])]
-
-
 def _matrices(told: Told, names: list[str]) -> tuple[list[list[Cell | str]], list[list[Cell | str]]]:
     """Differences and kappas, (M, M) each, of M networks in their order."""
     number = {name: place for place, name in enumerate(names)}
     differences: list[list[Cell | str]] = [[NOTHING] * len(names) for _ in names]
     kappas: list[list[Cell | str]] = [[NOTHING] * len(names) for _ in names]
-    for place, (pair, sure) in enumerate(zip(told.comparison.pairs, _sure(told), strict=True)):
+    for place, (pair, sure) in enumerate(zip(told.comparison.pairs, told.sure, strict=True)):
         one, other, key = number[pair.first], number[pair.second], pair_key(place)
         for row, column, sign in ((one, other, -1), (other, one, 1)):
             value = 100 * sign * pair.agreement.difference
@@ -121,12 +109,12 @@ def _square(names: list[str], cells: list[list[Cell | str]]) -> tuple[Column, ..
 
 
 def _numbers(content: dict[str, Any]) -> dict[str, Any]:
-    """A network as a row of numbers."""
-    share = content["accuracy"]
+    """A network as a row of numbers, with what was measured of it in columns of their own."""
+    share, measured = content["accuracy"], pd.json_normalize(content["measured"], sep=" ").iloc[0].to_dict()
     rest = {name: value for name, value in content.items() if isinstance(value, int | float) and name != "name"}
     return {
         "network": content["name"], "accuracy": share["value"], "accuracy low": share["low"],
-        "accuracy high": share["high"], "images": share["n"], **rest,
+        "accuracy high": share["high"], "images": share["n"], **rest, **measured,
     }  # fmt: skip
 
 

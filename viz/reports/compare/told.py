@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from features.compare import holm
+from features.compare.slices import LEVEL
 from viz.reports.compare import words
 
 if TYPE_CHECKING:
@@ -30,6 +32,11 @@ class Told:
         """(N,) int64, the numbers in `images` of those that were compared."""
         numbers = {image_id: number for number, image_id in enumerate(self.images.ids)}
         return np.array([numbers[image_id] for image_id in self.comparison.ids], np.int64)
+
+    @cached_property
+    def sure(self) -> list[bool]:
+        """Of each pair whether its accuracies differ by more than chance among so many pairs."""
+        return [p < LEVEL for p in holm([pair.agreement.p_value for pair in self.comparison.pairs])]
 
     def contender(self, name: str) -> "Contender":
         return next(each for each in self.comparison.contenders if each.name == name)

@@ -308,7 +308,7 @@ def measured(told: "Comparison") -> str:
     cost = told.contenders[0].cost
     batches = sorted({each.cost.batch for each in told.contenders})
     return (
-        f"Times are medians of passes in turn, with the lowest and highest, by {cost.engine} in fp32 on {cost.device}: one "
-        f"image, then {' or '.join(map(str, batches))} at a time, the fastest number; memory: {cost.memory}. Bold: the "
-        "best of a column. Grey: what chance or the spread of the passes may keep apart from it."
+        f"Times are medians of passes in turn, with the lowest and highest, by {cost.engine} in fp32 on {cost.device}: "
+        f"one image, then {' or '.join(map(str, batches))} at a time, the fastest number; memory: {cost.memory}. Bold: "
+        "the best of a column. Grey: what chance or the spread of the passes may keep apart from it."
     )

@@ -23,6 +23,19 @@
     return known.get(key);
   }
 
+  const letters = (text) => text.match(/&\w+;|[^]/gu) ?? [];
+  const short = (text, most) => (letters(text).length <= most ? text : `${letters(text).slice(0, most - 1).join("")}…`);
+
+  // Names along an axis take no more than their share of a figure; pointing at a mark, and the table, tell them whole.
+  function shorten(data, layout, width) {
+    for (const [name, most] of [["x", 24], ["y", Math.max(10, Math.floor((0.4 * width) / 7))]]) {
+      const names = [...new Set(data.flatMap((trace) => trace[name] ?? []))];
+      if (!names.some((each) => typeof each === "string" && letters(each).length > most)) continue;
+      const ticks = { tickvals: names, ticktext: names.map((each) => short(String(each), most)) };
+      layout[`${name}axis`] = { ...layout[`${name}axis`], ...ticks };
+    }
+  }
+
   const paperWidth = (plot) => (plot.closest(".beside") ? Math.floor((PRINT_WIDTH - PRINT_GAP) / 2) : PRINT_WIDTH);
 
   function draw(plot) {
@@ -32,6 +45,7 @@
     const config = { ...CONFIG, toImageButtonOptions: { format: "svg", filename: plot.dataset.figure } };
     // A copy, because Plotly writes into what it is given.
     const copy = structuredClone({ data, layout });
+    shorten(copy.data, copy.layout, width ?? plot.clientWidth);
     Plotly.react(plot, copy.data, { ...copy.layout, template, width, autosize: !paper }, config);
     plot.dataset.drawn = paper ? "paper" : "screen";
   }
