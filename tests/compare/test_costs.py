@@ -25,6 +25,14 @@ def model():
     return zoo.Model(network, ModelSpec("tiny", "", shape, catalogue.CIFAR_PREPROCESSING, (), "drawn", ""), "0" * 64)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _on_the_cpu():
+    """As where there is no GPU, of which `tests/gpu` tell."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("features.engine.choice.best_device", lambda: torch.device("cpu"))
+        yield
+
+
 @pytest.fixture(scope="module")
 def told(model):
     models = [model, lesioned(model, parse("without:layer2.0"))]

@@ -1,9 +1,9 @@
 """Runs two networks side by side over images, each stitched to the other wherever their maps have one size."""
 
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
-from typing import NamedTuple, cast
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -11,22 +11,19 @@ from torch import Tensor, nn
 
 from features.compare.agreement import agreement
 from features.compare.stitching.affine import Affine, Sums, Variance, as_positions, best_ridge, fitted
+from features.compare.stitching.decoded import FITTED, HELD, TOLD, Read, Reader, frame
 from features.compare.stitching.planning import Partners, Plan, Stitches, planned
 from features.compare.stitching.results import Joint, Stitching
-from features.datasets import ImageSet, Rejected
-from features.datasets.decoding import Batch, batch_size, batches, need_images
+from features.datasets import ImageSet
+from features.datasets.decoding import batch_size, need_images
 from features.devices import device_of
 from features.engine import FastNetwork, forward
 from features.engine.torch_engine import maps_at_once
-from features.errors import DatasetError
 from features.networks.canonical import ResidualBlock
-from features.networks.preprocessing import Preprocessing
 from features.networks.zoo import Model
-from features.progress import Progress, Task
+from features.progress import Task
 from features.results import finite, not_finite, provenance
 
-FITTED, HELD, TOLD = range(3)  # the spans in which images are read
-HELD_SHARE = 0.2  # of the images of the fit, to choose the ridge by
 # Logits (n, K), as a network puts them out, and the images' rows in the set (n,) -> (n,) bool, whether each is right.
 Judge = Callable[[np.ndarray, np.ndarray], np.ndarray]
 Maps = dict[str, Tensor]
@@ -42,8 +39,9 @@ def stitched(
     The map is a 1x1 convolution with a bias, by least squares over all positions of some images; what is right is
     counted on others. Nothing is done to mapped values below 0, though a ReLU's are never: to set them to 0 brings them
     nearer to what they were fitted to, yet left less accuracy at 31 of 36 joints of three networks of Fashion-MNIST (up
-    to 5 points) and more at one. judges: say of the first and second network's logits
-    which images are right. Images that either network cannot read are left out of both.
+    to 5 points) and more at one.
+    judges: say of the first and second network's logits which images are right. Images that either network cannot read
+    are left out of both.
     Raises FeatureError if a network has no classifier or puts out NaN, no stages have maps of one size or there are too
     few images; DatasetError if too few can be read.
     """
@@ -53,13 +51,13 @@ def stitched(
     settings = settings or Stitches()
     plan = planned(first, second, len(images), settings)
     sides = (_Side(first, judges[0]), _Side(second, judges[1]))
-    order = np.random.default_rng(settings.seed).permutation(len(images))
-    reader = _Reader(sides, images, order, plan)
+    size = min(_at_once(side) for side in sides)
+    reader = Reader([side.preprocessing for side in sides], images, plan, settings.seed, size, str(sides[0].device))
     with closing(reader.batches()) as stream:
         run = _Run(sides, plan, reader, stream)
         fitting = yield from run.gathered(FITTED)
         held = yield from run.gathered(HELD, fitting)
-        solved = yield from _solved(sides, plan, fitting, held)
+        solved = yield from _solved(sides, reader, plan, fitting, held)
         tallies = yield from run.counted(solved)
     return _result((first, second), plan, settings, reader, tallies)
 
@@ -98,75 +96,6 @@ class _Side:
         return np.asarray(self.judge(logits.cpu().numpy(), rows), dtype=bool)
 
 
-class _Read(NamedTuple):
-    """Some images as both networks take them. rows: (n,) of the set; pixels: (n, C, S, S) each; seen: with unreadable
-    ones."""
-
-    rows: np.ndarray
-    pixels: tuple[Tensor, Tensor]
-    seen: int
-
-
-class _Reader:
-    """The images of the fit, those that are held for its ridge, and those that are counted, for both networks."""
-
-    def __init__(self, sides: tuple[_Side, _Side], images: ImageSet, order: np.ndarray, plan: Plan) -> None:
-        n_held = max(1, int(HELD_SHARE * plan.n_fitted))
-        self.spans = (plan.n_fitted - n_held, n_held, plan.n_told)
-        self.total = sum(self.spans)
-        self.order, self.images = order[: self.total], images
-        self.preprocessings = list(dict.fromkeys(_frame(side.preprocessing) for side in sides))
-        self.device = str(sides[0].device)
-        self.size = min(_at_once(side) for side in sides)
-        self.rejected: dict[str, Rejected] = {}
-        self.done, self.n_read = 0, [0, 0, 0]
-
-    def batches(self) -> Generator[_Read, None, None]:
-        """Those of the three spans after each other. Pixels are decoded once where both networks see the same ones."""
-        ends = np.cumsum(self.spans).tolist()
-        parts = [range(end - length, end) for length, end in zip(self.spans, ends, strict=True)]
-        mixed = self.images.take(self.order.tolist())
-        with ExitStack() as stack:
-            streams = [
-                stack.enter_context(closing(batches(mixed, each, self.size, parts, self.device)))
-                for each in self.preprocessings
-            ]
-            for together in zip(*streams, strict=True):
-                for batch in together:
-                    self.rejected |= {each.id: each for each in batch.rejected}
-                yield self._joined(together)
-
-    def span(self, stream: Iterator[_Read], number: int) -> Iterator[_Read]:
-        """The batches of one of the three spans, of which some images can be read."""
-        end = sum(self.spans[: number + 1])
-        while self.done < end:
-            read = next(stream)
-            if len(read.rows):
-                yield read
-            self.n_read[number] += len(read.rows)
-            self.done += read.seen
-        if number != HELD and not self.n_read[number]:
-            reason = next(iter(self.rejected.values())).reason
-            raise DatasetError(f"None of {self.spans[number]} images can be read by both networks; the first: {reason}")
-
-    def progress(self, note: str, share: float, read: _Read) -> Progress:
-        return Progress(self.done + int(share * read.seen), self.total, "image", note)
-
-    def _joined(self, together: Sequence[Batch]) -> _Read:
-        common = sorted(set.intersection(*({*batch.rows.tolist()} for batch in together)))
-        pixels = [
-            batch.pixels if len(common) == len(batch.rows) else batch.pixels[np.isin(batch.rows, common)]
-            for batch in together
-        ]
-        return _Read(self.order[common], (pixels[0], pixels[-1]), together[0].seen)
-
-
-def _frame(preprocessing: Preprocessing) -> Preprocessing:
-    """What two networks that see the same pixels have in common: these are normalised by the networks' stems."""
-    nothing = (0.0,) * preprocessing.channels, (1.0,) * preprocessing.channels
-    return replace(preprocessing, mean=nothing[0], std=nothing[1], shown=(0, 1, 2))
-
-
 def _at_once(side: _Side) -> int:
     if side.device.type == "cuda":
         return batch_size(side.preprocessing, "cuda")
@@ -176,7 +105,7 @@ def _at_once(side: _Side) -> int:
 class _Run:
     """Both networks over the images of a reader."""
 
-    def __init__(self, sides: tuple[_Side, _Side], plan: Plan, reader: _Reader, stream: Iterator[_Read]) -> None:
+    def __init__(self, sides: tuple[_Side, _Side], plan: Plan, reader: Reader, stream: Iterator[Read]) -> None:
         self.sides, self.plan, self.reader, self.stream = sides, plan, reader, stream
         self.n_stages = sum(len(side.stages) for side in sides)
 
@@ -221,7 +150,7 @@ class _Run:
             del maps, x
         return tallies
 
-    def _maps(self, read: _Read, note: str, n_steps: int) -> Task[tuple[Maps, Maps]]:
+    def _maps(self, read: Read, note: str, n_steps: int) -> Task[tuple[Maps, Maps]]:
         """What every stage of both networks puts out, in steps of `n_steps` for the batch."""
         made: tuple[Maps, Maps] = ({}, {})
         done = 0
@@ -257,18 +186,20 @@ class _Solved:
         return self.partners.stages[1 - self.giver]
 
 
-def _solved(sides: tuple[_Side, _Side], plan: Plan, fitting: list[Sums], held: list[Sums]) -> Task[list[_Solved]]:
+def _solved(
+    sides: tuple[_Side, _Side], reader: Reader, plan: Plan, fitting: list[Sums], held: list[Sums]
+) -> Task[list[_Solved]]:
     """Both directions' maps of every pair of stages; sums are let go of as soon as they have served."""
     solved = []
-    for done, partners in enumerate(plan.partners):
+    for partners in plan.partners:
         sums, tried = fitting.pop(0), held.pop(0)
         ridges = []
         for giver in (0, 1):
-            yield Progress(done, len(plan.partners), "stage", "solving")
+            yield reader.progress("solving")
             ridges.append(best_ridge(sums, tried, giver))
         sums.take_in(tried)
         for giver, ridge in enumerate(ridges):
-            yield Progress(done, len(plan.partners), "stage", "solving")
+            yield reader.progress("solving")
             solved.append(_Solved(partners, giver, fitted(sums, giver, ridge).to(sides[1 - giver].device), sums.n))
     return solved
 
@@ -303,7 +234,7 @@ class _Tally:
 
 
 def _result(
-    models: tuple[Model, Model], plan: Plan, settings: Stitches, reader: _Reader, tallies: list[_Tally]
+    models: tuple[Model, Model], plan: Plan, settings: Stitches, reader: Reader, tallies: list[_Tally]
 ) -> Stitching:
     one, other = (model.spec.name for model in models)
     names = (one, other) if one != other else (f"{one} (1)", f"{other} (2)")
@@ -317,7 +248,7 @@ def _result(
 
 def _notes(names: tuple[str, str], models: tuple[Model, Model]) -> Iterator[str]:
     one, other = (model.spec.preprocessing for model in models)
-    if _frame(one) != _frame(other):
+    if frame(one) != frame(other):
         yield (
             f"{names[0]} and {names[1]} see different cuts of an image ({one.describe_size()}; "
             f"{other.describe_size()}), so that the same position of their maps is not quite the same in the image."
