@@ -73,6 +73,8 @@ def gallery(
     """
     few, settings = images.take(rows), settings or Settings()
     viewers = Viewer(first, few, settings), Viewer(second, few, settings)
+    if not len(few):
+        return Gallery((), viewers[0].tap, settings, ())
     told = yield from seen(few, viewers, side)
     pairs = [
         _pair(few, int(rows[image.row]), image, (one, other))

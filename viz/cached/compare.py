@@ -25,7 +25,8 @@ def comparison_work(models: Sequence[Model], images: ImageSet) -> Work:
     """All that is counted of some networks on labelled images. Several networks are not handed to another process: what
     each puts out is kept in the cache part by part, so that a run that was stopped is gone on with."""
     key = f"comparison {' '.join(model.key for model in models)} {images.digest}"
-    return _placed(Work(key, lambda: compare.compare(models, images), kind_of(_seconds(models, images, 1))))
+    work = Work(key, lambda: compare.compare(models, images), kind_of(_seconds(models, images, 1)), resumes=True)
+    return _placed(work)
 
 
 def extra_work(name: str, told: Comparison, models: Sequence[Model], numbers: tuple[int, ...]) -> Work:

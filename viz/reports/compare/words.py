@@ -194,7 +194,10 @@ def _costs(told: "Comparison") -> dict[str, list[tuple[float, float, float]]]:
     }
     latencies = [each.cost.latency for each in told.contenders]
     rates = [each.cost.rate for each in told.contenders]
-    return {head: [(value, value, value) for value in values] for head, values in exact.items()} | {
+    single: dict[str, list[tuple[float, float, float]]] = {
+        head: [(value, value, value) for value in values] for head, values in exact.items()
+    }
+    return single | {
         "ms for one": [(each.low, each.median, each.high) for each in latencies],
         "images/s": [(-each.high, -each.median, -each.low) for each in rates],
     }
