@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 # Shares of the mean variance of a channel. The sums come of float32 products, whose rounding is about as large as 1e-6.
-RIDGES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+RIDGES = (1.0, 1e-1, 1e-2, 1e-3, 1e-5)
 CHANNELS_TRIED = 64  # outputs on which ridges are tried
 
 
@@ -132,22 +132,26 @@ class Sums:
 def best_ridge(fitted: Sums, held: Sums, giver: int, ridges: Sequence[float] = RIDGES) -> float:
     """The ridge whose fit to some positions is nearest at others, `held`, tried on some of the outputs.
 
+    ridges: from the largest on, until a smaller one is worse: each costs the solution of a system of all channels.
     Where positions are about as many as channels, least squares by itself follows the noise and is far off elsewhere.
     """
     if not held.n:
         return ridges[len(ridges) // 2]
     n_outputs = len(fitted.origins[1 - giver])
     outputs = slice(None, None, max(1, n_outputs // CHANNELS_TRIED))
-    fits = fitted.fits(giver, ridges, outputs)
-    if not fits:
-        return ridges[-1]
-    return min(fits, key=lambda fit: held.error(fit, giver, outputs)).ridge
+    best, least = ridges[0], float("inf")
+    for ridge in ridges:
+        errors = [held.error(fit, giver, outputs) for fit in fitted.fits(giver, [ridge], outputs)]
+        if not errors or errors[0] > least:
+            break
+        best, least = ridge, errors[0]
+    return best
 
 
 def fitted(sums: Sums, giver: int, ridge: float) -> Affine:
     """The fit to all positions of `sums`, with more of a ridge where that one is not enough for a solution."""
     while not (fits := sums.fits(giver, [ridge])):
-        ridge = max(10 * ridge, RIDGES[0])
+        ridge = max(10 * ridge, min(RIDGES))
     return sums.absolute(fits[0], giver)
 
 
@@ -167,8 +171,8 @@ class Variance:
         about = wanted - self._origin
         self.n += len(wanted)
         self._sums += about.sum(0, dtype=torch.float64)
-        self._squares += float(about.square_().sum(dtype=torch.float64))
-        self._left += float((wanted - mapped).square_().sum(dtype=torch.float64))
+        self._squares += _square(about)
+        self._left += _square(wanted - mapped)
 
     @property
     def explained(self) -> float:
@@ -177,3 +181,9 @@ class Variance:
             return float("nan")
         whole = self._squares - float(self._sums @ self._sums) / self.n
         return 1 - self._left / whole if whole > 0 else float("nan")
+
+
+def _square(values: Tensor) -> float:
+    """The sum of squares, by a product that makes no second copy of values."""
+    flat = values.flatten()
+    return float(flat @ flat)
