@@ -2,22 +2,21 @@
 
 import io
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations, islice
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from features.datasets import ImageSet, Rejected
+from features.datasets.ahead import ahead
 from features.datasets.image_set import FileOpener
 from features.datasets.images import decode
 from features.errors import ImageError
 from features.progress import Progress, Task
 
-THREADS, AHEAD = 4, 64
 HASH_SIDE = 8  # a hash has as many bits as this squared
 BANDS = 4
 NEAR = BANDS - 1  # bits in which the hashes of near-duplicates differ at most: then one band at least is the same
@@ -74,34 +73,13 @@ def look(images: ImageSet, duplicates: bool = False) -> Task[Look]:
     seen: dict[int, _Seen] = {}
     rejected = []
     yield Progress(0, len(images), "image")
-    with ThreadPoolExecutor(THREADS) as pool:
-        for row, result in enumerate(_ahead(pool, images, duplicates)):
-            if isinstance(result, ImageError):
-                rejected.append(Rejected(images.ids[row], str(result)))
-            else:
-                seen[row] = result
-            yield Progress(row + 1, len(images), "image")
+    for row, result in enumerate(ahead(len(images), lambda row: _seen(images, row, duplicates))):
+        if isinstance(result, ImageError):
+            rejected.append(Rejected(images.ids[row], str(result)))
+        else:
+            seen[row] = result
+        yield Progress(row + 1, len(images), "image")
     return _summary(images, seen, tuple(rejected), duplicates)
-
-
-def _ahead(pool: ThreadPoolExecutor, images: ImageSet, hashed: bool) -> Iterator["_Seen | ImageError"]:
-    """Each image in order, some read ahead: never all of a large set."""
-
-    def one(row: int) -> "_Seen | ImageError":
-        try:
-            return _seen(images, row, hashed)
-        except ImageError as error:
-            return error
-
-    rows = iter(range(len(images)))
-    waiting = [pool.submit(one, row) for row in islice(rows, AHEAD)]
-    try:
-        while waiting:
-            yield waiting.pop(0).result()
-            waiting += [pool.submit(one, row) for row in islice(rows, 1)]
-    finally:
-        for each in waiting:
-            each.cancel()
 
 
 def _seen(images: ImageSet, row: int, hashed: bool) -> _Seen:

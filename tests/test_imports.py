@@ -23,7 +23,7 @@ ANALYSES_MAY_USE = {
     "train": {"evaluate"},
     "faithfulness": {"saliency"},
     "residual": {"similarity"},
-    "compare": {"evaluate", "similarity"},
+    "compare": {"evaluate", "similarity", "saliency", "residual", "embed"},
 }
 MAY_IMPORT_STREAMLIT = (
     "app.py",

@@ -225,10 +225,14 @@ def named(options: argparse.Namespace) -> "NetworkName":
 
 
 def network_names(texts: Sequence[str]) -> list[str]:
-    """'A,B' as two names. One with what is said of a network, and that of a file, may have commas and stands alone."""
+    """'A,B' as two names. What is said of a network behind '?', and the name of a file, may have commas: of
+    'A,B?lesion=...' all behind the sign is said of B.
+    """
     networks: list[str] = []
     for text in texts:
-        networks += [text] if "?" in text or Path(text).expanduser().exists() else names(text)
+        head, sign, said = text.partition("?")
+        several = [head] if Path(head).expanduser().exists() else names(head)
+        networks += [*several[:-1], "".join((*several[-1:], sign, said))]
     return networks
 
 

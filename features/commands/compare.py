@@ -12,6 +12,7 @@ from features.commands.common import (
     command,
     loaded,
     made_of,
+    names,
     network_names,
     print_table,
     show,
@@ -38,6 +39,17 @@ def add(commands: Commands) -> None:
     )
     add_out(compare, "where the comparison goes")
     add_limit(compare)
+    compare.add_choice(
+        "--with",
+        "features.compare:EXTRAS",
+        "what else is told, with commas: {names}; all or none (default: measures and stitching)",
+        action="append",
+        dest="extras",
+        metavar="A,B",
+    )
+    compare.add_argument(
+        "--all-pairs", action="store_true", help="make these of every two networks (default: of the first with each)"
+    )
     compare.add_argument("--seed", type=int, default=0, metavar="N", help="of what chance gives (default: %(default)s)")
 
 
@@ -55,21 +67,39 @@ def _compare(options: argparse.Namespace) -> None:
     asked = [zoo.named_as(name) for name in networks]  # before the first one is loaded
     images = source_of(options)
     models = [loaded(each, images) for each in asked]
-    told = {"networks": [made_of(model, images) for model in models], "seed": options.seed}
+    extras = _extras(options.extras)
+    told = {
+        "networks": [made_of(model, images) for model in models], "seed": options.seed, "with": list(extras),
+        "all_pairs": options.all_pairs,
+    }  # fmt: skip
     with Claim(options.out, compare.COMPARISON, told, options.replace) as claim:
         if claim.finished is not None:
             print(f"{options.out}: is complete already")
             return
         result = show(compare.compare(models, images, options.seed))
+        more = show(compare.with_extras(result, models, extras, options.all_pairs))
         line = again(
             options.source, networks, limit=options.limit, path_column=options.path_column,
             label_column=options.label_column, data_root=options.data_root, seed=options.seed,
+            all_pairs=options.all_pairs, **{"with": ",".join(extras) or "none"},
         )  # fmt: skip
-        compare.write(claim, result, show(report(result, images, line)))
+        compare.write(claim, result, more, show(report(result, images, line, more)))
     for rejected in result.rejected:
         print(f"left out: {rejected.reason}", file=sys.stderr)
     _print(result)
     print(f"\n{options.out}: {len(result.ids):,} images, {len(models)} networks")
+
+
+def _extras(given: list[str] | None) -> tuple[str, ...]:
+    """The extras that are asked for. Raises FeatureError for one that does not exist."""
+    from features import compare
+
+    wanted = [name for text in given or () for name in names(text)]
+    if not wanted:
+        return compare.DEFAULT_EXTRAS
+    if wanted in (["all"], ["none"]):
+        return tuple(compare.EXTRAS) if wanted == ["all"] else ()
+    return tuple(compare.EXTRAS.need(name).name for name in dict.fromkeys(wanted))
 
 
 def _print(told: "Comparison") -> None:
@@ -102,7 +132,7 @@ def _print_pair(pair: "Pair") -> None:
     )
     churn = "" if told.churn is None else f"other classes for {told.churn:.1%} of the images; "
     print(f"{churn}error consistency (kappa) {told.kappa:.2f}")
-    last = [names[-1] for names in (pair.similarity.rows, pair.similarity.columns)]
+    last = pair.similarity.rows[-1], pair.similarity.columns[-1]
     value, chance = pair.similarity.values[-1, -1], pair.similarity.chance[-1, -1]
     print(f"unbiased CKA of {last[0]} and {last[1]}: {value:.3f}, by chance {chance:.3f}")
     sure = [each for each in pair.slices if each.differs][:SHOWN]

@@ -38,7 +38,10 @@ def add(commands: Commands) -> None:
     add_limit(extract)
     add_out(extract, "where the features go", place)
     extract.add_argument(
-        "--stages", type=names, metavar="A,B", help="of stem, layer1, ..., pool, logits (default: every layer)"
+        "--stages",
+        type=names,
+        metavar="A,B",
+        help="of stem, layer1, layer1.0 (a block), ..., pool, logits (default: every layer)",
     )
     extract.add_choice(
         "--pool", "features.engine:POOLINGS", "{names}; none keeps whole maps", default="mean", metavar="HOW"

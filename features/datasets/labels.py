@@ -153,20 +153,33 @@ def _by_wordnet(spec: ModelSpec, names: Sequence[str]) -> _Match | None:
         return _Match([place for place in places if place is not None], BY_WORDNET, guessed)
     if not any(ids) and not any(map(wordnet.id_of, spec.class_names)):
         return None
+    places = _numbers_by_spelling(spec, names)
+    return None if None in places else _Match([place for place in places if place is not None], BY_WORDNET)
+
+
+def _numbers_by_spelling(spec: ModelSpec, names: Sequence[str]) -> list[int | None]:
     known: dict[str, int] = {}
     for index, name in enumerate(spec.classes if spec.class_names else ()):
         for spelling in _spellings(name):
             known.setdefault(spelling, index)
-    places = [next((known[each] for each in _spellings(name) if each in known), None) for name in names]
-    return None if None in places else _Match([place for place in places if place is not None], BY_WORDNET)
+    return [next((known[each] for each in _spellings(name) if each in known), None) for name in names]
+
+
+def known_places(spec: ModelSpec, names: Sequence[str]) -> list[int | None]:
+    """The number of each name among a network's classes, by name or by WordNet's ids; None where it is not there."""
+    ids = [wordnet.id_of(name) for name in names]
+    numbers = wordnet.imagenet() if any(ids) and _is_imagenet(spec) else {}
+    by_number = [numbers.get(str(each)) for each in ids]
+    ways = (_numbers_of(_known(spec), names), by_number, _numbers_by_spelling(spec, names))
+    return [next((place for place in told if place is not None), None) for told in zip(*ways, strict=True)]
 
 
 def _spellings(name: str) -> list[str]:
     """What a class may be called: its WordNet id, and WordNet's words for it, or its own."""
     key = wordnet.id_of(name)
     if key is None:
-        return [_plain(name)]
-    return [key, *map(_plain, wordnet.words().get(key, ())), *filter(None, [_plain(name[len(key) :])])]
+        return [plain(name)]
+    return [key, *map(plain, wordnet.words().get(key, ())), *filter(None, [plain(name[len(key) :])])]
 
 
 def _is_imagenet(spec: ModelSpec) -> bool:
@@ -176,7 +189,7 @@ def _is_imagenet(spec: ModelSpec) -> bool:
     if not spec.class_names:
         return True
     fits = (
-        not {_plain(part) for part in name.split(",")}.isdisjoint(_spellings(key))
+        not {plain(part) for part in name.split(",")}.isdisjoint(_spellings(key))
         for name, key in zip(spec.class_names, wordnet.imagenet(), strict=True)
     )
     return sum(fits) >= 0.9 * wordnet.IMAGENET_CLASSES  # some are called otherwise: 'crane bird', 'maillot'
@@ -236,14 +249,14 @@ WAYS: dict[str, Callable[[ModelSpec, Sequence[str]], _Match | None]] = {
 def _known(spec: ModelSpec) -> dict[str, int]:
     """The network's class names and their places."""
     known: dict[str, int] = {}
-    for spelling in (str, _plain):  # the exact one first: signs are all that tells 'C' from 'C++'
+    for spelling in (str, plain):  # the exact one first: signs are all that tells 'C' from 'C++'
         for index, name in enumerate(spec.classes if spec.class_names else ()):
             known.setdefault(spelling(name), index)  # ImageNet has 'maillot' twice; the first is meant
     return known
 
 
 def _numbers_of(known: dict[str, int], names: Sequence[str]) -> list[int | None]:
-    return [known.get(name, known.get(_plain(name))) for name in names]
+    return [known.get(name, known.get(plain(name))) for name in names]
 
 
 def refusal(spec: ModelSpec, images: ImageSet) -> str:
@@ -258,6 +271,6 @@ def refusal(spec: ModelSpec, images: ImageSet) -> str:
     )
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """A name without what spellings differ in: case, spaces, underscores, signs, and how accents are written."""
     return re.sub(r"[\W_]+", " ", unicodedata.normalize("NFKC", name).lower()).strip()

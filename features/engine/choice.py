@@ -11,7 +11,18 @@ import torch
 
 from features.devices import best_device, processor_name
 from features.engine import timing
-from features.engine.plan import AUTO, OPENVINO, POOLINGS, PRECISIONS, TORCH, Plan, Runner, stages_of
+from features.engine.plan import (
+    AUTO,
+    OPENVINO,
+    POOLINGS,
+    PRECISIONS,
+    TORCH,
+    Plan,
+    Runner,
+    blocks_of,
+    readable,
+    stages_of,
+)
 from features.engine.registry import ENGINES, has_fast_bf16
 from features.errors import FeatureError
 from features.files import cache_folder
@@ -35,13 +46,15 @@ def choose(
     Where more than one precision or engine could be that, they stay 'auto' until `decide` has timed them: this one
     takes no time. Raises FeatureError for stages, pools, precisions, devices and engines that do not exist here.
     """
-    known = stages_of(network)
+    known = readable(network)
     wanted = tuple(dict.fromkeys(stages)) if stages is not None else network.stage_names
     unknown = [name for name in wanted if name not in known]
-    if not wanted:
-        raise FeatureError(f"No stage is named. Choose of {', '.join(known)}.")
-    if unknown:
-        raise FeatureError(f"There is no stage {', '.join(unknown)}. This network has {', '.join(known)}.")
+    if not wanted or unknown:
+        what = f"There is no stage {', '.join(unknown)}." if unknown else "No stage is named."
+        first, last = blocks_of(network)[1], blocks_of(network)[-1]
+        raise FeatureError(
+            f"{what} This network has {', '.join(stages_of(network))}, and the blocks {first} to {last}."
+        )
     POOLINGS.need(pool)
     where = _device(device)
     if precision not in (AUTO, *PRECISIONS):

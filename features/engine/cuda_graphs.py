@@ -9,7 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from features.engine import fusing
 from features.engine.fast_network import FastNetwork
-from features.engine.plan import LOGITS, POOLED, Plan, pooled
+from features.engine.plan import LOGITS, POOLED, Plan, pooled, readable
 from features.engine.torch_engine import TorchEngine
 from features.errors import FeatureError
 from features.networks.canonical import ResidualNetwork
@@ -148,9 +148,9 @@ class Outputs(nn.Module):
     def __init__(self, network: FastNetwork, stages: tuple[str, ...], pool: str) -> None:
         super().__init__()
         self.network, self.pool = network, pool
-        known = ("stem", *network.stage_names, POOLED)
         has_logits = network.classifier is not None
-        self.names = (*(name for name in known if name in stages), *((LOGITS,) if has_logits else ()))
+        known = [name for name in readable(network) if name in stages and name != LOGITS]
+        self.names = (*known, *((LOGITS,) if has_logits else ()))
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
         """(N, C, S, S) uint8 -> (N, D) float32 each, or (N, C, H, W) float16 for unpooled maps."""
@@ -159,7 +159,10 @@ class Outputs(nn.Module):
         if "stem" in self.names:
             outputs.append(pooled(x, self.pool))
         for name, stage in self.network.stages.items():
-            x = stage(x)
+            for number, block in enumerate(cast(nn.Sequential, stage)):
+                x = block(x)
+                if f"{name}.{number}" in self.names:
+                    outputs.append(pooled(x, self.pool))
             if name in self.names:
                 outputs.append(pooled(x, self.pool))
         features = self.network.pooled(x)  # (N, D)

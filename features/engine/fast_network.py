@@ -46,9 +46,9 @@ class FastNetwork(ResidualNetwork):
             self.to(device).to(memory_format=torch.channels_last)
             self.eval().requires_grad_(False)
 
-    def walk(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
-        """As ResidualNetwork.walk, with the pooled features before the logits, both in float32."""
-        x = yield from self.trunk(x)
+    def walk(self, x: Tensor, blocks: bool = False) -> Iterator[tuple[str, Tensor]]:
+        """As ResidualNetwork.walk, with the pooled features before the logits, both in float32. blocks: also theirs."""
+        x = yield from self.trunk(x, blocks)
         features = self.pooled(x) if len(self.neck) else in_pieces(x, self.pooled)  # (N, D)
         yield POOLED, features
         if self.classifier is not None:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from features import files
 from features.engine.folding import folded, pixel_stem, rounded
-from features.engine.plan import GEM_FLOOR, GEM_POWER, LOGITS, OPENVINO, POOLED, PRECISIONS, Plan, pooled
+from features.engine.plan import GEM_FLOOR, GEM_POWER, LOGITS, OPENVINO, POOLED, PRECISIONS, Plan, pooled, readable
 from features.errors import FeatureError
 from features.networks.canonical import ResidualNetwork, own_copy
 from features.networks.preprocessing import Preprocessing
@@ -79,7 +79,7 @@ class _Outputs(nn.Module):
             block.shortcut = rounded(folded(block.shortcut), dtype)
             block.branch = cast(nn.Sequential, rounded(folded(block.branch), dtype))
         self.plan = plan
-        self.names = [name for name in ("stem", *network.stage_names, POOLED) if name in plan.stages]
+        self.names = [name for name in readable(network) if name in plan.stages and name != LOGITS]
         self.names += [LOGITS] if network.classifier is not None else []
         # OpenVINO computes everything after an output's last matrix product in fp32, and that is half of every block
         # here. A product with the identity before the output keeps bf16 in the blocks: 51 images/s for 46 (ResNet-50,
@@ -98,7 +98,7 @@ class _Outputs(nn.Module):
         )
 
     def _walk(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
-        for name, x in self.network.trunk(x):  # noqa: B020
+        for name, x in self.network.trunk(x, blocks=True):  # noqa: B020
             yield name, x if self.plan.keeps_maps else pooled(x, self.plan.pool)
         features = self.network.pooled(x)  # (N, D)
         yield POOLED, features

@@ -68,8 +68,8 @@ def pooled(values: Tensor, how: str) -> Tensor:
 class Plan:
     """What is read off a network, and how.
 
-    stages: any of 'stem', the network's stages ('layer1', ...), 'pool' (what the classifier sees, by the head's own
-    pool) and 'logits'.
+    stages: any of 'stem', the network's stages ('layer1', ...) and blocks ('layer1.0', ...), 'pool' (what the
+    classifier sees, by the head's own pool) and 'logits'.
     pool: of POOLINGS, how a stage's (C, H, W) becomes a vector ('gem' counts values below 1e-6 as 1e-6), whatever the
     head does.
     precision: 'fp32', 'bf16' or 'fp16'. device: 'cpu' or 'cuda', as torch writes them.
@@ -96,8 +96,24 @@ class Plan:
 
 
 def stages_of(network: ResidualNetwork) -> tuple[str, ...]:
-    """Everything that can be read off a network, in its order."""
+    """Everything that can be read off a network, in its order, but its single blocks."""
     return ("stem", *network.stage_names, POOLED, *((LOGITS,) if network.classifier is not None else ()))
+
+
+def blocks_of(network: ResidualNetwork) -> tuple[str, ...]:
+    """The stem and every block, in their order: all that representations are told apart by."""
+    return ("stem", *(name for name, _ in network.blocks()))
+
+
+def readable(network: ResidualNetwork) -> tuple[str, ...]:
+    """Everything that can be read off a network, in its order: a stage behind its last block."""
+    blocks = [name for name, _ in network.blocks()]
+    stages = [
+        name
+        for stage in network.stage_names
+        for name in (*(block for block in blocks if block.rsplit(".", 1)[0] == stage), stage)
+    ]
+    return ("stem", *stages, POOLED, *((LOGITS,) if network.classifier is not None else ()))
 
 
 def without_logits(stages: Iterable[str]) -> tuple[str, ...]:

@@ -98,7 +98,7 @@ class TorchEngine:
         return end
 
     def _read(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
-        for name, values in self.network.walk(x):
+        for name, values in self.network.walk(x, blocks=True):
             if name == LOGITS or name in self.plan.stages:
                 yield name, values if name in (POOLED, LOGITS) else pooled_in_pieces(values, self.plan.pool)
 

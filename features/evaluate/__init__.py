@@ -1,7 +1,7 @@
 """Says how far a network can be relied on: scores, calibration, retrieval by its features, and novelty of others."""
 
 from features.evaluate.calibration import Calibration, Reliability, Temperature
-from features.evaluate.evaluation import OF_IMAGES, Evaluation, evaluate
+from features.evaluate.evaluation import OF_IMAGES, Evaluation, evaluate, of_logits
 from features.evaluate.novelty import SCORES as NOVELTY_SCORES
 from features.evaluate.novelty import Novelty, Scored, novelty
 from features.evaluate.retrieval import RANKS, Retrieval, retrieval
@@ -23,5 +23,6 @@ __all__ = [
     "Temperature",
     "evaluate",
     "novelty",
+    "of_logits",
     "retrieval",
 ]

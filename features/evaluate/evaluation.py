@@ -1,5 +1,6 @@
 """Counts how often a network is right on a labelled image set, and where it is wrong."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -161,6 +162,25 @@ def evaluate(model: Model, images: ImageSet, way: str | None = None) -> Task[Eva
         read.add(logits.cpu().numpy())
 
     rows, rejected = yield from over(model, images, work)
+    return _score(model, images, read, rows, rejected)
+
+
+def of_logits(
+    model: Model,
+    images: ImageSet,
+    matched: Matched,
+    rows: np.ndarray,
+    logits: Iterable[np.ndarray],
+    rejected: tuple[Rejected, ...] = (),
+) -> Evaluation:
+    """What a network put out before, judged as `evaluate` judges it.
+
+    matched: the set's labels as the K classes that the logits are of. rows: (N,) int64, the images that were read, by
+    their numbers in the set. logits: blocks (n, K) of these in their order, all finite.
+    """
+    read = _Read(matched, model.spec.outputs, _sampled(len(rows), FITTED_LOGITS // len(matched.names)))
+    for block in logits:
+        read.add(block)
     return _score(model, images, read, rows, rejected)
 
 

@@ -187,7 +187,7 @@ def _versions(plan: Plan) -> dict[str, str]:
 def shapes_of(model: Model, plan: Plan) -> dict[str, tuple[int, ...]]:
     """The shape of one image's values at every stage of a plan: (D,), or (C, H, W) for unpooled maps."""
     built = anatomy_of(model.network, model.spec.architecture, model.spec.preprocessing.crop)
-    outputs = {part.stage or part.name: part.outputs for part in built.parts}  # of a stage its last block's
+    outputs = {name: part.outputs for part in built.parts for name in (part.name, part.stage)}  # a stage's last block's
     outputs |= {engine.LOGITS: outputs["head"], engine.POOLED: (model.spec.architecture.pooled_features,)}
     return {name: outputs[name] if plan.keeps_maps else outputs[name][:1] for name in plan.stages}
 

@@ -160,6 +160,18 @@ class Preprocessing:
             f"{self.channels} planes."
         )
 
+    def box(self, size: tuple[int, int]) -> tuple[float, float, float, float]:
+        """Where in a picture of `size` (width, height) the network sees it, in pixels of the picture from its upper
+        left: left, top, right, bottom. Beyond the picture where black is added.
+        """
+        scaled = self._scaled_size(size)
+        starts = [self._margin(side) for side in scaled]
+        (left, right), (top, bottom) = (
+            (start * whole / side, (start + self.crop) * whole / side)
+            for start, side, whole in zip(starts, scaled, size, strict=True)
+        )
+        return left, top, right, bottom
+
     def _scaled_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """Width and height after scaling."""
         if self.framing == "squash":

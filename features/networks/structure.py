@@ -75,12 +75,15 @@ class ResidualNetwork(nn.Module):
         x = yield from self.trunk(x)
         yield "logits", self.head(x)
 
-    def trunk(self, x: Tensor) -> Generator[tuple[str, Tensor], None, Tensor]:
-        """As `walk`, without the head; returns the last stage's output."""
+    def trunk(self, x: Tensor, blocks: bool = False) -> Generator[tuple[str, Tensor], None, Tensor]:
+        """As `walk`, without the head; returns the last stage's output. blocks: also every block's, by its name."""
         x = self.stem(x)
         yield "stem", x
         for name, stage in self.stages.items():
-            x = stage(x)
+            for index, block in enumerate(cast(nn.Sequential, stage)):
+                x = block(x)
+                if blocks:
+                    yield f"{name}.{index}", x
             yield name, x
         return x
 

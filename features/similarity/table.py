@@ -1,6 +1,7 @@
 """How alike the layers of two networks are, as one table of numbers with what chance gives."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,6 +38,14 @@ class Similarity:
     left: Provenance
     right: Provenance
     spread: "Spread | None" = None
+
+    def of(self, rows: Sequence[str], columns: Sequence[str]) -> "Similarity":
+        """Some of the layers alone, by their names."""
+        there = np.ix_([self.rows.index(name) for name in rows], [self.columns.index(name) for name in columns])
+        tables = ("values", "low", "high", "chance", "chance_limit", "p_values")
+        return replace(
+            self, rows=tuple(rows), columns=tuple(columns), **{name: getattr(self, name)[there] for name in tables}
+        )
 
     @property
     def row_depths(self) -> np.ndarray:

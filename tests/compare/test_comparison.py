@@ -15,6 +15,7 @@ from features.evaluate import evaluate
 from features.networks import zoo
 from features.progress import finish
 from features.residual import lesioned, parse
+from tests.test_many_labels import network
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +38,11 @@ def test_each_network_is_told_as_its_evaluation_tells_it(told, models, images):
     for each, model in zip(told.contenders, models, strict=True):
         alone = finish(evaluate(model, images))
         assert each.accuracy == alone.accuracy_share
-        assert (each.macro_precision, each.macro_recall, each.macro_f1) == pytest.approx(
+        ours = each.evaluation
+        assert (ours.macro_precision, ours.macro_recall, ours.macro_f1) == pytest.approx(
             (alone.macro_precision, alone.macro_recall, alone.macro_f1)
         )
+        assert ours.calibration.temperature.value == pytest.approx(alone.calibration.temperature.value, rel=1e-3)
         np.testing.assert_array_equal(each.correct, alone.correct)
         assert each.calibration_error == pytest.approx(alone.calibration.equal_width.error, abs=1e-5)
         assert each.parameters == sum(values.numel() for values in model.network.parameters())
@@ -54,7 +57,8 @@ def test_every_pair_is_counted_image_by_image(told):
     assert counted.first_only == (first.correct & ~second.correct).sum()
     assert counted.churn == pytest.approx((first.predictions.predicted != second.predictions.predicted).mean())
     assert told.pairs[1].similarity.values[0, 0] == pytest.approx(1)  # the lesion lies behind the stem
-    assert told.pairs[1].similarity.rows == told.pairs[1].similarity.columns
+    assert told.pairs[1].similarity.rows == told.pairs[1].similarity.columns == first.blocks
+    assert len(first.blocks) == 10
 
 
 def test_the_best_is_better_than_each_other_by_more_than_chance(told):
@@ -86,6 +90,35 @@ def test_one_network_twice_agrees_in_everything(models, images):
     counted = told.pairs[0].agreement
     assert (counted.difference, counted.p_value, counted.churn) == (0, 1, 0)
     np.testing.assert_allclose(np.diag(told.pairs[0].similarity.values), 1)
+
+
+def test_networks_of_many_labels_are_told_by_their_average_precision(tmp_path):
+    from sklearn.metrics import average_precision_score
+
+    random, names = np.random.default_rng(1), ("ant", "bee", "cat")
+    holds = random.random((40, 3)) < 0.5
+    lines = ["path,label"]
+    for number, has in enumerate(holds):
+        Image.fromarray(random.integers(0, 256, (16, 16, 3), np.uint8)).save(tmp_path / f"{number:02}.png")
+        lines.append(f"{number:02}.png,{';'.join(name for name, there in zip(names, has, strict=True) if there)}")
+    (tmp_path / "list.csv").write_text("\n".join(lines))
+    images = open_images(str(tmp_path / "list.csv"))
+    models = [network(True, names), replace(network(True, names), digest="1" * 64, variant="another")]
+    told = finish(compare(models, images))
+    wanted = finish(evaluate(models[0], images))
+    assert told.contenders[0].evaluation.mean_average_precision == pytest.approx(wanted.mean_average_precision)
+    assert told.contenders[0].as_dict()["mean_average_precision"] == pytest.approx(
+        average_precision_score(holds, probabilities_of(models[0], images), average="macro"), abs=1e-6
+    )
+    assert {"label ant", "label bee"} <= {each.slice.by for each in told.pairs[0].slices}
+
+
+def probabilities_of(model, images):
+    import torch
+
+    with torch.inference_mode():
+        pixels = torch.stack([model.spec.preprocessing(images.open(row)) for row in range(len(images))])
+        return model.network(pixels).sigmoid().numpy()
 
 
 def test_what_makes_no_sense_is_refused(models, images):

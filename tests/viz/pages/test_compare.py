@@ -24,9 +24,27 @@ def test_two_networks_stand_side_by_side_without_a_click():
     assert not errors(app)
     table = app.dataframe[0].value
     assert [name.removesuffix(" ★") for name in table["network"]] == ["resnet20-fashion", "plain20-fashion"]
-    assert len(app.get("plotly_chart")) == 3
+    assert len(app.get("plotly_chart")) == 1
     assert "plain20-fashion beside resnet20-fashion" in [shown(each.value) for each in app.subheader]
     assert [metric.label for metric in app.metric] == ["McNemar's p", "Error consistency", "Other classes"]
+
+
+CHARTS = {"slices": 1, "quality": 2, "similarity": 2, "stitching": 1, "branches": 1, "maps": 2, "saliency": 2}
+
+
+@pytest.mark.parametrize("view", CHARTS)
+def test_every_view_draws_what_it_is_of(view):
+    app = open_page("compare", **{"limit": "60 images", "compare view": view})
+    settle(app)
+    assert not errors(app)
+    assert len(app.get("plotly_chart")) == 1 + CHARTS[view]
+
+
+def test_where_they_look_stands_beside_the_images_that_only_one_gets_right():
+    app = open_page("compare", limit="100 images", looking="true")
+    settle(app)
+    assert not errors(app)
+    assert any("both on one scale" in shown(each.value) for each in app.caption)
 
 
 def test_images_by_who_is_right_are_selected_for_all_pages():

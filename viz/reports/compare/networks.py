@@ -15,7 +15,11 @@ LEGEND_LINE = 12  # pixels of height for a network
 GREY = "Differences to the most accurate network are grey where chance may have made them."
 MEANINGS = {
     "95 %": "in which the true accuracy lies 95 times of a hundred", "F1": "mean over the classes that occur",
-    "ECE": "expected calibration error", "GFLOPs": "billions of multiply-adds for one image",
+    "mAP": "mean average precision over the labels that occur", "ECE": "expected calibration error",
+    "MB": "of weights", "GFLOPs": "billions of multiply-adds for one image",
+    "ms for one": "milliseconds for one image: median, lowest and highest",
+    "images/s": "at the best number at a time: median, lowest and highest",
+    "memory, MB": "most that was in use",
     TO_THE_BEST: "difference to the most accurate network",
 }  # fmt: skip
 
@@ -58,24 +62,14 @@ def agreement(told: Told) -> Section | None:
 
 
 def _columns(told: Told) -> list[Column]:
-    rows = words.rows(told.comparison)
+    rows, tones = words.rows(told.comparison), words.tones(told.comparison)
     columns = []
     for head in rows[0]:
-        cells = [Cell(row[head], BEST if wins else "") for row, wins in zip(rows, _winners(told, head), strict=True)]
+        cells = [Cell(row[head], tone.get(head, "")) for row, tone in zip(rows, tones, strict=True)]
         columns.append(Column(head, cells, MEANINGS.get(head, ""), number=head != "network"))
         if head == "95 %":
             columns.append(Column(TO_THE_BEST, _beside_the_best(told), MEANINGS[TO_THE_BEST]))
     return columns
-
-
-def _winners(told: Told, head: str) -> list[bool]:
-    """Which networks are the best in a column: by accuracy the one that is so by more than chance, by cost exactly."""
-    contenders = told.comparison.contenders
-    if head in ("network", "accuracy"):
-        return [each is told.comparison.best for each in contenders]
-    costs = {"parameters": [each.parameters for each in contenders], "GFLOPs": [each.macs for each in contenders]}
-    values = costs.get(head, [])
-    return [value == min(values) < max(values) for value in values] or [False] * len(contenders)
 
 
 def _beside_the_best(told: Told) -> list[Cell]:
@@ -116,12 +110,12 @@ def _square(names: list[str], cells: list[list[Cell | str]]) -> tuple[Column, ..
 
 
 def _numbers(content: dict[str, Any]) -> dict[str, Any]:
-    """A network as a row of numbers."""
-    share = content["accuracy"]
+    """A network as a row of numbers, with what was measured of it in columns of their own."""
+    share, measured = content["accuracy"], pd.json_normalize(content["measured"], sep=" ").iloc[0].to_dict()
     rest = {name: value for name, value in content.items() if isinstance(value, int | float) and name != "name"}
     return {
         "network": content["name"], "accuracy": share["value"], "accuracy low": share["low"],
-        "accuracy high": share["high"], "images": share["n"], **rest,
+        "accuracy high": share["high"], "images": share["n"], **rest, **measured,
     }  # fmt: skip
 
 

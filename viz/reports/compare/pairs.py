@@ -2,16 +2,18 @@
 
 from functools import partial
 
-import numpy as np
 import pandas as pd
 
 from features.compare import Pair
+from features.compare.measures import rows_of
 from viz.figures import compare as figures
 from viz.reports.compare import words
+from viz.reports.compare.extras import of_pair
 from viz.reports.compare.told import Told, pair_key
 from viz.reports.document import Beside, Fact, Facts, Figure, Fold, Gallery, Part, Picture, Prose, Section, Tile
 
 SLICES, TILES = 20, 24  # that are shown
+MOST_OF_BLOCKS = 6  # pairs that are told block by block; of more the last block of every stage is
 OPEN = 1  # so many pairs are unfolded at first
 DISAGREEMENTS = (words.ONLY_FIRST, words.ONLY_SECOND, words.NEITHER)
 LONGEST = 60  # letters of a name below a picture
@@ -31,16 +33,17 @@ def _fold(told: Told, number: int, pair: Pair) -> Fold:
     parts: tuple[Part, ...] = (
         Prose(words.verdict(pair)),
         Facts(tuple(Fact(*each) for each in words.facts(counted))),
-        *_figures(key, pair),
+        *_figures(told, key, pair),
+        *of_pair(told, key, pair),
         *_galleries(told, pair),
     )
     return Fold(key, words.pair(pair), note, parts, is_open=number < OPEN)
 
 
-def _figures(key: str, pair: Pair) -> tuple[Part, ...]:
+def _figures(told: Told, key: str, pair: Pair) -> tuple[Part, ...]:
     if not pair.slices:
-        return Prose(words.NO_SLICES, quiet=True), _similarity(key, pair)
-    return (Beside((_slices(key, pair), _similarity(key, pair))),)
+        return Prose(words.NO_SLICES, quiet=True), _similarity(told, key, pair)
+    return (Beside((_slices(key, pair), _similarity(told, key, pair))),)
 
 
 def _slices(key: str, pair: Pair) -> Figure:
@@ -52,18 +55,16 @@ def _slices(key: str, pair: Pair) -> Figure:
     )  # fmt: skip
 
 
-def _similarity(key: str, pair: Pair) -> Figure:
+def _similarity(told: Told, key: str, pair: Pair) -> Figure:
     alike = pair.similarity
-    data = pd.DataFrame(
-        {
-            "stage": np.repeat(alike.rows, len(alike.columns)), "stage beside": np.tile(alike.columns, len(alike.rows)),
-            "value": alike.values.ravel(), "by chance": alike.chance.ravel(),
-        }
-    )  # fmt: skip
+    if len(told.comparison.pairs) > MOST_OF_BLOCKS:  # whose tables would fill the file
+        ends = [[*told.contender(name).stage_names.values()] for name in (pair.first, pair.second)]
+        alike = alike.of(*ends)
+    data = pd.DataFrame(rows_of(alike, "block"))
     return Figure(
-        f"{key}-similarity", "How alike their stages are", figures.similarity(alike, pair.first, pair.second), data,
-        f"Heat map of the similarity of the stages of {pair.first}, in rows, and of {pair.second}, in columns.",
-        words.SIMILARITY,
+        f"{key}-similarity", "How alike their blocks are", figures.similarity(alike, pair.first, pair.second), data,
+        f"Heat map of the similarity of the blocks of {pair.first}, in rows, and of {pair.second}, in columns.",
+        words.SIMILARITY + words.images_of(alike),
     )  # fmt: skip
 
 

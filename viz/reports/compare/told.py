@@ -11,17 +11,21 @@ from features.compare.slices import LEVEL
 from viz.reports.compare import words
 
 if TYPE_CHECKING:
-    from features.compare import Comparison, Contender, Pair
+    from collections.abc import Sequence
+
+    from features.compare import Comparison, Contender, ExtraResult, Pair
+    from features.compare.extras import Result
     from features.datasets import ImageSet
 
 
 @dataclass(frozen=True)
 class Told:
-    """A comparison, its images, and the command that makes it again."""
+    """A comparison, its images, the command that makes it again, and the extras that were asked for."""
 
     comparison: "Comparison"
     images: "ImageSet"
     command: str
+    extras: "Sequence[ExtraResult]" = ()
 
     @cached_property
     def numbers(self) -> np.ndarray:
@@ -36,6 +40,11 @@ class Told:
 
     def contender(self, name: str) -> "Contender":
         return next(each for each in self.comparison.contenders if each.name == name)
+
+    def extra(self, name: str, *networks: str) -> "Result | None":
+        """An extra of some of the networks; None where it was not asked for."""
+        made = (each for each in self.extras if each.extra == name and each.networks == networks)
+        return next((each.result for each in made), None)
 
     def by_right(self, pair: "Pair") -> dict[str, np.ndarray]:
         """Of each of words.BY_RIGHT the images (R,) int64."""

@@ -12,7 +12,8 @@ from viz.figures import compare as figures
 
 
 def contender(name, hits, macs):
-    return SimpleNamespace(name=name, accuracy=Share(hits, 100), macs=macs, parameters=10)
+    cost = SimpleNamespace(weight_bytes=40, latency=SimpleNamespace(median=1 / macs), memory_bytes=80)
+    return SimpleNamespace(name=name, accuracy=Share(hits, 100), macs=macs, parameters=10, cost=cost)
 
 
 THREE = [contender("small", 90, 1e9), contender("<large>", 95, 4e9), contender("wasteful", 90, 2e9)]
@@ -21,6 +22,7 @@ THREE = [contender("small", 90, 1e9), contender("<large>", 95, 4e9), contender("
 def test_a_network_that_another_beats_in_accuracy_and_cost_is_grey():
     assert figures.undominated(THREE) == [True, True, False]
     assert figures.undominated([contender("one", 9, 1e9), contender("same", 9, 1e9)]) == [True, True]
+    assert figures.undominated(THREE, "latency") == [False, True, False]  # the larger are the faster here
     figure = figures.cost(THREE)
     assert [trace.x[0] for trace in figure.data] == [1, 4, 2]
     assert [trace.marker.color == theme.GREY for trace in figure.data] == [False, False, True]
@@ -45,7 +47,8 @@ def test_slices_that_differ_are_coloured_by_who_is_better(random):
 
 def test_colours_of_similarity_are_clipped_and_numbers_are_not():
     told = SimpleNamespace(
-        values=np.array([[1, -0.2], [0.4, 0.7]]), chance=np.zeros((2, 2)), rows=("stem", "layer1"),
+        values=np.array([[1, -0.2], [0.4, 0.7]]), chance=np.zeros((2, 2)),
+        low=np.full((2, 2), np.nan), high=np.full((2, 2), np.nan), rows=("stem", "layer1"),
         columns=("stem", "pool"),
     )  # fmt: skip
     figure = figures.similarity(told, "one", "<two>")

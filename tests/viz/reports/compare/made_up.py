@@ -5,7 +5,8 @@ from itertools import combinations
 
 import numpy as np
 
-from features.compare import Comparison, agreement
+from features.compare import Comparison, Contender, agreement
+from features.predictions import Predictions
 
 
 def of_names(told: Comparison, names: list[str], shares: list[float] | None = None) -> Comparison:
@@ -13,7 +14,7 @@ def of_names(told: Comparison, names: list[str], shares: list[float] | None = No
     random = np.random.default_rng(0)
     rights = [random.random(len(told.ids)) < share for share in shares or [0.5] * len(names)]
     contenders = tuple(
-        replace(told.contenders[number % 2], name=name, correct=right)
+        answering(told.contenders[number % 2], name, right)
         for number, (name, right) in enumerate(zip(names, rights, strict=True))
     )
     pairs = tuple(
@@ -24,3 +25,12 @@ def of_names(told: Comparison, names: list[str], shares: list[float] | None = No
         for one, other in combinations(contenders, 2)
     )  # fmt: skip
     return replace(told, contenders=contenders, pairs=pairs)
+
+
+def answering(each: Contender, name: str, right: np.ndarray) -> Contender:
+    """The same network under another name, right of some images (N,) bool and wrong of the others."""
+    told = each.evaluation
+    wrong = (told.truth + 1) % len(told.class_names)
+    ranked = np.where(right, told.truth, wrong)[:, None]
+    predictions = Predictions.told(told.class_names, ranked[:, 0], told.predictions.confidence)
+    return replace(each, name=name, evaluation=replace(told, accuracy=float(right.mean()), predictions=predictions))
