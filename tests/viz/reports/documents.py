@@ -43,11 +43,15 @@ def every_part(text: str = HOSTILE) -> Document:
         Column(text, (text, Cell(text, link="fold")), text, number=False),
         Column("number", (Cell("1.5", MORE), "2")),
     )
+    ranges = Column("ms for one", ("124.9 (103.7 to 158.2)", "2.5 (2.4 to 2.6)"))
+    counts = Column("parameters", ("100,269,434", "1"))
+    wide = Table("wide", text, (columns[0], *[columns[1]] * 6, *[ranges] * 4, *[counts] * 2), DATA)
     tiles = (Tile((picture("one"), picture("two")), (text, "b")), Tile((picture("one"),), (text,)))
     parts = (
         Prose(text), Prose(text, quiet=True), Facts((Fact(text, text, text), Fact("p", "0.5"))),
         Table("table", text, columns, DATA, text), figure("alone", text), Command(text), Download("all", text, DATA),
     )  # fmt: skip
+    parts = (*parts, wide)
     folded = (
         Beside((figure("left", text), figure("right", text))),
         Gallery(text, tiles, 5, text),

@@ -178,3 +178,14 @@ def test_a_link_to_what_is_folded_unfolds_it(opened):
     page.locator('#table a[href="#fold"]').click()
     page.locator("#fold[open]").wait_for()
     page.locator("#left .main-svg").first.wait_for()
+
+
+def test_pictures_side_by_side_stay_within_their_tile(opened):
+    page = unfolded(opened(390))
+    for tile in page.locator(".gallery li").all():
+        frame = tile.bounding_box()
+        for image in tile.locator("img").all():
+            box = image.bounding_box()
+            assert box["x"] >= frame["x"]
+            assert box["x"] + box["width"] <= frame["x"] + frame["width"] + 0.5
+            assert box["width"] > 40

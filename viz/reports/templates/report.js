@@ -27,21 +27,58 @@
   const letters = (text) => text.match(/&\w+;|[^]/gu) ?? [];
   const short = (text, most) => (letters(text).length <= most ? text : `${letters(text).slice(0, most - 1).join("")}…`);
 
-  // Names take no more than their share of a figure; pointing at a mark, and the table, tell them whole.
+  // Lines of words, at most two; the rest is cut.
+  function wrapped(text, most) {
+    const lines = [""];
+    for (const word of text.split(" ")) {
+      const longer = lines.at(-1) ? `${lines.at(-1)} ${word}` : word;
+      if (letters(longer).length <= most || lines.length === 2 || !lines.at(-1)) lines[lines.length - 1] = longer;
+      else lines.push(word);
+    }
+    return lines.map((line) => short(line, most)).join("<br>");
+  }
+
+  // Texts take no more than their share of a figure; pointing at a mark, and the table, tell names whole.
   function fit(data, layout, width, size) {
-    const room = (pixels) => Math.max(10, Math.floor(pixels / (0.56 * size))); // in letters of usual fonts
+    const room = (pixels, font = size) => Math.max(10, Math.floor(pixels / (0.56 * font))); // in letters of usual fonts
     for (const trace of data) if (trace.name) trace.name = short(trace.name, room(width) - 8);
-    const along = { x: { tick: 24, title: room(0.7 * width) }, y: { tick: room(0.45 * width), title: room(0.7 * layout.height) } };
-    for (const [name, most] of Object.entries(along)) {
-      const axis = (layout[`${name}axis`] ??= {});
-      if (axis.title?.text) axis.title.text = short(axis.title.text, most.title);
-      const names = [...new Set(data.flatMap((trace) => trace[name] ?? []))];
-      const areTexts = names.some((each) => typeof each === "string");
-      if (areTexts && names.some((each) => letters(each).length > most.tick)) {
-        Object.assign(axis, { tickvals: names, ticktext: names.map((each) => short(each, most.tick)) });
-      } else if (!areTexts && name === "x") {
-        axis.tickangle = 0; // fewer numbers, not turned ones, where there is little room
-      }
+    const names = new Set(["xaxis", "yaxis", ...Object.keys(layout).filter((key) => /^[xy]axis\d+$/.test(key))]);
+    let panels = 1; // side by side
+    for (const name of names) {
+      const axis = (layout[name] ??= {});
+      const [low, high] = axis.domain ?? [0, 1];
+      const length = (high - low) * (name[0] === "x" ? width : layout.height);
+      if (name[0] === "x") panels = Math.max(panels, Math.round(1 / (high - low)));
+      if (axis.title?.text) axis.title.text = wrapped(axis.title.text, room(0.8 * length, 1.2 * size));
+      const values = data.flatMap((trace) => trace[name[0]] ?? []);
+      fitTicks(axis, values, name[0] === "x" ? 24 : room(0.45 * width), name[0] === "x");
+    }
+    for (const note of layout.annotations ?? []) { // titles of panels
+      if (note.xref === "paper" && panels > 1) note.text = wrapped(note.text, room((0.9 * width) / panels, 16));
+    }
+    if (layout.legend?.y < 0 && [...names].some((name) => name[0] === "x" && layout[name].title?.text?.includes("<br>"))) {
+      layout.legend.y -= (1.5 * size) / (0.6 * layout.height); // the title's second line
+    }
+    for (const { type, x } of data) if (type === "heatmap") fitNumbers(layout, (width - 180) / x.length);
+  }
+
+  function fitTicks(axis, values, most, turns) {
+    const names = [...new Set(values)];
+    const areTexts = names.some((each) => typeof each === "string");
+    if (areTexts && names.some((each) => letters(each).length > most)) {
+      Object.assign(axis, { tickvals: names, ticktext: names.map((each) => short(String(each), most)) });
+    } else if (!areTexts && turns) {
+      axis.tickangle = 0; // fewer numbers, not turned ones, where there is little room
+    }
+  }
+
+  // The numbers in the cells of a heat map, smaller or gone where cells are small.
+  function fitNumbers(layout, cell) {
+    const size = cell / 2.6;
+    const isNumber = ({ showarrow, xref, text }) => showarrow === false && xref !== "paper" && /^-?[\d.]+$/.test(text);
+    layout.annotations = (layout.annotations ?? []).filter((note) => size >= 7 || !isNumber(note));
+    for (const note of layout.annotations) {
+      if (isNumber(note)) note.font = { ...note.font, size: Math.min(note.font?.size ?? 12, size) };
     }
   }
 
