@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["SECTIONS", "Told", "again", "document_of", "report", "words"]
 
 # In the order of the report. A new one is a function here; what it has nothing to say of is None.
+<<<<<<< HEAD
 SECTIONS: tuple[Callable[[Told], Section | None], ...] = (
     networks,
     quality,
@@ -34,6 +35,10 @@ SECTIONS: tuple[Callable[[Told], Section | None], ...] = (
     images_section,
     provenance,
 )
+=======
+SECTIONS: tuple[Callable[[Told], Section | None], ...] = (networks, agreement, pairs, images_section, provenance)
+NAMED = 3  # networks, in the summary; the table below it names all
+>>>>>>> c3
 MOST_PICTURES = 6_000_000  # bytes, however much room there is
 
 
@@ -52,8 +57,9 @@ def document_of(told: Told) -> Task[Document]:
     """The report without its pictures."""
     comparison = told.comparison
     names = [each.name for each in comparison.contenders]
+    which = f": {', '.join(names)}" if len(names) <= NAMED else ""
     summary = (
-        f"{len(names)} networks on {len(comparison.ids):,} images of {comparison.images}: {', '.join(names)}.",
+        f"{len(names)} networks on {len(comparison.ids):,} images of {comparison.images}{which}.",
         words.best(comparison),
     )
     sections = []

@@ -10,16 +10,22 @@ from viz.reports.compare import words
 from viz.reports.compare.told import Told, pair_key
 from viz.reports.document import BEST, LESS, MORE, QUIET, Cell, Column, Figure, Part, Section, Table
 
-NOTHING = "-"
+NOTHING, TO_THE_BEST = "-", "to the best"
 LEGEND_LINE = 12  # pixels of height for a network
+GREY = "Differences to the most accurate network are grey where chance may have made them."
 MEANINGS = {
     "95 %": "in which the true accuracy lies 95 times of a hundred", "F1": "mean over the classes that occur",
+<<<<<<< HEAD
     "mAP": "mean average precision over the labels that occur", "ECE": "expected calibration error",
     "MB": "of weights", "GFLOPs": "billions of multiply-adds for one image",
     "ms for one": "milliseconds for one image: median, lowest and highest",
     "images/s": "at the best number at a time: median, lowest and highest",
     "memory, MB": "most that was in use",
     "to the best": "difference to the most accurate network; grey where chance may have made it",
+=======
+    "ECE": "expected calibration error", "GFLOPs": "billions of multiply-adds for one image",
+    TO_THE_BEST: "difference to the most accurate network",
+>>>>>>> c3
 }  # fmt: skip
 
 
@@ -30,7 +36,7 @@ def networks(told: Told) -> Section:
     cost = figures.cost(comparison.contenders)
     cost.layout.height += LEGEND_LINE * len(comparison.contenders)
     parts: list[Part] = [
-        Table("networks", "Networks", tuple(_columns(told)), data, words.networks(comparison)),
+        Table("networks", "Networks", tuple(_columns(told)), data, f"{words.networks(comparison)} {GREY}"),
         Figure(
             "cost", "Accuracy over cost", cost,
             data[["network", "accuracy", "accuracy low", "accuracy high", "gflops", "parameters"]],
@@ -67,7 +73,7 @@ def _columns(told: Told) -> list[Column]:
         cells = [Cell(row[head], tone.get(head, "")) for row, tone in zip(rows, tones, strict=True)]
         columns.append(Column(head, cells, MEANINGS.get(head, ""), number=head != "network"))
         if head == "95 %":
-            columns.append(Column("to the best", _beside_the_best(told), MEANINGS["to the best"]))
+            columns.append(Column(TO_THE_BEST, _beside_the_best(told), MEANINGS[TO_THE_BEST]))
     return columns
 
 
@@ -92,7 +98,7 @@ def _matrices(told: Told, names: list[str]) -> tuple[list[list[Cell | str]], lis
     for place, (pair, sure) in enumerate(zip(told.comparison.pairs, told.sure, strict=True)):
         one, other, key = number[pair.first], number[pair.second], pair_key(place)
         for row, column, sign in ((one, other, -1), (other, one, 1)):
-            value = 100 * sign * pair.agreement.difference
+            value = round(100 * sign * pair.agreement.difference, 1)
             tone = QUIET if not sure else MORE if value > 0 else LESS
             differences[row][column] = Cell(f"{value:+.1f}" if value else "0", tone, key)
             kappas[row][column] = Cell(_kappa(pair.agreement), link=key)
@@ -100,7 +106,7 @@ def _matrices(told: Told, names: list[str]) -> tuple[list[list[Cell | str]], lis
 
 
 def _kappa(counted: Agreement) -> str:
-    return f"{counted.kappa:.2f}" if counted.kappa == counted.kappa else NOTHING
+    return f"{round(counted.kappa, 2) + 0:.2f}" if counted.kappa == counted.kappa else NOTHING  # + 0: no -0.00
 
 
 def _square(names: list[str], cells: list[list[Cell | str]]) -> tuple[Column, ...]:

@@ -4,6 +4,7 @@
   const SIDES_MM = 2 * 14, A4_MM = 210, PX_PER_MM = 96 / 25.4; // as the style has it
   const PRINT_WIDTH = Math.floor((A4_MM - SIDES_MM) * PX_PER_MM);
   const PRINT_GAP = Math.ceil(6 * PX_PER_MM); // between two figures side by side
+  const PRINT_SCALE = 0.85; // of heights, as the letters on paper are to those on the screen
   const MOST_ROWS = 500; // of a table of a figure's data
   const CONFIG = {
     displaylogo: false,
@@ -26,13 +27,21 @@
   const letters = (text) => text.match(/&\w+;|[^]/gu) ?? [];
   const short = (text, most) => (letters(text).length <= most ? text : `${letters(text).slice(0, most - 1).join("")}…`);
 
-  // Names along an axis take no more than their share of a figure; pointing at a mark, and the table, tell them whole.
-  function shorten(data, layout, width) {
-    for (const [name, most] of [["x", 24], ["y", Math.max(10, Math.floor((0.4 * width) / 7))]]) {
+  // Names take no more than their share of a figure; pointing at a mark, and the table, tell them whole.
+  function fit(data, layout, width, size) {
+    const room = (pixels) => Math.max(10, Math.floor(pixels / (0.56 * size))); // in letters of usual fonts
+    for (const trace of data) if (trace.name) trace.name = short(trace.name, room(width) - 8);
+    const along = { x: { tick: 24, title: room(0.7 * width) }, y: { tick: room(0.45 * width), title: room(0.7 * layout.height) } };
+    for (const [name, most] of Object.entries(along)) {
+      const axis = (layout[`${name}axis`] ??= {});
+      if (axis.title?.text) axis.title.text = short(axis.title.text, most.title);
       const names = [...new Set(data.flatMap((trace) => trace[name] ?? []))];
-      if (!names.some((each) => typeof each === "string" && letters(each).length > most)) continue;
-      const ticks = { tickvals: names, ticktext: names.map((each) => short(String(each), most)) };
-      layout[`${name}axis`] = { ...layout[`${name}axis`], ...ticks };
+      const areTexts = names.some((each) => typeof each === "string");
+      if (areTexts && names.some((each) => letters(each).length > most.tick)) {
+        Object.assign(axis, { tickvals: names, ticktext: names.map((each) => short(each, most.tick)) });
+      } else if (!areTexts && name === "x") {
+        axis.tickangle = 0; // fewer numbers, not turned ones, where there is little room
+      }
     }
   }
 
@@ -45,7 +54,8 @@
     const config = { ...CONFIG, toImageButtonOptions: { format: "svg", filename: plot.dataset.figure } };
     // A copy, because Plotly writes into what it is given.
     const copy = structuredClone({ data, layout });
-    shorten(copy.data, copy.layout, width ?? plot.clientWidth);
+    if (paper) copy.layout.height *= PRINT_SCALE;
+    fit(copy.data, copy.layout, width ?? plot.clientWidth, template.layout.font.size);
     Plotly.react(plot, copy.data, { ...copy.layout, template, width, autosize: !paper }, config);
     plot.dataset.drawn = paper ? "paper" : "screen";
   }
