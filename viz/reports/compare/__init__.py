@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["SECTIONS", "Told", "again", "document_of", "report", "words"]
 
 # In the order of the report. A new one is a function here; what it has nothing to say of is None.
-<<<<<<< HEAD
 SECTIONS: tuple[Callable[[Told], Section | None], ...] = (
     networks,
     quality,
@@ -35,10 +34,7 @@ SECTIONS: tuple[Callable[[Told], Section | None], ...] = (
     images_section,
     provenance,
 )
-=======
-SECTIONS: tuple[Callable[[Told], Section | None], ...] = (networks, agreement, pairs, images_section, provenance)
 NAMED = 3  # networks, in the summary; the table below it names all
->>>>>>> c3
 MOST_PICTURES = 6_000_000  # bytes, however much room there is
 
 

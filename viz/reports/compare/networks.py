@@ -15,17 +15,12 @@ LEGEND_LINE = 12  # pixels of height for a network
 GREY = "Differences to the most accurate network are grey where chance may have made them."
 MEANINGS = {
     "95 %": "in which the true accuracy lies 95 times of a hundred", "F1": "mean over the classes that occur",
-<<<<<<< HEAD
     "mAP": "mean average precision over the labels that occur", "ECE": "expected calibration error",
     "MB": "of weights", "GFLOPs": "billions of multiply-adds for one image",
     "ms for one": "milliseconds for one image: median, lowest and highest",
     "images/s": "at the best number at a time: median, lowest and highest",
     "memory, MB": "most that was in use",
-    "to the best": "difference to the most accurate network; grey where chance may have made it",
-=======
-    "ECE": "expected calibration error", "GFLOPs": "billions of multiply-adds for one image",
     TO_THE_BEST: "difference to the most accurate network",
->>>>>>> c3
 }  # fmt: skip
 
 
