@@ -102,23 +102,16 @@ def _extras(given: list[str] | None) -> tuple[str, ...]:
     return tuple(compare.EXTRAS.need(name).name for name in dict.fromkeys(wanted))
 
 
+HEADS = "network", "accuracy", "95 % interval", "F1", "ECE", "parameters", "GFLOPs", "ms for one", "images/s"
+
+
 def _print(told: "Comparison") -> None:
-    heads = (
-        "network",
-        "accuracy",
-        "95 % interval",
-        "F1",
-        "mAP",
-        "ECE",
-        "parameters",
-        "GFLOPs",
-        "ms for one",
-        "images/s",
-    )
+    heads: tuple[str, ...] = HEADS
     rows = [_of_network(each) for each in told.contenders]
-    if all(each.evaluation.mean_average_precision is None for each in told.contenders):
-        place = heads.index("mAP")
-        heads, rows = _without(heads, place), [_without(row, place) for row in rows]
+    averages = [each.evaluation.mean_average_precision for each in told.contenders]
+    if any(each is not None for each in averages):
+        heads = *HEADS, "mAP"
+        rows = [(*row, "" if each is None else f"{each:.3f}") for row, each in zip(rows, averages, strict=True)]
     print_table([heads, *rows])
     if told.best is None:
         print("no network is right more often than each other by more than chance would have it")
@@ -135,17 +128,13 @@ def _print(told: "Comparison") -> None:
 
 def _of_network(each: "Contender") -> tuple[str, ...]:
     low, high = each.accuracy.interval
-    average, latency, rate = each.evaluation.mean_average_precision, each.cost.latency, each.cost.rate
+    latency, rate = each.cost.latency, each.cost.rate
     return (
         each.name, f"{each.accuracy.value:.2%}", f"{low:.1%} to {high:.1%}", f"{each.macro_f1:.3f}",
-        "" if average is None else f"{average:.3f}", f"{each.calibration_error:.2%}", f"{each.parameters:,}",
+        f"{each.calibration_error:.2%}", f"{each.parameters:,}",
         f"{each.macs / 1e9:.3g}", f"{1e3 * latency.median:.3g} ({1e3 * latency.low:.3g} to {1e3 * latency.high:.3g})",
         f"{rate.median:.3g} ({rate.low:.3g} to {rate.high:.3g})",
     )  # fmt: skip
-
-
-def _without(cells: tuple[str, ...], place: int) -> tuple[str, ...]:
-    return cells[:place] + cells[place + 1 :]
 
 
 def _print_pair(pair: "Pair") -> None:
