@@ -20,7 +20,7 @@ from features.commands.common import (
 )
 
 if TYPE_CHECKING:
-    from features.compare import Compared, Comparison, Pair
+    from features.compare import Compared, Comparison, Contender, Pair
 
 SHOWN = 10  # slices of a pair
 
@@ -102,24 +102,39 @@ def _extras(given: list[str] | None) -> tuple[str, ...]:
     return tuple(compare.EXTRAS.need(name).name for name in dict.fromkeys(wanted))
 
 
+HEADS = "network", "accuracy", "95 % interval", "F1", "ECE", "parameters", "GFLOPs", "ms for one", "images/s"
+
+
 def _print(told: "Comparison") -> None:
-    table: list[tuple[str, ...]] = [("network", "accuracy", "95 % interval", "F1", "ECE", "parameters", "GFLOPs")]
-    for each in told.contenders:
-        low, high = each.accuracy.interval
-        table.append(
-            (
-                each.name, f"{each.accuracy.value:.2%}", f"{low:.1%} to {high:.1%}", f"{each.macro_f1:.3f}",
-                f"{each.calibration_error:.2%}",
-                f"{each.parameters:,}", f"{each.macs / 1e9:.3g}",
-            )
-        )  # fmt: skip
-    print_table(table)
+    heads: tuple[str, ...] = HEADS
+    rows = [_of_network(each) for each in told.contenders]
+    averages = [each.evaluation.mean_average_precision for each in told.contenders]
+    if any(each is not None for each in averages):
+        heads = *HEADS, "mAP"
+        rows = [(*row, "" if each is None else f"{each:.3f}") for row, each in zip(rows, averages, strict=True)]
+    print_table([heads, *rows])
     if told.best is None:
         print("no network is right more often than each other by more than chance would have it")
     else:
         print(f"{told.best.name} is right more often than each other, by more than chance")
+    if told.common.how:
+        print(
+            f"compared on the {len(told.common.names):,} classes that all know ({told.common.how}); "
+            f"{told.common.n_images_left_out:,} images of other labels are left out"
+        )
     for pair in told.pairs:
         _print_pair(pair)
+
+
+def _of_network(each: "Contender") -> tuple[str, ...]:
+    low, high = each.accuracy.interval
+    latency, rate = each.cost.latency, each.cost.rate
+    return (
+        each.name, f"{each.accuracy.value:.2%}", f"{low:.1%} to {high:.1%}", f"{each.macro_f1:.3f}",
+        f"{each.calibration_error:.2%}", f"{each.parameters:,}",
+        f"{each.macs / 1e9:.3g}", f"{1e3 * latency.median:.3g} ({1e3 * latency.low:.3g} to {1e3 * latency.high:.3g})",
+        f"{rate.median:.3g} ({rate.low:.3g} to {rate.high:.3g})",
+    )  # fmt: skip
 
 
 def _print_pair(pair: "Pair") -> None:

@@ -38,7 +38,7 @@ def test_pairs_are_of_the_first_network_with_each_other_or_of_all():
 
 
 def test_every_extra_is_under_the_names_of_the_comparison(extras, told):
-    names = ["resnet20-fashion (1)", "plain20-fashion", "resnet20-fashion (2)"]
+    names = ["resnet20-fashion (1)", "plain20-fashion", "resnet20-fashion (3)"]
     assert [each.name for each in told.contenders] == names
     pairs = [tuple(names[number] for number in numbers) for numbers in ((0, 1), (0, 2))]
     for name, extra in EXTRAS.items():
@@ -82,7 +82,7 @@ def test_what_only_one_gets_right_is_shown_with_both_maps(extras, told):
 def test_files_hold_every_extra_with_the_networks_in_front(extras, told):
     written = dict(tables(told, extras))
     assert {f"{name}.parquet" for name in EXTRAS} <= {*written}
-    assert set(written["stitching.parquet"]["beside"]) == {"plain20-fashion", "resnet20-fashion (2)"}
+    assert set(written["stitching.parquet"]["beside"]) == {"plain20-fashion", "resnet20-fashion (3)"}
     content = json.loads(json.dumps(as_dict(told, extras), allow_nan=False))
     assert [each["extra"] for each in content["extras"]] == [each.extra for each in extras]
 

@@ -12,7 +12,6 @@ from viz.reports.document import BEST, LESS, MORE, QUIET, Cell, Column, Figure, 
 
 NOTHING, TO_THE_BEST = "-", "to the best"
 LEGEND_LINE = 12  # pixels of height for a network
-GREY = "Differences to the most accurate network are grey where chance may have made them."
 MEANINGS = {
     "95 %": "in which the true accuracy lies 95 times of a hundred", "F1": "mean over the classes that occur",
     "mAP": "mean average precision over the labels that occur", "ECE": "expected calibration error",
@@ -31,7 +30,7 @@ def networks(told: Told) -> Section:
     cost = figures.cost(comparison.contenders)
     cost.layout.height += LEGEND_LINE * len(comparison.contenders)
     parts: list[Part] = [
-        Table("networks", "Networks", tuple(_columns(told)), data, f"{words.networks(comparison)} {GREY}"),
+        Table("networks", "Networks", tuple(_columns(told)), data, words.networks(comparison)),
         Figure(
             "cost", "Accuracy over cost", cost,
             data[["network", "accuracy", "accuracy low", "accuracy high", "gflops", "parameters"]],

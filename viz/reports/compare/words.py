@@ -58,7 +58,7 @@ def networks(told: "Comparison") -> str:
     return (
         f"On {len(told.ids):,} images of {told.images}; intervals of 95 % (Wilson 1927). F1 is the mean over the "
         "classes that occur, ECE by how much confidence and accuracy differ (Guo et al. 2017). "
-        + " ".join(filter(None, (best(told), common(told.common))))
+        + " ".join(filter(None, (best(told), common(told.common), measured(told))))
     )
 
 
