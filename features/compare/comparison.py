@@ -137,8 +137,10 @@ def compare(models: Sequence[Model], images: ImageSet, seed: int = 0) -> Task[Co
     columns = yield from _columns(common.images.take(rows.tolist()), contenders[0], seed)
     ids = tuple(common.images.ids[row] for row in rows)
     pairs = []
-    for first, second in combinations(contenders, 2):
-        pairs.append((yield from pair(first, second, ids, columns, seed)))
+    together = list(combinations(contenders, 2))
+    for number, (first, second) in enumerate(together):
+        place = partial(_of_all, number=number, total=len(together), what="pair")
+        pairs.append((yield from retold(pair(first, second, ids, columns, seed), place)))
     rejected = {each.id: each for told in reads for each in told.rejected}
     return Comparison(
         contenders, tuple(pairs), ids, tuple(map(str, contenders[0].evaluation.labels)), images.name, common,
@@ -146,9 +148,9 @@ def compare(models: Sequence[Model], images: ImageSet, seed: int = 0) -> Task[Co
     )  # fmt: skip
 
 
-def _of_all(progress: Progress, number: int, total: int) -> Progress:
-    """One network's report as that of all."""
-    note = f"network {number + 1} of {total}" + (f": {progress.note}" if progress.note else "")
+def _of_all(progress: Progress, number: int, total: int, what: str = "network") -> Progress:
+    """One network's report, or one pair's, as that of all."""
+    note = f"{what} {number + 1} of {total}" + (f": {progress.note}" if progress.note else "")
     return replace(progress, done=progress.done + number * progress.total, total=total * progress.total, note=note)
 
 

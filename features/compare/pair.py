@@ -9,7 +9,7 @@ from features.compare.agreement import Agreement, agreement
 from features.compare.contender import Contender, layers_of
 from features.compare.slices import LEAST_IMAGES, Compared, Slice, compared, slices
 from features.engine import POOLED
-from features.progress import Progress, Task
+from features.progress import Task
 from features.similarity import Batching, Similarity, streamed
 
 MOST_CONFUSED = 12  # pairs of classes that are looked at
@@ -33,8 +33,6 @@ def pair(
     first: Contender, second: Contender, ids: Sequence[str], columns: Mapping[str, np.ndarray], seed: int
 ) -> Task[Pair]:
     """Two networks on the same N images. columns: what is known of these, by which slices are cut."""
-    note = f"{first.name} and {second.name}"
-    yield Progress(0, 1, "comparison", note)
     same = first.predictions.same(second.predictions)
     chosen = [*slices(columns), *confusions(first, second)]
     told = compared(chosen, first.correct, second.correct)
