@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from features.compare import Compared, Contender
 
 
+LEGEND_LINE = 20  # pixels
+
+
 @dataclass(frozen=True)
 class CostAxis:
     """A cost that accuracy is drawn over. name: in links; title: of the axis; value: of a network, less is better."""
@@ -59,7 +62,10 @@ def cost(contenders: "Sequence[Contender]", over: str = "GFLOPs") -> go.Figure:
             hovertemplate=f"{name}<br>{share.value:.2%} ({low:.1%} to {high:.1%})<br>%{{x:.4g}} {axis.name}, "
             f"{each.parameters:,} parameters<extra></extra>",
         )  # fmt: skip
-    theme.style(figure, 360)
+    lines = -(-len(contenders) // 2)  # of the legend, where two names have room beside each other
+    theme.style(figure, 330 + LEGEND_LINE * lines)
+    figure.layout.margin.b = 60 + LEGEND_LINE * lines
+    figure.layout.legend.update(yref="container", y=0, yanchor="bottom")
     figure.layout.showlegend = True
     figure.layout.xaxis.update(title=axis.title, range=[0, 1.25 * max(map(axis.value, contenders))])
     figure.layout.yaxis.update(title="accuracy", tickformat=".1%")

@@ -11,7 +11,6 @@ from viz.reports.compare.told import Told, pair_key
 from viz.reports.document import BEST, LESS, MORE, QUIET, Cell, Column, Figure, Part, Section, Table
 
 NOTHING, TO_THE_BEST = "-", "to the best"
-LEGEND_LINE = 12  # pixels of height for a network
 MEANINGS = {
     "95 %": "in which the true accuracy lies 95 times of a hundred", "F1": "mean over the classes that occur",
     "mAP": "mean average precision over the labels that occur", "ECE": "expected calibration error",
@@ -27,12 +26,10 @@ def networks(told: Told) -> Section:
     """Who wins at what."""
     comparison = told.comparison
     data = pd.DataFrame([_numbers(each.as_dict()) for each in comparison.contenders])
-    cost = figures.cost(comparison.contenders)
-    cost.layout.height += LEGEND_LINE * len(comparison.contenders)
     parts: list[Part] = [
         Table("networks", "Networks", tuple(_columns(told)), data, words.networks(comparison)),
         Figure(
-            "cost", "Accuracy over cost", cost,
+            "cost", "Accuracy over cost", figures.cost(comparison.contenders),
             data[["network", "accuracy", "accuracy low", "accuracy high", "gflops", "parameters"]],
             "Accuracy of each network with its interval, over the multiply-adds of one image.", words.COST,
         ),
