@@ -196,6 +196,13 @@ def whole(text: str) -> int:
     return int(text)
 
 
+def seed(text: str) -> int:
+    """As NumPy, PyTorch and scikit-learn all take it."""
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"wanted a whole number from 0 to {2**32 - 1}, got {text}")
+    return int(text)
+
+
 def positive_or_auto(text: str) -> int | None:
     return None if text == "auto" else positive(text)
 

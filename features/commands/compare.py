@@ -15,9 +15,11 @@ from features.commands.common import (
     names,
     network_names,
     print_table,
+    seed,
     show,
     source_of,
 )
+from features.errors import FeatureError
 
 if TYPE_CHECKING:
     from features.compare import Compared, Comparison, Contender, Pair
@@ -50,7 +52,7 @@ def add(commands: Commands) -> None:
     compare.add_argument(
         "--all-pairs", action="store_true", help="make these of every two networks (default: of the first with each)"
     )
-    compare.add_argument("--seed", type=int, default=0, metavar="N", help="of what chance gives (default: %(default)s)")
+    compare.add_argument("--seed", type=seed, default=0, metavar="N", help="of what is drawn (default: %(default)s)")
 
 
 def _compare(options: argparse.Namespace) -> None:
@@ -61,6 +63,11 @@ def _compare(options: argparse.Namespace) -> None:
     from viz.reports.compare import again, report
 
     networks = network_names(options.models)
+    if len(networks) == 1 and "," in networks[0].partition("?")[2]:
+        raise FeatureError(
+            f"One network is named: all behind '?' is said of it ({networks[0]}). Give each network a --models of its "
+            "own."
+        )
     compare.need_number(len(networks))
     need_outside(options.source, options.out)
     need_kind(options.out, compare.COMPARISON)
@@ -69,6 +76,7 @@ def _compare(options: argparse.Namespace) -> None:
     models = [loaded(each, images) for each in asked]
     extras = _extras(options.extras)
     told = {
+        "models": ", ".join(networks),
         "networks": [made_of(model, images) for model in models], "seed": options.seed, "with": list(extras),
         "all_pairs": options.all_pairs,
     }  # fmt: skip
@@ -99,6 +107,8 @@ def _extras(given: list[str] | None) -> tuple[str, ...]:
         return compare.DEFAULT_EXTRAS
     if wanted in (["all"], ["none"]):
         return tuple(compare.EXTRAS) if wanted == ["all"] else ()
+    if {"all", "none"} & {*wanted}:
+        raise FeatureError(f"'all' and 'none' stand alone behind --with, but got {', '.join(wanted)}.")
     return tuple(compare.EXTRAS.need(name).name for name in dict.fromkeys(wanted))
 
 
@@ -117,6 +127,8 @@ def _print(told: "Comparison") -> None:
         print("no network is right more often than each other by more than chance would have it")
     else:
         print(f"{told.best.name} is right more often than each other, by more than chance")
+    for note in told.common.notes:
+        print(note, file=sys.stderr)
     if told.common.how:
         print(
             f"compared on the {len(told.common.names):,} classes that all know ({told.common.how}); "
@@ -141,7 +153,8 @@ def _print_pair(pair: "Pair") -> None:
     told, (low, high) = pair.agreement, pair.agreement.interval
     print(f"\n{pair.second} beside {pair.first}")
     print(
-        f"accuracy {told.difference:+.2%} (95 % interval {low:+.1%} to {high:+.1%}), McNemar p = {told.p_value:.3g}: "
+        f"accuracy {100 * told.difference:+.2f} points (95 % interval {100 * low:+.1f} to {100 * high:+.1f}), "
+        f"McNemar p = {told.p_value:.3g}{_of_pairs(pair)}: "
         f"right alone {told.second_only:,}, the other alone {told.first_only:,}, both {told.both:,}, "
         f"neither {told.neither:,}"
     )
@@ -155,6 +168,11 @@ def _print_pair(pair: "Pair") -> None:
         print(f"no slice of {len(pair.slices):,} differs more than chance would have it")
         return
     print_table([("slice", "images", "difference", "interval of all", "p"), *map(_row, sure)])
+
+
+def _of_pairs(pair: "Pair") -> str:
+    """The p value among all pairs, where there are several."""
+    return "" if pair.p_value == pair.agreement.p_value else f" ({pair.p_value:.3g} among all pairs)"
 
 
 def _row(each: "Compared") -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from features.commands.common import (
     network_names,
     positive,
     print_numbers,
+    seed,
     show,
     source_of,
 )
@@ -45,7 +46,7 @@ def add(commands: Commands) -> None:
     )
     add_limit(faithfulness)
     faithfulness.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of all that is drawn (default: %(default)s)"
+        "--seed", type=seed, default=0, metavar="N", help="of all that is drawn (default: %(default)s)"
     )
     faithfulness.add_argument(
         "--quick", action="store_true", help="leave out infidelity, sensitivity and randomisation"

@@ -19,9 +19,9 @@ from features.commands.common import (
     made_of,
     names,
     print_numbers,
+    seed,
     show,
     source_of,
-    whole,
 )
 from features.errors import FeatureError
 
@@ -50,7 +50,7 @@ def add(commands: Commands) -> None:
     residual.add_argument(
         "--paths", action="store_true", help="also measure the gradient along paths of every length (32 images)"
     )
-    residual.add_argument("--seed", type=whole, default=0, metavar="N", help="of what is drawn (default: %(default)s)")
+    residual.add_argument("--seed", type=seed, default=0, metavar="N", help="of what is drawn (default: %(default)s)")
     add_limit(residual)
     add_cluster(residual)
 

@@ -16,6 +16,7 @@ from features.commands.common import (
     left_out,
     load,
     made_of,
+    seed,
     show,
     tell_understood,
 )
@@ -61,7 +62,7 @@ def add(commands: Commands) -> None:
     saliency.add_argument(
         "--smooth", type=int, default=0, metavar="N", help="average over N noisy copies (pixel methods)"
     )
-    saliency.add_argument("--seed", type=int, default=0, metavar="N", help="of that noise (default: %(default)s)")
+    saliency.add_argument("--seed", type=seed, default=0, metavar="N", help="of that noise (default: %(default)s)")
 
 
 def _saliency(options: argparse.Namespace) -> None:

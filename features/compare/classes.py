@@ -23,6 +23,7 @@ class Common:
     in its order. matched: of each network, the labels of `images` as these classes. images: those whose labels are
     among them. left_out: of each network, how many classes are not compared. n_images_left_out: images of other labels.
     how: BY_NAME or BY_LABEL; '' where all networks have the same classes. outputs: of each network, what it predicts.
+    notes: what was guessed of how labels are classes, in sentences.
     """
 
     names: tuple[str, ...]
@@ -33,6 +34,7 @@ class Common:
     n_images_left_out: int
     how: str
     outputs: tuple[Outputs, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def logits(self, network: int, values: np.ndarray) -> np.ndarray:
         """A network's logits (N, C), or (N, 1) of two classes, as those (N, K) of the common classes."""
@@ -60,17 +62,29 @@ def common_classes(specs: Sequence[ModelSpec], images: ImageSet) -> Common:
     outputs = tuple(spec.outputs for spec in specs)
     if _same_names(specs):
         alone = [labels.match_labels(spec, images) for spec in specs]
+        notes = tuple(_guessed(spec, each, images) for spec, each in zip(specs, alone, strict=True) if each.guessed)
         if _same_truth(alone):
             names = next(
                 (each.names for spec, each in zip(specs, alone, strict=True) if spec.class_names), alone[0].names
             )
-            return Common(names, (None,) * len(specs), tuple(alone), images, (0,) * len(specs), 0, "", outputs)
+            return Common(names, (None,) * len(specs), tuple(alone), images, (0,) * len(specs), 0, "", outputs, notes)
     if any(spec.outputs is Outputs.MULTILABEL for spec in specs) or images.label_sets is not None:
         raise FeatureError(
             "Networks of several labels an image, and images of several labels, are compared where all networks have "
             f"the same classes, but these have {_numbers(specs)} or other ones. Choose networks of one training set."
         )
     return _known_to_all(specs, images)
+
+
+def _guessed(spec: ModelSpec, matched: Matched, images: ImageSet) -> str:
+    """What was guessed of a network's labels. Raises FeatureError where it names its classes, and these are others."""
+    if spec.class_names and matched.how == labels.BY_ORDER:
+        raise FeatureError(
+            f"None of the labels of {images.name} ({', '.join(images.class_names[:SHOWN])}, ...) is a class of "
+            f"{spec.name} ({', '.join(spec.class_names[:SHOWN])}, ...). Compare networks of the classes that the "
+            "images have, or name the network's with --classes FILE."
+        )
+    return f"{spec.name}: {matched.said} {matched.guessed}"
 
 
 def _same_names(specs: Sequence[ModelSpec]) -> bool:

@@ -11,13 +11,14 @@ import numpy as np
 from features.compare.classes import Common, common_classes
 from features.compare.contender import SAMPLE, Contender, common_rows, contender, read
 from features.compare.costs import costs
-from features.compare.pair import CLUSTER, Pair, clusters, pair
+from features.compare.pair import CLUSTER, Pair, clusters, corrected, pair
 from features.compare.pictures import properties
-from features.compare.slices import COLUMNS, LEVEL, holm
+from features.compare.slices import COLUMNS, slices
 from features.datasets import ImageSet, Rejected
 from features.errors import FeatureError
 from features.networks.zoo import Model
 from features.progress import Progress, Task, retold
+from features.similarity.layers import need_images
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,11 +45,10 @@ class Comparison:
 
     @property
     def best(self) -> Contender | None:
-        """The network that is more often right than each other by more than chance: McNemar's p values, corrected for
-        the number of pairs (Holm), below LEVEL. None where there is none."""
+        """The network that is more often right than each other by more than chance; None where there is none."""
         sure: dict[str, int] = {}
-        for each, p_value in zip(self.pairs, holm([each.agreement.p_value for each in self.pairs]), strict=True):
-            if p_value < LEVEL:
+        for each in self.pairs:
+            if each.differs:
                 winner = each.second if each.agreement.difference > 0 else each.first
                 sure[winner] = sure.get(winner, 0) + 1
         return next((each for each in self.contenders if sure.get(each.name) == len(self.contenders) - 1), None)
@@ -65,15 +65,13 @@ class Comparison:
         """The names of some of the networks."""
         return tuple(self.contenders[number].name for number in numbers)
 
-    def pair(self, first: str, second: str) -> Pair:
-        """Two of the networks by their names, in the comparison's order."""
-        return next(each for each in self.pairs if (each.first, each.second) == (first, second))
-
     def table(self) -> "pd.DataFrame":
-        """One row per image: id, label, and of every network its prediction, confidence and whether that is right."""
+        """One row per image: id, label, class (the label as the networks call it), and of every network its prediction,
+        confidence and whether that is right.
+        """
         import pandas as pd
 
-        columns: dict[str, Any] = {"id": self.ids, "label": self.labels}
+        columns: dict[str, Any] = {"id": self.ids, "label": self.labels, "class": self._classes()}
         for each in self.contenders:
             columns |= {
                 f"{each.name} pred": each.predictions.names,
@@ -81,6 +79,13 @@ class Comparison:
                 f"{each.name} correct": each.correct,
             }
         return pd.DataFrame(columns)
+
+    def _classes(self) -> np.ndarray:
+        """(N,) objects, the images' classes, several with ', ' between them, as predictions are called."""
+        truth, names = self.contenders[0].evaluation.truth, np.array(self.common.names, dtype=object)
+        if truth.ndim == 1:
+            return names[truth]
+        return np.array([", ".join(names[has]) for has in truth], dtype=object)
 
     def class_table(self) -> "pd.DataFrame":
         """One row per network and class that occurs: its counts and scores."""
@@ -124,6 +129,7 @@ def compare(models: Sequence[Model], images: ImageSet, seed: int = 0) -> Task[Co
     for model in models:
         model.need_classifier()
     common = common_classes([model.spec for model in models], images)
+    need_images(len(common.images))
     reads = []
     for number, model in enumerate(models):
         place = partial(_of_all, number=number, total=len(models))
@@ -136,14 +142,15 @@ def compare(models: Sequence[Model], images: ImageSet, seed: int = 0) -> Task[Co
     )
     columns = yield from _columns(common.images.take(rows.tolist()), contenders[0], seed)
     ids = tuple(common.images.ids[row] for row in rows)
-    pairs = []
+    cut = slices(columns)
+    pairs: list[Pair] = []
     together = list(combinations(contenders, 2))
     for number, (first, second) in enumerate(together):
         place = partial(_of_all, number=number, total=len(together), what="pair")
-        pairs.append((yield from retold(pair(first, second, ids, columns, seed), place)))
+        pairs.append((yield from retold(pair(first, second, ids, cut, seed), place)))
     rejected = {each.id: each for told in reads for each in told.rejected}
     return Comparison(
-        contenders, tuple(pairs), ids, tuple(map(str, contenders[0].evaluation.labels)), images.name, common,
+        contenders, corrected(pairs), ids, tuple(map(str, contenders[0].evaluation.labels)), images.name, common,
         (*rejected.values(),), seed,
     )  # fmt: skip
 

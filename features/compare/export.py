@@ -71,6 +71,7 @@ def as_dict(told: Comparison, extras: Sequence[ExtraResult] = ()) -> dict[str, o
         "classes_in_common": told.common.how or "all",
         "classes_left_out": list(told.common.left_out),
         "images_of_other_classes": told.common.n_images_left_out,
+        "guessed": list(told.common.notes),
         "seed": told.seed,
         "best": None if told.best is None else told.best.name,
         "networks": [each.as_dict() for each in told.contenders],

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from features.compare.comparison import Comparison
 from features.compare.depth import DepthSettings, along_depth
 from features.compare.gallery import Gallery, gallery
@@ -90,12 +92,14 @@ def _maps(told: Comparison, models: Sequence[Model], numbers: tuple[int, ...]) -
 @dataclass(frozen=True, eq=False)
 class Looked:
     """Where two networks look. alike: how far at the same part. differing: of images of which both say the same class,
-    those whose maps are least alike; disagreed: those of which only one network is right; SHOWN of each at most.
+    those whose maps are least alike; disagreed: some of the n_disagreed of which only one network is right, drawn by
+    chance; SHOWN of each at most.
     """
 
     alike: Looks
     differing: Gallery
     disagreed: Gallery
+    n_disagreed: int
 
     def table(self) -> "pd.DataFrame":
         """As of `Looks`."""
@@ -114,11 +118,12 @@ def _saliency(told: Comparison, models: Sequence[Model], numbers: tuple[int, ...
     alike = replace(alike, first=told.contenders[one].name, second=told.contenders[other].name)
     differing = alike.rows[alike.differing[:SHOWN]].tolist()
     rows = told.contenders[one].evaluation.rows  # of `images`
-    disagreed = rows[told.contenders[one].correct != told.contenders[other].correct][:SHOWN].tolist()
+    only_one = rows[told.contenders[one].correct != told.contenders[other].correct]
+    disagreed = np.random.default_rng(told.seed).permutation(only_one)[:SHOWN].tolist()
     galleries = []
     for chosen in (differing, disagreed):
         galleries.append((yield from gallery(first, second, images, chosen, settings)))
-    return Looked(alike, galleries[0], galleries[1])
+    return Looked(alike, galleries[0], galleries[1], len(only_one))
 
 
 EXTRAS: Registry[Extra] = Registry(

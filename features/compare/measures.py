@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from features.compare.contender import Contender
+from features.compare.means import or_none
 from features.progress import Task
 from features.similarity import MEASURES, Layers, Resampling, Similarity, compared
 
@@ -27,14 +28,15 @@ class Measured:
         """One row per measure and two stages."""
         import pandas as pd
 
-        return pd.DataFrame([row for each in self.tables for row in rows_of(each, "stage")])
+        # So few permutations tell what chance gives, and no p value worth a look.
+        return pd.DataFrame([row for each in self.tables for row in rows_of(each, "stage")]).drop(columns="p_value")
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON can hold it."""
         return {
             each.measure: {
-                "stages": list(each.rows), "stages beside": list(each.columns), "images": each.n_images,
-                "values": [[_known(value) for value in row] for row in each.values],
+                "stages": list(each.rows), "stages_beside": list(each.columns), "images": each.n_images,
+                "values": [[or_none(value) for value in row] for row in each.values],
             }
             for each in self.tables
         }  # fmt: skip
@@ -69,7 +71,3 @@ def rows_of(told: Similarity, part: str) -> list[dict[str, Any]]:
         for row, first in enumerate(told.rows)
         for column, second in enumerate(told.columns)
     ]  # fmt: skip
-
-
-def _known(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

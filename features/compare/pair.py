@@ -1,13 +1,13 @@
 """Two of the networks: where they agree, of which images one is better, and how alike their blocks are."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from features.compare.agreement import Agreement, agreement
 from features.compare.contender import Contender, layers_of
-from features.compare.slices import LEAST_IMAGES, Compared, Slice, compared, slices
+from features.compare.slices import LEAST_IMAGES, LEVEL, Compared, Slice, compared, holm
 from features.engine import POOLED
 from features.progress import Task
 from features.similarity import Batching, Similarity, streamed
@@ -20,25 +20,40 @@ MOST_CLUSTERS = 12
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two of the networks. first, second: their names. similarity: unbiased CKA of every block with every other."""
+    """Two of the networks.
+
+    first, second: their names. similarity: unbiased CKA of every block with every other. p_value: of McNemar's test,
+    corrected for the number of pairs (Holm 1979).
+    """
 
     first: str
     second: str
     agreement: Agreement
     slices: tuple[Compared, ...]
     similarity: Similarity
+    p_value: float
+
+    @property
+    def differs(self) -> bool:
+        """Whether their accuracies differ by more than what chance brings about among so many pairs."""
+        return self.p_value < LEVEL
 
 
-def pair(
-    first: Contender, second: Contender, ids: Sequence[str], columns: Mapping[str, np.ndarray], seed: int
-) -> Task[Pair]:
-    """Two networks on the same N images. columns: what is known of these, by which slices are cut."""
+def pair(first: Contender, second: Contender, ids: Sequence[str], cut: Sequence[Slice], seed: int) -> Task[Pair]:
+    """Two networks on the same N images. cut: the slices of these that all pairs share. As of one pair alone."""
     same = first.predictions.same(second.predictions)
-    chosen = [*slices(columns), *confusions(first, second)]
+    chosen = [*cut, *confusions(first, second)]
     told = compared(chosen, first.correct, second.correct)
     ours, others = (layers_of(each, ids, each.blocks) for each in (first, second))
     alike = yield from streamed(ours, others, Batching(seed=seed))
-    return Pair(first.name, second.name, agreement(first.correct, second.correct, same), tuple(told), alike)
+    counted = agreement(first.correct, second.correct, same)
+    return Pair(first.name, second.name, counted, tuple(told), alike, counted.p_value)
+
+
+def corrected(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
+    """The pairs with p values corrected for their number."""
+    p_values = holm([each.agreement.p_value for each in pairs])
+    return tuple(replace(each, p_value=p_value) for each, p_value in zip(pairs, p_values, strict=True))
 
 
 def confusions(first: Contender, second: Contender) -> list[Slice]:

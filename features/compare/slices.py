@@ -75,9 +75,14 @@ def _of_column(by: str, values: np.ndarray) -> Iterable[Slice]:
     if values.dtype.kind == "f" or (values.dtype.kind in "iu" and len(np.unique(values)) > FEW_VALUES):
         yield from _of_numbers(by, values.astype(np.float64))
         return
-    texts = np.array([None if value is None else str(value) for value in values], dtype=object)
-    for name in sorted({text for text in texts if text is not None}):
-        yield Slice(by, name, np.flatnonzero(texts == name))
+    known = np.flatnonzero([value is not None for value in values])
+    if not len(known):
+        return
+    names, groups = np.unique(np.array([str(values[row]) for row in known]), return_inverse=True)
+    order = np.argsort(groups, kind="stable")
+    ends = np.cumsum(np.bincount(groups, minlength=len(names)))
+    for name, rows in zip(names.tolist(), np.split(known[order], ends[:-1]), strict=True):
+        yield Slice(by, name, rows)
 
 
 def _of_numbers(by: str, values: np.ndarray) -> Iterable[Slice]:

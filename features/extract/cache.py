@@ -40,7 +40,7 @@ def cached(model: Model, images: ImageSet, stages: Sequence[str]) -> Task[Featur
     with store.FEATURES.errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         _make_room(folder)
-    lock = FileLock(folder.with_name(f"{folder.name}.lock"))
+    lock = FileLock(_lock_of(folder))
     while True:
         try:
             lock.acquire(timeout=0)
@@ -69,7 +69,12 @@ def _make_room(wanted: Path) -> None:
     for asked, size, folder in sorted(held):
         if total <= MOST_BYTES or time.time() - asked < IN_USE:
             break
-        shutil.rmtree(folder, ignore_errors=True)
-        with suppress(OSError):
-            folder.with_name(f"{folder.name}.lock").unlink()
-        total -= size
+        lock = FileLock(_lock_of(folder))
+        with suppress(OSError, Timeout), lock.acquire(timeout=0):  # nobody is writing there
+            shutil.rmtree(folder, ignore_errors=True)
+            _lock_of(folder).unlink()
+            total -= size
+
+
+def _lock_of(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.lock")

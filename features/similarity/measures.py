@@ -40,6 +40,11 @@ class Measure:
         """Whether smaller is more alike."""
         return self.same == self.lowest
 
+    @property
+    def farthest(self) -> float | None:
+        """The largest value of a distance; None of a measure that is larger the more alike."""
+        return self.highest if self.is_distance else None
+
     def nearer(self, values: np.ndarray, than: np.ndarray) -> np.ndarray:
         """Where values are at least as alike as others, which may be broadcast."""
         return values <= than if self.is_distance else values >= than

@@ -89,3 +89,16 @@ def finish_logits(model: zoo.Model, images) -> np.ndarray:
         return np.concatenate(
             [model.network(model.spec.preprocessing(images.open(row))[None]).numpy() for row in range(len(images))]
         )
+
+
+def test_labels_that_a_named_network_does_not_know_are_no_classes_of_its(tiny_model, tiny_images):
+    unnamed, other = spec(tiny_model, classes=3), spec(tiny_model, "boat", "car", "tram")
+    with pytest.raises(FeatureError, match=r"None of the labels of tiny \(cat, dog, fox, \.\.\.\) is a class of"):
+        common_classes([unnamed, other], tiny_images)
+
+
+def test_what_is_guessed_of_labels_is_told(tiny_model, tiny_images):
+    told = common_classes([spec(tiny_model, classes=3), spec(tiny_model, "cat", "dog", "fox")], tiny_images)
+    assert told.names == ("cat", "dog", "fox")
+    assert len(told.notes) == 1
+    assert "does not name its classes" in told.notes[0]

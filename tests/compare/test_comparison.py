@@ -9,6 +9,7 @@ from PIL import Image
 
 from features.__main__ import main
 from features.compare import Agreement, compare
+from features.compare.pair import corrected
 from features.datasets import open_images
 from features.errors import DatasetError, FeatureError
 from features.evaluate import evaluate
@@ -65,8 +66,11 @@ def test_the_best_is_better_than_each_other_by_more_than_chance(told):
     first, _, third = told.contenders
 
     def pairs(*counts):
-        return tuple(
-            replace(pair, agreement=Agreement(100, *count, 20)) for pair, count in zip(told.pairs, counts, strict=True)
+        return corrected(
+            [
+                replace(pair, agreement=Agreement(100, *count, 20))
+                for pair, count in zip(told.pairs, counts, strict=True)
+            ]
         )
 
     assert replace(told, pairs=pairs((40, 5), (30, 2), (3, 3))).best is first
@@ -79,7 +83,11 @@ def test_the_best_is_better_than_each_other_by_more_than_chance(told):
 def test_the_table_has_a_row_for_every_image_and_the_networks_side_by_side(told):
     table = told.table()
     assert table["id"].tolist() == [*told.ids]
-    assert len({*table.columns}) == 2 + 3 * 3
+    assert len({*table.columns}) == 3 + 3 * 3
+    assert {*table["class"]} <= {*told.common.names}
+    np.testing.assert_array_equal(
+        table["class"] == table[f"{told.contenders[0].name} pred"], told.contenders[0].correct
+    )
     for each in told.contenders:
         assert table[f"{each.name} correct"].mean() == pytest.approx(each.accuracy.value)
 
@@ -119,6 +127,13 @@ def probabilities_of(model, images):
     with torch.inference_mode():
         pixels = torch.stack([model.spec.preprocessing(images.open(row)) for row in range(len(images))])
         return model.network(pixels).sigmoid().numpy()
+
+
+def test_pairs_that_differ_by_themselves_may_not_among_many(told):
+    among = corrected([replace(told.pairs[0], agreement=Agreement(80, 15, 4, 1))] * 10)
+    assert among[0].agreement.p_value < 0.05 < among[0].p_value
+    assert not among[0].differs
+    assert corrected(among[:1])[0].differs
 
 
 def test_what_makes_no_sense_is_refused(models, images):

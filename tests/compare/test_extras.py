@@ -75,6 +75,7 @@ def test_what_only_one_gets_right_is_shown_with_both_maps(extras, told):
     only_one = {told.ids[row] for row in np.flatnonzero(first.correct != second.correct)}
     assert {each.id for each in looked.disagreed.pairs} <= only_one
     assert len(looked.disagreed.pairs) == min(12, len(only_one))
+    assert looked.n_disagreed == len(only_one)
     same = dict(zip(looked.alike.ids, looked.alike.same_class, strict=True))
     assert all(same[each.id] for each in looked.differing.pairs)
 

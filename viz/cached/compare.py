@@ -1,5 +1,6 @@
 """Networks side by side on the same images."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from viz.reports.compare import report as report_task
 
 # Passes of each network through so many of the images, at most, that an extra takes; a gradient counts as two.
 PASSES = {"measures": 0.02, "stitching": 0.3, "branches": 8.0, "maps": 0.0, "saliency": 3.0}
-MOST_IMAGES = {"branches": 200, "saliency": 200}
+MOST_IMAGES = {"branches": compare.DEPTH_IMAGES, "saliency": compare.LOOK_IMAGES}
 
 
 def comparison_work(models: Sequence[Model], images: ImageSet) -> Work:
@@ -34,7 +35,9 @@ def extra_work(name: str, told: Comparison, models: Sequence[Model], numbers: tu
     images = told.common.images
     few = images if len(images) <= MOST_IMAGES.get(name, len(images)) else range(MOST_IMAGES[name])
     keys = " ".join(models[number].key for number in numbers)
-    key = f"comparison {name} {keys} {images.digest} {told.seed} {' '.join(told.names_of(numbers))}"
+    # Which images were compared depends on all networks: on what each of them could read, and on their classes.
+    compared = hashlib.sha256(repr((told.ids, told.common.names)).encode("utf-8", "surrogatepass")).hexdigest()
+    key = f"comparison {name} {keys} {images.digest} {compared} {told.seed} {' '.join(told.names_of(numbers))}"
     kind = kind_of(_seconds([models[number] for number in numbers], few, PASSES[name]))
     return _placed(Work(key, lambda: EXTRAS[name].run(told, models, numbers), kind))
 
@@ -70,19 +73,32 @@ def _placed(work: Work) -> Work:
 
 def report(told: Comparison, models: Sequence[Model], images: ImageSet, extras: Sequence[ExtraResult] = ()) -> bytes:
     """All that the page shows as one file. It is made when somebody wants it. extras: those that were asked for."""
-    return finish(report_task(told, images, command(models, images), extras))
+    return finish(report_task(told, images, command(models, images, extras), extras))
 
 
-def command(models: Sequence[Model], images: ImageSet) -> str:
-    """The command that makes the same comparison. What it cannot name stands behind it: a selection, uploads."""
+def command(models: Sequence[Model], images: ImageSet, extras: Sequence[ExtraResult] = ()) -> str:
+    """The command that makes the same comparison with such extras, of all pairs where one is without the first network.
+    What it cannot name stands behind it: a selection, uploads.
+    """
+    first = next((each.networks[0] for each in extras if len(each.networks) == 1), models[0].spec.name)
+    more: dict[str, str | int | None] = {
+        "with": ",".join(dict.fromkeys(each.extra for each in extras)) or "none",
+        "all_pairs": any(len(each.networks) == 2 and each.networks[0] != first for each in extras),
+    }
     networks = [_network(model) for model in models]
     if images.origin is None or is_upload(images):
-        return again(images.name, networks, f"on {len(images):,} images that were uploaded or lie in memory")
+        return again(images.name, networks, f"on {len(images):,} images that were uploaded or lie in memory", **more)
     limits, columns = images.origin.limits, images.origin.columns
     limit = limits[0] if len(limits) == 1 and isinstance(limits[0], int) else None
     remark = f"on {len(images):,} images selected of these" if limits and limit is None else ""
     return again(
-        images.origin.source, networks, remark, limit=limit, path_column=columns.path, label_column=columns.label
+        images.origin.source,
+        networks,
+        remark,
+        limit=limit,
+        path_column=columns.path,
+        label_column=columns.label,
+        **more,
     )
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 LEGEND_LINE = 20  # pixels
+UNNUMBERED = 4  # networks that are told apart without numbers
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,15 @@ def undominated(contenders: "Sequence[Contender]", over: str = "GFLOPs") -> list
 
 
 def cost(contenders: "Sequence[Contender]", over: str = "GFLOPs") -> go.Figure:
-    """Accuracy with its interval over a cost of COSTS; grey what another network beats in both."""
-    figure, axis = go.Figure(), COSTS.need(over)
+    """Accuracy with its interval over a cost of COSTS; grey what another network beats in both. Many are numbered."""
+    figure, axis, many = go.Figure(), COSTS.need(over), len(contenders) > UNNUMBERED
     for number, (each, kept) in enumerate(zip(contenders, undominated(contenders, over), strict=True)):
         share, (low, high), name = each.accuracy, each.accuracy.interval, theme.plain(each.name)
         symbol = theme.SYMBOLS[number % len(theme.SYMBOLS)]
         colour = theme.category_colour(number) if kept else theme.GREY
         figure.add_scatter(
-            x=[axis.value(each)], y=[share.value], mode="markers", name=name,
+            x=[axis.value(each)], y=[share.value], mode="markers+text" if many else "markers",
+            name=f"{number + 1} {name}" if many else name, text=str(number + 1), textposition="middle right",
             marker={"size": 11, "color": colour, "symbol": symbol if kept else f"{symbol}-open"},
             error_y={"type": "data", "array": [high - share.value], "arrayminus": [share.value - low],
                      "color": colour, "thickness": 1.2, "width": 4},

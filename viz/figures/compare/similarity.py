@@ -17,16 +17,16 @@ MOST_NUMBERED = 10  # layers of which each cell says its number
 LABELLED = 26  # layers that an axis names
 
 
-def similarity(told: "Similarity", first: str, second: str, relative: bool = False, highest: float = 1) -> go.Figure:
+def similarity(
+    told: "Similarity", first: str, second: str, relative: bool = False, farthest: float | None = None
+) -> go.Figure:
     """Every layer of the first network (rows) beside every layer of the second, in the order of depth.
 
-    relative: whether axes are relative depth, for networks of different lengths. highest: of the measure, if it is a
-    distance, of which 0 is the most alike; else 1. Colours are clipped to the scale, numbers never: unbiased values may
-    lie below 0.
+    relative: whether axes are relative depth, for networks of different lengths. farthest: the largest value of a
+    distance, of which 0 is the most alike; None of a measure in which 1 is. Colours are clipped to the scale, numbers
+    never: unbiased values may lie below 0.
     """
-    is_distance = highest > 1
-    shares = np.clip(told.values / highest, 0, 1)
-    shares = 1 - shares if is_distance else shares  # the darker, the more alike
+    shares = np.clip(told.values if farthest is None else 1 - told.values / farthest, 0, 1)  # darker, the more alike
     columns, rows = (list(names) for names in (told.columns, told.rows))
     if relative:
         columns, rows = (depths.tolist() for depths in (told.column_depths, told.row_depths))
@@ -37,7 +37,7 @@ def similarity(told: "Similarity", first: str, second: str, relative: bool = Fal
             hovertext=_texts(told), hovertemplate="%{hovertext}<extra></extra>", xgap=1, ygap=1,
             colorbar={
                 "thickness": 10, "outlinewidth": 0, "len": 0.8, "tickvals": ticks,
-                "ticktext": [f"{highest * (1 - tick if is_distance else tick):g}" for tick in ticks],
+                "ticktext": [f"{tick if farthest is None else farthest * (1 - tick):g}" for tick in ticks],
             },
         )
     )  # fmt: skip

@@ -1,6 +1,5 @@
 """Who of two networks is right where the other is wrong, down to single images."""
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -33,7 +32,7 @@ def _all_pairs(shown: Shown) -> None:
         {
             "network": each.first, "beside": each.second,
             "difference": f"{100 * each.agreement.difference:+.2f} points",
-            "McNemar's p": f"{each.agreement.p_value:.2g}",
+            "McNemar's p": f"{each.agreement.p_value:.2g}", "among all": f"{each.p_value:.2g}",
             "right alone": each.agreement.second_only, "the other alone": each.agreement.first_only,
             "other classes": f"{each.agreement.churn:.1%}", "kappa": f"{each.agreement.kappa:.2f}",
         }
@@ -46,20 +45,13 @@ def _all_pairs(shown: Shown) -> None:
 def _images(shown: Shown, pair: Pair) -> None:
     """Images by who is right; a click selects them for all pages."""
     one, other = shown.both(pair)
-    masks = dict(
-        zip(
-            words.BY_RIGHT,
-            (one.correct & ~other.correct, ~one.correct & other.correct, ~one.correct & ~other.correct,
-             one.correct & other.correct),
-            strict=True,
-        )
-    )  # fmt: skip
+    by_right = words.by_right(shown.told, pair)
     titles = words.cells(pair)
     cell = st.segmented_control(
         "Right of", words.BY_RIGHT, default=words.BY_RIGHT[0], key=CELL, bind="query-params", required=True, wrap=True,
-        format_func=lambda name: f"{titles[name]} ({int(masks[name].sum()):,})",
+        format_func=lambda name: f"{titles[name]} ({len(by_right[name]):,})",
     )  # fmt: skip
-    rows = np.flatnonzero(masks[cell or words.BY_RIGHT[0]])
+    rows = by_right[cell or words.BY_RIGHT[0]]
     if not len(rows):
         st.caption("There are none.")
         return

@@ -13,13 +13,14 @@ from viz.reports.compare import words
 
 
 def show(shown: Shown) -> None:
-    """All networks along relative depth, each network's curve as it comes."""
+    """All networks along relative depth, each network's curve as it comes, one after the other."""
     told: list[AlongDepth] = []
     for number, each in enumerate(shown.told.contenders):
         work = extra_work("branches", shown.told, shown.models, (number,))
-        curve = widgets.arriving(work, f"Blocks of {widgets.escape(each.name)}")
-        if curve is not None:
-            told.append(curve)
+        curve = widgets.arriving(work, f"Blocks of {widgets.escape(each.name)} ({number + 1} of {len(shown.models)})")
+        if curve is None:
+            break  # one at a time: what is cancelled has no others behind it
+        told.append(curve)
     if not told:
         return
     widgets.chart(drawn(figures.along_depth, tuple(told)), "branches along depth")

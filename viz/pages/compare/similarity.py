@@ -43,7 +43,8 @@ def _measures(shown: Shown, pair: Pair, relative: bool) -> None:
     if measured is None:
         return
     table = next(each for each in measured.tables if each.measure == name)
-    highest = measure.highest if measure.is_distance else 1
-    widgets.chart(drawn(figures.similarity, table, pair.first, pair.second, relative, highest), "measure of stages")
+    widgets.chart(
+        drawn(figures.similarity, table, pair.first, pair.second, relative, measure.farthest), "measure of stages"
+    )
     st.caption(widgets.escape(words.measure(measure) + words.images_of(table)))
     widgets.downloads(measured.table(), "similarity-of-stages")

@@ -49,10 +49,7 @@ def _measures(key: str, pair: Pair, told: Measured) -> Sequence[Part]:
     made = [
         Figure(
             f"{key}-{each.measure}", MEASURES[each.measure].title,
-            figures.similarity(
-                each, pair.first, pair.second, False,
-                MEASURES[each.measure].highest if MEASURES[each.measure].is_distance else 1,
-            ),
+            figures.similarity(each, pair.first, pair.second, farthest=MEASURES[each.measure].farthest),
             data[data["measure"] == each.measure],
             f"Heat map of the stages of {pair.first}, in rows, beside those of {pair.second}, in columns.",
             words.measure(MEASURES[each.measure]) + words.images_of(each),
@@ -89,21 +86,17 @@ def _looks(key: str, pair: Pair, told: Looked) -> Sequence[Part]:
     alike = told.alike
     return [
         Prose(words.looks(alike)),
-        Beside(
-            (
-                Figure(
-                    f"{key}-looks", "Where they look", figures.alike(alike), alike.table(),
-                    "How alike both networks' saliency maps of each image are, beside those of different images.",
-                    words.LOOKS,
-                ),
-                Figure(
-                    f"{key}-looks-by-class", "Where they look, class by class", figures.alike_by_class(alike),
-                    alike.class_table(), "How alike the maps are on average in each class.",
-                ),
-            )
+        Figure(
+            f"{key}-looks", "Where they look", figures.alike(alike), alike.table(),
+            "How alike both networks' saliency maps of each image are, beside those of different images.",
+            words.LOOKS,
+        ),
+        Figure(
+            f"{key}-looks-by-class", "Where they look, class by class", figures.alike_by_class(alike),
+            alike.class_table(), "How alike the maps are on average in each class.",
         ),
         _side_by_side(key, pair, "The same class, another part of the image", told.differing, len(alike.differing)),
-        _side_by_side(key, pair, "Only one is right", told.disagreed, len(told.disagreed.pairs)),
+        _side_by_side(key, pair, "Only one is right", told.disagreed, told.n_disagreed),
     ]  # fmt: skip
 
 

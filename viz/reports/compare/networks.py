@@ -73,11 +73,11 @@ def _beside_the_best(told: Told) -> list[Cell]:
     contenders, pairs = told.comparison.contenders, told.comparison.pairs
     top = max(contenders, key=lambda each: each.accuracy.value)
     cells = {top.name: Cell("most accurate", BEST)}
-    for number, (pair, sure) in enumerate(zip(pairs, told.sure, strict=True)):
+    for number, pair in enumerate(pairs):
         if top.name in (pair.first, pair.second):
             other = pair.second if pair.first == top.name else pair.first
             less = 100 * abs(pair.agreement.difference)
-            cells[other] = Cell(f"-{less:.2f} pp" if less else "0 pp", "" if sure else QUIET, pair_key(number))
+            cells[other] = Cell(f"-{less:.2f} pp" if less else "0 pp", "" if pair.differs else QUIET, pair_key(number))
     return [cells[each.name] for each in contenders]
 
 
@@ -86,11 +86,11 @@ def _matrices(told: Told, names: list[str]) -> tuple[list[list[Cell | str]], lis
     number = {name: place for place, name in enumerate(names)}
     differences: list[list[Cell | str]] = [[NOTHING] * len(names) for _ in names]
     kappas: list[list[Cell | str]] = [[NOTHING] * len(names) for _ in names]
-    for place, (pair, sure) in enumerate(zip(told.comparison.pairs, told.sure, strict=True)):
+    for place, pair in enumerate(told.comparison.pairs):
         one, other, key = number[pair.first], number[pair.second], pair_key(place)
         for row, column, sign in ((one, other, -1), (other, one, 1)):
             value = round(100 * sign * pair.agreement.difference, 1)
-            tone = QUIET if not sure else MORE if value > 0 else LESS
+            tone = QUIET if not pair.differs else MORE if value > 0 else LESS
             differences[row][column] = Cell(f"{value:+.1f}" if value else "0", tone, key)
             kappas[row][column] = Cell(_kappa(pair.agreement), link=key)
     return differences, kappas

@@ -10,7 +10,7 @@ from viz.figures import compare as figures
 from viz.reports.compare import words
 from viz.reports.compare.extras import of_pair
 from viz.reports.compare.told import Told, pair_key
-from viz.reports.document import Beside, Fact, Facts, Figure, Fold, Gallery, Part, Picture, Prose, Section, Tile
+from viz.reports.document import Fact, Facts, Figure, Fold, Gallery, Part, Picture, Prose, Section, Tile
 
 SLICES, TILES = 20, 24  # that are shown
 MOST_OF_BLOCKS = 6  # pairs that are told block by block; of more the last block of every stage is
@@ -43,7 +43,7 @@ def _fold(told: Told, number: int, pair: Pair) -> Fold:
 def _figures(told: Told, key: str, pair: Pair) -> tuple[Part, ...]:
     if not pair.slices:
         return Prose(words.NO_SLICES, quiet=True), _similarity(told, key, pair)
-    return (Beside((_slices(key, pair), _similarity(told, key, pair))),)
+    return _slices(key, pair), _similarity(told, key, pair)
 
 
 def _slices(key: str, pair: Pair) -> Figure:
@@ -58,7 +58,7 @@ def _slices(key: str, pair: Pair) -> Figure:
 def _similarity(told: Told, key: str, pair: Pair) -> Figure:
     alike = pair.similarity
     if len(told.comparison.pairs) > MOST_OF_BLOCKS:  # whose tables would fill the file
-        ends = [[*told.contender(name).stage_names.values()] for name in (pair.first, pair.second)]
+        ends = [[*told.comparison.named(name).stage_names.values()] for name in (pair.first, pair.second)]
         alike = alike.of(*ends)
     data = pd.DataFrame(rows_of(alike, "block"))
     return Figure(
@@ -71,7 +71,7 @@ def _similarity(told: Told, key: str, pair: Pair) -> Figure:
 def _galleries(told: Told, pair: Pair) -> list[Gallery]:
     titles = words.cells(pair)
     made = []
-    for cell, rows in told.by_right(pair).items():
+    for cell, rows in words.by_right(told.comparison, pair).items():
         if cell in DISAGREEMENTS:
             tiles = tuple(_tile(told, pair, row) for row in rows[:TILES].tolist())
             title = titles[cell][:1].upper() + titles[cell][1:]
@@ -82,6 +82,6 @@ def _galleries(told: Told, pair: Pair) -> list[Gallery]:
 def _tile(told: Told, pair: Pair, row: int) -> Tile:
     label = told.comparison.labels[row]
     number = int(told.numbers[row])
-    lines = words.answers(told.contender(pair.first), told.contender(pair.second), label, row)
+    lines = words.answers(told.comparison.named(pair.first), told.comparison.named(pair.second), label, row)
     picture = Picture(str(number), partial(told.images.open, number), f"{told.comparison.ids[row]}, {label}")
     return Tile((picture,), tuple(line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…" for line in lines))

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from features.compare import holm
-from features.compare.slices import LEVEL
+import numpy as np
+
 from viz.reports.document import BEST, QUIET
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ TEMPERATURE = (
 CLASSES = "The F1 of each network in the classes in which they lie farthest apart; all classes are in the table."
 LOOKS = (
     "Rank correlation (Spearman) of the two maps over what both networks see of an image, and intersection over union "
-    "of their strongest 15 %; grey, the same for maps of different images: what comes of looking at the middle always. "
-    "A map is Grad-CAM for what the network itself says, at its last stage."
+    "of their strongest 15 %; orange, the same for maps of different images: what comes of always looking at the "
+    "middle. A map is Grad-CAM for what the network itself says, at its last stage."
 )
 STAR = " ★"
 ONLY_FIRST, ONLY_SECOND, NEITHER, BOTH = "only the first", "only the second", "neither", "both"
@@ -58,15 +58,26 @@ def networks(told: "Comparison") -> str:
     return (
         f"On {len(told.ids):,} images of {told.images}; intervals of 95 % (Wilson 1927). F1 is the mean over the "
         "classes that occur, ECE by how much confidence and accuracy differ (Guo et al. 2017). "
-        + " ".join(filter(None, (best(told), common(told.common), measured(told))))
+        + " ".join(filter(None, (best(told), common(told.common), *told.common.notes, measured(told))))
     )
 
 
 def best(told: "Comparison") -> str:
-    """Which network is the best, if one is."""
-    if told.best is None:
-        return "No network is right more often than each other by more than chance would have it."
-    return f"★ {told.best.name} is right more often than each other, by more than chance (McNemar's test, Holm 1979)."
+    """Which network is the best, or which are not told apart from the most accurate."""
+    if told.best is not None:
+        return f"★ {told.best.name} is right more often than each other, by more than chance (McNemar, Holm 1979)."
+    tied = [each.name for each in told.contenders if each.name in ties(told)]
+    others = len(told.contenders) - len(tied)
+    rest = f" The other {others} {'is' if others == 1 else 'are'} surely right less often than the most accurate."
+    told_apart = f"{', '.join(tied[:-1])} and {tied[-1]} differ by no more than chance (McNemar, Holm 1979)."
+    return told_apart + (rest if others else "")
+
+
+def ties(told: "Comparison") -> set[str]:
+    """The most accurate network and those that chance may keep apart from it; none where there are no such."""
+    top = max(told.contenders, key=lambda each: each.accuracy.value)
+    unsure = [each for each in told.pairs if top.name in (each.first, each.second) and not each.differs]
+    return {name for each in unsure for name in (each.first, each.second)}
 
 
 def rows(told: "Comparison") -> list[dict[str, str]]:
@@ -84,7 +95,7 @@ def rows(told: "Comparison") -> list[dict[str, str]]:
             "MB": f"{each.cost.weight_bytes / 1e6:.3g}",
             "GFLOPs": f"{each.macs / 1e9:.3g}",
             "ms for one": _range(each.cost.latency, 1e3),
-            "images/s": _range(each.cost.rate, 1),
+            "images/s": f"{_range(each.cost.rate, 1)}, {each.cost.batch} at a time",
             "memory, MB": f"{each.cost.memory_bytes / 1e6:,.0f}",
         }
         for each in told.contenders
@@ -109,17 +120,20 @@ def pair(told: "Pair") -> str:
 def verdict(told: "Pair") -> str:
     """Who of two is right more often, and whether that is more than chance."""
     counted, (low, high) = told.agreement, told.agreement.interval
-    return (
-        f"{told.second} is right {abs(counted.difference):.2%} {'more' if counted.difference >= 0 else 'less'} often "
-        f"(95 % interval {low:+.1%} to {high:+.1%}). {meaning(counted)}"
-    )
+    interval = f"95 % interval {100 * low:+.1f} to {100 * high:+.1f} points"
+    if not counted.difference:
+        return f"Both are right equally often ({interval})."
+    more = "more" if counted.difference > 0 else "less"
+    points = f"{100 * abs(counted.difference):.2f}"
+    return f"{told.second} is right {more} often, by {points} percentage points ({interval}). {meaning(told)}"
 
 
-def meaning(counted: "Agreement") -> str:
-    """What McNemar's p value says of one pair."""
-    if counted.p_value < 0.05:
+def meaning(told: "Pair") -> str:
+    """What McNemar's p value says of one pair among all."""
+    if told.differs:
         return "That is more than chance would have it."
-    return "So small a difference is within what chance gives on as many images."
+    among = "" if told.p_value == told.agreement.p_value else ", in one of so many pairs"
+    return f"So small a difference is within what chance gives on as many images{among}."
 
 
 def facts(counted: "Agreement") -> list[tuple[str, str, str]]:
@@ -162,14 +176,7 @@ def tones(told: "Comparison") -> list[dict[str, str]]:
 
     Accuracy and F1 are as sure as McNemar's test of accuracy with the most accurate network, corrected for the pairs.
     """
-    top = max(told.contenders, key=lambda each: each.accuracy.value)
-    p_values = holm([each.agreement.p_value for each in told.pairs])
-    unsure = {
-        name
-        for each, p_value in zip(told.pairs, p_values, strict=True)
-        if top.name in (each.first, each.second) and p_value >= LEVEL
-        for name in (each.first, each.second)
-    }
+    unsure = ties(told)
     made: list[dict[str, str]] = []
     for each in told.contenders:
         tone = BEST if each is told.best else QUIET if each.name in unsure else ""
@@ -309,9 +316,15 @@ def maps_of(told: "Pair") -> str:
 def measured(told: "Comparison") -> str:
     """What ran the networks when they were timed, and how to read what is bold and grey."""
     cost = told.contenders[0].cost
-    batches = sorted({each.cost.batch for each in told.contenders})
     return (
         f"Times are medians of passes in turn, with the lowest and highest, by {cost.engine} in fp32 on {cost.device}: "
-        f"one image, then {' or '.join(map(str, batches))} at a time, the fastest number; memory: {cost.memory}. Bold: "
+        f"one image, then as many at a time as are fastest; memory for one image: {cost.memory}. Bold: "
         "the best of a column. Grey: what chance or the spread of the passes may keep apart from it."
     )
+
+
+def by_right(told: "Comparison", pair: "Pair") -> dict[str, np.ndarray]:
+    """Of each of BY_RIGHT the images (R,) int64, by their rows in the comparison."""
+    one, other = told.named(pair.first).correct, told.named(pair.second).correct
+    masks = one & ~other, ~one & other, ~one & ~other, one & other
+    return {name: np.flatnonzero(mask) for name, mask in zip(BY_RIGHT, masks, strict=True)}

@@ -34,6 +34,12 @@ def test_a_network_that_another_beats_in_accuracy_and_cost_is_grey():
     )
 
 
+def test_many_networks_are_numbered():
+    figure = figures.cost([contender(f"n{number}", 50 + number, 1e9) for number in range(10)])
+    assert [trace.text for trace in figure.data][:2] == ["1", "2"]
+    assert figure.data[9].name == "10 n9"
+
+
 def test_slices_that_differ_are_coloured_by_who_is_better(random):
     group = np.repeat(["worse", "same", "better"], 100).astype(object)
     first = np.repeat([True, True, False], 100)

@@ -44,7 +44,7 @@ def sides(random):
 
 def test_a_distance_is_the_darker_the_smaller_it_is(sides):
     told = finish(compared(*sides, measure="procrustes"))
-    figure = figures.similarity(told, "one", "two", highest=2)
+    figure = figures.similarity(told, "one", "two", farthest=2)
     np.testing.assert_allclose(figure.data[0].z, 1 - told.values / 2)
     assert figure.data[0].colorbar.ticktext[0] == "2"
     assert figure.data[0].colorbar.ticktext[-1] == "0"

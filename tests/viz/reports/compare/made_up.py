@@ -6,6 +6,7 @@ from itertools import combinations
 import numpy as np
 
 from features.compare import Comparison, Contender, agreement
+from features.compare.pair import corrected
 from features.predictions import Predictions
 
 
@@ -17,14 +18,14 @@ def of_names(told: Comparison, names: list[str], shares: list[float] | None = No
         answering(told.contenders[number % 2], name, right)
         for number, (name, right) in enumerate(zip(names, rights, strict=True))
     )
-    pairs = tuple(
+    pairs = [
         replace(
             told.pairs[0], first=one.name, second=other.name,
             agreement=agreement(one.correct, other.correct, one.correct == other.correct),
         )
         for one, other in combinations(contenders, 2)
-    )  # fmt: skip
-    return replace(told, contenders=contenders, pairs=pairs)
+    ]  # fmt: skip
+    return replace(told, contenders=contenders, pairs=corrected(pairs))
 
 
 def answering(each: Contender, name: str, right: np.ndarray) -> Contender:
