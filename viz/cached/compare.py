@@ -73,14 +73,14 @@ def _placed(work: Work) -> Work:
 
 def report(told: Comparison, models: Sequence[Model], images: ImageSet, extras: Sequence[ExtraResult] = ()) -> bytes:
     """All that the page shows as one file. It is made when somebody wants it. extras: those that were asked for."""
-    return finish(report_task(told, images, command(models, images, extras), extras))
+    line = command(models, images, extras, told.contenders[0].name)
+    return finish(report_task(told, images, line, extras))
 
 
-def command(models: Sequence[Model], images: ImageSet, extras: Sequence[ExtraResult] = ()) -> str:
+def command(models: Sequence[Model], images: ImageSet, extras: Sequence[ExtraResult] = (), first: str = "") -> str:
     """The command that makes the same comparison with such extras, of all pairs where one is without the first network.
-    What it cannot name stands behind it: a selection, uploads.
+    What it cannot name stands behind it: a selection, uploads. first: what the first network is called in the extras.
     """
-    first = next((each.networks[0] for each in extras if len(each.networks) == 1), models[0].spec.name)
     more: dict[str, str | int | None] = {
         "with": ",".join(dict.fromkeys(each.extra for each in extras)) or "none",
         "all_pairs": any(len(each.networks) == 2 and each.networks[0] != first for each in extras),

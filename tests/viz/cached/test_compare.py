@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+import features.compare
 from features import __main__ as command_line
+from features.compare import ExtraResult
 from features.datasets import Origin, open_images, reopen
 from features.networks import naming, zoo
 from features.progress import finish
@@ -63,3 +65,23 @@ def test_the_report_has_the_command(images, model):
     models = [model, zoo.load("plain20-fashion")]
     made = compare.report(finish(compare.comparison_work(models, images).make_task()), models, images)
     assert compare.command(models, images).encode() in made
+
+
+def extra(name, *networks):
+    return ExtraResult(name, networks, None)
+
+
+def test_a_command_makes_the_extras_that_are_there_and_no_others(images, model):
+    assert options_of(compare.command([model, model], images)).extras == ["none"]
+    few = [extra("maps", "a", "b"), extra("branches", "a"), extra("branches", "b")]
+    options = options_of(compare.command([model, model], images, few, "a"))
+    assert (options.extras, options.all_pairs) == (["maps,branches"], False)
+    assert options_of(compare.command([model] * 3, images, [*few, extra("maps", "b", "c")], "a")).all_pairs
+
+
+def test_extras_of_other_images_are_other_work(images, model):
+    told = finish(features.compare.compare([model, lesioned(model, parse("without:layer3.1"))], images))
+    one = compare.extra_work("maps", told, [model, model], (0, 1))
+    fewer = replace(told, ids=told.ids[1:])  # which a third network could not read
+    assert compare.extra_work("maps", fewer, [model, model], (0, 1)).key != one.key
+    assert compare.extra_work("maps", told, [model, model], (0, 1)).key == one.key
