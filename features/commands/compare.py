@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from features.commands.common import (
@@ -23,6 +24,7 @@ from features.errors import FeatureError
 
 if TYPE_CHECKING:
     from features.compare import Compared, Comparison, Contender, Pair
+    from features.networks.naming import NetworkName
 
 SHOWN = 10  # slices of a pair
 
@@ -34,10 +36,17 @@ def add(commands: Commands) -> None:
     compare.add_argument(
         "--models",
         action="append",
-        required=True,
+        default=[],
         metavar="A,B",
         help="two to ten networks, as --model of other commands takes one: names or files, with commas, or each with a "
         "--models of its own; '?' behind one says more of it",
+    )
+    compare.add_argument(
+        "--weights",
+        action="append",
+        default=[],
+        metavar="A,B",
+        help="files of weights for the networks of --models in their order, or by themselves for networks that they name",
     )
     add_out(compare, "where the comparison goes")
     add_limit(compare)
@@ -59,19 +68,13 @@ def _compare(options: argparse.Namespace) -> None:
     from features import compare
     from features.claim import Claim, need_kind
     from features.datasets import need_outside
-    from features.networks import zoo
     from viz.reports.compare import again, report
 
-    networks = network_names(options.models)
-    if len(networks) == 1 and "," in networks[0].partition("?")[2]:
-        raise FeatureError(
-            f"One network is named: all behind '?' is said of it ({networks[0]}). Give each network a --models of its "
-            "own."
-        )
-    compare.need_number(len(networks))
+    asked = _asked(options)  # before the first one is loaded
+    networks = [str(each) for each in asked]
+    compare.need_number(len(asked))
     need_outside(options.source, options.out)
     need_kind(options.out, compare.COMPARISON)
-    asked = [zoo.named_as(name) for name in networks]  # before the first one is loaded
     images = source_of(options)
     models = [loaded(each, images) for each in asked]
     extras = _extras(options.extras)
@@ -96,6 +99,26 @@ def _compare(options: argparse.Namespace) -> None:
         print(f"left out: {rejected.reason}", file=sys.stderr)
     _print(result)
     print(f"\n{options.out}: {len(result.ids):,} images, {len(models)} networks")
+
+
+def _asked(options: argparse.Namespace) -> "list[NetworkName]":
+    """The networks that are named, with their weights. Raises FeatureError where names and files do not fit together."""
+    from features.networks import zoo
+
+    networks, files = network_names(options.models), network_names(options.weights)
+    if len(networks) == 1 and "," in networks[0].partition("?")[2]:
+        raise FeatureError(
+            f"One network is named: all behind '?' is said of it ({networks[0]}). Give each network a --models of its "
+            "own."
+        )
+    if networks and files and len(networks) != len(files):
+        raise FeatureError(
+            f"{len(networks)} networks and {len(files)} files of weights are given. Give as many, in one order, or each "
+            "file as a network of --models."
+        )
+    if not files:
+        return [zoo.named_as(name) for name in networks]
+    return [zoo.named_as(name, Path(file)) for name, file in zip(networks or [None] * len(files), files, strict=True)]
 
 
 def _extras(given: list[str] | None) -> tuple[str, ...]:

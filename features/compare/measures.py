@@ -14,8 +14,8 @@ from features.similarity import MEASURES, Layers, Resampling, Similarity, compar
 if TYPE_CHECKING:
     import pandas as pd
 
-IMAGES = 300  # which tell a stage's similarity within some hundredths, at the price of a few seconds
-PERMUTATIONS, HALVES = 5, 10
+IMAGES = 200  # which tell a stage's similarity within some hundredths, at the price of a few seconds
+PERMUTATIONS, HALVES = 5, 8
 
 
 @dataclass(frozen=True, eq=False)

@@ -171,3 +171,27 @@ def test_the_command_writes_what_it_prints(tmp_path, capsys):
     assert "complete already" in capsys.readouterr().out
     assert main([*line.split(), "--seed", "1"]) == 2
     assert "--replace" in capsys.readouterr().err
+
+
+def test_weights_are_those_of_the_networks_in_their_order(tmp_path, capsys):
+    from features.networks import catalogue
+
+    file = catalogue.spec("resnet20-fashion").file
+    line = f"compare sample --limit 20 --with none --weights {file} --models resnet20-fashion,plain20-fashion"
+    assert main([*line.split(), "--out", str(tmp_path / "a")]) == 2
+    assert "2 networks and 1 files of weights" in capsys.readouterr().err
+    line = f"compare sample --limit 20 --with none --weights {file},{catalogue.spec('plain20-fashion').file}"
+    assert main([*line.split(), "--out", str(tmp_path / "b")]) == 0
+    names = pd.read_parquet(tmp_path / "b" / "classes.parquet")["network"].unique()
+    assert len(names) == 2
+
+
+def test_what_is_said_of_one_network_names_no_second_one(tmp_path, capsys):
+    line = "compare sample --limit 20 --models plain20-fashion?lesion=without:layer2.1,resnet20-fashion"
+    assert main([*line.split(), "--out", str(tmp_path / "a")]) == 2
+    assert "all behind '?' is said of it" in capsys.readouterr().err
+    line = "compare sample --limit 20 --models resnet20-fashion,plain20-fashion --with all,none"
+    assert main([*line.split(), "--out", str(tmp_path / "a")]) == 2
+    assert "stand alone behind --with" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*line.split()[:-2], "--seed", "-1", "--out", str(tmp_path / "a")])
