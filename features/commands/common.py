@@ -238,9 +238,9 @@ def network_names(texts: Sequence[str]) -> list[str]:
     networks: list[str] = []
     for text in texts:
         head, sign, said = text.partition("?")
-        several = [head] if Path(head).expanduser().exists() else names(head)
+        several = [head] if head and Path(head).expanduser().exists() else names(head)
         networks += [*several[:-1], "".join((*several[-1:], sign, said))]
-    return networks
+    return [name for name in networks if name]
 
 
 def load(options: argparse.Namespace, images: "ImageSet | None" = None) -> "Model":

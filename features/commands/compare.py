@@ -46,7 +46,7 @@ def add(commands: Commands) -> None:
         action="append",
         default=[],
         metavar="A,B",
-        help="files of weights for the networks of --models in their order, or by themselves for networks that they name",
+        help="files of weights, for the networks of --models in their order or by themselves",
     )
     add_out(compare, "where the comparison goes")
     add_limit(compare)
@@ -102,7 +102,7 @@ def _compare(options: argparse.Namespace) -> None:
 
 
 def _asked(options: argparse.Namespace) -> "list[NetworkName]":
-    """The networks that are named, with their weights. Raises FeatureError where names and files do not fit together."""
+    """The networks that are named, with their weights. Raises FeatureError where names and files do not fit."""
     from features.networks import zoo
 
     networks, files = network_names(options.models), network_names(options.weights)
@@ -113,12 +113,13 @@ def _asked(options: argparse.Namespace) -> "list[NetworkName]":
         )
     if networks and files and len(networks) != len(files):
         raise FeatureError(
-            f"{len(networks)} networks and {len(files)} files of weights are given. Give as many, in one order, or each "
-            "file as a network of --models."
+            f"{len(networks)} networks and {len(files)} files of weights are given. Give as many, in one order, or "
+            "each file as a network of --models."
         )
     if not files:
         return [zoo.named_as(name) for name in networks]
-    return [zoo.named_as(name, Path(file)) for name, file in zip(networks or [None] * len(files), files, strict=True)]
+    known: list[str | None] = [*networks] if networks else [None] * len(files)
+    return [zoo.named_as(name, Path(file)) for name, file in zip(known, files, strict=True)]
 
 
 def _extras(given: list[str] | None) -> tuple[str, ...]:
