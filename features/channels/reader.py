@@ -74,9 +74,8 @@ def layers_of(network: ResidualNetwork, names: Sequence[str]) -> dict[str, str]:
     known = {STEM: STEM, **{name: name for name in blocks}, **lasts}
     for name in names:
         if name not in known:
-            raise FeatureError(
-                f"There is no layer {name}. This network has {', '.join(engine.readable(network)[:-1])}."
-            )
+            there = [layer for layer in engine.readable(network) if layer in known]
+            raise FeatureError(f"There is no layer {name}. This network has {', '.join(there)}.")
     chosen = {known[name] for name in names} or set(blocks)
     stages = {last: stage for stage, last in lasts.items()}
     return {name: stages.get(name, "") for name in (STEM, *blocks) if name in chosen}

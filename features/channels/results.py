@@ -24,10 +24,10 @@ class Layer:
 
     An image's mean and maximum of a channel are over the positions of its map.
     name: 'stem' or a block. stage: the one whose last block it is, '' for none. shape: (C, H, W).
-    mean, variance: (C,) float64, over images, of their means. silent: (C,) float64 in [0, 1], share of images with no
-    position above 0. top, bottom: the images with the highest and the lowest maxima.
-    maxima, means: (M, C) float32, of the M sampled images. class_sums, class_squares: (K, C) float64, over the images of
-    each class, of their means and of the squares of these.
+    mean, variance: (C,) float64, over images, of their means. silent: (C,) float64 in [0, 1], share of images without
+    a position above 0. top, bottom: the images with the highest and the lowest maxima.
+    maxima, means: (M, C) float32, of the M sampled images. class_sums, class_squares: (K, C) float64, over the images
+    of each class, of their means and of the squares of these.
     """
 
     name: str
@@ -131,7 +131,7 @@ class Channels:
     def table(self) -> pd.DataFrame:
         """One row per layer and channel.
 
-        mean, deviation: over images, of the means over positions; silent: share of images; lowest, highest, q05 ... q95:
+        mean, deviation: over images, of the means over positions; silent: share of images; lowest, highest, q05 to q95:
         over images, of the maxima; top_image, top_row, top_column: the image with the highest and where in the map.
         With labels also the class with the largest difference of means from all others' (`best_class`), that
         difference, its 95 % interval and AUROC.

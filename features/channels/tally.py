@@ -28,8 +28,8 @@ class Known:
 class LayerTally:
     """What one layer's C channels did to the images so far.
 
-    It holds extremes of k images a channel, sums for K classes, and the numbers of S sampled images: nothing of it grows
-    with the images.
+    It holds extremes of k images a channel, sums for K classes, and the numbers of S sampled images: nothing of it
+    grows with the images.
     """
 
     def __init__(self, name: str, stage: str, shape: tuple[int, int, int], k: int, sizes: tuple[int, int]) -> None:

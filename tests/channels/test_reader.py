@@ -207,7 +207,7 @@ def test_fewer_images_than_k_are_all_kept(tiny_model):
 
 
 def test_what_cannot_be_measured_is_refused(tiny_model):
-    with pytest.raises(FeatureError, match="no layer layer9. This network has stem, layer1.0, layer1"):
+    with pytest.raises(FeatureError, match=r"no layer layer9\. This network has stem, layer1.0, layer1"):
         measured(tiny_model, layers=["layer9"])
     with pytest.raises(FeatureError, match="at least 1 image"):
         measured(tiny_model, k=0)

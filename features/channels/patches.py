@@ -1,0 +1,137 @@
+"""The receptive field of a position in a layer's map as a box in the picture's own pixels."""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from features.channels.extremes import Extremes
+from features.datasets import ImageSet
+from features.errors import FeatureError
+from features.networks.layout import Conv, Pool
+from features.networks.measured import anatomy_of
+from features.networks.recognition import layers_of
+from features.networks.zoo import Model
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Field:
+    """What the positions of a layer's map see of the network's input along a side, in input pixels.
+
+    size: of one position, along the longest path. stride: from one position to the next. start: the first pixel that
+    position 0 sees, below 0 where it looks into the padding. side: the input's; positions: the map's.
+    """
+
+    size: int
+    stride: int
+    start: int
+    side: int
+    positions: int
+
+    def span(self, position: int) -> tuple[int, int]:
+        """The first pixel that a position sees, and the first behind it; beyond the input where padding is seen."""
+        first = self.start + position * self.stride
+        return first, first + self.size
+
+
+@dataclass(frozen=True)
+class Patch:
+    """Left, top, right and bottom, in pixels of a picture from its upper left.
+
+    whole: the receptive field. box: what of it lies in both the picture and the square that the network is given.
+    """
+
+    whole: Box
+    box: Box
+
+    @property
+    def is_clipped(self) -> bool:
+        """Whether the position also sees padding, which lies beyond the border."""
+        return self.whole != self.box
+
+
+@dataclass(frozen=True)
+class Excitation:
+    """One of a channel's extreme images: its number in the set, id, value, row and column in the map, and the patch."""
+
+    row: int
+    id: str
+    value: float
+    position: tuple[int, int]
+    patch: Patch
+
+
+def fields(model: Model) -> dict[str, Field]:
+    """The receptive fields of 'stem' and of every block, by its name.
+
+    Gates of channel attention, which are made of the whole image, and the filters of the picture's scaling are left out
+    of account.
+    """
+    side = model.spec.preprocessing.crop
+    built = anatomy_of(model.network, model.spec.architecture, side)
+    parts: dict[str, nn.Module] = {"stem": model.network.stem}
+    parts |= {name: block.branch for name, block in model.network.blocks()}
+    start, step, made = 0, 1, {}
+    for part in built.parts:
+        if part.name in parts:
+            start, step = _walked(parts[part.name], start, step)
+            made[part.name] = Field(part.receptive_field, part.stride, start, side, part.outputs[1])
+    return made
+
+
+def _walked(layers: nn.Module, start: int, step: int) -> tuple[int, int]:
+    """Where the first position begins, and how far it is to the next, behind some layers. A layer that nothing is known
+    of keeps both."""
+    for layer in layers_of(layers):
+        if layer is not None:
+            padding = layer.pad if isinstance(layer, Conv) else layer.padding if isinstance(layer, Pool) else 0
+            start -= padding * step
+            step *= layer.window[1]
+    return start, step
+
+
+def patch(model: Model, layer: str, position: tuple[int, int], size: tuple[int, int]) -> Patch:
+    """What one position of a layer's map sees of a picture.
+
+    layer: 'stem' or a block. position: row and column in the map. size: the picture's width and height.
+    Raises FeatureError if there is no such layer or position.
+    """
+    known = fields(model)
+    if layer not in known:
+        raise FeatureError(f"There is no layer {layer}. This network has {', '.join(known)}.")
+    return _patch(model, known[layer], position, size)
+
+
+def _patch(model: Model, field: Field, position: tuple[int, int], size: tuple[int, int]) -> Patch:
+    row, column = position
+    if not (0 <= row < field.positions and 0 <= column < field.positions):
+        raise FeatureError(f"The map has {field.positions} rows and columns from 0, but got {row} and {column}.")
+    left, top, right, bottom = model.spec.preprocessing.box(size)
+    across = _side(field, column, (left, right), size[0])
+    down = _side(field, row, (top, bottom), size[1])
+    whole, box = ((across[at][0], down[at][0], across[at][1], down[at][1]) for at in (0, 1))
+    return Patch(whole, box)
+
+
+def _side(
+    field: Field, position: int, seen: tuple[float, float], length: int
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """A span along one side of a picture of `length` pixels, whole and clipped. seen: what the network is given."""
+    scale = (seen[1] - seen[0]) / field.side
+    first, end = (seen[0] + pixel * scale for pixel in field.span(position))
+    low, high = max(seen[0], 0.0), min(seen[1], float(length))
+    return (first, end), (min(max(first, low), high), max(min(end, high), low))
+
+
+def excitations(model: Model, images: ImageSet, layer: str, extremes: Extremes, channel: int) -> tuple[Excitation, ...]:
+    """A channel's extreme images with what of each the position of the maximum sees, the most extreme first.
+
+    images: the set that was measured. layer: 'stem' or the block that was.
+    Raises ImageError if one cannot be opened any more, FeatureError for a layer that does not exist.
+    """
+    rows, values, positions = (part[channel].tolist() for part in (extremes.rows, extremes.values, extremes.positions))
+    return tuple(
+        Excitation(row, images.ids[row], value, (y, x), patch(model, layer, (y, x), images.open(row).size))
+        for row, value, (y, x) in zip(rows, values, positions, strict=True)
+    )
