@@ -97,10 +97,14 @@ def patch(model: Model, layer: str, position: tuple[int, int], size: tuple[int, 
     layer: 'stem' or a block. position: row and column in the map. size: the picture's width and height.
     Raises FeatureError if there is no such layer or position.
     """
+    return _patch(model, _field(model, layer), position, size)
+
+
+def _field(model: Model, layer: str) -> Field:
     known = fields(model)
     if layer not in known:
         raise FeatureError(f"There is no layer {layer}. This network has {', '.join(known)}.")
-    return _patch(model, known[layer], position, size)
+    return known[layer]
 
 
 def _patch(model: Model, field: Field, position: tuple[int, int], size: tuple[int, int]) -> Patch:
@@ -130,8 +134,9 @@ def excitations(model: Model, images: ImageSet, layer: str, extremes: Extremes, 
     images: the set that was measured. layer: 'stem' or the block that was.
     Raises ImageError if one cannot be opened any more, FeatureError for a layer that does not exist.
     """
+    field = _field(model, layer)
     rows, values, positions = (part[channel].tolist() for part in (extremes.rows, extremes.values, extremes.positions))
     return tuple(
-        Excitation(row, images.ids[row], value, (y, x), patch(model, layer, (y, x), images.open(row).size))
+        Excitation(row, images.ids[row], value, (y, x), _patch(model, field, (y, x), images.open(row).size))
         for row, value, (y, x) in zip(rows, values, positions, strict=True)
     )

@@ -32,7 +32,7 @@ class Layer:
 
     name: str
     stage: str
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     n_images: int
     mean: np.ndarray
     variance: np.ndarray

@@ -32,7 +32,7 @@ class LayerTally:
     grows with the images.
     """
 
-    def __init__(self, name: str, stage: str, shape: tuple[int, int, int], k: int, sizes: tuple[int, int]) -> None:
+    def __init__(self, name: str, stage: str, shape: tuple[int, ...], k: int, sizes: tuple[int, int]) -> None:
         """stage: that of which it is the last block, '' for none. sizes: K classes and S sampled images."""
         n_classes, n_sample = sizes
         channels = shape[0]

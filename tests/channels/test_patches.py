@@ -72,10 +72,9 @@ def test_exactly_the_positions_whose_patch_holds_a_bright_pixel_answer(name, pix
             x = maps[block_name] = block(x)
     for layer, field in fields(model).items():
         answers = (maps[layer][0, :].amax(0) > 0).numpy()
-        for row in range(field.positions):
-            for column in range(field.positions):
-                left, top, right, bottom = patch(model, layer, (row, column), (SIDE, SIDE)).box
-                assert answers[row, column] == (top <= pixel[0] < bottom and left <= pixel[1] < right), (layer, row)
+        spans = np.array([field.span(position) for position in range(field.positions)])  # (P, 2)
+        sees = [(spans[:, 0] <= at) & (at < spans[:, 1]) for at in pixel]  # (P,), of rows and of columns
+        np.testing.assert_array_equal(answers, np.outer(*sees), layer)
 
 
 def test_the_patch_of_the_strongest_answer_holds_the_bright_pixel_in_a_larger_picture():
