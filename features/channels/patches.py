@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from features.channels.extremes import Extremes
+from features.channels.layers import STEM, layer_named
 from features.datasets import ImageSet
 from features.errors import FeatureError
 from features.networks.layout import Conv, Pool
@@ -66,45 +67,50 @@ def fields(model: Model) -> dict[str, Field]:
     """The receptive fields of 'stem' and of every block, by its name.
 
     Gates of channel attention, which are made of the whole image, and the filters of the picture's scaling are left out
-    of account.
+    of account. A layer of which nothing but its field is known is taken to see as far to both sides.
     """
     side = model.spec.preprocessing.crop
     built = anatomy_of(model.network, model.spec.architecture, side)
-    parts: dict[str, nn.Module] = {"stem": model.network.stem}
+    parts: dict[str, nn.Module] = {STEM: model.network.stem}
     parts |= {name: block.branch for name, block in model.network.blocks()}
-    start, step, made = 0, 1, {}
+    made: dict[str, Field] = {}
+    start, size, stride = 0, 1, 1
     for part in built.parts:
         if part.name in parts:
-            start, step = _walked(parts[part.name], start, step)
-            made[part.name] = Field(part.receptive_field, part.stride, start, side, part.outputs[1])
+            start -= _before(parts[part.name], stride, part.receptive_field - size)
+            size, stride = part.receptive_field, part.stride
+            made[part.name] = Field(size, stride, start, side, part.outputs[1])
     return made
 
 
-def _walked(layers: nn.Module, start: int, step: int) -> tuple[int, int]:
-    """Where the first position begins, and how far it is to the next, behind some layers. A layer that nothing is known
-    of keeps both."""
+def _before(layers: nn.Module, step: int, grown: int) -> int:
+    """By how many input pixels position 0 of some layers begins earlier than that of what they are given.
+
+    step: from one position to the next of that, in input pixels. grown: by how many the layers widen the field.
+    """
+    earlier = 0
     for layer in layers_of(layers):
         if layer is not None:
+            window, stride = layer.window
             padding = layer.pad if isinstance(layer, Conv) else layer.padding if isinstance(layer, Pool) else 0
-            start -= padding * step
-            step *= layer.window[1]
-    return start, step
+            earlier += padding * step
+            grown -= (window - 1) * step
+            step *= stride
+    return earlier + grown // 2
 
 
 def patch(model: Model, layer: str, position: tuple[int, int], size: tuple[int, int]) -> Patch:
     """What one position of a layer's map sees of a picture.
 
-    layer: 'stem' or a block. position: row and column in the map. size: the picture's width and height.
+    layer: 'stem', a block, or a stage for its last block. position: row and column in its map. size: the picture's
+    width and height.
     Raises FeatureError if there is no such layer or position.
     """
     return _patch(model, _field(model, layer), position, size)
 
 
 def _field(model: Model, layer: str) -> Field:
-    known = fields(model)
-    if layer not in known:
-        raise FeatureError(f"There is no layer {layer}. This network has {', '.join(known)}.")
-    return known[layer]
+    return fields(model)[layer_named(model.network, layer)]
 
 
 def _patch(model: Model, field: Field, position: tuple[int, int], size: tuple[int, int]) -> Patch:
@@ -131,7 +137,7 @@ def _side(
 def excitations(model: Model, images: ImageSet, layer: str, extremes: Extremes, channel: int) -> tuple[Excitation, ...]:
     """A channel's extreme images with what of each the position of the maximum sees, the most extreme first.
 
-    images: the set that was measured. layer: 'stem' or the block that was.
+    images: the set that was measured. layer: one of those that were, by its name or its stage's.
     Raises ImageError if one cannot be opened any more, FeatureError for a layer that does not exist.
     """
     field = _field(model, layer)

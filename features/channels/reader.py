@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from features import engine
+from features.channels.layers import STEM, layers_of
 from features.channels.results import Channels
 from features.channels.selectivity import Classes
 from features.channels.tally import Known, LayerTally
@@ -16,13 +16,11 @@ from features.datasets.decoding import Batch, batch_size, batches, need_images, 
 from features.devices import device_of
 from features.engine import FastNetwork, forward
 from features.errors import FeatureError
-from features.networks.canonical import ResidualNetwork
 from features.networks.measured import anatomy_of
 from features.networks.zoo import Model
 from features.progress import Task
 from features.results import provenance
 
-STEM = "stem"
 TOP = 16
 KEPT_VALUES = 1 << 25  # means, and as many maxima, that are kept of single images: 268 MB of both
 CLASS_VALUES = 1 << 24  # sums, and as many sums of squares: 268 MB of both
@@ -62,23 +60,6 @@ def read(tally: "Tally", model: Model, images: ImageSet, part: range) -> Task[No
     with closing(batches(images, preprocessing, size, [part], str(device))) as stream:
         _, rejected = yield from run_through(stream, len(part), work)
     tally.rejected += rejected
-
-
-def layers_of(network: ResidualNetwork, names: Sequence[str]) -> dict[str, str]:
-    """Stem and blocks in the network's order by what was asked for -> the stage whose last block each is, or ''.
-
-    names: as of `responses`. Raises FeatureError for what does not exist.
-    """
-    blocks = [name for name, _ in network.blocks()]
-    lasts = {name.rsplit(".", 1)[0]: name for name in blocks}
-    known = {STEM: STEM, **{name: name for name in blocks}, **lasts}
-    for name in names:
-        if name not in known:
-            there = [layer for layer in engine.readable(network) if layer in known]
-            raise FeatureError(f"There is no layer {name}. This network has {', '.join(there)}.")
-    chosen = {known[name] for name in names} or set(blocks)
-    stages = {last: stage for stage, last in lasts.items()}
-    return {name: stages.get(name, "") for name in (STEM, *blocks) if name in chosen}
 
 
 class Tally:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from features.channels.extremes import Extremes
+from features.channels.layers import need_channel
 from features.channels.selectivity import Classes, Selectivity, selectivity
 from features.datasets import Rejected
 from features.errors import FeatureError
@@ -67,16 +68,9 @@ class Layer:
 
         The edges go from the lowest to the highest of all images, so that no sampled one lies outside.
         """
-        self.need(channel)
+        need_channel(self.name, self.n_channels, channel)
         bounds = (float(self.lowest[channel]), float(self.highest[channel]))
         return np.histogram(self.maxima[:, channel].astype(np.float64), BINS, bounds)
-
-    def need(self, channel: int) -> None:
-        """Raises FeatureError if there is no such channel."""
-        if not 0 <= channel < self.n_channels:
-            raise FeatureError(
-                f"{self.name} has channels from 0 to {self.n_channels - 1}, but {channel} was asked for."
-            )
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,5 +1,8 @@
 """Receptive fields against networks of positive weights, of which a single bright pixel excites all that see it."""
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -18,6 +21,9 @@ from features.networks.preprocessing import Preprocessing
 from features.networks.recognition import architecture_of
 from features.networks.zoo import Model
 from features.progress import finish
+from features.residual import lesioned, without
+from tests.channels.made import drawn_model
+from tests.networks.unusual import UNUSUAL
 from tests.random_networks import Narrow, drawn, randomise
 
 SIDE = 64
@@ -30,6 +36,8 @@ def positive(module):
         for part in module.modules():
             if isinstance(part, nn.Conv2d):
                 part.weight.fill_(1 / part.weight[0].numel())
+                if part.bias is not None:
+                    part.bias.zero_()
             elif isinstance(part, nn.BatchNorm2d):
                 part.weight.fill_(1)
                 part.bias.zero_()
@@ -38,12 +46,25 @@ def positive(module):
     return module
 
 
+UNUSUAL_ONES = (
+    "stride in the first 1x1",
+    "stride in the last 3x3",
+    "max-pool behind a 3x3 stem",
+    "max-pool in ceil mode",
+    "unpadded max-pool in ceil mode",
+    "max-pool padded with zeros",
+    "convolution in the pool's place",
+    "average pool",
+    "wide padding",
+    "stem of stride 2",
+)
 NETWORKS = {
     "basic": lambda: drawn(Narrow, block=BasicBlock, layers=[2, 2, 1, 1], num_classes=3),
     "bottleneck": lambda: drawn(Narrow, block=Bottleneck, layers=[1, 2, 1, 1], num_classes=3),
     "CIFAR": lambda: canonical.build(architecture.cifar(14)),
     "CIFAR with projections": lambda: canonical.build(architecture.cifar(14, "projection")),
     "CIFAR without shortcuts": lambda: canonical.build(architecture.cifar(14, "none")),
+    **{name: partial(canonical.build, UNUSUAL[name]) for name in UNUSUAL_ONES},
 }
 
 
@@ -122,3 +143,32 @@ def test_positions_and_layers_that_do_not_exist_are_refused():
         patch(model, "layer7", (0, 0), (SIDE, SIDE))
     with pytest.raises(FeatureError, match="64 rows and columns from 0, but got 64 and 0"):
         patch(model, "stem", (64, 0), (SIDE, SIDE))
+
+
+def test_a_dilated_network_sees_nothing_outside_its_patch():
+    model = drawn_model(replace(UNUSUAL["dilated"], in_channels=3), SIDE)
+    model = replace(model, network=positive(model.network), spec=replace(model.spec, preprocessing=AS_IT_IS))
+    last = [name for name, _ in model.network.blocks()][-1]
+    with torch.no_grad():
+        *_, (_, maps) = model.network.double().trunk(AS_IT_IS(bright(31, 31))[None].double())
+    rows, columns = np.nonzero((maps[0].amax(0) > 0).numpy())
+    for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+        left, top, right, bottom = patch(model, last, (row, column), (SIDE, SIDE)).box
+        assert top <= 31 < bottom
+        assert left <= 31 < right
+    assert len(rows) > 1
+
+
+def test_a_block_whose_branch_was_left_out_keeps_its_grid():
+    model = made("CIFAR")
+    intact = fields(model)
+    changed = fields(lesioned(model, without("layer2.0")))
+    assert {name: field.stride for name, field in changed.items()} == {
+        name: field.stride for name, field in intact.items()
+    }
+    assert changed["layer2.0"].start == pytest.approx(intact["layer2.0"].start, abs=2)
+
+
+def test_a_stage_is_its_last_block():
+    model = made("CIFAR")
+    assert patch(model, "layer1", (9, 9), (SIDE, SIDE)) == patch(model, "layer1.1", (9, 9), (SIDE, SIDE))
