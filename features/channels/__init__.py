@@ -1,7 +1,7 @@
 """What every channel of a network answers to, measured over an image set, and what it is good for."""
 
-from features.channels.last_stage import Contributions, contributions, of_picture
 from features.channels.extremes import Extremes
+from features.channels.last_stage import Contributions, contributions, of_picture
 from features.channels.layers import STEM
 from features.channels.lesions import ChannelSweep, sweep, without
 from features.channels.next_block import Readers, readers

@@ -16,7 +16,7 @@ from features.results import finite
 class Known:
     """What is known of N images before they are read.
 
-    rows: (N,) int64, their numbers in the set, ascending. slots: (N,) int64, their places in the sample, -1 for those
+    rows: (N,) int64, their numbers in the set, ascending. slots: (N,) int64, their slots in the sample, -1 for those
     outside it. members: (N, K) bool, the labels that each has; K is 0 without labels.
     """
 

@@ -59,9 +59,7 @@ def test_what_is_extracted_of_a_network_with_a_lesion_has_no_such_channel(tiny_m
     changed = finish(extract.features(channels.without(tiny_model, "layer2", [5]), tiny_images))
     intact = finish(extract.features(tiny_model, tiny_images))
     assert (changed.stages["layer2"][:, 5] == 0).all()
-    np.testing.assert_array_equal(
-        np.delete(changed.stages["layer2"], 5, 1), np.delete(intact.stages["layer2"], 5, 1)
-    )
+    np.testing.assert_array_equal(np.delete(changed.stages["layer2"], 5, 1), np.delete(intact.stages["layer2"], 5, 1))
 
 
 @pytest.mark.parametrize("layer", ["stem", "layer2.0", "layer3"])

@@ -165,7 +165,7 @@ def test_quantiles_and_histograms_are_those_of_numpy(tiny_model):
     counts, edges = layer.histogram(3)
     assert counts.sum() == N
     assert (edges[0], edges[-1]) == (layer.maxima[:, 3].min(), layer.maxima[:, 3].max())
-    with pytest.raises(FeatureError, match="channels from 0 to 31, but 32"):
+    with pytest.raises(FeatureError, match="channels from 0 to 31, but got 32"):
         layer.histogram(32)
 
 
@@ -219,3 +219,10 @@ def test_what_cannot_be_measured_is_refused(tiny_model):
         tiny_model.network.stem[0].weight.fill_(torch.nan)
     with pytest.raises(FeatureError, match="NaN or infinite"):
         measured(tiny_model)
+
+
+def test_more_class_sums_than_can_be_held_are_refused(tiny_model, monkeypatch):
+    monkeypatch.setattr(reader, "CLASS_VALUES", 3 * 112 - 1)
+    with pytest.raises(FeatureError, match="3 classes times 112 channels are more than the 335"):
+        measured(tiny_model)
+    assert measured(tiny_model, layers=["layer1"]).n_images == N
