@@ -50,4 +50,15 @@ def test_merged_parts_give_what_one_gives(sign):
 def test_positions_are_looked_up_only_for_what_comes_in():
     leaders = filled(1, [np.arange(K)])
     leaders.add(np.full((3, C), -1, np.float32), np.arange(50, 53), None)  # which would fail if it were called
-    assert leaders.rows.max() < K
+    assert leaders.result(53).rows.max() < K
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_values_of_any_sign_and_size_are_given_back_as_they_were(sign):
+    values = np.array([-0.0, 0.0, -1.5, 3e38, -3e38, 1e-44, -1e-44, 2.5], np.float32)[:, None]
+    leaders = Leaders(1, 8, sign)
+    leaders.add(values, np.arange(8), lambda images, channels: np.zeros((len(images), 2), np.int32))
+    made = leaders.result(8)
+    order = np.lexsort((np.arange(8), -sign * values[:, 0]))
+    assert made.rows[0].tolist() == order.tolist()
+    np.testing.assert_array_equal(made.values[0], values[order, 0])
