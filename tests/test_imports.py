@@ -18,7 +18,9 @@ ORDER = [
     ["store", "engine"],
     ["extract"],
 ]
-ANALYSES = ["saliency", "faithfulness", "residual", "embed", "evaluate", "train", "look", "similarity", "compare"]
+ANALYSES = [
+    "saliency", "faithfulness", "residual", "channels", "embed", "evaluate", "train", "look", "similarity", "compare",
+]  # fmt: skip
 ANALYSES_MAY_USE = {
     "train": {"evaluate"},
     "faithfulness": {"saliency"},

@@ -1,0 +1,38 @@
+"""What every channel of a network answers to, measured over an image set, and what it is good for."""
+
+from features.channels.extremes import Extremes
+from features.channels.last_stage import Contributions, contributions, of_picture
+from features.channels.layers import STEM
+from features.channels.lesions import ChannelSweep, sweep, without
+from features.channels.next_block import Readers, readers
+from features.channels.patches import Excitation, Field, Patch, excitations, fields, patch
+from features.channels.reader import TOP, Tally, read, responses
+from features.channels.results import Channels, Layer
+from features.channels.selectivity import Classes, Selectivity
+
+__all__ = [
+    "STEM",
+    "TOP",
+    "ChannelSweep",
+    "Channels",
+    "Classes",
+    "Contributions",
+    "Excitation",
+    "Extremes",
+    "Field",
+    "Layer",
+    "Patch",
+    "Readers",
+    "Selectivity",
+    "Tally",
+    "contributions",
+    "excitations",
+    "fields",
+    "of_picture",
+    "patch",
+    "read",
+    "readers",
+    "responses",
+    "sweep",
+    "without",
+]
