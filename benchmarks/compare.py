@@ -1,6 +1,6 @@
 """Times a comparison of two ResNet-50s beside extracting the features of both once, and CKA of all their blocks.
 
-    python benchmarks/compare.py [--images 1000] [--rounds 2] [--many 10000]
+    python benchmarks/compare.py [--images 1000] [--rounds 2] [--many 10000] [--no-plain]
 
 In every round each contestant reads the same images, with nothing of them in the cache; ratios are of one round. The
 plainest contestant is torchvision's networks as they are, over the same pixels. Weights are drawn, and images are
@@ -48,16 +48,17 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--many", type=int, default=10_000)
+    parser.add_argument("--no-plain", action="store_true", help="leave torchvision out, which takes longest")
     options = parser.parse_args()
     print(machine())
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_CACHE_HOME"] = str(Path(folder) / "cache")
         images = photographs(Path(folder) / "images", options.images)
-        seconds = race(options.model, images, options.rounds)
+        seconds = race(options.model, images, options.rounds, not options.no_plain)
         cka(options.model, Path(folder), options.many, seconds * options.many / options.images)
 
 
-def race(name: str, images: ImageSet, rounds: int) -> float:
+def race(name: str, images: ImageSet, rounds: int, with_plain: bool) -> float:
     """Print what everything takes; the seconds of extracting both networks' features."""
     sources = [drawn(name) for _ in range(2)]
     models = [model_of(name, source, str(number) * 64) for number, source in enumerate(sources)]
@@ -77,7 +78,9 @@ def race(name: str, images: ImageSet, rounds: int) -> float:
         for model in models:
             finish(extract.features(model, images))
 
-    contestants = {EXTRACT: extracted, WHOLE: whole, PLAIN: lambda: plain(sources, models[0], images)}
+    contestants = {EXTRACT: extracted, WHOLE: whole}
+    if with_plain:
+        contestants[PLAIN] = lambda: plain(sources, models[0], images)
     times = timed(contestants, rounds) | spent
     print(f"\ntwo {name}, {len(images):,} images, {rounds} rounds")
     for title, values in times.items():

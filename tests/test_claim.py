@@ -58,6 +58,7 @@ COMMANDS = {
         "--steps 3",
         "faithfulness",
     ),
+    "channels": ("channels {images} --weights {net} --out {out} --layers layer3", "--top 2", "channels"),
     "compare": (
         "compare {images} --models {net} --models {net}?lesion=without:layer3.0 --out {out}",
         "--seed 1",

@@ -1,5 +1,6 @@
 """What every channel of a network answers to, measured over an image set, and what it is good for."""
 
+from features.channels.export import CHANNELS, write
 from features.channels.extremes import Extremes
 from features.channels.last_stage import Contributions, contributions, of_picture
 from features.channels.layers import STEM
@@ -11,6 +12,7 @@ from features.channels.results import Channels, Layer
 from features.channels.selectivity import Classes, Selectivity
 
 __all__ = [
+    "CHANNELS",
     "STEM",
     "TOP",
     "ChannelSweep",
@@ -35,4 +37,5 @@ __all__ = [
     "responses",
     "sweep",
     "without",
+    "write",
 ]

@@ -106,14 +106,14 @@ def patch(model: Model, layer: str, position: tuple[int, int], size: tuple[int, 
     width and height.
     Raises FeatureError if there is no such layer or position.
     """
-    return _patch(model, _field(model, layer), position, size)
+    return patch_of(model, _field(model, layer), position, size)
 
 
 def _field(model: Model, layer: str) -> Field:
     return fields(model)[layer_named(model.network, layer)]
 
 
-def _patch(model: Model, field: Field, position: tuple[int, int], size: tuple[int, int]) -> Patch:
+def patch_of(model: Model, field: Field, position: tuple[int, int], size: tuple[int, int]) -> Patch:
     row, column = position
     if not (0 <= row < field.positions and 0 <= column < field.positions):
         raise FeatureError(f"The map has {field.positions} rows and columns from 0, but got {row} and {column}.")
@@ -143,6 +143,6 @@ def excitations(model: Model, images: ImageSet, layer: str, extremes: Extremes, 
     field = _field(model, layer)
     rows, values, positions = (part[channel].tolist() for part in (extremes.rows, extremes.values, extremes.positions))
     return tuple(
-        Excitation(row, images.ids[row], value, (y, x), _patch(model, field, (y, x), images.open(row).size))
+        Excitation(row, images.ids[row], value, (y, x), patch_of(model, field, (y, x), images.open(row).size))
         for row, value, (y, x) in zip(rows, values, positions, strict=True)
     )
