@@ -5,6 +5,7 @@ import os
 import sys
 
 from features.commands import (
+    channels,
     compare,
     embed,
     evaluate,
@@ -20,7 +21,7 @@ from features.commands import (
 from features.commands.common import Parser
 from features.errors import FeatureError
 
-COMMANDS = (models, inspect, look, evaluate, compare, extract, embed, saliency, faithfulness, residual, train)
+COMMANDS = (models, inspect, look, evaluate, compare, extract, embed, saliency, faithfulness, residual, channels, train)
 
 
 def main(arguments: list[str] | None = None) -> int:

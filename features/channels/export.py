@@ -1,4 +1,4 @@
-"""What channels answer to, as a folder: facts as JSON, channels, their extreme images and classes as tables of Parquet."""
+"""What channels answer to, as a folder: facts as JSON, channels, extreme images and classes as tables of Parquet."""
 
 import json
 
@@ -41,7 +41,7 @@ def write(claim: Claim, told: Channels, model: Model, images: ImageSet) -> Task[
 
 
 def _extremes(told: Channels, model: Model, images: ImageSet) -> Task[pd.DataFrame]:
-    """One row per layer, channel and extreme image: value, position in the map, and the patch in the picture's pixels."""
+    """One row per layer, channel and extreme image: value, position in the map, patch in the picture's pixels."""
     total = sum(each.n_channels for each in told.layers)
     sizes: dict[int, tuple[int, int] | None] = {}  # of the pictures that are among them, each opened once
     known = fields(model)

@@ -28,9 +28,7 @@ SHOWN = 5  # channels of a layer
 
 def add(commands: Commands) -> None:
     """Add what this file does to the command line."""
-    channels = command(
-        commands, "channels", _channels, "Tell which images excite each channel, and what it is good for."
-    )
+    channels = command(commands, "channels", _channels, "Tell what every channel answers to.")
     add_source(channels)
     add_model(channels)
     add_out(channels, "where the tables go")
