@@ -119,7 +119,7 @@ def test_memory_holds_the_weights_and_the_widest_maps(told, model):
     cost = told[1][0]
     fast = FastNetwork(model.network, model.spec.preprocessing, torch.float32, torch.device("cpu"))
     weights = sum(each.numel() * 4 for each in fast.parameters())
-    maps = cost.batch * 16 * 32 * 32 * 4  # of the first stage
+    maps = 16 * 32 * 32 * 4  # of the first stage, of one image
     assert cost.memory_bytes > weights + 2 * maps  # a block's input and what it makes
     assert cost.memory_bytes < 4 * weights + 8 * maps
     assert "tensors alive at once" in cost.memory
