@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from features import __main__ as command_line
 from features.__main__ import main
 from features.claim import Claim
 from features.claim.kind import Held, differences
+from features.compare.costs import costs
 from features.files import digest_of
 from features.networks import card, catalogue, filling, zoo
 from features.networks.architecture import cifar
@@ -145,7 +147,9 @@ def loading_here() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory) -> Iterator[World]:
     made = World(tmp_path_factory.mktemp("world"))
-    with read_once(made.paths["net"]):
+    with read_once(made.paths["net"]), pytest.MonkeyPatch.context() as patch:
+        # How long passes take differs from run to run: by this clock each takes a second.
+        patch.setattr("features.compare.comparison.costs", lambda models: costs(models, count().__next__))
         yield made
 
 
