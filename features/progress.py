@@ -4,7 +4,7 @@ import queue
 import threading
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -44,6 +44,11 @@ def retold(task: Task[Result], change: Callable[[Progress], Progress]) -> Task[R
             except StopIteration as end:
                 return end.value
             yield change(progress)
+
+
+def part_of(progress: Progress, number: int, total: int, note: str) -> Progress:
+    """The report of one of `total` parts of the same size as that of all: number is how many parts are done before."""
+    return replace(progress, done=progress.done + number * progress.total, total=total * progress.total, note=note)
 
 
 class Stopped(Exception):

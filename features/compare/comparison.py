@@ -1,8 +1,9 @@
 """Networks side by side on the same images: how often each is right, what it costs, and where they differ."""
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from features.compare.slices import COLUMNS, slices
 from features.datasets import ImageSet, Rejected
 from features.errors import FeatureError
 from features.networks.zoo import Model
-from features.progress import Progress, Task, retold
+from features.progress import Progress, Task, part_of, retold
 from features.similarity.layers import need_images
 
 if TYPE_CHECKING:
@@ -52,6 +53,14 @@ class Comparison:
                 winner = each.second if each.agreement.difference > 0 else each.first
                 sure[winner] = sure.get(winner, 0) + 1
         return next((each for each in self.contenders if sure.get(each.name) == len(self.contenders) - 1), None)
+
+    @cached_property
+    def digest(self) -> str:
+        """Hexadecimal SHA-256 of the images and the classes that were compared, which depend on all networks: on what
+        each of them could read, and on what it knows.
+        """
+        told = repr((self.ids, self.common.names)).encode("utf-8", "surrogatepass")
+        return hashlib.sha256(told).hexdigest()
 
     def named(self, name: str) -> Contender:
         """A network by its name."""
@@ -158,7 +167,7 @@ def compare(models: Sequence[Model], images: ImageSet, seed: int = 0) -> Task[Co
 def _of_all(progress: Progress, number: int, total: int, what: str = "network") -> Progress:
     """One network's report, or one pair's, as that of all."""
     note = f"{what} {number + 1} of {total}" + (f": {progress.note}" if progress.note else "")
-    return replace(progress, done=progress.done + number * progress.total, total=total * progress.total, note=note)
+    return part_of(progress, number, total, note)
 
 
 def _columns(images: ImageSet, first: Contender, seed: int) -> Task[dict[str, np.ndarray]]:

@@ -11,7 +11,7 @@ from features.compare.means import or_none
 from features.datasets import ImageSet, Rejected
 from features.datasets.decoding import need_images
 from features.networks.zoo import Model
-from features.progress import Progress, Task, retold
+from features.progress import Task, part_of, retold
 from features.residual import BlockStatistics, Sweep, statistics, sweep, without
 from features.results import Provenance
 from features.similarity import relative_depths
@@ -139,12 +139,10 @@ def along_depth(
         model.need_classifier()
     few = images.sample(settings.n_images, settings.seed)
     parts = 2 if lesions else 1
-    measured = yield from retold(statistics(model, few), partial(_of_parts, number=0, parts=parts, note="blocks"))
+    measured = yield from retold(statistics(model, few), partial(part_of, number=0, total=parts, note="blocks"))
     lost = None
     if lesions:
-        lost = yield from retold(
-            _lost(model, few), partial(_of_parts, number=1, parts=parts, note="without each block")
-        )
+        lost = yield from retold(_lost(model, few), partial(part_of, number=1, total=parts, note="without each block"))
     has_shortcut = np.array([kind != NO_SHORTCUT for kind in measured.shortcuts])  # (B,)
     ratios, cosines, shares = (
         _where(has_shortcut, values)
@@ -155,12 +153,6 @@ def along_depth(
         ratios, cosines, shares, lost, measured.n_images, len(images), measured.rejected,
         replace(measured.provenance, images_digest=images.digest).with_settings(**settings.as_dict()),
     )  # fmt: skip
-
-
-def _of_parts(progress: Progress, number: int, parts: int, note: str) -> Progress:
-    """One part's report as that of all."""
-    done, total = progress.done + number * progress.total, parts * progress.total
-    return replace(progress, done=done, total=total, note=note)
 
 
 def _lost(model: Model, few: ImageSet) -> Task[Lost]:

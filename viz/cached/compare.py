@@ -1,6 +1,5 @@
 """Networks side by side on the same images."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -35,9 +34,7 @@ def extra_work(name: str, told: Comparison, models: Sequence[Model], numbers: tu
     images = told.common.images
     few = images if len(images) <= MOST_IMAGES.get(name, len(images)) else range(MOST_IMAGES[name])
     keys = " ".join(models[number].key for number in numbers)
-    # Which images were compared depends on all networks: on what each of them could read, and on their classes.
-    compared = hashlib.sha256(repr((told.ids, told.common.names)).encode("utf-8", "surrogatepass")).hexdigest()
-    key = f"comparison {name} {keys} {images.digest} {compared} {told.seed} {' '.join(told.names_of(numbers))}"
+    key = f"comparison {name} {keys} {images.digest} {told.digest} {told.seed} {' '.join(told.names_of(numbers))}"
     kind = kind_of(_seconds([models[number] for number in numbers], few, PASSES[name]))
     return _placed(Work(key, lambda: EXTRAS[name].run(told, models, numbers), kind))
 

@@ -66,7 +66,8 @@ def best(told: "Comparison") -> str:
     """Which network is the best, or which are not told apart from the most accurate."""
     if told.best is not None:
         return f"★ {told.best.name} is right more often than each other, by more than chance (McNemar, Holm 1979)."
-    tied = [each.name for each in told.contenders if each.name in ties(told)]
+    unsure = ties(told)
+    tied = [each.name for each in told.contenders if each.name in unsure]
     others = len(told.contenders) - len(tied)
     rest = f" The other {others} {'is' if others == 1 else 'are'} surely right less often than the most accurate."
     told_apart = f"{', '.join(tied[:-1])} and {tied[-1]} differ by no more than chance (McNemar, Holm 1979)."
