@@ -40,14 +40,16 @@ def drawn_pixels(batch: int) -> torch.Tensor:
     return torch.randint(0, 256, (batch, 3, 224, 224), dtype=torch.uint8)
 
 
-def timed(contestants: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+def timed(
+    contestants: Mapping[str, Callable[[], object]], rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, list[float]]:
     """Seconds of every contestant in every round, in which each has one turn and feels the same neighbours."""
     times: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, run in contestants.items():
-            began = time.perf_counter()
+            began = clock()
             run()
             if torch.cuda.is_available():
                 torch.cuda.synchronize()
-            times[name].append(time.perf_counter() - began)
+            times[name].append(clock() - began)
     return times

@@ -12,7 +12,7 @@ from features.compare.live_tensors import LiveTensors
 from features.devices import processor_name
 from features.engine import POOLED, TORCH, TorchEngine, choose
 from features.engine.timing import example_pixels
-from features.networks.canonical import ResidualNetwork
+from features.networks.canonical import ResidualNetwork, own_copy
 from features.networks.measured import measured
 from features.networks.zoo import Model
 from features.progress import Progress, Task
@@ -178,8 +178,9 @@ class _Started:
         self.preprocessing = model.spec.preprocessing
         plan = choose(model.network, stages=(POOLED,), precision="fp32", engine=TORCH)
         self.memory = _memory_of(torch.device(plan.device))
+        own = own_copy(model.network)  # of layers in common, another network's ready weights would be used
         with self.memory:
-            self.engine = TorchEngine(model.network, self.preprocessing, plan)
+            self.engine = TorchEngine(own, self.preprocessing, plan)
         self.memory_bytes = 0
         self.anatomy = measured(model.network, self.preprocessing.crop)  # of itself: a lesion takes blocks away
 

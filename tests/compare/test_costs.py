@@ -115,6 +115,15 @@ def test_what_is_measured_can_be(told):
         assert "thread" in cost.device
 
 
+def test_memory_is_the_same_whoever_else_has_the_layers_ready(told, model):
+    models, before = told
+    fast = FastNetwork(model.network, model.spec.preprocessing, torch.float32, torch.device("cpu"))
+    after = finish(costs([*models, model]))
+    assert [each.memory_bytes for each in after] == [each.memory_bytes for each in (*before, before[0])]
+    assert before[1].memory_bytes < before[0].memory_bytes  # without a block
+    del fast
+
+
 def test_memory_holds_the_weights_and_the_widest_maps(told, model):
     cost = told[1][0]
     fast = FastNetwork(model.network, model.spec.preprocessing, torch.float32, torch.device("cpu"))
