@@ -164,12 +164,10 @@ def _print(told: "Comparison") -> None:
 
 def _of_network(each: "Contender") -> tuple[str, ...]:
     low, high = each.accuracy.interval
-    latency, rate = each.cost.latency, each.cost.rate
     return (
         each.name, f"{each.accuracy.value:.2%}", f"{low:.1%} to {high:.1%}", f"{each.macro_f1:.3f}",
         f"{each.calibration_error:.2%}", f"{each.parameters:,}",
-        f"{each.macs / 1e9:.3g}", f"{1e3 * latency.median:.3g} ({1e3 * latency.low:.3g} to {1e3 * latency.high:.3g})",
-        f"{rate.median:.3g} ({rate.low:.3g} to {rate.high:.3g})",
+        f"{each.macs / 1e9:.3g}", each.cost.latency.in_words(1e3), each.cost.rate.in_words(),
     )  # fmt: skip
 
 

@@ -40,6 +40,14 @@ class Range:
     def of(values: Sequence[float]) -> "Range":
         return Range(median(values), min(values), max(values), len(values))
 
+    def in_words(self, unit: float = 1) -> str:
+        """The median with the lowest and the highest, in three digits or whole. unit: by what they are multiplied."""
+        middle, low, high = (
+            f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+            for value in (unit * self.median, unit * self.low, unit * self.high)
+        )
+        return f"{middle} ({low} to {high})"
+
     def as_dict(self) -> dict[str, float]:
         """As JSON can hold it."""
         return {"median": self.median, "low": self.low, "high": self.high, "passes": self.n}

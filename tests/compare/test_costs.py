@@ -115,6 +115,11 @@ def test_what_is_measured_can_be(told):
         assert "thread" in cost.device
 
 
+def test_ranges_in_words_have_no_powers_of_ten():
+    assert Range(2020.4, 1770, 99.94, 7).in_words() == "2,020 (1,770 to 99.9)"
+    assert Range(0.0029, 0.00275, 0.00347, 7).in_words(1e3) == "2.9 (2.75 to 3.47)"
+
+
 def test_memory_is_the_same_whoever_else_has_the_layers_ready(told, model):
     models, before = told
     fast = FastNetwork(model.network, model.spec.preprocessing, torch.float32, torch.device("cpu"))

@@ -168,6 +168,7 @@ def test_data_is_handed_over_as_csv_and_json(opened, key):
 def test_a_figure_can_be_read_as_a_table(opened):
     page = opened()
     page.locator("#alone details.data summary").click()
+    page.locator("#alone details.data tbody tr").nth(len(DATA) - 1).wait_for()  # rows are made once it has unfolded
     assert page.locator("#alone details.data tbody tr").count() == len(DATA)
     assert page.locator("#alone details.data td").first.evaluate("cell => cell.textContent") == HOSTILE
 

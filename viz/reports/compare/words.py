@@ -20,7 +20,6 @@ if TYPE_CHECKING:
         SideBySide,
         Stitching,
     )
-    from features.compare.costs import Range
     from features.similarity import Measure, Similarity
 
 TITLE = "Which network does better, and where"
@@ -95,8 +94,8 @@ def rows(told: "Comparison") -> list[dict[str, str]]:
             "parameters": f"{each.parameters:,}",
             "MB": f"{each.cost.weight_bytes / 1e6:.3g}",
             "GFLOPs": f"{each.macs / 1e9:.3g}",
-            "ms for one": _range(each.cost.latency, 1e3),
-            "images/s": f"{_range(each.cost.rate, 1)}, {each.cost.batch} at a time",
+            "ms for one": each.cost.latency.in_words(1e3),
+            "images/s": f"{each.cost.rate.in_words()}, {each.cost.batch} at a time",
             "memory, MB": f"{each.cost.memory_bytes / 1e6:,.0f}",
         }
         for each in told.contenders
@@ -106,11 +105,6 @@ def rows(told: "Comparison") -> list[dict[str, str]]:
 def _average_precision(told: "Contender") -> dict[str, str]:
     value = told.evaluation.mean_average_precision
     return {} if value is None else {"mAP": f"{value:.1%}"}
-
-
-def _range(told: "Range", unit: float) -> str:
-    """A median with the lowest and highest."""
-    return f"{unit * told.median:.3g} ({unit * told.low:.3g} to {unit * told.high:.3g})"
 
 
 def pair(told: "Pair") -> str:
