@@ -12,6 +12,7 @@ from features.networks.card import ModelSpec, Outputs
 from features.predictions import Predictions, paired
 
 SHOWN = 4  # names in an error
+OPTION, BEHIND_NAME = "--classes FILE", "'?classes=FILE' behind the name"  # one network's among several
 BY_NAME, BY_LABEL = "by name", "by the images' labels"
 
 
@@ -62,7 +63,7 @@ def common_classes(specs: Sequence[ModelSpec], images: ImageSet) -> Common:
     outputs = tuple(spec.outputs for spec in specs)
     if _same_names(specs):
         alone = [labels.match_labels(spec, images) for spec in specs]
-        notes = tuple(_guessed(spec, each, images) for spec, each in zip(specs, alone, strict=True) if each.guessed)
+        notes = _guessed(specs, alone, images)
         if _same_truth(alone):
             names = next(
                 (each.names for spec, each in zip(specs, alone, strict=True) if spec.class_names), alone[0].names
@@ -76,15 +77,25 @@ def common_classes(specs: Sequence[ModelSpec], images: ImageSet) -> Common:
     return _known_to_all(specs, images)
 
 
-def _guessed(spec: ModelSpec, matched: Matched, images: ImageSet) -> str:
-    """What was guessed of a network's labels. Raises FeatureError where it names its classes, and these are others."""
-    if spec.class_names and matched.how == labels.BY_ORDER:
-        raise FeatureError(
-            f"None of the labels of {images.name} ({', '.join(images.class_names[:SHOWN])}, ...) is a class of "
-            f"{spec.name} ({', '.join(spec.class_names[:SHOWN])}, ...). Compare networks of the classes that the "
-            "images have, or name the network's with --classes FILE."
-        )
-    return f"{spec.name}: {matched.said} {matched.guessed}"
+def _guessed(specs: Sequence[ModelSpec], alone: Sequence[Matched], images: ImageSet) -> tuple[str, ...]:
+    """What was guessed of networks' labels, once for all of which it is the same.
+
+    Raises FeatureError where one names its classes, and the labels are others.
+    """
+    names: dict[str, list[str]] = {}
+    for spec, matched in zip(specs, alone, strict=True):
+        if not matched.guessed:
+            continue
+        if spec.class_names and matched.how == labels.BY_ORDER:
+            raise FeatureError(
+                f"None of the labels of {images.name} ({', '.join(images.class_names[:SHOWN])}, ...) is a class of "
+                f"{spec.name} ({', '.join(spec.class_names[:SHOWN])}, ...). Compare networks of the classes that the "
+                f"images have, or name the network's with {BEHIND_NAME}."
+            )
+        text = matched.guessed.replace(OPTION, BEHIND_NAME)
+        own = text.removeprefix(spec.name)
+        names.setdefault(f"{matched.said} {text if own == text else 'Each' + own}", []).append(spec.name)
+    return tuple(f"{', '.join(who)}: {said}" for said, who in names.items())
 
 
 def _same_names(specs: Sequence[ModelSpec]) -> bool:
@@ -114,7 +125,7 @@ def _known_to_all(specs: Sequence[ModelSpec], images: ImageSet) -> Common:
     if len(kept) < 2:
         raise FeatureError(
             f"The networks have no two classes in common: {_examples(specs)}. Choose networks whose classes have the "
-            "same names, or name them alike with --classes FILE."
+            f"same names, or name them alike with {BEHIND_NAME}."
         )
     columns = [np.array([place[number] for number in kept], np.int64) for place in places]
     told = tuple(names[number] for number in kept)
@@ -166,7 +177,7 @@ def _classes_of_labels(specs: Sequence[ModelSpec], images: ImageSet, columns: Se
     if differing := np.flatnonzero(known & (told != told[0]).any(0)).tolist():
         raise FeatureError(
             f"The label {images.class_names[differing[0]]!r} is one class for {specs[0].name} and another for the "
-            "other networks. Name the networks' classes with --classes FILE."
+            f"other networks. Name the networks' classes with {BEHIND_NAME}."
         )
     return np.where(known, told[0], -1)
 

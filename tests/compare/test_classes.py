@@ -102,3 +102,11 @@ def test_what_is_guessed_of_labels_is_told(tiny_model, tiny_images):
     assert told.names == ("cat", "dog", "fox")
     assert len(told.notes) == 1
     assert "does not name its classes" in told.notes[0]
+
+
+def test_what_is_guessed_of_several_networks_is_told_once(tiny_model, tiny_images):
+    first, second = spec(tiny_model, classes=3), replace(spec(tiny_model, classes=3), name="other")
+    (note,) = common_classes([first, second], tiny_images).notes
+    assert note.startswith(f"{first.name}, other: Labels matched in order (uncertain). Each does not name its classes;")
+    assert "'?classes=FILE' behind the name" in note  # --classes would be of one network
+    assert "--classes" not in note
