@@ -1,6 +1,7 @@
 """The classes that all networks can be asked of: those that each of them knows, by name or id."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,9 @@ from features.networks.card import ModelSpec, Outputs
 from features.predictions import Predictions, paired
 
 SHOWN = 4  # names in an error
-OPTION, BEHIND_NAME = "--classes FILE", "'?classes=FILE' behind the name"  # one network's among several
+BEHIND_NAME = "'?classes=FILE' behind the name"
+# What names one network, and what one of several.
+OPTIONS = {"--classes FILE": BEHIND_NAME, "--model NAME": "--models NAME and --weights FILE"}
 BY_NAME, BY_LABEL = "by name", "by the images' labels"
 
 
@@ -54,6 +57,23 @@ class Common:
         return right
 
 
+@contextmanager
+def _of_several() -> Iterator[None]:
+    """Errors that tell what to do of one network tell it of one among several."""
+    try:
+        yield
+    except FeatureError as error:
+        error.args = (_for_several(str(error)),)
+        raise
+
+
+def _for_several(text: str) -> str:
+    for option, instead in OPTIONS.items():
+        text = text.replace(option, instead)
+    return text
+
+
+@_of_several()
 def common_classes(specs: Sequence[ModelSpec], images: ImageSet) -> Common:
     """What networks are compared on: all classes where these are the same, else those that all know.
 
@@ -92,7 +112,7 @@ def _guessed(specs: Sequence[ModelSpec], alone: Sequence[Matched], images: Image
                 f"{spec.name} ({', '.join(spec.class_names[:SHOWN])}, ...). Compare networks of the classes that the "
                 f"images have, or name the network's with {BEHIND_NAME}."
             )
-        text = matched.guessed.replace(OPTION, BEHIND_NAME)
+        text = _for_several(matched.guessed)
         own = text.removeprefix(spec.name)
         names.setdefault(f"{matched.said} {text if own == text else 'Each' + own}", []).append(spec.name)
     return tuple(f"{', '.join(who)}: {said}" for said, who in names.items())

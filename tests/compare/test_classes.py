@@ -110,3 +110,9 @@ def test_what_is_guessed_of_several_networks_is_told_once(tiny_model, tiny_image
     assert note.startswith(f"{first.name}, other: Labels matched in order (uncertain). Each does not name its classes;")
     assert "'?classes=FILE' behind the name" in note  # --classes would be of one network
     assert "--classes" not in note
+
+
+def test_errors_say_what_to_do_of_one_network_among_several(tiny_model, tiny_images):
+    with pytest.raises(FeatureError) as error:
+        common_classes([spec(tiny_model, classes=7), spec(tiny_model, classes=7)], tiny_images)
+    assert "'?classes=FILE' behind the name (or the network with --models NAME and --weights FILE" in str(error.value)
