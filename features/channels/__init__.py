@@ -1,5 +1,6 @@
 """What every channel of a network answers to, measured over an image set, and what it is good for."""
 
+from features.channels.examples import Examples, examples, rows_at, rows_between
 from features.channels.export import CHANNELS, write
 from features.channels.extremes import Extremes
 from features.channels.last_stage import Contributions, contributions, of_picture
@@ -19,6 +20,7 @@ __all__ = [
     "Channels",
     "Classes",
     "Contributions",
+    "Examples",
     "Excitation",
     "Extremes",
     "Field",
@@ -28,6 +30,7 @@ __all__ = [
     "Selectivity",
     "Tally",
     "contributions",
+    "examples",
     "excitations",
     "fields",
     "of_picture",
@@ -35,6 +38,8 @@ __all__ = [
     "read",
     "readers",
     "responses",
+    "rows_at",
+    "rows_between",
     "sweep",
     "without",
     "write",
