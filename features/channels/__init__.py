@@ -3,7 +3,7 @@
 from features.channels.examples import Examples, examples, rows_at, rows_between
 from features.channels.export import CHANNELS, write
 from features.channels.extremes import Extremes
-from features.channels.last_stage import Contributions, contributions, of_picture
+from features.channels.last_stage import Contributions, contributions, of_picture, sees_means
 from features.channels.layers import STEM
 from features.channels.lesions import ChannelSweep, sweep, without
 from features.channels.next_block import Readers, readers
@@ -40,6 +40,7 @@ __all__ = [
     "responses",
     "rows_at",
     "rows_between",
+    "sees_means",
     "sweep",
     "without",
     "write",

@@ -12,7 +12,7 @@ from torch import nn
 from features import engine
 from features.devices import device_of
 from features.errors import FeatureError
-from features.networks.layout import HEAD_POOLS
+from features.networks.layout import AVERAGE, HEAD_POOLS
 from features.networks.zoo import Model
 from features.results import Provenance, finite, provenance
 
@@ -85,6 +85,11 @@ def contributions(model: Model, features: np.ndarray) -> Contributions:
         n_images=len(features),
         provenance=provenance(model),
     )
+
+
+def sees_means(model: Model) -> bool:
+    """Whether the classifier is given the means of the last block's channels, which `Layer.means` of it then are."""
+    return model.network.head_pool == AVERAGE and not model.spec.architecture.preactivation
 
 
 def of_picture(model: Model, picture: Image.Image) -> Contributions:

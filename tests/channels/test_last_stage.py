@@ -64,6 +64,18 @@ def test_maxima_and_means_of_one_channel_count_together():
     np.testing.assert_allclose(channels.of_picture(model, PICTURE).values, wanted, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", HEADS)
+def test_the_last_blocks_means_are_what_the_classifier_sees_where_it_says_so(name):
+    model = drawn_model(HEADS[name])
+    with torch.no_grad():
+        *_, (_, maps) = model.network.trunk(model.spec.preprocessing(PICTURE)[None])
+    wanted = channels.of_picture(model, PICTURE).values
+    same = maps.shape[1] == wanted.shape[1] == model.network.classifier.in_features and np.allclose(
+        channels.contributions(model, maps.mean((2, 3)).numpy()).values, wanted, rtol=1e-4, atol=1e-5
+    )
+    assert channels.sees_means(model) == same
+
+
 def test_over_images_they_sum_to_the_mean_logits(tiny_model, tiny_images):
     features = finish(extract.features(tiny_model, tiny_images))
     made = channels.contributions(tiny_model, features.stages["pool"])
