@@ -15,7 +15,7 @@ ORDER = [
     ["claim", "networks", "selection", "neighbours"],
     ["datasets"],
     ["cluster", "predictions", "results", "rasters"],
-    ["store", "engine"],
+    ["store", "engine", "effects"],
     ["extract"],
 ]
 ANALYSES = [
