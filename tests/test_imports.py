@@ -20,11 +20,13 @@ ORDER = [
 ]
 ANALYSES = [
     "saliency", "faithfulness", "residual", "channels", "embed", "evaluate", "train", "look", "similarity", "compare",
+    "lesions",
 ]  # fmt: skip
 ANALYSES_MAY_USE = {
     "train": {"evaluate"},
     "faithfulness": {"saliency"},
     "residual": {"similarity"},
+    "lesions": {"residual", "channels"},
     "compare": {"evaluate", "similarity", "saliency", "residual", "embed"},
 }
 MAY_IMPORT_STREAMLIT = (

@@ -4,9 +4,11 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor, nn
 
 from features.channels.layers import STEM, layer_named, need_channel
+from features.devices import device_of
 from features.errors import FeatureError
 from features.networks.canonical import ResidualBlock, ResidualNetwork, freeze
 from features.networks.measured import anatomy_of
@@ -48,17 +50,19 @@ def parse(text: str) -> ChannelLesion:
 class Silenced(nn.Module):
     """Zeros in the place of some channels of maps (N, C, H, W), which stay as they were."""
 
-    def __init__(self, channels: Sequence[int]) -> None:
+    mask: Tensor  # (C, 1, 1) bool; a buffer, so that it lies where the maps do
+
+    def __init__(self, channels: Sequence[int], n_channels: int) -> None:
         super().__init__()
-        self.channels = list(channels)
+        mask = torch.zeros(n_channels, dtype=torch.bool)
+        mask[list(channels)] = True
+        self.register_buffer("mask", mask[:, None, None], persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x.clone()  # (N, C, H, W)
-        x[:, self.channels] = 0
-        return x
+        return x.clone().masked_fill_(self.mask, 0)  # (N, C, H, W), in the memory format of x
 
     def extra_repr(self) -> str:
-        return ", ".join(map(str, self.channels))
+        return ", ".join(map(str, self.mask.flatten().nonzero().flatten().tolist()))
 
 
 def without(model: Model, layer: str, channels: Sequence[int]) -> Model:
@@ -71,15 +75,15 @@ def without(model: Model, layer: str, channels: Sequence[int]) -> Model:
     name = layer_named(model.network, layer)
     if not channels:
         return model
-    need_channels(model, name, channels)
+    silenced = Silenced(channels, need_channels(model, name, channels)).to(device_of(model.network))
     lesion = ChannelLesion(name, tuple(channels))
     stages: dict[str, list[ResidualBlock]] = {}
     for block_name, block in model.network.blocks():
-        changed = _silenced(block, channels) if block_name == name else block
+        changed = _followed(block, silenced) if block_name == name else block
         stages.setdefault(block_name.rsplit(".", 1)[0], []).append(changed)
     stem = model.network.stem
     if name == STEM:
-        stem = nn.Sequential(OrderedDict([*stem.named_children(), (f"silenced{len(stem)}", Silenced(channels))]))
+        stem = nn.Sequential(OrderedDict([*stem.named_children(), (f"silenced{len(stem)}", silenced)]))
     again = None  # a name tells of one lesion
     if model.name is not None and model.name.lesion is None:
         again = replace(model.name, lesion=str(lesion))
@@ -92,9 +96,9 @@ def without(model: Model, layer: str, channels: Sequence[int]) -> Model:
     )
 
 
-def _silenced(block: ResidualBlock, channels: Sequence[int]) -> ResidualBlock:
+def _followed(block: ResidualBlock, silenced: Silenced) -> ResidualBlock:
     """The block with some channels of its output set to 0, on the same parameters."""
-    return ResidualBlock(block.shortcut, block.branch, nn.Sequential(block.activation, Silenced(channels)))
+    return ResidualBlock(block.shortcut, block.branch, nn.Sequential(block.activation, silenced))
 
 
 def need_channels(model: Model, layer: str, channels: Sequence[int]) -> int:

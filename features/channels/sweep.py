@@ -134,5 +134,5 @@ def _maps(network: FastNetwork, below: Sequence[ResidualBlock], pixels: Tensor) 
 @torch.inference_mode()
 def _logits(network: FastNetwork, above: Sequence[ResidualBlock], maps: Tensor, channel: int | None = None) -> Tensor:
     """(N, K) logits of a layer's maps (N, C, H, W), without one of its channels or with all of them."""
-    x = maps if channel is None else Silenced([channel])(maps)
+    x = maps if channel is None else Silenced([channel], maps.shape[1]).to(maps.device)(maps)
     return cast(nn.Module, network.classifier)(network.pooled(forward.through(above, x)))
