@@ -1,46 +1,59 @@
 """What every channel of a network answers to, measured over an image set, and what it is good for."""
 
-from features.channels.examples import Examples, examples, rows_at, rows_between
+from features.channels import chosen
+from features.channels.apart import Apart, apart
+from features.channels.examples import Examples, examples, rows_at
 from features.channels.export import CHANNELS, write
 from features.channels.extremes import Extremes
-from features.channels.last_stage import Contributions, contributions, of_picture, sees_means
+from features.channels.last_stage import Contributions, contributions, of_picture
 from features.channels.layers import STEM
-from features.channels.lesions import ChannelSweep, sweep, without
-from features.channels.next_block import Readers, readers
+from features.channels.lesions import ChannelLesion, parse, without
+from features.channels.next_block import Readers, reader_of, readers
 from features.channels.patches import Excitation, Field, Patch, excitations, fields, patch
+from features.channels.rankings import RANKINGS, Evidence, Ranked, Ranking, evidence
 from features.channels.reader import TOP, Tally, read, responses
 from features.channels.results import Channels, Layer
 from features.channels.selectivity import Classes, Selectivity
+from features.channels.sweep import ChannelSweep, sweep
 
 __all__ = [
     "CHANNELS",
+    "RANKINGS",
     "STEM",
     "TOP",
+    "Apart",
+    "ChannelLesion",
     "ChannelSweep",
     "Channels",
     "Classes",
     "Contributions",
+    "Evidence",
     "Examples",
     "Excitation",
     "Extremes",
     "Field",
     "Layer",
     "Patch",
+    "Ranked",
+    "Ranking",
     "Readers",
     "Selectivity",
     "Tally",
+    "apart",
+    "chosen",
     "contributions",
+    "evidence",
     "examples",
     "excitations",
     "fields",
     "of_picture",
+    "parse",
     "patch",
     "read",
+    "reader_of",
     "readers",
     "responses",
     "rows_at",
-    "rows_between",
-    "sees_means",
     "sweep",
     "without",
     "write",

@@ -60,7 +60,7 @@ def examples(model: Model, images: ImageSet, layer: str, channel: int, rows: np.
             parts.append(finite(maps[:, channel], model).float().cpu().numpy())  # (N, H, W)
         return ()
 
-    read, _ = yield from through(model, images.take(rows), work)
+    read, _ = yield from through(model, images.take(rows.tolist()), work)
     return Examples(name, channel, np.asarray(rows, np.int64)[read], np.concatenate(parts))
 
 
@@ -79,15 +79,3 @@ def rows_at(
     firsts = np.rint(np.array(shares) * (len(order) - 1) - (width - 1) / 2).astype(np.int64)  # (Q,)
     firsts = np.clip(firsts, 0, len(order) - width)
     return told.sample_rows[order[firsts[:, None] + np.arange(width)]]
-
-
-def rows_between(told: Channels, layer: str, channel: int, low: float, high: float) -> np.ndarray:
-    """The sampled images whose maxima lie between two quantiles of a channel, ends included: (R,) int64, ascending.
-
-    low, high: shares from 0 to 1. Raises FeatureError as `rows_at`.
-    """
-    measured = told.layer(layer)
-    need_channel(measured.name, measured.n_channels, channel)
-    values = measured.maxima[:, channel].astype(np.float64)
-    first, last = np.quantile(values, [low, high])
-    return told.sample_rows[(values >= first) & (values <= last)]

@@ -12,7 +12,7 @@ from torch import nn
 from features import engine
 from features.devices import device_of
 from features.errors import FeatureError
-from features.networks.layout import AVERAGE, HEAD_POOLS
+from features.networks.layout import HEAD_POOLS
 from features.networks.zoo import Model
 from features.results import Provenance, finite, provenance
 
@@ -87,11 +87,6 @@ def contributions(model: Model, features: np.ndarray) -> Contributions:
     )
 
 
-def sees_means(model: Model) -> bool:
-    """Whether the classifier is given the means of the last block's channels, which `Layer.means` of it then are."""
-    return model.network.head_pool == AVERAGE and not model.spec.architecture.preactivation
-
-
 def of_picture(model: Model, picture: Image.Image) -> Contributions:
     """As `contributions`, of one picture. Raises FeatureError as that does, and for NaN or infinite values."""
     _need_linear(model)
@@ -101,6 +96,11 @@ def of_picture(model: Model, picture: Image.Image) -> Contributions:
         pixels = model.spec.preprocessing.framed(picture)[None].to(device, memory_format=torch.channels_last)
         features = finite(dict(network.walk(pixels))[engine.POOLED], model)  # (1, D)
     return contributions(model, features.float().cpu().numpy())
+
+
+def is_sum_of_means(model: Model) -> bool:
+    """Whether logits are sums over the means of the last block's channels, so that `contributions` takes these."""
+    return isinstance(model.network.classifier, nn.Linear) and model.network.sees_means
 
 
 def _need_linear(model: Model) -> nn.Linear:

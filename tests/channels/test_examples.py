@@ -48,13 +48,3 @@ def test_images_at_quantiles_stand_around_their_places_in_the_sorted_list(tiny_m
     np.testing.assert_array_equal(rows[2], order[-3:])
     assert np.abs(maxima[rows[1]] - np.median(maxima)).max() <= np.ptp(np.sort(maxima)[N // 2 - 3 : N // 2 + 3])
     assert channels.rows_at(told, "layer1", 1, (0.5,), each=1000).shape == (1, N)
-
-
-@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (0.25, 0.75), (0.9, 1.0)])
-def test_images_between_quantiles_are_those_whose_maxima_are(tiny_model, low, high):
-    told = measured(tiny_model, layers=["layer1"])
-    maxima = told.layer("layer1").maxima[:, 1].astype(float)
-    first, last = np.quantile(maxima, [low, high])
-    rows = channels.rows_between(told, "layer1", 1, low, high)
-    np.testing.assert_array_equal(rows, np.flatnonzero((maxima >= first) & (maxima <= last)))
-    assert abs(len(rows) / N - (high - low)) <= 2 / N

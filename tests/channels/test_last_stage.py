@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from features import channels, extract
+from features.channels import last_stage
 from features.errors import FeatureError
 from features.networks import architecture
 from features.progress import finish
@@ -73,7 +74,7 @@ def test_the_last_blocks_means_are_what_the_classifier_sees_where_it_says_so(nam
     same = maps.shape[1] == wanted.shape[1] == model.network.classifier.in_features and np.allclose(
         channels.contributions(model, maps.mean((2, 3)).numpy()).values, wanted, rtol=1e-4, atol=1e-5
     )
-    assert channels.sees_means(model) == same
+    assert last_stage.is_sum_of_means(model) == same
 
 
 def test_over_images_they_sum_to_the_mean_logits(tiny_model, tiny_images):

@@ -1,4 +1,4 @@
-"""Browser parts that Streamlit lacks: overlays with an opacity slider, pictures to click, to scroll through, with a box."""
+"""Browser parts that Streamlit lacks: pictures under heat maps, with a box, to click or to scroll through."""
 
 from viz.components.overlays import Overlay, overlays
 from viz.components.patch_tiles import PatchTile, patch_tiles

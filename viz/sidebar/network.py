@@ -59,8 +59,8 @@ def choose() -> None:
         key="network_lesion",
         bind="query-params",
         placeholder="none, or without:layer3.1",
-        help="What is done to the network, on every page: without:BLOCK (several with commas), scaled:FACTOR:BLOCK or "
-        "swapped:BLOCK:BLOCK.",
+        help="What is done to the network, on every page: without:BLOCK (several with commas), scaled:FACTOR:BLOCK, "
+        "swapped:BLOCK:BLOCK or, of channels, without:LAYER:CHANNELS (without:layer3.1:5,17).",
     )
 
 
