@@ -1,6 +1,7 @@
 """What every channel of a network answers to, measured over an image set, and what it is good for."""
 
 from features.channels import chosen
+from features.channels.along_depth import AlongDepth, along_depth
 from features.channels.apart import Apart, apart
 from features.channels.examples import Examples, examples, rows_at
 from features.channels.export import CHANNELS, write
@@ -21,6 +22,7 @@ __all__ = [
     "RANKINGS",
     "STEM",
     "TOP",
+    "AlongDepth",
     "Apart",
     "ChannelLesion",
     "ChannelSweep",
@@ -39,6 +41,7 @@ __all__ = [
     "Readers",
     "Selectivity",
     "Tally",
+    "along_depth",
     "apart",
     "chosen",
     "contributions",
