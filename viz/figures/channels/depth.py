@@ -49,16 +49,16 @@ def _spread(
 ) -> None:
     """Thin whiskers for 90 % of the channels, thick ones for half of them, a dot for the median. quantiles: (L, 5)."""
     least, low, middle, high, most = quantiles.T
-    for bottom, top, width in ((least, most, 1.5), (low, high, 6)):
+    for bottom, top, width in ((least, most, 1.2), (low, high, 5)):
         figure.add_scatter(
             x=names, y=middle, mode="markers", marker={"size": 1, "color": colour}, hoverinfo="skip", showlegend=False,
             error_y={"type": "data", "symmetric": False, "array": top - middle, "arrayminus": middle - bottom,
-                     "thickness": width, "width": 0, "color": theme.faint(colour) if width > 2 else colour},
+                     "thickness": width, "width": 0, "color": colour},
             row=row, col=1,
         )  # fmt: skip
     figure.add_scatter(
-        x=names, y=middle, mode="markers", marker={"color": colour, "size": 8}, showlegend=False,
-        customdata=quantiles,
+        x=names, y=middle, mode="markers", showlegend=False, customdata=quantiles,
+        marker={"color": colour, "size": 9, "line": {"color": "white", "width": 1}},
         hovertemplate=f"%{{x}}: {what} %{{y:{form}}} in the median, half of the channels %{{customdata[1]:{form}}} to "
         f"%{{customdata[3]:{form}}}<extra></extra>",
         row=row, col=1,

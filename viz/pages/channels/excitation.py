@@ -115,7 +115,8 @@ def _tile(shown: Shown, excited: Excited, at: int, picture: PatchPicture, heat: 
         box=picture.box,
         clipped=picture.clipped,
         crop=picture.crop,
-        crop_ratio=picture.crop_ratio,
+        part=picture.part,
+        centre=picture.centre,
         seen=picture.seen,
         heat=heat,
         chosen=bool(marked[row]),
@@ -131,11 +132,13 @@ def _caption(shown: Shown, place: Place, pictures: tuple[PatchPicture | None, ..
         LEAST: "The images with the lowest maxima of all, the lowest first",
         QUANTILE: "Images at the quantiles of the maxima: so many of all stay below",
     }[which]
+    cropped = any(picture is not None and picture.crop for picture in pictures)
     clipped = any(picture is not None and picture.clipped for picture in pictures)
     parts = [
         f"{order}. The box is the receptive field of the position with the maximum, {field.size} × {field.size} of the "
-        f"{field.side} × {field.side} pixels that the network is given; beside it what lies in the box.",
-        "Dashed sides: it goes on beyond the picture." if clipped else "",
+        f"{field.side} × {field.side} pixels that the network is given; "
+        + ("beside it the field enlarged." if cropped else "the ring is its centre."),
+        f"Dashed sides{' and hatches' * cropped}: it goes on beyond the picture." if clipped else "",
         "Maps share one scale, black is 0." if where else "",
         "A click selects an image for all pages, with Shift one more.",
     ]
