@@ -1,19 +1,25 @@
 """What every channel of a network answers to, measured over an image set, and what it is good for."""
 
+from features.channels import chosen
+from features.channels.along_depth import AlongDepth, along_depth
+from features.channels.apart import Apart, apart
 from features.channels.evidence import Logit
+from features.channels.examples import Examples, examples, rows_at
 from features.channels.export import CHANNELS, write
 from features.channels.extremes import Extremes
 from features.channels.filters import FILTER_ORDERS, Filters, Kernels, convolutions, filters, kernels
 from features.channels.last_stage import Contributions, contributions, of_picture
 from features.channels.layers import STEM
-from features.channels.lesions import ChannelSweep, sweep, without
+from features.channels.lesions import ChannelLesion, parse, without
 from features.channels.maps import ORDERS, PARTS, FeatureMaps, feature_maps
 from features.channels.maximisation import GOALS, Ascent, Maximised, maximise
-from features.channels.next_block import Readers, readers
+from features.channels.next_block import Readers, reader_of, readers
 from features.channels.patches import Excitation, Field, Patch, excitations, fields, patch
+from features.channels.rankings import RANKINGS, Evidence, Ranked, Ranking, evidence
 from features.channels.reader import TOP, Tally, read, responses
 from features.channels.results import Channels, Layer
 from features.channels.selectivity import Classes, Selectivity
+from features.channels.sweep import ChannelSweep, sweep
 
 __all__ = [
     "CHANNELS",
@@ -21,13 +27,19 @@ __all__ = [
     "GOALS",
     "ORDERS",
     "PARTS",
+    "RANKINGS",
     "STEM",
     "TOP",
+    "AlongDepth",
+    "Apart",
     "Ascent",
+    "ChannelLesion",
     "ChannelSweep",
     "Channels",
     "Classes",
     "Contributions",
+    "Evidence",
+    "Examples",
     "Excitation",
     "Extremes",
     "FeatureMaps",
@@ -38,11 +50,18 @@ __all__ = [
     "Logit",
     "Maximised",
     "Patch",
+    "Ranked",
+    "Ranking",
     "Readers",
     "Selectivity",
     "Tally",
+    "along_depth",
+    "apart",
+    "chosen",
     "contributions",
     "convolutions",
+    "evidence",
+    "examples",
     "excitations",
     "feature_maps",
     "fields",
@@ -50,10 +69,13 @@ __all__ = [
     "kernels",
     "maximise",
     "of_picture",
+    "parse",
     "patch",
     "read",
+    "reader_of",
     "readers",
     "responses",
+    "rows_at",
     "sweep",
     "without",
     "write",

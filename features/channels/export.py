@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from features.channels.next_block import readers
+from features.channels.next_block import reader_of, readers
 from features.channels.patches import fields, patch_of
 from features.channels.results import Channels, Layer
 from features.claim import Claim, Kind
@@ -91,12 +91,11 @@ def _classes(told: Channels, layer: Layer) -> pd.DataFrame:
 
 
 def _readers(told: Channels, model: Model) -> pd.DataFrame:
-    """One row per channel and channel of the next block that reads it most; none for the last block."""
+    """One row per channel and channel of the next block that reads it most; none for a layer that no block reads."""
     rows = []
-    blocks = [name for name, _ in model.network.blocks()]
     for layer in told.layers:
-        if layer.name == blocks[-1]:
-            continue  # the head reads it
+        if reader_of(model, layer.name) is None:
+            continue
         read = readers(model, layer.name)
         for channel in range(layer.n_channels):
             numbers, strengths = read.of(channel, READ_BY)

@@ -61,13 +61,13 @@ def resolved(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _load(name: str, key: str) -> "Model":
-    from features import devices, residual
+    from features import devices, lesions
     from features.networks import naming, zoo
 
     asked = naming.parse(name)
     model = zoo.load(asked)
     if asked.lesion is not None:
-        model = residual.lesioned(model, residual.parse(asked.lesion))
+        model = lesions.lesioned(model, lesions.parse(asked.lesion))
     if model.key != key:
         raise WeightsError(f"{name} has changed since it was chosen. Choose it again.")
     model.network.to(devices.best_device())
