@@ -141,13 +141,23 @@ class Kernels:
         return grey_pictures(self.kernels)
 
 
-def convolutions(model: Model, layer: str) -> tuple[str, ...]:
-    """The convolutions of the stem or of a block's branch in words, in order: '3 x 3, 64 to 64 channels'.
+@dataclass(frozen=True)
+class Convolution:
+    """The size of a convolution: of its kernels in pixels, and how many channels it reads and makes."""
 
-    Raises FeatureError if there is no such layer.
-    """
+    size: tuple[int, int]
+    inputs: int
+    outputs: int
+
+    def describe(self) -> str:
+        """In words."""
+        return f"{self.size[0]} × {self.size[1]}, {self.inputs} to {self.outputs} channels"
+
+
+def convolutions(model: Model, layer: str) -> tuple[Convolution, ...]:
+    """The convolutions of the stem, or of a block's branch, in order. Raises FeatureError if there is no such layer."""
     return tuple(
-        f"{conv.kernel_size[0]} x {conv.kernel_size[1]}, {conv.in_channels} to {conv.out_channels} channels"
+        Convolution((conv.kernel_size[0], conv.kernel_size[1]), conv.in_channels, conv.out_channels)
         for conv in _of_layer(model, layer)[1]
     )
 

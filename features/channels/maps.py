@@ -11,6 +11,7 @@ from torch import Tensor
 
 from features.channels.evidence import Logit, slope
 from features.channels.layers import STEM, layer_named, need_channel
+from features.channels.results import Layer
 from features.devices import device_of
 from features.engine import FastNetwork, forward
 from features.engine.forward import Keep, Step
@@ -85,6 +86,19 @@ class FeatureMaps:
         Raises FeatureError for an order that does not exist, and for one by evidence without a class.
         """
         return np.argsort(-ORDERS.need(name).key(self), kind="stable")
+
+    def share_below(self, layer: Layer, channel: int) -> float:
+        """The share of the images of a set whose maximum of a channel is smaller than this picture's.
+
+        layer: the same layer, measured; of the images whose numbers were kept.
+        Raises FeatureError for another layer, and for maps of other parts than the output, which is what was measured.
+        """
+        if self.part != OUTPUT or layer.name != self.layer:
+            raise FeatureError(
+                f"The output of {layer.name} was measured, but these are maps of {self.layer}, {self.part}. Choose the "
+                "output of the same layer."
+            )
+        return float((layer.maxima[:, channel] < self.need(channel).max()).mean())
 
     def table(self) -> pd.DataFrame:
         """One row per channel: layer, part, channel; maximum, minimum, mean over positions; evidence, with a class."""

@@ -143,7 +143,9 @@ def test_kernels_of_later_layers_are_those_of_the_strongest_planes():
     np.testing.assert_allclose(made.kernels, wanted[made.planes], rtol=1e-5)
     assert made.share == pytest.approx((sizes[made.planes] ** 2).sum() / (sizes**2).sum())
     assert made.pictures().shape == (4, 3, 3, 3)
-    assert channels.convolutions(model, "layer1.1")[1] == "3 x 3, 8 to 8 channels"
+    assert [conv.describe() for conv in channels.convolutions(model, "layer1.1")] == [
+        "1 × 1, 32 to 8 channels", "3 × 3, 8 to 8 channels", "1 × 1, 8 to 32 channels",
+    ]  # fmt: skip
 
 
 def test_planes_of_other_groups_are_not_read():

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import streamlit as st
 
 from features.channels import Channels, ChannelSweep, Evidence
-from viz.cached.channels import evidence_of, layers_of, n_channels
+from viz.cached import server
+from viz.cached.channels import evidence_of, layers_of, n_channels, responses_work
 from viz.picking.shown import Shown
 
 VIEW, LAYER, CHANNEL = "channels view", "layer", "channel"  # in links
@@ -46,6 +47,15 @@ def _choose_channel(count: int) -> int:
 def go(layer: str, channel: int) -> None:
     """Open one channel, in a callback: before the page runs again."""
     st.session_state.update({VIEW: ONE, LAYER: layer, CHANNEL: int(channel)})
+
+
+def measured_of(shown: Shown) -> Channels | None:
+    """What all channels answered to the images, where it was measured before."""
+    work = responses_work(shown.model, shown.images)
+    if not server.jobs().has_result(work):
+        return None
+    run = server.ask(work).run
+    return run.result if run is not None and run.error is None else None
 
 
 def known_of(
