@@ -3,12 +3,16 @@
 from features.channels import chosen
 from features.channels.along_depth import AlongDepth, along_depth
 from features.channels.apart import Apart, apart
+from features.channels.evidence import Logit
 from features.channels.examples import Examples, examples, rows_at
 from features.channels.export import CHANNELS, write
 from features.channels.extremes import Extremes
+from features.channels.filters import FILTER_ORDERS, Filters, Kernels, convolutions, filters, kernels
 from features.channels.last_stage import Contributions, contributions, of_picture
 from features.channels.layers import STEM
 from features.channels.lesions import ChannelLesion, parse, without
+from features.channels.maps import ORDERS, PARTS, FeatureMaps, feature_maps
+from features.channels.maximisation import GOALS, Ascent, Maximised, maximise
 from features.channels.next_block import Readers, reader_of, readers
 from features.channels.patches import Excitation, Field, Patch, excitations, fields, patch
 from features.channels.rankings import RANKINGS, Evidence, Ranked, Ranking, evidence
@@ -19,11 +23,16 @@ from features.channels.sweep import ChannelSweep, sweep
 
 __all__ = [
     "CHANNELS",
+    "FILTER_ORDERS",
+    "GOALS",
+    "ORDERS",
+    "PARTS",
     "RANKINGS",
     "STEM",
     "TOP",
     "AlongDepth",
     "Apart",
+    "Ascent",
     "ChannelLesion",
     "ChannelSweep",
     "Channels",
@@ -33,8 +42,13 @@ __all__ = [
     "Examples",
     "Excitation",
     "Extremes",
+    "FeatureMaps",
     "Field",
+    "Filters",
+    "Kernels",
     "Layer",
+    "Logit",
+    "Maximised",
     "Patch",
     "Ranked",
     "Ranking",
@@ -45,10 +59,15 @@ __all__ = [
     "apart",
     "chosen",
     "contributions",
+    "convolutions",
     "evidence",
     "examples",
     "excitations",
+    "feature_maps",
     "fields",
+    "filters",
+    "kernels",
+    "maximise",
     "of_picture",
     "parse",
     "patch",

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import streamlit as st
 
 from features.channels import Channels, ChannelSweep, Evidence
-from viz.cached.channels import evidence_of, layers_of, n_channels
+from viz.cached import server
+from viz.cached.channels import evidence_of, layers_of, n_channels, responses_work
 from viz.picking.shown import Shown
 
 VIEW, LAYER, CHANNEL = "channels view", "layer", "channel"  # in links
@@ -56,6 +57,15 @@ def few_images(told: Channels) -> str:
         return ""
     images = "1 image" if count == 1 else f"{count:g} images"
     return f"Classes have {images} in the median: the best AUROC of so many classes is near 1 by chance alone."
+
+
+def measured_of(shown: Shown) -> Channels | None:
+    """What all channels answered to the images, where it was measured before."""
+    work = responses_work(shown.model, shown.images)
+    if not server.jobs().has_result(work):
+        return None
+    run = server.ask(work).run
+    return run.result if run is not None and run.error is None else None
 
 
 def known_of(
