@@ -1,7 +1,9 @@
 """What every channel of a network answers to, measured over an image set, and what it is good for."""
 
 from features.channels import chosen
+from features.channels.alike import Matches, matched
 from features.channels.apart import Apart, apart
+from features.channels.beside import Beside, LayerBeside, beside
 from features.channels.export import CHANNELS, write
 from features.channels.extremes import Extremes
 from features.channels.last_stage import Contributions, contributions, of_picture
@@ -21,6 +23,7 @@ __all__ = [
     "STEM",
     "TOP",
     "Apart",
+    "Beside",
     "ChannelLesion",
     "ChannelSweep",
     "Channels",
@@ -31,6 +34,8 @@ __all__ = [
     "Extremes",
     "Field",
     "Layer",
+    "LayerBeside",
+    "Matches",
     "Patch",
     "Ranked",
     "Ranking",
@@ -38,11 +43,13 @@ __all__ = [
     "Selectivity",
     "Tally",
     "apart",
+    "beside",
     "chosen",
     "contributions",
     "evidence",
     "excitations",
     "fields",
+    "matched",
     "of_picture",
     "parse",
     "patch",
