@@ -4,6 +4,7 @@ from features.channels import chosen
 from features.channels.alike import Matches, matched
 from features.channels.apart import Apart, apart
 from features.channels.beside import Beside, LayerBeside, beside
+from features.channels.examples import Examples, examples, rows_at
 from features.channels.export import CHANNELS, write
 from features.channels.extremes import Extremes
 from features.channels.last_stage import Contributions, contributions, of_picture
@@ -30,6 +31,7 @@ __all__ = [
     "Classes",
     "Contributions",
     "Evidence",
+    "Examples",
     "Excitation",
     "Extremes",
     "Field",
@@ -47,6 +49,7 @@ __all__ = [
     "chosen",
     "contributions",
     "evidence",
+    "examples",
     "excitations",
     "fields",
     "matched",
@@ -57,6 +60,7 @@ __all__ = [
     "reader_of",
     "readers",
     "responses",
+    "rows_at",
     "sweep",
     "without",
     "write",

@@ -97,7 +97,7 @@ class Tally:
         self.n_images += len(batch.rows)
         self.counts += known.members.sum(0)
         self.filled[known.slots[known.slots >= 0]] = True
-        for name, maps in _outputs(network, batch.pixels, [*self.layers]):
+        for name, maps in outputs(network, batch.pixels, [*self.layers]):
             self.layers[name].add(maps, known, model)
             del maps
 
@@ -152,7 +152,7 @@ class Tally:
         )
 
 
-def _outputs(network: FastNetwork, pixels: Tensor, names: Sequence[str]) -> Iterator[tuple[str, Tensor]]:
+def outputs(network: FastNetwork, pixels: Tensor, names: Sequence[str]) -> Iterator[tuple[str, Tensor]]:
     """What some layers put out, (N, C, H, W) each, in their order; what lies above the last is not computed."""
     x = network.stem(pixels.to(device_of(network), memory_format=torch.channels_last))
     if STEM in names:

@@ -164,6 +164,18 @@ def _novelty(known: Any, others: Any) -> Task[Any]:
     return evaluate.novelty(known, others)
 
 
+def _channels(model: "Model", images: "ImageSet", layers: Sequence[str]) -> Task[Any]:
+    from features import channels
+
+    return channels.responses(model, images, layers)
+
+
+def _channel_sweep(model: "Model", images: "ImageSet", layer: str, numbers: Sequence[int]) -> Task[Any]:
+    from features import channels
+
+    return channels.sweep(model, images, layer, numbers)
+
+
 def _explain(model: "Model", pixels: Any, target: Any, method: str) -> Task[Any]:
     from features import saliency
 
@@ -194,6 +206,8 @@ TASKS = {
     "evaluation": LongTask(_evaluation),
     "retrieval": LongTask(_retrieval),
     "novelty": LongTask(_novelty),
+    "channels": LongTask(_channels),
+    "channel sweep": LongTask(_channel_sweep),
     "explain": LongTask(_explain),
     "randomised": LongTask(_randomised),
     "faithfulness": LongTask(_faithfulness),

@@ -1,18 +1,17 @@
-"""What the Evaluation page is about: a network, images, and which of the whole set these are."""
+"""What a page is about: a network, images, and which of the whole set these are."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from features.datasets import ImageSet
-from features.evaluate import Evaluation
 from features.networks import zoo
 from viz import sidebar
 
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """The network, the images that the page is about, and the set that selections are of.
+    """The network, the images that a page is about, and the set that selections are of.
 
     rows: (N,) int64, the images' numbers in the whole set.
     """
@@ -33,13 +32,3 @@ class Shown:
     def select(self, images: np.ndarray) -> None:
         """Select some images for all pages, by their numbers in `images`."""
         sidebar.select(self.whole, self.rows[images])
-
-
-def captions(evaluation: Evaluation, images: np.ndarray) -> list[str]:
-    """What small pictures are called: the label, and what it was taken for instead; by their rows in the evaluation."""
-    right = evaluation.correct
-    names = evaluation.predictions.take(images).names
-    return [
-        str(evaluation.labels[image]) if right[image] else f"{evaluation.labels[image]} → {name or 'nothing'}"
-        for image, name in zip(images, names, strict=True)
-    ]

@@ -1,0 +1,1 @@
+"""Draws what channels answer to: results -> Plotly figures."""
