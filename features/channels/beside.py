@@ -65,7 +65,7 @@ class Beside:
                 {
                     "layer": layer.name, "network": self.names[side], "block": layer.layers[side],
                     "channel": np.arange(len(made.channels)), "beside": self.names[1 - side],
-                    "match": pd.array(np.where(made.channels < 0, None, made.channels), dtype="Int64"),
+                    "match": pd.arrays.IntegerArray(made.channels, made.channels < 0),
                     "correlation": made.correlations, "mutual": made.mutual, "chance": made.chance,
                     "limit": made.limit, "n_images": self.n_images,
                 }
@@ -85,7 +85,7 @@ class Beside:
                     "layer": layer.name, "network": self.names[side], "channels": len(made.channels),
                     "constant": made.n_constant, "median": made.median,
                     "mutual": float(made.mutual.sum() / max(1, len(made.channels) - made.n_constant)),
-                    "beyond chance": made.beyond_chance, "limit": made.limit,
+                    "beyond_chance": made.beyond_chance, "limit": made.limit,
                 }
                 for layer in self.layers
                 for side, made in enumerate(layer.matches)
