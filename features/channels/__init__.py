@@ -2,6 +2,7 @@
 
 from features.channels import chosen
 from features.channels.alike import Matches, matched
+from features.channels.along_depth import AlongDepth, along_depth
 from features.channels.apart import Apart, apart
 from features.channels.beside import Beside, LayerBeside, beside
 from features.channels.examples import Examples, examples, rows_at
@@ -23,6 +24,7 @@ __all__ = [
     "RANKINGS",
     "STEM",
     "TOP",
+    "AlongDepth",
     "Apart",
     "Beside",
     "ChannelLesion",
@@ -44,6 +46,7 @@ __all__ = [
     "Readers",
     "Selectivity",
     "Tally",
+    "along_depth",
     "apart",
     "beside",
     "chosen",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from features.errors import FeatureError
 
@@ -47,6 +48,15 @@ class Selectivity:
         best, channels = known.argmax(0), np.arange(known.shape[1])
         numbers = {name: getattr(self, name)[best, channels] for name in ("difference", "low", "high", "auroc")}
         return {"best_class": [self.names[number] for number in best], **numbers}
+
+    def table(self, channel: int, classes: Classes) -> pd.DataFrame:
+        """One row per class: class, images, difference, low, high, auroc; the highest AUROC first. classes: the same.
+
+        Raises IndexError if there is no such channel.
+        """
+        numbers = {name: getattr(self, name)[:, channel] for name in ("difference", "low", "high", "auroc")}
+        table = pd.DataFrame({"class": self.names, "images": classes.counts, **numbers})
+        return table.sort_values("auroc", ascending=False, kind="stable", ignore_index=True)
 
 
 def selectivity(layer: "Layer", classes: Classes) -> Selectivity:

@@ -1,8 +1,13 @@
 """What the channels of a network answer to, and what is lost without some of them."""
 
+import hashlib
 from collections.abc import Sequence
 
+import numpy as np
+import streamlit as st
+
 from features import channels
+from features.channels import Channels, ChannelSweep, Evidence
 from features.datasets import ImageSet
 from features.networks import zoo
 from features.networks.measured import anatomy_of
@@ -35,6 +40,26 @@ def responses_work(model: zoo.Model, images: ImageSet) -> Work:
     return placed(work, "channels", model=model, images=images, layers=layers)
 
 
+@st.cache_resource(max_entries=4, show_spinner=False)  # not by `made`: it would keep old measurements alive for long
+def evidence_of(
+    model_key: str,
+    images_digest: str,
+    layer: str,
+    class_name: str | None,
+    swept: bool,
+    _model: zoo.Model,
+    _told: Channels,
+    _sweep: ChannelSweep | None,
+) -> Evidence:
+    """All that is known of a layer's channels. swept: whether accuracy without each was measured."""
+    return channels.evidence(_told, _model, layer, class_name, _sweep)
+
+
+def depth_work(model: zoo.Model, images: ImageSet, told: Channels) -> Work:
+    """What the channels of every layer have in common. told: what `responses_work` of the same made."""
+    return Work(f"channels along depth {model.key} {images.digest}", lambda: channels.along_depth(told))
+
+
 def sweep_work(model: zoo.Model, images: ImageSet, layer: str, numbers: Sequence[int] = ()) -> Work:
     """What is lost without each of some channels of a layer, one at a time; none for all of them."""
     n_lesions = len(numbers) or n_channels(model, layer)
@@ -45,3 +70,13 @@ def sweep_work(model: zoo.Model, images: ImageSet, layer: str, numbers: Sequence
         queue_of(model, images, passes=1 + n_lesions * above),
     )
     return placed(work, "channel sweep", model=model, images=images, layer=layer, numbers=list(numbers))
+
+
+def examples_work(model: zoo.Model, images: ImageSet, layer: str, channel: int, rows: np.ndarray) -> Work:
+    """One channel's maps of some rows of a set."""
+    numbers = hashlib.blake2b(rows.astype(np.int64).tobytes(), digest_size=12).hexdigest()
+    return Work(
+        f"examples {model.key} {images.digest} {layer} {channel} {numbers}",
+        lambda: channels.examples(model, images, layer, channel, rows),
+        queue_of(model, rows),
+    )

@@ -6,7 +6,9 @@ import numpy as np
 
 from features.datasets import ImageSet
 from features.networks import zoo
+from features.selection import Selection
 from viz import sidebar
+from viz.picking.picture import look_at
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,3 +34,16 @@ class Shown:
     def select(self, images: np.ndarray) -> None:
         """Select some images for all pages, by their numbers in `images`."""
         sidebar.select(self.whole, self.rows[images])
+
+    def pick(self, image: int, more: bool) -> None:
+        """Take one image by its number in `images`, as the selection of all pages and as the one that is looked at.
+
+        more: add it to the selection, or take it out. Where pages are about the selection alone, that stays as it is.
+        """
+        look_at(image)
+        if self.images is not self.whole:
+            return
+        before = sidebar.selection(self.whole)
+        mask = np.zeros(len(self.whole), bool) if before is None or not more else before.mask
+        mask[image] = not mask[image]
+        sidebar.choose(Selection.of(self.whole.digest, mask))

@@ -1,13 +1,24 @@
 """The Channels page: its views, what is chosen on it, and networks and images that have less to tell."""
 
+import csv
 from contextlib import nullcontext
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from tests.viz.test_pages import errors, open_page
+from features import selection
+from features.datasets import open_images
+from features.networks import filling
+from features.networks.architecture import cifar
+from features.networks.canonical import build
+from tests.random_networks import randomise
+from tests.viz.test_pages import errors, open_page, settle, shown
 from viz.cached import warm_up
 
+VIEWS = ("ranking", "one channel", "along depth")
+OWN = {"images": "a folder or zip of mine"}
 pytestmark = pytest.mark.slow
 
 
@@ -16,7 +27,161 @@ def _no_warm_up(monkeypatch):
     monkeypatch.setattr(warm_up, "started", lambda: SimpleNamespace(device="the CPU", waiting=nullcontext))
 
 
-def test_the_ranking_shows_every_channel_of_the_layer_in_the_link():
-    app = open_page("channels", limit="100 images", layer="layer2.0")
+def opened(view, **query):
+    return open_page("channels", **({"limit": "100 images", "channels view": view} | query))
+
+
+def captions(app):
+    return shown(" ".join(text.value for text in app.caption))
+
+
+def button(app, start):
+    return next(each for each in app.button if each.label.startswith(start))
+
+
+def headers(app):
+    return [header.value for header in app.subheader]
+
+
+@pytest.fixture
+def pictures(tmp_path, monkeypatch):
+    """24 grey pictures, a list in which half have 'ant' and every third 'bee', and networks with and without a head."""
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    random = np.random.default_rng(0)
+    (tmp_path / "plain").mkdir()
+    for number in range(24):
+        picture = Image.fromarray(random.integers(0, 256, (28, 28), np.uint8))
+        picture.save(tmp_path / f"{number}.png")
+        picture.save(tmp_path / "plain" / f"{number}.png")
+    with (tmp_path / "list.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("path", "labels"))
+        for number in range(24):
+            rows.writerow((f"{number}.png", ";".join(["ant"] * (number % 2) + ["bee"] * (number % 3 == 0))))
+    for name, classes in (("two", 2), ("none", None)):
+        filling.save(randomise(build(cifar(8, classes=classes))), tmp_path / f"{name}.safetensors", {})
+    return tmp_path
+
+
+def test_the_ranking_shows_every_channel_of_the_layer_in_the_link_in_its_order():
+    app = opened("ranking", layer="layer2.0", order="silent")
     assert not errors(app)
-    assert len(app.dataframe[0].value) == 32
+    table = app.dataframe[0].value
+    assert sorted(table["channel"]) == list(range(32))
+    assert (np.diff(table["silent"]) <= 0).all()
+    assert len(app.get("bidi_component")) == 1  # the top patches
+
+
+def test_an_order_about_a_class_is_of_the_chosen_class():
+    app = opened("ranking", layer="layer3.2", order="class-auroc", **{"order class": "Sandal"})
+    assert not errors(app)
+    assert app.selectbox(key="order class").value == "Sandal"
+    values = app.dataframe[0].value["AUROC for a class"].to_numpy()
+    assert (np.diff(values) <= 0).all()
+    assert values[0] > 0.8
+
+
+def test_a_ticked_row_opens_the_channel():
+    app = opened("ranking", layer="layer2.0")
+    channel = int(app.dataframe[0].value["channel"].iloc[3])
+    app.session_state["channels of a layer"] = {"selection": {"rows": [3], "columns": [], "cells": []}}
+    app = opened("one channel", layer="layer2.0", channel=str(channel))
+    assert not errors(app)
+    assert app.number_input(key="channel").value == channel
+
+
+@pytest.mark.parametrize("excited", ["most", "at quantiles", "least"])
+def test_a_channel_is_told_with_its_images_classes_responses_and_readers(excited):
+    app = opened("one channel", layer="layer2.0", channel="3", excited=excited)
+    assert not errors(app)
+    assert headers(app) == [
+        "Images that excite it", "What it tells apart", "How strongly images excite it", "Which channels read it",
+        "What it adds to the logits", "Without it",
+    ]  # fmt: skip
+    assert len(app.get("plotly_chart")) == 3
+    assert "Only of the last layer" in captions(app)
+    assert "receptive field" in captions(app)
+    assert len(app.get("bidi_component")) == 1
+
+
+def test_where_a_channel_answers_is_laid_over_the_images_and_the_last_layer_has_logits():
+    app = opened("one channel", where="true")
+    assert not errors(app)
+    assert "Maps share one scale" in captions(app)
+    assert "the head reads it" in captions(app)
+    assert len(app.get("plotly_chart")) == 3  # classes, responses, logits
+
+
+def test_its_images_become_the_selection():
+    app = opened("one channel", layer="layer2.0", channel="3")
+    button(app, "Select these 16").click().run()
+    settle(app)
+    kept = selection.kept(app.session_state["selection"])
+    assert len(kept) == 16
+    assert kept.images == open_images("sample").sample(100).digest
+    button(app, "Select 1").click().run()  # those above the quantile of 90 %
+    assert 10 <= len(selection.kept(app.session_state["selection"])) <= 11
+
+
+def test_a_channel_that_the_network_or_the_layer_does_not_have_gives_way_to_one_that_it_has():
+    app = opened("one channel", layer="layer9.9", channel="9999")
+    assert not errors(app)
+    assert app.number_input(key="channel").value == 0
+
+
+def test_what_is_lost_without_a_channel_is_measured_when_somebody_asks():
+    app = opened("one channel", layer="layer2.0", channel="3")
+    assert "Accuracy without it" not in {metric.label for metric in app.metric}
+    button(app, "Measure what is lost").click().run()
+    settle(app)
+    assert not errors(app)
+    assert {"Accuracy with it", "Accuracy without it", "Same prediction"} <= {metric.label for metric in app.metric}
+
+
+def test_all_channels_are_ranked_by_what_is_lost_without_each_once_that_was_measured():
+    app = opened("ranking", layer="layer3.2", limit="100 images")
+    assert "lost" not in app.selectbox(key="order").options
+    button(app, "Measure accuracy without each").click().run()
+    settle(app)
+    assert "accuracy lost without it" in app.selectbox(key="order").options
+    app.selectbox(key="order").set_value("lost").run()
+    assert (np.diff(app.dataframe[0].value["accuracy lost without it"]) <= 0).all()
+
+
+def test_all_pages_show_the_network_without_a_channel():
+    app = opened("one channel", layer="layer2.0", channel="3")
+    button(app, "Have all pages").click().run()
+    settle(app)
+    assert app.session_state["network_lesion"] == "without:layer2.0:3"
+    assert not errors(app)
+    assert any(metric.label == "Silent" and metric.value == "100.0%" for metric in app.metric)
+
+
+def test_layers_are_compared_along_depth():
+    app = opened("along depth")
+    assert not errors(app)
+    table = app.dataframe[0].value
+    assert list(table["layer"])[:2] == ["stem", "layer1.0"]
+    assert table["best_auroc"].between(0.5, 1).all()
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize(("source", "network"), [("list.csv", "two"), ("plain", "two"), ("plain", "none")])
+def test_images_of_many_labels_or_none_and_networks_without_a_head_have_their_pages(pictures, view, source, network):
+    weights = {"model": "a file of mine", "weights": str(pictures / f"{network}.safetensors")}
+    app = opened(view, **OWN, folder=str(pictures / source), **weights)
+    assert not errors(app)
+    labelled = source == "list.csv"
+    if view == "one channel":
+        assert ("have no labels" in captions(app)) is not labelled
+        assert ("has no classifier" in captions(app)) is (network == "none")
+    if view == "ranking":
+        assert ("best AUROC" in app.selectbox(key="order").options) is labelled
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_one_image_is_enough(tmp_path, monkeypatch, view):
+    monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
+    Image.fromarray(np.full((28, 28), 90, np.uint8)).save(tmp_path / "one.png")
+    app = opened(view, **OWN, folder=str(tmp_path), excited="at quantiles")
+    assert not errors(app)

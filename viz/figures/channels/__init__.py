@@ -1,1 +1,8 @@
 """Draws what channels answer to: results -> Plotly figures."""
+
+from viz.figures.channels.bars import at_both_ends, bars
+from viz.figures.channels.classes import FIRST, LAST, selective
+from viz.figures.channels.depth import along_depth
+from viz.figures.channels.responses import histogram
+
+__all__ = ["FIRST", "LAST", "along_depth", "at_both_ends", "bars", "histogram", "selective"]

@@ -7,11 +7,15 @@ import streamlit as st
 from features.channels import Channels
 from viz import widgets
 from viz.cached.channels import responses_work
-from viz.pages.channels import ranking
-from viz.pages.channels.place import VIEW
+from viz.pages.channels import depth, one, ranking
+from viz.pages.channels.place import ONE, VIEW
 from viz.picking.shown import Shown
 
-OF_CHANNELS: dict[str, Callable[[Shown, Channels], None]] = {"ranking": ranking.show}  # of what was measured of a set
+OF_CHANNELS: dict[str, Callable[[Shown, Channels], None]] = {  # of what was measured of a set
+    "ranking": ranking.show,
+    ONE: one.show,
+    "along depth": depth.show,
+}
 OF_NETWORK: dict[str, Callable[[Shown], None]] = {}  # for which nothing need have been measured
 VIEWS = (*OF_CHANNELS, *OF_NETWORK)
 

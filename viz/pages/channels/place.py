@@ -1,12 +1,23 @@
 """Which layer and which of its channels the page is about; both are in its link."""
 
+from dataclasses import dataclass
+
 import streamlit as st
 
-from viz.cached.channels import layers_of
+from features.channels import Channels, ChannelSweep, Evidence
+from viz.cached.channels import evidence_of, layers_of, n_channels
 from viz.picking.shown import Shown
 
 VIEW, LAYER, CHANNEL = "channels view", "layer", "channel"  # in links
 ONE = "one channel"  # the view that is of one
+
+
+@dataclass(frozen=True)
+class Place:
+    """A channel of a layer, 'stem' or a block."""
+
+    layer: str
+    channel: int
 
 
 def choose_layer(shown: Shown) -> str:
@@ -17,17 +28,29 @@ def choose_layer(shown: Shown) -> str:
     return st.select_slider("Layer", names, value=names[-1], key=LAYER, bind="query-params")
 
 
-def choose_channel(n_channels: int) -> int:
-    """One of a layer's channels, by its number."""
-    if st.session_state.get(CHANNEL, 0) >= n_channels:
+def choose(shown: Shown) -> Place:
+    """A layer and one of its channels."""
+    left, right = st.columns([3, 1], gap="large", vertical_alignment="bottom")
+    with left:
+        layer = choose_layer(shown)
+    with right:
+        return Place(layer, _choose_channel(n_channels(shown.model, layer)))
+
+
+def _choose_channel(count: int) -> int:
+    if st.session_state.get(CHANNEL, 0) >= count:
         st.session_state[CHANNEL] = 0  # a layer below has fewer
-    return int(
-        st.number_input(
-            f"Channel, 0 to {n_channels - 1:,}", 0, n_channels - 1, step=1, key=CHANNEL, bind="query-params"
-        )
-    )
+    return int(st.number_input(f"Channel, 0 to {count - 1:,}", 0, count - 1, step=1, key=CHANNEL, bind="query-params"))
 
 
 def go(layer: str, channel: int) -> None:
     """Open one channel, in a callback: before the page runs again."""
     st.session_state.update({VIEW: ONE, LAYER: layer, CHANNEL: int(channel)})
+
+
+def known_of(
+    shown: Shown, told: Channels, layer: str, class_name: str | None = None, swept: ChannelSweep | None = None
+) -> Evidence:
+    """All that is known of a layer's channels. swept: accuracy without each, where it was measured."""
+    model, digest = shown.model, shown.images.digest
+    return evidence_of(model.key, digest, layer, class_name, swept is not None, model, told, swept)

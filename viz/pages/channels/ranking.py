@@ -1,29 +1,125 @@
-"""All channels of a layer, in the order of any measure; a click opens one."""
+"""All channels of a layer in the order of any measure, each by its top patch; a click opens one."""
 
+import pandas as pd
 import streamlit as st
 
-from features.channels import Channels
+from features.channels import RANKINGS, Channels, ChannelSweep, Evidence, Ranked, Ranking
 from viz import widgets
+from viz.cached import server
+from viz.cached.channels import sweep_work
 from viz.cached.made import made
-from viz.pages.channels.place import choose_layer, go
+from viz.cached.patches import SHEET_COLUMNS, patch_sheet_work
+from viz.components import picture_grid
+from viz.components.point_map import media_address
+from viz.pages.channels.place import choose_layer, go, known_of
 from viz.picking.shown import Shown
 
-TABLE = "channels of a layer"
+TABLE, ORDER, CLASS = "channels of a layer", "order", "order class"
+TALLEST = 560  # px of the pictures before they scroll
 
 
 def show(shown: Shown, told: Channels) -> None:
-    """The table of a layer, sortable by any column."""
+    """The order, the channels' top patches, and their numbers as a table."""
     layer = choose_layer(shown)
-    table = made(Channels.layer_table, told, layer)
+    swept = _swept(shown, layer)
+    known = known_of(shown, told, layer, None, swept)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        ranking = _choose(known)
+        class_name = _choose_class(ranking, known)
+    if class_name is not None:
+        known = known_of(shown, told, layer, class_name, swept)
+    ranked = made(Ranking.of, ranking, known)
+    _pictures(shown, told, layer, ranked)
+    about = f" {class_name}" if class_name is not None else ""
+    st.caption(
+        f"The {len(ranked.channels):,} channels of {layer} by {ranking.title}{widgets.escape(about)}: {ranking.means}. "
+        "Each by the patch that excites it most of all images, with its number and value. A click opens it."
+    )
+    _table(shown, told, layer, ranking, ranked)
+    if swept is None and shown.model.network.classifier is not None:
+        _offer_sweep(shown, layer, known)
+
+
+def _choose(known: Evidence) -> Ranking:
+    options = [ranking.name for ranking in RANKINGS.values() if ranking.can_rank(known)]
+    if st.session_state.get(ORDER) not in (None, *options):
+        del st.session_state[ORDER]  # of images or a layer of which more is known
+    default = options.index("auroc") if "auroc" in options else options.index("highest")
+    name = st.selectbox(
+        "Order by", options, default, key=ORDER, bind="query-params", width=280,
+        format_func=lambda name: RANKINGS.need(name).title,
+    )  # fmt: skip
+    return RANKINGS.need(name)
+
+
+def _choose_class(ranking: Ranking, known: Evidence) -> str | None:
+    """Of an order that is about a class, which."""
+    if ranking.classes is None:
+        return None
+    names = ranking.classes(known)
+    if st.session_state.get(CLASS) not in (None, *names):
+        del st.session_state[CLASS]
+    return st.selectbox("Class", names, key=CLASS, bind="query-params", width=280)
+
+
+def _pictures(shown: Shown, told: Channels, layer: str, ranked: Ranked) -> None:
+    top = told.layer(layer).top
+    work = patch_sheet_work(shown.model, shown.images, layer, top.rows[:, 0].tolist(), top.positions[:, 0])
+    sheet = widgets.arriving(work, "The channels' top patches")
+    if sheet is None:
+        return
+    numbers = ranked.channels.tolist()
+    titles = [f"{number}: {value:.3g}" for number, value in zip(numbers, ranked.values.tolist(), strict=True)]
+    address = media_address(sheet, f"patches of {layer}", "image/jpeg")
+    with st.container(key="patches"):
+        picture_grid(address, SHEET_COLUMNS, numbers, titles, "top patches", lambda at: go(layer, numbers[at]), TALLEST)
+
+
+def _table(shown: Shown, told: Channels, layer: str, ranking: Ranking, ranked: Ranked) -> None:
+    table = made(_table_of, told, layer, ranking.title, ranked)
 
     def chosen() -> None:
         rows = st.session_state[TABLE].selection.rows
         if rows:
             go(layer, int(table["channel"].iloc[rows[0]]))
 
+    seen = table.drop(columns=["layer", "n_images", "q05", "q25", "q75", "q95", "top_row", "top_column"])
     st.dataframe(
-        table.drop(columns=["layer", "n_images"]), hide_index=True, key=TABLE, on_select=chosen,
-        selection_mode="single-row",
-        column_config={"silent": st.column_config.NumberColumn(format="percent")},
+        seen, hide_index=True, key=TABLE, on_select=chosen, selection_mode="single-row",
+        column_config={"silent": st.column_config.NumberColumn(format="percent"),
+                       "auroc": st.column_config.NumberColumn(format="%.3f")},
     )  # fmt: skip
+    st.caption(
+        "Means over images and positions; lowest, median and highest of the maxima over positions; the class with the "
+        "largest difference of means, with its 95 % interval and AUROC. A ticked row opens the channel."
+    )
     widgets.downloads(table, f"channels-{layer}-{shown.model.spec.name}")
+
+
+def _table_of(told: Channels, layer: str, title: str, ranked: Ranked) -> pd.DataFrame:
+    """The layer's table in the order, with what it is ordered by where the table has no such column."""
+    table = told.layer_table(layer).iloc[ranked.channels].reset_index(drop=True)
+    table = table.rename(columns={"q50": "median"})
+    if title not in (*table.columns, "number"):
+        table.insert(2, title, ranked.values)
+    return table
+
+
+def _swept(shown: Shown, layer: str) -> ChannelSweep | None:
+    """What is lost without each channel, where that was measured."""
+    if shown.model.network.classifier is None:
+        return None
+    work = sweep_work(shown.model, shown.images, layer)
+    if not server.jobs().has_result(work):
+        return None
+    run = server.ask(work).run
+    return run.result if run is not None and run.error is None else None
+
+
+def _offer_sweep(shown: Shown, layer: str, known: Evidence) -> None:
+    work = sweep_work(shown.model, shown.images, layer)
+    count = known.layer.n_channels
+    if widgets.start(work, f"Measure accuracy without each of the {count:,} channels"):
+        swept = widgets.arriving(work, f"Predicting {len(shown.images):,} images without each channel of {layer}")
+        if swept is not None:
+            st.rerun()  # with one order more
