@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from features.channels.results import QUANTILES
 from features.errors import FeatureError
 
 PERMUTATIONS = 5
@@ -47,10 +48,15 @@ class Matches:
         return float((known > self.limit).mean()) if len(known) else float("nan")
 
     @property
+    def quantiles(self) -> np.ndarray:
+        """(Q,) float64, the correlations at QUANTILES of the channels that vary; NaN where none does."""
+        known = self.correlations[self.channels >= 0]
+        return np.quantile(known, QUANTILES) if len(known) else np.full(len(QUANTILES), np.nan)
+
+    @property
     def median(self) -> float:
         """Of the correlations; NaN where no channel varies."""
-        known = self.correlations[self.channels >= 0]
-        return float(np.median(known)) if len(known) else float("nan")
+        return float(self.quantiles[QUANTILES.index(0.5)])
 
 
 def matched(

@@ -7,7 +7,7 @@ import streamlit as st
 from features.channels import Channels
 from viz import widgets
 from viz.cached.channels import responses_work
-from viz.pages.channels import depth, one, ranking
+from viz.pages.channels import apart, depth, networks, one, ranking
 from viz.pages.channels.place import ONE, VIEW
 from viz.picking.shown import Shown
 
@@ -16,7 +16,10 @@ OF_CHANNELS: dict[str, Callable[[Shown, Channels], None]] = {  # of what was mea
     ONE: one.show,
     "along depth": depth.show,
 }
-OF_NETWORK: dict[str, Callable[[Shown], None]] = {}  # for which nothing need have been measured
+OF_NETWORK: dict[str, Callable[[Shown], None]] = {  # for which nothing need have been measured
+    "the selection": apart.show,
+    "networks beside each other": networks.show,
+}
 VIEWS = (*OF_CHANNELS, *OF_NETWORK)
 
 
