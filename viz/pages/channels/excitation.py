@@ -14,6 +14,7 @@ from viz.cached.made import made
 from viz.cached.patches import PatchPicture, patches_work
 from viz.components import PatchTile, patch_tiles
 from viz.pages.channels.place import Place
+from viz.pages.channels.tiles import tile_of
 from viz.picking.overlays import OPACITY
 from viz.picking.shown import Shown
 
@@ -107,21 +108,15 @@ def _tile(shown: Shown, excited: Excited, at: int, picture: PatchPicture, heat: 
     row, name = int(excited.rows[at]), shown.images.ids[excited.rows[at]]
     label = shown.images.label_name(row)
     y, x = excited.positions[at].tolist()
-    return PatchTile(
-        title=f"{excited.notes[at]}{excited.values[at]:.3g}",
-        caption=label or name,
-        picture=picture.picture,
-        ratio=picture.ratio,
-        box=picture.box,
-        clipped=picture.clipped,
-        crop=picture.crop,
-        part=picture.part,
-        centre=picture.centre,
-        seen=picture.seen,
-        heat=heat,
-        chosen=bool(marked[row]),
-        alt=f"{name}, {label}" if label else name,
-        hint=f"{name}{f', label {label}' if label else ''}: row {y}, column {x} of the map. Click to select it.",
+    about = f"{name}, label {label}" if label else name
+    return tile_of(
+        picture,
+        f"{excited.notes[at]}{excited.values[at]:.3g}",
+        label,
+        name,
+        f"{about}: row {y}, column {x} of the map. Click to select it.",
+        heat,
+        bool(marked[row]),
     )
 
 
