@@ -8,6 +8,7 @@ from features import rasters
 from features.channels.filters import Filters
 
 MAP_SIDE, FILTER_SIDE = 56, 63  # px of a picture on a sheet, at least
+SHOWN = 0.995
 
 
 def map_sheet(
@@ -30,6 +31,13 @@ def filter_sheet(filters: Filters, numbers: Sequence[int], columns: int = 0, gap
     planes = len(pictures) // len(numbers)
     tiles = [rasters.magnify(picture, FILTER_SIDE) for picture in pictures]
     return rasters.mosaic(tiles, columns or (planes if planes > 1 else 8), gap)
+
+
+def shared_limit(values: np.ndarray, signed: bool) -> float:
+    """What the colours of many maps end at together: what one position in two hundred exceeds, lest one channel that is
+    far above all others leave these dark."""
+    sizes = np.abs(values) if signed else np.maximum(values, 0)
+    return float(np.quantile(sizes, SHOWN)) or rasters.limit_of(values, signed)
 
 
 def colours_of(values: np.ndarray) -> str:

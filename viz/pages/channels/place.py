@@ -35,10 +35,11 @@ def choose(shown: Shown) -> Place:
     with left:
         layer = choose_layer(shown)
     with right:
-        return Place(layer, _choose_channel(n_channels(shown.model, layer)))
+        return Place(layer, choose_channel(n_channels(shown.model, layer)))
 
 
-def _choose_channel(count: int) -> int:
+def choose_channel(count: int) -> int:
+    """One of a layer's channels, by its number."""
     if st.session_state.get(CHANNEL, 0) >= count:
         st.session_state[CHANNEL] = 0  # a layer below has fewer
     return int(st.number_input(f"Channel, 0 to {count - 1:,}", 0, count - 1, step=1, key=CHANNEL, bind="query-params"))
