@@ -1,8 +1,10 @@
 """What every channel of a network answers to, measured over an image set, and what it is good for."""
 
 from features.channels import chosen
+from features.channels.alike import Matches, matched
 from features.channels.along_depth import AlongDepth, along_depth
 from features.channels.apart import Apart, apart
+from features.channels.beside import Beside, LayerBeside, beside
 from features.channels.evidence import Logit
 from features.channels.examples import Examples, examples, rows_at
 from features.channels.export import CHANNELS, write
@@ -33,6 +35,7 @@ __all__ = [
     "AlongDepth",
     "Apart",
     "Ascent",
+    "Beside",
     "ChannelLesion",
     "ChannelSweep",
     "Channels",
@@ -47,7 +50,9 @@ __all__ = [
     "Filters",
     "Kernels",
     "Layer",
+    "LayerBeside",
     "Logit",
+    "Matches",
     "Maximised",
     "Patch",
     "Ranked",
@@ -57,6 +62,7 @@ __all__ = [
     "Tally",
     "along_depth",
     "apart",
+    "beside",
     "chosen",
     "contributions",
     "convolutions",
@@ -67,6 +73,7 @@ __all__ = [
     "fields",
     "filters",
     "kernels",
+    "matched",
     "maximise",
     "of_picture",
     "parse",

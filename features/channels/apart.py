@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from features.channels.results import Channels
-from features.channels.selectivity import auroc, differences
+from features.channels.selectivity import Sums, auroc, differences
 from features.errors import FeatureError
 from features.selection import Selection
 
@@ -64,14 +64,24 @@ def apart(told: Channels, layer: str, selected: Selection, others: Selection | N
         )
     rows = inside | outside
     values = chosen.means.astype(np.float64)  # (M, C)
-    one, other = ((np.array([[len(part)]]), part.sum(0)[None], np.square(part).sum(0)[None]) for part in (
-        values[inside], values[outside]
-    ))  # fmt: skip
-    told_apart = [each[0] for each in differences(one, other)]  # (C,) each
+    one, other = (_sums(values[side]) for side in (inside, outside))
+    difference, low, high = (each[0] for each in differences(one, other))  # (C,) each
     return Apart(
-        chosen.name, values[inside].mean(0), values[outside].mean(0), *told_apart,
-        auroc(chosen.means[rows], inside[rows][:, None])[0], *counts,
-    )  # fmt: skip
+        layer=chosen.name,
+        mean=values[inside].mean(0),
+        others_mean=values[outside].mean(0),
+        difference=difference,
+        low=low,
+        high=high,
+        auroc=auroc(chosen.means[rows], inside[rows][:, None])[0],
+        n_images=counts[0],
+        n_others=counts[1],
+    )
+
+
+def _sums(values: np.ndarray) -> Sums:
+    """Of one group of images (R, C), as `differences` takes it."""
+    return np.array([[len(values)]]), values.sum(0)[None], np.square(values).sum(0)[None]
 
 
 def _sides(told: Channels, selected: Selection, others: Selection | None) -> tuple[np.ndarray, np.ndarray]:

@@ -106,6 +106,11 @@ class Ranking:
     smallest_first: bool = False
     classes: Callable[[Evidence], tuple[str, ...]] | None = None
 
+    @property
+    def needs_sweep(self) -> bool:
+        """Whether it takes measuring what the network does without each channel."""
+        return SWEEP in self.needs
+
     def missing(self, known: Evidence) -> str:
         """What it needs that is not known, a class not chosen yet too, and what to do; '' for nothing."""
         for need in self.needs:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import streamlit as st
@@ -12,8 +13,8 @@ from features.datasets import ImageSet
 from features.networks import zoo
 from features.networks.measured import anatomy_of
 from viz.cached.elsewhere import placed
-from viz.cached.estimates import queue_of
-from viz.jobs import Work
+from viz.cached.estimates import queue_of, seconds
+from viz.jobs import LONG, Work, kind_of
 
 PASSES = 1.3  # of what a forward pass takes, with all that is counted of the maps
 
@@ -53,6 +54,22 @@ def evidence_of(
 ) -> Evidence:
     """All that is known of a layer's channels. swept: whether accuracy without each was measured."""
     return channels.evidence(_told, _model, layer, class_name, _sweep)
+
+
+def beside_work(first: zoo.Model, second: zoo.Model, images: ImageSet, blocks: bool) -> Work:
+    """The channels of two networks that are most alike, of the stem and every stage, or of every block of both.
+
+    Two networks are not handed to another process: what each puts out is kept in the cache part by part.
+    """
+    layers = layers_of(first) if blocks else ()
+    spent = seconds(first, images, 1) + seconds(second, images, 1)
+    work = Work(
+        f"channels beside {first.key} {second.key} {images.digest} {layers}",
+        lambda: channels.beside(first, second, images, layers),
+        kind_of(spent),
+        resumes=True,
+    )
+    return replace(work, lasting=True) if work.kind == LONG else work
 
 
 def depth_work(model: zoo.Model, images: ImageSet, told: Channels) -> Work:

@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from viz import theme
+from viz.figures.channels.spread import spread
 
 if TYPE_CHECKING:
     from features.channels import AlongDepth
@@ -20,10 +21,10 @@ def along_depth(told: "AlongDepth") -> go.Figure:
     panels = 2 if told.is_labelled else 1
     figure = make_subplots(panels, 1, shared_xaxes=True, vertical_spacing=0.07)
     names = list(told.layers)
-    _spread(figure, names, told.silent, theme.BLUE, "silent", ".0%", 1)
+    spread(figure, names, told.silent, theme.BLUE, _said(names, told.silent, "silent", ".0%"), 1)
     figure.update_yaxes(title="silent on images", tickformat=".0%", range=[-0.03, 1.03], row=1, col=1)
     if told.is_labelled:
-        _spread(figure, names, told.auroc, theme.ORANGE, "best AUROC", ".3f", 2)
+        spread(figure, names, told.auroc, theme.ORANGE, _said(names, told.auroc, "best AUROC", ".3f"), 2)
         said = [
             f"channel {channel}, {theme.plain(name)}"
             for channel, name in zip(told.best.tolist(), told.best_class, strict=True)
@@ -44,22 +45,9 @@ def along_depth(told: "AlongDepth") -> go.Figure:
     return figure
 
 
-def _spread(
-    figure: go.Figure, names: list[str], quantiles: np.ndarray, colour: str, what: str, form: str, row: int
-) -> None:
-    """Thin whiskers for 90 % of the channels, thick ones for half of them, a dot for the median. quantiles: (L, 5)."""
-    least, low, middle, high, most = quantiles.T
-    for bottom, top, width in ((least, most, 1.5), (low, high, 6)):
-        figure.add_scatter(
-            x=names, y=middle, mode="markers", marker={"size": 1, "color": colour}, hoverinfo="skip", showlegend=False,
-            error_y={"type": "data", "symmetric": False, "array": top - middle, "arrayminus": middle - bottom,
-                     "thickness": width, "width": 0, "color": theme.faint(colour) if width > 2 else colour},
-            row=row, col=1,
-        )  # fmt: skip
-    figure.add_scatter(
-        x=names, y=middle, mode="markers", marker={"color": colour, "size": 8}, showlegend=False,
-        customdata=quantiles,
-        hovertemplate=f"%{{x}}: {what} %{{y:{form}}} in the median, half of the channels %{{customdata[1]:{form}}} to "
-        f"%{{customdata[3]:{form}}}<extra></extra>",
-        row=row, col=1,
-    )  # fmt: skip
+def _said(names: list[str], quantiles: np.ndarray, what: str, form: str) -> list[str]:
+    """What the pointer tells of each layer."""
+    return [
+        f"{name}: {what} {middle:{form}} in the median, half of the channels {low:{form}} to {high:{form}}"
+        for name, (_, low, middle, high, _) in zip(names, quantiles, strict=True)
+    ]

@@ -7,7 +7,7 @@ import streamlit as st
 from features.channels import Channels
 from viz import widgets
 from viz.cached.channels import responses_work
-from viz.pages.channels import depth, first_filters, one, one_image, ranking, sought
+from viz.pages.channels import apart, depth, first_filters, networks, one, one_image, ranking, sought
 from viz.pages.channels.place import ONE, VIEW
 from viz.picking.shown import Shown
 
@@ -20,6 +20,8 @@ OF_NETWORK: dict[str, Callable[[Shown], None]] = {  # for which nothing need hav
     "one image": one_image.show,
     "filters": first_filters.show,
     "activation maximisation": sought.show,
+    "the selection": apart.show,
+    "networks beside each other": networks.show,
 }
 VIEWS = (*OF_CHANNELS, *OF_NETWORK)
 
