@@ -46,7 +46,7 @@ def write_maps(claim: Claim, maps: Sequence[FeatureMaps], order: str) -> None:
     for each in maps:
         name = f"{MAPS}/{each.layer}" + (f"-{each.part}" if each.part != OUTPUT else "")
         numbers = each.order(order)
-        colours = colours_of(each.values)
+        colours = colours_of(each)
         limit = shared_limit(each.values, colours in rasters.SIGNED)
         claim.write(f"{name}.npy", _npy(each.values))
         claim.write(f"{name}.png", rasters.png(map_sheet(each.values[numbers], colours, limit, COLUMNS, gap=GAP)))

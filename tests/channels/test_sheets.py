@@ -1,11 +1,14 @@
 """Sheets: every map and filter at its place."""
 
 import numpy as np
+from PIL import Image
 
 from features import channels, rasters
 from features.channels.sheets import FILTER_SIDE, colours_of, filter_sheet, map_sheet, shared_limit
 from tests.channels.made import drawn_model
-from tests.networks.unusual import BASIC, UNUSUAL
+from tests.networks.unusual import BASIC, PREACTIVATION, UNUSUAL
+
+PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8))
 
 
 def test_maps_lie_row_by_row_in_the_colours_of_one_scale():
@@ -31,8 +34,13 @@ def test_one_channel_far_above_all_others_does_not_leave_these_dark(random):
 
 
 def test_colours_have_a_middle_where_maps_go_below_zero():
-    assert colours_of(np.array([[[0.0, 1.0]]])) in rasters.RECTIFIED
-    assert colours_of(np.array([[[-1.0, 1.0]]])) in rasters.SIGNED
+    model = drawn_model(BASIC)
+    for part in channels.PARTS:  # of a shortcut that hands on what is above 0, too
+        maps = channels.feature_maps(model, PICTURE, "layer2.1", part)
+        assert colours_of(maps) in (rasters.RECTIFIED if part == "output" else rasters.SIGNED)
+    below = channels.feature_maps(drawn_model(PREACTIVATION), PICTURE, "layer2.1")
+    assert below.values.min() < 0
+    assert colours_of(below) in rasters.SIGNED
 
 
 def test_filters_in_colours_are_a_picture_each_and_planes_a_row_each():

@@ -97,7 +97,7 @@ def _choose_look(maps: FeatureMaps) -> _Look:
         bind="query-params", width=280, format_func=lambda name: ORDERS.need(name).title,
     )  # fmt: skip
     scale = st.segmented_control("Colour scale", (ONE_SCALE, EACH), default=ONE_SCALE, key="map scale", required=True)
-    colours = made(colours_of, maps.values)
+    colours = made(colours_of, maps)
     limit = made(shared_limit, maps.values, colours in rasters.SIGNED) if scale == ONE_SCALE else None
     return _Look(order, colours, limit)
 
