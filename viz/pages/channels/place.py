@@ -38,10 +38,11 @@ def choose(shown: Shown) -> Place:
     with left:
         layer = choose_layer(shown)
     with right:
-        return Place(layer, _choose_channel(n_channels(shown.model, layer)))
+        return Place(layer, choose_channel(n_channels(shown.model, layer)))
 
 
-def _choose_channel(count: int) -> int:
+def choose_channel(count: int) -> int:
+    """One of a layer's channels, by its number."""
     held.prepare(CHANNEL, held.below(count), 0)  # a layer below has fewer
     channel = int(st.number_input(f"Channel, 0 to {count - 1:,}", 0, count - 1, step=1, key=CHANNEL))
     held.hold(CHANNEL, channel)
