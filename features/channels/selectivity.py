@@ -25,6 +25,12 @@ class Classes:
     counts: np.ndarray
     members: np.ndarray
 
+    @property
+    def median_count(self) -> float:
+        """Images of a class in the median, of those that occur; 0 without classes."""
+        occurring = self.counts[self.counts > 0]
+        return float(np.median(occurring)) if len(occurring) else 0.0
+
 
 @dataclass(frozen=True, eq=False)
 class Selectivity:

@@ -19,6 +19,7 @@ from viz.jobs import PREVIEW, Work
 HEIGHT = 232  # px of pictures and crops, twice what they have on the screen
 WIDEST = 2  # width to height of what is shown of a picture, or height to width
 MOST = 0.7  # of what is shown, above which a crop shows nothing that the picture does not
+LEAST = 1 / 3  # of the field, below which a crop shows mostly what lies beyond the picture
 SHEET_COLUMNS, LARGE, SMALL, MANY = 32, 96, 64, 600  # tiles of sheets, in px; of more than MANY channels small ones
 GREY = Image.new("RGB", (8, 8), (128, 128, 128))
 
@@ -29,9 +30,11 @@ Shares = tuple[float, float, float, float]
 class PatchPicture:
     """An image and what a position sees of it.
 
-    picture, crop: data links; crop is '' where it would show nearly all of the picture. ratio, crop_ratio: width to
-    height. box: of the receptive field inside the picture, seen: of the square that the network is given: left, top,
-    right and bottom as shares of the picture. clipped: the sides, of these four, at which the field goes on beyond.
+    picture, crop: data links; crop is '' where it would show nearly all of the picture, or little of the
+    field. ratio: of the picture's width
+    to its height. box: of the receptive field inside the picture, seen: of the square that the network is given: left,
+    top, right and bottom as shares of the picture. clipped: the sides, of these four, at which the field goes on
+    beyond. part: the box as shares of the whole field. centre: of the field, as shares of the picture.
     """
 
     picture: str
@@ -40,7 +43,8 @@ class PatchPicture:
     seen: Shares
     clipped: tuple[int, ...]
     crop: str
-    crop_ratio: float
+    part: Shares
+    centre: tuple[float, float]
 
 
 def patches_work(model: zoo.Model, images: ImageSet, layer: str, rows: Sequence[int], positions: np.ndarray) -> Work:
@@ -93,9 +97,10 @@ def patch_picture(model: zoo.Model, field: Field, picture: Image.Image, position
     if not 1 / WIDEST <= picture.width / picture.height <= WIDEST:
         frame = _whole_pixels(seen, picture)
         picture = picture.crop(frame)
-    box = _shares(patch.box, frame)
+    box, whole = _shares(patch.box, frame), _shares(patch.whole, frame)
+    part = _shares(patch.box, patch.whole)
     crop = None
-    if (box[2] - box[0]) * (box[3] - box[1]) < MOST:
+    if _area(box) < MOST and _area(part) > LEAST:
         crop = picture.crop(_whole_pixels(tuple(edge - frame[at % 2] for at, edge in enumerate(patch.box)), picture))
     return PatchPicture(
         picture=_link(picture),
@@ -104,16 +109,21 @@ def patch_picture(model: zoo.Model, field: Field, picture: Image.Image, position
         seen=_shares(seen, frame),
         clipped=tuple(side for side in range(4) if abs(patch.whole[side] - patch.box[side]) > 1e-6),
         crop=_link(crop) if crop else "",
-        crop_ratio=crop.width / crop.height if crop else 1.0,
+        part=part,
+        centre=((whole[0] + whole[2]) / 2, (whole[1] + whole[3]) / 2),
     )
 
 
-def _shares(box: Sequence[float], frame: Sequence[int]) -> Shares:
-    """A box in pixels of a picture as shares of a part of it."""
+def _shares(box: Sequence[float], frame: Sequence[float]) -> Shares:
+    """A box in pixels of a picture as shares of another."""
     left, top, right, bottom = (
         (edge - frame[at % 2]) / (frame[2 + at % 2] - frame[at % 2]) for at, edge in enumerate(box)
     )
     return left, top, right, bottom
+
+
+def _area(box: Shares) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
 
 
 def _whole_pixels(box: Sequence[float], picture: Image.Image) -> tuple[int, int, int, int]:

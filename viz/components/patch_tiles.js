@@ -15,7 +15,7 @@ export default function (component) {
   const stack = (name, ratio) => {
     const made = document.createElement("span")
     made.className = `stack ${name}`
-    made.style.aspectRatio = ratio
+    if (ratio) made.style.aspectRatio = ratio
     return made
   }
   const tile = (shown, at) => {
@@ -40,9 +40,16 @@ export default function (component) {
     whole.append(box)
     pair.append(whole)
     if (shown.crop) {
-      const crop = stack("crop", shown.cropRatio)
-      crop.append(picture(shown.crop, ""))
+      const crop = stack("crop"), part = picture(shown.crop, "")
+      place(part, shown.part)
+      crop.append(part)
       pair.append(crop)
+    } else {
+      const centre = document.createElement("span")
+      centre.className = "centre"
+      centre.style.left = 100 * shown.centre[0] + "%"
+      centre.style.top = 100 * shown.centre[1] + "%"
+      whole.append(centre)
     }
     const title = document.createElement("span"), caption = document.createElement("span")
     title.className = "title"

@@ -1,7 +1,7 @@
 """Pictures with a box where something of them is seen, each beside what lies in the box."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import streamlit as st
 
@@ -14,9 +14,10 @@ Shares = tuple[float, float, float, float]
 class PatchTile:
     """One picture. picture, crop, heat: data links; crop is '' where the box leaves little out, heat without one.
 
-    ratio, crop_ratio: width to height. box, seen: left, top, right and bottom as shares of the picture; `seen` is where
-    the heat map lies. clipped: the sides, of these four, at which what is boxed goes on beyond the picture. chosen:
-    whether it is marked. hint: what the pointer tells.
+    ratio: of the picture's width to its height. box, seen: left, top, right and bottom as shares of the picture; `seen`
+    is where the heat map lies. clipped: the sides, of these four, at which what is boxed goes on beyond the picture.
+    part: where the crop lies in the square of all that is boxed, as shares of that. centre: of this, as shares of the
+    picture; it is marked where there is no crop. chosen: whether the tile is marked. hint: what the pointer tells.
     """
 
     title: str
@@ -26,7 +27,8 @@ class PatchTile:
     box: Shares
     clipped: tuple[int, ...]
     crop: str
-    crop_ratio: float
+    part: Shares
+    centre: tuple[float, float]
     seen: Shares
     heat: str
     chosen: bool
@@ -49,11 +51,5 @@ def patch_tiles(tiles: Sequence[PatchTile], opacity: float, key: str, on_pick: C
         if isinstance(pick, list) and len(pick) == 2 and type(pick[0]) is int and 0 <= pick[0] < len(tiles):
             on_pick(pick[0], bool(pick[1]))
 
-    data = {"tiles": [_told(tile) for tile in tiles], "opacity": opacity}
+    data = {"tiles": [asdict(tile) for tile in tiles], "opacity": opacity}
     _COMPONENT(key=key, data=data, on_pick_change=picked)
-
-
-def _told(tile: PatchTile) -> dict[str, object]:
-    told = dict(vars(tile))
-    told["cropRatio"] = told.pop("crop_ratio")
-    return told

@@ -176,6 +176,12 @@ def _channel_sweep(model: "Model", images: "ImageSet", layer: str, numbers: Sequ
     return channels.sweep(model, images, layer, numbers)
 
 
+def _maximise(model: "Model", layer: str, channel: int, settings: dict[str, Any]) -> Task[Any]:
+    from features import channels
+
+    return channels.maximise(model, layer, channel, channels.Ascent(**settings))
+
+
 def _explain(model: "Model", pixels: Any, target: Any, method: str) -> Task[Any]:
     from features import saliency
 
@@ -208,6 +214,7 @@ TASKS = {
     "novelty": LongTask(_novelty),
     "channels": LongTask(_channels),
     "channel sweep": LongTask(_channel_sweep),
+    "maximise": LongTask(_maximise),
     "explain": LongTask(_explain),
     "randomised": LongTask(_randomised),
     "faithfulness": LongTask(_faithfulness),

@@ -65,7 +65,7 @@ def pictures(tmp_path, monkeypatch):
 
 
 def test_the_ranking_shows_every_channel_of_the_layer_in_the_link_in_its_order():
-    app = opened("ranking", layer="layer2.0", order="silent")
+    app = opened("ranking", layer="layer2.0", order="silence")
     assert not errors(app)
     table = app.dataframe[0].value
     assert sorted(table["channel"]) == list(range(32))
@@ -74,7 +74,7 @@ def test_the_ranking_shows_every_channel_of_the_layer_in_the_link_in_its_order()
 
 
 def test_an_order_about_a_class_is_of_the_chosen_class():
-    app = opened("ranking", layer="layer3.2", order="class-auroc", **{"order class": "Sandal"})
+    app = opened("ranking", layer="layer3.2", order="AUROC for a class", **{"order class": "Sandal"})
     assert not errors(app)
     assert app.selectbox(key="order class").value == "Sandal"
     values = app.dataframe[0].value["AUROC for a class"].to_numpy()

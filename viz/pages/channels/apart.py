@@ -10,9 +10,10 @@ from viz import sidebar, widgets
 from viz.cached.channels import responses_work
 from viz.cached.made import drawn, made
 from viz.cached.patches import patches_work
-from viz.components import PatchTile, patch_tiles
+from viz.components import patch_tiles
 from viz.figures import channels as figures
 from viz.pages.channels.place import choose_layer, go
+from viz.pages.channels.tiles import tile_of
 from viz.picking.overlays import OPACITY
 from viz.picking.shown import Shown
 
@@ -82,16 +83,16 @@ def _pictures(shown: Shown, told: Channels, layer: Layer, apart: Apart) -> None:
         return
     there = [at for at, picture in enumerate(pictures) if picture is not None]
     made_of = [
-        PatchTile(
-            title=f"channel {numbers[at]}: {apart.auroc[numbers[at]]:.3f}",
-            caption=shown.whole.label_name(int(rows[at])) or told.ids[rows[at]],
-            picture=picture.picture, ratio=picture.ratio, box=picture.box, clipped=picture.clipped, crop=picture.crop,
-            crop_ratio=picture.crop_ratio, seen=picture.seen, heat="", chosen=False, alt=told.ids[rows[at]],
-            hint=f"What excites channel {numbers[at]} most: {told.ids[rows[at]]}. Click to open the channel.",
+        tile_of(
+            picture,
+            f"channel {numbers[at]}: {apart.auroc[numbers[at]]:.3f}",
+            shown.whole.label_name(int(rows[at])),
+            told.ids[rows[at]],
+            f"What excites channel {numbers[at]} most: {told.ids[rows[at]]}. Click to open the channel.",
         )
         for at in there
         if (picture := pictures[at])
-    ]  # fmt: skip
+    ]
     patch_tiles(made_of, OPACITY, "patches apart", lambda at, more: go(layer.name, int(numbers[there[at]])))
     st.caption("What excites the first of them most, of all images, with its AUROC. A click opens the channel.")
 

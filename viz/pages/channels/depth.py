@@ -7,7 +7,7 @@ from viz import widgets
 from viz.cached.channels import depth_work
 from viz.cached.made import drawn, made
 from viz.figures import channels as figures
-from viz.pages.channels.place import go
+from viz.pages.channels.place import few_images, go
 from viz.picking.shown import Shown
 
 CHART, TABLE = "channels along depth", "layers"
@@ -33,7 +33,7 @@ def show(shown: Shown, told: Channels) -> None:
     widgets.chart(drawn(figures.along_depth, overview), CHART, on_select=clicked, selection_mode="points")
     best = (
         " Below, the AUROC of each channel for the class that it tells apart best; the diamond is the layer's best "
-        "channel, which a click opens. Of many channels and few images the best is high by chance too."
+        f"channel, which a click opens. {few_images(told)}"
         if overview.is_labelled
         else " The images have no labels, so nothing says which classes channels tell apart."
     )

@@ -17,16 +17,29 @@ from viz.picking.shown import Shown
 SHOWN, FIRST, LAST = 12, 8, 4
 
 
-def readers(known: Evidence, place: Place) -> None:
-    """Which channels of the next block read it, and where its shortcut hands it on to."""
+def passed_on(shown: Shown, known: Evidence, place: Place) -> None:
+    """Who reads it: channels of the next block, or of the last layer the classifier."""
+    last = layers_of(shown.model)[-1]
+    if place.layer == last:
+        st.subheader("What it adds to the logits")
+        try:
+            _logits(shown, known, place)
+        except FeatureError as error:  # of the network, which all else can be told of
+            st.caption(widgets.told(str(error)))
+        return
     st.subheader("Which channels read it")
+    _readers(known, place)
+    st.caption(
+        f"What a channel adds to the logits is exact only of the last layer, {last}: what lies between {place.layer} "
+        "and the classifier is not linear. What is lost without this channel can be measured."
+    )
+
+
+def _readers(known: Evidence, place: Place) -> None:
+    """Which channels of the next block read it, and where its shortcut hands it on to."""
     read = known.readers
     if read is None:
-        st.caption(
-            "It is of the last layer: the head reads it, and no block."
-            if known.contributions is not None
-            else "No convolution of a next block reads this layer."
-        )
+        st.caption("The next block has no convolution that reads it.")
         return
     _next(read, place)
     numbers, strengths = read.of(place.channel, SHOWN)
@@ -60,21 +73,9 @@ def _next(read: channels.Readers, place: Place) -> None:
             )  # fmt: skip
 
 
-def logits(shown: Shown, known: Evidence, place: Place) -> None:
-    """What it adds to every class's logit, exactly, in the last layer."""
-    st.subheader("What it adds to the logits")
-    last = layers_of(shown.model)[-1]
-    if place.layer != last:
-        st.caption(
-            f"Only of the last layer, {last}, are logits sums over channels: what lies between {place.layer} and the "
-            "classifier is not linear. What is lost without this channel is measured below."
-        )
-        return
-    try:
-        made_of = known.contributions or _of_pool(shown)
-    except FeatureError as error:
-        st.caption(widgets.told(str(error)))
-        return
+def _logits(shown: Shown, known: Evidence, place: Place) -> None:
+    """What it adds to every class's logit, exactly."""
+    made_of = known.contributions or _of_pool(shown)
     if made_of is None:
         return
     values = made_of.values[:, place.channel]  # (K,)

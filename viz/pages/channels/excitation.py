@@ -14,6 +14,7 @@ from viz.cached.made import made
 from viz.cached.patches import PatchPicture, patches_work
 from viz.components import PatchTile, patch_tiles
 from viz.pages.channels.place import Place
+from viz.pages.channels.tiles import tile_of
 from viz.picking.overlays import OPACITY
 from viz.picking.shown import Shown
 
@@ -107,20 +108,15 @@ def _tile(shown: Shown, excited: Excited, at: int, picture: PatchPicture, heat: 
     row, name = int(excited.rows[at]), shown.images.ids[excited.rows[at]]
     label = shown.images.label_name(row)
     y, x = excited.positions[at].tolist()
-    return PatchTile(
-        title=f"{excited.notes[at]}{excited.values[at]:.3g}",
-        caption=label or name,
-        picture=picture.picture,
-        ratio=picture.ratio,
-        box=picture.box,
-        clipped=picture.clipped,
-        crop=picture.crop,
-        crop_ratio=picture.crop_ratio,
-        seen=picture.seen,
-        heat=heat,
-        chosen=bool(marked[row]),
-        alt=f"{name}, {label}" if label else name,
-        hint=f"{name}{f', label {label}' if label else ''}: row {y}, column {x} of the map. Click to select it.",
+    about = f"{name}, label {label}" if label else name
+    return tile_of(
+        picture,
+        f"{excited.notes[at]}{excited.values[at]:.3g}",
+        label,
+        name,
+        f"{about}: row {y}, column {x} of the map. Click to select it.",
+        heat,
+        bool(marked[row]),
     )
 
 
@@ -131,11 +127,13 @@ def _caption(shown: Shown, place: Place, pictures: tuple[PatchPicture | None, ..
         LEAST: "The images with the lowest maxima of all, the lowest first",
         QUANTILE: "Images at the quantiles of the maxima: so many of all stay below",
     }[which]
+    cropped = any(picture is not None and picture.crop for picture in pictures)
     clipped = any(picture is not None and picture.clipped for picture in pictures)
     parts = [
         f"{order}. The box is the receptive field of the position with the maximum, {field.size} × {field.size} of the "
-        f"{field.side} × {field.side} pixels that the network is given; beside it what lies in the box.",
-        "Dashed sides: it goes on beyond the picture." if clipped else "",
+        f"{field.side} × {field.side} pixels that the network is given; "
+        + ("beside it the field enlarged." if cropped else "the ring is its centre."),
+        f"Dashed sides{' and hatches' * cropped}: it goes on beyond the picture." if clipped else "",
         "Maps share one scale, black is 0." if where else "",
         "A click selects an image for all pages, with Shift one more.",
     ]

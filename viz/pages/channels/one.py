@@ -8,7 +8,7 @@ from viz import widgets
 from viz.cached.made import drawn, made
 from viz.figures import channels as figures
 from viz.pages.channels import effects, excitation
-from viz.pages.channels.place import Place, choose, known_of
+from viz.pages.channels.place import Place, choose, few_images, known_of
 from viz.picking.shown import Shown
 
 RANKED = ("mean", "highest", "auroc", "read")  # of whose orders a channel's place is told
@@ -27,10 +27,9 @@ def show(shown: Shown, told: Channels) -> None:
         _responses(told, place)
     left, right = st.columns(2, gap="large")
     with left:
-        effects.readers(known, place)
+        effects.passed_on(shown, known, place)
     with right:
-        effects.logits(shown, known, place)
-    effects.lesion(shown, place)
+        effects.lesion(shown, place)
 
 
 def _headline(told: Channels, known: Evidence, place: Place) -> None:
@@ -42,7 +41,7 @@ def _headline(told: Channels, known: Evidence, place: Place) -> None:
             "Silent", f"{layer.silent[channel]:.1%}", width="content",
             help="Share of images without a position above 0.",
         )  # fmt: skip
-        if told.classes.names:
+        if told.classes.names and not few_images(told):
             best = told.selectivity(place.layer).best()
             value = best["auroc"][channel]
             if value == value:
@@ -55,7 +54,7 @@ def _headline(told: Channels, known: Evidence, place: Place) -> None:
     places = [
         f"{RANKINGS.need(name).title} number {RANKINGS.need(name).of(known).rank_of(channel):,}"
         for name in RANKED
-        if not RANKINGS.need(name).missing(known)
+        if not RANKINGS.need(name).missing(known) and not (name == "auroc" and few_images(told))
     ]
     height, width = layer.shape[1:]
     st.caption(
@@ -76,7 +75,7 @@ def _classes(shown: Shown, told: Channels, place: Place) -> None:
     st.caption(
         f"Left, by how much the channel's mean over positions is higher on images of a class than on all others, with "
         f"95 % intervals (Welch's t; filled where 0 lies outside). Right, AUROC: 0.5 tells nothing, 1 tells the class "
-        f"from the rest without a mistake. {_shown_of(len(selective.names), kinds)}"
+        f"from the rest without a mistake. {few_images(told)} {_shown_of(len(selective.names), kinds)}"
     )
     table = made(Selectivity.table, selective, place.channel, told.classes)
     with st.popover("All of them", icon=":material/table:"):

@@ -7,7 +7,7 @@ import streamlit as st
 from features.channels import Channels
 from viz import widgets
 from viz.cached.channels import responses_work
-from viz.pages.channels import apart, depth, networks, one, ranking
+from viz.pages.channels import apart, depth, first_filters, networks, one, one_image, ranking, sought
 from viz.pages.channels.place import ONE, VIEW
 from viz.picking.shown import Shown
 
@@ -17,6 +17,9 @@ OF_CHANNELS: dict[str, Callable[[Shown, Channels], None]] = {  # of what was mea
     "along depth": depth.show,
 }
 OF_NETWORK: dict[str, Callable[[Shown], None]] = {  # for which nothing need have been measured
+    "one image": one_image.show,
+    "filters": first_filters.show,
+    "activation maximisation": sought.show,
     "the selection": apart.show,
     "networks beside each other": networks.show,
 }

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 import streamlit as st
 
 from features.channels import Channels, ChannelSweep, Evidence
-from viz.cached.channels import evidence_of, layers_of, n_channels
+from viz.cached import server
+from viz.cached.channels import evidence_of, layers_of, n_channels, responses_work
 from viz.picking.shown import Shown
 
 VIEW, LAYER, CHANNEL = "channels view", "layer", "channel"  # in links
+ENOUGH = 5  # images of a class in the median, for its AUROC to tell anything
 ONE = "one channel"  # the view that is of one
 
 
@@ -46,6 +48,24 @@ def _choose_channel(count: int) -> int:
 def go(layer: str, channel: int) -> None:
     """Open one channel, in a callback: before the page runs again."""
     st.session_state.update({VIEW: ONE, LAYER: layer, CHANNEL: int(channel)})
+
+
+def few_images(told: Channels) -> str:
+    """What must be known of AUROCs where classes have few images, as a sentence; '' where they have enough."""
+    count = told.classes.median_count
+    if not told.classes.names or count >= ENOUGH:
+        return ""
+    images = "1 image" if count == 1 else f"{count:g} images"
+    return f"Classes have {images} in the median: the best AUROC of so many classes is near 1 by chance alone."
+
+
+def measured_of(shown: Shown) -> Channels | None:
+    """What all channels answered to the images, where it was measured before."""
+    work = responses_work(shown.model, shown.images)
+    if not server.jobs().has_result(work):
+        return None
+    run = server.ask(work).run
+    return run.result if run is not None and run.error is None else None
 
 
 def known_of(

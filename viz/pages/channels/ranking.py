@@ -11,24 +11,30 @@ from viz.cached.made import made
 from viz.cached.patches import SHEET_COLUMNS, patch_sheet_work
 from viz.components import picture_grid
 from viz.components.point_map import media_address
-from viz.pages.channels.place import choose_layer, go, known_of
+from viz.pages.channels.place import choose_layer, few_images, go, known_of
 from viz.picking.shown import Shown
 
 TABLE, ORDER, CLASS = "channels of a layer", "order", "order class"
+OF_CLASSES = ("auroc", "class-auroc", "class-difference")
 TALLEST = 560  # px of the pictures before they scroll
 
 
 def show(shown: Shown, told: Channels) -> None:
     """The order, the channels' top patches, and their numbers as a table."""
-    layer = choose_layer(shown)
+    left, right = st.columns([3, 2], gap="large", vertical_alignment="bottom")
+    with left:
+        layer = choose_layer(shown)
     swept = _swept(shown, layer)
     known = known_of(shown, told, layer, None, swept)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        ranking = _choose(known)
+    with right, st.container(horizontal=True, vertical_alignment="bottom"):
+        few = few_images(told)
+        ranking = _choose(known, "highest" if few or not told.classes.names else "auroc")
         class_name = _choose_class(ranking, known)
     if class_name is not None:
         known = known_of(shown, told, layer, class_name, swept)
     ranked = made(Ranking.of, ranking, known)
+    if few and ranking.name in OF_CLASSES:
+        st.warning(few, icon=":material/help:")
     _pictures(shown, told, layer, ranked)
     about = f" {class_name}" if class_name is not None else ""
     st.caption(
@@ -40,13 +46,12 @@ def show(shown: Shown, told: Channels) -> None:
         _offer_sweep(shown, layer, known)
 
 
-def _choose(known: Evidence) -> Ranking:
+def _choose(known: Evidence, first: str) -> Ranking:
     options = [ranking.name for ranking in RANKINGS.values() if ranking.can_rank(known)]
     if st.session_state.get(ORDER) not in (None, *options):
         del st.session_state[ORDER]  # of images or a layer of which more is known
-    default = options.index("auroc") if "auroc" in options else options.index("highest")
     name = st.selectbox(
-        "Order by", options, default, key=ORDER, bind="query-params", width=280,
+        "Order by", options, options.index(first), key=ORDER, bind="query-params",
         format_func=lambda name: RANKINGS.need(name).title,
     )  # fmt: skip
     return RANKINGS.need(name)
@@ -59,7 +64,7 @@ def _choose_class(ranking: Ranking, known: Evidence) -> str | None:
     names = ranking.classes(known)
     if st.session_state.get(CLASS) not in (None, *names):
         del st.session_state[CLASS]
-    return st.selectbox("Class", names, key=CLASS, bind="query-params", width=280)
+    return st.selectbox("Class", names, key=CLASS, bind="query-params")
 
 
 def _pictures(shown: Shown, told: Channels, layer: str, ranked: Ranked) -> None:
@@ -76,7 +81,7 @@ def _pictures(shown: Shown, told: Channels, layer: str, ranked: Ranked) -> None:
 
 
 def _table(shown: Shown, told: Channels, layer: str, ranking: Ranking, ranked: Ranked) -> None:
-    table = made(_table_of, told, layer, ranking.title, ranked)
+    table = made(_table_of, told, layer, ranking, ranked)
 
     def chosen() -> None:
         rows = st.session_state[TABLE].selection.rows
@@ -96,12 +101,11 @@ def _table(shown: Shown, told: Channels, layer: str, ranking: Ranking, ranked: R
     widgets.downloads(table, f"channels-{layer}-{shown.model.spec.name}")
 
 
-def _table_of(told: Channels, layer: str, title: str, ranked: Ranked) -> pd.DataFrame:
+def _table_of(told: Channels, layer: str, ranking: Ranking, ranked: Ranked) -> pd.DataFrame:
     """The layer's table in the order, with what it is ordered by where the table has no such column."""
-    table = told.layer_table(layer).iloc[ranked.channels].reset_index(drop=True)
-    table = table.rename(columns={"q50": "median"})
-    if title not in (*table.columns, "number"):
-        table.insert(2, title, ranked.values)
+    table = told.layer_table(layer).iloc[ranked.channels].reset_index(drop=True).rename(columns={"q50": "median"})
+    if ranking.name not in ("index", "mean", "highest", "silent"):
+        table.insert(2, ranking.title, ranked.values)
     return table
 
 
