@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from features import engine, residual, saliency
+from features import channels, engine, residual, saliency
 from features.datasets import Columns, Origin, open_images
 from features.embed import MapSettings
 from features.embed import stage_maps as stage_maps_of
@@ -85,6 +85,9 @@ WORKS = {
     "features": lambda model, images: extract.features_work(model, images),
     "features with a lesion": lambda model, images: extract.features_work(
         residual.lesioned(model, residual.scaled(0.5, "layer2.1")), images
+    ),
+    "features without channels": lambda model, images: extract.features_work(
+        channels.without(model, "layer2.1", [5, 3]), images
     ),
     "statistics": cached_residual.statistics_work,
     "sweep": lambda model, images: cached_residual.sweep_work(model, images, residual.WITHOUT),
