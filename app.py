@@ -14,6 +14,7 @@ ICON = Path(__file__).parent / "viz" / "icon.png"
 PAGES = {  # a module of viz/pages, which is also the page's place in the URL: its title and icon
     "anatomy": ("Network", ":material/account_tree:"),
     "saliency": ("Saliency", ":material/visibility:"),
+    "channels": ("Channels", ":material/grain:"),
     "embed": ("Embedding", ":material/scatter_plot:"),
     "evaluate": ("Evaluation", ":material/fact_check:"),
     "compare": ("Compare", ":material/compare_arrows:"),

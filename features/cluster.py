@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -17,8 +17,13 @@ import torch
 from features import datasets
 from features.datasets import Columns, ImageSet
 from features.errors import DatasetError, FeatureError
+from features.progress import Progress, Task
 
 PATIENCE = 10.0  # seconds
+PART_IMAGES = 2048  # at most: what was counted of a part takes up to 0.8 GB, which has to be sent
+LEAST_PARTS = 16  # of a smaller set, so that several workers have something to do
+
+Counted = TypeVar("Counted", bound="Mergeable")
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,38 @@ class Work(Protocol):
     def begin(self) -> Callable[[int], Any]:
         """On a worker, once: what does part number i there, and returns what is sent back."""
         ...
+
+
+class Mergeable(Protocol):
+    """What was counted of some images, of which that of others can be made a part."""
+
+    def merge(self: Counted, other: Counted) -> Counted: ...
+
+
+def ranges(n_images: int, batch_size: int) -> tuple[range, ...]:
+    """Parts of a set that hold whole batches, which are so the same as on one machine, and do not depend on workers."""
+    size = min(PART_IMAGES, -(-n_images // LEAST_PARTS))
+    size = -(-size // batch_size) * batch_size
+    return tuple(range(start, min(start + size, n_images)) for start in range(0, n_images, size))
+
+
+def merged(work: Work, parts: Sequence[range], cluster: Cluster, whole: Counted | None = None) -> Task[Counted]:
+    """What was counted of all parts of a set, merged in their order whichever is finished first.
+
+    parts: one at least; number i of `work` counts parts[i]. whole: what they are merged into, None for the first one's.
+    Raises as `run`.
+    """
+    waiting: dict[int, Counted] = {}  # finished before one that is to be merged first
+    following, done, total = 0, 0, sum(map(len, parts))
+    for number, counted in run(work, range(len(parts)), cluster):
+        waiting[number] = counted
+        while (next_one := waiting.pop(following, None)) is not None:
+            whole = next_one if whole is None else whole.merge(next_one)
+            following += 1
+        done += len(parts[number])
+        yield Progress(done, total, "image")
+    assert whole is not None  # there is one part at least
+    return whole
 
 
 def run(work: Work, parts: Sequence[int], cluster: Cluster) -> Iterator[tuple[int, Any]]:

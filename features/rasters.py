@@ -134,6 +134,17 @@ def contact_sheet(pictures: Sequence[Image.Image], tile: int, columns: int) -> n
     return np.asarray(sheet)
 
 
+def mosaic(tiles: Sequence[np.ndarray], columns: int, gap: int = 0) -> np.ndarray:
+    """Tiles (h, w, 3) uint8 of one size, row by row, with white gaps between them: (H, W, 3) uint8."""
+    height, width = tiles[0].shape[:2]
+    rows = -(-len(tiles) // columns)
+    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)
+    for index, tile in enumerate(tiles):
+        top, left = index // columns * (height + gap), index % columns * (width + gap)
+        sheet[top : top + height, left : left + width] = tile
+    return sheet
+
+
 def square(picture: Image.Image, side: int) -> Image.Image:
     """The centre square of a picture at `side` pixels; tiny pictures are enlarged by whole pixels."""
     edge = min(picture.size)

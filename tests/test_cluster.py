@@ -3,8 +3,9 @@
 import pytest
 
 from features import cluster
-from features.cluster import Source
+from features.cluster import Cluster, Source
 from features.errors import DatasetError, FeatureError
+from features.progress import finish
 
 
 def test_a_cluster_that_does_not_answer_is_told_at_once():
@@ -25,3 +26,31 @@ def test_images_that_have_changed_are_not_read_as_those_of_the_run(tiny_folder, 
     (tiny_folder / "cat" / "0.png").unlink()
     with pytest.raises(DatasetError, match=r"holds other images on 10\.0\.0\.7"):
         source.open_same(images.digest)
+
+
+@pytest.mark.parametrize(("n_images", "batch", "sizes"), [
+    (1000, 128, [128] * 7 + [104]), (100_000, 16, [2048] * 48 + [1696]), (40, 16, [16, 16, 8]), (1, 256, [1]),
+    (100_000, 31, [2077] * 48 + [304]),
+])  # fmt: skip
+def test_parts_are_whole_batches_and_cover_the_set(n_images, batch, sizes):
+    parts = cluster.ranges(n_images, batch)
+    assert list(map(len, parts)) == sizes
+    assert [row for part in parts for row in part] == list(range(n_images))
+
+
+class Numbers(list):
+    """What was counted of a part: its images, in the order in which they were merged."""
+
+    def merge(self, other):
+        return Numbers([*self, *other])
+
+
+def test_parts_are_merged_in_their_order_whichever_is_finished_first(monkeypatch):
+    parts = [range(0, 3), range(3, 5), range(5, 9), range(9, 10)]
+    finished = [2, 0, 3, 1]
+    monkeypatch.setattr(cluster, "run", lambda *_: ((number, Numbers(parts[number])) for number in finished))
+    reports = []
+    made = finish(cluster.merged(None, parts, Cluster()), lambda progress: reports.append(progress.done))
+    assert made == [*range(10)]
+    assert reports == [4, 7, 8, 10]
+    assert finish(cluster.merged(None, parts, Cluster(), Numbers([-1]))) == [-1, *range(10)]

@@ -15,16 +15,18 @@ ORDER = [
     ["claim", "networks", "selection", "neighbours"],
     ["datasets"],
     ["cluster", "predictions", "results", "rasters"],
-    ["store", "engine"],
+    ["store", "engine", "effects"],
     ["extract"],
 ]
 ANALYSES = [
     "saliency", "faithfulness", "residual", "channels", "embed", "evaluate", "train", "look", "similarity", "compare",
+    "lesions",
 ]  # fmt: skip
 ANALYSES_MAY_USE = {
     "train": {"evaluate"},
     "faithfulness": {"saliency"},
     "residual": {"similarity"},
+    "lesions": {"residual", "channels"},
     "compare": {"evaluate", "similarity", "saliency", "residual", "embed"},
 }
 MAY_IMPORT_STREAMLIT = (

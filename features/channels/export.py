@@ -1,13 +1,17 @@
 """What channels answer to, as a folder: facts as JSON, channels, extreme images and classes as tables of Parquet."""
 
 import json
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from features.channels.next_block import readers
+from features.channels.beside import Beside
+from features.channels.next_block import reader_of, readers
 from features.channels.patches import fields, patch_of
 from features.channels.results import Channels, Layer
+from features.channels.sweep import ChannelSweep
 from features.claim import Claim, Kind
 from features.datasets import ImageSet
 from features.errors import ImageError
@@ -16,13 +20,22 @@ from features.progress import Progress, Task
 
 JSON, TABLE, EXTREMES = "channels.json", "channels.parquet", "extremes.parquet"
 CLASSES, READERS = "classes.parquet", "readers.parquet"
+LESIONS, ALIKE = "lesions.parquet", "alike.parquet"
 CHANNELS = Kind("channels", "answers of channels")
 READ_BY = 8  # channels of the next block that are told of each
 
 
-def write(claim: Claim, told: Channels, model: Model, images: ImageSet) -> Task[None]:
-    """Write what was measured of a network's channels to a folder that was claimed. images: the set that was measured.
+def write(
+    claim: Claim,
+    told: Channels,
+    model: Model,
+    images: ImageSet,
+    sweeps: Sequence[ChannelSweep] = (),
+    against: Beside | None = None,
+) -> Task[None]:
+    """Write what was measured of a network's channels to a folder that was claimed.
 
+    images: the set that was measured. sweeps: of some of its layers. against: the network beside another.
     Raises FeatureError as `Claim.commit`.
     """
     tables = {
@@ -32,12 +45,28 @@ def write(claim: Claim, told: Channels, model: Model, images: ImageSet) -> Task[
     }
     if told.classes.names:
         tables[CLASSES] = pd.concat([_classes(told, each) for each in told.layers], ignore_index=True)
+    if sweeps:
+        tables[LESIONS] = pd.concat([each.table() for each in sweeps], ignore_index=True)
+    if against is not None:
+        tables[ALIKE] = against.table()
     for name, table in tables.items():
         with claim.file(name) as file:
             table.to_parquet(file, index=False)
-    content = told.as_dict()
+    content = _content(told, model, sweeps, against)
     claim.write(JSON, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
     claim.commit({"layers": content["layers"], "n_images": told.n_images})
+
+
+def _content(told: Channels, model: Model, sweeps: Sequence[ChannelSweep], against: Beside | None) -> dict[str, Any]:
+    """The facts as JSON can hold them. read_by: the block that reads a layer, None for the last and where none does."""
+    content = told.as_dict()
+    for layer in content["layers"]:
+        layer["read_by"] = reader_of(model, layer["name"])
+    if sweeps:
+        content["lesions"] = [each.as_dict() for each in sweeps]
+    if against is not None:
+        content["against"] = against.as_dict()
+    return content
 
 
 def _extremes(told: Channels, model: Model, images: ImageSet) -> Task[pd.DataFrame]:
@@ -91,12 +120,11 @@ def _classes(told: Channels, layer: Layer) -> pd.DataFrame:
 
 
 def _readers(told: Channels, model: Model) -> pd.DataFrame:
-    """One row per channel and channel of the next block that reads it most; none for the last block."""
+    """One row per channel and channel of the next block that reads it most; none for a layer that no block reads."""
     rows = []
-    blocks = [name for name, _ in model.network.blocks()]
     for layer in told.layers:
-        if layer.name == blocks[-1]:
-            continue  # the head reads it
+        if reader_of(model, layer.name) is None:
+            continue
         read = readers(model, layer.name)
         for channel in range(layer.n_channels):
             numbers, strengths = read.of(channel, READ_BY)

@@ -98,6 +98,11 @@ def of_picture(model: Model, picture: Image.Image) -> Contributions:
     return contributions(model, features.float().cpu().numpy())
 
 
+def is_sum_of_means(model: Model) -> bool:
+    """Whether logits are sums over the means of the last block's channels, so that `contributions` takes these."""
+    return isinstance(model.network.classifier, nn.Linear) and model.network.sees_means
+
+
 def _need_linear(model: Model) -> nn.Linear:
     model.need_classifier()
     fc = model.network.classifier

@@ -9,6 +9,7 @@ from torch import nn
 from features.channels.layers import STEM, layer_named, need_channel
 from features.engine.folding import folded
 from features.errors import FeatureError
+from features.networks.canonical import ResidualBlock
 from features.networks.modules import PaddedShortcut
 from features.networks.zoo import Model
 
@@ -47,32 +48,60 @@ class Readers:
         return order, self.branch[order, channel]
 
 
+def reader_of(model: Model, layer: str) -> str | None:
+    """The block whose convolutions read a layer's channels.
+
+    None of the last layer, which the head reads, and where the next block's branch has been left out and its shortcut
+    has no weights: then no weights say how strongly a channel is read. Raises FeatureError if there is no such layer.
+    """
+    blocks = dict(model.network.blocks())
+    following = _following(layer_named(model.network, layer), list(blocks))
+    return following if following is not None and _has_convolution(blocks[following]) else None
+
+
 def readers(model: Model, layer: str) -> Readers:
     """How the block after a layer reads its channels, by weights alone, whatever the images.
 
     layer: 'stem', a block, or a stage for its last block. What lies before the convolution, the norm of pre-activation
-    networks above all, is left out of account.
-    Raises FeatureError for a layer that does not exist, the last one, which the head reads, and a block without any
-    convolution.
+    networks above all, is left out of account. A branch that has been left out reads nothing (O is 0).
+    Raises FeatureError for a layer that does not exist, the last one, which the head reads, and where the next block
+    has no convolution.
     """
-    blocks = list(model.network.blocks())
-    names = [STEM, *(name for name, _ in blocks)]
+    blocks = dict(model.network.blocks())
     name = layer_named(model.network, layer)
-    if name == names[-1]:
+    reader = _following(name, list(blocks))
+    if reader is None:
         raise FeatureError(f"{layer} is the last layer: its channels are read by the head. See what they contribute.")
-    reader, block = blocks[names.index(name)]
-    branch = _norms(block.branch)
-    if branch is None:
-        raise FeatureError(f"{reader} has no convolution that reads {name}: its branch has been left out.")
+    block = blocks[reader]
+    if not _has_convolution(block):
+        raise FeatureError(
+            f"No convolution of {reader} reads {name}: its branch has been left out. Ask of a layer before another "
+            "block, or take the network without the lesion."
+        )
     kind = block.shortcut_kind
+    branch, projection = _norms(block.branch), _norms(block.shortcut)
+    if branch is None:
+        assert projection is not None  # as was asked
+        branch = np.zeros((0, projection.shape[1]), np.float32)
     return Readers(
         layer=name,
         block=reader,
         branch=branch,
-        projection=_norms(block.shortcut) if kind == "projection" else None,
+        projection=projection,
         shortcut=kind,
         passed=_passed(block.shortcut, kind, branch.shape[1]),
     )
+
+
+def _following(layer: str, blocks: list[str]) -> str | None:
+    """The block after a layer, None for the last."""
+    names = [STEM, *blocks]
+    at = names.index(layer)
+    return names[at + 1] if at + 1 < len(names) else None
+
+
+def _has_convolution(block: ResidualBlock) -> bool:
+    return any(isinstance(part, nn.Conv2d) for part in block.modules())
 
 
 def _norms(layers: nn.Module) -> np.ndarray | None:

@@ -68,12 +68,19 @@ class Tally:
     It holds of the set its labels alone, and nothing of the network.
     """
 
-    def __init__(self, model: Model, images: ImageSet, layers: Sequence[str], k: int, seed: int) -> None:
+    def __init__(
+        self, model: Model, images: ImageSet, layers: Sequence[str], k: int, seed: int, part: range | None = None
+    ) -> None:
+        """part: the images that are to be read, None for all: nothing is held for others."""
+        part = range(len(images)) if part is None else part
         stages = layers_of(model.network, layers)
         built = anatomy_of(model.network, model.spec.architecture, model.spec.preprocessing.crop)
         shapes = {part.name: part.outputs for part in built.parts}
         n_channels = sum(shapes[name][0] for name in stages)
-        self.labels, self.label_sets = images.labels, images.label_sets
+        rows = slice(part.start, part.stop)
+        self.first = part.start  # of the labels
+        self.labels = None if images.labels is None else images.labels[rows].copy()
+        self.label_sets = None if images.label_sets is None else images.label_sets[rows].copy()
         self.class_names = images.class_names if images.is_labelled else ()
         n_classes = len(self.class_names)
         if n_classes * n_channels > CLASS_VALUES:
@@ -83,12 +90,13 @@ class Tally:
             )
         self.made_of = (model.key, images.digest, k, seed)
         capacity = min(len(images), max(2, KEPT_VALUES // n_channels))
-        self.sample = np.sort(np.random.default_rng(seed).permutation(len(images))[:capacity])  # rows of the set
-        self.filled = np.zeros(capacity, bool)
+        sample = np.sort(np.random.default_rng(seed).permutation(len(images))[:capacity])
+        self.sample = sample[slice(*np.searchsorted(sample, (part.start, part.stop)))]  # rows of the set
+        self.filled = np.zeros(len(self.sample), bool)
         self.counts = np.zeros(n_classes, np.int64)
         self.n_images = 0
         self.rejected: tuple[Rejected, ...] = ()
-        sizes = (n_classes, capacity)
+        sizes = (n_classes, len(self.sample))
         self.layers = {name: LayerTally(name, stage, shapes[name], k, sizes) for name, stage in stages.items()}
 
     def add(self, model: Model, network: FastNetwork, batch: Batch) -> None:
@@ -97,24 +105,25 @@ class Tally:
         self.n_images += len(batch.rows)
         self.counts += known.members.sum(0)
         self.filled[known.slots[known.slots >= 0]] = True
-        for name, maps in _outputs(network, batch.pixels, [*self.layers]):
+        for name, maps in outputs(network, batch.pixels, [*self.layers]):
             self.layers[name].add(maps, known, model)
             del maps
 
     def _known(self, rows: np.ndarray) -> Known:
-        at = np.minimum(np.searchsorted(self.sample, rows), len(self.sample) - 1)
-        return Known(rows, np.where(self.sample[at] == rows, at, -1), self._members(rows))
+        at = np.searchsorted(self.sample, rows)
+        sampled = np.isin(rows, self.sample)
+        return Known(rows, np.where(sampled, at, -1), self._members(rows))
 
     def _members(self, rows: np.ndarray) -> np.ndarray:
         """(R, K) bool, the labels of the images at some rows; K is 0 without labels."""
         if self.label_sets is not None:
-            return self.label_sets[rows]
+            return self.label_sets[rows - self.first]
         if self.labels is None:
             return np.zeros((len(rows), 0), bool)
-        return self.labels[rows, None] == np.arange(len(self.class_names))
+        return self.labels[rows - self.first, None] == np.arange(len(self.class_names))
 
     def merge(self, other: "Tally") -> "Tally":
-        """Take up what another has read of other images of the same set; returns itself.
+        """Take up what another has read of other images of the same set, which must be among its own; returns itself.
 
         Raises FeatureError if network, set, layers or settings differ.
         """
@@ -123,10 +132,11 @@ class Tally:
                 "Only what one network's same layers answered to parts of one set, with the same k and seed, can be "
                 "merged. Read both parts again in one way."
             )
-        slots = np.flatnonzero(other.filled)
+        theirs = np.flatnonzero(other.filled)
+        own = np.searchsorted(self.sample, other.sample[theirs])
         for name, layer in self.layers.items():
-            layer.merge(other.layers[name], slots)
-        self.filled |= other.filled
+            layer.merge(other.layers[name], own, theirs)
+        self.filled[own] = True
         self.counts += other.counts
         self.n_images += other.n_images
         self.rejected += other.rejected
@@ -152,7 +162,7 @@ class Tally:
         )
 
 
-def _outputs(network: FastNetwork, pixels: Tensor, names: Sequence[str]) -> Iterator[tuple[str, Tensor]]:
+def outputs(network: FastNetwork, pixels: Tensor, names: Sequence[str]) -> Iterator[tuple[str, Tensor]]:
     """What some layers put out, (N, C, H, W) each, in their order; what lies above the last is not computed."""
     x = network.stem(pixels.to(device_of(network), memory_format=torch.channels_last))
     if STEM in names:

@@ -116,11 +116,15 @@ class Channels:
 
         Raises FeatureError without labels, or if the layer was not measured.
         """
-        return self._selectivities[self.layer(name).name]
+        layer = self.layer(name)
+        if layer.name not in self._selectivities:
+            self._selectivities[layer.name] = selectivity(layer, self.classes)
+        return self._selectivities[layer.name]
 
     @cached_property
     def _selectivities(self) -> dict[str, Selectivity]:
-        return {each.name: selectivity(each, self.classes) for each in self.layers}
+        """Of the layers that were asked for."""
+        return {}
 
     def table(self) -> pd.DataFrame:
         """One row per layer and channel.
@@ -130,9 +134,11 @@ class Channels:
         With labels also the class with the largest difference of means from all others' (`best_class`), that
         difference, its 95 % interval and AUROC.
         """
-        return pd.concat([self._table(each) for each in self.layers], ignore_index=True)
+        return pd.concat([self.layer_table(each.name) for each in self.layers], ignore_index=True)
 
-    def _table(self, layer: Layer) -> pd.DataFrame:
+    def layer_table(self, name: str) -> pd.DataFrame:
+        """The rows of one layer. Raises FeatureError if it was not measured."""
+        layer = self.layer(name)
         columns: dict[str, Any] = {
             "layer": layer.name,
             "channel": np.arange(layer.n_channels),

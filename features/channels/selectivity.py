@@ -4,11 +4,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from features.errors import FeatureError
 
 if TYPE_CHECKING:
     from features.channels.results import Layer
+
+Sums = tuple[np.ndarray, np.ndarray, np.ndarray]  # of K groups: images (K, 1), sums and sums of squares (K, C)
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +24,12 @@ class Classes:
     names: tuple[str, ...]
     counts: np.ndarray
     members: np.ndarray
+
+    @property
+    def median_count(self) -> float:
+        """Images of a class in the median, of those that occur; 0 without classes."""
+        occurring = self.counts[self.counts > 0]
+        return float(np.median(occurring)) if len(occurring) else 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +55,15 @@ class Selectivity:
         numbers = {name: getattr(self, name)[best, channels] for name in ("difference", "low", "high", "auroc")}
         return {"best_class": [self.names[number] for number in best], **numbers}
 
+    def table(self, channel: int, classes: Classes) -> pd.DataFrame:
+        """One row per class: class, images, difference, low, high, auroc; the highest AUROC first. classes: the same.
+
+        Raises IndexError if there is no such channel.
+        """
+        numbers = {name: getattr(self, name)[:, channel] for name in ("difference", "low", "high", "auroc")}
+        table = pd.DataFrame({"class": self.names, "images": classes.counts, **numbers})
+        return table.sort_values("auroc", ascending=False, kind="stable", ignore_index=True)
+
 
 def selectivity(layer: "Layer", classes: Classes) -> Selectivity:
     """How each class differs from the rest at every channel of a layer. Raises FeatureError without classes."""
@@ -53,17 +71,17 @@ def selectivity(layer: "Layer", classes: Classes) -> Selectivity:
         raise FeatureError("These images have no labels, so no class can be told from others. Choose a labelled set.")
     total = layer.mean * layer.n_images, (layer.variance + np.square(layer.mean)) * layer.n_images  # (C,) each
     counts = classes.counts[:, None]  # (K, 1)
-    own = _moments(counts, layer.class_sums, layer.class_squares)
-    rest = _moments(layer.n_images - counts, total[0] - layer.class_sums, total[1] - layer.class_squares)
-    difference = own[0] - rest[0]  # (K, C)
-    margin = _welch_margin(own[1], rest[1], counts, layer.n_images - counts)
-    return Selectivity(
-        names=classes.names,
-        difference=difference,
-        low=difference - margin,
-        high=difference + margin,
-        auroc=auroc(layer.means, classes.members),
-    )
+    own = counts, layer.class_sums, layer.class_squares
+    rest = layer.n_images - counts, total[0] - layer.class_sums, total[1] - layer.class_squares
+    return Selectivity(classes.names, *differences(own, rest), auroc(layer.means, classes.members))
+
+
+def differences(own: Sums, rest: Sums) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The differences of K pairs of groups' means and their 95 % intervals, as of `Selectivity`: (K, C) each."""
+    (mean, variance), (other_mean, other_variance) = _moments(*own), _moments(*rest)
+    difference = mean - other_mean  # (K, C)
+    margin = _welch_margin(variance, other_variance, own[0], rest[0])
+    return difference, difference - margin, difference + margin
 
 
 def _moments(counts: np.ndarray, sums: np.ndarray, squares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -65,14 +65,17 @@ class LayerTally:
         self.maxima[known.slots[chosen]] = maxima[chosen]
         self.means[known.slots[chosen]] = means[chosen]
 
-    def merge(self, other: "LayerTally", slots: np.ndarray) -> None:
-        """Take up what another has read of other images of the same set. slots: (M,) of the sample, which it filled."""
+    def merge(self, other: "LayerTally", own: np.ndarray, theirs: np.ndarray) -> None:
+        """Take up what another has read of other images of the same set.
+
+        theirs: (M,) slots of the other's sample that it filled; own: (M,) those of the same images in its own.
+        """
         self.n += other.n
         for name in ("silent", "sums", "squares", "class_sums", "class_squares"):
             getattr(self, name)[:] += getattr(other, name)
         self.top.merge(other.top)
         self.bottom.merge(other.bottom)
-        self.maxima[slots], self.means[slots] = other.maxima[slots], other.means[slots]
+        self.maxima[own], self.means[own] = other.maxima[theirs], other.means[theirs]
 
     def result(self, slots: np.ndarray) -> Layer:
         """slots: (M,) of the sample, those that were filled."""

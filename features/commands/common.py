@@ -250,11 +250,11 @@ def load(options: argparse.Namespace, images: "ImageSet | None" = None) -> "Mode
 
 def loaded(name: "NetworkName", images: "ImageSet | None" = None, device: str = "auto") -> "Model":
     """A network by its name, with what was found and assumed of it told. images: as of `load`."""
-    from features import residual
+    from features import lesions
     from features.devices import best_device
     from features.networks import catalogue, zoo
 
-    lesion = None if name.lesion is None else residual.parse(name.lesion)
+    lesion = None if name.lesion is None else lesions.parse(name.lesion)
     if name.weights is None and (entry := catalogue.spec(name.name or catalogue.DEFAULT)).file is None:
         show(zoo.fetch(entry))
     model = zoo.load(name, pictures=None if images is None else images.pictures)
@@ -264,7 +264,7 @@ def loaded(name: "NetworkName", images: "ImageSet | None" = None, device: str = 
     for guess in model.spec.assumed:
         print(f"assumed, since {model.spec.name} does not say: {guess}", file=sys.stderr)
     if lesion is not None:
-        model = residual.lesioned(model, lesion)
+        model = lesions.lesioned(model, lesion)
     if device == "auto":  # an engine takes it where it is told to
         model.network.to(best_device())
     return model

@@ -6,7 +6,8 @@ weights/mine.pth                      a file
 mine.pth?as=resnet50&part=encoder_q   a file with what it does not say itself: what to take it as, which part,
 mine.pth?head=fc_age                  of several heads, which one
 mine.pth?range=signed&stride-at=first      settings of `networks.settings`,
-resnet50?lesion=without:layer3.1      and what is done to it
+resnet50?lesion=without:layer3.1      and what is done to it: to blocks,
+resnet50?lesion=without:layer3.1:5,17     or to channels of a layer
 """
 
 import shlex
@@ -27,7 +28,7 @@ class NetworkName:
 
     name: of the catalogue, or 'timm:NAME'; beside `weights` what these are taken as; None for what they say, or for the
     bundled network. part, head: of the networks in the file, and of that network's heads. classes: a text file with one
-    class name a line. lesion: what is done to it, as `residual.parse` reads it. settings: as of `settings.applied`.
+    class name a line. lesion: what is done to it, as `lesions.parse` reads it. settings: as of `settings.applied`.
     """
 
     name: str | None = None

@@ -20,9 +20,6 @@ from features.progress import Progress, Task, finish
 from features.residual.statistics import BlockStatistics
 from features.residual.tally import Reader, Tally, images_at_once
 
-PART_IMAGES = 2048  # at most: a tally takes up to 0.8 GB, which has to be sent
-LEAST_PARTS = 16  # of a smaller set, so that several workers have something to do
-
 
 def statistics(model: Model, source: Source, cluster: Cluster) -> Task[BlockStatistics]:
     """As `residual.statistics`, on all workers of a cluster, with a GPU each if it has any.
@@ -34,32 +31,15 @@ def statistics(model: Model, source: Source, cluster: Cluster) -> Task[BlockStat
     images = source.open()
     need_images(images)
     yield Progress(0, len(images), "image", "starting Ray")
-    whole: Tally | None = None
-    waiting: dict[int, Tally] = {}  # finished before one that is to be merged first
-    merged = done = 0
     with clusters.connected(cluster) as ray:
         shared = replace(model, network=own_copy(model.network, "cpu"))  # workers may have no GPU
         on_gpu = clusters.has_gpus(ray)
-        parts = _parts(len(images), images_at_once(model, "cuda" if on_gpu else "cpu"))
+        parts = clusters.ranges(len(images), images_at_once(model, "cuda" if on_gpu else "cpu"))
         work = _Work(shared, source, images.digest, parts, on_gpu)
-        for number, tally in clusters.run(work, range(len(parts)), cluster):
-            waiting[number] = tally
-            while (following := waiting.pop(merged, None)) is not None:
-                whole = following if whole is None else whole.merge(following)
-                merged += 1
-            done += len(parts[number])
-            yield Progress(done, len(images), "image")
-    assert whole is not None  # there is one part at least
+        whole: Tally = yield from clusters.merged(work, parts, cluster)
     need_some(whole.numbers.ids, images, whole.rejected)
     outcome = whole.result()
     return replace(outcome, provenance=outcome.provenance.with_settings(cluster="ray"))
-
-
-def _parts(n_images: int, batch_size: int) -> tuple[range, ...]:
-    """Ranges of whole batches, which are so the same as on one machine."""
-    size = min(PART_IMAGES, -(-n_images // LEAST_PARTS))
-    size = -(-size // batch_size) * batch_size
-    return tuple(range(start, min(start + size, n_images)) for start in range(0, n_images, size))
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,12 +11,11 @@ from torch import Tensor
 from features.datasets import ImageSet, Rejected, labels
 from features.datasets.decoding import Batch, through
 from features.devices import device_of
+from features.effects import Effects
 from features.engine import FastNetwork, forward
 from features.errors import FeatureError
 from features.networks.canonical import ResidualBlock, ResidualNetwork
-from features.networks.card import Outputs
 from features.networks.zoo import Model
-from features.predictions import class_logits, class_probabilities, decisions, one_class
 from features.progress import Task
 from features.residual.lesions import Lesion, changed_blocks
 from features.results import Provenance, finite, provenance
@@ -121,7 +120,7 @@ def sweep(model: Model, images: ImageSet, lesions: Sequence[Lesion]) -> Task[Swe
     network = FastNetwork(model.network, model.spec.preprocessing, torch.float32, device_of(model.network))
     tails = _tails(network, lesions)
     matched = labels.matched(model.spec, images)
-    sums = _Sums(len(lesions), model.spec.outputs)
+    effects, cosine = Effects(len(lesions), model.spec.outputs), np.zeros(len(lesions))
 
     def work(batch: Batch) -> Iterator[float]:
         features: dict[int, Tensor] = {}
@@ -132,13 +131,26 @@ def sweep(model: Model, images: ImageSet, lesions: Sequence[Lesion]) -> Task[Swe
         truth = matched.at(batch.rows)
         targets = None if truth is None else torch.from_numpy(truth).to(device_of(network))
         with torch.inference_mode():
-            sums.begin(finite(_logits(network, intact, sums.outputs), model), intact, targets)
+            effects.begin(finite(_logits(network, intact), model), targets)
             for index, values in features.items():
-                sums.add(index, _logits(network, values, sums.outputs), values)
+                effects.add(index, _logits(network, values))
+                cosine[index] += float(torch.cosine_similarity(values.double(), intact.double(), dim=1).sum())
 
     rows, rejected = yield from through(model, images, work)
-    made = provenance(model, images).with_settings(labels_matched=matched.how)
-    return sums.result(tuple(lesions), len(rows), rejected, made)
+    n_images = len(rows)
+    accuracy, probability = (effects.intact / n_images).tolist()
+    return Sweep(
+        lesions=tuple(lesions),
+        accuracy=effects.right / n_images,
+        true_probability=effects.probability / n_images,
+        agreement=effects.same / n_images,
+        cosine=cosine / n_images,
+        intact_accuracy=accuracy,
+        intact_true_probability=probability,
+        n_images=n_images,
+        rejected=rejected,
+        provenance=provenance(model, images).with_settings(labels_matched=matched.how),
+    )
 
 
 def _tails(network: ResidualNetwork, lesions: Sequence[Lesion]) -> dict[int, list[Tail]]:
@@ -182,45 +194,7 @@ def _pooled(network: FastNetwork, x: Tensor) -> Tensor:
     return network.pooled(x)  # (N, D)
 
 
-def _logits(network: ResidualNetwork, features: Tensor, outputs: Outputs) -> Tensor:
+def _logits(network: ResidualNetwork, features: Tensor) -> Tensor:
     classifier = network.classifier
     assert classifier is not None  # sweep needed it
-    return class_logits(classifier(features), outputs)  # (N, K)
-
-
-class _Sums:
-    """Sums over images, in float64, for each of L lesions."""
-
-    def __init__(self, n_lesions: int, outputs: Outputs) -> None:
-        self.outputs = outputs
-        self.right, self.probability, self.same, self.cosine = np.zeros((4, n_lesions))
-        self.intact = np.zeros(2)
-
-    def begin(self, logits: Tensor, features: Tensor, targets: Tensor | None) -> None:
-        """What the intact network makes of a batch."""
-        self.predicted, self.features, self.targets = decisions(logits, self.outputs), features, targets
-        self.intact += self._right(logits)
-
-    def _right(self, logits: Tensor) -> np.ndarray:
-        """How many are right, and their true classes' probabilities in all."""
-        if self.targets is None:
-            return np.full(2, np.nan)
-        probabilities = class_probabilities(logits.double(), self.outputs).gather(1, self.targets[:, None])
-        right = (decisions(logits, self.outputs) == one_class(self.targets, logits.shape[1])).all(1)
-        return np.array([int(right.sum()), float(probabilities.sum())])
-
-    def add(self, index: int, logits: Tensor, features: Tensor) -> None:
-        """What a lesion makes of the batch. logits: (N, K), features: (N, D)."""
-        right, probability = self._right(logits)
-        self.right[index] += right
-        self.probability[index] += probability
-        self.same[index] += int((decisions(logits, self.outputs) == self.predicted).all(1).sum())
-        cosines = torch.cosine_similarity(features.double(), self.features.double(), dim=1)
-        self.cosine[index] += float(cosines.sum())
-
-    def result(self, lesions: tuple[Lesion, ...], n: int, rejected: tuple[Rejected, ...], made: Provenance) -> Sweep:
-        accuracy, probability = (float(value) / n for value in self.intact)
-        return Sweep(
-            lesions, self.right / n, self.probability / n, self.same / n, self.cosine / n, accuracy, probability, n,
-            rejected, made,
-        )  # fmt: skip
+    return classifier(features)  # (N, K)

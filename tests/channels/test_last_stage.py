@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from features import channels, extract
+from features.channels import last_stage
 from features.errors import FeatureError
 from features.networks import architecture
 from features.progress import finish
@@ -62,6 +63,18 @@ def test_maxima_and_means_of_one_channel_count_together():
         of_maxima, of_means = model.network.classifier.weight.chunk(2, dim=1)
         wanted = maps[0].amax((1, 2)) * of_maxima + maps[0].mean((1, 2)) * of_means
     np.testing.assert_allclose(channels.of_picture(model, PICTURE).values, wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_the_last_blocks_means_are_what_the_classifier_sees_where_it_says_so(name):
+    model = drawn_model(HEADS[name])
+    with torch.no_grad():
+        *_, (_, maps) = model.network.trunk(model.spec.preprocessing(PICTURE)[None])
+    wanted = channels.of_picture(model, PICTURE).values
+    same = maps.shape[1] == wanted.shape[1] == model.network.classifier.in_features and np.allclose(
+        channels.contributions(model, maps.mean((2, 3)).numpy()).values, wanted, rtol=1e-4, atol=1e-5
+    )
+    assert last_stage.is_sum_of_means(model) == same
 
 
 def test_over_images_they_sum_to_the_mean_logits(tiny_model, tiny_images):

@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from features import channels
+from features import channels, residual
 from features.errors import FeatureError
 from features.networks import architecture, canonical
+from features.progress import finish
 from tests.channels.made import drawn_model, model_of
 from tests.networks.unusual import BASIC
 from tests.random_networks import randomise
@@ -82,3 +83,40 @@ def test_the_last_layer_is_read_by_the_head_alone():
         channels.readers(model, "layer9")
     with pytest.raises(FeatureError, match="channels from 0 to 7, but got 8"):
         channels.readers(model, "stem").of(8)
+
+
+@pytest.mark.parametrize(("kind", "layer", "without"), [
+    ("padding", "layer1.0", "layer2.0"), ("none", "layer1.0", "layer2.0"), ("padding", "stem", "layer1.0"),
+])  # fmt: skip
+def test_a_block_that_was_left_out_reads_nothing(kind, layer, without):
+    intact = drawn_model(architecture.cifar(8, kind))
+    model = residual.lesioned(intact, residual.without(without))
+    assert channels.reader_of(intact, layer) == without
+    assert channels.reader_of(model, layer) is None
+    assert channels.reader_of(intact, "layer3") is None
+    with pytest.raises(FeatureError, match=f"No convolution of {without} reads {layer}: its branch has been left out"):
+        channels.readers(model, layer)
+
+
+def test_a_projection_still_reads_where_the_branch_beside_it_was_left_out():
+    intact = drawn_model(architecture.cifar(8, "projection"))
+    made = channels.readers(residual.lesioned(intact, residual.without("layer2.0")), "layer1.0")
+    whole = channels.readers(intact, "layer1.0")
+    np.testing.assert_array_equal(made.projection, whole.projection)
+    np.testing.assert_allclose(made.strengths, np.sqrt(np.square(whole.projection, dtype=np.float64).sum(0)))
+    assert made.branch.shape == (0, 16)
+    assert made.of(3)[0].tolist() == []
+
+
+@pytest.mark.parametrize("kind", ["padding", "projection", "none"])
+@pytest.mark.parametrize("block", ["layer1.0", "layer2.0", "layer3.0"])
+def test_all_that_is_told_of_channels_is_told_of_a_network_with_a_lesion(kind, block, tiny_images):
+    model = residual.lesioned(drawn_model(architecture.cifar(8, kind), 32), residual.without(block))
+    told = finish(channels.responses(model, tiny_images, ["stem", "layer1", "layer2", "layer3"], 2))
+    for layer in told.layers:
+        known = channels.evidence(told, model, layer.name)
+        assert channels.RANKINGS["mean"].of(known).values.shape == (layer.n_channels,)
+        assert len(channels.excitations(model, tiny_images, layer.name, layer.top, 1)) == 2
+        assert channels.RANKINGS["read"].can_rank(known) == (channels.reader_of(model, layer.name) is not None)
+    assert finish(channels.sweep(model, tiny_images, block, [0])).agreement.shape == (1,)
+    assert channels.without(model, block, [0]).variant == f"without {block}, without channel 0 of {block}"

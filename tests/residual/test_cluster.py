@@ -57,7 +57,7 @@ def test_workers_measure_what_one_machine_does_also_when_one_is_killed(ray_worke
 @pytest.mark.slow
 @pytest.mark.usefixtures("ray_workers")
 def test_a_part_that_cannot_be_read_stops_nothing_and_a_set_of_them_is_an_error(tiny_model, tiny_folder, monkeypatch):
-    monkeypatch.setattr(cluster, "PART_IMAGES", 4)
+    monkeypatch.setattr(clusters, "PART_IMAGES", 4)
     monkeypatch.setattr(cluster, "images_at_once", lambda model, device: 4)
     for number in range(4):
         break_image(tiny_folder, f"dog/{number}.png")
@@ -92,16 +92,6 @@ def test_the_command_measures_the_same_sample_on_the_cluster_as_here(capsys):
 def test_what_a_cluster_does_not_do_is_said_before_anything_is_measured(arguments, said, capsys):
     assert main(["residual", "sample", *arguments]) == 2
     assert said in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(("n_images", "batch", "sizes"), [
-    (1000, 128, [128] * 7 + [104]), (100_000, 16, [2048] * 48 + [1696]), (40, 16, [16, 16, 8]), (1, 256, [1]),
-    (100_000, 31, [2077] * 48 + [304]),
-])  # fmt: skip
-def test_parts_are_whole_batches_and_cover_the_set(n_images, batch, sizes):
-    parts = cluster._parts(n_images, batch)
-    assert list(map(len, parts)) == sizes
-    assert [row for part in parts for row in part] == list(range(n_images))
 
 
 def test_a_tally_that_was_sent_merges_like_one_that_was_not(tiny_model, tiny_images):

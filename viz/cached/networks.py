@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 from PIL.Image import Image
 
-from features import devices, residual
+from features import devices, lesions
 from features.networks import catalogue, checkpoint, naming, zoo
 from features.networks.inspection import described, inspect
 from viz.cached.server import ask
@@ -56,7 +56,7 @@ def load_model(name: str, stamp: float = 0.0, _pictures: Callable[[], list[Image
     asked = naming.parse(name)
     if asked.lesion is not None:
         intact = load_model(str(replace(asked, lesion=None)), stamp, _pictures)
-        return residual.lesioned(intact, residual.parse(asked.lesion))
+        return lesions.lesioned(intact, lesions.parse(asked.lesion))
     loaded = zoo.load(asked, pictures=_pictures)
     loaded.network.to(devices.best_device())
     return loaded

@@ -57,7 +57,7 @@ export default function (component) {
     side = Math.max(32, Math.floor(width / columns) - GAP)
     const rows = Math.ceil(count / columns)
     room.style.height = `${GAP + rows * (side + TITLE + GAP)}px`
-    grid.style.height = `${Math.min(360, GAP + rows * (side + TITLE + GAP) + 2)}px`
+    grid.style.height = `${Math.min(data.tallest, GAP + rows * (side + TITLE + GAP) + 2)}px`
     room.replaceChildren()
     made.clear()
     lay()

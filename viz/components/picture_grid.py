@@ -15,13 +15,19 @@ _COMPONENT = component(
 
 
 def picture_grid(
-    sheet: str, columns: int, pictures: Sequence[int], titles: Sequence[str], key: str, on_pick: Callable[[int], None]
+    sheet: str,
+    columns: int,
+    pictures: Sequence[int],
+    titles: Sequence[str],
+    key: str,
+    on_pick: Callable[[int], None],
+    tallest: int = 360,
 ) -> None:
     """Small pictures that scroll, thousands of them: only those in sight are made.
 
     sheet: the address of a sheet of square pictures in rows of `columns`. pictures: which of them, in order; titles: of
     each, as many or fewer. `on_pick` hears the place in that order of a picture that is clicked, before the page runs
-    again.
+    again. tallest: px of their height, above which they scroll.
     """
 
     def picked() -> None:
@@ -29,5 +35,6 @@ def picture_grid(
         if isinstance(place, int) and not isinstance(place, bool) and 0 <= place < len(pictures):
             on_pick(place)
 
-    data = {"sheet": sheet, "columns": columns, "pictures": [int(each) for each in pictures], "titles": list(titles)}
+    numbers = [int(each) for each in pictures]
+    data = {"sheet": sheet, "columns": columns, "pictures": numbers, "titles": list(titles), "tallest": tallest}
     _COMPONENT(key=key, data=data, on_place_change=picked)

@@ -61,13 +61,13 @@ def resolved(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _load(name: str, key: str) -> "Model":
-    from features import devices, residual
+    from features import devices, lesions
     from features.networks import naming, zoo
 
     asked = naming.parse(name)
     model = zoo.load(asked)
     if asked.lesion is not None:
-        model = residual.lesioned(model, residual.parse(asked.lesion))
+        model = lesions.lesioned(model, lesions.parse(asked.lesion))
     if model.key != key:
         raise WeightsError(f"{name} has changed since it was chosen. Choose it again.")
     model.network.to(devices.best_device())
@@ -164,6 +164,24 @@ def _novelty(known: Any, others: Any) -> Task[Any]:
     return evaluate.novelty(known, others)
 
 
+def _channels(model: "Model", images: "ImageSet", layers: Sequence[str]) -> Task[Any]:
+    from features import channels
+
+    return channels.responses(model, images, layers)
+
+
+def _channel_sweep(model: "Model", images: "ImageSet", layer: str, numbers: Sequence[int]) -> Task[Any]:
+    from features import channels
+
+    return channels.sweep(model, images, layer, numbers)
+
+
+def _maximise(model: "Model", layer: str, channel: int, settings: dict[str, Any]) -> Task[Any]:
+    from features import channels
+
+    return channels.maximise(model, layer, channel, channels.Ascent(**settings))
+
+
 def _explain(model: "Model", pixels: Any, target: Any, method: str) -> Task[Any]:
     from features import saliency
 
@@ -194,6 +212,9 @@ TASKS = {
     "evaluation": LongTask(_evaluation),
     "retrieval": LongTask(_retrieval),
     "novelty": LongTask(_novelty),
+    "channels": LongTask(_channels),
+    "channel_sweep": LongTask(_channel_sweep),
+    "maximise": LongTask(_maximise),
     "explain": LongTask(_explain),
     "randomised": LongTask(_randomised),
     "faithfulness": LongTask(_faithfulness),

@@ -18,6 +18,7 @@ from viz.cached.pictures import SHEET_COLUMNS, sheet_work, strip_rows
 from viz.components import picture_picker
 
 SAMPLE, UPLOAD, CAMERA = "from the set", "upload", "camera"
+NUMBER, ORIGIN = "image", "origin"  # in links
 TALLEST = 360  # pixels on the screen
 
 
@@ -37,11 +38,11 @@ class Chosen:
 
 def choose_image() -> Chosen:
     origin = st.segmented_control(
-        "Image", (SAMPLE, UPLOAD, CAMERA), default=SAMPLE, key="origin", bind="query-params", required=True
+        "Image", (SAMPLE, UPLOAD, CAMERA), default=SAMPLE, key=ORIGIN, bind="query-params", required=True
     )
     if origin == SAMPLE:
         images = sidebar.images()
-        chosen = from_set(images, f"Number, 0 to {len(images) - 1:,} ({widgets.escape(images.name)})", "image")
+        chosen = from_set(images, f"Number, 0 to {len(images) - 1:,} ({widgets.escape(images.name)})", NUMBER)
     else:
         kinds = [extension[1:] for extension in EXTENSIONS]
         file = st.file_uploader("An image", type=kinds) if origin == UPLOAD else st.camera_input("A photograph")
@@ -53,6 +54,18 @@ def choose_image() -> Chosen:
         name, data = st.session_state[f"last {origin}"]  # outlives a visit to another page, as the control does not
         chosen = chosen_of(pictures.decode(data, name), name, None, durable=False)
     return chosen
+
+
+def look_at(row: int) -> None:
+    """Have `choose_image` show an image of the set, by its number, wherever that stands."""
+    st.session_state[NUMBER] = row
+    if st.session_state.get(ORIGIN) not in (None, SAMPLE):
+        st.session_state[ORIGIN] = SAMPLE
+
+
+def looked_at() -> int | None:
+    """The number of the image that was chosen last, None for none."""
+    return st.session_state.get(NUMBER)
 
 
 def show_image(chosen: Chosen) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 FILE = "a file of mine"
 TIMM = "a network of timm's"
 AS_READ = "what the file says"
+LESION = "network_lesion"  # in links
 UNKNOWN = "unknown model"  # what a link asked for, until another network is chosen
 
 
@@ -56,12 +57,22 @@ def choose() -> None:
         _file()
     st.text_input(
         "Lesion",
-        key="network_lesion",
+        key=LESION,
         bind="query-params",
         placeholder="none, or without:layer3.1",
-        help="What is done to the network, on every page: without:BLOCK (several with commas), scaled:FACTOR:BLOCK or "
-        "swapped:BLOCK:BLOCK.",
+        help="What is done to the network, on every page: without:BLOCK (several with commas), scaled:FACTOR:BLOCK, "
+        "swapped:BLOCK:BLOCK or, of channels, without:LAYER:CHANNELS (without:layer3.1:5,17).",
     )
+
+
+def lesion() -> str:
+    """What is done to the network, as it is written; '' for nothing."""
+    return (st.session_state.get(LESION) or "").strip()
+
+
+def take_lesion(text: str) -> None:
+    """Have all pages show the network with a lesion, in a callback."""
+    st.session_state[LESION] = text
 
 
 def _file() -> None:
@@ -195,7 +206,7 @@ def _pictures() -> "list[Image]":
 
 def named() -> NetworkName:
     """The network chosen in the sidebar, as it is named anywhere. Raises FeatureError if the name is missing."""
-    name, lesion = st.session_state["model"], (st.session_state.get("network_lesion") or "").strip() or None
+    name, lesion = st.session_state["model"], (st.session_state.get(LESION) or "").strip() or None
     if name == TIMM:
         own = (st.session_state.get("timm") or "").strip().removeprefix(catalogue.TIMM)
         if not own:

@@ -5,13 +5,12 @@ from collections.abc import Callable
 import streamlit as st
 
 from features.compare import Pair, need_number
-from features.errors import WeightsError
-from features.networks import catalogue, naming
-from features.networks.zoo import Model
+from features.networks import catalogue
 from viz import sidebar, widgets
 from viz.cached.compare import comparison_work
 from viz.pages.compare import agreement, branches, maps, overview, quality, saliency, similarity, slices, stitching
 from viz.pages.compare.shown import Shown, choose_pair
+from viz.picking import networks
 from viz.reports.compare import words
 
 FIRST = ("resnet20-fashion", "plain20-fashion")
@@ -35,7 +34,7 @@ def render() -> None:
         images, whole = sidebar.images(), sidebar.images(selected=False)
         names = _choose()
         need_number(len(names))
-        models = [_loaded(name) for name in names]
+        models = [networks.loaded(name) for name in names]
         told = widgets.awaited(comparison_work(models, images), f"Comparing on {len(images):,} images")
         shown = Shown(models, images, whole, told)
         widgets.rejected(told.rejected)
@@ -58,14 +57,5 @@ def _choose() -> list[str]:
     return st.multiselect(
         "Networks", list(dict.fromkeys([*catalogue.names(), *asked])), default=None if asked else FIRST, key=KEY,
         bind="query-params", accept_new_options=True, max_selections=10,
-        help="Type others: a path of weights on the machine that runs the app, or a network with a lesion "
-        "(resnet20-fashion?lesion=without:layer3.0).",
+        help=networks.HELP,
     )  # fmt: skip
-
-
-def _loaded(name: str) -> Model:
-    asked = naming.parse(name)
-    for file in (asked.weights, asked.classes):
-        if file is not None:
-            sidebar.inside_roots(str(file), "weights", WeightsError)
-    return sidebar.loaded(asked)

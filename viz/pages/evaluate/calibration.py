@@ -6,7 +6,7 @@ from features.evaluate import Calibration, Evaluation
 from viz import widgets
 from viz.cached.made import drawn
 from viz.figures import evaluate as figures
-from viz.pages.evaluate.shown import Shown
+from viz.picking.shown import Shown
 
 
 def show(_shown: Shown, evaluation: Evaluation) -> None:

@@ -8,7 +8,7 @@ from features.evaluate import Evaluation
 from viz import widgets
 from viz.cached.made import made
 from viz.pages.evaluate import selection
-from viz.pages.evaluate.shown import Shown
+from viz.picking.shown import Shown
 
 TABLE = "class scores"
 SHARES = ("precision", "F1", "average precision")

@@ -10,7 +10,7 @@ from viz import widgets
 from viz.cached.made import drawn, made
 from viz.figures import evaluate as figures
 from viz.pages.evaluate import selection
-from viz.pages.evaluate.shown import Shown
+from viz.picking.shown import Shown
 
 CELLS, PAIRS, MOST_PAIRS = "confusion", "confused pairs", 12
 

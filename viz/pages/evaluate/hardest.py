@@ -4,7 +4,7 @@ import streamlit as st
 
 from features.evaluate import Evaluation
 from viz.pages.evaluate import selection
-from viz.pages.evaluate.shown import Shown
+from viz.picking.shown import Shown
 
 FIRST = 24
 

@@ -8,7 +8,7 @@ from features.datasets import ImageSet, labels
 from features.errors import DatasetError
 from viz import widgets
 from viz.cached.made import made
-from viz.pages.evaluate.shown import Shown
+from viz.picking.shown import Shown
 
 MATCHED, AUTOMATIC = "matched", "what fits"
 

@@ -14,7 +14,7 @@ from viz.cached.evaluate import novelty_work
 from viz.cached.extract import features_work
 from viz.cached.made import drawn, made
 from viz.figures import evaluate as figures
-from viz.pages.evaluate.shown import Shown
+from viz.picking.shown import Shown
 from viz.picking.tiles import tiles
 
 SECOND, PATH, OWN = "against", "against path", "a folder or list of mine"

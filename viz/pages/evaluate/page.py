@@ -10,7 +10,7 @@ from features.shares import Share
 from viz import widgets
 from viz.cached.evaluate import evaluation_work
 from viz.pages.evaluate import calibration, classes, confusion, hardest, matching, novelty, retrieval
-from viz.pages.evaluate.shown import Shown
+from viz.picking.shown import Shown
 
 OF_SCORES: dict[str, Callable[[Shown, Evaluation], None]] = {
     "confusion": confusion.show,

@@ -11,7 +11,7 @@ from viz.cached.evaluate import retrieval_work
 from viz.cached.extract import features_work
 from viz.cached.made import drawn, made
 from viz.figures import evaluate as figures
-from viz.pages.evaluate.shown import Shown
+from viz.picking.shown import Shown
 
 
 def show(shown: Shown) -> None:

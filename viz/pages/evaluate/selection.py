@@ -5,7 +5,8 @@ import streamlit as st
 
 from features.evaluate import Evaluation
 from viz import sidebar
-from viz.pages.evaluate.shown import Shown, captions
+from viz.pages.evaluate.captions import captions
+from viz.picking.shown import Shown
 from viz.picking.tiles import tiles
 
 SHOWN = 48

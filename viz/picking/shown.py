@@ -1,18 +1,19 @@
-"""What the Evaluation page is about: a network, images, and which of the whole set these are."""
+"""What a page is about: a network, images, and which of the whole set these are."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from features.datasets import ImageSet
-from features.evaluate import Evaluation
 from features.networks import zoo
+from features.selection import Selection
 from viz import sidebar
+from viz.picking.picture import look_at
 
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """The network, the images that the page is about, and the set that selections are of.
+    """The network, the images that a page is about, and the set that selections are of.
 
     rows: (N,) int64, the images' numbers in the whole set.
     """
@@ -34,12 +35,15 @@ class Shown:
         """Select some images for all pages, by their numbers in `images`."""
         sidebar.select(self.whole, self.rows[images])
 
+    def pick(self, image: int, more: bool) -> None:
+        """Take one image by its number in `images`, as the selection of all pages and as the one that is looked at.
 
-def captions(evaluation: Evaluation, images: np.ndarray) -> list[str]:
-    """What small pictures are called: the label, and what it was taken for instead; by their rows in the evaluation."""
-    right = evaluation.correct
-    names = evaluation.predictions.take(images).names
-    return [
-        str(evaluation.labels[image]) if right[image] else f"{evaluation.labels[image]} → {name or 'nothing'}"
-        for image, name in zip(images, names, strict=True)
-    ]
+        more: add it to the selection, or take it out. Where pages are about the selection alone, that stays as it is.
+        """
+        look_at(image)
+        if self.images is not self.whole:
+            return
+        before = sidebar.selection(self.whole)
+        mask = np.zeros(len(self.whole), bool) if before is None or not more else before.mask
+        mask[image] = not mask[image]
+        sidebar.choose(Selection.of(self.whole.digest, mask))

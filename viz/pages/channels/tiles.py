@@ -1,0 +1,32 @@
+"""An image with what a position sees of it, as a tile that can be clicked."""
+
+from viz.cached.patches import PatchPicture
+from viz.components import PatchTile
+
+
+def tile_of(
+    picture: PatchPicture,
+    title: str,
+    label: str | None,
+    name: str,
+    hint: str,
+    heat: str = "",
+    chosen: bool = False,
+) -> PatchTile:
+    """name: of the image. hint: what the pointer tells. heat: a data link to what is laid over it, or ''."""
+    return PatchTile(
+        title=title,
+        caption=label or name,
+        picture=picture.picture,
+        ratio=picture.ratio,
+        box=picture.box,
+        clipped=picture.clipped,
+        crop=picture.crop,
+        part=picture.part,
+        centre=picture.centre,
+        seen=picture.seen,
+        heat=heat,
+        chosen=chosen,
+        alt=f"{name}, {label}" if label else name,
+        hint=hint,
+    )
