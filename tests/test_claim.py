@@ -61,6 +61,12 @@ COMMANDS = {
         "faithfulness",
     ),
     "channels": ("channels {images} --weights {net} --out {out} --layers layer3", "--top 2", "channels"),
+    "channels in pictures": (
+        "channels {images} --weights {net} --out {out} --layers layer3 --image {images}/cat/0.png --maps-of sum "
+        "--maximise layer3:5 --steps 2",
+        "--steps 3",
+        "channels",
+    ),
     "channels of two networks": (
         "channels {images} --weights {net} --out {out} --layers layer3 --lesions "
         "--against {net}?lesion=without:layer3.0:2",

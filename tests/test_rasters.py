@@ -218,6 +218,15 @@ def opened(file):
     return picture.format, np.asarray(picture)
 
 
+def test_a_mosaic_has_tiles_row_by_row_with_white_gaps_between_them():
+    tiles = [np.full((2, 3, 3), value, np.uint8) for value in (10, 20, 30)]
+    made = rasters.mosaic(tiles, columns=2, gap=1)
+    assert made.shape == (2 * 2 + 1, 2 * 3 + 1, 3)
+    assert [made[y, x, 0] for y, x in ((0, 0), (1, 4), (3, 2))] == [10, 20, 30]
+    assert [made[y, x, 0] for y, x in ((2, 0), (0, 3), (4, 6))] == [255] * 3
+    np.testing.assert_array_equal(rasters.mosaic(tiles[:1], columns=1), tiles[0])
+
+
 def test_a_png_file_gives_the_same_pixels_back():
     kind, pixels = opened(rasters.png(PICTURE))
     assert kind == "PNG"

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from features.channels import fourier
-from features.channels.layers import STEM, layer_named, need_channel
+from features.channels.layers import STEM, layer_named
+from features.channels.lesions import need_channels
 from features.channels.results import Layer
 from features.devices import device_of
 from features.engine import FastNetwork, forward
 from features.errors import FeatureError
-from features.networks.measured import anatomy_of
 from features.networks.preprocessing import Preprocessing, from_dark_to_bright
 from features.networks.zoo import Model
 from features.progress import Progress, Task
@@ -142,8 +142,7 @@ def maximise(model: Model, layer: str, channel: int, ascent: Ascent = Ascent()) 
     """
     name = layer_named(model.network, layer)
     preprocessing, device = model.spec.preprocessing, device_of(model.network)
-    parts = anatomy_of(model.network, model.spec.architecture, preprocessing.crop).parts
-    need_channel(name, next(part.outputs[0] for part in parts if part.name == name), channel)
+    need_channels(model, name, [channel])
     climber = _Climber(model, name, channel, ascent)
     first = climber.pixels()
     curve = np.zeros(ascent.steps, np.float32)

@@ -6,8 +6,10 @@ import numpy as np
 
 from features import rasters
 from features.channels.filters import Filters
+from features.channels.maps import OUTPUT, FeatureMaps
 
 MAP_SIDE, FILTER_SIDE = 56, 63  # px of a picture on a sheet, at least
+SHOWN = 0.995
 
 
 def map_sheet(
@@ -32,6 +34,14 @@ def filter_sheet(filters: Filters, numbers: Sequence[int], columns: int = 0, gap
     return rasters.mosaic(tiles, columns or (planes if planes > 1 else 8), gap)
 
 
-def colours_of(values: np.ndarray) -> str:
-    """The colours of maps where none were chosen: with a middle for zero where some values lie below it."""
-    return next(iter(rasters.RECTIFIED if values.min(initial=0) >= 0 else rasters.SIGNED))
+def shared_limit(values: np.ndarray, signed: bool) -> float:
+    """What the colours of many maps end at together: what one position in two hundred exceeds, lest one channel that is
+    far above all others leave these dark."""
+    sizes = np.abs(values) if signed else np.maximum(values, 0)
+    return float(np.quantile(sizes, SHOWN)) or rasters.limit_of(values, signed)
+
+
+def colours_of(maps: FeatureMaps) -> str:
+    """The colours of maps where none were chosen: with a middle for zero where some may lie below it, so that branch,
+    shortcut and sum look alike."""
+    return next(iter(rasters.RECTIFIED if maps.part == OUTPUT and maps.values.min() >= 0 else rasters.SIGNED))

@@ -4,6 +4,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
+from features.commands import channel_pictures
 from features.commands.common import (
     Commands,
     add_cluster,
@@ -64,6 +65,7 @@ def add(commands: Commands) -> None:
     channels.add_argument(
         "--seed", type=seed, default=0, metavar="N", help="of the sample of a very large set (default: %(default)s)"
     )
+    channel_pictures.add(channels)
     add_limit(channels)
     add_cluster(channels)
 
@@ -89,6 +91,8 @@ def _channels(options: argparse.Namespace) -> None:
     settings = made_of(model, images) | {"layers": options.layers, "top": options.top, "seed": options.seed}
     settings |= {"lesions": True} if options.lesions else {}
     settings |= {"against": made_of(other, images)} if other is not None else {}
+    pictures = channel_pictures.Pictures(options, model, images)
+    settings |= pictures.settings()
     with Claim(options.out, channels.CHANNELS, settings, options.replace) as claim:
         if claim.finished is not None:
             print(f"{options.out}: is complete already")
@@ -98,13 +102,14 @@ def _channels(options: argparse.Namespace) -> None:
         against = None
         if other is not None:
             against = show(channels.beside(model, other, images, options.layers, seed=options.seed))
+        sought = pictures.write(claim, told)
         show(channels.write(claim, told, model, images, sweeps, against))
     for rejected in told.rejected:
         print(f"left out: {rejected.reason}", file=sys.stderr)
     _print(told, model, ranking, options.of_class, sweeps)
     if against is not None:
         _print_beside(against)
-    print(f"\n{options.out}: {told.n_images:,} images")
+    print("", *sought, f"{options.out}: {told.n_images:,} images", sep="\n")
 
 
 def _ranking(options: argparse.Namespace) -> "Ranking | None":

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from features import channels, devices
+from features import channels
 from features.channels import fourier
 from features.channels.maximisation import Ascent
 from features.errors import FeatureError
@@ -194,12 +194,3 @@ def test_what_does_not_exist_is_refused():
         Ascent("edge")
     with pytest.raises(FeatureError, match="1 to 4,096 steps, but got 0"):
         Ascent(steps=0)
-
-
-@pytest.mark.gpu
-def test_a_gpu_finds_a_picture_as_strong_as_a_cpu_does():
-    model = drawn_model(BASIC)
-    here = finish(channels.maximise(model, "layer2", 1, Ascent(steps=64)))
-    model.network.to(devices.best_device())
-    there = finish(channels.maximise(model, "layer2", 1, Ascent(steps=64)))
-    assert there.reached == pytest.approx(here.reached, rel=0.2)

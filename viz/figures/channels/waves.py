@@ -23,7 +23,8 @@ def waves(filters: Filters, chosen: int) -> go.Figure:
         mine = colours == colour
         if mine.any():
             figure.add_scatterpolar(
-                r=strongest.frequency[mine], theta=angles[mine], mode="markers", name=name, showlegend=bool((colours != colour).any()), customdata=told[mine],
+                r=strongest.frequency[mine], theta=angles[mine], mode="markers", name=name, customdata=told[mine],
+                showlegend=not mine.all(),
                 marker={"color": colour, "size": sizes[mine], "opacity": 0.75},
                 hovertemplate="filter %{customdata[0]:.0f}: %{r:.3f} cycles per pixel, %{theta:.0f}°<br>wave: "
                 "%{customdata[1]:.0%} of its weights' squares, colour: %{customdata[2]:.0%}<extra></extra>",

@@ -111,8 +111,9 @@ def _chosen(shown: Shown, filters: Filters, number: int) -> None:
                 "Orientation", f"{angle:.0f}°" if angle == angle else "none", width="content",
                 help="Of its bars, counter-clockwise: 0° lie, 90° stand.",
             )  # fmt: skip
+            share = waves.share[number]
             st.metric(
-                "Wave's share", f"{waves.share[number]:.0%}", width="content",
+                "Wave's share", f"{share:.0%}" if share == share else "none", width="content",
                 help="Of its squared weights, what this one wave accounts for.",
             )  # fmt: skip
             st.metric(
@@ -140,9 +141,10 @@ def _later(shown: Shown) -> None:
     convs = convolutions(shown.model, layer)
     if not convs:
         raise FeatureError(f"{layer} has no convolution: its branch has been left out. Choose another layer.")
+    spatial = next((at for at, conv in enumerate(convs) if conv.size > (1, 1)), 0)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         at = st.selectbox(
-            "Convolution", range(len(convs)), key=f"convolution of {len(convs)}", width=320,
+            "Convolution", range(len(convs)), spatial, key=f"convolution of {len(convs)}", width=320,
             format_func=lambda at: f"{at + 1}: {convs[at].describe()}",
         )  # fmt: skip
         count = convs[at].outputs

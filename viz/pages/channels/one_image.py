@@ -8,7 +8,7 @@ import streamlit as st
 from features import rasters
 from features.channels import ORDERS, PARTS, STEM, FeatureMaps, Logit
 from features.channels.maps import AGAINST, EVIDENCE, MAXIMUM, OUTPUT
-from features.channels.sheets import colours_of
+from features.channels.sheets import colours_of, shared_limit
 from features.networks import zoo
 from viz import widgets
 from viz.cached.channel_pictures import SHEET_COLUMNS, feature_maps_of, maps_on_a_sheet
@@ -17,13 +17,13 @@ from viz.cached.made import drawn, made
 from viz.components import Overlay, picture_grid
 from viz.components.point_map import media_address
 from viz.figures import channels as figures
-from viz.pages.channels.place import CHANNEL, Place, choose, go, measured_of
+from viz.pages.channels.place import CHANNEL, Place, choose_channel, choose_layer, go, measured_of
 from viz.picking.overlays import lay_over
 from viz.picking.picture import Chosen, choose_image, show_image
 from viz.picking.shown import Shown
 from viz.picking.target import NOTHING, PREDICTED, numbered_classes
 
-PART, ORDER, FOR, NOT = "part", "maps by", "for class", "and not"
+PART, ORDER, FOR, NOT = "maps of", "maps by", "for class", "and not"
 ONE_SCALE, EACH = "one for all", "each its own"
 MOST, TALLEST, SIDE = 512, 460, 448
 
@@ -45,22 +45,24 @@ def show(shown: Shown) -> None:
         chosen = choose_image()
     with right:
         show_image(chosen)
-    place = choose(shown)
+    layer = choose_layer(shown)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        part = _choose_part(place)
+        part = _choose_part(layer)
         logit = _choose_logit(model)
-        maps = feature_maps_of(model.key, chosen.digest, place.layer, part, logit, model, chosen.picture)
+        maps = feature_maps_of(model.key, chosen.digest, layer, part, logit, model, chosen.picture)
         look = _choose_look(maps)
     _grid(maps, look)
-    _enlarged(shown, chosen, maps, place, look)
+    if CHANNEL not in st.session_state and CHANNEL not in st.query_params:
+        st.session_state[CHANNEL] = int(maps.order(look.order)[0])
+    _enlarged(shown, chosen, maps, look)
     with st.popover("All of them", icon=":material/table:"):
         table = made(FeatureMaps.table, maps)
         st.dataframe(table.drop(columns=["layer", "part"]), hide_index=True)
-        widgets.downloads(table, f"maps-{place.layer}-{part}-{chosen.digest[:8]}-{model.spec.name}")
+        widgets.downloads(table, f"maps-{layer}-{part}-{chosen.digest[:8]}-{model.spec.name}")
 
 
-def _choose_part(place: Place) -> str:
-    names = [OUTPUT] if place.layer == STEM else list(PARTS)
+def _choose_part(layer: str) -> str:
+    names = [OUTPUT] if layer == STEM else list(PARTS)
     if st.session_state.get(PART) not in (None, *names):
         del st.session_state[PART]  # of a block, and this is the stem
     return st.selectbox(
@@ -95,8 +97,8 @@ def _choose_look(maps: FeatureMaps) -> _Look:
         bind="query-params", width=280, format_func=lambda name: ORDERS.need(name).title,
     )  # fmt: skip
     scale = st.segmented_control("Colour scale", (ONE_SCALE, EACH), default=ONE_SCALE, key="map scale", required=True)
-    colours = made(colours_of, maps.values)
-    limit = rasters.limit_of(maps.values, colours in rasters.SIGNED) if scale == ONE_SCALE else None
+    colours = made(colours_of, maps)
+    limit = made(shared_limit, maps.values, colours in rasters.SIGNED) if scale == ONE_SCALE else None
     return _Look(order, colours, limit)
 
 
@@ -124,7 +126,7 @@ def _meaning(maps: FeatureMaps, look: _Look, shown: int) -> str:
     ends = rasters.COLOURS[look.colours].ends
     colours = f"{ends[1]} is above 0, {ends[0]} below, black is 0" if ends else "black is 0 and below"
     scale = (
-        f"one scale for all, to {look.limit:.3g}"
+        f"one scale for all, to {look.limit:.3g}, which one position in two hundred exceeds"
         if look.limit is not None
         else "a scale for each, so that brightness of two cannot be compared"
     )
@@ -142,10 +144,12 @@ def _meaning(maps: FeatureMaps, look: _Look, shown: int) -> str:
     return widgets.escape(" ".join([*parts, "A click enlarges a map."]))
 
 
-def _enlarged(shown: Shown, chosen: Chosen, maps: FeatureMaps, place: Place, look: _Look) -> None:
+def _enlarged(shown: Shown, chosen: Chosen, maps: FeatureMaps, look: _Look) -> None:
     """The chosen channel's map over what the network saw, and where this image stands among those of the set."""
+    st.subheader("One map")
+    with st.container(width=240):
+        place = Place(maps.layer, choose_channel(maps.n_channels))
     values = maps.need(place.channel)
-    st.subheader(f"Channel {place.channel} of {place.layer}")
     left, right = st.columns([1.2, 1], gap="large")
     with left:
         _over_the_picture(shown, chosen, maps, place, look)
@@ -166,15 +170,14 @@ def _enlarged(shown: Shown, chosen: Chosen, maps: FeatureMaps, place: Place, loo
 
 def _over_the_picture(shown: Shown, chosen: Chosen, maps: FeatureMaps, place: Place, look: _Look) -> None:
     values, preprocessing = maps.need(place.channel), shown.model.spec.preprocessing
+    note = f"{values.min():.3g} to {values.max():.3g}, scaled to its own extreme"
     seen = picture_link(preprocessing.visible(chosen.picture), SIDE, small=False)
-    heat = heat_link(values, seen, False, look.colours, look.limit)
-    scale = f"scaled to {look.limit:.3g}" if look.limit is not None else "scaled to its own extreme"
+    heat = heat_link(values, seen, False, look.colours)
     lay_over(
         [
             Overlay("network input", f"{preprocessing.crop} px, as the network gets it", seen.file, "", chosen.name),
             Overlay(
-                f"channel {place.channel}", f"{values.min():.3g} to {values.max():.3g}, {scale}", seen.file, heat,
-                f"map of channel {place.channel} over {chosen.name}",
+                f"channel {place.channel}", note, seen.file, heat, f"map of channel {place.channel} over {chosen.name}",
             ),
         ],
         "map over the picture", 2,
