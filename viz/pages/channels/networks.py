@@ -50,7 +50,7 @@ def _choose(shown: Shown) -> str | None:
     asked = st.session_state[OTHER]
     name = st.selectbox(
         f"Beside {shown.model.spec.name}", list(dict.fromkeys([*catalogue.names(), *([asked] if asked else [])])),
-        key=OTHER, accept_new_options=True, placeholder="a network", help=networks.HELP, on_change=changed,
+        index=None, key=OTHER, accept_new_options=True, placeholder="a network", help=networks.HELP, on_change=changed,
     )  # fmt: skip
     if name is not None:
         held.hold(OTHER, name)
