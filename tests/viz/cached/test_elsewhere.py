@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from features import channels, engine, residual, saliency
+from features.channels import Ascent
 from features.datasets import Columns, Origin, open_images
 from features.embed import MapSettings
 from features.embed import stage_maps as stage_maps_of
@@ -18,9 +19,11 @@ from features.networks.hypotheses import Verdict
 from features.networks.naming import NetworkName
 from features.progress import finish
 from features.saliency import ClassTarget, StageTarget
+from viz.cached import channels as cached_channels
 from viz.cached import embed, estimates, evaluate, extract, faithfulness
 from viz.cached import residual as cached_residual
 from viz.cached import saliency as cached_saliency
+from viz.cached.channel_pictures import maximisation_work
 from viz.cached.elsewhere import placed
 from viz.cached.server import uploads
 from viz.jobs import LONG, SHORT, Work, results, tasks
@@ -104,6 +107,9 @@ WORKS = {
     "novelty": lambda model, images: evaluate.novelty_work(
         model, features_of(model, images), features_of(model, open_images("sample").sample(12))
     ),
+    "channels": cached_channels.responses_work,
+    "channel_sweep": lambda model, images: cached_channels.sweep_work(model, images, "layer3.2", (1, 5)),
+    "maximise": lambda model, images: maximisation_work(model, "layer1.0", 3, Ascent(steps=4)),
     "explain": lambda model, images: explained(model, cached_saliency.EXPLAIN, ClassTarget(3)),
     "explain a likeness": lambda model, images: explained(model, cached_saliency.EXPLAIN, likeness(model)),
     "randomised": lambda model, images: explained(model, cached_saliency.RANDOMISED, ClassTarget()),
