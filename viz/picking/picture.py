@@ -63,6 +63,11 @@ def look_at(row: int) -> None:
         st.session_state[ORIGIN] = SAMPLE
 
 
+def looked_at() -> int | None:
+    """The number of the image that was chosen last, None for none."""
+    return st.session_state.get(NUMBER)
+
+
 def show_image(chosen: Chosen) -> None:
     shown = np.asarray(chosen.picture)
     height, width = shown.shape[:2]

@@ -102,8 +102,8 @@ def show(images: "ImageSet") -> None:
         bind="query-params",
         required=True,
         format_func=lambda of: f"all {len(images):,}" if of == ALL else f"{len(chosen):,} selected",
-        help="Which images Saliency, Evaluation, Residual branches and Features are about. Select some on the pages "
-        "Embedding and Evaluation.",
+        help="Which images Saliency, Channels, Evaluation, Residual branches and Features are about. Select some on "
+        "the pages Channels, Embedding, Evaluation and Compare.",
     )
 
 

@@ -64,7 +64,7 @@ def pictures(tmp_path, monkeypatch):
 
 
 def test_the_ranking_shows_every_channel_of_the_layer_in_the_link_in_its_order():
-    app = opened("ranking", layer="layer2.0", order="silence")
+    app = opened("ranking", layer="layer2.0", order="silent")
     assert not errors(app)
     table = app.dataframe[0].value
     assert sorted(table["channel"]) == list(range(32))
@@ -73,7 +73,7 @@ def test_the_ranking_shows_every_channel_of_the_layer_in_the_link_in_its_order()
 
 
 def test_an_order_about_a_class_is_of_the_chosen_class():
-    app = opened("ranking", layer="layer3.2", order="AUROC for a class", **{"order class": "Sandal"})
+    app = opened("ranking", layer="layer3.2", order="class-auroc", **{"order class": "Sandal"})
     assert not errors(app)
     assert app.selectbox(key="order class").value == "Sandal"
     values = app.dataframe[0].value["AUROC for a class"].to_numpy()
@@ -96,10 +96,10 @@ def test_a_channel_is_told_with_its_images_classes_responses_and_readers(excited
     assert not errors(app)
     assert headers(app) == [
         "Images that excite it", "What it tells apart", "How strongly images excite it", "Which channels read it",
-        "What it adds to the logits", "Without it",
+        "Without it",
     ]  # fmt: skip
     assert len(app.get("plotly_chart")) == 3
-    assert "Only of the last layer" in captions(app)
+    assert "exact only of the last layer" in captions(app)
     assert "receptive field" in captions(app)
     assert len(app.get("bidi_component")) == 1
 
@@ -108,7 +108,8 @@ def test_where_a_channel_answers_is_laid_over_the_images_and_the_last_layer_has_
     app = opened("one channel", where="true")
     assert not errors(app)
     assert "Maps share one scale" in captions(app)
-    assert "the head reads it" in captions(app)
+    assert "What it adds to the logits" in headers(app)
+    assert "the sums over all channels are the mean logits" in captions(app)
     assert len(app.get("plotly_chart")) == 3  # classes, responses, logits
 
 

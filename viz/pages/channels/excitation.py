@@ -13,12 +13,15 @@ from viz.cached.channels import examples_work
 from viz.cached.made import made
 from viz.cached.patches import PatchPicture, patches_work
 from viz.components import PatchTile, patch_tiles
-from viz.pages.channels.place import Place
+from viz.pages.channels.place import IMAGE, VIEW, Place
 from viz.pages.channels.tiles import tile_of
+from viz.picking import held
 from viz.picking.overlays import OPACITY
+from viz.picking.picture import looked_at
 from viz.picking.shown import Shown
 
-MOST, LEAST, QUANTILE = "most", "least", "at quantiles"
+KINDS = MOST, QUANTILE, LEAST = "most", "at quantiles", "least"
+EXCITED, WHERE = "excited", "where"  # in links
 HEAT_SIDE = 112
 
 
@@ -40,16 +43,20 @@ class Excited:
 def show(shown: Shown, told: Channels, place: Place) -> None:
     """The images as tiles, a click on which selects one, and ways to select many."""
     st.subheader("Images that excite it")
+    held.prepare(EXCITED, held.among(KINDS), MOST)
+    held.prepare(WHERE, held.truth, False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        which = st.segmented_control(
-            "Images", (MOST, QUANTILE, LEAST), default=MOST, key="excited", bind="query-params", required=True,
-            label_visibility="collapsed", width="content",
-        )  # fmt: skip
+        picked = st.segmented_control(
+            "Images", KINDS, key=EXCITED, required=True, label_visibility="collapsed", width="content"
+        )
         where = st.toggle(
-            "Where in the image", key="where", bind="query-params",
+            "Where in the image", key=WHERE,
             help="The channel's map over each image: how strongly it answers at which position.",
         )  # fmt: skip
-    excited = _excited(shown, told, place, which or MOST, where)
+    which = picked or MOST
+    held.hold(EXCITED, which)
+    held.hold(WHERE, str(where).lower())
+    excited = _excited(shown, told, place, which, where)
     if excited is None:
         return
     pictures = widgets.awaited(
@@ -57,8 +64,8 @@ def show(shown: Shown, told: Channels, place: Place) -> None:
         "Making small pictures",
     )
     _tiles(shown, excited, pictures)
-    st.caption(_caption(shown, place, pictures, which or MOST, where))
-    _select(shown, told, place, excited, which or MOST)
+    st.caption(_caption(shown, place, pictures, which, where))
+    _select(shown, told, place, excited, which)
 
 
 def _excited(shown: Shown, told: Channels, place: Place, which: str, where: bool) -> Excited | None:
@@ -147,6 +154,11 @@ def _select(shown: Shown, told: Channels, place: Place, excited: Excited, which:
             f"Select these {len(np.unique(excited.rows))}", icon=":material/select:",
             on_click=shown.select, args=(np.unique(excited.rows),),
         )  # fmt: skip
+        if (image := looked_at()) is not None and image in excited.rows:
+            st.button(
+                "All maps of the image clicked last", icon=":material/grid_on:",
+                on_click=lambda: st.session_state.update({VIEW: IMAGE}),
+            )  # fmt: skip
         silent = chosen.silent(told, place.layer, place.channel)
         if 0 < len(silent) < told.n_images:
             st.button(

@@ -8,7 +8,7 @@ from features.channels import Channels
 from viz import widgets
 from viz.cached.channels import responses_work
 from viz.pages.channels import apart, depth, first_filters, networks, one, one_image, ranking, sought
-from viz.pages.channels.place import ONE, VIEW
+from viz.pages.channels.place import IMAGE, ONE, VIEW
 from viz.picking.shown import Shown
 
 OF_CHANNELS: dict[str, Callable[[Shown, Channels], None]] = {  # of what was measured of a set
@@ -17,7 +17,7 @@ OF_CHANNELS: dict[str, Callable[[Shown, Channels], None]] = {  # of what was mea
     "along depth": depth.show,
 }
 OF_NETWORK: dict[str, Callable[[Shown], None]] = {  # for which nothing need have been measured
-    "one image": one_image.show,
+    IMAGE: one_image.show,
     "filters": first_filters.show,
     "activation maximisation": sought.show,
     "the selection": apart.show,

@@ -7,11 +7,12 @@ import streamlit as st
 from features.channels import Channels, ChannelSweep, Evidence
 from viz.cached import server
 from viz.cached.channels import evidence_of, layers_of, n_channels, responses_work
+from viz.picking import held
 from viz.picking.shown import Shown
 
 VIEW, LAYER, CHANNEL = "channels view", "layer", "channel"  # in links
 ENOUGH = 5  # images of a class in the median, for its AUROC to tell anything
-ONE = "one channel"  # the view that is of one
+ONE, IMAGE = "one channel", "one image"  # views that others lead to
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,10 @@ class Place:
 def choose_layer(shown: Shown) -> str:
     """A layer, along depth: 'stem' or a block."""
     names = layers_of(shown.model)
-    if st.session_state.get(LAYER) not in (None, *names):
-        del st.session_state[LAYER]  # of the network before this one
-    return st.select_slider("Layer", names, value=names[-1], key=LAYER, bind="query-params")
+    held.prepare(LAYER, held.among(names), names[-1])
+    layer = st.select_slider("Layer", names, key=LAYER)
+    held.hold(LAYER, layer)
+    return layer
 
 
 def choose(shown: Shown) -> Place:
@@ -39,11 +41,12 @@ def choose(shown: Shown) -> Place:
         return Place(layer, choose_channel(n_channels(shown.model, layer)))
 
 
-def choose_channel(count: int) -> int:
-    """One of a layer's channels, by its number."""
-    if st.session_state.get(CHANNEL, 0) >= count:
-        st.session_state[CHANNEL] = 0  # a layer below has fewer
-    return int(st.number_input(f"Channel, 0 to {count - 1:,}", 0, count - 1, step=1, key=CHANNEL, bind="query-params"))
+def choose_channel(count: int, default: int = 0) -> int:
+    """One of a layer's channels, by its number. default: the one that nobody chose."""
+    held.prepare(CHANNEL, held.below(count), default)  # a layer below has fewer
+    channel = int(st.number_input(f"Channel, 0 to {count - 1:,}", 0, count - 1, step=1, key=CHANNEL))
+    held.hold(CHANNEL, channel)
+    return channel
 
 
 def go(layer: str, channel: int) -> None:

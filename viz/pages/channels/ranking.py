@@ -12,6 +12,7 @@ from viz.cached.patches import SHEET_COLUMNS, patch_sheet_work
 from viz.components import picture_grid
 from viz.components.point_map import media_address
 from viz.pages.channels.place import choose_layer, few_images, go, known_of
+from viz.picking import held
 from viz.picking.shown import Shown
 
 TABLE, ORDER, CLASS = "channels of a layer", "order", "order class"
@@ -48,12 +49,9 @@ def show(shown: Shown, told: Channels) -> None:
 
 def _choose(known: Evidence, first: str) -> Ranking:
     options = [ranking.name for ranking in RANKINGS.values() if ranking.can_rank(known)]
-    if st.session_state.get(ORDER) not in (None, *options):
-        del st.session_state[ORDER]  # of images or a layer of which more is known
-    name = st.selectbox(
-        "Order by", options, options.index(first), key=ORDER, bind="query-params",
-        format_func=lambda name: RANKINGS.need(name).title,
-    )  # fmt: skip
+    held.prepare(ORDER, held.among(options), first)
+    name = st.selectbox("Order by", options, key=ORDER, format_func=lambda name: RANKINGS.need(name).title)
+    held.hold(ORDER, name)
     return RANKINGS.need(name)
 
 
@@ -62,9 +60,10 @@ def _choose_class(ranking: Ranking, known: Evidence) -> str | None:
     if ranking.classes is None:
         return None
     names = ranking.classes(known)
-    if st.session_state.get(CLASS) not in (None, *names):
-        del st.session_state[CLASS]
-    return st.selectbox("Class", names, key=CLASS, bind="query-params")
+    held.prepare(CLASS, held.among(names), names[0])
+    name = st.selectbox("Class", names, key=CLASS)
+    held.hold(CLASS, name)
+    return name
 
 
 def _pictures(shown: Shown, told: Channels, layer: str, ranked: Ranked) -> None:

@@ -117,8 +117,8 @@ def _actions(shown: Shown, chosen: Selection, points: np.ndarray) -> None:
             _named(shown, chosen)
     if shown.model is not None:  # else the other pages are about other images
         st.caption(
-            "Saliency, Evaluation, Residual branches and Features can be about the selection alone: choose so in the "
-            "sidebar."
+            "Saliency, Channels, Evaluation, Residual branches and Features can be about the selection alone: choose "
+            "so in the sidebar."
         )
 
 
