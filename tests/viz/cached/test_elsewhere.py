@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from features import engine, residual, saliency
+from features.channels import Ascent
 from features.datasets import Columns, Origin, open_images
 from features.embed import MapSettings
 from features.embed import stage_maps as stage_maps_of
@@ -18,7 +19,7 @@ from features.networks.hypotheses import Verdict
 from features.networks.naming import NetworkName
 from features.progress import finish
 from features.saliency import ClassTarget, StageTarget
-from viz.cached import embed, estimates, evaluate, extract, faithfulness
+from viz.cached import channel_pictures, embed, estimates, evaluate, extract, faithfulness
 from viz.cached import residual as cached_residual
 from viz.cached import saliency as cached_saliency
 from viz.cached.elsewhere import placed
@@ -101,6 +102,7 @@ WORKS = {
     "novelty": lambda model, images: evaluate.novelty_work(
         model, features_of(model, images), features_of(model, open_images("sample").sample(12))
     ),
+    "maximise": lambda model, images: channel_pictures.maximisation_work(model, "layer1.0", 2, Ascent(steps=3)),
     "explain": lambda model, images: explained(model, cached_saliency.EXPLAIN, ClassTarget(3)),
     "explain a likeness": lambda model, images: explained(model, cached_saliency.EXPLAIN, likeness(model)),
     "randomised": lambda model, images: explained(model, cached_saliency.RANDOMISED, ClassTarget()),

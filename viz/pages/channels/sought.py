@@ -22,12 +22,26 @@ SEEDS, TALLEST, SIDE = 2**32, 420, 320
 
 def show(shown: Shown) -> None:
     """How a picture is sought, the picture, and the real patches."""
-    place = choose(shown)
+    place, ascent = choose(shown), _choose_ascent()
+    left, right = st.columns(2, gap="large")
+    with right:
+        _patches(shown, place)
+    with left:
+        st.subheader("Found by gradient ascent")
+        work = maximisation_work(shown.model, place.layer, place.channel, ascent)
+        if not widgets.start(work, f"Seek a picture for channel {place.channel} of {place.layer}"):
+            return
+        made: Maximised | None = widgets.arriving(work, "Seeking a picture")
+        if made is not None:
+            _sought(shown, made)
+
+
+def _choose_ascent() -> Ascent:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         held.prepare(GOAL, held.among(list(GOALS)), MEAN)
         goal = st.selectbox("Raise", list(GOALS), key=GOAL, width=260, format_func=lambda name: GOALS.need(name).title)
         held.hold(GOAL, goal)
-        held.prepare(STEP_COUNT, held.below(MAX_STEPS + 1), STEPS)
+        held.prepare(STEP_COUNT, lambda text: held.below(MAX_STEPS + 1)(text) or None, STEPS)
         steps = int(st.number_input("Steps", 1, MAX_STEPS, step=64, key=STEP_COUNT, width=140))
         held.hold(STEP_COUNT, steps)
         held.prepare(SEED, held.below(SEEDS), 0)
@@ -45,17 +59,7 @@ def show(shown: Shown) -> None:
             "depend on single pixels.",
         )  # fmt: skip
         held.hold(SHAKEN, shaken)
-    left, right = st.columns(2, gap="large")
-    with right:
-        _patches(shown, place)
-    with left:
-        st.subheader("Found by gradient ascent")
-        work = maximisation_work(shown.model, place.layer, place.channel, Ascent(goal, steps, seed, shaken))
-        if not widgets.start(work, f"Seek a picture for channel {place.channel} of {place.layer}"):
-            return
-        made: Maximised | None = widgets.arriving(work, "Seeking a picture")
-        if made is not None:
-            _sought(shown, made)
+    return Ascent(goal, steps, seed, shaken)
 
 
 def _sought(shown: Shown, made: Maximised) -> None:
