@@ -78,9 +78,11 @@ def test_a_class_against_another_and_a_class_against_itself():
 
 
 def test_an_image_stands_among_those_of_the_set_once_these_were_measured():
-    app = opened("one channel", layer="layer2.0", channel="3")
+    app = opened(ONE_IMAGE, layer="layer2.0", channel="3", limit="50 images")
     assert not errors(app)
-    app = opened(ONE_IMAGE, layer="layer2.0", channel="3")
+    assert "of them excite" not in captions(app)
+    button(app, "Measure what channels answer to the 50 images").click().run()
+    settle(app)
     assert not errors(app)
     assert "of them excite the channel less than this one does" in captions(app)
     assert len(app.get("plotly_chart")) == 1
