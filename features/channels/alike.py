@@ -14,7 +14,7 @@ from features.errors import FeatureError
 
 PERMUTATIONS = 5
 ROWS = 2048  # images at a time
-TOP = 6  # images that are kept of each channel
+TOP = 9  # images that are kept of each channel
 LEAST = 3  # images, of which a correlation can be other than 1 or -1
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from features import engine, rasters, residual, saliency
+from features import channels, engine, rasters, residual, saliency
 from features.__main__ import main
 from features.embed import METHODS as PROJECTIONS
 from features.errors import FeatureError
@@ -22,6 +22,7 @@ README = Path(__file__).parents[2] / "README.md"
         ("extract", engine.POOLINGS),
         ("embed", PROJECTIONS),
         ("residual", residual.KINDS),
+        ("channels", channels.RANKINGS),
         ("saliency", saliency.KINDS),
         ("saliency", rasters.COLOURS),
         ("train", OPTIMIZERS),
@@ -43,6 +44,12 @@ def test_the_help_of_a_command_lists_what_can_be_chosen(command, family, capsys)
 def test_the_readme_names_what_can_be_chosen(option, names):
     found = re.findall(rf"{option} ([\w|,]+)", README.read_text(encoding="utf-8"))
     assert (names in found) if names else not found
+
+
+def test_the_readme_names_all_orders_of_channels():
+    line = README.read_text(encoding="utf-8").partition("printed in an order, `--rank`:")[2].partition("`--against")[0]
+    named = re.findall(r"`([a-z-]+)`", line)
+    assert [name for name in named if not name.startswith("--")] == [*channels.RANKINGS]
 
 
 @pytest.mark.parametrize(

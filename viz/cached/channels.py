@@ -86,7 +86,7 @@ def sweep_work(model: zoo.Model, images: ImageSet, layer: str, numbers: Sequence
         lambda: channels.sweep(model, images, layer, numbers),
         queue_of(model, images, passes=1 + n_lesions * above),
     )
-    return placed(work, "channel sweep", model=model, images=images, layer=layer, numbers=list(numbers))
+    return placed(work, "channel_sweep", model=model, images=images, layer=layer, numbers=list(numbers))
 
 
 def examples_work(model: zoo.Model, images: ImageSet, layer: str, channel: int, rows: np.ndarray) -> Work:

@@ -213,7 +213,7 @@ TASKS = {
     "retrieval": LongTask(_retrieval),
     "novelty": LongTask(_novelty),
     "channels": LongTask(_channels),
-    "channel sweep": LongTask(_channel_sweep),
+    "channel_sweep": LongTask(_channel_sweep),
     "maximise": LongTask(_maximise),
     "explain": LongTask(_explain),
     "randomised": LongTask(_randomised),

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from features import engine, residual, saliency
+from features import channels, engine, residual, saliency
 from features.channels import Ascent
 from features.datasets import Columns, Origin, open_images
 from features.embed import MapSettings
@@ -19,9 +19,11 @@ from features.networks.hypotheses import Verdict
 from features.networks.naming import NetworkName
 from features.progress import finish
 from features.saliency import ClassTarget, StageTarget
-from viz.cached import channel_pictures, embed, estimates, evaluate, extract, faithfulness
+from viz.cached import channels as cached_channels
+from viz.cached import embed, estimates, evaluate, extract, faithfulness
 from viz.cached import residual as cached_residual
 from viz.cached import saliency as cached_saliency
+from viz.cached.channel_pictures import maximisation_work
 from viz.cached.elsewhere import placed
 from viz.cached.server import uploads
 from viz.jobs import LONG, SHORT, Work, results, tasks
@@ -87,6 +89,9 @@ WORKS = {
     "features with a lesion": lambda model, images: extract.features_work(
         residual.lesioned(model, residual.scaled(0.5, "layer2.1")), images
     ),
+    "features without channels": lambda model, images: extract.features_work(
+        channels.without(model, "layer2.1", [5, 3]), images
+    ),
     "statistics": cached_residual.statistics_work,
     "sweep": lambda model, images: cached_residual.sweep_work(model, images, residual.WITHOUT),
     "paths": lambda model, images: cached_residual.paths_work(model, images.sample(4)),
@@ -102,7 +107,9 @@ WORKS = {
     "novelty": lambda model, images: evaluate.novelty_work(
         model, features_of(model, images), features_of(model, open_images("sample").sample(12))
     ),
-    "maximise": lambda model, images: channel_pictures.maximisation_work(model, "layer1.0", 2, Ascent(steps=3)),
+    "channels": cached_channels.responses_work,
+    "channel_sweep": lambda model, images: cached_channels.sweep_work(model, images, "layer3.2", (1, 5)),
+    "maximise": lambda model, images: maximisation_work(model, "layer1.0", 3, Ascent(steps=4)),
     "explain": lambda model, images: explained(model, cached_saliency.EXPLAIN, ClassTarget(3)),
     "explain a likeness": lambda model, images: explained(model, cached_saliency.EXPLAIN, likeness(model)),
     "randomised": lambda model, images: explained(model, cached_saliency.RANDOMISED, ClassTarget()),

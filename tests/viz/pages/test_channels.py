@@ -18,6 +18,7 @@ from tests.viz.test_pages import errors, open_page, settle, shown
 from viz.cached import warm_up
 
 VIEWS = ("ranking", "one channel", "along depth")
+BESIDE = "networks beside each other"
 OWN = {"images": "a folder or zip of mine"}
 pytestmark = pytest.mark.slow
 
@@ -186,3 +187,77 @@ def test_one_image_is_enough(tmp_path, monkeypatch, view):
     Image.fromarray(np.full((28, 28), 90, np.uint8)).save(tmp_path / "one.png")
     app = opened(view, **OWN, folder=str(tmp_path), excited="at quantiles")
     assert not errors(app)
+
+
+@pytest.mark.parametrize("other", ["plain20-fashion", "resnet20-fashion?lesion=without:layer2.0:1,5"])
+def test_two_networks_stand_beside_each_other_with_the_images_of_a_pair(other):
+    app = opened(BESIDE, **{"beside network": other})
+    assert not errors(app)
+    assert app.get("plotly_chart")
+    assert "correlates with most" in captions(app)
+    pairs = next(each.value for each in app.dataframe if "match" in each.value)
+    assert len(pairs) == 64
+    assert (np.diff(pairs["correlation"]) <= 0).all()
+
+
+def test_the_images_of_a_pair_become_the_selection():
+    app = opened(BESIDE, **{"beside network": "plain20-fashion"})
+    button(app, "Select these 9").click().run()
+    settle(app)
+    assert len(selection.kept(app.session_state["selection"])) == 9
+
+
+def test_channels_of_the_other_network_and_of_every_block_are_told_too():
+    query = {"beside network": "plain20-fashion", "every block": "true", "beside layer": "layer2.0"}
+    app = opened(BESIDE, **query, **{"channels of": "plain20-fashion"})
+    assert not errors(app)
+    assert "layer2.1" in app.select_slider(key="beside layer").options
+    assert len(next(each.value for each in app.dataframe if "match" in each.value)) == 32
+    assert "plain20-fashion" in shown(app.markdown[1].value)
+
+
+def test_a_channel_of_a_pair_is_opened():
+    app = opened(BESIDE, **{"beside network": "plain20-fashion"})
+    channel = int(next(each.value for each in app.dataframe if "match" in each.value)["channel"].iloc[0])
+    button(app, "Open the channel").click().run()
+    settle(app)
+    assert not errors(app)
+    assert app.number_input(key="channel").value == channel
+
+
+def test_without_another_network_one_is_asked_for_and_one_that_is_none_is_refused():
+    assert "Choose a network" in opened(BESIDE).info[0].value
+    assert "no network" in shown(errors(opened(BESIDE, **{"beside network": "nothing-of-this-name"}))).lower()
+
+
+def selected(rows):
+    images = open_images("sample").sample(100)
+    return selection.keep(selection.Selection(images.digest, np.asarray(rows, np.int64), len(images)))
+
+
+def test_what_sets_the_selection_apart_is_told_beside_all_others_and_beside_another_one():
+    images = open_images("sample").sample(100)
+    key = selected(np.flatnonzero(images.labels == 1))
+    app = opened("the selection", selection=key, layer="layer3.2")
+    assert not errors(app)
+    assert "**10** selected images beside **90** others" in shown(app.markdown[0].value)
+    table = app.dataframe[0].value
+    assert sorted(table["channel"]) == list(range(64))
+    assert table["auroc"].iloc[0] > 0.95
+    assert (np.diff(np.abs(table["auroc"] - 0.5)) <= 1e-12).all()
+    selection.name(selection.Selection(images.digest, np.flatnonzero(images.labels == 2), 100), "pullovers")
+    app = opened("the selection", selection=key, layer="layer3.2")
+    app.selectbox(key="selected beside").set_value("pullovers").run()
+    settle(app)
+    assert "**10** selected images beside **10** others" in shown(app.markdown[0].value)
+
+
+def test_the_selection_is_compared_with_the_rest_also_where_pages_are_about_it_alone():
+    app = opened("the selection", selection=selected(range(30)), of="the selection")
+    assert not errors(app)
+    assert "**30** selected images beside **70** others" in shown(app.markdown[0].value)
+
+
+def test_nothing_selected_or_one_image_says_what_to_do():
+    assert "Nothing is selected" in opened("the selection").info[0].value
+    assert "Two images on both sides" in shown(errors(opened("the selection", selection=selected([3]))))

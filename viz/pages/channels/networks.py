@@ -17,6 +17,7 @@ from viz.picking.tiles import tiles
 
 OTHER, BLOCKS, LAYER, OF, PAIR = "beside network", "every block", "beside layer", "channels of", "pair"  # in links
 TABLE = "channels most alike"
+SHARES = "mutual", "beyond_chance"
 
 
 def show(shown: Shown) -> None:
@@ -64,9 +65,13 @@ def _overview(told: Beside) -> None:
         f"permuted, 95 % of channels stay below the grey dashes.{never}"
     )
     with st.popover("The numbers", icon=":material/table:"):
-        table = made(Beside.summary, told)
-        st.dataframe(table, hide_index=True)
-    widgets.downloads(made(Beside.table, told), "channels-beside")
+        st.dataframe(
+            made(Beside.summary, told), hide_index=True,
+            column_config={name: st.column_config.NumberColumn(format="percent") for name in SHARES}
+            | {name: st.column_config.NumberColumn(format="%.3f") for name in ("median", "limit")},
+        )  # fmt: skip
+        st.caption("All channels of both networks with their most alike:")
+        widgets.downloads(made(Beside.table, told), "channels-beside")
 
 
 def _layer(shown: Shown, other: Model, told: Beside) -> None:
@@ -83,16 +88,17 @@ def _layer(shown: Shown, other: Model, told: Beside) -> None:
             else names[0]
         )
         of = st.segmented_control(
-            "Channels of", told.names, default=told.names[0], key=OF, bind="query-params", required=True
+            "Channels of", told.names, default=told.names[0], key=OF, bind="query-params", required=True, wrap=True
         )
     side = told.names.index(of or told.names[0])
     table = made(_table, told, layer.name, side)
     if not len(table):
         st.caption(f"All channels of {layer.name} are the same on all images, so none is like another.")
         return
-    left, right = st.columns([2, 3], gap="large")
+    left, right = st.columns([4, 9], gap="medium")
     with left:
         channel = _choose_channel(table)
+        st.caption("The surest pairs first. A ticked row shows its pair.")
     with right:
         _pair(shown, told, layer, side, channel)
 
@@ -101,7 +107,7 @@ def _table(told: Beside, name: str, side: int) -> pd.DataFrame:
     """A layer's channels that have a match, the surest first."""
     table = told.table()
     mine = table[(table["layer"] == name) & (table["network"] == told.names[side]) & table["match"].notna()]
-    chosen = mine[["channel", "match", "correlation", "mutual", "chance"]]
+    chosen = mine[["channel", "match", "correlation", "mutual"]]
     return chosen.sort_values("correlation", ascending=False, kind="stable").reset_index(drop=True)
 
 
@@ -111,8 +117,6 @@ def _choose_channel(table: pd.DataFrame) -> int:
         table, hide_index=True, key=TABLE, on_select="rerun", selection_mode="single-row", height=420,
         column_config={
             "correlation": st.column_config.NumberColumn("r", format="%.3f"),
-            "chance": st.column_config.NumberColumn("by chance", format="%.3f", help="The highest r on average with "
-                                                    "the images of the other network permuted."),
             "mutual": st.column_config.CheckboxColumn(help="Whether each is the most alike of its most alike."),
         },
     )  # fmt: skip
@@ -122,22 +126,29 @@ def _choose_channel(table: pd.DataFrame) -> int:
 
 def _pair(shown: Shown, told: Beside, layer: LayerBeside, side: int, channel: int) -> None:
     """The images with the largest means of a channel, and of the one that is most alike."""
-    own, others = layer.matches[side], layer.matches[1 - side]
+    own = layer.matches[side]
     match = int(own.channels[channel])
     mutual = ", and each is the most alike of the other" if own.mutual[channel] else ""
     st.markdown(f"**r = {own.correlations[channel]:.3f}** over {told.n_images:,} images{mutual}.")
-    for number, made_of, which in ((channel, own, side), (match, others, 1 - side)):
-        st.markdown(f"Channel **{number}** of {layer.layers[which]}, {widgets.escape(told.names[which])}")
-        rows = made_of.top[number]
-        tiles(shown.images, rows, [shown.images.label_name(row) or told.ids[row] for row in rows.tolist()], f"t{which}")
-        with st.container(horizontal=True):
-            st.button(
-                f"Select these {len(rows)}", icon=":material/select:", key=f"select {which}", type="tertiary",
-                on_click=shown.select, args=(rows,),
-            )  # fmt: skip
-            if which == 0:  # the network that the page is about
-                st.button(
-                    "Open the channel", icon=":material/arrow_forward:", key="open pair", type="tertiary",
-                    on_click=go, args=(layer.layers[0], number),
-                )  # fmt: skip
+    for column, which, number in zip(st.columns(2, gap="medium"), (side, 1 - side), (channel, match), strict=True):
+        with column:
+            _images(shown, told, layer, which, number)
     st.caption("The images with the largest means over positions of either channel, the largest first.")
+
+
+def _images(shown: Shown, told: Beside, layer: LayerBeside, which: int, channel: int) -> None:
+    """The images of a channel of either network, and what can be done with them."""
+    st.markdown(f"**{widgets.escape(told.names[which])}**  \nchannel {channel} of {layer.layers[which]}")
+    rows = layer.matches[which].top[channel]
+    texts = [shown.images.label_name(row) or told.ids[row] for row in rows.tolist()]
+    tiles(shown.images, rows, texts, f"images of {which}")
+    with st.container(horizontal=True):
+        st.button(
+            f"Select these {len(rows)}", icon=":material/select:", key=f"select {which}", type="tertiary",
+            on_click=shown.select, args=(rows,),
+        )  # fmt: skip
+        if which == 0:  # the network that the page is about
+            st.button(
+                "Open the channel", icon=":material/arrow_forward:", key="open pair", type="tertiary",
+                on_click=go, args=(layer.layers[0], channel),
+            )  # fmt: skip
