@@ -77,14 +77,14 @@ def test_a_class_against_another_and_a_class_against_itself():
     assert "set against itself" in errors(app)
 
 
-def test_an_image_stands_among_those_of_the_set_once_these_were_measured():
-    app = opened(ONE_IMAGE, layer="layer2.0", channel="3", limit="50 images")
+def test_an_image_stands_among_those_of_the_set_once_these_were_measured(own):
+    app = opened(ONE_IMAGE, layer="layer2.0", channel="3", **own("colours"))
     assert not errors(app)
     assert "of them excite" not in captions(app)
-    button(app, "Measure what channels answer to the 50 images").click().run()
+    button(app, "Measure what channels answer to the set").click().run()
     settle(app)
     assert not errors(app)
-    assert "of them excite the channel less than this one does" in captions(app)
+    assert "0.0% of them excite the channel less than this one does" in captions(app)
     assert len(app.get("plotly_chart")) == 1
 
 

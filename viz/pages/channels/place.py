@@ -78,7 +78,7 @@ def measured_when_asked(shown: Shown) -> Channels | None:
     told = measured_of(shown)
     if told is None:
         work, count = responses_work(shown.model, shown.images), len(shown.images)
-        if widgets.start(work, f"Measure what channels answer to the {count:,} images"):
+        if widgets.start(work, "Measure what channels answer to the set"):
             told = widgets.arriving(work, f"Measuring channels on {count:,} images")
     return told
 
