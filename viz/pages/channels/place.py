@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from features.channels import Channels, ChannelSweep, Evidence
+from viz import widgets
 from viz.cached import server
 from viz.cached.channels import evidence_of, layers_of, n_channels, responses_work
 from viz.picking import held
@@ -41,9 +42,9 @@ def choose(shown: Shown) -> Place:
         return Place(layer, choose_channel(n_channels(shown.model, layer)))
 
 
-def choose_channel(count: int) -> int:
-    """One of a layer's channels, by its number."""
-    held.prepare(CHANNEL, held.below(count), 0)  # a layer below has fewer
+def choose_channel(count: int, default: int = 0) -> int:
+    """One of a layer's channels, by its number. default: the one that nobody chose."""
+    held.prepare(CHANNEL, held.below(count), default)  # a layer below has fewer
     channel = int(st.number_input(f"Channel, 0 to {count - 1:,}", 0, count - 1, step=1, key=CHANNEL))
     held.hold(CHANNEL, channel)
     return channel
@@ -70,6 +71,16 @@ def measured_of(shown: Shown) -> Channels | None:
         return None
     run = server.ask(work).run
     return run.result if run is not None and run.error is None else None
+
+
+def measured_when_asked(shown: Shown) -> Channels | None:
+    """As `measured_of`; where it was not, a button asks for it, and the page goes on below."""
+    told = measured_of(shown)
+    if told is None:
+        work, count = responses_work(shown.model, shown.images), len(shown.images)
+        if widgets.start(work, "Measure what channels answer to the set"):
+            told = widgets.arriving(work, f"Measuring channels on {count:,} images")
+    return told
 
 
 def known_of(
