@@ -14,6 +14,7 @@ from features.commands import (
     inspect,
     look,
     models,
+    notes,
     residual,
     saliency,
     train,
@@ -21,7 +22,9 @@ from features.commands import (
 from features.commands.common import Parser
 from features.errors import FeatureError
 
-COMMANDS = (models, inspect, look, evaluate, compare, extract, embed, saliency, faithfulness, residual, channels, train)
+COMMANDS = (
+    models, inspect, look, evaluate, compare, extract, embed, saliency, faithfulness, residual, channels, train, notes,
+)  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -14,7 +14,7 @@ ORDER = [
     ["files", "progress", "devices", "registry", "sources", "shares"],
     ["claim", "networks", "selection", "neighbours"],
     ["datasets"],
-    ["cluster", "predictions", "results", "rasters"],
+    ["cluster", "predictions", "results", "rasters", "notes"],
     ["store", "engine"],
     ["extract"],
 ]

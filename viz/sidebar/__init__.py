@@ -6,9 +6,10 @@ import streamlit as st
 
 from features.networks import catalogue
 from viz.cached import warm_up
-from viz.sidebar import image_set, network
+from viz.sidebar import image_set, network, noting
 from viz.sidebar.image_set import images, others, source
 from viz.sidebar.network import loaded, model, named, spec, tell_assumed
+from viz.sidebar.noted import of_images as noted_images
 from viz.sidebar.own_files import inside_roots, new_folder
 from viz.sidebar.selected import choose, give_name, select, selection, selects_of_others, take_name
 from viz.sidebar.selected import named as named_selections
@@ -29,6 +30,8 @@ __all__ = [
     "named",
     "named_selections",
     "new_folder",
+    "noted_images",
+    "noting",
     "others",
     "select",
     "selection",
