@@ -39,6 +39,7 @@ def add(commands: Commands) -> None:
     for word, run, text in (("undo", _undo, "Take an act back."), ("redo", _redo, "Do again what was undone.")):
         turn = command(actions, word, run, text)
         turn.add_argument("act", nargs="?", metavar="ACT", help="as `history` lists it (default: your last)")
+        turn.add_argument("--by", metavar="NAME", help="who does it (default: your name on this machine)")
     history = command(actions, "history", _history, "Tell who noted what, and when.")
     history.add_argument("--most", type=positive, default=20, metavar="N", help="acts (default: %(default)s)")
     _add_export(actions)
@@ -137,11 +138,11 @@ def _rows(images: "ImageSet", ids: list[str]) -> list[int]:
 
 
 def _undo(options: argparse.Namespace) -> None:
-    print(_book(options).undo(_uid(options)).what)
+    print(_book(options).undo(_uid(options), options.by).what)
 
 
 def _redo(options: argparse.Namespace) -> None:
-    print(_book(options).redo(_uid(options)).what)
+    print(_book(options).redo(_uid(options), options.by).what)
 
 
 def _uid(options: argparse.Namespace) -> str | None:

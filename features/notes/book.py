@@ -206,7 +206,7 @@ def _named(file: sqlite3.Connection, kind: str, uid: str | None, by: str) -> Act
     if not own:
         word = "undone" if kind == UNDO else "done again"
         which = f"by {by} to be {word}" if uid is None else f"{uid[:40]!r} to be {word}"
-        raise NotesError(f"There is no act {which}. `notes history` lists them, with those that were undone.")
+        raise NotesError(f"There is no act {which}. The history lists all, and any of them can be named.")
     if kind == REDO and uid is None:  # the one that was undone last
         undoing = [row[6] for row in rows if row[5] == UNDO]
         own.sort(key=lambda row: max(place for place, of in enumerate(undoing) if of == row[1]))

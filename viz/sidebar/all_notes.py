@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SHOWN, SHOWN_CONFLICTS = 30, 100
 
 
-@st.dialog("Notes of images", width="large")
+@st.dialog("Notes of images", width="large", on_dismiss="rerun")
 def show() -> None:
     """The history with undo and redo, exports, and the merge of another file."""
     from viz.cached.notes import book, current
