@@ -15,7 +15,7 @@ ORDER = [
     ["claim", "networks", "selection", "neighbours"],
     ["datasets"],
     ["cluster", "predictions", "results", "rasters", "notes"],
-    ["store", "engine"],
+    ["store", "engine", "workspace"],
     ["extract"],
 ]
 ANALYSES = [
