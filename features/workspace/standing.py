@@ -46,7 +46,7 @@ def _of_network(network: Network, may_read: Callable[[str], bool]) -> Problem | 
         told = f" (SHA-256 {network.digest[:12]}...)" if network.digest else ""
         return Problem(WEIGHTS, MISSING, f"There are no weights at {name.weights}{told}. Say where they are now.")
     if network.digest and name.weights.is_file() and digest_of(name.weights) != network.digest:
-        said = f"{name.weights} holds other weights than when this was saved. Say where those are, or save it again."
+        said = f"{name.weights} holds other weights than when this was saved. Say where those are."
         return Problem(WEIGHTS, CHANGED, said)
     return None
 
@@ -80,7 +80,9 @@ def with_weights(workspace: Workspace, path: Path) -> Workspace:
         raise WorkspaceError(f"{path} holds other weights than this was saved with (SHA-256 {wanted[:12]}...).")
     name = replace(naming.parse(workspace.network.name), weights=path)
     moved = replace(workspace, network=replace(workspace.network, name=str(name)))
-    return _views(moved, lambda view: {"weights": [str(path)]} if "weights" in view.state else {})
+    return _views(
+        moved, lambda view: {"weights": [str(path)]} if "weights" in view.state and view.network is None else {}
+    )
 
 
 def with_contents(workspace: Workspace) -> Task[Workspace]:

@@ -12,7 +12,10 @@ import msgspec
 import numpy as np
 
 from features.datasets import Columns, ImageSet, open_images
+from features.datasets.corrections import corrected
 from features.errors import FeatureError
+from features.notes import Book, noted_in
+from features.progress import Task
 from features.selection import Selection
 
 VERSION = 1
@@ -82,12 +85,19 @@ class Chosen:
 
 @dataclass(frozen=True)
 class View:
-    """A page as it stood: its name in the address, and what stands behind the question mark there."""
+    """A page as it stood: its name in the address, and what stands behind the question mark there.
+
+    network: that it shows, None for the workspace's. selection: of the workspace's, if the page is about that alone, ''
+    for all images. corrected: whether labels are those that were corrected.
+    """
 
     page: Name
     state: dict[Name, list[Path_]]
     title: Name
     caption: Text = ""
+    network: Network | None = None
+    selection: Text = ""
+    corrected: bool = False
 
     @property
     def link(self) -> str:
@@ -121,6 +131,16 @@ class Workspace:
         compared = sum(view.page == "compare" for view in self.views)
         parts += [f"{_count(compared, 'comparison')}"] if compared else []
         return ", ".join(parts) + (", a note" if self.note else "")
+
+    def images_of(self, view: View, images: ImageSet, book: Book) -> Task[ImageSet]:
+        """The images that a view is about. images: the workspace's; book: what corrected labels are from."""
+        if view.corrected:
+            noted = yield from noted_in(images, book.notes())
+            images = corrected(images, noted.corrections(images))
+        if not view.selection:
+            return images
+        chosen = next(each for each in self.selections if each.name == view.selection)
+        return images.select(Selection(images.pictures_digest, np.array(chosen.rows, np.int64), len(images)))
 
     def with_view(self, view: View) -> "Workspace":
         """The same with a view, in place of one of its title."""
@@ -169,6 +189,9 @@ def _contradiction(workspace: Workspace) -> str:
     page = next((view.page for view in workspace.views if not PAGE.fullmatch(view.page)), None)
     if page is not None:
         return f"{page[:40]!r} is no page"
+    known = {each.name for each in workspace.selections}
+    if any(view.selection and view.selection not in known for view in workspace.views):
+        return "a view is of a selection that there is not"
     for each in workspace.selections:
         if each.rows != sorted({*each.rows}) or (each.rows and each.rows[-1] >= workspace.images.n_images):
             return f"the selection {each.name!r} has images that there are not"
