@@ -125,7 +125,7 @@ def with_images(workspace: Workspace, source: str | None = None) -> Task[Moved]:
     if opened.digest == before.digest:
         selections, lost = workspace.selections, {}
     else:
-        selections, lost = yield from _found(workspace.selections, opened)
+        selections, lost = yield from _located(workspace.selections, opened)
     keys = {
         old.of(before).key: keep(new.of(after))
         for old, new in zip(workspace.selections, selections, strict=True)
@@ -134,7 +134,7 @@ def with_images(workspace: Workspace, source: str | None = None) -> Task[Moved]:
     return Moved(_views(moved, lambda view: _state_on(view, before, after, keys)), lost)
 
 
-def _found(selections: list[Chosen], images: ImageSet) -> Task[tuple[list[Chosen], dict[str, int]]]:
+def _located(selections: list[Chosen], images: ImageSet) -> Task[tuple[list[Chosen], dict[str, int]]]:
     """Selections on another set, by the contents of their images; how many images of each are not there."""
     unknown = [each.name for each in selections if each.rows and not each.contents]
     if unknown:

@@ -19,6 +19,7 @@ from features.progress import Task
 from features.selection import Selection
 
 VERSION = 1
+FIRST = "anatomy"  # the page that stands at the app's own address
 MOST_BYTES = 64 * 2**20
 PAGE = re.compile(r"[a-z_]{1,40}")
 UID = re.compile(r"[0-9a-f]{32}")
@@ -102,7 +103,8 @@ class View:
     @property
     def link(self) -> str:
         """The address of the page inside the app."""
-        return f"/{self.page}?{urlencode(self.state, doseq=True)}" if self.state else f"/{self.page}"
+        place = "/" if self.page == FIRST else f"/{self.page}"
+        return f"{place}?{urlencode(self.state, doseq=True)}" if self.state else place
 
     def one(self, name: str, default: str = "") -> str:
         """The value of something of which there is one."""

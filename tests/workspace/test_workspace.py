@@ -23,7 +23,7 @@ def test_a_view_takes_the_place_of_one_of_its_title(world):
 
 
 def test_a_link_holds_all_of_a_page(world):
-    assert View("a", {}, "x").link == "/a"
+    assert [View(page, {}, "x").link for page in ("a", "anatomy")] == ["/a", "/"]
     view = View("compare", state_of({"compared": ["a?b=c", "d"], "limit": 100}), "x")
     assert view.link == "/compare?compared=a%3Fb%3Dc&compared=d&limit=100"
 

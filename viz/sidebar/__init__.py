@@ -6,7 +6,7 @@ import streamlit as st
 
 from features.networks import catalogue
 from viz.cached import warm_up
-from viz.sidebar import image_set, network, noting
+from viz.sidebar import image_set, keeping, network, noting
 from viz.sidebar.image_set import images, others, source
 from viz.sidebar.network import loaded, model, named, spec, tell_assumed
 from viz.sidebar.noted import of_images as noted_images
@@ -44,15 +44,18 @@ __all__ = [
 ]
 
 
-def show() -> "DeltaGenerator":
+def show(page: str = "anatomy", title: str = "") -> "DeltaGenerator":
     """Choose the network and the image set, once for all pages; both live in the URL.
 
-    Gives back where `tell_assumed` writes, above all, where nobody has to scroll for it.
+    page, title: of the page that is shown, for who keeps its view. Gives back where `tell_assumed` writes, above all,
+    where nobody has to scroll for it.
     """
     with st.sidebar:
         notice = st.empty()
         network.choose()
         image_set.choose(_matched)
+        if page != keeping.PAGE:
+            keeping.offer(page, title)
         _device()
     return notice
 
