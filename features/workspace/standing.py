@@ -126,12 +126,11 @@ def with_images(workspace: Workspace, source: str | None = None) -> Task[Moved]:
         selections, lost = workspace.selections, {}
     else:
         selections, lost = yield from _located(workspace.selections, opened)
-    keys = {
-        old.of(before).key: keep(new.of(after))
-        for old, new in zip(workspace.selections, selections, strict=True)
+    placed = {
+        old.of(before).key: new.of(after) for old, new in zip(workspace.selections, selections, strict=True)
     }  # fmt: skip
     moved = replace(workspace, images=after, selections=selections)
-    return Moved(_views(moved, lambda view: _state_on(view, before, after, keys)), lost)
+    return Moved(_views(moved, lambda view: _state_on(view, before, after, placed)), lost)
 
 
 def _located(selections: list[Chosen], images: ImageSet) -> Task[tuple[list[Chosen], dict[str, int]]]:
@@ -158,12 +157,15 @@ def _located(selections: list[Chosen], images: ImageSet) -> Task[tuple[list[Chos
     return moved, lost
 
 
-def _state_on(view: View, before: Images, after: Images, keys: dict[str, str]) -> dict[str, list[str]]:
+def _state_on(view: View, before: Images, after: Images, placed: dict[str, Selection]) -> dict[str, list[str]]:
+    """What changes in a view's address. placed: selections as they are now, by the keys of before."""
     state = {}
     if "folder" in view.state and after.source != before.source:
         state["folder"] = [after.source]
-    if (key := view.one("selection")) in keys:
-        state["selection"] = [keys[key]]
+    if (chosen := placed.get(view.one("selection"))) is not None:
+        state["selection"] = [keep(chosen)]
+        if view.selection:  # the control that narrows pages to a selection is told by how many it holds
+            state["of"] = [f"{len(chosen):,} selected"]
     return state
 
 

@@ -191,14 +191,14 @@ def _contradiction(workspace: Workspace) -> str:
     page = next((view.page for view in workspace.views if not PAGE.fullmatch(view.page)), None)
     if page is not None:
         return f"{page[:40]!r} is no page"
-    known = {each.name for each in workspace.selections}
-    if any(view.selection and view.selection not in known for view in workspace.views):
-        return "a view is of a selection that there is not"
     for each in workspace.selections:
         if each.rows != sorted({*each.rows}) or (each.rows and each.rows[-1] >= workspace.images.n_images):
             return f"the selection {each.name!r} has images that there are not"
         if each.contents and len(each.contents) != len(each.rows):
             return f"the selection {each.name!r} tells the contents of other images"
+    known = {each.name for each in workspace.selections}
+    if any(view.selection and view.selection not in known for view in workspace.views):
+        return "a view is of a selection that there is not"
     return ""
 
 

@@ -79,7 +79,7 @@ def test_a_view_is_kept_with_all_that_the_address_says(shelf):
 def test_a_selection_is_kept_with_the_view_that_is_about_it(shelf):
     images = open_images("sample")
     chosen = Selection(images.digest, np.array([3, 8]), 1000)
-    keep(selection=selections.keep(chosen), of="the selection")
+    keep(selection=selections.keep(chosen), of="2 selected")
     (kept,) = shelf.all()
     assert [(each.name, each.rows) for each in kept.selections] == [("selected at Taken for", [3, 8])]
     assert kept.views[0].selection == "selected at Taken for"

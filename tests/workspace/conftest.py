@@ -33,13 +33,14 @@ def world(tmp_path: Path) -> World:
     weights.write_bytes(b"weights")
     images = open_images(str(folder))
     odd = Selection(images.digest, np.array([1, 4]), 6)
+    at_variance = {"residual view": ["variance"], "folder": [str(folder)], "of": ["2 selected"]}
     workspace = Workspace(
         "My work",
         Network(str(weights), "f" * 64),
         Images(str(folder), images.name, images.digest, 6),
         [Chosen("odd ones", [1, 4]), Chosen("first", [0])],
         [
-            View("residual", {"residual view": ["variance"], "folder": [str(folder)], "selection": [odd.key]}, "Var"),
+            View("residual", {**at_variance, "selection": [odd.key]}, "Variance", selection="odd ones"),
             View("compare", {"compared": ["resnet20-fashion", "plain20-fashion"]}, "Both", "Beside each other"),
         ],
         note="To be looked at again.",

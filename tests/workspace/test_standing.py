@@ -109,6 +109,7 @@ def test_links_lead_to_the_new_place_and_the_new_selection(elsewhere):
     images = open_images(str(there))
     assert images.select(kept(view.one("selection"))).ids == tuple(images.ids[row] for row in moved.selections[0].rows)
     assert view.one("residual view") == "variance"
+    assert view.one("of") == "1 selected"
 
 
 def test_numbers_alone_are_not_taken_for_images_of_a_changed_set(sound, world):
