@@ -14,30 +14,32 @@ def add(commands: Commands) -> None:
         commands, "workspace", _list, "Network, images, selections and views under a name, as the app saves them."
     )
     workspace.set_defaults(action=None)
-    actions = workspace.add_subparsers(dest="action", metavar="ACTION")
+    actions = workspace.add_subparsers(
+        dest="action", metavar="ACTION", help="what to do; each has a --help (default: list)"
+    )
     command(actions, "list", _list, "List the workspaces of this machine, and what they hold.")
     for word, run, text in (
         ("show", _show, "Tell what a workspace holds, and whether all of it is still there."),
         ("delete", _delete, "Put a workspace aside; `restore` has it back."),
     ):
-        command(actions, word, run, text).add_argument("name", metavar="NAME")
+        command(actions, word, run, text).add_argument("name", metavar="NAME", help="as `list` has it")
     restore = command(actions, "restore", _restore, "Have a workspace back that was deleted.")
-    restore.add_argument("name", nargs="?", metavar="NAME", help="(default: the last)")
+    restore.add_argument("name", nargs="?", metavar="NAME", help="as it was called (default: the last)")
     rename = command(actions, "rename", _rename, "Call a workspace something else.")
-    rename.add_argument("name", metavar="NAME")
-    rename.add_argument("new", metavar="NEW")
+    rename.add_argument("name", metavar="NAME", help="as `list` has it")
+    rename.add_argument("new", metavar="NEW", help="another name")
     export = command(actions, "export", _export, "Write a workspace as a zip that another machine opens.")
-    export.add_argument("name", metavar="NAME")
+    export.add_argument("name", metavar="NAME", help="as `list` has it")
     export.add_argument("--to", type=Path, required=True, metavar="FILE", help="a new file")
     export.add_argument("--without-notes", action="store_true", help="leave out what was noted of its images")
     take = command(actions, "import", _import, "Take in a workspace that somebody exported.")
-    take.add_argument("file", type=Path, metavar="FILE")
+    take.add_argument("file", type=Path, metavar="FILE", help="a zip as `export` writes it")
     take.add_argument("--images", metavar="SOURCE", help="where its images are here")
     take.add_argument("--weights", type=Path, metavar="FILE", help="where its weights are here")
     take.add_argument("--name", metavar="NAME", help="what to call it (default: as it is called)")
     take.add_argument("--notes", type=Path, metavar="FILE", help="write its notes to a table, for `notes merge`")
     report = command(actions, "report", _report, "Write the views of a workspace as one HTML file.")
-    report.add_argument("name", metavar="NAME")
+    report.add_argument("name", metavar="NAME", help="as `list` has it")
     report.add_argument("--to", type=Path, required=True, metavar="FILE", help="a new file")
 
 

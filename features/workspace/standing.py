@@ -122,9 +122,8 @@ def with_images(workspace: Workspace, source: str | None = None) -> Task[Moved]:
     where = replace(before, source=source or before.source)
     opened = where.open()
     after = replace(where, name=opened.name, digest=opened.digest, n_images=len(opened))
-    if opened.digest == before.digest:
-        selections, lost = workspace.selections, {}
-    else:
+    selections, lost = workspace.selections, dict[str, int]()
+    if opened.digest != before.digest:
         selections, lost = yield from _located(workspace.selections, opened)
     placed = {
         old.of(before).key: new.of(after) for old, new in zip(workspace.selections, selections, strict=True)

@@ -95,7 +95,8 @@ def _about(workspace: Workspace, view: View) -> str:
 
 def _figure(view: View, exhibit: Exhibit, made: set[str]) -> str:
     """The lines of a figure. made: the measures that stand already, to which its own are added."""
-    imports, steps = [], []
+    imports: list[str] = []
+    steps: list[str] = []
     for name in exhibit.of:
         measure = MEASURES[name]
         code = measure.code.replace(COMPARED, repr([_network(each) for each in compared(view)]))
