@@ -20,6 +20,7 @@ PAGES = {  # a module of viz/pages, which is also the page's place in the URL: i
     "compare": ("Compare", ":material/compare_arrows:"),
     "residual": ("Residual branches", ":material/alt_route:"),
     "extract": ("Features", ":material/dataset:"),
+    "workspace": ("Workspaces", ":material/inventory_2:"),
 }
 
 
@@ -34,7 +35,7 @@ def main() -> None:
         ]
     )
     with warm_up.started().waiting():
-        notice = sidebar.show()
+        notice = sidebar.show(chosen.url_path or first, chosen.title)
         chosen.run()
         if chosen.title != PAGES[first][0]:  # which tells all of it
             sidebar.tell_assumed(notice)

@@ -14,14 +14,20 @@ from features.commands import (
     inspect,
     look,
     models,
+    notebook,
+    notes,
     residual,
     saliency,
     train,
+    workspace,
 )
 from features.commands.common import Parser
 from features.errors import FeatureError
 
-COMMANDS = (models, inspect, look, evaluate, compare, extract, embed, saliency, faithfulness, residual, channels, train)
+COMMANDS = (
+    models, inspect, look, evaluate, compare, extract, embed, saliency, faithfulness, residual, channels, train, notes,
+    workspace, notebook,
+)  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> int:

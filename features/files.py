@@ -13,6 +13,7 @@ from typing import IO, Any, cast
 from features.errors import FeatureError
 
 ROOTS = "RESNET_EXPLORER_ROOTS"  # the folders that the app, and links below image folders, may lead into
+NOTES = "RESNET_EXPLORER_NOTES"  # a file of notes in place of the one in the data folder
 ABANDONED_SECONDS = 24 * 3600.0  # after which a file that was being written is one of a process that was killed
 OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl")
 
@@ -50,6 +51,17 @@ def _has_folders(path: Path) -> bool:
 def cache_folder(name: str) -> Path:
     """Where what can be made again is kept, under the digest of what it was made of. name: what it is, 'openvino'."""
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "resnet-explorer" / name
+
+
+def data_folder() -> Path:
+    """Where what a person has made is kept, and nothing else could make again: notes, workspaces."""
+    return Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "resnet-explorer"
+
+
+def notes_file() -> Path:
+    """Where a person's notes of images are kept unless the environment names another file."""
+    named = os.environ.get(NOTES)
+    return Path(named).expanduser() if named else data_folder() / "notes.sqlite"
 
 
 def roots() -> list[Path]:

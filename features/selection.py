@@ -24,7 +24,8 @@ _NAMING = threading.Lock()  # two visitors' names are written one after the othe
 class Selection:
     """Some images of a set of N.
 
-    images: the set's digest. rows: (R,) int64, their numbers in it, ascending and each once. n_images: N.
+    images: the set's digest, whatever was corrected of its labels (`ImageSet.pictures_digest`). rows: (R,) int64, their
+    numbers in it, ascending and each once. n_images: N.
     """
 
     images: str

@@ -68,9 +68,10 @@ def random() -> "np.random.Generator":
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Nothing of a test stays in the user's cache, and nothing there changes a test."""
+    """Nothing of a test stays in the user's cache or among what they keep, and nothing there changes a test."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
         yield
 
 

@@ -89,6 +89,7 @@ COMMANDS = {
 # These differ from the command named here in the last files that they make of what all keep in the same way.
 WRITTEN_LIKE = dict.fromkeys(["extract npz", "extract safetensors", "extract tensorboard"], "extract npy")
 TIMES = ("images_per_second", "seconds")
+OF_ONE_FILE = {"notebook"}  # whose result is one new file, which is whole or not there
 every_command = pytest.mark.parametrize("command", COMMANDS)
 
 
@@ -96,7 +97,7 @@ def test_every_command_that_writes_is_among_these():
     """Those with an option --out; a new one joins by a line."""
     (commands,) = (action.choices for action in command_line._parser()._actions if isinstance(action.choices, dict))
     writing = {name for name, parser in commands.items() if "--out" in parser._option_string_actions}
-    assert writing == {name.split()[0] for name in COMMANDS}
+    assert writing == {name.split()[0] for name in COMMANDS} | OF_ONE_FILE
 
 
 # --- a small world, and what commands make of it --------------------------------------------------------------------

@@ -14,8 +14,8 @@ ORDER = [
     ["files", "progress", "devices", "registry", "sources", "shares"],
     ["claim", "networks", "selection", "neighbours"],
     ["datasets"],
-    ["cluster", "predictions", "results", "rasters"],
-    ["store", "engine", "effects"],
+    ["cluster", "predictions", "results", "rasters", "notes"],
+    ["store", "engine", "effects", "workspace"],
     ["extract"],
 ]
 ANALYSES = [
@@ -151,9 +151,11 @@ def test_every_module_of_features_has_its_place():
     assert set(FEATURES) == {*FOUNDATION, *ANALYSES, "__init__", "__main__", "commands"}
 
 
-# The command line is a front end, as the app is: where a folder of results has a report, it asks for one. The library
-# below it knows of none, and what it asks brings neither Streamlit nor anything else of the app.
-COMMANDS_MAY_SHOW = {"features/commands/compare.py": "viz.reports"}
+# The command line is a front end, as the app is: where a result has a report, it asks for one. The library below it
+# knows of none, and what it asks brings neither Streamlit nor anything else of the app.
+COMMANDS_MAY_SHOW = dict.fromkeys(
+    ("features/commands/compare.py", "features/commands/workspace.py", "features/commands/notebook.py"), "viz.reports"
+)
 
 
 @pytest.mark.parametrize("module", FEATURES)

@@ -32,6 +32,7 @@ SOURCE_HELP = (
 )
 NETWORK_HELP = "a name of the catalogue, timm:NAME or a file; behind it ?part=..., ?head=..., ?lesion=without:layer3.1"
 SAID = "said_"
+MINE = "mine"  # one's own file of notes
 FORMAT_HELP = "{names}; tensorboard is for the Embedding Projector"
 
 
@@ -95,8 +96,8 @@ def command(commands: Commands, name: str, run: Callable[[argparse.Namespace], N
     return parser
 
 
-def add_source(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="SOURCE", help=SOURCE_HELP)
+def add_source(parser: argparse.ArgumentParser, required: bool = True) -> None:
+    parser.add_argument("source", nargs=None if required else "?", metavar="SOURCE", help=SOURCE_HELP)
     parser.add_argument("--data-root", metavar="DIR", help="where torchvision's sets lie (default: data)")
     parser.add_argument("--download", action="store_true", help="let torchvision fetch its set")
     for what in ("path", "label"):
@@ -106,6 +107,11 @@ def add_source(parser: argparse.ArgumentParser) -> None:
             metavar="NAME",
             help=f"column of {what}s in a list or a table beside the images (default: guessed)",
         )
+    parser.add_argument(
+        "--corrections",
+        metavar="FILE",
+        help=f"take the labels that were corrected by hand: '{MINE}' for your own file of notes, or another such file",
+    )
 
 
 def add_model(parser: argparse.ArgumentParser, several: bool = False) -> None:
@@ -282,8 +288,27 @@ def source_of(options: argparse.Namespace) -> "ImageSet":
     from features.datasets import opening
 
     images = show(opening(options.source, options.data_root, options.download, columns=columns_of(options)))
+    images = corrected(options, images.sample(options.limit) if options.limit else images)
     tell_understood(images)
-    return images.sample(options.limit) if options.limit else images
+    return images
+
+
+def corrected(options: argparse.Namespace, images: "ImageSet") -> "ImageSet":
+    """The images of a command with `add_source`, with corrected labels if these were asked for."""
+    if options.corrections is None:
+        return images
+    from features import notes
+    from features.datasets import corrections
+
+    book = notes.Book(None if options.corrections == MINE else Path(options.corrections).expanduser())
+    if options.corrections != MINE and not book.path.exists():
+        raise FeatureError(f"There is no file of notes at {book.path}. Name one, or say --corrections {MINE}.")
+    noted = show(notes.noted_in(images, book.notes()))
+    told = noted.corrections(images)
+    changed = corrections.corrected(images, told)
+    if changed is images:
+        print(f"no label of {images.name} is corrected in {book.path}", file=sys.stderr)
+    return changed
 
 
 def tell_understood(images: "ImageSet") -> None:

@@ -92,7 +92,7 @@ def _compare(options: argparse.Namespace) -> None:
         line = again(
             options.source, networks, limit=options.limit, path_column=options.path_column,
             label_column=options.label_column, data_root=options.data_root, seed=options.seed,
-            all_pairs=options.all_pairs, **{"with": ",".join(extras) or "none"},
+            all_pairs=options.all_pairs, corrections=options.corrections, **{"with": ",".join(extras) or "none"},
         )  # fmt: skip
         compare.write(claim, result, more, show(report(result, images, line, more)))
     for rejected in result.rejected:

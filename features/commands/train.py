@@ -10,6 +10,7 @@ from features.commands.common import (
     add_source,
     columns_of,
     command,
+    corrected,
     show,
     tell_understood,
 )
@@ -64,6 +65,7 @@ def _train(options: argparse.Namespace) -> None:
     columns = columns_of(options)
     images = show(opening(source, options.data_root, options.download, splits.FIRST_TRAINING, columns))
     test_images = show(opening(test or held_out(images), options.data_root, options.download, columns=columns))
+    images, test_images = corrected(options, images), corrected(options, test_images)
     for each in (images, test_images):
         tell_understood(each)
     recipe = Recipe(**{field.name: getattr(options, field.name) for field in fields(Recipe)})

@@ -9,11 +9,11 @@ from pathlib import Path
 from PIL import Image
 
 from features import files
-from features.datasets import counting, folder_contents, folders, patterns, splits, torchvision_sets
+from features.datasets import corrections, counting, folder_contents, folders, patterns, splits, torchvision_sets
 from features.datasets.annotated import coco_file
 from features.datasets.archives import opening as archives
 from features.datasets.changes import Snapshot, snapshot, stamp
-from features.datasets.image_set import Boxes, ImageSet, Origin, Rejected
+from features.datasets.image_set import CORRECTED, Boxes, ImageSet, Origin, Rejected
 from features.datasets.images import decode
 from features.datasets.listing import Choice, Listing
 from features.datasets.lists import opening as lists
@@ -127,7 +127,12 @@ def reopen(origin: Origin) -> ImageSet:
     """The same images once more, if the source has not changed since. Raises DatasetError as `open_images`."""
     images = open_images(origin.source, columns=origin.columns)
     for limit in origin.limits:
-        images = images.sample(limit) if isinstance(limit, int) else images.select(kept(limit))
+        if isinstance(limit, int):
+            images = images.sample(limit)
+        elif limit.startswith(CORRECTED):
+            images = corrections.corrected(images, corrections.kept(limit.removeprefix(CORRECTED)))
+        else:
+            images = images.select(kept(limit))
     return images
 
 

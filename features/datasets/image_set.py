@@ -20,6 +20,7 @@ from features.selection import Selection, keep
 from features.sources import ALL
 
 JOIN = ";"  # between several labels of an image
+CORRECTED = "corrected:"  # before the key of corrections, where it tells what was done to a set
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Rejected:
 @dataclass(frozen=True)
 class Origin:
     """From where a set can be opened again: a source as `datasets.open_images` takes it, and what was taken of it, of
-    that again, and so on: at most so many images, or those of a selection, by its key.
+    that again, and so on: at most so many images, those of a selection, by its key, or all with corrected labels, by
+    CORRECTED and the corrections' key.
     """
 
     source: str
@@ -96,7 +98,8 @@ class ImageSet:
     ids:         one unique string per image: its path inside the source.
     labels:      (N,) int64 indices into class_names, or None for unlabelled images.
     class_names: the names of the labels, sorted, or in torchvision's order; empty for unlabelled images.
-    digest:      hexadecimal SHA-256 of the ids, sizes and times or checksums; changes when the set changes.
+    digest:      hexadecimal SHA-256 of the ids, sizes and times or checksums, and of corrections where labels were
+                 corrected; changes when the set changes.
     locate:      where image number i lies (see `uri`); None where its id says so.
     origin:      from where the same set can be opened again; None where nothing tells.
     aside:       what of the source is no part of the set, and why.
@@ -107,6 +110,7 @@ class ImageSet:
     split:       which split of its source it is ('test', 'all'), '' where there is nothing to choose.
     splits:      those that its source has, with how many images each has.
     table:       the columns of the table that tells its images or their labels, None where none does.
+    uncorrected: the digest of the same images as their source labels them, where labels were corrected; else ''.
     """
 
     name: str
@@ -125,9 +129,15 @@ class ImageSet:
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
     boxes: Boxes | None = None
     table: TableColumns | None = None
+    uncorrected: str = ""
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def pictures_digest(self) -> str:
+        """What tells the images from others whatever their labels: a selection is of these."""
+        return self.uncorrected or self.digest
 
     def open(self, index: int) -> Image.Image:
         """Image number `index`, upright RGB. Raises ImageError if its file is damaged or gone."""
@@ -196,6 +206,7 @@ class ImageSet:
         """The images at `indices`, in that order."""
         chosen = [int(index) for index in indices]
         picked = hashlib.sha256(f"{self.digest}{chosen}".encode()).hexdigest()
+        before = self.uncorrected and hashlib.sha256(f"{self.uncorrected}{chosen}".encode()).hexdigest()
         opener = self.opener
         return replace(
             self,
@@ -208,11 +219,12 @@ class ImageSet:
             label_sets=None if self.label_sets is None else self.label_sets[chosen],
             columns={name: values[chosen] for name, values in self.columns.items()},
             boxes=None if self.boxes is None else self.boxes.take(chosen),
+            uncorrected=before,
         )
 
     def select(self, selection: Selection) -> "ImageSet":
         """The images of a selection. Raises DatasetError if that is of another set."""
-        if (selection.images, selection.n_images) != (self.digest, len(self)):
+        if (selection.images, selection.n_images) != (self.pictures_digest, len(self)):
             raise DatasetError(
                 f"The selection is of {selection.n_images:,} other images than the {len(self):,} of {self.name}. "
                 "Choose the set that it was made on, or choose images again."

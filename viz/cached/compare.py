@@ -7,6 +7,7 @@ from pathlib import Path
 from features import compare
 from features.compare import EXTRAS, Comparison, ExtraResult, Gallery, LookSettings
 from features.datasets import ImageSet
+from features.datasets.image_set import CORRECTED
 from features.networks.zoo import Model
 from features.progress import Task, finish
 from viz.cached import server
@@ -85,7 +86,8 @@ def command(models: Sequence[Model], images: ImageSet, extras: Sequence[ExtraRes
     networks = [_network(model) for model in models]
     if images.origin is None or is_upload(images):
         return again(images.name, networks, f"on {len(images):,} images that were uploaded or lie in memory", **more)
-    limits, columns = images.origin.limits, images.origin.columns
+    steps, columns = images.origin.limits, images.origin.columns
+    limits = [step for step in steps if not str(step).startswith(CORRECTED)]
     limit = limits[0] if len(limits) == 1 and isinstance(limits[0], int) else None
     remark = f"on {len(images):,} images selected of these" if limits and limit is None else ""
     return again(
@@ -95,6 +97,7 @@ def command(models: Sequence[Model], images: ImageSet, extras: Sequence[ExtraRes
         limit=limit,
         path_column=columns.path,
         label_column=columns.label,
+        corrections="mine" if len(limits) < len(steps) else None,
         **more,
     )
 

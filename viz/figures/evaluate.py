@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 from viz import theme
 
 if TYPE_CHECKING:
-    from features.evaluate import Calibration, Novelty, Retrieval, Scored, Separating
+    from features.evaluate import Calibration, Evaluation, Novelty, Retrieval, Scored, Separating
     from features.shares import Share
 
 MOST_CLASSES = 40  # of a heat map; of more, those with the most mistakes
@@ -63,6 +63,15 @@ def confusion(counts: np.ndarray, support: np.ndarray, names: Sequence[str], one
     figure.layout.yaxis.update(axis, title="label", range=[len(titles) - 0.5, -0.5])
     figure.layout.update(hovermode="closest", hoverdistance=-1, clickmode="event+select", dragmode=False)
     return figure
+
+
+def confusion_of(evaluation: "Evaluation") -> go.Figure:
+    """The same of an evaluation: of all classes that occur, or of those with the most mistakes."""
+    classes = shown_classes(evaluation.confusion)
+    names = [evaluation.class_names[index] for index in classes]
+    support = np.array([evaluation.of_class(int(index)).sum() for index in classes])
+    one_each = evaluation.predictions.assigned is None
+    return confusion(evaluation.confusion[np.ix_(classes, classes)], support, names, one_each)
 
 
 def _cells(counts: np.ndarray, shares: np.ndarray, names: Sequence[str], word: str) -> go.Scatter:
@@ -141,6 +150,11 @@ def reliability(told: "Calibration", decisions: bool) -> go.Figure:
     figure.layout.yaxis2.update(tickformat=".0%", title="answers", rangemode="tozero", nticks=4)
     figure.layout.legend.update(y=-0.16)
     return figure
+
+
+def reliability_of(evaluation: "Evaluation") -> go.Figure:
+    """The same of an evaluation."""
+    return reliability(evaluation.calibration, evaluation.predictions.assigned is not None)
 
 
 def retrieval(of_stages: "Mapping[str, Retrieval]") -> go.Figure:

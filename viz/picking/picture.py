@@ -1,7 +1,7 @@
 """Controls to choose one picture, from the set, a file or the camera."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import streamlit as st
@@ -26,7 +26,8 @@ TALLEST = 360  # pixels on the screen
 class Chosen:
     """A picture to look at: SHA-256 of its size and pixels, what it is called, and its label if it has one.
 
-    durable: whether what is made of it may outlive the server, as of no upload.
+    durable: whether what is made of it may outlive the server, as of no upload. source: the set that it is of, and its
+    number there; None for an upload.
     """
 
     picture: Image.Image
@@ -34,6 +35,7 @@ class Chosen:
     name: str
     label: str | None
     durable: bool
+    source: tuple[ImageSet, int] | None = None
 
 
 def choose_image() -> Chosen:
@@ -77,6 +79,8 @@ def show_image(chosen: Chosen) -> None:
         # A tall picture would push all else off the screen.
         width="stretch" if height <= 1.25 * width else max(16, TALLEST * width // height),
     )
+    if chosen.source is not None:
+        sidebar.noting.of_image(*chosen.source, "the picture")
 
 
 def from_set(images: ImageSet, label: str, key: str) -> Chosen:
@@ -94,7 +98,8 @@ def from_set(images: ImageSet, label: str, key: str) -> Chosen:
         picture = images.open(index)
     except ImageError as error:
         raise ImageError(f"{error} Choose another number.") from error
-    return chosen_of(picture, images.ids[index], images.label_name(index), durable=not is_upload(images))
+    chosen = chosen_of(picture, images.ids[index], images.label_name(index), durable=not is_upload(images))
+    return replace(chosen, source=(images, index))
 
 
 def chosen_of(picture: Image.Image, name: str, label: str | None, durable: bool) -> Chosen:

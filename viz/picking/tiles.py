@@ -8,14 +8,19 @@ import streamlit as st
 from features import rasters
 from features.datasets import ImageSet
 from features.datasets.decoding import pictures
-from viz import widgets
+from viz import sidebar, widgets
 
 TILE, WIDTH = 112, 88
 
 
 def tiles(images: ImageSet, rows: np.ndarray, texts: Sequence[str], key: str) -> None:
-    """Pictures of some rows (R,) of a set, as many side by side as there is room for. key: of the container."""
-    opened = pictures(images, rows.tolist())
+    """Pictures of some rows (R,) of a set with what is noted of them, as many side by side as there is room for.
+
+    key: of the container.
+    """
+    opened, noted = pictures(images, rows.tolist()), sidebar.noted_images(images)
+    of = {} if noted is None else noted.of
     with st.container(key=key, horizontal=True, gap="small"):
-        for picture, text in zip(opened, texts, strict=True):
-            st.image(np.asarray(rasters.square(picture, TILE)), caption=widgets.escape(text), width=WIDTH)
+        for row, picture, text in zip(rows.tolist(), opened, texts, strict=True):
+            badges = f" {sidebar.noting.badges(of[row])}" if row in of else ""
+            st.image(np.asarray(rasters.square(picture, TILE)), caption=f"{widgets.escape(text)}{badges}", width=WIDTH)

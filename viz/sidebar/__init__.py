@@ -6,9 +6,10 @@ import streamlit as st
 
 from features.networks import catalogue
 from viz.cached import warm_up
-from viz.sidebar import image_set, network
+from viz.sidebar import image_set, keeping, network, noting
 from viz.sidebar.image_set import images, others, source
 from viz.sidebar.network import lesion, loaded, model, named, spec, take_lesion, tell_assumed
+from viz.sidebar.noted import of_images as noted_images
 from viz.sidebar.own_files import inside_roots, new_folder
 from viz.sidebar.selected import choose, give_name, select, selection, selects_of_others, take_name
 from viz.sidebar.selected import named as named_selections
@@ -30,6 +31,8 @@ __all__ = [
     "named",
     "named_selections",
     "new_folder",
+    "noted_images",
+    "noting",
     "others",
     "select",
     "selection",
@@ -43,15 +46,18 @@ __all__ = [
 ]
 
 
-def show() -> "DeltaGenerator":
+def show(page: str = "anatomy", title: str = "") -> "DeltaGenerator":
     """Choose the network and the image set, once for all pages; both live in the URL.
 
-    Gives back where `tell_assumed` writes, above all, where nobody has to scroll for it.
+    page, title: of the page that is shown, for who keeps its view. Gives back where `tell_assumed` writes, above all,
+    where nobody has to scroll for it.
     """
     with st.sidebar:
         notice = st.empty()
         network.choose()
         image_set.choose(_matched)
+        if page != keeping.PAGE:
+            keeping.offer(page, title)
         _device()
     return notice
 

@@ -10,7 +10,7 @@ import streamlit as st
 from features.errors import DatasetError, FeatureError
 from features.sources import ALL, ARCHIVES, EXTENSIONS, LISTS, SAMPLE, TABLES, split_of
 from viz import widgets
-from viz.sidebar import paths, table_columns
+from viz.sidebar import noted, paths, table_columns
 from viz.sidebar import selected as of_selection
 from viz.sidebar.own_files import inside_roots, keep_to_roots, keep_upload
 
@@ -68,9 +68,10 @@ def choose(matched: Callable[["ImageSet"], "Matched"]) -> None:
     if st.session_state["images"] == FOLDER:
         with understood:
             _understood(matched)
-    if of_selection.STATE in st.session_state or of_selection.STATE in st.query_params:
-        with suppress(FeatureError):  # which the page shows
+    with suppress(FeatureError):  # which the page shows
+        if of_selection.STATE in st.session_state or of_selection.STATE in st.query_params:
             of_selection.show(images(selected=False))
+    noted.show(lambda: images(selected=False, corrections=False))
 
 
 def _offer() -> None:
@@ -101,11 +102,11 @@ def _look_again() -> None:
         look_again(str(inside_roots(place, "images", DatasetError)))
 
 
-def images(whole: bool = False, selected: bool = True) -> "ImageSet":
+def images(whole: bool = False, selected: bool = True, corrections: bool = True) -> "ImageSet":
     """The image set chosen in the sidebar, cut to the chosen number or whole.
 
-    selected: whether those alone that are selected, if the visitor wants pages to be about these. Raises FeatureError
-    if it cannot be opened.
+    selected: whether those alone that are selected, if the visitor wants pages to be about these. corrections: whether
+    with corrected labels, if the visitor wants these. Raises FeatureError if it cannot be opened.
     """
     from viz.cached.images import Chosen, sampled  # numpy, Pillow and pyarrow with it
 
@@ -114,6 +115,8 @@ def images(whole: bool = False, selected: bool = True) -> "ImageSet":
     if whole:
         return opened
     taken = sampled(chosen, st.session_state["limit"], opened)
+    if corrections:
+        taken = noted.corrected(taken)
     return of_selection.narrowed(taken) if selected else taken
 
 

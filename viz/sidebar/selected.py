@@ -33,7 +33,7 @@ def selection(images: "ImageSet") -> "Selection | None":
     st.session_state[STATE] = key
     if st.query_params.get(STATE) != key:  # a page that is opened by its name comes without
         st.query_params[STATE] = key
-    return chosen if chosen.images == images.digest and len(chosen) else None
+    return chosen if chosen.images == images.pictures_digest and len(chosen) else None
 
 
 def selects_of_others() -> bool:
@@ -60,14 +60,14 @@ def select(images: "ImageSet", rows: "np.ndarray") -> None:
 
     from features.selection import Selection
 
-    choose(Selection(images.digest, np.unique(rows), len(images)))
+    choose(Selection(images.pictures_digest, np.unique(rows), len(images)))
 
 
 def named(images: "ImageSet") -> dict[str, "Selection"]:
     """The selections of a set that were given names on this server, in that order."""
     from features import selection
 
-    return selection.named(images.digest)
+    return selection.named(images.pictures_digest)
 
 
 def give_name(name: str, chosen: "Selection") -> None:
@@ -81,7 +81,7 @@ def take_name(images: "ImageSet", name: str) -> None:
     """Take a name away again."""
     from features import selection
 
-    selection.forget(images.digest, name)
+    selection.forget(images.pictures_digest, name)
 
 
 def show(images: "ImageSet") -> None:

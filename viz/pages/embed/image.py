@@ -91,6 +91,7 @@ def show(shown: Shown, maps: embed.StageMaps) -> None:
     left, right = st.columns([1, 1.6])
     with left:
         st.image(np.asarray(rasters.square(picture, 2 * TILE)), width="stretch")
+        sidebar.noting.of_image(shown.images, row, "the image")
     with right:
         _predictions(shown, point)
     _saliency(shown, point, row)

@@ -10,7 +10,8 @@ import streamlit as st
 from features.datasets import ImageSet
 from features.datasets.lists.joining import ENDINGS, joined
 from features.errors import FeatureError
-from viz import widgets
+from features.notes import NotedImages
+from viz import sidebar, widgets
 from viz.cached.made import made
 
 
@@ -52,6 +53,18 @@ def choose(images: ImageSet) -> OwnTable:
     names = ", ".join(map(widgets.escape, table.columns))
     st.caption(f"It names {table.rows:,} of {len(images):,} images. Colour and filter by {names}.")
     return table
+
+
+def with_notes(own: OwnTable, images: ImageSet) -> OwnTable:
+    """The same with what is noted of the images: tags, corrected labels and notes as further columns."""
+    noted = sidebar.noted_images(images)
+    return own if noted is None or not len(noted) else made(_with_notes, own, noted, tuple(images.columns))
+
+
+def _with_notes(own: OwnTable, noted: NotedImages, taken: tuple[str, ...]) -> OwnTable:
+    known = {*taken, *own.columns}
+    columns = {name if name not in known else f"{name} (noted)": each for name, each in noted.columns().items()}
+    return OwnTable({**own.columns, **columns}, own.rows)
 
 
 def _joined(images: ImageSet, file: _File) -> OwnTable:

@@ -165,7 +165,7 @@ def _settings(images: ImageSet) -> tuple[embed.MapSettings, OwnTable, bool]:
             "number of processors gives another.",
         )  # fmt: skip
         _type_folder()
-        own = own_table.choose(images)
+        own = own_table.with_notes(own_table.choose(images), images)
     whole = st.toggle("Wide", key="wide", bind="query-params", help="The map alone, over the whole width.")
     return embed.MapSettings(method, int(neighbours), float(min_dist), int(seed)), own, whole
 

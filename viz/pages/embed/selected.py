@@ -141,7 +141,8 @@ def _export(shown: Shown, points: np.ndarray) -> None:
 
 
 def _table(shown: Shown, points: np.ndarray) -> pd.DataFrame:
-    return shown.table.iloc[points].rename(columns={"pred": "prediction"})
+    more = {name: values[points] for name, values in shown.columns.items() if name not in shown.table}
+    return shown.table.iloc[points].rename(columns={"pred": "prediction"}).assign(**more)
 
 
 def _zipped(shown: Shown, points: np.ndarray) -> bytes:

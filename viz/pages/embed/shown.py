@@ -92,11 +92,13 @@ class Shown:
         return self.table["pred"].iat[row]
 
     def caption(self, row: int) -> str:
-        """What a small picture of an image is called: its label, and what it was taken for instead."""
+        """What a small picture of an image is called: its label, what it was taken for instead, and its tags."""
         label, prediction = self.label(row), self.prediction(row)
+        tags = self.columns["tags"][row] if "tags" in self.columns else None
+        noted = f" [{tags}]" if tags else ""
         if label and prediction and self.correct is not None and not self.correct[row]:
-            return f"{label} → {prediction}"
-        return label or prediction or self.features.ids[row]
+            return f"{label} → {prediction}{noted}"
+        return f"{label or prediction or self.features.ids[row]}{noted}"
 
     @staticmethod
     def lines_of(features: FeatureSet) -> list[str]:

@@ -14,7 +14,7 @@ def show(_shown: Shown, evaluation: Evaluation) -> None:
     told, decisions = evaluation.calibration, evaluation.predictions.assigned is not None
     left, right = st.columns([5, 3], gap="medium")
     with left:
-        widgets.chart(drawn(figures.reliability, told, decisions), "reliability")
+        widgets.chart(drawn(figures.reliability_of, evaluation), "reliability")
         what = (
             "Every label of every image is an answer: its probability, and whether it holds. "
             if decisions

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from features.evaluate import Evaluation
@@ -37,7 +36,7 @@ def _heat_map(shown: Shown, evaluation: Evaluation) -> None:
             one, other = divmod(int(points[0]), len(classes))
             _select(shown, evaluation, int(classes[one]), int(classes[other]))
 
-    widgets.chart(drawn(_figure, evaluation), CELLS, on_select=chosen, selection_mode="points")
+    widgets.chart(drawn(figures.confusion_of, evaluation), CELLS, on_select=chosen, selection_mode="points")
     word = "predicted as" if evaluation.predictions.assigned is None else "given"
     some = (
         f" The {len(classes)} classes with the most mistakes are shown."
@@ -48,14 +47,6 @@ def _heat_map(shown: Shown, evaluation: Evaluation) -> None:
         f"Rows are labels, columns what their images are {word}. Colours grow with the root of the share, so that rare "
         f"mistakes are seen beside the diagonal. Click a cell to select its images.{some}"
     )
-
-
-def _figure(evaluation: Evaluation) -> go.Figure:
-    classes = figures.shown_classes(evaluation.confusion)
-    names = [evaluation.class_names[index] for index in classes]
-    support = np.array([evaluation.of_class(int(index)).sum() for index in classes])
-    one_each = evaluation.predictions.assigned is None
-    return figures.confusion(evaluation.confusion[np.ix_(classes, classes)], support, names, one_each)
 
 
 def _occurring(evaluation: Evaluation) -> int:
