@@ -56,7 +56,7 @@ def test_one_image_s_maps_are_shown_with_the_strongest_enlarged():
     assert "by number" in captions(app)
 
 
-@pytest.mark.parametrize("part", ["branch + shortcut, before the activation", "the branch", "the shortcut"])
+@pytest.mark.parametrize("part", ["sum", "branch", "shortcut"])
 def test_parts_of_a_block_have_colours_for_both_signs_and_the_stem_has_none(part):
     app = opened(ONE_IMAGE, layer="layer2.1", **{"maps of": part})
     assert not errors(app)
@@ -87,8 +87,9 @@ def test_an_image_stands_among_those_of_the_set_once_these_were_measured():
 
 
 def test_filters_are_shown_with_the_chosen_one_s_wave():
-    app = opened(FILTERS, filter="5")
+    app = opened(FILTERS, filter="5", **{"filters by": "norm"})
     assert not errors(app)
+    assert app.selectbox(key="filters by").value == "norm"
     assert headers(app)[:2] == ["Filter 5", "Kernels of later layers"]
     assert {"Frequency", "Orientation", "Wave's share", "Colour", "Norm"} <= {*labels(app)}
     assert labels(app)["Colour"] == "0%"
@@ -130,8 +131,7 @@ def test_a_picture_is_sought_when_somebody_asks_and_says_what_it_is_not():
     assert "This is not what the network sees, nor an image that it was trained on" in captions(app)
     assert len(app.get("plotly_chart")) == 1
     opened("one channel", layer="layer1.0", channel="2")
-    app = opened(SOUGHT, layer="layer1.0", channel="2")
-    app.number_input(key="steps").set_value(3).run()
+    app = opened(SOUGHT, layer="layer1.0", channel="2", steps="3")
     settle(app)
     assert "times the most that any of 100 images reaches" in captions(app)
     assert "highest maxima of the set" in captions(app)

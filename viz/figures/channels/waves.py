@@ -37,7 +37,7 @@ def waves(filters: Filters, chosen: int) -> go.Figure:
     axis = {"gridcolor": theme.GRID, "linecolor": theme.GRID}
     figure.layout.polar = {
         "sector": [0, 180], "bgcolor": "rgba(0,0,0,0)",
-        "radialaxis": {**axis, "range": [0, 0.72], "tickvals": [0.125, 0.25, 0.5], "angle": 0, "tickangle": 0},
+        "radialaxis": {**axis, "range": [0, 0.72], "tickvals": [0.25, 0.5], "angle": 0, "tickangle": 0},
         "angularaxis": {**axis, "tickvals": [0, 45, 90, 135, 180], "ticktext": ["0°", "45°", "90°", "135°", "180°"]},
     }  # fmt: skip
     figure.layout.margin = {"l": 40, "r": 40, "t": 30, "b": 10}

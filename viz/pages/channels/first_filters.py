@@ -3,6 +3,7 @@
 import streamlit as st
 
 from features.channels import FILTER_ORDERS, STEM, Filters, convolutions
+from features.channels.maps import INDEX
 from features.errors import FeatureError
 from features.rasters import magnify
 from viz import widgets
@@ -19,9 +20,10 @@ from viz.components import picture_grid
 from viz.components.point_map import media_address
 from viz.figures import channels as figures
 from viz.pages.channels.place import choose_layer, go
+from viz.picking import held
 from viz.picking.shown import Shown
 
-ORDER, FILTER = "filters by", "filter"
+ORDER, FILTER, KERNELS = "filters by", "filter", "kernels"
 TALLEST, LARGE = 420, 168
 
 
@@ -31,17 +33,15 @@ def show(shown: Shown) -> None:
     filters = filters_of(model.key, model)
     count = len(filters.kernels)
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        held.prepare(ORDER, held.among(list(FILTER_ORDERS)), INDEX)
         order = st.selectbox(
-            "Sort by", list(FILTER_ORDERS), key=ORDER, bind="query-params", width=280,
+            "Sort by", list(FILTER_ORDERS), key=ORDER, width=280,
             format_func=lambda name: FILTER_ORDERS.need(name).title,
         )  # fmt: skip
-        if st.session_state.get(FILTER, 0) >= count:
-            st.session_state[FILTER] = 0  # of a network with more
-        number = int(
-            st.number_input(
-                f"Filter, 0 to {count - 1}", 0, count - 1, step=1, key=FILTER, bind="query-params", width=160
-            )
-        )
+        held.hold(ORDER, order)
+        held.prepare(FILTER, held.below(count), 0)  # another network may have fewer
+        number = int(st.number_input(f"Filter, 0 to {count - 1}", 0, count - 1, step=1, key=FILTER, width=160))
+        held.hold(FILTER, number)
     _sheet(filters, order)
     _chosen(shown, filters, number)
     table = made(Filters.table, filters)
@@ -49,7 +49,10 @@ def show(shown: Shown) -> None:
         st.dataframe(table, hide_index=True)
         widgets.downloads(table, f"filters-{model.spec.name}")
     st.subheader("Kernels of later layers")
-    if st.toggle("Show them", key="kernels", bind="query-params"):
+    held.prepare(KERNELS, held.truth, False)
+    wanted = st.toggle("Show them", key=KERNELS)
+    held.hold(KERNELS, wanted)
+    if wanted:
         _later(shown)
 
 

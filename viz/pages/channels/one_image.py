@@ -1,6 +1,8 @@
 """What every channel of a layer makes of one image, and one of these maps over it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -18,6 +20,7 @@ from viz.components import Overlay, picture_grid
 from viz.components.point_map import media_address
 from viz.figures import channels as figures
 from viz.pages.channels.place import CHANNEL, Place, choose_channel, choose_layer, go, measured_of
+from viz.picking import held
 from viz.picking.overlays import lay_over
 from viz.picking.picture import Chosen, choose_image, show_image
 from viz.picking.shown import Shown
@@ -52,8 +55,6 @@ def show(shown: Shown) -> None:
         maps = feature_maps_of(model.key, chosen.digest, layer, part, logit, model, chosen.picture)
         look = _choose_look(maps)
     _grid(maps, look)
-    if CHANNEL not in st.session_state and CHANNEL not in st.query_params:
-        st.session_state[CHANNEL] = int(maps.order(look.order)[0])
     _enlarged(shown, chosen, maps, look)
     with st.popover("All of them", icon=":material/table:"):
         table = made(FeatureMaps.table, maps)
@@ -63,11 +64,17 @@ def show(shown: Shown) -> None:
 
 def _choose_part(layer: str) -> str:
     names = [OUTPUT] if layer == STEM else list(PARTS)
-    if st.session_state.get(PART) not in (None, *names):
-        del st.session_state[PART]  # of a block, and this is the stem
-    return st.selectbox(
-        "Maps of", names, key=PART, bind="query-params", width=280, format_func=lambda name: PARTS.need(name).title
-    )
+    return _select("Maps of", names, OUTPUT, PART, 280, lambda name: PARTS.need(name).title)
+
+
+def _select(
+    label: str, names: list[str], default: str, key: str, width: int, title: Callable[[str], str] = str, **said: Any
+) -> str:
+    """A choice that stands in the link by its name; where that is none of these, as on another layer, `default`."""
+    held.prepare(key, held.among(names), default)
+    name = st.selectbox(label, names, key=key, width=width, format_func=title, **said)
+    held.hold(key, name)
+    return name
 
 
 def _choose_logit(model: zoo.Model) -> Logit | None:
@@ -75,12 +82,9 @@ def _choose_logit(model: zoo.Model) -> Logit | None:
     if model.network.classifier is None:
         return None
     numbered = numbered_classes(model)
-    for key, others in ((FOR, PREDICTED), (NOT, NOTHING)):
-        if st.session_state.get(key) not in (None, others, *numbered):
-            del st.session_state[key]  # of another network
-    index = st.selectbox("Evidence for", [PREDICTED, *numbered], key=FOR, bind="query-params", width=200)
-    against = st.selectbox(
-        "against", [NOTHING, *numbered], key=NOT, bind="query-params", width=160,
+    index = _select("Evidence for", [PREDICTED, *numbered], PREDICTED, FOR, 200)
+    against = _select(
+        "against", [NOTHING, *numbered], NOTHING, NOT, 160,
         help="Evidence that the logit of one class exceeds that of another.",
     )  # fmt: skip
     return Logit(
@@ -90,12 +94,8 @@ def _choose_logit(model: zoo.Model) -> Logit | None:
 
 def _choose_look(maps: FeatureMaps) -> _Look:
     orders = [name for name in ORDERS if maps.evidence is not None or name not in (EVIDENCE, AGAINST)]
-    if st.session_state.get(ORDER) not in (None, *orders):
-        del st.session_state[ORDER]
-    order = st.selectbox(
-        "Sort by", orders, orders.index(EVIDENCE) if EVIDENCE in orders else orders.index(MAXIMUM), key=ORDER,
-        bind="query-params", width=280, format_func=lambda name: ORDERS.need(name).title,
-    )  # fmt: skip
+    default = EVIDENCE if EVIDENCE in orders else MAXIMUM
+    order = _select("Sort by", orders, default, ORDER, 280, lambda name: ORDERS.need(name).title)
     scale = st.segmented_control("Colour scale", (ONE_SCALE, EACH), default=ONE_SCALE, key="map scale", required=True)
     colours = made(colours_of, maps)
     limit = made(shared_limit, maps.values, colours in rasters.SIGNED) if scale == ONE_SCALE else None
@@ -148,7 +148,7 @@ def _enlarged(shown: Shown, chosen: Chosen, maps: FeatureMaps, look: _Look) -> N
     """The chosen channel's map over what the network saw, and where this image stands among those of the set."""
     st.subheader("One map")
     with st.container(width=240):
-        place = Place(maps.layer, choose_channel(maps.n_channels))
+        place = Place(maps.layer, choose_channel(maps.n_channels, int(maps.order(look.order)[0])))
     values = maps.need(place.channel)
     left, right = st.columns([1.2, 1], gap="large")
     with left:

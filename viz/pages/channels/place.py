@@ -41,9 +41,9 @@ def choose(shown: Shown) -> Place:
         return Place(layer, choose_channel(n_channels(shown.model, layer)))
 
 
-def choose_channel(count: int) -> int:
-    """One of a layer's channels, by its number."""
-    held.prepare(CHANNEL, held.below(count), 0)  # a layer below has fewer
+def choose_channel(count: int, default: int = 0) -> int:
+    """One of a layer's channels, by its number. default: the one that nobody chose."""
+    held.prepare(CHANNEL, held.below(count), default)  # a layer below has fewer
     channel = int(st.number_input(f"Channel, 0 to {count - 1:,}", 0, count - 1, step=1, key=CHANNEL))
     held.hold(CHANNEL, channel)
     return channel

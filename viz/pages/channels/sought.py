@@ -4,7 +4,7 @@ import streamlit as st
 
 from features import rasters
 from features.channels import GOALS, Ascent, Channels, Maximised
-from features.channels.maximisation import MAX_STEPS, STEPS
+from features.channels.maximisation import MAX_STEPS, MEAN, STEPS
 from viz import widgets
 from viz.cached.channel_pictures import maximisation_work
 from viz.cached.made import drawn
@@ -13,42 +13,53 @@ from viz.components import picture_grid
 from viz.components.point_map import media_address
 from viz.figures import channels as figures
 from viz.pages.channels.place import ONE, Place, choose, go, measured_of
+from viz.picking import held
 from viz.picking.shown import Shown
 
-GOAL, SEED, TALLEST, SIDE = "goal", "seed", 420, 320
+GOAL, STEP_COUNT, SEED, SHAKEN = "goal", "steps", "seed", "shaken"
+SEEDS, TALLEST, SIDE = 2**32, 420, 320
 
 
 def show(shown: Shown) -> None:
     """How a picture is sought, the picture, and the real patches."""
-    place = choose(shown)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        goal = st.selectbox(
-            "Raise", list(GOALS), key=GOAL, bind="query-params", width=260,
-            format_func=lambda name: GOALS.need(name).title,
-        )  # fmt: skip
-        steps = int(st.number_input("Steps", 1, MAX_STEPS, STEPS, step=64, key="steps", width=140))
-        seed = int(
-            st.number_input(
-                "Seed", 0, 2**32 - 1, 0, step=1, key=SEED, bind="query-params", width=140,
-                help="Another seed begins elsewhere and finds another picture: there is more than one.",
-            )
-        )  # fmt: skip
-        shaken = st.toggle(
-            "Shake it", value=True, key="shaken",
-            help="Each step sees the picture shifted, scaled and turned by chance, so that what is found does not "
-            "depend on single pixels.",
-        )  # fmt: skip
+    place, ascent = choose(shown), _choose_ascent()
     left, right = st.columns(2, gap="large")
     with right:
         _patches(shown, place)
     with left:
         st.subheader("Found by gradient ascent")
-        work = maximisation_work(shown.model, place.layer, place.channel, Ascent(goal, steps, seed, shaken))
+        work = maximisation_work(shown.model, place.layer, place.channel, ascent)
         if not widgets.start(work, f"Seek a picture for channel {place.channel} of {place.layer}"):
             return
         made: Maximised | None = widgets.arriving(work, "Seeking a picture")
         if made is not None:
             _sought(shown, made)
+
+
+def _choose_ascent() -> Ascent:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        held.prepare(GOAL, held.among(list(GOALS)), MEAN)
+        goal = st.selectbox("Raise", list(GOALS), key=GOAL, width=260, format_func=lambda name: GOALS.need(name).title)
+        held.hold(GOAL, goal)
+        held.prepare(STEP_COUNT, lambda text: held.below(MAX_STEPS + 1)(text) or None, STEPS)
+        steps = int(st.number_input("Steps", 1, MAX_STEPS, step=64, key=STEP_COUNT, width=140))
+        held.hold(STEP_COUNT, steps)
+        held.prepare(SEED, held.below(SEEDS), 0)
+        seed = int(
+            st.number_input(
+                "Seed", 0, SEEDS - 1, step=1, key=SEED, width=140,
+                help="Another seed begins elsewhere and finds another picture: there is more than one.",
+            )
+        )  # fmt: skip
+        held.hold(SEED, seed)
+        held.prepare(SHAKEN, held.truth, True)
+        shaken = st.toggle(
+            "Shake it", key=SHAKEN,
+            help="Each step sees the picture shifted, scaled and turned by chance, so that what is found does not "
+            "depend on single pixels.",
+        )  # fmt: skip
+        held.hold(SHAKEN, shaken)
+    return Ascent(goal, steps, seed, shaken)
 
 
 def _sought(shown: Shown, made: Maximised) -> None:
