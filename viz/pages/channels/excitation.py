@@ -140,7 +140,7 @@ def _caption(shown: Shown, place: Place, pictures: tuple[PatchPicture | None, ..
         f"{order}. The box is the receptive field of the position with the maximum, {field.size} × {field.size} of the "
         f"{field.side} × {field.side} pixels that the network is given; "
         + ("beside it the field enlarged." if cropped else "the ring is its centre."),
-        f"Dashed sides{' and hatches' * cropped}: it goes on beyond the picture." if clipped else "",
+        f"Dashed sides{' and hatches' * cropped}: it goes on beyond what the network is given." if clipped else "",
         "Maps share one scale, black is 0." if where else "",
         "A click selects an image for all pages, with Shift one more.",
     ]

@@ -89,7 +89,7 @@ def _table(shown: Shown, told: Channels, layer: str, ranking: Ranking, ranked: R
 
     seen = table.drop(columns=["layer", "n_images", "q05", "q25", "q75", "q95", "top_row", "top_column"])
     st.dataframe(
-        seen, hide_index=True, key=TABLE, on_select=chosen, selection_mode="single-row",
+        seen.dropna(axis=1, how="all"), hide_index=True, key=TABLE, on_select=chosen, selection_mode="single-row",
         column_config={"silent": st.column_config.NumberColumn(format="percent"),
                        "auroc": st.column_config.NumberColumn(format="%.3f")},
     )  # fmt: skip
