@@ -2,15 +2,17 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
-from features import channels, compare, lesions, residual
+from features import channels, compare, lesions, residual, saliency
 from features.channels import ChannelLesion
 from features.compare import with_extras
 from features.errors import FeatureError
 from features.networks import naming, zoo
 from features.progress import finish
+from features.saliency.targets import ClassTarget
 
 
 @pytest.mark.parametrize("text", [
@@ -71,3 +73,19 @@ def test_a_network_beside_itself_without_a_channel_that_nothing_reads_predicts_t
     assert "without channel 4 of layer3.0" in pair.second
     (measures,) = finish(with_extras(told, [model, changed], ["measures"]))
     assert len(measures.result.table())
+
+
+@pytest.mark.parametrize("method", ["gradcam", "layercam"])
+def test_gradients_come_through_a_layer_without_channels(method, tiny_model, tiny_images):
+    """Where nothing reads them, maps of what lies below are those of the intact network."""
+    with torch.no_grad():
+        tiny_model.network.classifier.weight[:, 4] = 0
+    changed = channels.without(tiny_model, "layer3", [4])
+    pixels = tiny_model.spec.preprocessing.framed(tiny_images.open(0))[None]  # (1, C, S, S)
+    intact, other = (
+        finish(saliency.explain(saliency.Explainer(model), pixels, [ClassTarget(3)], method)).maps
+        for model in (tiny_model, changed)
+    )
+    for name, values in intact.items():
+        np.testing.assert_allclose(other[name], values, rtol=1e-4, atol=1e-6)
+        assert values.any()

@@ -11,6 +11,7 @@ import numpy as np
 
 from features.channels.results import QUANTILES
 from features.errors import FeatureError
+from features.progress import Progress, Task
 
 PERMUTATIONS = 5
 ROWS = 2048  # images at a time
@@ -61,7 +62,7 @@ class Matches:
 
 def matched(
     left: np.ndarray, right: np.ndarray, permutations: int = PERMUTATIONS, seed: int = 0
-) -> tuple[Matches, Matches]:
+) -> Task[tuple[Matches, Matches]]:
     """The channels most alike between two layers, from left to right and from right to left.
 
     left, right: (N, C) and (N, D), means over positions of the same images, such as memory maps, of which ROWS rows are
@@ -73,12 +74,13 @@ def matched(
             f"Channels are compared on the same images, {LEAST} or more, but got {len(left)} and {len(right)}. Read "
             "both networks on one set."
         )
+    yield Progress(0, permutations + 1, "pass")
     sides = _Scaled(left), _Scaled(right)
-    order = np.arange(len(left))
-    forward, back = _best(_correlations(*sides, order))
+    forward, back = _best(_correlations(*sides, np.arange(len(left))))
     chance = [np.empty((permutations, side.values.shape[1])) for side in sides]  # (P, C) and (P, D)
     random = np.random.default_rng(seed)
     for number in range(permutations):
+        yield Progress(number + 1, permutations + 1, "pass")
         (_, chance[0][number]), (_, chance[1][number]) = _best(_correlations(*sides, random.permutation(len(left))))
     return _matches(forward, back, chance[0], sides[0]), _matches(back, forward, chance[1], sides[1])
 

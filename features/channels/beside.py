@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from features.channels.layers import STEM, layer_named
 from features.datasets import ImageSet
 from features.errors import FeatureError
 from features.networks.zoo import Model
-from features.progress import Progress, Task
+from features.progress import Task, part_of, retold
 from features.results import Provenance
 
 SAMPLE = 10_000  # images that are read, of larger sets
@@ -129,12 +130,12 @@ def beside(
     rows = np.intersect1d(reads[0].rows, reads[1].rows)  # which both could read
     made = []
     for number, (name, pair) in enumerate(chosen.items()):
-        yield Progress(number, len(chosen), "layer", f"channels most alike in {name}")
         values = [
             each.stages[layer] if len(rows) == len(each.rows) else each.stages[layer][np.searchsorted(each.rows, rows)]
             for each, layer in zip(reads, pair, strict=True)
         ]
-        forward, back = matched(values[0], values[1], permutations, seed)
+        part = partial(part_of, number=number, total=len(chosen), note=f"channels most alike in {name}")
+        forward, back = yield from retold(matched(values[0], values[1], permutations, seed), part)
         of_set = drawn[rows]
         made.append(LayerBeside(name, pair, (_of_set(forward, of_set), _of_set(back, of_set))))
     settings = {"layers": [*chosen], "permutations": permutations, "seed": seed, "n_images": len(rows)}

@@ -6,14 +6,18 @@ import numpy as np
 import pytest
 
 from features.channels import alike
-from features.channels.alike import matched
 from features.errors import FeatureError
+from features.progress import finish
 
 N, C, D = 60, 9, 13
 RANDOM = np.random.default_rng(0)
 LEFT = RANDOM.gamma(1.0, size=(N, C)).astype(np.float32)
 RIGHT = RANDOM.gamma(1.0, size=(N, D)).astype(np.float32)
 CORRELATIONS = np.corrcoef(LEFT.T, RIGHT.T)[:C, C:]
+
+
+def matched(left, right, permutations=5, seed=0):
+    return finish(alike.matched(left, right, permutations, seed))
 
 
 def test_the_most_alike_are_those_of_corrcoef_in_both_directions():

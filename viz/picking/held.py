@@ -31,6 +31,12 @@ def hold(key: str, choice: Any) -> None:
         st.query_params[key] = str(choice)
 
 
+def drop(key: str) -> None:
+    """Forget what a control said, in a callback: for one that says nothing any more."""
+    _held().pop(key, None)
+    st.query_params.pop(key, None)
+
+
 def among(options: Sequence[str]) -> Callable[[str], str | None]:
     """A reader of one of some names."""
     return lambda text: text if text in options else None

@@ -261,3 +261,15 @@ def test_the_selection_is_compared_with_the_rest_also_where_pages_are_about_it_a
 def test_nothing_selected_or_one_image_says_what_to_do():
     assert "Nothing is selected" in opened("the selection").info[0].value
     assert "Two images on both sides" in shown(errors(opened("the selection", selection=selected([3]))))
+
+
+def test_another_network_stays_from_view_to_view_until_it_is_taken_away():
+    app = opened(BESIDE, **{"beside network": "plain20-fashion", "beside layer": "layer1"})
+    for view in ("ranking", BESIDE):
+        app.segmented_control(key="channels view").set_value(view).run()
+        settle(app)
+    assert app.selectbox(key="beside network").value == "plain20-fashion"
+    assert app.select_slider(key="beside layer").value == "layer1"
+    app.selectbox(key="beside network").set_value(None).run()
+    assert "Choose a network" in app.info[0].value
+    assert "beside network" not in app.query_params

@@ -14,6 +14,7 @@ from viz.components import patch_tiles
 from viz.figures import channels as figures
 from viz.pages.channels.place import choose_layer, go
 from viz.pages.channels.tiles import tile_of
+from viz.picking import held
 from viz.picking.overlays import OPACITY
 from viz.picking.shown import Shown
 
@@ -53,9 +54,10 @@ def _beside(shown: Shown) -> Selection | None:
     named = sidebar.named_selections(shown.whole)
     if not named:
         return None
-    if st.session_state.get(BESIDE) not in (None, REST, *named):
-        del st.session_state[BESIDE]
-    return named.get(st.selectbox("Beside", (REST, *named), key=BESIDE, width=320))
+    held.prepare(BESIDE, held.among((REST, *named)), REST)
+    name = st.selectbox("Beside", (REST, *named), key=BESIDE, width=320)
+    held.hold(BESIDE, name)
+    return named.get(name)
 
 
 def _apart(told: Channels, layer: str, rows: np.ndarray, others: np.ndarray | None) -> Apart:

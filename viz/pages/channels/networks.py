@@ -11,7 +11,7 @@ from viz.cached.channels import beside_work, layers_of
 from viz.cached.made import drawn, made
 from viz.figures import channels as figures
 from viz.pages.channels.place import go
-from viz.picking import networks
+from viz.picking import held, networks
 from viz.picking.shown import Shown
 from viz.picking.tiles import tiles
 
@@ -32,8 +32,7 @@ def show(shown: Shown) -> None:
         )
         return
     other = networks.loaded(name)
-    same_blocks = layers_of(shown.model) == layers_of(other)
-    blocks = same_blocks and st.toggle("Every block, not only stages", key=BLOCKS, bind="query-params")
+    blocks = layers_of(shown.model) == layers_of(other) and _every_block()
     work = beside_work(shown.model, other, shown.images, blocks)
     told: Beside = widgets.awaited(work, f"Reading {len(shown.images):,} images by both networks")
     _overview(told)
@@ -42,12 +41,27 @@ def show(shown: Shown) -> None:
 
 def _choose(shown: Shown) -> str | None:
     """The other network's name; None while none is chosen."""
-    asked = st.session_state.get(OTHER)
-    return st.selectbox(
+    held.prepare(OTHER, lambda text: text, None)
+
+    def changed() -> None:
+        if st.session_state[OTHER] is None:
+            held.drop(OTHER)
+
+    asked = st.session_state[OTHER]
+    name = st.selectbox(
         f"Beside {shown.model.spec.name}", list(dict.fromkeys([*catalogue.names(), *([asked] if asked else [])])),
-        index=None, key=OTHER, bind="query-params", accept_new_options=True, placeholder="a network",
-        help=networks.HELP,
+        index=None, key=OTHER, accept_new_options=True, placeholder="a network", help=networks.HELP, on_change=changed,
     )  # fmt: skip
+    if name is not None:
+        held.hold(OTHER, name)
+    return name
+
+
+def _every_block() -> bool:
+    held.prepare(BLOCKS, held.truth, False)
+    every = st.toggle("Every block, not only stages", key=BLOCKS)
+    held.hold(BLOCKS, every)
+    return every
 
 
 def _overview(told: Beside) -> None:
@@ -77,20 +91,14 @@ def _overview(told: Beside) -> None:
 def _layer(shown: Shown, other: Model, told: Beside) -> None:
     """The channels of one layer of one network with their most alike, and the images of a pair."""
     names = [layer.name for layer in told.layers]
-    if st.session_state.get(LAYER) not in (None, *names):
-        del st.session_state[LAYER]
-    if st.session_state.get(OF) not in (None, *told.names):
-        del st.session_state[OF]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="large"):
-        layer = told.layer(
-            st.select_slider("Layer", names, value=names[-1], key=LAYER, bind="query-params", width=420)
-            if len(names) > 1
-            else names[0]
-        )
-        of = st.segmented_control(
-            "Channels of", told.names, default=told.names[0], key=OF, bind="query-params", required=True, wrap=True
-        )
-    side = told.names.index(of or told.names[0])
+        held.prepare(LAYER, held.among(names), names[-1])
+        name = st.select_slider("Layer", names, key=LAYER, width=420)
+        held.hold(LAYER, name)
+        held.prepare(OF, held.among(told.names), told.names[0])
+        of = st.segmented_control("Channels of", told.names, key=OF, required=True, wrap=True)
+        held.hold(OF, of)
+    layer, side = told.layer(name), told.names.index(of)
     table = made(_table, told, layer.name, side)
     if not len(table):
         st.caption(f"All channels of {layer.name} are the same on all images, so none is like another.")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from features.channels import Beside, LayerBeside, matched
+from features.progress import finish
 from features.results import Provenance
 from viz.figures import channels as figures
 
@@ -14,7 +15,7 @@ def beside(n_layers, constant=False):
     layers = []
     for number in range(n_layers):
         left, right = RANDOM.random((30, 5)), RANDOM.random((30, 7))
-        matches = matched(0 * left if constant else left, right, seed=number)
+        matches = finish(matched(0 * left if constant else left, right, seed=number))
         layers.append(LayerBeside(f"layer{number}", (f"layer{number}.0", f"layer{number}.1"), matches))
     made = Provenance()
     return Beside(("one", "<other>"), tuple(layers), tuple(map(str, range(30))), 30, (made, made))
