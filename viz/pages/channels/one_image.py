@@ -19,7 +19,7 @@ from viz.cached.made import drawn, made
 from viz.components import Overlay, picture_grid
 from viz.components.point_map import media_address
 from viz.figures import channels as figures
-from viz.pages.channels.place import CHANNEL, Place, choose_channel, choose_layer, go, measured_of
+from viz.pages.channels.place import CHANNEL, Place, choose_channel, choose_layer, go, measured_when_asked
 from viz.picking import held
 from viz.picking.overlays import lay_over
 from viz.picking.picture import Chosen, choose_image, show_image
@@ -138,7 +138,7 @@ def _meaning(maps: FeatureMaps, look: _Look, shown: int) -> str:
     if maps.evidence is not None:
         parts.append(
             f"Evidence for {maps.logit} (logit {maps.score:.3g}): the sum over positions of value times the logit's "
-            "gradient there. In the last stage, where only means and a linear layer follow, it is what the channel "
+            "gradient there. Of the last layer, where only means and a linear layer follow, it is what the channel "
             "adds to the logit, exactly; below it is a first approximation."
         )
     return widgets.escape(" ".join([*parts, "A click enlarges a map."]))
@@ -185,15 +185,11 @@ def _over_the_picture(shown: Shown, chosen: Chosen, maps: FeatureMaps, place: Pl
 
 
 def _among_others(shown: Shown, maps: FeatureMaps, place: Place) -> None:
-    told = measured_of(shown)
     if maps.part != OUTPUT:
         st.caption("What a set answers is measured of outputs alone: choose the output to see where this image stands.")
         return
+    told = measured_when_asked(shown)
     if told is None:
-        st.caption(
-            f"How strongly the {len(shown.images):,} images of the set excite it is shown here once they have been "
-            "measured, which the button below begins."
-        )
         return
     layer = told.layer(place.layer)
     counts, edges = layer.histogram(place.channel)

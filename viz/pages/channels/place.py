@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from features.channels import Channels, ChannelSweep, Evidence
+from viz import widgets
 from viz.cached import server
 from viz.cached.channels import evidence_of, layers_of, n_channels, responses_work
 from viz.picking import held
@@ -70,6 +71,16 @@ def measured_of(shown: Shown) -> Channels | None:
         return None
     run = server.ask(work).run
     return run.result if run is not None and run.error is None else None
+
+
+def measured_when_asked(shown: Shown) -> Channels | None:
+    """As `measured_of`; where it was not, a button asks for it, and the page goes on below."""
+    told = measured_of(shown)
+    if told is None:
+        work, count = responses_work(shown.model, shown.images), len(shown.images)
+        if widgets.start(work, "Measure what channels answer to the set"):
+            told = widgets.arriving(work, f"Measuring channels on {count:,} images")
+    return told
 
 
 def known_of(

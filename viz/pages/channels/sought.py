@@ -12,7 +12,7 @@ from viz.cached.patches import SHEET_COLUMNS, patch_sheet_work
 from viz.components import picture_grid
 from viz.components.point_map import media_address
 from viz.figures import channels as figures
-from viz.pages.channels.place import ONE, Place, choose, go, measured_of
+from viz.pages.channels.place import Place, choose, go, measured_of, measured_when_asked
 from viz.picking import held
 from viz.picking.shown import Shown
 
@@ -93,10 +93,8 @@ def _meaning(made: Maximised, told: Channels | None) -> str:
 def _patches(shown: Shown, place: Place) -> None:
     """What excites the channel most among the images, as squares."""
     st.subheader("What excites it in real images")
-    told = measured_of(shown)
+    told = measured_when_asked(shown)
     if told is None:
-        st.caption(f"Shown here once the {len(shown.images):,} images of the set have been measured.")
-        st.button(f"Measure them, in the view {ONE}", on_click=go, args=(place.layer, place.channel))
         return
     top = told.layer(place.layer).top
     rows, positions = top.rows[place.channel], top.positions[place.channel]
