@@ -190,6 +190,7 @@ def _among_others(shown: Shown, maps: FeatureMaps, place: Place) -> None:
         return
     told = measured_when_asked(shown)
     if told is None:
+        st.caption("Then this shows how strongly the images of the set excite it, and where this one stands.")
         return
     layer = told.layer(place.layer)
     counts, edges = layer.histogram(place.channel)
