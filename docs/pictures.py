@@ -30,6 +30,9 @@ def main() -> None:
         take(tab, f"{address}/residual?residual+view=lesions", ".stMultiSelect", "residual")
         bench = f"{address}/residual?residual+view=switch+blocks+off&off=layer1.0&off=layer2.1"
         take(tab, bench, ".st-key-bench img.heat", "bench")
+        channel = "channels+view=one+channel&layer=layer2.1&channel=5"
+        take(tab, f"{address}/channels?{channel}", ".tiles .crop", "channels")
+        take(tab, f"{address}/channels?layer=layer3.2", ".st-key-patches .grid button", "ranking")
         show(tab, f"{address}/embed", ".point-map .surface")
         lasso(tab)
         tab.locator(".st-key-thumbnails .grid").first.wait_for()

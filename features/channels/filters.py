@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from features.channels.groups import over_all_inputs
 from features.channels.layers import STEM, layer_named, need_channel
 from features.channels.spectra import Waves, strongest_waves
 from features.engine.folding import folded
@@ -213,11 +214,4 @@ def _convolutions(layers: nn.Module) -> list[nn.Conv2d]:
 
 def _whole(conv: nn.Conv2d) -> np.ndarray:
     """(O, I, H, W) float32, with zeros for the input planes of other groups."""
-    weights = conv.weight.detach().float().numpy()  # (O, I / groups, H, W)
-    if conv.groups == 1:
-        return weights
-    outputs, width = weights.shape[:2]
-    every = np.zeros((outputs, conv.in_channels, *weights.shape[2:]), np.float32)
-    for group, rows in enumerate(np.split(np.arange(outputs), conv.groups)):
-        every[rows, group * width : (group + 1) * width] = weights[rows]
-    return every
+    return over_all_inputs(conv.weight.detach().float().numpy(), conv.groups)

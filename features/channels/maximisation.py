@@ -136,7 +136,8 @@ def maximise(model: Model, layer: str, channel: int, ascent: Ascent = Ascent()) 
 
     layer: 'stem', a block, or a stage for its last block. The picture is as large as the network's input. Where the
     channel is silent, and so has no gradient, it is raised before the layer's last activation until it is not.
-    The same seed gives the same picture on the same device and version of PyTorch.
+    The same seed gives the same picture on a CPU with the same version of PyTorch, and one much like it on a GPU, which
+    adds the gradients of the shaken picture's pixels in no fixed order.
     Olah, Mordvintsev & Schubert 2017, "Feature Visualization", doi:10.23915/distill.00007.
     Raises FeatureError if there is no such layer or channel, or if the network puts out NaN or infinite values.
     """

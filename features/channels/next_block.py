@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from features.channels.groups import over_all_inputs
 from features.channels.layers import STEM, layer_named, need_channel
 from features.engine.folding import folded
 from features.errors import FeatureError
@@ -111,11 +112,7 @@ def _norms(layers: nn.Module) -> np.ndarray | None:
         if conv is None:
             return None
         norms = torch.linalg.vector_norm(conv.weight.float(), dim=(2, 3)).numpy()  # (O, C / groups)
-    outputs, width = norms.shape
-    every = np.zeros((outputs, conv.in_channels), np.float32)
-    for group, rows in enumerate(np.split(np.arange(outputs), conv.groups)):
-        every[rows, group * width : (group + 1) * width] = norms[rows]
-    return every
+    return over_all_inputs(norms, conv.groups)
 
 
 def _passed(shortcut: nn.Module, kind: str, channels: int) -> np.ndarray:

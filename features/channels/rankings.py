@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -219,19 +218,3 @@ RANKINGS = Registry(
         ),
     ),
 )  # fmt: skip
-
-
-def columns(known: Evidence) -> dict[str, Any]:
-    """Name of each order that is possible -> its values (C,), by channel: columns of a table.
-
-    Of orders about a class those alone for which one is chosen.
-    """
-    made: dict[str, Any] = {}
-    for ranking in RANKINGS.values():
-        there = ranking.classes(known) if ranking.classes is not None else (known.class_name,)
-        if not ranking.missing(known) and known.class_name in there:
-            ranked = ranking.of(known)
-            values = np.empty(len(ranked.values))
-            values[ranked.channels] = ranked.values
-            made[ranking.name] = values
-    return made

@@ -89,6 +89,7 @@ def shown(markdown: str) -> str:
     [
         "anatomy",
         "saliency",
+        pytest.param("channels", marks=pytest.mark.slow),
         pytest.param("embed", marks=[pytest.mark.slow, pytest.mark.xdist_group("umap")]),
         pytest.param("evaluate", marks=pytest.mark.slow),
         pytest.param("residual", marks=pytest.mark.slow),

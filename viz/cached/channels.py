@@ -16,6 +16,7 @@ from viz.cached.elsewhere import placed
 from viz.cached.estimates import queue_of, seconds
 from viz.jobs import LONG, Work, kind_of
 
+HEAD = 0.01  # of a pass through the network
 PASSES = 1.3  # of what a forward pass takes, with all that is counted of the maps
 
 
@@ -80,7 +81,8 @@ def depth_work(model: zoo.Model, images: ImageSet, told: Channels) -> Work:
 def sweep_work(model: zoo.Model, images: ImageSet, layer: str, numbers: Sequence[int] = ()) -> Work:
     """What is lost without each of some channels of a layer, one at a time; none for all of them."""
     n_lesions = len(numbers) or n_channels(model, layer)
-    above = 1 - layers_of(model).index(layer) / len(layers_of(model))  # what lies below a channel is computed once
+    layers = layers_of(model)
+    above = max(HEAD, 1 - (1 + layers.index(layer)) / len(layers))  # what lies below is computed once for all
     work = Work(
         f"channel sweep {model.key} {images.digest} {layer} {list(numbers)}",
         lambda: channels.sweep(model, images, layer, numbers),

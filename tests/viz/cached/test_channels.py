@@ -31,7 +31,8 @@ def test_a_channel_costs_the_passes_through_what_lies_above_it(tiny_model, tiny_
     channels.sweep_work(tiny_model, tiny_images, layers[0])
     n = len(layers)
     count = channels.n_channels(tiny_model, "stem")
-    assert passes == pytest.approx([1 + 2, 1 + 2 / n, 1 + count])
+    above = (n - 1) / n
+    assert passes == pytest.approx([1 + 2 * above, 1 + 2 * channels.HEAD, 1 + count * above])
 
 
 def test_sweeps_of_other_channels_and_layers_are_other_work(tiny_model, tiny_images):

@@ -27,16 +27,23 @@ def _no_warm_up(monkeypatch):
 
 @pytest.fixture
 def own(tmp_path, monkeypatch):
-    """A picture in colours, and networks of colours, of grey pictures and without a head: name -> what a link says."""
+    """A picture, an image of five planes, and networks of several inputs or no head: name -> what a link says."""
     monkeypatch.setenv("RESNET_EXPLORER_ROOTS", str(tmp_path))
     (tmp_path / "images").mkdir()
     pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "images" / "one.png")
-    shapes = {"colours": cifar(8, classes=3), "grey": replace(cifar(8, classes=3), in_channels=1)}
-    for name, shape in (shapes | {"headless": cifar(8, classes=None)}).items():
-        filling.save(randomise(build(shape)), tmp_path / f"{name}.safetensors", {})
-    images = OWN | {"folder": str(tmp_path / "images"), "model": "a file of mine"}
-    return lambda name: images | {"weights": str(tmp_path / f"{name}.safetensors")}
+    (tmp_path / "planes").mkdir()
+    np.save(tmp_path / "planes" / "five.npy", np.random.default_rng(0).uniform(0, 255, (32, 32, 5)).astype(np.float32))
+    shape = cifar(8, classes=3)
+    shapes = {"colours": shape, "grey": replace(shape, in_channels=1), "planes": replace(shape, in_channels=5)}
+    for name, each in (shapes | {"headless": cifar(8, classes=None)}).items():
+        filling.save(randomise(build(each)), tmp_path / f"{name}.safetensors", {})
+
+    def said(name):
+        images = OWN | {"folder": str(tmp_path / ("planes" if name == "planes" else "images"))}
+        return images | {"model": "a file of mine", "weights": str(tmp_path / f"{name}.safetensors")}
+
+    return said
 
 
 def labels(app):
@@ -111,13 +118,14 @@ def test_kernels_of_later_layers_come_when_they_are_wanted():
     assert "They are channels of" not in captions(app)
 
 
-@pytest.mark.parametrize("name", ["colours", "grey", "headless"])
+@pytest.mark.parametrize("name", ["colours", "grey", "planes", "headless"])
 @pytest.mark.parametrize("view", [ONE_IMAGE, FILTERS, SOUGHT])
-def test_networks_of_colours_of_grey_pictures_and_without_a_head_have_their_views(own, view, name):
+def test_networks_of_any_input_and_without_a_head_have_their_views(own, view, name):
     app = opened(view, **own(name))
     assert not errors(app)
     if view == FILTERS:
-        assert ("in its colours" in captions(app)) is (name != "grey")
+        told = {"grey": "in grey", "planes": "plane by plane"}
+        assert told.get(name, "in its colours") in captions(app)
     if view == ONE_IMAGE:
         assert ("Evidence" in labels(app)) is (name != "headless")
 

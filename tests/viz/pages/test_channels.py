@@ -18,7 +18,7 @@ from tests.viz.test_pages import errors, open_page, settle, shown
 from viz.cached import warm_up
 
 VIEWS = ("ranking", "one channel", "along depth")
-BESIDE = "networks beside each other"
+BESIDE = "networks"
 OWN = {"images": "a folder or zip of mine"}
 pytestmark = pytest.mark.slow
 
@@ -238,7 +238,7 @@ def selected(rows):
 def test_what_sets_the_selection_apart_is_told_beside_all_others_and_beside_another_one():
     images = open_images("sample").sample(100)
     key = selected(np.flatnonzero(images.labels == 1))
-    app = opened("the selection", selection=key, layer="layer3.2")
+    app = opened("selection", selection=key, layer="layer3.2")
     assert not errors(app)
     assert "**10** selected images beside **90** others" in shown(app.markdown[0].value)
     table = app.dataframe[0].value
@@ -246,21 +246,21 @@ def test_what_sets_the_selection_apart_is_told_beside_all_others_and_beside_anot
     assert table["auroc"].iloc[0] > 0.95
     assert (np.diff(np.abs(table["auroc"] - 0.5)) <= 1e-12).all()
     selection.name(selection.Selection(images.digest, np.flatnonzero(images.labels == 2), 100), "pullovers")
-    app = opened("the selection", selection=key, layer="layer3.2")
+    app = opened("selection", selection=key, layer="layer3.2")
     app.selectbox(key="selected beside").set_value("pullovers").run()
     settle(app)
     assert "**10** selected images beside **10** others" in shown(app.markdown[0].value)
 
 
 def test_the_selection_is_compared_with_the_rest_also_where_pages_are_about_it_alone():
-    app = opened("the selection", selection=selected(range(30)), of="the selection")
+    app = opened("selection", selection=selected(range(30)), of="the selection")
     assert not errors(app)
     assert "**30** selected images beside **70** others" in shown(app.markdown[0].value)
 
 
 def test_nothing_selected_or_one_image_says_what_to_do():
-    assert "Nothing is selected" in opened("the selection").info[0].value
-    assert "Two images on both sides" in shown(errors(opened("the selection", selection=selected([3]))))
+    assert "Nothing is selected" in opened("selection").info[0].value
+    assert "Two images on both sides" in shown(errors(opened("selection", selection=selected([3]))))
 
 
 def test_another_network_stays_from_view_to_view_until_it_is_taken_away():

@@ -142,7 +142,9 @@ def _caption(shown: Shown, place: Place, pictures: tuple[PatchPicture | None, ..
         + ("beside it the field enlarged." if cropped else "the ring is its centre."),
         f"Dashed sides{' and hatches' * cropped}: it goes on beyond what the network is given." if clipped else "",
         "Maps share one scale, black is 0." if where else "",
-        "A click selects an image for all pages, with Shift one more.",
+        "A click selects an image for all pages, with Shift one more."
+        if shown.images is shown.whole
+        else "A click chooses the image that Saliency and the view of one image show.",
     ]
     return " ".join(part for part in parts if part)
 

@@ -73,8 +73,8 @@ def _sheet(filters: Filters, order: str) -> None:
     each = "in its colours" if filters.in_colour else "plane by plane" if planes > 1 else "in grey"
     st.caption(
         f"The {len(filters.kernels)} filters of the first convolution, {each}, as they meet the normalised input, with "
-        "the norm behind them folded in. Mid grey is a weight of 0; of each filter the weight farthest from 0 is as "
-        "bright or dark as can be, so that sizes of two cannot be compared: their norms can. A click chooses one."
+        "a batch norm behind them folded in. Mid grey is a weight of 0; of each filter the weight farthest from 0 is "
+        "as bright or dark as can be, so that sizes of two cannot be compared: their norms can. A click chooses one."
     )
 
 

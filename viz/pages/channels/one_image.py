@@ -138,7 +138,7 @@ def _meaning(maps: FeatureMaps, look: _Look, shown: int) -> str:
     if maps.evidence is not None:
         parts.append(
             f"Evidence for {maps.logit} (logit {maps.score:.3g}): the sum over positions of value times the logit's "
-            "gradient there. In the last stage, where only means and a linear layer follow, it is what the channel "
+            "gradient there. Of the last layer, where only means and a linear layer follow, it is what the channel "
             "adds to the logit, exactly; below it is a first approximation."
         )
     return widgets.escape(" ".join([*parts, "A click enlarges a map."]))
@@ -190,6 +190,7 @@ def _among_others(shown: Shown, maps: FeatureMaps, place: Place) -> None:
         return
     told = measured_when_asked(shown)
     if told is None:
+        st.caption("Then this shows how strongly the images of the set excite it, and where this one stands.")
         return
     layer = told.layer(place.layer)
     counts, edges = layer.histogram(place.channel)

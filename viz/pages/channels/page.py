@@ -20,8 +20,8 @@ OF_NETWORK: dict[str, Callable[[Shown], None]] = {  # for which nothing need hav
     IMAGE: one_image.show,
     "filters": first_filters.show,
     "activation maximisation": sought.show,
-    "the selection": apart.show,
-    "networks beside each other": networks.show,
+    "selection": apart.show,
+    "networks": networks.show,
 }
 VIEWS = (*OF_CHANNELS, *OF_NETWORK)
 

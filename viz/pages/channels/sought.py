@@ -95,6 +95,7 @@ def _patches(shown: Shown, place: Place) -> None:
     st.subheader("What excites it in real images")
     told = measured_when_asked(shown)
     if told is None:
+        st.caption("Then this shows what of real images excites the channel most, and how the picture compares.")
         return
     top = told.layer(place.layer).top
     rows, positions = top.rows[place.channel], top.positions[place.channel]
