@@ -75,9 +75,11 @@ def stage_maps(features: "FeatureSet", maps: "Mapping[str, Projection]") -> go.F
                 marker={"size": 4, "color": theme.CATEGORIES[number]}, legendgroup=group, hoverinfo="text+name",
                 showlegend=bool(shown) and column == 1, text=ids[here], row=1, col=column,
             )  # fmt: skip
+        figure.update_yaxes(scaleanchor=f"x{column}", row=1, col=column)
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
-    return figure.update_layout(height=420, margin={"l": 10, "r": 10, "t": 30, "b": 10})
+    legend = {"orientation": "h", "y": 0, "yanchor": "top", "itemsizing": "constant"}
+    return figure.update_layout(height=420, margin={"l": 10, "r": 10, "t": 30, "b": 10}, legend=legend)
 
 
 def cohesion(shares: Mapping[str, float], by_chance: float) -> go.Figure:

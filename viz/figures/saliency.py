@@ -49,7 +49,7 @@ def overlays(seen: np.ndarray, maps: "SaliencyMaps") -> go.Figure:
     """What a network sees, (H, W, 3) uint8, and the maps of its first image laid over it, tap by tap."""
     picture = rasters.magnify(seen, SIDE)  # (H, W, 3)
     size = picture.shape[1], picture.shape[0]
-    titles = ["network input", *(tap.name for tap in maps.maps)]
+    titles = ["input", *(tap.name for tap in maps.maps)]
     figure = make_subplots(1, len(titles), subplot_titles=titles, horizontal_spacing=0.01)
     heats = [rasters.heat_map(values[0], size) for values in maps.maps.values()]
     shown = [picture, *(rasters.overlay(picture, heat, OPACITY) for heat in heats)]

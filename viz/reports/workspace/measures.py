@@ -1,24 +1,20 @@
 """What figures of saved views are drawn of: one entry each, as it is made here and as a notebook makes it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from features.errors import FeatureError
-from features.networks.naming import parse
 from features.progress import Task
 from features.registry import Registry
 from features.workspace import View
+from viz.reports.workspace.addresses import FRAME, compared, framed, laid_out, method, pictured
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from features.datasets import ImageSet
     from features.networks.zoo import Model
-
-BOTH = ["resnet20-fashion", "plain20-fashion"]  # that a comparison begins with
-FRAME = ("stem", "pool")  # beside the stages
-UMAP = "UMAP"
 
 
 @dataclass(frozen=True)
@@ -46,51 +42,6 @@ class Measure:
     code: Callable[[View], str]
     run: Callable[[Setting], Task[Any]]
     table: "Callable[[Any], pd.DataFrame] | None" = None
-
-
-# --- what a view says ------------------------------------------------------------------------------------------------
-
-
-def compared(view: View) -> list[str]:
-    """The networks of a comparison's page, checked: they become lines of code."""
-    return [str(parse(name)) for name in view.state.get("compared") or BOTH]
-
-
-def pictured(view: View) -> int:
-    """The number of the picture that is looked at."""
-    text = view.one("image", "0")
-    return int(text) if text.isdecimal() else 0
-
-
-def method(view: View) -> str:
-    """How saliency is told. Raises FeatureError for a method that there is not."""
-    from features.saliency import METHODS
-
-    return METHODS.need(view.one("method", "gradcam")).name
-
-
-def laid_out(view: View) -> dict[str, Any]:
-    """How features are laid out, as `embed.MapSettings` takes it. Raises FeatureError for a way that there is not."""
-    from features.embed import METHODS
-
-    titles = {each.title: each.name for each in METHODS.values()}
-    title, numbers = view.one("map", UMAP), {"neighbours": 15, "min_dist": 0.1, "seed": 0}
-    try:
-        told = {name: type(usual)(view.one(name, str(usual))) for name, usual in numbers.items()}
-        return {"method": titles[title], **told}
-    except (KeyError, ValueError) as error:
-        raise FeatureError(
-            f"The address of {view.title} says how features are laid out by {error}, which cannot be. Keep it again."
-        ) from error
-
-
-def framed(view: View, stages: Sequence[str]) -> list[str]:
-    """The stages whose maps a view shows, in the order of the network."""
-    chosen = view.state.get("frame") or stages
-    return [name for name in (FRAME[0], *stages, FRAME[1]) if name in chosen]
-
-
-# --- measures --------------------------------------------------------------------------------------------------------
 
 
 def _anatomy(setting: Setting) -> Task[Any]:
@@ -158,6 +109,12 @@ def _retrieved(setting: Setting) -> Task[Any]:
     return retrieval(dict(known.stages), labels)
 
 
+def _recalls(retrieved: Any) -> "pd.DataFrame":
+    import pandas as pd
+
+    return pd.DataFrame([{"stage": stage, "MAP": each.mean_average_precision} for stage, each in retrieved.items()])
+
+
 def _layouts(setting: Setting) -> Task[Any]:
     from features import embed
 
@@ -177,6 +134,13 @@ def _layouts_code(view: View) -> str:
     )
 
 
+def _points(layouts: Any) -> "pd.DataFrame":
+    import pandas as pd
+
+    columns = {f"{stage} {axis}": each.points[:, k] for stage, each in layouts.items() for k, axis in enumerate("xy")}
+    return pd.DataFrame(columns)
+
+
 def _seen(setting: Setting) -> Task[Any]:
     import numpy as np
 
@@ -192,6 +156,13 @@ def _maps(setting: Setting) -> Task[Any]:
     return saliency.explain(
         saliency.Explainer(setting.model), pixels, [saliency.ClassTarget()], method(setting.view)
     )  # fmt: skip
+
+
+def _extents(maps: Any) -> "pd.DataFrame":
+    import pandas as pd
+
+    rows = [(tap.name, *values.shape[1:], values.min(), values.max()) for tap, values in maps.maps.items()]
+    return pd.DataFrame(rows, columns=["at", "height", "width", "least", "greatest"])
 
 
 def _contenders(setting: Setting) -> Task[Any]:
@@ -252,9 +223,9 @@ MEASURES: Registry[Measure] = Registry(
                 "labels = features.label_sets if features.labels is None else features.labels\n"
                 "retrieved = finish(retrieval(dict(features.stages), labels))"
             ),
-            _retrieved,
+            _retrieved, _recalls,
         ),
-        Measure("layouts", ("from features import embed",), _layouts_code, _layouts),
+        Measure("layouts", ("from features import embed",), _layouts_code, _layouts, _points),
         Measure(
             "seen", (),
             lambda view: (
@@ -270,7 +241,7 @@ MEASURES: Registry[Measure] = Registry(
                 "explainer, target = saliency.Explainer(model), saliency.ClassTarget()\n"
                 f"maps = finish(saliency.explain(explainer, pixels, [target], {method(view)!r}))"
             ),
-            _maps,
+            _maps, _extents,
         ),
         Measure(
             "contenders", ("from features import compare",),

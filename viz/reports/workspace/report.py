@@ -12,6 +12,7 @@ from features.progress import Progress, Task
 from features.workspace import View, Workspace
 from viz.reports.document import Column, Document, Figure, Part, Prose, Section, Table
 from viz.reports.rendering import html
+from viz.reports.workspace.addresses import compared
 from viz.reports.workspace.exhibits import EXHIBITS, Exhibit, exhibits_of
 from viz.reports.workspace.measures import MEASURES, Setting
 
@@ -59,7 +60,8 @@ def document_of(workspace: Workspace, images: "ImageSet", load: "Callable[[str],
 def _parts(setting: Setting, key: str, made: Made) -> Task[tuple[Part, ...]]:
     view = setting.view
     parts: list[Part] = [Prose(view.caption)] if view.caption else []
-    about = f"{setting.model.spec.name} on {len(setting.images):,} images of {setting.images.name}"
+    networks = ", ".join(compared(view)) if view.page == "compare" else setting.model.spec.name
+    about = f"{networks} on {len(setting.images):,} images of {setting.images.name}"
     parts.append(Prose(f"{about}. In the app: {view.link}", quiet=True))
     shown = exhibits_of(view)
     for exhibit in shown:
