@@ -33,9 +33,7 @@ def add(commands: Commands) -> None:
     notes = command(commands, "notes", _show, "Tag, note and relabel images; undo, export and merge what was noted.")
     notes.add_argument("--file", type=Path, metavar="FILE", help="of notes (default: your own, in the data folder)")
     notes.set_defaults(action=None)
-    actions = notes.add_subparsers(
-        dest="action", metavar="ACTION", help="what to do; each has a --help (default: show)"
-    )
+    actions = notes.add_subparsers(dest="action", metavar="ACTION", help="what to do; each has --help (default: show)")
     _add_show(actions)
     _add_write(actions)
     for word, run, text in (("undo", _undo, "Take an act back."), ("redo", _redo, "Do again what was undone.")):

@@ -131,7 +131,8 @@ def _classes(images: ImageSet, added: list[str]) -> tuple[str, ...]:
 
 def _told(n_changed: int, added: list[str], images: ImageSet) -> list[str]:
     """What somebody who works with corrected labels should know, in sentences."""
-    told = [f"{_count(n_changed, 'label')} of {len(images):,} were corrected, and are not what {images.name} tells."]
+    verb = "was corrected, and is" if n_changed == 1 else "were corrected, and are"
+    told = [f"{_count(n_changed, 'label')} of {len(images):,} {verb} not what {images.name} tells."]
     if added and images.is_labelled:
         more = ", ..." if len(added) > SHOWN else ""
         told.append(

@@ -79,9 +79,12 @@ class Book:
             return undone(map(_bare, rows))
 
     def merged(self) -> set[str]:
-        """The acts of other people's files that were merged into this one, by their uids."""
+        """The acts of other people's files that were merged into this one, by their uids; not those of a merge that was
+        undone, which can be asked for again."""
+        gone = self.undone()
+        question = "SELECT merged.uid, acts.uid FROM merged JOIN acts ON acts.number = merged.act"
         with opened(self.path) as file:
-            return set() if file is None else {uid for (uid,) in file.execute("SELECT uid FROM merged")}
+            return set() if file is None else {uid for uid, act in file.execute(question) if act not in gone}
 
     def write(
         self,
@@ -112,7 +115,7 @@ class Book:
                 {each.field: each.after for each in changes}, len({each.digest for each in changes})
             )
             act = _append(file, DO, "", what, by, changes, {each.digest: each for each in seen})
-            last = "INSERT OR IGNORE INTO merged SELECT ?, max(number) FROM acts"
+            last = "INSERT OR REPLACE INTO merged SELECT ?, max(number) FROM acts"
             file.executemany(last, [(uid,) for uid in known])
         return act
 

@@ -61,9 +61,12 @@ def incoming(path: Path, book: Book) -> Task[Incoming]:
 
 
 def of_book(theirs: Book, book: Book) -> Incoming:
-    """What is new in another file of notes: of each image and field what stands there, and what stood there before the
-    first act that `book` does not know."""
-    known = {act.uid for act in book.acts()} | book.merged()
+    """What is new in another file of notes: of each image and field what stands there, and what stood there when both
+    were last the same: before the first act that `book` does not know, or as they took it over from `book`."""
+    own, taken_over = book.acts(), theirs.merged()
+    known = {act.uid for act in own} | book.merged()
+    shared = (change for act in own if act.uid in taken_over for change in act.changes)
+    from_here = {(change.digest, change.field, change.after) for change in shared}
     notes = theirs.notes()
     base: dict[Key, str | None] = {}
     told: dict[Key, tuple[str, str]] = {}
@@ -77,6 +80,8 @@ def of_book(theirs: Book, book: Book) -> Incoming:
             key = change.digest, change.field
             base.setdefault(key, change.before)
             values[key], told[key] = change.after, (act.by, act.at)
+            if (*key, change.after) in from_here:
+                base[key] = change.after
     seen = {
         digest: Seen(digest, each.size, each.id, each.place, each.source, each.given)
         for digest, each in notes.of.items()

@@ -63,6 +63,14 @@ def test_what_lies_in_no_file_is_known_by_its_pixels(folder):
     assert all(digest.startswith(OF_PIXELS) for digest in told)
 
 
+def test_a_set_that_only_says_where_its_images_lie_knows_them_by_their_files(folder):
+    """As features in a folder do."""
+    images = open_images(str(folder))
+    told = ImageSet("features", images.ids, None, (), "digest", images.open, locate=images.uri)
+    assert [content(told, row) for row in range(4)] == [content(images, row) for row in range(4)]
+    assert candidates(told, {content(images, 2).size}) == [2]
+
+
 def test_a_file_is_read_once_and_again_when_it_has_changed(folder, monkeypatch):
     images = open_images(str(folder))
     made = reads(images, monkeypatch)

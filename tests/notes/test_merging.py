@@ -103,6 +103,9 @@ def test_a_merge_is_one_act_that_can_be_undone_and_is_not_asked_for_twice(contra
     assert (again.conflicts, again.taken) == ((), {})
     mine.undo()
     assert stands(mine) == before
+    assert merged_from(theirs, mine).conflicts == merged.conflicts  # it can be merged anew
+    apply(merged_from(theirs, mine), mine, {(A, LABEL): "mine", (A, NOTE): "theirs"})
+    assert merged_from(theirs, mine).conflicts == ()
 
 
 def test_a_conflict_that_was_resolved_comes_back_only_when_they_change_it_anew(contradicting, theirs):
@@ -111,6 +114,17 @@ def test_a_conflict_that_was_resolved_comes_back_only_when_they_change_it_anew(c
     assert merged_from(theirs, mine).conflicts == ()
     theirs.write({(A, LABEL): "wolf"}, by="bob")
     assert [(each.mine, each.theirs) for each in merged_from(theirs, mine).conflicts] == [("dog", "wolf")]
+
+
+def test_what_they_took_over_from_here_is_no_change_of_theirs(mine, theirs):
+    """Each takes in what the other noted, in turn."""
+    mine.write({(A, LABEL): "dog"}, by="ada")
+    apply(merged_from(mine, theirs), theirs, {})
+    mine.write({(A, LABEL): "fox"}, by="ada")
+    merged = merged_from(theirs, mine)
+    assert (merged.conflicts, merged.taken) == ((), {})
+    theirs.write({(A, LABEL): "cow"}, by="bob")
+    assert [(each.mine, each.theirs) for each in merged_from(theirs, mine).conflicts] == [("fox", "cow")]
 
 
 def test_what_was_noted_while_somebody_chose_is_not_overwritten(contradicting):

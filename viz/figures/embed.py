@@ -13,7 +13,9 @@ from viz import theme
 
 if TYPE_CHECKING:
     from features.embed.distinguishing import Distinguished
+    from features.embed.projection import Projection
     from features.embed.scores import Separation
+    from features.store import FeatureSet
 
 TOO_MANY = 12
 MOST_ROWS = 12  # classes in a chart of a selection
@@ -55,6 +57,29 @@ def moved(change: Moved, groups: np.ndarray, group_names: Sequence[str], ids: Se
     figure.update_yaxes(showticklabels=False, gridcolor=theme.GRID, zerolinecolor=theme.GRID)
     figure.update_yaxes(title="second direction", row=1, col=1)
     return figure
+
+
+def stage_maps(features: "FeatureSet", maps: "Mapping[str, Projection]") -> go.Figure:
+    """The maps of every stage side by side, coloured by label. features: of the same images, in the same order."""
+    names = features.label_names()
+    texts = np.array(["image"] * len(features), object) if names is None else names.astype(str)
+    ids = np.array([theme.plain(name) for name in features.ids], object)
+    groups = sorted(set(texts.tolist()))
+    shown = groups if len(groups) <= len(theme.CATEGORIES) else []  # of more, colours tell none
+    figure = make_subplots(1, len(maps), subplot_titles=[*maps], horizontal_spacing=0.02)
+    for column, projection in enumerate(maps.values(), start=1):
+        for number, group in enumerate(shown or [""]):
+            here = texts == group if shown else np.ones(len(texts), bool)
+            figure.add_scatter(
+                x=projection.points[here, 0], y=projection.points[here, 1], mode="markers", name=theme.plain(group),
+                marker={"size": 4, "color": theme.CATEGORIES[number]}, legendgroup=group, hoverinfo="text+name",
+                showlegend=bool(shown) and column == 1, text=ids[here], row=1, col=column,
+            )  # fmt: skip
+        figure.update_yaxes(scaleanchor=f"x{column}", row=1, col=column)
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False)
+    legend = {"orientation": "h", "y": 0, "yanchor": "top", "itemsizing": "constant"}
+    return figure.update_layout(height=420, margin={"l": 10, "r": 10, "t": 30, "b": 10}, legend=legend)
 
 
 def cohesion(shares: Mapping[str, float], by_chance: float) -> go.Figure:

@@ -12,6 +12,7 @@ from viz import theme
 if TYPE_CHECKING:
     from features.evaluate import Calibration, Evaluation, Novelty, Retrieval, Scored, Separating
     from features.shares import Share
+    from features.store import FeatureSet
 
 MOST_CLASSES = 40  # of a heat map; of more, those with the most mistakes
 MOST_NUMBERED = 20  # whose cells say how many images they hold
@@ -177,6 +178,11 @@ def retrieval(of_stages: "Mapping[str, Retrieval]") -> go.Figure:
     theme.style(figure, 380)
     figure.layout.yaxis.update(title="share of queries, precision", range=[0, 1.03], tickformat=".0%")
     return figure
+
+
+def retrieval_of(_features: "FeatureSet", of_stages: "Mapping[str, Retrieval]") -> go.Figure:
+    """The same, beside the features that it is of."""
+    return retrieval(of_stages)
 
 
 def _bars(values: Sequence[float], shares: "Sequence[Share | Separating]") -> dict[str, Any]:

@@ -1,12 +1,20 @@
 """Draws what a network says of one image, and what its blocks contribute."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
+from features import rasters
 from features.networks.card import Outputs
 from viz import theme
+
+if TYPE_CHECKING:
+    from features.saliency import SaliencyMaps
+
+SIDE, OPACITY = 224, 0.55  # pixels of pictures that are smaller, and of maps over them
 
 
 def top_classes(
@@ -35,6 +43,21 @@ def top_classes(
     figure.update_xaxes(range=[0, 1.3], tickformat=".0%", title=f"probability ({outputs.function})", fixedrange=True)
     figure.update_yaxes(autorange="reversed", automargin=True, tickvals=places, ticktext=shown, fixedrange=True)
     return figure.update_layout(margin={"l": 10, "r": 10, "t": 5, "b": 45})
+
+
+def overlays(seen: np.ndarray, maps: "SaliencyMaps") -> go.Figure:
+    """What a network sees, (H, W, 3) uint8, and the maps of its first image laid over it, tap by tap."""
+    picture = rasters.magnify(seen, SIDE)  # (H, W, 3)
+    size = picture.shape[1], picture.shape[0]
+    titles = ["input", *(tap.name for tap in maps.maps)]
+    figure = make_subplots(1, len(titles), subplot_titles=titles, horizontal_spacing=0.01)
+    heats = [rasters.heat_map(values[0], size) for values in maps.maps.values()]
+    shown = [picture, *(rasters.overlay(picture, heat, OPACITY) for heat in heats)]
+    for column, pixels in enumerate(shown, start=1):
+        figure.add_image(source=rasters.data_uri(rasters.png(pixels)), row=1, col=column, hoverinfo="skip")
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False)
+    return figure.update_layout(height=SIDE + 80, margin={"l": 0, "r": 0, "t": 30, "b": 0})
 
 
 def ledger(

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -45,3 +47,29 @@ def test_before_and_after_stand_side_by_side_on_the_same_axes():
     assert before.marker.color == (theme.category_colour(0), theme.category_colour(1), theme.category_colour(1))
     assert "&lt;a&gt;" in before.text[0]
     assert [note.text for note in figure.layout.annotations] == ["intact", "without &lt;x&gt;"]
+
+
+# --- maps of every stage side by side --------------------------------------------------------------------------------
+
+
+class Labelled(SimpleNamespace):
+    def __len__(self):
+        return len(self.ids)
+
+
+def test_every_point_stands_on_the_map_of_its_stage_in_the_colour_of_its_label():
+    labels = np.array(["b", "a", "b"], object)
+    points = {"one": np.arange(6.0).reshape(3, 2), "two": -np.arange(6.0).reshape(3, 2)}
+    features = Labelled(ids=("x", "<y>", "z"), label_names=lambda: labels)
+    figure = embed.stage_maps(features, {name: SimpleNamespace(points=each) for name, each in points.items()})
+    drawn = [(trace.name, trace.x.tolist(), [*trace.text]) for trace in figure.data]
+    assert drawn[:2] == [("a", [2.0], ["&lt;y&gt;"]), ("b", [0.0, 4.0], ["x", "z"])]
+    assert [trace.y.tolist() for trace in figure.data[2:]] == [[-3.0], [-1.0, -5.0]]
+    assert len({trace.marker.color for trace in figure.data}) == 2
+    assert [trace.showlegend for trace in figure.data] == [True, True, False, False]
+
+
+def test_images_without_labels_have_one_colour():
+    features = Labelled(ids=("x", "y"), label_names=lambda: None)
+    figure = embed.stage_maps(features, {"one": SimpleNamespace(points=np.zeros((2, 2)))})
+    assert len(figure.data) == 1

@@ -1,8 +1,15 @@
+import io
+from base64 import b64decode
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from PIL import Image
 
+from features import rasters
 from features.networks.card import Outputs
 from features.predictions import likeliest
+from features.saliency import Tap
 from viz import theme
 from viz.figures import saliency
 
@@ -108,3 +115,22 @@ def test_a_ledger_climbs_from_zero_to_the_logit():
 def test_shares_are_of_branch_and_shortcut_together_and_zero_where_both_are():
     figure = saliency.shares(["a", "b"], np.array([3.0, 0.0]), np.array([1.0, 0.0]))
     assert list(figure.data[0].y) == [0.75, 0.0]
+
+
+# --- maps over what a network sees -----------------------------------------------------------------------------------
+
+
+def pixels_of(image):
+    return np.asarray(Image.open(io.BytesIO(b64decode(image.source.partition(",")[2]))))
+
+
+def test_every_map_lies_over_what_the_network_sees():
+    seen = np.full((4, 4, 3), 200, np.uint8)
+    maps = {Tap(name): np.full((1, 2, 2), value, np.float32) for name, value in (("a", 0), ("b", 1))}
+    figure = saliency.overlays(seen, SimpleNamespace(maps=maps))
+    shown = [pixels_of(trace) for trace in figure.data]
+    assert [title.text for title in figure.layout.annotations] == ["input", "a", "b"]
+    assert (shown[0] == 200).all()
+    for values, share in ((shown[1], 0), (shown[2], 255)):  # what speaks for nothing, and for most
+        heat = rasters.colour_table("Inferno")[share]
+        assert np.abs(values - (0.45 * 200 + 0.55 * heat)).max() <= 1

@@ -2,57 +2,36 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
-from features.progress import Task
 from features.registry import Registry
 from features.workspace import View
-from viz.figures import anatomy, evaluate
+from viz.figures import anatomy, embed, evaluate, saliency
 from viz.figures.compare import overview
 from viz.figures.compare import quality as qualities
 from viz.figures.residual import branches, channels, gradient_paths, lesions, representation, variance
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from features.datasets import ImageSet
-    from features.networks.zoo import Model
-
-VIEWS = {"residual": ("residual view", "branches"), "evaluate": ("evaluation view", "confusion")}  # in links; the first
-COMPARED, BOTH = "compared", ["resnet20-fashion", "plain20-fashion"]
+VIEWS = {  # of pages that have several: what tells them in links, and the first
+    "residual": ("residual view", "branches"),
+    "evaluate": ("evaluation view", "confusion"),
+    "saliency": ("view", "stages"),
+}
+PLAIN = {"origin": "from the set", "class": "the predicted class", "against": "nothing"}  # of a picture, as it begins
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What a view is about. load: a network by its name, for views of several."""
-
-    model: "Model"
-    images: "ImageSet"
-    view: View
-    load: "Callable[[str], Model]"
-
-
-@dataclass(frozen=True)
-class Measure:
-    """What figures are drawn of.
-
-    name: as a notebook calls it. imports, code: lines that make it there of `model` and `images`; in these `{compared}`
-    stands for the names of a comparison's networks. run: makes the same here. table: of it, to take away.
-    """
-
-    name: str
-    imports: tuple[str, ...]
-    code: str
-    run: Callable[[Setting], Task[Any]]
-    table: Callable[[Any], "pd.DataFrame"]
+def _as_it_begins(view: View) -> bool:
+    """Whether a picture of the set is explained for its predicted class alone."""
+    return all(view.one(name, usual) == usual for name, usual in PLAIN.items())
 
 
 @dataclass(frozen=True)
 class Exhibit:
-    """A figure of a page. view: of the page's views, '' for a page that has one. of: the measures that `draw` takes, by
-    their names. draw: a public function of viz/figures; None from it for nothing to draw."""
+    """A figure of a page.
+
+    view: of the page's views, '' for a page that has one. of: the measures that `draw` takes, by their names. draw: a
+    public function of viz/figures; None from it for nothing to draw. when: whether it can show what a view says.
+    """
 
     name: str
     title: str
@@ -61,118 +40,15 @@ class Exhibit:
     of: tuple[str, ...]
     draw: Callable[..., go.Figure | None]
     caption: str
-
-
-def compared(view: View) -> list[str]:
-    """The networks of a comparison's page, by their names."""
-    return view.state.get(COMPARED) or BOTH
+    when: Callable[[View], bool] = lambda view: True
 
 
 def exhibits_of(view: View) -> list[Exhibit]:
-    """What a saved view is shown as; nothing for a page that only the app can show."""
+    """What a saved view is shown as; nothing for one that only the app can show."""
     key, first = VIEWS.get(view.page, ("", ""))
     chosen = view.one(key, first) if key else ""
-    return [each for each in EXHIBITS.values() if (each.page, each.view) == (view.page, chosen)]
+    return [each for each in EXHIBITS.values() if (each.page, each.view) == (view.page, chosen) and each.when(view)]
 
-
-def _anatomy(setting: Setting) -> Task[Any]:
-    from features.networks.anatomy import anatomy as of
-
-    return of(setting.model.spec.architecture, setting.model.spec.preprocessing.crop)
-    yield  # a task, as all are
-
-
-def _parts(built: Any) -> "pd.DataFrame":
-    import pandas as pd
-
-    return pd.DataFrame([{"part": each.name, "parameters": each.parameters, "macs": each.macs} for each in built.parts])
-
-
-def _statistics(setting: Setting) -> Task[Any]:
-    from features import residual
-
-    return residual.statistics(setting.model, setting.images)
-
-
-def _blocks(statistics: Any) -> "pd.DataFrame":
-    from features import residual
-
-    return residual.blocks(statistics)
-
-
-def _sweep(setting: Setting) -> Task[Any]:
-    from features import residual
-
-    return residual.sweep(setting.model, setting.images, residual.lesions_of(setting.model.network, residual.WITHOUT))
-
-
-def _paths(setting: Setting) -> Task[Any]:
-    from features import residual
-
-    return residual.paths(setting.model, setting.images.sample(residual.PATH_IMAGES))
-
-
-def _evaluation(setting: Setting) -> Task[Any]:
-    from features.evaluate import evaluate as of
-
-    return of(setting.model, setting.images)
-
-
-def _scores(evaluation: Any) -> "pd.DataFrame":
-    import pandas as pd
-
-    return pd.DataFrame([score.as_dict() for score in evaluation.per_class])
-
-
-def _contenders(setting: Setting) -> Task[Any]:
-    from features import compare
-
-    told = yield from compare.compare([setting.load(name) for name in compared(setting.view)], setting.images)
-    return told.contenders
-
-
-def _networks(contenders: Any) -> "pd.DataFrame":
-    import pandas as pd
-
-    return pd.DataFrame([{"network": each.name, "accuracy": each.evaluation.accuracy} for each in contenders])
-
-
-def _own_table(result: Any) -> "pd.DataFrame":
-    return result.table()
-
-
-MEASURES: Registry[Measure] = Registry(
-    "measure",
-    (
-        Measure(
-            "anatomy", ("from features.networks.anatomy import anatomy as anatomy_of",),
-            "anatomy = anatomy_of(model.spec.architecture, model.spec.preprocessing.crop)", _anatomy, _parts,
-        ),
-        Measure(
-            "statistics", ("from features import residual",), "statistics = finish(residual.statistics(model, images))",
-            _statistics, _blocks,
-        ),
-        Measure(
-            "sweep", ("from features import residual",),
-            "sweep = finish(residual.sweep(model, images, residual.lesions_of(model.network, residual.WITHOUT)))",
-            _sweep, _own_table,
-        ),
-        Measure(
-            "paths", ("from features import residual",),
-            "paths = finish(residual.paths(model, images.sample(residual.PATH_IMAGES)))", _paths, _own_table,
-        ),
-        Measure(
-            "evaluation", ("from features.evaluate import evaluate",), "evaluation = finish(evaluate(model, images))",
-            _evaluation, _scores,
-        ),
-        Measure(
-            "contenders", ("from features import compare",),
-            "networks = [zoo.load(naming.parse(name)) for name in {compared}]\n"
-            "contenders = finish(compare.compare(networks, images)).contenders",
-            _contenders, _networks,
-        ),
-    ),
-)  # fmt: skip
 
 EXHIBITS: Registry[Exhibit] = Registry(
     "exhibit",
@@ -236,6 +112,20 @@ EXHIBITS: Registry[Exhibit] = Registry(
         Exhibit(
             "reliability", "Reliability", "evaluate", "calibration", ("evaluation",), evaluate.reliability_of,
             "Accuracy of answers over their confidence (Guo et al. 2017).",
+        ),
+        Exhibit(
+            "retrieval", "Retrieval along depth", "evaluate", "retrieval", ("features", "retrieved"),
+            evaluate.retrieval_of, "How often the nearest images by a stage's features have the same label.",
+        ),
+        Exhibit(
+            "maps", "Maps of every stage", "embed", "", ("features", "layouts"), embed.stage_maps,
+            "Every point is an image: its stage's output pooled over space, laid out so that similar ones lie close.",
+            lambda view: "features" not in view.state,
+        ),
+        Exhibit(
+            "overlays", "Where the network looks", "saliency", "stages", ("seen", "maps"), saliency.overlays,
+            "Maps of the predicted class at every stage over what the network sees; each on its own scale.",
+            _as_it_begins,
         ),
         Exhibit(
             "cost", "Accuracy over cost", "compare", "", ("contenders",), overview.cost,

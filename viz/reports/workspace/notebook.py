@@ -6,10 +6,10 @@ from typing import Any
 
 from features.networks.naming import parse
 from features.workspace import View, Workspace
-from viz.reports.workspace.exhibits import MEASURES, Exhibit, compared, exhibits_of
+from viz.reports.workspace.exhibits import Exhibit, exhibits_of
+from viz.reports.workspace.measures import MEASURES
 
 FORMAT, MINOR = 4, 5  # of nbformat
-COMPARED = "{compared}"
 
 
 def notebook(workspace: Workspace) -> str:
@@ -99,7 +99,7 @@ def _figure(view: View, exhibit: Exhibit, made: set[str]) -> str:
     steps: list[str] = []
     for name in exhibit.of:
         measure = MEASURES[name]
-        code = measure.code.replace(COMPARED, repr([_network(each) for each in compared(view)]))
+        code = measure.code(view)
         if code not in made:
             made.add(code)
             imports += measure.imports

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from features.notes import Book
-from features.progress import Progress, Task, retold
+from features.progress import Progress, Task
 from features.workspace import View, Workspace
 from viz.reports.document import Column, Document, Figure, Part, Prose, Section, Table
 from viz.reports.rendering import html
-from viz.reports.workspace.exhibits import EXHIBITS, MEASURES, Exhibit, Setting, exhibits_of
+from viz.reports.workspace.addresses import compared
+from viz.reports.workspace.exhibits import EXHIBITS, Exhibit, exhibits_of
+from viz.reports.workspace.measures import MEASURES, Setting
 
 if TYPE_CHECKING:
     from features.datasets import ImageSet
@@ -26,14 +28,13 @@ class Made:
     kept: dict[tuple[str, ...], Any] = field(default_factory=dict)
 
     def of(self, exhibit: Exhibit, setting: Setting) -> Task[list[Any]]:
-        results = []
         for name in exhibit.of:
-            about = [*setting.view.state.get("compared", ())] if name == "contenders" else []
-            key = (name, setting.model.key, setting.images.digest, *about)
+            # What a view says of a measure is what its code says, which is another for another picture or method.
+            key = (name, MEASURES[name].code(setting.view), setting.model.key, setting.images.digest)
             if key not in self.kept:
-                self.kept[key] = yield from retold(MEASURES[name].run(setting), lambda report: report)
-            results.append(self.kept[key])
-        return results
+                self.kept[key] = yield from MEASURES[name].run(setting)
+            setting.earlier[name] = self.kept[key]
+        return [setting.earlier[name] for name in exhibit.of]
 
 
 def report(workspace: Workspace, images: "ImageSet", load: "Callable[[str], Model]", book: Book) -> Task[bytes]:
@@ -59,19 +60,26 @@ def document_of(workspace: Workspace, images: "ImageSet", load: "Callable[[str],
 def _parts(setting: Setting, key: str, made: Made) -> Task[tuple[Part, ...]]:
     view = setting.view
     parts: list[Part] = [Prose(view.caption)] if view.caption else []
-    about = f"{setting.model.spec.name} on {len(setting.images):,} images of {setting.images.name}"
+    networks = ", ".join(compared(view)) if view.page == "compare" else setting.model.spec.name
+    about = f"{networks} on {len(setting.images):,} images of {setting.images.name}"
     parts.append(Prose(f"{about}. In the app: {view.link}", quiet=True))
     shown = exhibits_of(view)
     for exhibit in shown:
         results = yield from made.of(exhibit, setting)
         figure = exhibit.draw(*results)
         if figure is not None:
-            data = MEASURES[exhibit.of[-1]].table(results[-1])
+            data = _table(exhibit, results)
             name = f"{key}-{_plain(exhibit.name)}"
             parts.append(Figure(name, exhibit.title, figure, data, exhibit.title, exhibit.caption))
     if not shown:
         parts.append(Prose("This page is shown by the app alone; the address above opens it as it was.", quiet=True))
     return tuple(parts)
+
+
+def _table(exhibit: Exhibit, results: list[Any]) -> pd.DataFrame:
+    """What a figure is drawn of, to take away: of the last measure that has a table."""
+    tables = [(MEASURES[name].table, each) for name, each in zip(exhibit.of, results, strict=True)]
+    return next((table(each) for table, each in reversed(tables) if table is not None), pd.DataFrame())
 
 
 def _holds(workspace: Workspace) -> Section:
