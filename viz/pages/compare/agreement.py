@@ -40,6 +40,7 @@ def _all_pairs(shown: Shown) -> None:
     ]  # fmt: skip
     with st.expander(f"All {len(rows)} pairs", icon=":material/table_rows:"):
         st.dataframe(pd.DataFrame(rows), hide_index=True)
+        widgets.downloads(words.pair_table(shown.told), "pairs")
 
 
 def _images(shown: Shown, pair: Pair) -> None:
@@ -75,7 +76,7 @@ def side_by_side(pair: Pair, made: Gallery, total: int) -> None:
     widgets.rejected(made.rejected)
     with st.container(horizontal=True, gap="medium", key="side by side"):
         for each in made.pairs:
-            with st.container(width=260, gap=None):
+            with st.container(width=272, gap=None):
                 with st.container(horizontal=True, gap="small", wrap=False):
                     for picture, sight in zip(drawn(each, made.tap, Drawing()), each.sights, strict=True):
                         said = f"{sight.class_name} {sight.confidence:.0%}"

@@ -29,6 +29,7 @@ def show(shown: Shown) -> None:
         )  # fmt: skip
         widgets.chart(drawn(figures.cost, told.contenders, over or "GFLOPs"), "cost")
         st.caption(words.COST)
+        widgets.downloads(words.table(told), "networks")
 
 
 def _styled(told: Comparison) -> Styler:

@@ -53,9 +53,10 @@ def render() -> None:
 
 def _choose() -> list[str]:
     """The networks' names, as `naming.parse` reads them."""
+    if KEY not in st.session_state and KEY not in st.query_params:
+        st.session_state[KEY] = [*FIRST]  # as a default it would be another control from the second run on
     asked = st.session_state.get(KEY) or []
     return st.multiselect(
-        "Networks", list(dict.fromkeys([*catalogue.names(), *asked])), default=None if asked else FIRST, key=KEY,
-        bind="query-params", accept_new_options=True, max_selections=10,
-        help=networks.HELP,
+        "Networks", list(dict.fromkeys([*catalogue.names(), *asked])), key=KEY, bind="query-params",
+        accept_new_options=True, max_selections=10, help=networks.HELP,
     )  # fmt: skip

@@ -1,9 +1,5 @@
 """The networks of a comparison, one row each, and the pairs of them at one glance."""
 
-from typing import Any
-
-import pandas as pd
-
 from features.compare import Agreement
 from viz.figures import compare as figures
 from viz.reports.compare import words
@@ -25,7 +21,7 @@ MEANINGS = {
 def networks(told: Told) -> Section:
     """Who wins at what."""
     comparison = told.comparison
-    data = pd.DataFrame([_numbers(each.as_dict()) for each in comparison.contenders])
+    data = words.table(comparison)
     parts: list[Part] = [
         Table("networks", "Networks", tuple(_columns(told)), data, words.networks(comparison)),
         Figure(
@@ -42,8 +38,7 @@ def agreement(told: Told) -> Section | None:
     names = [each.name for each in told.comparison.contenders]
     if len(names) == 2:
         return None
-    data = pd.DataFrame([{"network": each.first, "beside": each.second, **_flat(each.agreement.as_dict())}
-                         for each in told.comparison.pairs])  # fmt: skip
+    data = words.pair_table(told.comparison)
     numbered = [f"{number} {name}" for number, name in enumerate(names, start=1)]
     differences, kappas = _matrices(told, names)
     tables = (
@@ -103,19 +98,3 @@ def _kappa(counted: Agreement) -> str:
 def _square(names: list[str], cells: list[list[Cell | str]]) -> tuple[Column, ...]:
     heads = Column("network", names, number=False)
     return heads, *(Column(str(place + 1), [row[place] for row in cells], names[place]) for place in range(len(names)))
-
-
-def _numbers(content: dict[str, Any]) -> dict[str, Any]:
-    """A network as a row of numbers, with what was measured of it in columns of their own."""
-    share, measured = content["accuracy"], pd.json_normalize(content["measured"], sep=" ").iloc[0].to_dict()
-    rest = {name: value for name, value in content.items() if isinstance(value, int | float) and name != "name"}
-    return {
-        "network": content["name"], "accuracy": share["value"], "accuracy low": share["low"],
-        "accuracy high": share["high"], "images": share["n"], **rest, **measured,
-    }  # fmt: skip
-
-
-def _flat(content: dict[str, Any]) -> dict[str, Any]:
-    """Numbers of a pair, the interval as two."""
-    low, high = content["interval"]
-    return {name: value for name, value in content.items() if name != "interval"} | {"low": low, "high": high}

@@ -42,8 +42,8 @@ def _fold(told: Told, number: int, pair: Pair) -> Fold:
 
 def _figures(told: Told, key: str, pair: Pair) -> tuple[Part, ...]:
     if not pair.slices:
-        return Prose(words.NO_SLICES, quiet=True), _similarity(told, key, pair)
-    return _slices(key, pair), _similarity(told, key, pair)
+        return Prose(words.NO_SLICES, quiet=True), *_similarity(told, key, pair)
+    return _slices(key, pair), *_similarity(told, key, pair)
 
 
 def _slices(key: str, pair: Pair) -> Figure:
@@ -55,16 +55,24 @@ def _slices(key: str, pair: Pair) -> Figure:
     )  # fmt: skip
 
 
-def _similarity(told: Told, key: str, pair: Pair) -> Figure:
+def _similarity(told: Told, key: str, pair: Pair) -> tuple[Figure, ...]:
+    """By the names of blocks; by relative depth as well where one network has more of them."""
     alike = pair.similarity
     if len(told.comparison.pairs) > MOST_OF_BLOCKS:  # whose tables would fill the file
         ends = [[*told.comparison.named(name).stage_names.values()] for name in (pair.first, pair.second)]
         alike = alike.of(*ends)
     data = pd.DataFrame(rows_of(alike, "block"))
-    return Figure(
+    said = f"Heat map of the similarity of the blocks of {pair.first}, in rows, and of {pair.second}, in columns"
+    named = Figure(
         f"{key}-similarity", "How alike their blocks are", figures.similarity(alike, pair.first, pair.second), data,
-        f"Heat map of the similarity of the blocks of {pair.first}, in rows, and of {pair.second}, in columns.",
-        words.SIMILARITY + words.images_of(alike),
+        f"{said}.", words.SIMILARITY + words.images_of(alike),
+    )  # fmt: skip
+    if len(alike.rows) == len(alike.columns):
+        return (named,)
+    by_depth = figures.similarity(alike, pair.first, pair.second, relative=True)
+    return named, Figure(
+        f"{key}-similarity-by-depth", "The same by relative depth", by_depth, data, f"{said}, by relative depth.",
+        "Both axes from the first layer, 0, to the last, 1.",
     )  # fmt: skip
 
 

@@ -12,21 +12,19 @@ def quality(told: Told) -> Section:
     """Reliability, temperatures, and the classes in which networks differ most."""
     contenders = told.comparison.contenders
     rows = pd.DataFrame(words.calibration(told.comparison))
-    groups = pd.DataFrame(
-        [
-            {"network": each.name, "answers": count, "right": hits, "confidence": confidence}
-            for each in contenders
-            for groups in [each.evaluation.calibration.equal_mass]
-            for count, hits, confidence in zip(groups.counts, groups.hits, groups.confidence, strict=True)
-            if count
-        ]
-    )
+    scores = words.scores(told.comparison)
     return Section(
         "calibration",
         "Calibration, and class by class",
         (
+            Table(
+                "scores", "Scores",
+                tuple(_column(name, scores[name].tolist()) for name in scores),
+                scores, words.SCORES,
+            ),
             Figure(
-                "reliability", "Reliability", figures.reliability(contenders), groups,
+                "reliability", "Reliability", figures.reliability(contenders),
+                words.groups(told.comparison),
                 "Accuracy of each network's answers over their confidence.", words.RELIABILITY,
             ),
             Table(
@@ -40,3 +38,8 @@ def quality(told: Told) -> Section:
             ),
         ),
     )  # fmt: skip
+
+
+def _column(name: str, values: list[str] | list[float]) -> Column:
+    cells = [each if isinstance(each, str) else f"{each:.3f}" for each in values]
+    return Column(name, cells, number=name != "network")

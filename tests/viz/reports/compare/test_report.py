@@ -219,3 +219,31 @@ def test_data_in_the_file_is_what_was_told(told, images):
     assert columns["id"] == list(told.ids)
     assert columns[f"{told.contenders[0].name} correct"] == told.contenders[0].correct.tolist()
     assert words.networks(told) in markup.unescape(page)
+
+
+def test_images_come_first_of_which_both_networks_are_surest(told):
+    (pair, *_) = told.pairs
+    one, other = told.named(pair.first), told.named(pair.second)
+    groups = words.by_right(told, pair)
+    assert sorted(np.concatenate([*groups.values()])) == [*range(len(told.ids))]
+    for rows in groups.values():
+        sure = one.predictions.confidence[rows] + other.predictions.confidence[rows]
+        assert (np.diff(sure) <= 0).all()
+    assert (one.correct & ~other.correct)[groups[words.ONLY_FIRST]].all()
+
+
+def test_scores_are_those_of_the_evaluations(told, images):
+    table = words.scores(told)
+    for each, row in zip(told.contenders, table.to_dict("records"), strict=True):
+        of = each.evaluation
+        assert (row["precision"], row["recall"], row["F1"]) == (of.macro_precision, of.macro_recall, of.macro_f1)
+    shown = part(document(told, images), "scores")
+    assert cells(shown)["precision"] == [f"{value:.3f}" for value in table["precision"]]
+
+
+def test_blocks_stand_by_relative_depth_too_where_one_network_has_more(told, images):
+    (pair,) = told.pairs
+    alike = pair.similarity
+    fewer = replace(told, pairs=(replace(pair, similarity=alike.of(list(alike.rows), list(alike.columns)[1:])),))
+    keys = [[each.key for each in parts(document(made, images), Figure)] for made in (told, fewer)]
+    assert [any(key.endswith("by-depth") for key in shown) for shown in keys] == [False, True]
