@@ -34,6 +34,27 @@ def test_visitor_looks_closely_at_a_picture_of_the_gallery(address, page):
     assert page.get_by_role("spinbutton", name="Number, 0 to").input_value() == number
 
 
+def test_visitor_opens_a_channel_by_its_top_patch_and_selects_what_excites_it(address, page):
+    from playwright.sync_api import expect  # not everybody has it
+
+    page.goto(f"{address}/channels?layer=layer1.1&limit=100+images")
+    patch = page.locator(".st-key-patches .grid button").first
+    number = patch.inner_text().split(":")[0]
+    patch.click()
+    tiles = page.locator(".tiles button")
+    tiles.nth(15).wait_for()
+    expect(page.get_by_role("spinbutton", name="Channel, 0 to 15")).to_have_value(number)
+    picture, box = (tiles.first.locator(part).bounding_box() for part in (".whole", ".box"))
+    assert picture["x"] <= box["x"]
+    assert box["x"] + box["width"] <= picture["x"] + picture["width"] + 0.5
+    assert box["width"] <= 11 / 28 * picture["width"] + 0.5  # the receptive field, drawn to scale
+    tiles.nth(2).press("Enter")  # as whoever has no mouse
+    expect(tiles.nth(2)).to_have_attribute("aria-pressed", "true")
+    page.get_by_text("1 selected", exact=True).wait_for()
+    page.get_by_role("button", name="All maps of the image clicked last").click()
+    page.get_by_role("spinbutton", name="Number, 0 to 99").wait_for()
+
+
 def stroke(page, surface, corners):
     box = surface.bounding_box()
     places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
