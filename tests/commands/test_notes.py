@@ -86,6 +86,22 @@ def test_commands_take_corrected_labels_and_say_so(tiny_folder, capsys):
     assert [each["name"] for each in told] == ["tiny", "tiny (1 label corrected)"]
 
 
+@pytest.mark.slow
+def test_a_result_of_corrected_labels_says_of_what_it_was_made(tmp_path, capsys):
+    images = open_images("sample").sample(20)
+    main(["notes", "write", "sample", "--only", images.ids[0], "--label", "Coat"])
+    told = []
+    for more in ([], ["--corrections", "mine"]):
+        capsys.readouterr()
+        assert main(["evaluate", "sample", "--limit", "20", "--json", *more]) == 0
+        told.append(json.loads(capsys.readouterr().out))
+    names, digests = ([each["provenance"][name] for each in told] for name in ("images", "images_digest"))
+    assert names == [images.name, f"{images.name} (1 label corrected)"]
+    assert digests[0] == images.digest != digests[1]
+    assert [sum(map(sum, each["confusion"])) for each in told] == [20, 20]
+    assert told[0]["confusion"] != told[1]["confusion"]
+
+
 def test_another_persons_corrections_are_named_or_missed(tiny_folder, capsys):
     assert main(["look", str(tiny_folder), "--corrections", "nowhere.sqlite"]) == 2
     assert "There is no file of notes" in capsys.readouterr().err

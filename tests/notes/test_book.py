@@ -190,6 +190,28 @@ def test_a_folder_that_cannot_be_written_to_is_told_of_and_can_be_read(book):
         book.path.parent.chmod(0o700)
 
 
+@pytest.mark.parametrize(
+    ("mode", "limit", "why"),
+    [("ro", 10**6, "read-only"), ("rw", 1, "The disk of .* is full")],
+    ids=["read-only", "full"],
+)
+def test_a_disk_that_takes_nothing_more_is_told_of_and_nothing_is_lost(mode, limit, why, book, monkeypatch):
+    """As SQLite sees it, whoever runs the test."""
+    book.write({(A, LABEL): "cat"})
+    connected = file_layout._connected
+
+    def failing(path: Path, asked: str) -> sqlite3.Connection:
+        file = connected(path, mode if asked == "rwc" else asked)
+        file.execute(f"PRAGMA max_page_count = {limit}")  # never below what is there already
+        return file
+
+    with monkeypatch.context() as patch:
+        patch.setattr(file_layout, "_connected", failing)
+        with pytest.raises(NotesError, match=why):
+            book.write({(f"{number:064x}", NOTE): "x" * 10_000 for number in range(20)})
+    assert stands(book) == {A: ((), "", "cat")}
+
+
 def test_a_folder_in_place_of_the_file_is_told_of(tmp_path):
     with pytest.raises(NotesError, match="cannot be used for notes"):
         Book(tmp_path).write({(A, LABEL): "cat"})

@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from features.datasets import open_images
 from features.notes import LABEL, TAG, YES, Book, field_of, write
 from features.progress import finish
+from features.selection import Selection, keep
 from tests.viz.test_pages import _no_warm_up, errors, open_page, settle  # noqa: F401  # a fixture
 from viz.sidebar import noted
 
@@ -65,6 +67,21 @@ def test_noted_images_become_the_selection_of_all_pages(book):
     app.selectbox(key=noted.TAKEN).set_value("tag odd")
     settle(app.run())
     assert any("3 selected" in str(control.options) for control in app.get("button_group"))
+
+
+def test_all_that_is_selected_is_noted_alike(book):
+    finish(write(book, sample(), [3], {ODD: YES}))
+    chosen = Selection(sample().digest, np.array([3, 8, 500]), 1000)
+    app = open_page("anatomy", selection=keep(chosen))
+    keyed(app.multiselect, "more selected").set_value(["dark"])
+    keyed(app.multiselect, "less selected").set_value(["odd"])
+    keyed(app.selectbox, "label selected").set_value("Bag")
+    submit(app, "Note of 3 images")
+    told = book.notes().of.values()
+    assert sorted((each.id, each.tags, each.label) for each in told) == sorted(
+        (sample().ids[row], ("dark",), "Bag") for row in (3, 8, 500)
+    )
+    assert len(book.acts()) == 2
 
 
 def test_corrected_labels_count_where_they_are_asked_for_and_are_told(book):

@@ -139,6 +139,14 @@ def test_a_deleted_workspace_is_had_back(shelf, workspace):
     assert [each.name for each in shelf.all()] == ["Mine"]
 
 
+def test_the_report_is_made_when_somebody_asks_for_it(shelf, workspace):
+    shelf.save(replace(workspace, views=[View("anatomy", {}, "Stages")]))
+    app = open_page("workspace")
+    assert not any(each.label == "Download the report" for each in app.get("download_button"))
+    press(app, "Make the report")
+    assert [each.label for each in app.get("download_button")] == ["Notebook", "Zip", "Download the report"]
+
+
 def test_a_view_is_left_out(shelf, workspace):
     shelf.save(workspace)
     app = open_page("workspace")

@@ -70,7 +70,8 @@ def looked_at() -> int | None:
     return st.session_state.get(NUMBER)
 
 
-def show_image(chosen: Chosen) -> None:
+def show_image(chosen: Chosen, key: str = "the picture") -> None:
+    """A picture with its name, and what is noted of it. key: tells it from others on the page."""
     shown = np.asarray(chosen.picture)
     height, width = shown.shape[:2]
     st.image(
@@ -80,7 +81,7 @@ def show_image(chosen: Chosen) -> None:
         width="stretch" if height <= 1.25 * width else max(16, TALLEST * width // height),
     )
     if chosen.source is not None:
-        sidebar.noting.of_image(*chosen.source, "the picture")
+        sidebar.noting.of_image(*chosen.source, key)
 
 
 def from_set(images: ImageSet, label: str, key: str) -> Chosen:

@@ -130,7 +130,7 @@ def _choose_other(model: zoo.Model, chosen: Chosen, stage: str) -> Explained:
     with left:
         other = from_set(images, "Number of the other image", "other")
     with right:
-        show_image(other)
+        show_image(other, "the other picture")
     if other.digest == chosen.digest:
         st.info("This is the image itself: nothing could make it more alike, so that its maps are zero everywhere.")
     target = StageTarget(stage, framed_picture(model, other.picture), other.name)

@@ -27,7 +27,7 @@ def of_image(images: "ImageSet", row: int, key: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key=f"notes of {key}"):
         if said := badges(known):
             st.markdown(said, width="content")
-        with st.popover("Note", icon=":material/sell:", help="Tag or relabel this image, or write a note of it."):
+        with st.popover("Tag or relabel", icon=":material/sell:", help="This image; or write a note of it."):
             _one(images, row, known, f"{key} {known.digest[:12]}")
 
 

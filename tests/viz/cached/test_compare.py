@@ -4,12 +4,14 @@ import shlex
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import features.compare
 from features import __main__ as command_line
 from features.compare import ExtraResult
 from features.datasets import Origin, open_images, reopen
+from features.datasets.corrections import Corrections, corrected
 from features.networks import naming, zoo
 from features.progress import finish
 from features.residual import lesioned, parse
@@ -43,6 +45,13 @@ def test_columns_that_were_named_are_named_again(images, model):
     listed = replace(images, origin=Origin("list.csv:test", columns=replace(images.origin.columns, label="a,b")))
     options = options_of(compare.command([model, model], listed))
     assert (options.source, options.label_column, options.limit) == ("list.csv:test", "a,b", None)
+
+
+def test_corrected_labels_are_asked_for_again(images, model):
+    told = Corrections(images.digest, np.array([0]), (("Coat",),))
+    options = options_of(compare.command([model, model], corrected(images, told)))
+    assert (options.source, options.limit, options.corrections) == ("sample", 40, "mine")
+    assert options_of(compare.command([model, model], images)).corrections is None
 
 
 def test_what_a_command_cannot_name_is_told_beside_it(images, model):

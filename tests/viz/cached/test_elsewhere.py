@@ -12,6 +12,7 @@ from PIL import Image
 from features import channels, engine, residual, saliency
 from features.channels import Ascent
 from features.datasets import Columns, Origin, open_images
+from features.datasets.corrections import Corrections, corrected
 from features.embed import MapSettings
 from features.embed import stage_maps as stage_maps_of
 from features.networks import filling, zoo
@@ -189,6 +190,13 @@ def test_another_process_opens_a_table_by_the_columns_that_were_chosen(tmp_path)
     assert (there.digest, there.class_names) == (chosen.digest, ("x", "y", "z"))
     with pytest.raises(Exception, match="have changed since they were chosen"):
         resolved({"images": told | {"columns": {"path": "", "label": ""}}})
+
+
+def test_another_process_opens_a_set_with_the_labels_that_were_corrected(images):
+    told = Corrections(images.digest, np.array([1]), (("Coat",),))
+    chosen = corrected(images, told)
+    there = resolved({"images": json.loads(json.dumps(tasks.told_of_images(chosen)))})["images"]
+    assert (there.digest, there.label_name(1), there.name) == (chosen.digest, "Coat", chosen.name)
 
 
 def long_work(**arguments):
