@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from viz.jobs.run import Run
 from viz.jobs.work import Work
 
-KEPT = 24
+KEPT, KEPT_BYTES = 24, 2 * 2**30  # results, of which the latest is kept however large it is
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,18 @@ class JobQueue:
                 self._waiting.put(run)
             if run.ended:  # the others stay in the order in which they run
                 self._runs.move_to_end(work.key)
-            ended = [key for key, other in self._runs.items() if other.ended and other is not run]
-            for old in ended[: max(0, len(self._runs) - KEPT)]:
-                del self._runs[old]
+            self._make_room(run)
             return run
+
+    def _make_room(self, wanted: Run) -> None:
+        """Let go of what was asked for least lately: of more than KEPT runs, and of more than KEPT_BYTES."""
+        bytes_held = sum(run.weight for run in self._runs.values())
+        for key, run in list(self._runs.items()):
+            if len(self._runs) <= KEPT and bytes_held <= KEPT_BYTES:
+                break
+            if run.ended and run is not wanted:
+                del self._runs[key]
+                bytes_held -= run.weight
 
     def knows(self, key: str) -> bool:
         """Whether there is a run of this key that waits, runs or has a result."""

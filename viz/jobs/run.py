@@ -8,6 +8,7 @@ from typing import Any
 
 from features.errors import FeatureError
 from features.progress import Progress, Task
+from viz.jobs.weight import weight
 from viz.jobs.work import Work
 
 LOG = logging.getLogger(__name__)
@@ -20,6 +21,7 @@ class Run:
         self.key, self.lasting = work.key, work.lasting
         self.progress: Progress | None = None
         self.result: Any = None
+        self.weight = 0  # bytes that the result holds in memory
         self.error: BaseException | None = None
         self.began: float | None = None  # when the present kind of step began
         self._make_task: Callable[[], Task[Any]] | None = work.make_task
@@ -40,6 +42,7 @@ class Run:
             self.began = time.monotonic()
         try:
             self.result = self._exhaust(make_task(), after_report)
+            self.weight = weight(self.result)
         except BaseException as error:  # shown on the pages that wait for it
             if not isinstance(error, FeatureError):
                 LOG.exception("The job %r failed", self.key)

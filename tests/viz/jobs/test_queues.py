@@ -6,6 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from features.errors import FeatureError
@@ -182,6 +183,19 @@ def test_past_the_limit_the_result_that_nobody_asked_for_longest_is_dropped(queu
     assert is_kept(queue, runs[0])
     assert is_kept(queue, runs[2])
     assert not is_kept(queue, runs[1])
+
+
+def test_past_the_memory_that_results_may_take_the_oldest_goes_and_the_latest_stays(queue, monkeypatch):
+    monkeypatch.setattr(queues, "KEPT_BYTES", 10_000)
+    runs = [put(queue, key, gives(np.zeros(600))) for key in "ab"]  # 4,800 bytes each
+    for run in runs:
+        finished(run)
+    assert all(is_kept(queue, run) for run in runs)
+    finished(put(queue, "c", gives(np.zeros(600))))
+    large = put(queue, "large", gives(np.zeros(60_000)))
+    finished(large)
+    assert is_kept(queue, large)
+    assert not is_kept(queue, runs[0])
 
 
 def test_runs_that_are_not_finished_are_never_dropped(queue, held, monkeypatch):
