@@ -21,10 +21,10 @@ def show() -> None:
     from viz.cached.notes import book, current
 
     with widgets.show_errors():
-        told = current()
+        told, place = current(), str(book().path)
         tags = ", ".join(f"{tag} ({number:,})" for tag, number in told.tags.items())
         st.caption(
-            f"{len(told):,} images in {widgets.escape(str(book().path))}, known by their content wherever they lie."
+            f"{len(told):,} images in {widgets.escape(place)}, known by their content wherever they lie."
             + (f" Tags: {widgets.escape(tags)}." if tags else "")
         )
         history, away, merging = st.tabs(["History", "To take away", "Merge"])
