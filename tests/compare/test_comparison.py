@@ -186,10 +186,13 @@ def test_weights_are_those_of_the_networks_in_their_order(tmp_path, capsys):
     assert len(names) == 2
 
 
-def test_what_is_said_of_one_network_names_no_second_one(tmp_path, capsys):
-    line = "compare sample --limit 20 --models plain20-fashion?lesion=without:layer2.1,resnet20-fashion"
+def test_what_cannot_be_compared_is_refused_before_a_network_is_loaded(tmp_path, capsys):
+    line = "compare sample --limit 20 --models plain20-fashion?lesion=without:layer2.1,layer2.0"
     assert main([*line.split(), "--out", str(tmp_path / "a")]) == 2
-    assert "all behind '?' is said of it" in capsys.readouterr().err
+    assert "1 is named" in capsys.readouterr().err
+    line = "compare sample --limit 20 --models plain20-fashion?lesion=without:layer2.1,resnet20-fashio"
+    assert main([*line.split(), "--out", str(tmp_path / "a")]) == 2
+    assert "--models A --models B" in capsys.readouterr().err
     line = "compare sample --limit 20 --models resnet20-fashion,plain20-fashion --with all,none"
     assert main([*line.split(), "--out", str(tmp_path / "a")]) == 2
     assert "stand alone behind --with" in capsys.readouterr().err
