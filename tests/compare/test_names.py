@@ -38,4 +38,7 @@ def test_a_name_of_its_own_is_kept(tiny_model):
 
 def test_relative_paths_differ_by_the_folders_they_are_in(tiny_model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert told_apart(named(tiny_model, "c.pth", "epoch2/c.pth")) == [f"checkpoint ({tmp_path.name})", "checkpoint (epoch2)"]
+    assert told_apart(named(tiny_model, "c.pth", "epoch2/c.pth")) == [
+        f"checkpoint ({tmp_path.name})",
+        "checkpoint (epoch2)",
+    ]
