@@ -99,6 +99,19 @@ def allowed(own: str = "") -> Callable[[str], bool]:
     return may
 
 
+def is_there(path: str | Path) -> bool:
+    """Whether a text is the path of something on this machine; not so what can be no path, as of too long a name."""
+    try:
+        return Path(path).expanduser().exists()
+    except (OSError, RuntimeError, ValueError):  # too long, nobody's home, a NUL
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder at a path, as of `is_there`."""
+    return is_there(path) and path.expanduser().is_dir()
+
+
 def is_local(path: Path) -> bool:
     """Whether a path lies in this machine's file system."""
     return "://" not in str(path)

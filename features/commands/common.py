@@ -237,18 +237,6 @@ def named(options: argparse.Namespace) -> "NetworkName":
     return name
 
 
-def network_names(texts: Sequence[str]) -> list[str]:
-    """'A,B' as two names. What is said of a network behind '?', and the name of a file, may have commas: of
-    'A,B?lesion=...' all behind the sign is said of B.
-    """
-    networks: list[str] = []
-    for text in texts:
-        head, sign, said = text.partition("?")
-        several = [head] if head and Path(head).expanduser().exists() else names(head)
-        networks += [*several[:-1], "".join((*several[-1:], sign, said))]
-    return [name for name in networks if name]
-
-
 def load(options: argparse.Namespace, images: "ImageSet | None" = None) -> "Model":
     """The network of a command with `add_model`. images: that it will be shown, on which is tested what is not said."""
     return loaded(named(options), images, getattr(options, "device", "auto"))

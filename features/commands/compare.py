@@ -14,7 +14,6 @@ from features.commands.common import (
     loaded,
     made_of,
     names,
-    network_names,
     print_table,
     seed,
     show,
@@ -39,7 +38,7 @@ def add(commands: Commands) -> None:
         default=[],
         metavar="A,B",
         help="two to ten networks, as --model of other commands takes one: names or files, with commas, or each with a "
-        "--models of its own; '?' behind one says more of it",
+        "--models of its own; '?' behind one says more of it, as in A,A?lesion=without:layer3.1",
     )
     compare.add_argument(
         "--weights",
@@ -104,13 +103,9 @@ def _compare(options: argparse.Namespace) -> None:
 def _asked(options: argparse.Namespace) -> "list[NetworkName]":
     """The networks that are named, with their weights. Raises FeatureError where names and files do not fit."""
     from features.networks import zoo
+    from features.networks.naming import several
 
-    networks, files = network_names(options.models), network_names(options.weights)
-    if len(networks) == 1 and "," in networks[0].partition("?")[2]:
-        raise FeatureError(
-            f"One network is named: all behind '?' is said of it ({networks[0]}). Give each network a --models of its "
-            "own."
-        )
+    networks, files = several(options.models), several(options.weights)
     if networks and files and len(networks) != len(files):
         raise FeatureError(
             f"{len(networks)} networks and {len(files)} files of weights are given. Give as many, in one order, or "

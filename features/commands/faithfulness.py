@@ -14,7 +14,6 @@ from features.commands.common import (
     made_of,
     named,
     names,
-    network_names,
     positive,
     print_numbers,
     seed,
@@ -57,9 +56,9 @@ def _faithfulness(options: argparse.Namespace) -> None:
     from features import faithfulness, saliency
     from features.claim import Claim, need_kind
     from features.datasets import Rejected, need_outside
-    from features.networks import catalogue
+    from features.networks import catalogue, naming
 
-    networks = [None] if options.model is None else network_names(options.model)
+    networks = [None] if options.model is None else naming.several(options.model)
     if not networks:
         raise FeatureError("No network is named. Name at least one with --model, or leave it away.")
     if options.weights and len(networks) > 1:

@@ -134,6 +134,7 @@ def _same_truth(alone: Sequence[Matched]) -> bool:
 def _known_to_all(specs: Sequence[ModelSpec], images: ImageSet) -> Common:
     if not images.is_labelled:
         labels.match_labels(specs[0], images)  # says what is missing
+    notes = _guessed(specs, [labels.matched(spec, images) for spec in specs], images)
     if all(spec.class_names for spec in specs):
         fewest = min(specs, key=lambda spec: len(spec.classes))
         names, how = fewest.classes, BY_NAME
@@ -168,6 +169,7 @@ def _known_to_all(specs: Sequence[ModelSpec], images: ImageSet) -> Common:
         n_images_left_out=len(images) - len(chosen),
         how=how,
         outputs=tuple(spec.outputs for spec in specs),
+        notes=notes,
     )
 
 

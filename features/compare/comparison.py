@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ import numpy as np
 from features.compare.classes import Common, common_classes
 from features.compare.contender import SAMPLE, Contender, common_rows, contender, read
 from features.compare.costs import costs
+from features.compare.names import told_apart
 from features.compare.pair import CLUSTER, Pair, clusters, corrected, pair
 from features.compare.pictures import properties
 from features.compare.slices import COLUMNS, slices
@@ -137,7 +138,9 @@ def compare(models: Sequence[Model], images: ImageSet, seed: int = 0) -> Task[Co
     need_number(len(models))
     for model in models:
         model.need_classifier()
-    common = common_classes([model.spec for model in models], images)
+    names = told_apart([model.spec for model in models])
+    called = [replace(model.spec, name=name) for model, name in zip(models, names, strict=True)]
+    common = common_classes(called, images)  # its notes and errors tell which network they are of
     need_images(len(common.images))
     reads = []
     for number, model in enumerate(models):
@@ -147,7 +150,7 @@ def compare(models: Sequence[Model], images: ImageSet, seed: int = 0) -> Task[Co
     paid = yield from costs(models)
     contenders = tuple(
         contender(name, model, cost, common, number, told, rows)
-        for number, (name, model, cost, told) in enumerate(zip(_names(models), models, paid, reads, strict=True))
+        for number, (name, model, cost, told) in enumerate(zip(names, models, paid, reads, strict=True))
     )
     columns = yield from _columns(common.images.take(rows.tolist()), contenders[0], seed)
     ids = tuple(common.images.ids[row] for row in rows)
@@ -194,9 +197,3 @@ def _spread(values: np.ndarray, rows: np.ndarray, n_images: int) -> np.ndarray:
     whole = np.full(n_images, np.nan)
     whole[rows] = values
     return whole
-
-
-def _names(models: Sequence[Model]) -> list[str]:
-    """The networks' names, with their numbers where two are called the same."""
-    names = [model.spec.name for model in models]
-    return [name if names.count(name) == 1 else f"{name} ({number})" for number, name in enumerate(names, start=1)]

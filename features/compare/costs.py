@@ -13,6 +13,7 @@ from features.devices import processor_name
 from features.engine import POOLED, TORCH, TorchEngine, choose
 from features.engine.timing import example_pixels
 from features.networks.canonical import ResidualNetwork, own_copy
+from features.networks.containers import shards
 from features.networks.measured import measured
 from features.networks.zoo import Model
 from features.progress import Progress, Task
@@ -58,7 +59,9 @@ class Cost:
     """What a network costs; its name may be that of others.
 
     variant: what was done to it, '' for nothing; all numbers are of what is left. parameters: those that are learned.
-    weight_bytes: of parameters and buffers, as they are stored. macs: multiply-adds for one image of `side` pixels.
+    weight_bytes: of parameters and buffers in memory, as they are run, in float32 mostly, whatever the file holds.
+    file_bytes: of the file of weights on disk, in its own precision and with all else that it holds; None where there is
+        none, or where what was done to the network made another of it. macs: multiply-adds for one image of `side` pixels.
     latency: seconds for one image. rate: images a second, `batch` of them at a time, the fastest number that was tried.
     memory_bytes: the most that was in use for one image, ready weights included; memory: how that is known, in words.
     engine, device: what ran it in float32, in words.
@@ -68,6 +71,7 @@ class Cost:
     variant: str
     parameters: int
     weight_bytes: int
+    file_bytes: int | None
     macs: int
     side: int
     latency: Range
@@ -81,8 +85,8 @@ class Cost:
     def as_dict(self) -> dict[str, Any]:
         """As JSON can hold it, without the name; what another machine or day would tell otherwise is in `measured`."""
         return {
-            "parameters": self.parameters, "weight_bytes": self.weight_bytes, "gflops": self.macs / 1e9,
-            "side": self.side,
+            "parameters": self.parameters, "weight_bytes": self.weight_bytes,
+            "file_bytes": self.file_bytes, "gflops": self.macs / 1e9, "side": self.side,
             "measured": {
                 "latency_seconds": self.latency.as_dict(), "images_per_second": self.rate.as_dict(),
                 "batch": self.batch, "memory_bytes": self.memory_bytes, "memory": self.memory, "precision": "fp32",
@@ -235,7 +239,8 @@ class _Started:
     def cost(self, latencies: Sequence[float], passes: Sequence[float]) -> Cost:
         model, anatomy = self.model, self.anatomy
         return Cost(
-            model.spec.name, model.variant, anatomy.parameters, weight_bytes(model.network), anatomy.macs, anatomy.side,
+            model.spec.name, model.variant, anatomy.parameters, weight_bytes(model.network), file_bytes(model),
+            anatomy.macs, anatomy.side,
             Range.of(latencies), Range.of([self.batch / seconds for seconds in passes]), self.batch,
             self.memory_bytes, self.memory.words, self.engine.name, _in_words(self.engine.device),
         )  # fmt: skip
@@ -250,6 +255,14 @@ def weight_bytes(network: ResidualNetwork) -> int:
     """Bytes of parameters and buffers, each in its own precision, once where layers share it."""
     tensors = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+
+
+def file_bytes(model: Model) -> int | None:
+    """Bytes of the file of a network's weights, or of all of several files and their index; None as of `Cost`."""
+    file = model.spec.file
+    if file is None or model.variant or not file.is_file():
+        return None
+    return sum(each.stat().st_size for each in shards.files_of(file))
 
 
 class _Alive(LiveTensors):

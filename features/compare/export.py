@@ -78,6 +78,7 @@ def as_dict(told: Comparison, extras: Sequence[ExtraResult] = ()) -> dict[str, o
         "pairs": [
             {
                 "network": pair.first, "beside": pair.second, **pair.agreement.as_dict(),
+                "p_value_among_all": pair.p_value,
                 "slices_that_differ": [each.as_dict() for each in pair.slices if each.differs],
             }
             for pair in told.pairs

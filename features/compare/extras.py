@@ -70,8 +70,13 @@ def _stitching(told: Comparison, models: Sequence[Model], numbers: tuple[int, ..
     one, other = numbers
     judges = told.common.judge(one), told.common.judge(other)
     settings = Stitches(seed=told.seed)
-    result = yield from stitched(models[one], models[other], told.common.images, judges, settings)
-    return result.named(told.contenders[one].name, told.contenders[other].name)
+    called = [_called(models[number], told.contenders[number].name) for number in numbers]
+    return (yield from stitched(called[0], called[1], told.common.images, judges, settings))
+
+
+def _called(model: Model, name: str) -> Model:
+    """A network under the name that it has in the comparison."""
+    return replace(model, spec=replace(model.spec, name=name))
 
 
 def _branches(told: Comparison, models: Sequence[Model], numbers: tuple[int, ...]) -> Task[Result]:

@@ -52,7 +52,8 @@ class Movers:
 
     first, second: the networks' names. rows: (N,) int64 of the features that were given; ids: (N,).
     points: for each network (N, 2) float32; the second's were laid out from the first's and are turned, mirrored, moved
-        and scaled to lie as nearly as they can on these, which changes no neighbour.
+        and scaled to lie as nearly as they can on these, which changes no neighbour. Groups that no neighbours join,
+        as there are among few images, may lie elsewhere all the same: `apart` tells how much that is.
     changed: (N,) float32 in [0, 1], the share of an image's k nearest by the first's features that are not among its k
         nearest by the second's. moved: (N,) float32, how far it moves from one map to the other, in widths of the
         second map (the root mean square distance from its centre).

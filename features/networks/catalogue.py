@@ -104,7 +104,7 @@ def spec(name: str) -> ModelSpec:
         if entry.name == name:
             return entry
     raise FeatureError(
-        f"There is no network called {name!r}. `python -m features models` lists them: "
+        f"There is no network called {name[:80]!r}. `python -m features models` lists them: "
         f"{', '.join(entry.name for entry in entries())}."
     )
 

@@ -114,8 +114,7 @@ def read(path: Path, part: str | None = None, head: str | None = None) -> Checkp
     of its head, to take where there are several; None takes the main network, and the first head.
     Raises WeightsError, in one sentence of at most 500 characters, for everything else.
     """
-    path = Path(path).expanduser()
-    path = (hub_configs.weights_in(path) or path) if path.is_dir() else path
+    path = _followed(Path(path))
     content = containers.read(path)
     path = content.path
     try:
@@ -129,6 +128,15 @@ def read(path: Path, part: str | None = None, head: str | None = None) -> Checkp
         path, content.format, records, content.metadata, digest_of(content.files), part, content.values, head,
         modules,
     )  # fmt: skip
+
+
+def _followed(path: Path) -> Path:
+    """The file of weights that a path names, or that is in the folder that it names."""
+    try:
+        path = path.expanduser()
+    except RuntimeError as error:  # nobody's home
+        raise WeightsError(f"There is no file {path}. Give the path of a file of weights.") from error
+    return (hub_configs.weights_in(path) or path) if files.is_folder(path) else path
 
 
 def digest_of(paths: Sequence[Path]) -> str:

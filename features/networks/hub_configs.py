@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from features.errors import FeatureError, WeightsError
+from features.files import is_folder
 from features.networks import catalogue
 from features.networks.architecture import Architecture
 from features.networks.choices import BY_FIELD
@@ -62,7 +63,7 @@ def title_of(path: Path) -> str:
 
 def beside(path: Path) -> tuple[Path, ...]:
     """The files that say what weights are: those in a folder that is named, or beside a file that hubs call so."""
-    if path.is_dir():
+    if is_folder(path):
         inner = weights_in(path)
         return () if inner is None else (inner, *beside(inner))
     shards = sorted(path.parent.glob("*-of-*"))[:MAX_SHARDS] if path.name in INDICES else []
@@ -84,7 +85,7 @@ def read(path: Path, architecture: Architecture) -> Config:
 
 def name_beside(path: Path) -> str | None:
     """'timm:NAME' where timm's config.json names a network that only timm builds; None for all others."""
-    path = (weights_in(path) or path) if path.is_dir() else path
+    path = (weights_in(path) or path) if is_folder(path) else path
     name = timm_name(_config_of(path).get("architecture"))
     if name is None:
         return None

@@ -10,16 +10,22 @@ resnet50?lesion=without:layer3.1      and what is done to it: to blocks,
 resnet50?lesion=without:layer3.1:5,17     or to channels of a layer
 """
 
+import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlencode
 
 from features.errors import FeatureError
+from features.files import is_there
 from features.networks import catalogue, hub_configs
 from features.networks.settings import BY_NAME, Settings
 
 AS, PART, HEAD, LESION, CLASSES = "as", "part", "head", "lesion", "classes"
+SHOWN = 80  # characters of a name in an error
+# What stands behind a comma in what is said of a network: a number, a channel, a block.
+VALUE = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[a-z_]+\d*\.\d+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,7 @@ class NetworkName:
 
 def parse(text: str) -> NetworkName:
     """Read a name. Raises FeatureError for keys that there are none of."""
-    if Path(text).expanduser().is_file():  # whatever signs its name has
+    if is_there(text) and Path(text).expanduser().is_file():  # whatever signs its name has
         return NetworkName(weights=Path(text))
     base, _, query = text.partition("?")
     pairs = dict(parse_qsl(query, keep_blank_values=True))
@@ -65,7 +71,7 @@ def parse(text: str) -> NetworkName:
     strange = [key for key in pairs if key not in BY_NAME]
     if strange:
         raise FeatureError(
-            f"{text[:80]!r} has {strange[0][:40]!r}, which says nothing of a network. What can be said: "
+            f"{text[:SHOWN]!r} has {strange[0][:40]!r}, which says nothing of a network. What can be said: "
             f"{', '.join((AS, PART, HEAD, LESION, CLASSES, *BY_NAME))}."
         )
     name = NetworkName(
@@ -76,8 +82,61 @@ def parse(text: str) -> NetworkName:
         if taken_as is not None:
             raise FeatureError(f"{base!r} is a name already. '{AS}' belongs to files: FILE?{AS}={base}.")
         return replace(name, name=base)
-    path = Path(base if Path(base).expanduser().exists() else unquote(base))
+    path = Path(base if is_there(base) else unquote(base))
     return replace(name, name=taken_as, weights=path)
+
+
+def several(texts: Sequence[str]) -> list[str]:
+    """The names in texts such as 'A,B?lesion=without:layer1.0,C', each as `parse` reads it.
+
+    A piece behind a comma begins a new network if it is a known name, something that is there, or has '?' of its own, or
+    if nothing is said of the network before it; the numbers, channels and blocks behind a comma in what is said belong to
+    that. A path may have commas. Raises FeatureError for a piece that may be either, or neither.
+    """
+    return [name for text in texts for name in _listed(text)]
+
+
+def _listed(text: str) -> list[str]:
+    pieces = text.split(",")
+    networks: list[str] = []
+    while pieces:
+        length = _length_of_path(pieces)
+        piece = ",".join(pieces[:length])
+        del pieces[:length]
+        if networks and "?" in networks[-1] and not _begins(piece, networks[-1]):
+            networks[-1] += f",{piece.strip()}"
+        elif piece.strip():
+            networks.append(piece.strip())
+    return networks
+
+
+def _length_of_path(pieces: Sequence[str]) -> int:
+    """How many pieces make one path that is there, the most that do; 1 where none do."""
+    for length in range(len(pieces), 1, -1):
+        text = ",".join(pieces[:length])
+        path, _, said = text.partition("?")
+        if is_there(text) or ("," not in said and is_there(path)):
+            return length
+    return 1
+
+
+def _begins(piece: str, before: str) -> bool:
+    """Whether a piece begins a network, and says no more of the one before. Raises FeatureError where that is unclear."""
+    piece = piece.strip()
+    if not piece or "?" in piece:
+        return True
+    value, *more = piece.split("&")
+    is_value = VALUE.fullmatch(value) is not None and all("=" in each for each in more)
+    is_path = is_there(piece)
+    if is_value and not is_path:
+        return False
+    if not is_value and (is_path or catalogue.is_known(piece)):
+        return True
+    raise FeatureError(
+        f"{piece[:SHOWN]!r} behind {before[:SHOWN]!r} may be {'' if is_path else 'neither '}a network "
+        f"{'or' if is_path else 'nor'} more that is said of the one before. Give each network an option of its own: "
+        "--models A --models B."
+    )
 
 
 def as_options(name: NetworkName) -> str:
@@ -93,9 +152,10 @@ def _is_name(text: str) -> bool:
 
     A folder of results may be called as a network of the catalogue is.
     """
-    path = Path(text).expanduser()
-    if text.startswith(catalogue.TIMM) or (
-        path.is_dir() and hub_configs.weights_in(path) is None and catalogue.is_known(text)
-    ):
+    path = Path(text)
+    if text.startswith(catalogue.TIMM):
         return True
-    return not path.exists() and not path.suffix and "/" not in text
+    if not is_there(text):
+        return not path.suffix and "/" not in text
+    path = path.expanduser()
+    return path.is_dir() and hub_configs.weights_in(path) is None and catalogue.is_known(text)

@@ -5,6 +5,7 @@ from math import comb
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn.metrics import cohen_kappa_score
 
 from features.compare import agreement, difference_interval, mcnemar
@@ -47,6 +48,15 @@ def test_mcnemar_is_twice_the_binomial_tail(one, other):
     tail = sum(Fraction(comb(pairs, k), 2**pairs) for k in range(min(one, other) + 1))
     assert mcnemar(one, other) == pytest.approx(float(min(1, 2 * tail)), rel=1e-9)
     assert mcnemar(one, other) == mcnemar(other, one)
+
+
+def test_mcnemar_is_scipys_binomial_test_of_the_images_on_which_one_alone_is_right(answers):
+    first, second = answers
+    alone = second[first != second]
+    told = agreement(first, second)
+    assert told.p_value == pytest.approx(binomtest(int(alone.sum()), len(alone), 0.5).pvalue)
+    low, high = binomtest(int(alone.sum()), len(alone)).proportion_ci(0.95)  # exact where the p value is
+    assert (told.p_value < 0.05) == (not low <= 0.5 <= high)
 
 
 def test_mcnemar_finds_a_difference_by_chance_once_in_twenty_times(random):

@@ -112,6 +112,26 @@ def test_what_is_guessed_of_several_networks_is_told_once(tiny_model, tiny_image
     assert "--classes" not in note
 
 
+def test_a_guess_is_told_where_networks_take_labels_for_different_classes(tiny_model, tiny_images):
+    """The first knows the labels in an order of its own; for the second they are taken in theirs."""
+    named, unnamed = spec(tiny_model, "fox", "cat", "dog"), replace(spec(tiny_model, classes=3), name="unnamed")
+    told = common_classes([named, unnamed], tiny_images)
+    assert told.how == "by the images' labels"
+    np.testing.assert_array_equal(told.columns, [[1, 2, 0], [0, 1, 2]])
+    (note,) = told.notes
+    assert note.startswith("unnamed: Labels matched in order (uncertain). Each does not name its classes;")
+
+
+def test_a_guess_is_told_where_networks_have_different_numbers_of_classes(tiny_model, tiny_images):
+    named, unnamed = spec(tiny_model, "fox", "cat", "dog", "owl"), spec(tiny_model, classes=3)
+    assert "in order (uncertain)" in common_classes([named, unnamed], tiny_images).notes[0]
+
+
+def test_labels_that_no_network_names_are_not_taken_in_order_for_one_that_names_its_own(tiny_model, tiny_images):
+    with pytest.raises(FeatureError, match=r"None of the labels of tiny \(cat, dog, fox, \.\.\.\) is a class of"):
+        common_classes([spec(tiny_model, "a", "b", "c"), spec(tiny_model, "c", "b", "a")], tiny_images)
+
+
 def test_errors_say_what_to_do_of_one_network_among_several(tiny_model, tiny_images):
     with pytest.raises(FeatureError) as error:
         common_classes([spec(tiny_model, classes=7), spec(tiny_model, classes=7)], tiny_images)

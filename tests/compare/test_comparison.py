@@ -5,15 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from features.__main__ import main
-from features.compare import Agreement, compare
+from features.compare import Agreement, compare, holm, mcnemar
+from features.compare.export import as_dict
 from features.compare.pair import corrected
 from features.datasets import open_images
 from features.errors import DatasetError, FeatureError
 from features.evaluate import evaluate
 from features.networks import zoo
+from features.networks.canonical import published_name
 from features.progress import finish
 from features.residual import lesioned, parse
 from tests.test_many_labels import network
@@ -33,6 +36,30 @@ def models():
 @pytest.fixture(scope="module")
 def told(models, images):
     return finish(compare(models, images))
+
+
+def test_json_holds_every_pairs_p_value_by_itself_and_among_all(told):
+    rows = as_dict(told)["pairs"]
+    assert [row["p_value"] for row in rows] == [mcnemar(row["first_only"], row["second_only"]) for row in rows]
+    assert [row["p_value_among_all"] for row in rows] == holm([row["p_value"] for row in rows])
+
+
+def test_epochs_of_one_training_are_told_apart_in_names_and_notes(tmp_path, images):
+    for number, name in enumerate(("resnet20-fashion", "plain20-fashion"), start=1):
+        (tmp_path / f"epoch{number}").mkdir()
+        network = zoo.load(name).network
+        state = {published_name(key): values for key, values in network.state_dict().items()}
+        torch.save(state, tmp_path / f"epoch{number}" / "checkpoint.pth")
+    names = [f"{tmp_path}/epoch1/checkpoint.pth", f"{tmp_path}/epoch2/checkpoint.pth?as=plain20-cifar"]
+    models = [zoo.load(name) for name in names]
+    told = finish(compare(models, images))
+    called = ["checkpoint (epoch1)", "checkpoint (epoch2)"]
+    assert [each.name for each in told.contenders] == called
+    assert told.common.notes[0].startswith(", ".join(called) + ": Labels matched in order (uncertain). Each does not")
+    assert [each["file_bytes"] for each in as_dict(told)["networks"]] == [
+        model.spec.file.stat().st_size for model in models
+    ]
+    assert {"checkpoint (epoch1) pred", "checkpoint (epoch2) pred"} <= {*told.table().columns}
 
 
 def test_each_network_is_told_as_its_evaluation_tells_it(told, models, images):
@@ -186,10 +213,13 @@ def test_weights_are_those_of_the_networks_in_their_order(tmp_path, capsys):
     assert len(names) == 2
 
 
-def test_what_is_said_of_one_network_names_no_second_one(tmp_path, capsys):
-    line = "compare sample --limit 20 --models plain20-fashion?lesion=without:layer2.1,resnet20-fashion"
+def test_what_cannot_be_compared_is_refused_before_a_network_is_loaded(tmp_path, capsys):
+    line = "compare sample --limit 20 --models plain20-fashion?lesion=without:layer2.1,layer2.0"
     assert main([*line.split(), "--out", str(tmp_path / "a")]) == 2
-    assert "all behind '?' is said of it" in capsys.readouterr().err
+    assert "1 is named" in capsys.readouterr().err
+    line = "compare sample --limit 20 --models plain20-fashion?lesion=without:layer2.1,resnet20-fashio"
+    assert main([*line.split(), "--out", str(tmp_path / "a")]) == 2
+    assert "--models A --models B" in capsys.readouterr().err
     line = "compare sample --limit 20 --models resnet20-fashion,plain20-fashion --with all,none"
     assert main([*line.split(), "--out", str(tmp_path / "a")]) == 2
     assert "stand alone behind --with" in capsys.readouterr().err

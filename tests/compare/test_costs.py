@@ -7,8 +7,9 @@ from math import isfinite
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from features.compare.costs import BUDGET, FEWEST, ROUNDS, Range, costs, raced, table, weight_bytes
+from features.compare.costs import BUDGET, FEWEST, ROUNDS, Range, costs, file_bytes, raced, table, weight_bytes
 from features.engine import FastNetwork
 from features.networks import architecture, canonical, catalogue, zoo
 from features.networks.card import ModelSpec
@@ -105,6 +106,35 @@ def test_halves_take_half_the_bytes(model):
     assert weight_bytes(half) - 8 * counts == (weight_bytes(model.network) - 8 * counts) / 2
 
 
+def test_a_file_of_halves_is_told_by_its_own_bytes(model, tmp_path):
+    """In memory both are float32; on disk one takes half."""
+    sizes = {}
+    for dtype in (torch.float32, torch.float16):
+        path = tmp_path / f"{dtype}.safetensors"
+        save_file({name: each.to(dtype) for name, each in state_of(model).items()}, path)
+        loaded = zoo.load(weights=path)
+        sizes[dtype] = file_bytes(loaded)
+        assert sizes[dtype] == path.stat().st_size
+        assert weight_bytes(loaded.network) == weight_bytes(model.network)
+    assert sizes[torch.float16] < 0.6 * sizes[torch.float32]
+
+
+def test_what_is_no_file_has_no_bytes_of_one(told, model, tmp_path):
+    models, costs_of = told
+    assert [each.file_bytes for each in costs_of] == [None, None]
+    path = tmp_path / "net.safetensors"
+    save_file(state_of(model), path)
+    whole = zoo.load(weights=path)
+    assert file_bytes(lesioned(whole, parse("without:layer2.0"))) is None
+    path.unlink()
+    assert file_bytes(whole) is None
+
+
+def state_of(model):
+    state = model.network.state_dict().items()
+    return {canonical.published_name(name): each.contiguous() for name, each in state}
+
+
 def test_what_is_measured_can_be(told):
     for cost in told[1]:
         for spread in (cost.latency, cost.rate):
@@ -142,7 +172,9 @@ def test_memory_holds_the_weights_and_the_widest_maps(told, model):
 def test_results_can_be_written(told):
     content = json.loads(json.dumps([cost.as_dict() for cost in told[1]], allow_nan=False))
     assert content[0]["measured"]["images_per_second"]["median"] > 0
+    assert content[0]["file_bytes"] is None
     rows = table(told[1])
+    assert {"weight_bytes", "file_bytes"} <= {*rows.columns}
     assert rows["latency_seconds"].tolist() == [cost.latency.median for cost in told[1]]
     assert (rows["images_per_second_low"] <= rows["images_per_second"]).all()
 

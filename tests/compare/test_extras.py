@@ -48,7 +48,8 @@ def test_every_extra_is_under_the_names_of_the_comparison(extras, told):
             if each.extra == name:
                 assert len(each.result.table())
     stitching = next(each.result for each in extras if each.extra == "stitching" and each.networks == pairs[1])
-    assert {joint.giver for joint in stitching.joints} == {*pairs[1]}
+    assert {joint.giver for joint in stitching.joints} == {*pairs[1]} == {*stitching.names}
+    assert stitching.notes[0].startswith("Of 60 images, maps are fitted on 24 and counted on 36 others")
     assert all(joint.change.difference == 0 for joint in stitching.joints)  # the same network
 
 

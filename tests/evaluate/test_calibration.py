@@ -33,6 +33,19 @@ def test_the_error_is_counted_by_hand_in_two_groups():
     assert error(confidence, right, calibration.mass_groups) == pytest.approx(0.42)
 
 
+@pytest.mark.parametrize("spread", [0.5, 2.0, 5.0])
+def test_the_error_is_that_of_torchmetrics(spread):
+    import torch
+    from torchmetrics.functional.classification import multiclass_calibration_error
+
+    logits, truth = drawn(500, spread=spread)
+    confidence, right = calibration.answers(1.5 * logits, truth, Outputs.MULTICLASS)
+    wanted = multiclass_calibration_error(
+        torch.from_numpy(softmax(1.5 * logits)), torch.from_numpy(truth), 4, n_bins=calibration.BINS
+    )
+    assert calibration.calibration(confidence, right).equal_width.error == pytest.approx(float(wanted), abs=1e-6)
+
+
 def test_always_wrong_and_sure_is_an_error_of_one():
     assert error([1.0] * 3, [0] * 3) == 1
 

@@ -9,6 +9,9 @@ from torch import Tensor
 
 # Shares of the mean variance of a channel. The sums come of float32 products, whose rounding is about as large as 1e-6.
 RIDGES = (1.0, 1e-1, 1e-2, 1e-3, 1e-5)
+# A share of the mean variance too: half of the least ridge, which is above the rounding, and enough of any matrix of sums.
+LEAST_EIGENVALUE = min(RIDGES) / 2
+START_VECTORS, ITERATIONS = 4, 8  # of the inverse iteration, which costs little beside a factorisation
 CHANNELS_TRIED = 64  # outputs on which ridges are tried
 
 
@@ -96,7 +99,9 @@ class Sums:
 
         giver: 0 to fit the first side to the second, 1 for the other way. ridges: shares of a channel's mean variance
         that are added to each variance, so that channels that hardly vary, or more channels than positions, bear it.
-        outputs: of the fitted side's channels. A ridge at which there is no solution is left out.
+        outputs: of the fitted side's channels. A ridge is left out at which the solution would be one of rounding: where
+        the least eigenvalue of the covariance with it is below LEAST_EIGENVALUE of the mean variance, as of channels that
+        are equal or sums of others.
         """
         known, wanted = self.spread(giver), self._sums[1 - giver][outputs] / self.n  # (C'',)
         products = (self._products if giver == 0 else self._products.T)[:, outputs] / self.n  # (C, C'')
@@ -109,7 +114,7 @@ class Sums:
             raised = known.covariance.clone()
             raised.diagonal().add_(ridge * scale)
             factor, failed = torch.linalg.cholesky_ex(raised)
-            if not failed:
+            if not failed and least_eigenvalue(factor) >= LEAST_EIGENVALUE * scale:
                 weight = torch.cholesky_solve(covariance, factor)  # (C, C'')
                 fits.append(Affine(weight, wanted - known.mean @ weight, ridge))
         return fits
@@ -127,6 +132,21 @@ class Sums:
         origin, target = self.origins[giver].double(), self.origins[1 - giver].double()
         bias = fit.bias + target - origin @ fit.weight
         return Affine(fit.weight.float(), bias.float(), fit.ridge)
+
+
+def least_eigenvalue(factor: Tensor) -> float:
+    """The least eigenvalue of a positive definite matrix, by inverse iteration; never below the true one but by rounding.
+
+    factor: (C, C), the lower one of Cholesky. Each iteration costs two triangular solutions. Where the least one is far
+    below the next, the first iterations find it; where it is not, they end between the two.
+    """
+    random = torch.Generator().manual_seed(0)  # of a fixed direction, such as ones, equal channels would have no part
+    vectors = torch.randn((len(factor), START_VECTORS), generator=random, dtype=factor.dtype).to(factor.device)
+    size = torch.ones(START_VECTORS, dtype=factor.dtype, device=factor.device)
+    for _ in range(ITERATIONS):
+        vectors = torch.cholesky_solve(vectors / torch.linalg.vector_norm(vectors, dim=0), factor)  # (C, vectors)
+        size = torch.linalg.vector_norm(vectors, dim=0)
+    return 1 / float(size.max())
 
 
 def best_ridge(fitted: Sums, held: Sums, giver: int, ridges: Sequence[float] = RIDGES) -> float:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from math import ceil
 
 from features.errors import FeatureError
 from features.networks.anatomy import Anatomy
@@ -13,6 +14,11 @@ FREE = 400e9  # multiply-adds that are worth it for any set: a hundred images of
 FITTING = 0.4  # of these for the fit, the rest to tell what is left
 MOST = 500  # images for either
 LEAST = 2  # images for a fit: one of them to choose the ridge
+# Of fewer images than BOUNDED that share is no answer (of 200 images and two ResNet-50s: 18 to fit on and 12 to count
+# on). They have at least these, whatever share it is: it takes as long as reading some hundreds of images.
+BOUNDED = 1000
+LEAST_TOLD = 100  # images that are counted: a 95 % interval of 20 points at most
+DETERMINED = 2  # positions per unknown: at one, least squares follows the noise most
 SOLVING = 8  # multiply-adds of the solution for one direction, over the cube of the channels; in float64
 
 
@@ -21,7 +27,8 @@ class Stitches:
     """How stitching is measured.
 
     n_fitted, n_told: images that maps are fitted on, and others on which is counted what is right; None for as many as
-    cost SHARE of running both networks over the set. seed: of which images these are.
+    cost SHARE of running both networks over the set, and of fewer than BOUNDED images at least as many as determine the
+    fit and LEAST_TOLD, as far as there are. seed: of which images these are.
     """
 
     n_fitted: int | None = None
@@ -58,13 +65,18 @@ class Unmatched:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is stitched, and on how many images. forward: multiply-adds of both networks for one image."""
+    """What is stitched, and on how many images.
+
+    forward: multiply-adds of both networks for one image. notes: why on so many, in sentences; none where that was asked
+    for.
+    """
 
     partners: tuple[Partners, ...]
     unmatched: tuple[Unmatched, ...]
     n_fitted: int
     n_told: int
     forward: int
+    notes: tuple[str, ...] = ()
 
     @property
     def macs(self) -> float:
@@ -145,18 +157,45 @@ def _size(stage: _Stage) -> str:
 
 def _with_images(plan: Plan, n_images: int, settings: Stitches) -> Plan:
     budget = max(SHARE * n_images * plan.forward, FREE) - _solving(plan)
+    is_small = n_images < BOUNDED
     n_fitted, n_told = settings.n_fitted, settings.n_told
     if n_fitted is None:
-        n_fitted = max(LEAST, min(int(FITTING * budget / _fitting(plan)), MOST, int(FITTING * n_images)))
+        wanted = max(int(FITTING * budget / _fitting(plan)), _determining(plan) if is_small else 0)
+        n_fitted = max(LEAST, min(wanted, MOST, int(FITTING * n_images)))
     if n_told is None:
-        left = n_images - n_fitted
-        n_told = max(1, min(int((1 - FITTING) * budget / _telling(plan)), MOST, left))
+        wanted = max(int((1 - FITTING) * budget / _telling(plan)), LEAST_TOLD if is_small else 0)
+        n_told = max(1, min(wanted, MOST, n_images - n_fitted))
     if n_fitted < LEAST or n_told < 1 or n_fitted + n_told > n_images:
         raise FeatureError(
             f"Stitching fits maps on {n_fitted} images and counts on {n_told} others, of {n_images} images. Wanted at "
             f"least {LEAST} and 1, together no more than there are."
         )
-    return replace(plan, n_fitted=n_fitted, n_told=n_told)
+    plan = replace(plan, n_fitted=n_fitted, n_told=n_told)
+    asked = settings.n_fitted is not None or settings.n_told is not None
+    return plan if asked else replace(plan, notes=(_reason_of(plan, n_images),))
+
+
+def _determining(plan: Plan) -> int:
+    """Images whose positions are DETERMINED times the unknowns, at every pair of stages and in both directions."""
+    return max(ceil(DETERMINED * (max(each.widths) + 1) / each.positions) for each in plan.partners)
+
+
+def _reason_of(plan: Plan, n_images: int) -> str:
+    """Why maps are fitted and counted on so many of the images."""
+    told = f"Of {n_images:,} images, maps are fitted on {plan.n_fitted:,} and counted on {plan.n_told:,} others"
+    share = plan.macs / (n_images * plan.forward)
+    cost = f"{share:.0%} of the multiply-adds of running both networks over all"
+    if plan.n_fitted + plan.n_told == n_images:
+        return f"{told}, which are all there are: {cost}."
+    if plan.n_fitted == plan.n_told == MOST:
+        return f"{told}, the most that are used: {cost}."
+    if n_images < BOUNDED:
+        return (
+            f"{told}: {cost}. Of fewer than {BOUNDED:,} images at least {LEAST_TOLD} are counted, where there are as "
+            f"many, and positions are at least {DETERMINED} times the unknowns of a fit."
+        )
+    few = ", so few that intervals are wide" if plan.n_told < LEAST_TOLD else ""
+    return f"{told}{few}: as many as cost {SHARE:.0%} of running both networks over all."
 
 
 def _fitting(plan: Plan) -> float:

@@ -1,6 +1,6 @@
 """What stitching tells of two networks."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from features.compare.agreement import Agreement
@@ -87,12 +87,6 @@ class Stitching:
     notes: tuple[str, ...]
     first: Provenance
     second: Provenance
-
-    def named(self, first: str, second: str) -> "Stitching":
-        """The same, with the networks called so."""
-        names = dict(zip(self.names, (first, second), strict=True))
-        joints = tuple(replace(each, giver=names[each.giver], receiver=names[each.receiver]) for each in self.joints)
-        return replace(self, names=(first, second), joints=joints)
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON can hold it."""

@@ -242,7 +242,7 @@ def _result(
     n_fitted, n_told = sum(reader.n_read[:TOLD]), reader.n_read[TOLD]
     return Stitching(
         names, tuple(tally.joint(names) for tally in tallies), plan.unmatched, n_fitted, n_told, settings.seed,
-        plan.macs, tuple(reader.rejected.values()), tuple(_notes(names, models)), made[0], made[1],
+        plan.macs, tuple(reader.rejected.values()), (*_notes(names, models), *plan.notes), made[0], made[1],
     )  # fmt: skip
 
 

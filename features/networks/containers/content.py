@@ -17,6 +17,7 @@ from features.networks.containers.safetensors_files import read_safetensors
 
 HEAD = 512  # bytes that tell formats apart
 XML = b"\xef\xbb\xbf \t\r\n"  # what may come before it
+SHOWN = 200  # characters of a path in an error
 SAVE = "Save the weights with torch.save(model.state_dict(), ...) or as safetensors."
 OTHERS: tuple[tuple[Callable[[bytes], bool], str], ...] = (
     (lambda head: head.startswith(b"version https://git-lfs"), "a Git LFS pointer: run `git lfs pull`"),
@@ -140,8 +141,8 @@ def _need_file(path: Path) -> int:
     try:
         about = path.stat()
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR):
-            raise WeightsError(f"There is no file {path}. Give the path of a file of weights.") from error
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
+            raise WeightsError(f"There is no file {str(path)[:SHOWN]}. Give the path of a file of weights.") from error
         raise WeightsError(f"{path} cannot be followed: {error.strerror}. Check the path.") from error
     if stat.S_ISDIR(about.st_mode):
         raise WeightsError(f"{path} is a folder{JOIN if _in_several(path) else '. Give the file of weights in it.'}")

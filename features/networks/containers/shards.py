@@ -54,3 +54,13 @@ def weight_map(index: Path) -> dict[str, str]:
         if name != Path(name).name or name.startswith(".") or not re.fullmatch(r"[\w.() -]+", name):
             raise WeightsError(f"an index that names {name[:60]!r}, which is no name of a file beside it")
     return names
+
+
+def files_of(path: Path) -> tuple[Path, ...]:
+    """The files in which a network's weights lie: those of an index with it, else the file itself.
+
+    Raises WeightsError as `weight_map`.
+    """
+    if not path.name.endswith(INDEX):
+        return (path,)
+    return (path, *(path.with_name(name) for name in dict.fromkeys(weight_map(path).values())))

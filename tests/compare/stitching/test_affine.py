@@ -5,7 +5,16 @@ import pytest
 import torch
 from sklearn.metrics import r2_score
 
-from features.compare.stitching.affine import RIDGES, Affine, Sums, Variance, as_positions, best_ridge, fitted
+from features.compare.stitching.affine import (
+    RIDGES,
+    Affine,
+    Sums,
+    Variance,
+    as_positions,
+    best_ridge,
+    fitted,
+    least_eigenvalue,
+)
 
 P = 900
 MAPS = torch.arange(24.0).reshape(1, 6, 2, 2)
@@ -115,11 +124,42 @@ def test_fewer_positions_than_channels_have_a_solution(random):
 
 
 def test_where_a_ridge_is_not_enough_more_is_taken(random):
-    """Two channels are the same: without a ridge there are many solutions."""
+    """Two channels are the same: without a ridge there are many solutions, of which the shortest shares alike.
+
+    Sums of small whole numbers about 0 are exact, whatever the processor.
+    """
     first = torch.from_numpy(random.integers(-3, 4, (P, 1)).astype(np.float32)).repeat(1, 2)
-    fit = fitted(summed(first, 3 * first[:, :1]), 0, 0.0)
-    assert fit.ridge > 0
-    torch.testing.assert_close(fit.weight.sum(), torch.tensor(3.0), atol=1e-3, rtol=1e-3)
+    sums = Sums(torch.zeros(1, 2), torch.zeros(1, 1))
+    sums.add(first, 3 * first[:, :1])
+    fit = fitted(sums, 0, 0.0)
+    assert fit.ridge == min(RIDGES)
+    torch.testing.assert_close(fit.weight, torch.full((2, 1), 1.5), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rounding_is_no_solution(seed):
+    """Channels that are equal or sums of others leave a covariance that only rounding makes definite."""
+    first = torch.from_numpy(np.random.default_rng(seed).normal(size=(P, 3)) + 5).float()
+    first = torch.cat([first, first[:, :1], first.sum(1, keepdim=True)], dim=1)
+    second = first[:, :1] + 2 * first[:, 1:2]
+    fit = fitted(summed(first, second), 0, 0.0)
+    assert fit.ridge >= min(RIDGES)
+    assert fit.weight.abs().max() < 2
+    torch.testing.assert_close(first @ fit.weight + fit.bias, second, atol=1e-2, rtol=0)
+
+
+@pytest.mark.parametrize("least", [1e-9, 1e-3, 0.5])
+def test_the_least_eigenvalue_is_that_of_numpy(random, least):
+    turn, _ = np.linalg.qr(random.normal(size=(30, 30)))
+    matrix = (turn * [least, *np.linspace(1, 9, 29)]) @ turn.T
+    told = least_eigenvalue(torch.linalg.cholesky(torch.from_numpy(matrix)))
+    assert told == pytest.approx(np.linalg.eigvalsh(matrix)[0], rel=1e-3)  # slowest where it is near the next
+
+
+def test_equal_channels_have_no_part_in_ones_and_are_seen():
+    """The direction in which they do not vary, (1, -1), is at a right angle to (1, 1)."""
+    matrix = torch.tensor([[1.0, 1 - 1e-9], [1 - 1e-9, 1.0]], dtype=torch.float64)
+    assert least_eigenvalue(torch.linalg.cholesky(matrix)) == pytest.approx(1e-9, rel=1e-3)
 
 
 def test_of_constant_features_only_the_mean_is_told(random):

@@ -5,12 +5,13 @@ import torch
 from torchvision.models.resnet import BasicBlock, ResNet, resnet50
 
 from features.compare.stitching import Stitches, planned
-from features.compare.stitching.planning import FREE, LEAST, MOST
+from features.compare.stitching.planning import BOUNDED, LEAST, LEAST_TOLD, MOST
 from features.errors import FeatureError
 from features.networks import catalogue, zoo
 from features.networks.canonical import canonical
 from features.networks.memory import model_of
 from features.networks.preprocessing import Preprocessing
+from features.shares import Share
 from tests.random_networks import Narrow, drawn
 
 
@@ -40,10 +41,29 @@ def test_two_resnet50s_on_1000_images_cost_an_eighth_of_running_them(two_resnet5
 
 
 def test_more_images_are_stitched_of_a_larger_set_up_to_a_limit(two_resnet50s):
-    few, many, most = (planned(*two_resnet50s, n) for n in (100, 5000, 1_000_000))
-    assert 0.9 * FREE < few.macs <= FREE
+    few, many, most = (planned(*two_resnet50s, n) for n in (BOUNDED, 5000, 1_000_000))
     assert few.n_fitted < many.n_fitted
+    assert few.n_told < many.n_told
     assert (most.n_fitted, most.n_told) == (MOST, MOST)
+
+
+@pytest.mark.parametrize("n", [200, 500, BOUNDED - 1])
+def test_of_a_small_set_enough_are_counted_and_the_fit_is_determined(two_resnet50s, n):
+    plan = planned(*two_resnet50s, n)
+    assert plan.n_told == LEAST_TOLD
+    assert plan.n_fitted == min(84, 0.4 * n)  # of 7 x 7 positions: 2 * 2,049 / 49
+    low, high = Share(LEAST_TOLD // 2, LEAST_TOLD).interval
+    assert high - low < 0.2
+
+
+def test_why_so_many_are_stitched_is_told(two_resnet50s):
+    (note,) = planned(*two_resnet50s, 200).notes
+    assert note.startswith("Of 200 images, maps are fitted on 80 and counted on 100 others: 200% of the multiply-adds")
+    (note,) = planned(*two_resnet50s, 1000).notes
+    assert "so few that intervals are wide: as many as cost 12% of running both networks over all." in note
+    (note,) = planned(*two_resnet50s, 60).notes
+    assert "fitted on 24 and counted on 36 others, which are all there are" in note
+    assert planned(*two_resnet50s, 200, Stitches(n_fitted=20, n_told=30)).notes == ()
 
 
 def test_small_networks_are_stitched_on_more_images():
