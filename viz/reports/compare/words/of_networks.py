@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from features.compare import Common, Comparison, Contender
+    from features.compare.costs import Cost
 
 TITLE = "Which network does better, and where"
 COST = "Accuracy with its 95 % interval over what an image costs; grey what another network beats in both."
@@ -26,6 +27,7 @@ SCORES = (
     "has; top 5: the label is among the five surest."
 )
 STAR = " ★"
+LESS_ON_DISK = 0.9  # of the weights' bytes, below which the size of their file is told
 
 
 def networks(told: "Comparison") -> str:
@@ -68,7 +70,7 @@ def rows(told: "Comparison") -> list[dict[str, str]]:
             **_average_precision(each),
             "ECE": f"{each.calibration_error:.1%}",
             "parameters": f"{each.parameters:,}",
-            "MB": f"{each.cost.weight_bytes / 1e6:.3g}",
+            "MB": _size(each.cost),
             "GFLOPs": f"{each.macs / 1e9:.3g}",
             "ms for one": each.cost.latency.in_words(1e3),
             "images/s": f"{each.cost.rate.in_words()}, {each.cost.batch} at a time",
@@ -76,6 +78,13 @@ def rows(told: "Comparison") -> list[dict[str, str]]:
         }
         for each in told.contenders
     ]
+
+
+def _size(told: "Cost") -> str:
+    """Of the weights as they run, and of their file where that takes much less."""
+    smaller = told.file_bytes is not None and told.file_bytes < LESS_ON_DISK * told.weight_bytes
+    on_disk = f", file {(told.file_bytes or 0) / 1e6:.3g}" if smaller else ""
+    return f"{told.weight_bytes / 1e6:.3g}{on_disk}"
 
 
 def _average_precision(told: "Contender") -> dict[str, str]:
