@@ -60,8 +60,9 @@ class Cost:
 
     variant: what was done to it, '' for nothing; all numbers are of what is left. parameters: those that are learned.
     weight_bytes: of parameters and buffers in memory, as they are run, in float32 mostly, whatever the file holds.
-    file_bytes: of the file of weights on disk, in its own precision and with all else that it holds; None where there is
-        none, or where what was done to the network made another of it. macs: multiply-adds for one image of `side` pixels.
+    file_bytes: of the file of weights on disk, in its own precision and with all else that it holds; None where there
+        is none, or where what was done to the network made another of it.
+    macs: multiply-adds for one image of `side` pixels.
     latency: seconds for one image. rate: images a second, `batch` of them at a time, the fastest number that was tried.
     memory_bytes: the most that was in use for one image, ready weights included; memory: how that is known, in words.
     engine, device: what ran it in float32, in words.

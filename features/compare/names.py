@@ -11,8 +11,8 @@ def told_apart(specs: Sequence[ModelSpec]) -> list[str]:
     """A name for each network, different from the others'.
 
     Networks called the same are told by where their files lie, as in 'checkpoint (epoch1)': the folders that differ, as
-    few from below as tell them apart, or the files' names where the folders are the same. Where nothing of that differs,
-    as of one file that is taken in two ways, by their number among all, from 1 on.
+    few from below as tell them apart, or the files' names where the folders are the same. Where nothing of that
+    differs, as of one file that is taken in two ways, by their number among all, from 1 on.
     """
     names = [spec.name for spec in specs]
     for name in {name for name in names if names.count(name) > 1}:

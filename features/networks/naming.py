@@ -89,9 +89,9 @@ def parse(text: str) -> NetworkName:
 def several(texts: Sequence[str]) -> list[str]:
     """The names in texts such as 'A,B?lesion=without:layer1.0,C', each as `parse` reads it.
 
-    A piece behind a comma begins a new network if it is a known name, something that is there, or has '?' of its own, or
-    if nothing is said of the network before it; the numbers, channels and blocks behind a comma in what is said belong to
-    that. A path may have commas. Raises FeatureError for a piece that may be either, or neither.
+    A piece behind a comma begins a new network if it is a known name, something that is there, or has '?' of its own,
+    or if nothing is said of the network before it; the numbers, channels and blocks behind a comma in what is said
+    belong to that. A path may have commas. Raises FeatureError for a piece that may be either, or neither.
     """
     return [name for text in texts for name in _listed(text)]
 
@@ -121,7 +121,7 @@ def _length_of_path(pieces: Sequence[str]) -> int:
 
 
 def _begins(piece: str, before: str) -> bool:
-    """Whether a piece begins a network, and says no more of the one before. Raises FeatureError where that is unclear."""
+    """Whether a piece begins a network, and says no more of the one before. Raises FeatureError where it is unclear."""
     piece = piece.strip()
     if not piece or "?" in piece:
         return True

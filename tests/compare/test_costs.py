@@ -120,8 +120,7 @@ def test_a_file_of_halves_is_told_by_its_own_bytes(model, tmp_path):
 
 
 def test_what_is_no_file_has_no_bytes_of_one(told, model, tmp_path):
-    models, costs_of = told
-    assert [each.file_bytes for each in costs_of] == [None, None]
+    assert [each.file_bytes for each in told[1]] == [None, None]
     path = tmp_path / "net.safetensors"
     save_file(state_of(model), path)
     whole = zoo.load(weights=path)

@@ -51,7 +51,7 @@ def test_what_is_unclear_is_refused_with_what_to_do(tmp_path, monkeypatch):
     with pytest.raises(FeatureError, match=r"'resnet20-fashio' .* neither a network nor more .* --models A --models B"):
         several([f"{CUT}0,resnet20-fashio"])
     (tmp_path / "17").touch()
-    with pytest.raises(FeatureError, match="'17' behind .* may be a network or more that is said of the one before"):
+    with pytest.raises(FeatureError, match=r"'17' behind .* may be a network or more that is said of the one before"):
         several([f"{CUT}0:5,17"])
 
 
@@ -66,5 +66,5 @@ def test_a_name_that_no_path_can_have_is_no_network(long):
 
 @pytest.mark.parametrize("long", ["x" * 300 + ".pth", f"folder/{'x' * 300}", "~nobody-here/a.pth"])
 def test_a_path_that_is_too_long_is_no_file(long):
-    with pytest.raises(FeatureError, match="no file|no network"):
+    with pytest.raises(FeatureError, match=r"no file|no network"):
         zoo.load(long)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 # Shares of the mean variance of a channel. The sums come of float32 products, whose rounding is about as large as 1e-6.
 RIDGES = (1.0, 1e-1, 1e-2, 1e-3, 1e-5)
-# A share of the mean variance too: half of the least ridge, which is above the rounding, and enough of any matrix of sums.
+# A share of the mean variance too: half of the least ridge, which is above the rounding and enough for any channels.
 LEAST_EIGENVALUE = min(RIDGES) / 2
 START_VECTORS, ITERATIONS = 4, 8  # of the inverse iteration, which costs little beside a factorisation
 CHANNELS_TRIED = 64  # outputs on which ridges are tried
@@ -99,9 +99,9 @@ class Sums:
 
         giver: 0 to fit the first side to the second, 1 for the other way. ridges: shares of a channel's mean variance
         that are added to each variance, so that channels that hardly vary, or more channels than positions, bear it.
-        outputs: of the fitted side's channels. A ridge is left out at which the solution would be one of rounding: where
-        the least eigenvalue of the covariance with it is below LEAST_EIGENVALUE of the mean variance, as of channels that
-        are equal or sums of others.
+        outputs: of the fitted side's channels. A ridge is left out at which the solution would be one of rounding:
+        where the least eigenvalue of the covariance with it is below LEAST_EIGENVALUE of the mean variance, as of
+        channels that are equal or sums of others.
         """
         known, wanted = self.spread(giver), self._sums[1 - giver][outputs] / self.n  # (C'',)
         products = (self._products if giver == 0 else self._products.T)[:, outputs] / self.n  # (C, C'')
@@ -135,7 +135,7 @@ class Sums:
 
 
 def least_eigenvalue(factor: Tensor) -> float:
-    """The least eigenvalue of a positive definite matrix, by inverse iteration; never below the true one but by rounding.
+    """The least eigenvalue of a positive definite matrix, by inverse iteration: never less but for rounding.
 
     factor: (C, C), the lower one of Cholesky. Each iteration costs two triangular solutions. Where the least one is far
     below the next, the first iterations find it; where it is not, they end between the two.

@@ -67,8 +67,8 @@ class Unmatched:
 class Plan:
     """What is stitched, and on how many images.
 
-    forward: multiply-adds of both networks for one image. notes: why on so many, in sentences; none where that was asked
-    for.
+    forward: multiply-adds of both networks for one image. notes: why on so many, in sentences; none where that was
+    asked for.
     """
 
     partners: tuple[Partners, ...]
