@@ -6,6 +6,7 @@ from pathlib import Path
 
 from features import compare
 from features.compare import EXTRAS, Comparison, ExtraResult, Gallery, LookSettings
+from features.compare.stitching.planning import BOUNDED
 from features.datasets import ImageSet
 from features.datasets.image_set import CORRECTED
 from features.networks.zoo import Model
@@ -36,7 +37,10 @@ def extra_work(name: str, told: Comparison, models: Sequence[Model], numbers: tu
     few = images if len(images) <= MOST_IMAGES.get(name, len(images)) else range(MOST_IMAGES[name])
     keys = " ".join(models[number].key for number in numbers)
     key = f"comparison {name} {keys} {images.digest} {told.digest} {told.seed} {' '.join(told.names_of(numbers))}"
-    kind = kind_of(_seconds([models[number] for number in numbers], few, PASSES[name]))
+    passes = PASSES[name]
+    if name == "stitching" and len(images) < BOUNDED:  # of few images a larger share is stitched
+        passes = min(passes * BOUNDED / max(1, len(images)), 8 * passes)
+    kind = kind_of(_seconds([models[number] for number in numbers], few, passes))
     return _placed(Work(key, lambda: EXTRAS[name].run(told, models, numbers), kind))
 
 
