@@ -10,7 +10,8 @@ NOTHING, TO_THE_BEST = "-", "to the best"
 MEANINGS = {
     "95 %": "in which the true accuracy lies 95 times of a hundred", "F1": "mean over the classes that occur",
     "mAP": "mean average precision over the labels that occur", "ECE": "expected calibration error",
-    "MB": "of weights as they run, and of their file where it is smaller", "GFLOPs": "billions of multiply-adds for one image",
+    "MB": "of weights as they run, and of their file where it is smaller",
+    "GFLOPs": "billions of multiply-adds for one image",
     "ms for one": "milliseconds for one image: median, lowest and highest",
     "images/s": "at the best number at a time: median, lowest and highest",
     "memory, MB": "most that was in use",
