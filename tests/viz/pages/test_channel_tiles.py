@@ -22,3 +22,4 @@ def test_what_is_noted_of_an_image_stands_behind_its_label(noted, told):
     tile = tile_of(PICTURE, "1.5", "cat", "a.png", "hint", noted=noted)
     assert tile.caption == told
     assert tile.alt == f"a.png, {told}"
+    assert tile.hint == told.replace("cat", "hint")

@@ -33,5 +33,5 @@ def tile_of(
         heat=heat,
         chosen=chosen,
         alt=f"{name}, {label}{told}" if label else f"{name}{told}",
-        hint=hint,
+        hint=f"{hint}{told}",
     )
