@@ -16,8 +16,8 @@ from features.channels.lesions import ChannelLesion, parse, without
 from features.channels.maps import ORDERS, PARTS, FeatureMaps, feature_maps
 from features.channels.maximisation import GOALS, Ascent, Maximised, maximise
 from features.channels.next_block import Readers, reader_of, readers
-from features.channels.patches import Excitation, Field, Patch, excitations, fields, patch
-from features.channels.rankings import RANKINGS, Evidence, Ranked, Ranking, evidence
+from features.channels.patches import Excitation, Field, Patch, excitations, fields, patch, patch_pictures
+from features.channels.rankings import RANKINGS, Evidence, Ranked, Ranking, evidence, usual
 from features.channels.reader import TOP, Tally, read, responses
 from features.channels.results import Channels, Layer
 from features.channels.selectivity import Classes, Selectivity
@@ -78,12 +78,14 @@ __all__ = [
     "of_picture",
     "parse",
     "patch",
+    "patch_pictures",
     "read",
     "reader_of",
     "readers",
     "responses",
     "rows_at",
     "sweep",
+    "usual",
     "without",
     "write",
 ]

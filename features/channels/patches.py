@@ -1,7 +1,10 @@
 """The receptive field of a position in a layer's map as a box in the picture's own pixels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from PIL import Image
 from torch import nn
 
 from features.channels.extremes import Extremes
@@ -12,6 +15,7 @@ from features.networks.layout import Conv, Pool
 from features.networks.measured import anatomy_of
 from features.networks.recognition import layers_of
 from features.networks.zoo import Model
+from features.progress import Progress, Task
 
 Box = tuple[float, float, float, float]
 
@@ -146,3 +150,32 @@ def excitations(model: Model, images: ImageSet, layer: str, extremes: Extremes, 
         Excitation(row, images.ids[row], value, (y, x), patch_of(model, field, (y, x), images.open(row).size))
         for row, value, (y, x) in zip(rows, values, positions, strict=True)
     )
+
+
+def patch_pictures(
+    model: Model, images: ImageSet, layer: str, extremes: Extremes, channels: Sequence[int], most: int = 1
+) -> Task[dict[str, np.ndarray]]:
+    """What the images that excite some channels show where they do, (h, w, 3) uint8 each, under 'CHANNEL: VALUE'.
+
+    extremes: of the layer's channels. most: pictures of a channel, the most extreme first. Raises as `excitations`.
+    """
+    field = _field(model, layer)
+    shown: dict[str, np.ndarray] = {}
+    for done, channel in enumerate(channels):
+        yield Progress(done, len(channels), "channel")
+        for at, row in enumerate(extremes.rows[channel][:most].tolist()):
+            picture = images.open(row).convert("RGB")
+            y, x = extremes.positions[channel, at].tolist()
+            box = whole_pixels(patch_of(model, field, (y, x), picture.size).box, picture)
+            name = f"{channel}: {extremes.values[channel, at]:.3g}"
+            shown[name if most == 1 else f"{at + 1}. {name}"] = np.asarray(picture.crop(box))
+    return shown
+
+
+def whole_pixels(box: Sequence[float], picture: Image.Image) -> tuple[int, int, int, int]:
+    """The pixels that a box touches, inside a picture, at least one."""
+    left = min(max(int(np.floor(box[0])), 0), picture.width - 1)
+    top = min(max(int(np.floor(box[1])), 0), picture.height - 1)
+    right = min(max(int(np.ceil(box[2])), left + 1), picture.width)
+    bottom = min(max(int(np.ceil(box[3])), top + 1), picture.height)
+    return left, top, right, bottom

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from features.channels.last_stage import Contributions, contributions, is_sum_of_means
 from features.channels.layers import need_channel
@@ -76,9 +77,11 @@ def _contributions(model: Model, layer: Layer) -> Contributions | None:
 class Ranked:
     """A layer's C channels in the order of a ranking, the first first: channels (C,) int64, values (C,) float64.
 
-    Those without a value (NaN) come last.
+    Those without a value (NaN) come last. layer: its name. title: of the ranking.
     """
 
+    layer: str
+    title: str
     channels: np.ndarray
     values: np.ndarray
 
@@ -86,6 +89,10 @@ class Ranked:
         """A channel's place in the order, from 1 on. Raises FeatureError if there is no such channel."""
         need_channel("The layer", len(self.channels), channel)
         return int(np.flatnonzero(self.channels == channel)[0]) + 1
+
+    def table(self) -> pd.DataFrame:
+        """One row per channel, in the order."""
+        return pd.DataFrame({"layer": self.layer, "channel": self.channels, self.title: self.values})
 
 
 @dataclass(frozen=True)
@@ -132,7 +139,7 @@ class Ranking:
             )
         values = np.asarray(self.values(known), np.float64)  # (C,)
         order = np.argsort(values if self.smallest_first else -values, kind="stable")  # NaN is last either way
-        return Ranked(order, values[order])
+        return Ranked(known.layer.name, self.title, order, values[order])
 
 
 def _of_class(known: Evidence, names: tuple[str, ...], table: np.ndarray) -> np.ndarray:
@@ -218,3 +225,9 @@ RANKINGS = Registry(
         ),
     ),
 )  # fmt: skip
+
+
+def usual(told: Channels) -> Ranking:
+    """The order of channels that nobody chose: by the best AUROC where enough images have labels for it to tell
+    anything, else by the highest value."""
+    return RANKINGS.need("auroc" if told.classes.names and told.classes.are_enough else "highest")

@@ -11,6 +11,7 @@ from features.errors import FeatureError
 if TYPE_CHECKING:
     from features.channels.results import Layer
 
+ENOUGH = 5  # images of a class in the median, for its AUROC to tell anything
 Sums = tuple[np.ndarray, np.ndarray, np.ndarray]  # of K groups: images (K, 1), sums and sums of squares (K, C)
 
 
@@ -30,6 +31,11 @@ class Classes:
         """Images of a class in the median, of those that occur; 0 without classes."""
         occurring = self.counts[self.counts > 0]
         return float(np.median(occurring)) if len(occurring) else 0.0
+
+    @property
+    def are_enough(self) -> bool:
+        """Whether classes have so many images that AUROCs tell anything."""
+        return self.median_count >= ENOUGH
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from features import files
 from features.datasets import ImageSet, Rejected, file_of, folders
 from features.datasets.folders import mark, mark_at
 from features.datasets.image_set import FileOpener
+from features.datasets.kinds import spelled
 from features.errors import FeatureError
 from features.progress import Progress, Task
 
@@ -108,6 +109,11 @@ def _size(path: str) -> int | None:
 
 def _place(images: ImageSet, row: int) -> tuple[str, str]:
     """Where an image lies, and what changes when that does; '' for the second where nothing tells."""
+    place, its_mark = _marked_place(images, row)
+    return spelled(place), its_mark
+
+
+def _marked_place(images: ImageSet, row: int) -> tuple[str, str]:
     uri = images.uri(row)
     if not isinstance(images.opener, FileOpener):
         path = _own_file(images, row)

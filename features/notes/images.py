@@ -8,6 +8,7 @@ import numpy as np
 from features.datasets import ImageSet, Rejected
 from features.datasets.corrections import Corrections
 from features.datasets.image_set import JOIN
+from features.datasets.kinds import spelled
 from features.notes.book import Book
 from features.notes.contents import Content, candidates, contents
 from features.notes.current import ImageNotes, Notes
@@ -106,7 +107,7 @@ def record(
 def seen(images: ImageSet, row: int, of: Content) -> Seen:
     """Where an image is, and what its source says of it, which corrections of the set do not."""
     label = None if images.uncorrected else images.label_name(row)
-    return Seen(of.digest, of.size, images.ids[row], images.uri(row), images.name, label)
+    return Seen(of.digest, of.size, images.ids[row], spelled(images.uri(row)), spelled(images.name), label)
 
 
 def need_all(rejected: Sequence[Rejected], n_images: int) -> None:

@@ -127,7 +127,7 @@ def of_table(name: str, data: bytes, folder: Path) -> Task[Incoming]:
 
 
 def _json_rows(text: str) -> list[dict[str, Any]]:
-    rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+    rows = [json.loads(line) for line in text.split("\n") if line.strip()]  # other breaks may stand in a note
     if not all(isinstance(row, dict) for row in rows):
         raise ValueError("a line is no object")
     # A row leaves out what it does not tell; the first is taken for all.

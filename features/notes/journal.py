@@ -63,7 +63,7 @@ def field_of(kind: str, name: str = "") -> str:
     if kind != TAG:
         return kind
     name = name.strip()
-    if not name or "\n" in name or ";" in name or len(name) > MOST_LETTERS[TAG]:
+    if len(name.splitlines()) != 1 or ";" in name or len(name) > MOST_LETTERS[TAG] or not _is_text(name):
         raise NotesError(
             f"A tag is called {name[:60]!r}. Wanted a name of 1 to {MOST_LETTERS[TAG]} letters in one line, without "
             "semicolons, which stand between tags in exported tables."
@@ -82,11 +82,18 @@ def value_of(field: str, text: str | None) -> str | None:
     kind = TAG if field.startswith(TAG) else field
     if kind not in MOST_LETTERS:
         raise NotesError(f"Nothing is noted under {field!r}. Wanted {LABEL}, {NOTE} or {TAG} with a name behind it.")
-    if kind == LABEL and "\n" in text:
+    if not _is_text(text):
+        raise NotesError(f"The {kind.strip(':')} {text[:40]!r} has letters that are none. Write it anew.")
+    if kind == LABEL and len(text.splitlines()) > 1:
         raise NotesError(f"The label {text[:40]!r} has several lines. Give it in one.")
     if len(text) > MOST_LETTERS[kind]:
         raise NotesError(f"The {kind.strip(':')} has {len(text):,} letters. Wanted at most {MOST_LETTERS[kind]:,}.")
     return text or None
+
+
+def _is_text(text: str) -> bool:
+    """Whether it can be written down: names of files may have bytes that are no letters."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def in_words(fields: Mapping[str, str | None], n_images: int) -> str:

@@ -60,6 +60,12 @@ def as_list(images: ImageSet) -> str:
     """
     if not images.is_labelled:
         raise DatasetError(f"{images.name} has no labels to list. Label all of its images first.")
+    several = next((name for name in images.class_names if JOIN in name), None)
+    if several is not None:
+        raise DatasetError(
+            f"The label {several!r} would be read as several, since {JOIN!r} stands between labels in a list. Correct "
+            "it to one without."
+        )
     places = [images.uri(row) for row in range(len(images))]
     nowhere = next((place for place in places if place.startswith(("torchvision:", "hf:", "parquet://"))), None)
     if nowhere is not None:

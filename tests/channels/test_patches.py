@@ -119,6 +119,20 @@ def test_the_patch_of_the_strongest_answer_holds_the_bright_pixel_in_a_larger_pi
             assert each.value == layer.top.values[0, list(layer.top.rows[0]).index(each.row)]
 
 
+def test_pictures_of_channels_are_their_patches_cut_out_of_the_images():
+    model = made("CIFAR")
+    drawn = np.random.default_rng(0).integers(0, 255, (4, SIDE, SIDE, 3), np.uint8)
+    images = ImageSet("noise", tuple("abcd"), None, (), "0" * 64, lambda row: Image.fromarray(drawn[row]))
+    layer = finish(channels.responses(model, images, layers=["layer1.0"])).layer("layer1.0")
+    shown = finish(channels.patch_pictures(model, images, layer.name, layer.top, [0], most=3))
+    assert len(shown) == 3
+    for picture, each in zip(shown.values(), excitations(model, images, layer.name, layer.top, 0), strict=False):
+        left, top, right, bottom = map(int, each.patch.box)  # whole pixels, since nothing is resized
+        np.testing.assert_array_equal(picture, drawn[each.row, top:bottom, left:right])
+    (name,) = finish(channels.patch_pictures(model, images, layer.name, layer.top, [0]))
+    assert name == f"0: {layer.top.values[0, 0]:.3g}"
+
+
 def test_a_patch_in_the_middle_is_whole_and_one_at_the_border_is_clipped():
     model = made("CIFAR")
     middle = patch(model, "layer1.0", (30, 40), (SIDE, SIDE))

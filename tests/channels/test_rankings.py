@@ -1,5 +1,7 @@
 """Every order of channels against sorting by hand, and what is said where one is not possible."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,22 @@ def test_orders_are_those_of_their_numbers_from_high_to_low(told, drawn):
         assert ranked.channels.tolist() == np.argsort(sign * values, kind="stable").tolist()
         np.testing.assert_array_equal(ranked.values, values[ranked.channels])
         assert ranked.rank_of(int(ranked.channels[5])) == 6
+
+
+def test_an_order_as_a_table_has_a_row_a_channel_under_its_title(told, drawn):
+    ranked = RANKINGS["mean"].of(channels.evidence(told, drawn, "layer2"))
+    table = ranked.table()
+    assert table["channel"].tolist() == ranked.channels.tolist()
+    np.testing.assert_array_equal(table["mean"], told.layer("layer2").mean[ranked.channels])
+    assert set(table["layer"]) == {told.layer("layer2").name}
+
+
+@pytest.mark.parametrize(("images", "name"), [(5, "auroc"), (4, "highest")])
+def test_channels_are_ordered_by_auroc_where_classes_have_enough_images_for_it(told, images, name):
+    classes = replace(told.classes, counts=np.full(len(told.classes.names), images))
+    assert channels.usual(replace(told, classes=classes)).name == name
+    without = replace(told.classes, names=(), counts=np.zeros(0, int))
+    assert channels.usual(replace(told, classes=without)).name == "highest"
 
 
 def test_of_the_last_layer_contributions_are_known_and_no_readers(told, drawn):

@@ -120,15 +120,18 @@ def test_where_an_image_was_seen_and_what_its_source_said_is_kept(book):
         ]
 
 
-@pytest.mark.parametrize("name", ["", "  ", "a;b", "a\nb", "x" * 101])
+@pytest.mark.parametrize("name", ["", "  ", "a;b", "a\nb", "a\rb", "\udcff", "x" * 101])
 def test_names_that_are_no_tags_are_refused(name):
     with pytest.raises(NotesError, match="A tag is called"):
         field_of(TAG, name)
 
 
-@pytest.mark.parametrize(("field", "text"), [(LABEL, "x" * 501), (LABEL, "a\nb"), (NOTE, "x" * 20_001), ("other", "x")])
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [(LABEL, "x" * 501), (LABEL, "a\nb"), (LABEL, "a\rb"), (NOTE, "x" * 20_001), (NOTE, "\udcff"), ("other", "x")],
+)
 def test_values_that_are_none_are_refused_and_nothing_is_written(field, text, book):
-    with pytest.raises(NotesError, match=r"Wanted|Give it in one"):
+    with pytest.raises(NotesError, match=r"Wanted|Give it in one|Write it anew"):
         book.write({(A, BLURRED): YES, (A, field): text})
     assert not book.path.exists()
 

@@ -1,5 +1,6 @@
 """Notes of the images of a set: found again wherever they lie, selected, put on labels."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -49,6 +50,18 @@ def test_an_image_that_is_another_now_has_no_notes(folder, book):
     finish(write(book, images, [1], {BLURRED: YES}))
     Image.new("RGB", (9, 9)).save(images.uri(1))
     assert look(open_images(str(folder)), book).of == {}
+
+
+def test_a_file_whose_name_is_no_text_has_notes_as_any(folder, book):
+    source = next(folder.rglob("*.png"))
+    strange = Path(os.fsdecode(os.fsencode(source.parent) + b"/\xff.png"))
+    strange.write_bytes(source.read_bytes() + b"more")
+    images = open_images(str(folder))
+    row = next(row for row in range(len(images)) if images.ids[row].endswith("xff.png"))
+    finish(write(book, images, [row], {NOTE: "strange"}))
+    assert [*finish(noted_in(images, book.notes())).of] == [row]
+    (noted,) = book.notes().of.values()
+    assert noted.place.endswith("\\xff.png")
 
 
 def test_images_are_selected_by_what_is_noted(folder, book):

@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 def book(folder: Path, tmp_path: Path) -> Book:
     book, images = Book(tmp_path / "notes.sqlite"), open_images(str(folder))
     finish(write(book, images, [0, 3], {field_of(TAG, "odd, really"): YES, field_of(TAG, "dark"): YES}))
-    finish(write(book, images, [3], {LABEL: "cat", NOTE: 'two\nlines, "quoted"'}))
+    finish(write(book, images, [3], {LABEL: "cat", NOTE: 'two\nlines, "quoted"\u2028or\x85four'}))
     return book
 
 
@@ -41,8 +41,8 @@ def test_a_row_tells_the_image_its_labels_and_who(book):
         "cat",
         "dark;odd, really",
     )
-    assert odd["note"] == 'two\nlines, "quoted"'
-    rows = [json.loads(line) for line in FORMATS["jsonl"].write(book.notes()).splitlines()]
+    assert odd["note"] == 'two\nlines, "quoted"\u2028or\x85four'
+    rows = [json.loads(line) for line in FORMATS["jsonl"].write(book.notes()).split("\n")[:-1]]
     assert [row["tags"] for row in rows] == [["dark", "odd, really"]] * 2
     assert "label" not in rows[0]
 
@@ -85,6 +85,13 @@ def test_a_list_names_images_in_archives(tmp_path):
     (tmp_path / "list.csv").write_text(as_list(images))
     listed = open_images(str(tmp_path / "list.csv"))
     assert [listed.label_name(row) for row in range(10)] == [images.label_name(row) for row in range(10)]
+
+
+def test_a_label_that_a_list_would_part_is_refused(folder, book):
+    images = open_images(str(folder))
+    finish(write(book, images, [0], {LABEL: "cat;dog"}))
+    with pytest.raises(DatasetError, match="read as several"):
+        as_list(corrected(images, finish(noted_in(images, book.notes())).corrections(images)))
 
 
 def test_images_without_labels_or_places_make_no_list(folder):

@@ -9,7 +9,7 @@ from PIL import Image
 
 from features import channels, rasters
 from features.channels import Field
-from features.channels.patches import patch_of
+from features.channels.patches import patch_of, whole_pixels
 from features.datasets import ImageSet
 from features.errors import ImageError
 from features.networks import zoo
@@ -95,13 +95,13 @@ def patch_picture(model: zoo.Model, field: Field, picture: Image.Image, position
     seen = model.spec.preprocessing.box(picture.size)
     frame = (0, 0, *picture.size)
     if not 1 / WIDEST <= picture.width / picture.height <= WIDEST:
-        frame = _whole_pixels(seen, picture)
+        frame = whole_pixels(seen, picture)
         picture = picture.crop(frame)
     box, whole = _shares(patch.box, frame), _shares(patch.whole, frame)
     part = _shares(patch.box, patch.whole)
     crop = None
     if _area(box) < MOST and _area(part) > LEAST:
-        crop = picture.crop(_whole_pixels(tuple(edge - frame[at % 2] for at, edge in enumerate(patch.box)), picture))
+        crop = picture.crop(whole_pixels(tuple(edge - frame[at % 2] for at, edge in enumerate(patch.box)), picture))
     return PatchPicture(
         picture=_link(picture),
         ratio=picture.width / picture.height,
@@ -124,15 +124,6 @@ def _shares(box: Sequence[float], frame: Sequence[float]) -> Shares:
 
 def _area(box: Shares) -> float:
     return (box[2] - box[0]) * (box[3] - box[1])
-
-
-def _whole_pixels(box: Sequence[float], picture: Image.Image) -> tuple[int, int, int, int]:
-    """The pixels that a box touches, inside a picture, at least one."""
-    left = min(max(int(np.floor(box[0])), 0), picture.width - 1)
-    top = min(max(int(np.floor(box[1])), 0), picture.height - 1)
-    right = min(max(int(np.ceil(box[2])), left + 1), picture.width)
-    bottom = min(max(int(np.ceil(box[3])), top + 1), picture.height)
-    return left, top, right, bottom
 
 
 def _link(picture: Image.Image) -> str:
@@ -160,5 +151,5 @@ def _sheet(model: zoo.Model, images: ImageSet, layer: str, rows: Sequence[int], 
         if picture is not GREY:
             y, x = positions[at].tolist()
             box = patch_of(model, field, (y, x), picture.size).box
-            squares[at] = rasters.square(picture.crop(_whole_pixels(box, picture)), tile)
+            squares[at] = rasters.square(picture.crop(whole_pixels(box, picture)), tile)
     return rasters.jpeg(rasters.contact_sheet(squares, tile, SHEET_COLUMNS))

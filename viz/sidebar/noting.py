@@ -41,6 +41,13 @@ def badges(known: "ImageNotes") -> str:
     return " ".join(told)
 
 
+def in_brackets(known: "ImageNotes") -> str:
+    """The same as plain text behind a picture's name; '' for nothing."""
+    told = [*known.tags, *([f"relabelled {known.label}"] if known.label is not None else [])]
+    told += ["a note"] if known.note else []
+    return f" [{', '.join(told)}]" if told else ""
+
+
 def of_selection(images: "ImageSet", rows: Sequence[int]) -> None:
     """The fields to note the same of several images, by their numbers in a set."""
     from viz.cached.notes import current

@@ -52,6 +52,14 @@ def workspace(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Workspace:
             View("embed", {"map": ["PCA"], "frame": ["layer3", "stem"]}, "Arranged"),
             View("evaluate", {"evaluation view": ["retrieval"]}, "Retrieved"),
             View("saliency", {"view": ["gallery"]}, "Of many"),
+            View("saliency", {"image": ["4"], "method": ["layercam"]}, "At another"),
+            View("saliency", {"image": ["3"], "method": ["layercam"]}, "At the first again"),
+            View("channels", {"order": ["class-auroc"], "order class": ["Bag"], "layer": ["layer2.0"]}, "Ranked"),
+            View("channels", {"channels view": ["one channel"], "layer": ["layer1.0"], "channel": ["5"]}, "One"),
+            View("channels", {"channels view": ["along depth"]}, "Depth"),
+            View("channels", {"channels view": ["filters"], "filters by": ["norm"], "filter": ["2"]}, "Filters"),
+            View("channels", {"channels view": ["networks"], "beside network": ["plain20-fashion"]}, "Beside"),
+            View("channels", {"channels view": ["networks"]}, "Beside nothing"),
         ],
     )
 
@@ -74,6 +82,7 @@ def test_a_view_without_its_choice_is_the_first_of_its_page():
 
 
 def test_what_the_app_alone_can_show_is_no_exhibit():
+    assert exhibits_of(View("channels", {"channels view": ["networks"]}, "x")) == []
     for state in ({"origin": "upload"}, {"against": "the runner-up"}, {"view": "gallery"}):
         view = View("saliency", {name: [value] for name, value in state.items()}, "x")
         assert exhibits_of(view) == []
@@ -84,6 +93,32 @@ def test_what_the_app_alone_can_show_is_no_exhibit():
 def test_an_address_that_cannot_be_is_told_of(state, workspace):
     with pytest.raises(FeatureError, match="Keep it again"):
         notebook(replace(workspace, views=[View("embed", state, "x")]))
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"order": ["best'); evil("]},
+        {"channels view": ["filters"], "filters by": ["evil"]},
+        {"channels view": ["networks"], "beside network": ["'); evil("], "every block": ["true"]},
+    ],
+)
+def test_an_address_of_channels_is_checked_before_it_is_code(state, workspace):
+    cells = []
+    try:
+        cells = json.loads(notebook(replace(workspace, views=[View("channels", state, "x")])))["cells"]
+    except FeatureError:
+        return
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            assert "evil" not in compile("".join(cell["source"]), "cell", "exec").co_names
+
+
+def test_a_notebook_makes_again_what_another_view_made_otherwise(workspace):
+    views = [View("saliency", {"image": [number]}, number) for number in ("3", "4", "3", "3")]
+    cells = json.loads(notebook(replace(workspace, views=views)))["cells"]
+    made = ["".join(cell["source"]).count("saliency.explain(") for cell in cells if cell["cell_type"] == "code"]
+    assert made[1:] == [1, 1, 1, 0]  # behind the cell that opens network and images
 
 
 def test_a_notebook_is_as_its_format_wants_it(workspace):
@@ -116,7 +151,7 @@ def test_the_notebook_makes_the_figures_of_the_report(workspace, tmp_path):
         f"{section.title}: {part.title}": part.figure
         for section in told.sections for part in section.parts if isinstance(part, Figure)
     }  # fmt: skip
-    assert len(wanted) == 9
+    assert len(wanted) == 20
     (tmp_path / "views.ipynb").write_text(notebook(workspace))
     done = subprocess.run(
         [sys.executable, "-c", RUNNER, str(tmp_path / "views.ipynb")], cwd=ROOT, capture_output=True, text=True

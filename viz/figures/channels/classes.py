@@ -10,7 +10,7 @@ from viz.figures.channels.bars import at_both_ends
 from viz.figures.channels.contrasts import contrasts
 
 if TYPE_CHECKING:
-    from features.channels import Selectivity
+    from features.channels import Channels, Selectivity
 
 FIRST, LAST = 12, 4  # of more classes than both together, those at either end
 
@@ -25,6 +25,12 @@ def selective(told: "Selectivity", channel: int, counts: Sequence[int]) -> go.Fi
     said = [f"{told.names[row]}, {counts[row]:,} images" for row in rows]
     numbers = (values[rows, channel] for values in (told.difference, told.low, told.high, told.auroc))
     return contrasts(names, said, *numbers)
+
+
+def selective_of(told: "Channels", channel: tuple[str, int]) -> go.Figure | None:
+    """The same of what was measured; None without labels. channel: its layer and its number there."""
+    layer, number = channel
+    return selective(told.selectivity(layer), number, told.classes.counts.tolist()) if told.classes.names else None
 
 
 def shown_classes(auroc: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from viz import theme
 from viz.figures.channels.spread import spread
 
 if TYPE_CHECKING:
-    from features.channels import AlongDepth
+    from features.channels import AlongDepth, Channels
 
 
 def along_depth(told: "AlongDepth") -> go.Figure:
@@ -43,6 +43,11 @@ def along_depth(told: "AlongDepth") -> go.Figure:
     figure.update_yaxes(gridcolor=theme.GRID, zerolinecolor=theme.GRID)
     figure.layout.update(hovermode="closest", clickmode="event+select", dragmode=False)
     return figure
+
+
+def along_depth_of(_told: "Channels", depth: "AlongDepth") -> go.Figure:
+    """The same, beside what was measured."""
+    return along_depth(depth)
 
 
 def _said(names: list[str], quantiles: np.ndarray, what: str, form: str) -> list[str]:

@@ -1,9 +1,15 @@
 """Draws how strongly images excite a channel."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import plotly.graph_objects as go
 
+from features.channels.results import QUANTILES
 from viz import theme
+
+if TYPE_CHECKING:
+    from features.channels import Channels
 
 
 def histogram(counts: np.ndarray, edges: np.ndarray, quantiles: dict[str, float]) -> go.Figure:
@@ -29,3 +35,12 @@ def histogram(counts: np.ndarray, edges: np.ndarray, quantiles: dict[str, float]
     figure.update_xaxes(title="maximum over the positions of an image")
     figure.update_yaxes(title="images", rangemode="tozero")
     return figure
+
+
+def histogram_of(told: "Channels", channel: tuple[str, int]) -> go.Figure:
+    """The same of what was measured, with quantiles. channel: its layer and its number there."""
+    layer, number = told.layer(channel[0]), channel[1]
+    values = layer.quantiles()[:, number].tolist()
+    return histogram(
+        *layer.histogram(number), {f"{share:.0%}": value for share, value in zip(QUANTILES, values, strict=True)}
+    )

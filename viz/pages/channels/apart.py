@@ -84,6 +84,8 @@ def _pictures(shown: Shown, told: Channels, layer: Layer, apart: Apart) -> None:
     if pictures is None:
         return
     there = [at for at, picture in enumerate(pictures) if picture is not None]
+    noted = sidebar.noted_images(shown.whole)
+    known = {} if noted is None else noted.of
     made_of = [
         tile_of(
             picture,
@@ -91,6 +93,7 @@ def _pictures(shown: Shown, told: Channels, layer: Layer, apart: Apart) -> None:
             shown.whole.label_name(int(rows[at])),
             told.ids[rows[at]],
             f"What excites channel {numbers[at]} most: {told.ids[rows[at]]}. Click to open the channel.",
+            noted=known.get(int(rows[at])),
         )
         for at in there
         if (picture := pictures[at])

@@ -1,5 +1,6 @@
 """The images that excite a channel most, least and at quantiles, with what of each it sees."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,7 @@ import streamlit as st
 from features import channels, rasters
 from features.channels import Channels, Examples, chosen
 from features.channels.results import QUANTILES
+from features.notes import ImageNotes
 from viz import sidebar, widgets
 from viz.cached.channels import examples_work
 from viz.cached.made import made
@@ -98,8 +100,10 @@ def _tiles(shown: Shown, excited: Excited, pictures: tuple[PatchPicture | None, 
     if excited.examples is not None:
         limit = max(float(excited.values.max()), 0.0)
         heats = [made(_heat, each, limit) for each in excited.examples.maps]
+    noted = sidebar.noted_images(shown.images)
+    known = {} if noted is None else noted.of
     there = [at for at, picture in enumerate(pictures) if picture is not None]
-    tiles = [_tile(shown, excited, at, picture, heats[at], marked) for at in there if (picture := pictures[at])]
+    tiles = [_tile(shown, excited, at, picture, heats[at], marked, known) for at in there if (picture := pictures[at])]
     rows = excited.rows[there].tolist()
     patch_tiles(tiles, OPACITY, "excitations", lambda at, more: shown.pick(rows[at], more))
     if len(there) < len(pictures):
@@ -111,7 +115,10 @@ def _heat(values: np.ndarray, limit: float) -> str:
     return rasters.data_uri(rasters.jpeg(heat, 88))
 
 
-def _tile(shown: Shown, excited: Excited, at: int, picture: PatchPicture, heat: str, marked: np.ndarray) -> PatchTile:
+def _tile(
+    shown: Shown, excited: Excited, at: int, picture: PatchPicture, heat: str, marked: np.ndarray,
+    known: Mapping[int, ImageNotes],
+) -> PatchTile:  # fmt: skip
     row, name = int(excited.rows[at]), shown.images.ids[excited.rows[at]]
     label = shown.images.label_name(row)
     y, x = excited.positions[at].tolist()
@@ -124,6 +131,7 @@ def _tile(shown: Shown, excited: Excited, at: int, picture: PatchPicture, heat: 
         f"{about}: row {y}, column {x} of the map. Click to select it.",
         heat,
         bool(marked[row]),
+        known.get(row),
     )
 
 

@@ -12,7 +12,6 @@ from viz.picking import held
 from viz.picking.shown import Shown
 
 VIEW, LAYER, CHANNEL = "channels view", "layer", "channel"  # in links
-ENOUGH = 5  # images of a class in the median, for its AUROC to tell anything
 ONE, IMAGE = "one channel", "one image"  # views that others lead to
 
 
@@ -58,7 +57,7 @@ def go(layer: str, channel: int) -> None:
 def few_images(told: Channels) -> str:
     """What must be known of AUROCs where classes have few images, as a sentence; '' where they have enough."""
     count = told.classes.median_count
-    if not told.classes.names or count >= ENOUGH:
+    if not told.classes.names or told.classes.are_enough:
         return ""
     images = "1 image" if count == 1 else f"{count:g} images"
     return f"Classes have {images} in the median: the best AUROC of so many classes is near 1 by chance alone."

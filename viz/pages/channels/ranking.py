@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from features.channels import RANKINGS, Channels, ChannelSweep, Evidence, Ranked, Ranking
+from features.channels import RANKINGS, Channels, ChannelSweep, Evidence, Ranked, Ranking, usual
 from viz import widgets
 from viz.cached import server
 from viz.cached.channels import sweep_work
@@ -29,7 +29,7 @@ def show(shown: Shown, told: Channels) -> None:
     known = known_of(shown, told, layer, None, swept)
     with right, st.container(horizontal=True, vertical_alignment="bottom"):
         few = few_images(told)
-        ranking = _choose(known, "highest" if few or not told.classes.names else "auroc")
+        ranking = _choose(known, usual(told).name)
         class_name = _choose_class(ranking, known)
     if class_name is not None:
         known = known_of(shown, told, layer, class_name, swept)

@@ -19,7 +19,12 @@ def compared(view: View) -> list[str]:
 
 def pictured(view: View) -> int:
     """The number of the picture that is looked at."""
-    text = view.one("image", "0")
+    return number(view, "image")
+
+
+def number(view: View, name: str) -> int:
+    """A whole number from 0 on; 0 where there is none."""
+    text = view.one(name, "0")
     return int(text) if text.isdecimal() else 0
 
 
@@ -49,3 +54,29 @@ def framed(view: View, stages: Sequence[str]) -> list[str]:
     """The stages whose maps a view shows, in the order of the network."""
     chosen = view.state.get("frame") or stages
     return [name for name in (FRAME[0], *stages, FRAME[1]) if name in chosen]
+
+
+def channel(view: View) -> tuple[str, int]:
+    """The layer that a view is about, '' where nobody chose, and the number of a channel in it."""
+    return view.one("layer"), number(view, "channel")
+
+
+def ordered(view: View) -> tuple[str | None, str | None]:
+    """By what channels are ordered, and for which class; None where nobody chose. Raises FeatureError for an order that
+    there is not."""
+    from features.channels import RANKINGS
+
+    name = view.one("order")
+    return RANKINGS.need(name).name if name else None, view.one("order class") or None
+
+
+def filters_by(view: View) -> str:
+    """By what filters are sorted. Raises FeatureError for an order that there is not."""
+    from features.channels import FILTER_ORDERS
+
+    return FILTER_ORDERS.need(view.one("filters by", "index")).name
+
+
+def beside(view: View) -> tuple[str, bool]:
+    """The network whose channels are compared, checked as it becomes code, and whether in every block."""
+    return str(parse(view.one("beside network"))), view.one("every block").lower() == "true"

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from features.registry import Registry
 from features.workspace import View
 from viz.figures import anatomy, embed, evaluate, saliency
+from viz.figures import channels as of_channels
 from viz.figures.compare import overview
 from viz.figures.compare import quality as qualities
 from viz.figures.residual import branches, channels, gradient_paths, lesions, representation, variance
@@ -16,6 +17,7 @@ VIEWS = {  # of pages that have several: what tells them in links, and the first
     "residual": ("residual view", "branches"),
     "evaluate": ("evaluation view", "confusion"),
     "saliency": ("view", "stages"),
+    "channels": ("channels view", "ranking"),
 }
 PLAIN = {"origin": "from the set", "class": "the predicted class", "against": "nothing"}  # of a picture, as it begins
 
@@ -138,6 +140,46 @@ EXHIBITS: Registry[Exhibit] = Registry(
         Exhibit(
             "classes", "Class by class", "compare", "", ("contenders",), qualities.classes,
             "F1 of each network in the classes in which they differ most.",
+        ),
+        Exhibit(
+            "ranked", "Channels of a layer in order", "channels", "ranking", ("responses", "ranked"),
+            of_channels.ranked_of, "The first and the last channels of the layer.",
+        ),
+        Exhibit(
+            "firsts", "What the first channels see", "channels", "ranking", ("responses", "firsts"),
+            of_channels.pictures_of,
+            "Of each channel the patch, its receptive field, that excites it most of all images, with its value.",
+        ),
+        Exhibit(
+            "along depth", "Channels along depth", "channels", "along depth", ("responses", "depth"),
+            of_channels.along_depth_of, "Silence of every layer's channels, and the AUROC for their best classes.",
+        ),
+        Exhibit(
+            "patches", "What excites the channel", "channels", "one channel", ("responses", "channel", "patches"),
+            of_channels.patches_of, "The receptive fields of the positions with the highest values, one an image.",
+        ),
+        Exhibit(
+            "selective", "What the channel tells apart", "channels", "one channel", ("responses", "channel"),
+            of_channels.selective_of,
+            "Difference of means of each class and the rest with 95 % intervals (Welch's t), and AUROC.",
+        ),
+        Exhibit(
+            "histogram", "How strongly images excite the channel", "channels", "one channel", ("responses", "channel"),
+            of_channels.histogram_of, "Images by their maxima over positions; dotted lines are quantiles.",
+        ),
+        Exhibit(
+            "filters", "Filters of the first layer", "channels", "filters", ("filters", "sheet"),
+            of_channels.filters_of, "Mid grey is a weight of 0; each filter has its own scale.",
+        ),
+        Exhibit(
+            "waves", "Waves of the first filters", "channels", "filters", ("filters", "number"), of_channels.waves,
+            "The strongest wave of every filter: orientation as the angle, frequency as the distance from the centre.",
+        ),
+        Exhibit(
+            "alike", "Channels of two networks that are most alike", "channels", "networks", ("alike",),
+            of_channels.most_alike,
+            "Every channel's highest correlation with one of the other network (Li et al. 2016).",
+            lambda view: bool(view.one("beside network")),
         ),
     ),
 )  # fmt: skip

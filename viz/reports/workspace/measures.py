@@ -1,47 +1,17 @@
 """What figures of saved views are drawn of: one entry each, as it is made here and as a notebook makes it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from features.errors import FeatureError
 from features.progress import Task
 from features.registry import Registry
 from features.workspace import View
+from viz.reports.workspace import channels
 from viz.reports.workspace.addresses import FRAME, compared, framed, laid_out, method, pictured
+from viz.reports.workspace.measure import Measure, Setting, always, own_table
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from features.datasets import ImageSet
-    from features.networks.zoo import Model
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What a view is about. load: a network by its name, for views of several. earlier: what was measured for it so
-    far, by the measures' names."""
-
-    model: "Model"
-    images: "ImageSet"
-    view: View
-    load: "Callable[[str], Model]"
-    earlier: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Measure:
-    """What figures are drawn of.
-
-    name: as a notebook calls it. imports, code: lines that make it there of `model`, `images` and the measures before
-    it, by what the view says. run: makes the same here. table: of it, to take away; None where it has none.
-    """
-
-    name: str
-    imports: tuple[str, ...]
-    code: Callable[[View], str]
-    run: Callable[[Setting], Task[Any]]
-    table: "Callable[[Any], pd.DataFrame] | None" = None
 
 
 def _anatomy(setting: Setting) -> Task[Any]:
@@ -178,48 +148,40 @@ def _networks(contenders: Any) -> "pd.DataFrame":
     return pd.DataFrame([{"network": each.name, "accuracy": each.evaluation.accuracy} for each in contenders])
 
 
-def _own_table(result: Any) -> "pd.DataFrame":
-    return result.table()
-
-
-def _always(code: str) -> Callable[[View], str]:
-    return lambda view: code
-
-
 MEASURES: Registry[Measure] = Registry(
     "measure",
     (
         Measure(
             "anatomy", ("from features.networks.anatomy import anatomy as anatomy_of",),
-            _always("anatomy = anatomy_of(model.spec.architecture, model.spec.preprocessing.crop)"), _anatomy, _parts,
+            always("anatomy = anatomy_of(model.spec.architecture, model.spec.preprocessing.crop)"), _anatomy, _parts,
         ),
         Measure(
             "statistics", ("from features import residual",),
-            _always("statistics = finish(residual.statistics(model, images))"), _statistics, _blocks,
+            always("statistics = finish(residual.statistics(model, images))"), _statistics, _blocks,
         ),
         Measure(
             "sweep", ("from features import residual",),
-            _always(
+            always(
                 "lesions = residual.lesions_of(model.network, residual.WITHOUT)\n"
                 "sweep = finish(residual.sweep(model, images, lesions))"
             ),
-            _sweep, _own_table,
+            _sweep, own_table,
         ),
         Measure(
             "paths", ("from features import residual",),
-            _always("paths = finish(residual.paths(model, images.sample(residual.PATH_IMAGES)))"), _paths, _own_table,
+            always("paths = finish(residual.paths(model, images.sample(residual.PATH_IMAGES)))"), _paths, own_table,
         ),
         Measure(
             "evaluation", ("from features.evaluate import evaluate",),
-            _always("evaluation = finish(evaluate(model, images))"), _evaluation, _scores,
+            always("evaluation = finish(evaluate(model, images))"), _evaluation, _scores,
         ),
         Measure(
             "features", ("from features import extract",),
-            _always("features = finish(extract.features(model, images))"), _features, _own_table,
+            always("features = finish(extract.features(model, images))"), _features, own_table,
         ),
         Measure(
             "retrieved", ("from features.evaluate import retrieval",),
-            _always(
+            always(
                 "labels = features.label_sets if features.labels is None else features.labels\n"
                 "retrieved = finish(retrieval(dict(features.stages), labels))"
             ),
@@ -251,5 +213,6 @@ MEASURES: Registry[Measure] = Registry(
             ),
             _contenders, _networks,
         ),
+        *channels.MEASURES,
     ),
 )  # fmt: skip

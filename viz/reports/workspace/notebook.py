@@ -16,14 +16,14 @@ def notebook(workspace: Workspace) -> str:
     """The file's text, in nbformat 4.5. `shown` in it holds every figure by the titles of view and figure."""
     cells = [_markdown(_head(workspace)), _code(_setup(workspace))]
     about: tuple[str, str, bool] = (workspace.network.name, "", False)
-    made: set[str] = set()
+    made: dict[str, str] = {}
     for view in workspace.views:
         cells.append(_markdown(_told(view)))
         exhibits = exhibits_of(view)
         now = ((view.network or workspace.network).name, view.selection, view.corrected)
         if exhibits and now != about:
             cells.append(_code(_about(workspace, view)))
-            about, made = now, set()
+            about, made = now, {}
         for exhibit in exhibits:
             cells.append(_code(_figure(view, exhibit, made)))
     return json.dumps(
@@ -93,15 +93,15 @@ def _about(workspace: Workspace, view: View) -> str:
     return "\n".join(lines)
 
 
-def _figure(view: View, exhibit: Exhibit, made: set[str]) -> str:
-    """The lines of a figure. made: the measures that stand already, to which its own are added."""
+def _figure(view: View, exhibit: Exhibit, made: dict[str, str]) -> str:
+    """The lines of a figure. made: what measures stand as already, by their names, to which its own are added."""
     imports: list[str] = []
     steps: list[str] = []
     for name in exhibit.of:
         measure = MEASURES[name]
         code = measure.code(view)
-        if code not in made:
-            made.add(code)
+        if made.get(name) != code:  # another view may have made the same of another picture meanwhile
+            made[name] = code
             imports += measure.imports
             steps += code.splitlines()
     draw, title = exhibit.draw, f"{view.title}: {exhibit.title}"
