@@ -123,6 +123,8 @@ def _write(options: argparse.Namespace) -> None:
     values |= {name: text for name, text in ((LABEL, options.label), (NOTE, options.note)) if text is not None}
     if not values:
         raise FeatureError("Nothing is to be noted. Give --tag, --untag, --label or --note.")
+    if options.only == []:
+        raise FeatureError("--only names no image. Give ids, or leave it out for all images of the set.")
     images = open_files(options.images)
     rows = range(len(images)) if options.only is None else _rows(images, options.only)
     act = show(write(_book(options), images, list(rows), values, options.by))

@@ -111,11 +111,22 @@ def _import(options: argparse.Namespace) -> None:
     from dataclasses import replace
 
     from features.files import write_whole
-    from features.workspace import MISSING, Shelf, WorkspaceError, problems, unpacked, with_images, with_weights
+    from features.workspace import (
+        MISSING,
+        MOST_PACKED,
+        Shelf,
+        WorkspaceError,
+        problems,
+        unpacked,
+        with_images,
+        with_weights,
+    )
+    from features.workspace.packing import MOST_PACKED
 
     if options.notes is not None:
         need_new(options.notes)
-    package = unpacked(options.file.read_bytes(), str(options.file))
+    with options.file.open("rb") as file:
+        package = unpacked(file.read(MOST_PACKED + 1), str(options.file))
     workspace = replace(package.workspace, name=options.name or package.workspace.name, uid="")
     if options.weights is not None:
         workspace = with_weights(workspace, options.weights.absolute())

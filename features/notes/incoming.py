@@ -51,13 +51,15 @@ def incoming(path: Path, book: Book) -> Task[Incoming]:
         raise NotesError(f"{path} is no file. Name a file of notes or a table.")
     if path.resolve() == book.path.resolve():
         raise NotesError(f"{path} is the file that it would be merged into. Name another one.")
-    with path.open("rb") as file:
+    with errors(path), path.open("rb") as file:
         own = file.read(len(HEADER)) == HEADER
     if own:
         return of_book(Book(path), book)
     if size > MOST_BYTES:
         raise NotesError(f"{path} has {size / 2**20:,.0f} MiB. Wanted a table of at most {MOST_BYTES // 2**20} MiB.")
-    return (yield from of_table(path.name, path.read_bytes(), path.parent))
+    with errors(path):
+        table = path.read_bytes()
+    return (yield from of_table(path.name, table, path.parent))
 
 
 def of_book(theirs: Book, book: Book) -> Incoming:

@@ -41,6 +41,8 @@ def opened(path: Path) -> Iterator[sqlite3.Connection | None]:
         if not path.exists():
             yield None
             return
+        if path.is_dir():
+            raise NotesError(f"{path} is a folder. Name a file of notes, or a new one.")
         with closing(_connected(path, "ro")) as file:
             yield file if _need_own(file, path) else None
 
@@ -52,6 +54,8 @@ def written(path: Path) -> Iterator[sqlite3.Connection]:
     Another process that writes is waited for. Raises NotesError if the file cannot be written.
     """
     with errors(path):
+        if path.is_dir():
+            raise NotesError(f"{path} is a folder. Name a file of notes, or a new one.")
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with closing(_connected(path, "rwc")) as file:
             file.execute("BEGIN IMMEDIATE")  # at once the only one who writes, so that what is read before stays true

@@ -1,7 +1,7 @@
 """The folder in which workspaces are kept: each a file of its own, deleted ones aside until they are wanted back."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -52,14 +52,25 @@ class Shelf:
         Raises WorkspaceError if there is another one of its name, or the folder cannot be written to.
         """
         with self._locked():
-            others = [each for each in self.all() if each.name == workspace.name and each.uid != workspace.uid]
-            if others and not replacing:
-                raise WorkspaceError(f"There is a workspace called {workspace.name!r} already. Choose another name.")
-            saved = workspace.stamped(author())
-            decode(encode(saved), f"The workspace {workspace.name!r}")  # before it takes the place of one that is sound
-            for each in others:
-                self._put_aside(each)
-            files.write_whole(self._path(saved), encode(saved), durable=True)
+            return self._save(workspace, replacing)
+
+    def change(self, name: str, made: Callable[[Workspace | None], Workspace]) -> Workspace:
+        """Keep what is made of the workspace of a name, of None where there is none; returns it as it is kept.
+
+        Nobody else changes it meanwhile. Raises WorkspaceError as `save`.
+        """
+        with self._locked():
+            return self._save(made(next((each for each in self.all() if each.name == name), None)))
+
+    def _save(self, workspace: Workspace, replacing: bool = False) -> Workspace:
+        others = [each for each in self.all() if each.name == workspace.name and each.uid != workspace.uid]
+        if others and not replacing:
+            raise WorkspaceError(f"There is a workspace called {workspace.name!r} already. Choose another name.")
+        saved = workspace.stamped(author())
+        decode(encode(saved), f"The workspace {workspace.name!r}")  # before it takes the place of one that is sound
+        for each in others:
+            self._put_aside(each)
+        files.write_whole(self._path(saved), encode(saved), durable=True)
         return saved
 
     def rename(self, name: str, new: str) -> Workspace:

@@ -31,8 +31,9 @@ class Problem:
 
 def problems(workspace: Workspace, may_read: Callable[[str], bool] = lambda path: True) -> list[Problem]:
     """What is missing, or has changed since. may_read: whether a real path may be read; what may not is missing."""
-    told = [_of_network(workspace.network, may_read), _of_images(workspace.images, may_read)]
-    return [each for each in told if each is not None]
+    networks = [workspace.network, *(view.network for view in workspace.views if view.network is not None)]
+    told = [_of_network(each, may_read) for each in dict.fromkeys(networks)]
+    return [each for each in (*told, _of_images(workspace.images, may_read)) if each is not None]
 
 
 def _of_network(network: Network, may_read: Callable[[str], bool]) -> Problem | None:

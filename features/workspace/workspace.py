@@ -170,6 +170,8 @@ def decode(data: bytes, where: str) -> Workspace:
                 f"{where} was written by a later version of this program (layout {version}, wanted at most {VERSION}). "
                 "Open it with that."
             )
+        if version < 1:
+            raise WorkspaceError(f"{where} is no workspace: its layout is {version}. Take an earlier copy.")
         workspace = msgspec.json.decode(data, type=Workspace)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise WorkspaceError(f"{where} is no workspace, or a damaged one ({error}). Take an earlier copy.") from error

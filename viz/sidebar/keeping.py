@@ -43,15 +43,17 @@ def _keep(page: str, title: str) -> None:
             caption = st.text_area("Caption", height=80, placeholder="What is to be seen here, for a report.")
             asked = st.form_submit_button("Keep", type="primary")
         if asked:
-            workspace = _with_view((name or "").strip(), page, called.strip() or title or page, caption.strip())
-            st.session_state[LAST] = shelf.save(workspace).name
+            workspace = _kept((name or "").strip(), page, called.strip() or title or page, caption.strip())
+            st.session_state[LAST] = workspace.name
             st.session_state[SAID] = f"Kept in {workspace.name}: {called.strip()}."
             st.rerun()
 
 
-def _with_view(name: str, page: str, title: str, caption: str) -> "Workspace":
-    """The workspace of a name, made anew if there is none, with the view that stands. Raises FeatureError where what it
-    is of cannot be kept."""
+def _kept(name: str, page: str, title: str, caption: str) -> "Workspace":
+    """Keep the view that stands in the workspace of a name, made anew if there is none.
+
+    Raises FeatureError where what it is of cannot be kept.
+    """
     from dataclasses import replace
 
     from features.workspace import Network, Shelf, View, Workspace, WorkspaceError, state_of
@@ -64,24 +66,27 @@ def _with_view(name: str, page: str, title: str, caption: str) -> "Workspace":
         if is_upload(value):
             raise WorkspaceError(f"{what} {UPLOADED}")
     shown = Network(str(network.named()), model.digest)
-    earlier = next((each for each in Shelf().all() if each.name == name), None)
-    workspace = earlier or Workspace(name, shown, _images(images))
-    if workspace.images.digest != images.digest:
-        raise WorkspaceError(
-            f"{name} is about other images ({workspace.images.n_images:,} of {workspace.images.name}). Keep this view "
-            "in a workspace of its own."
-        )
     chosen = of_selection.selection(images)
     alone = st.session_state.get(of_selection.OF) == of_selection.SELECTED and chosen is not None
     selections = _selections(images, title)
-    view = View(
-        page, state_of({key: st.query_params.get_all(key) for key in st.query_params}), title, caption,
-        network=None if shown.name == workspace.network.name else shown,
-        selection=_called(title) if alone else "", corrected=bool(st.session_state.get(noted.CORRECTIONS)),
-    )  # fmt: skip
-    names = {each.name for each in selections}
-    others = [each for each in workspace.selections if each.name not in names]
-    return replace(workspace.with_view(view), selections=[*others, *selections])
+
+    def with_view(earlier: Workspace | None) -> Workspace:
+        workspace = earlier or Workspace(name, shown, _images(images))
+        if workspace.images.digest != images.digest:
+            raise WorkspaceError(
+                f"{name} is about other images ({workspace.images.n_images:,} of {workspace.images.name}). Keep this "
+                "view in a workspace of its own."
+            )
+        view = View(
+            page, state_of({key: st.query_params.get_all(key) for key in st.query_params}), title, caption,
+            network=None if shown.name == workspace.network.name else shown,
+            selection=_called(title) if alone else "", corrected=bool(st.session_state.get(noted.CORRECTIONS)),
+        )  # fmt: skip
+        names = {each.name for each in selections}
+        others = [each for each in workspace.selections if each.name not in names]
+        return replace(workspace.with_view(view), selections=[*others, *selections])
+
+    return Shelf().change(name, with_view)
 
 
 def _images(images: "ImageSet") -> "Images":
