@@ -26,7 +26,7 @@ def test_a_lesion_is_read_back_as_it_is_written(text):
 
 @pytest.mark.parametrize("text", [
     "", "layer3.1", "without:", "without:layer3.1:", "without:layer3.1:x", "without:layer3.1:-1", "without::3",
-    "without:layer3.1:1:2", "scaled:layer3.1:x",
+    "without:layer3.1:1:2", "scaled:layer3.1:x", "without:layer3.1:" + "9" * 5000,
 ])  # fmt: skip
 def test_what_is_no_lesion_is_refused_with_all_forms(text):
     with pytest.raises(FeatureError, match=r"Wanted without:BLOCK.*without:LAYER:CHANNELS"):
