@@ -46,6 +46,12 @@ def test_the_name_of_a_network_without_channels_loads_it_again():
         assert torch.equal(again.network(batch), changed.network(batch))
 
 
+def test_a_name_of_more_channels_than_a_files_name_can_hold_is_read():
+    lesion = f"without:layer4:{','.join(map(str, range(400)))}"
+    name = naming.parse(f"resnet50?lesion={lesion}")
+    assert (name.name, name.weights, name.lesion) == ("resnet50", None, lesion)
+
+
 def test_a_network_with_two_lesions_has_no_name():
     model = zoo.load("resnet20-fashion")
     block, channel = residual.lesioned(model, residual.without("layer1.1")), channels.without(model, "stem", [0])

@@ -57,7 +57,7 @@ class NetworkName:
 
 def parse(text: str) -> NetworkName:
     """Read a name. Raises FeatureError for keys that there are none of."""
-    if Path(text).expanduser().is_file():  # whatever signs its name has
+    if _is_file(text):  # whatever signs its name has
         return NetworkName(weights=Path(text))
     base, _, query = text.partition("?")
     pairs = dict(parse_qsl(query, keep_blank_values=True))
@@ -86,6 +86,14 @@ def as_options(name: NetworkName) -> str:
         chosen = (("weights", str(name.weights)), ("part", name.part), ("head", name.head))
         return " ".join(f"--{option} {shlex.quote(value)}" for option, value in chosen if value)
     return f"--model {shlex.quote(str(name))}"
+
+
+def _is_file(text: str) -> bool:
+    """Whether a text names a file; one that is longer than names of files can be, as with many channels, does not."""
+    try:
+        return Path(text).expanduser().is_file()
+    except OSError:
+        return False
 
 
 def _is_name(text: str) -> bool:
