@@ -94,7 +94,8 @@ class Pictures:
 
         pictures.write_filters(claim, channels.filters(self.model))
         if self.picture is not None:
-            maps = [channels.feature_maps(self.model, self.picture, layer, self.part, self.logit) for layer in self.layers]
+            how = self.part, self.logit
+            maps = [channels.feature_maps(self.model, self.picture, layer, *how) for layer in self.layers]
             pictures.write_maps(claim, maps, self.order)
         if not self.sought:
             return []

@@ -28,7 +28,8 @@ def image(tmp_path_factory):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, image):
     out = tmp_path_factory.mktemp("channels") / "out"
-    more = f"--image {image} --maps-by evidence --target Bag --maximise layer3:4,layer3.2:4,layer1.0:2 --steps 3 --seed 5"
+    more = f"--image {image} --maps-by evidence --target Bag --steps 3 --seed 5"
+    more += " --maximise layer3:4,layer3.2:4,layer1.0:2"
     assert main(f"{LINE} {more} --out {out}".split()) == 0
     return out
 
