@@ -26,7 +26,7 @@ def test_a_lesion_is_read_back_as_it_is_written(text):
 
 @pytest.mark.parametrize("text", [
     "", "layer3.1", "without:", "without:layer3.1:", "without:layer3.1:x", "without:layer3.1:-1", "without::3",
-    "without:layer3.1:1:2", "scaled:layer3.1:x",
+    "without:layer3.1:1:2", "scaled:layer3.1:x", "without:layer3.1:" + "9" * 5000,
 ])  # fmt: skip
 def test_what_is_no_lesion_is_refused_with_all_forms(text):
     with pytest.raises(FeatureError, match=r"Wanted without:BLOCK.*without:LAYER:CHANNELS"):
@@ -44,6 +44,12 @@ def test_the_name_of_a_network_without_channels_loads_it_again():
     batch = torch.rand(2, 1, 28, 28, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         assert torch.equal(again.network(batch), changed.network(batch))
+
+
+def test_a_name_of_more_channels_than_a_files_name_can_hold_is_read():
+    lesion = f"without:layer4:{','.join(map(str, range(400)))}"
+    name = naming.parse(f"resnet50?lesion={lesion}")
+    assert (name.name, name.weights, name.lesion) == ("resnet50", None, lesion)
 
 
 def test_a_network_with_two_lesions_has_no_name():

@@ -49,10 +49,8 @@ def _extreme(told: Channels, layer: str, channel: int, k: int, sign: int) -> Sel
     chosen = told.layer(layer)
     maxima = _maxima(chosen, channel)
     kept = (chosen.top if sign > 0 else chosen.bottom).rows[channel]
-    if k <= len(kept):
-        return _selection(told, kept[:k])
-    order = np.argsort(-sign * maxima, kind="stable")[:k]
-    return _selection(told, told.sample_rows[order])
+    others = told.sample_rows[np.argsort(-sign * maxima, kind="stable")]  # (M,)
+    return _selection(told, np.concatenate([kept, others[~np.isin(others, kept)]])[:k])
 
 
 def _maxima(layer: Layer, channel: int) -> np.ndarray:

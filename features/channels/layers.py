@@ -7,6 +7,7 @@ from features.errors import FeatureError
 from features.networks.canonical import ResidualNetwork
 
 STEM = "stem"
+DIGITS = 9  # of a channel's number, at most
 
 
 def layer_named(network: ResidualNetwork, name: str) -> str:
@@ -34,6 +35,11 @@ def need_channel(layer: str, n_channels: int, channel: int) -> None:
     """Raises FeatureError if a layer has no such channel."""
     if not 0 <= channel < n_channels:
         raise FeatureError(f"{layer} has channels from 0 to {n_channels - 1}, but got {channel}.")
+
+
+def is_number(text: str) -> bool:
+    """Whether a text can be the number of a channel. Python turns no digits without end into a number."""
+    return text.isdecimal() and len(text) <= DIGITS
 
 
 def _lasts(blocks: Sequence[str]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from features.channels.layers import STEM, layer_named, need_channel
+from features.channels.layers import STEM, is_number, layer_named, need_channel
 from features.devices import device_of
 from features.errors import FeatureError
 from features.networks.canonical import ResidualBlock, ResidualNetwork, freeze
@@ -42,7 +42,7 @@ def parse(text: str) -> ChannelLesion:
     match text.split(":"):
         case [kind, layer, channels] if kind == WITHOUT and layer.strip():
             numbers = [number.strip() for number in channels.split(",") if number.strip()]
-            if numbers and all(number.isdecimal() for number in numbers):
+            if numbers and all(is_number(number) for number in numbers):
                 return ChannelLesion(layer.strip(), tuple(map(int, numbers)))
     raise FeatureError(f"The lesion was {text[:80]!r}. Wanted without:LAYER:CHANNELS, as in without:layer3.1:5,17.")
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from features import rasters
 from features.channels.filters import Filters
+from features.channels.layers import is_number
 from features.channels.maps import OUTPUT, FeatureMaps
 from features.channels.maximisation import Maximised
 from features.channels.results import Channels
@@ -25,8 +26,8 @@ COLUMNS, GAP, SIDE = 16, 2, 224  # pictures in a row; px
 def named_channels(text: str) -> list[tuple[str, int]]:
     """Layers and channels of a text 'layer3.1:5,layer4:0'. Raises FeatureError for what is none."""
     pairs = [part.strip().rpartition(":") for part in text.split(",") if part.strip()]
-    if not pairs or not all(layer and channel.isdecimal() for layer, _, channel in pairs):
-        raise FeatureError(f"Wanted channels as layer3.1:5, several with commas between them, but got {text!r}.")
+    if not pairs or not all(layer and is_number(channel) for layer, _, channel in pairs):
+        raise FeatureError(f"Wanted channels as layer3.1:5, several with commas between them, but got {text[:80]!r}.")
     return list(dict.fromkeys((layer, int(channel)) for layer, _, channel in pairs))
 
 

@@ -51,6 +51,7 @@ class Pictures:
         from features import channels
         from features.channels.layers import layer_named, layers_of
         from features.channels.lesions import need_channels
+        from features.channels.maps import OUTPUT
         from features.channels.pictures import named_channels
 
         channels.PARTS.need(options.maps_of)
@@ -58,15 +59,21 @@ class Pictures:
         self.model, self.part, self.order = model, options.maps_of, options.maps_by
         self.ascent: Ascent = channels.Ascent(options.goal, options.steps, options.seed)
         self.layers = list(layers_of(model.network, options.layers))
+        if self.part != OUTPUT:  # of the stem there is no other
+            self.layers = [layer for layer in self.layers if layer != channels.STEM]
+            if options.image is not None and not self.layers:
+                raise FeatureError(f"The stem has no {self.part}, only an output. Name a block too: --layers.")
         self.picture: Image.Image | None = None if options.image is None else _picture(options.image, images)
         self.logit: Logit | None = _logit(options.target, model) if self.picture is not None else None
         if self.picture is None and options.target is not None:
             raise FeatureError("--target is of the maps of an image. Name one: --image X.")
         if self.logit is None and options.maps_by in ("evidence", "against"):
             raise FeatureError(f"The order {options.maps_by} needs --image and a network with classes.")
-        self.sought = [] if options.maximise is None else named_channels(options.maximise)
+        named = [] if options.maximise is None else named_channels(options.maximise)
+        # A stage and its last block are one layer.
+        self.sought = list(dict.fromkeys((layer_named(model.network, layer), channel) for layer, channel in named))
         for layer, channel in self.sought:
-            need_channels(model, layer_named(model.network, layer), [channel])
+            need_channels(model, layer, [channel])
 
     def settings(self) -> dict[str, Any]:
         """Of the claim on the folder."""
@@ -87,8 +94,8 @@ class Pictures:
 
         pictures.write_filters(claim, channels.filters(self.model))
         if self.picture is not None:
-            layers = [layer for layer in self.layers if self.part == "output" or layer != channels.STEM]
-            maps = [channels.feature_maps(self.model, self.picture, layer, self.part, self.logit) for layer in layers]
+            how = self.part, self.logit
+            maps = [channels.feature_maps(self.model, self.picture, layer, *how) for layer in self.layers]
             pictures.write_maps(claim, maps, self.order)
         if not self.sought:
             return []

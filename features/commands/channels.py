@@ -84,7 +84,8 @@ def _channels(options: argparse.Namespace) -> None:
     need_kind(options.out, channels.CHANNELS)
     images = source_of(options)
     model = load(options, images)
-    _need_class(options, model, images)
+    if ranking is not None and ranking.classes is not None:
+        _need_class(options, ranking, model, images)
     if options.lesions:
         model.need_classifier()
     other = None if beside_name is None else loaded(beside_name, images)
@@ -128,11 +129,16 @@ def _ranking(options: argparse.Namespace) -> "Ranking | None":
     return ranking
 
 
-def _need_class(options: argparse.Namespace, model: "Model", images: "ImageSet") -> None:
-    """Raises FeatureError for a class that neither images nor network know, before anything is measured."""
-    if options.of_class is not None and options.of_class not in {*images.class_names, *model.spec.classes}:
+def _need_class(options: argparse.Namespace, ranking: "Ranking", model: "Model", images: "ImageSet") -> None:
+    """Raises FeatureError for a class that those do not have of whom the order is, before anything is measured."""
+    from features.channels.rankings import CONTRIBUTIONS
+
+    of_network = CONTRIBUTIONS in ranking.needs
+    whose, classes = (model.spec.name, model.spec.classes) if of_network else (images.name, images.class_names)
+    if options.of_class not in classes:
         raise FeatureError(
-            f"Neither {images.name} nor {model.spec.name} has a class {options.of_class!r}. Name another."
+            f"The order {ranking.name} is about a class of {whose}, which has none called {options.of_class!r}. "
+            "Name another, or choose another order."
         )
 
 

@@ -113,7 +113,6 @@ def _import(options: argparse.Namespace) -> None:
     from features.files import write_whole
     from features.workspace import (
         MISSING,
-        MOST_PACKED,
         Shelf,
         WorkspaceError,
         problems,

@@ -6,6 +6,7 @@ import pytest
 from features import channels
 from features.channels import chosen
 from features.errors import FeatureError
+from features.progress import finish
 from tests.channels.test_reader import N, noise
 
 
@@ -17,6 +18,17 @@ def test_extremes_are_the_first_of_all_images_sorted(told, k, choose, sign):
     made = choose(told, "layer2", 3, k)
     assert made.rows.tolist() == sorted(wanted.tolist())
     assert (made.images, made.n_images) == (noise().digest, N)
+
+
+@pytest.mark.parametrize("choose", [chosen.highest, chosen.lowest])
+def test_of_a_large_set_more_images_than_were_kept_hold_these(choose, drawn, monkeypatch):
+    monkeypatch.setattr(channels.reader, "KEPT_VALUES", 20 * 32)
+    sampled = finish(channels.responses(drawn, noise(), ["layer2"], k=8))
+    few, more = ({*choose(sampled, "layer2", 3, k).rows.tolist()} for k in (8, 15))
+    assert len(more) == 15
+    assert few < more
+    assert more - few <= {*sampled.sample_rows.tolist()}
+    assert len(choose(sampled, "layer2", 3, N)) == len({*sampled.sample_rows.tolist()} | few)
 
 
 def test_between_quantiles_lie_as_many_as_the_shares_say(told):

@@ -28,7 +28,8 @@ def image(tmp_path_factory):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, image):
     out = tmp_path_factory.mktemp("channels") / "out"
-    more = f"--image {image} --maps-by evidence --target Bag --maximise layer3:4,layer1.0:2 --steps 3 --seed 5"
+    more = f"--image {image} --maps-by evidence --target Bag --steps 3 --seed 5"
+    more += " --maximise layer3:4,layer3.2:4,layer1.0:2"
     assert main(f"{LINE} {more} --out {out}".split()) == 0
     return out
 
@@ -87,6 +88,7 @@ def test_an_image_of_the_set_is_named_by_its_id_and_parts_of_blocks_leave_out_th
         ("--maps-by beauty", "no order of maps called 'beauty'"),
         ("--maps-of twig", "no part of a block called 'twig'"),
         ("--maps-by evidence", "needs --image"),
+        ("--layers stem --image {image} --maps-of branch", "The stem has no branch, only an output"),
         ("--target Bag", "--target is of the maps of an image"),
         ("--image {image} --target norm:layer3", "Channels are evidence of classes"),
     ],
@@ -99,5 +101,7 @@ def test_what_cannot_be_is_said_before_anything_is_measured(tmp_path, capsys, im
 
 def test_channels_are_named_by_their_layer_each_once():
     assert named_channels("layer3.1:5, layer4:0,layer3.1:5") == [("layer3.1", 5), ("layer4", 0)]
-    with pytest.raises(FeatureError, match="several with commas"):
-        named_channels("")
+    for text in ("", "layer3.1:" + "9" * 5000):
+        with pytest.raises(FeatureError, match="several with commas") as told:
+            named_channels(text)
+        assert len(str(told.value)) < 200

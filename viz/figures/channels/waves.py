@@ -1,13 +1,17 @@
 """Draws which waves the first filters answer to."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import plotly.graph_objects as go
 
-from features.channels.filters import Filters
 from viz import theme
 
+if TYPE_CHECKING:
+    from features.channels import Filters
 
-def waves(filters: Filters, chosen: int) -> go.Figure:
+
+def waves(filters: "Filters", chosen: int) -> go.Figure:
     """Every filter's frequency, as the distance from the centre, and orientation, as the angle; size: its norm.
 
     Filters whose planes differ more than they agree are orange. chosen: the one with a ring.

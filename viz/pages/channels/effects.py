@@ -87,9 +87,10 @@ def _logits(shown: Shown, known: Evidence, place: Place) -> None:
         for name, rank in zip(names, ranks.tolist(), strict=True)
     ]
     widgets.chart(drawn(figures.bars, tuple(names), values[order], "added to the logit", tuple(said)), "logits of it")
+    pooled = "Its mean over positions" if known.contributions else "What the head pools of it"
     some = f" The {FIRST} highest and {LAST} lowest of {len(values):,} classes." if len(order) < len(values) else ""
     st.caption(
-        "Its mean over positions times the classifier's weight, as the mean over the images: with the biases, the sums "
+        f"{pooled} times the classifier's weight, as the mean over the images: with the biases, the sums "
         f"over all channels are the mean logits, exactly.{some}"
     )
     widgets.downloads(made(Contributions.table, made_of), f"logits-{shown.model.spec.name}")
