@@ -131,8 +131,8 @@ class Channels:
 
         mean, deviation: over images, of the means over positions; silent: share of images; lowest, highest, q05 to q95:
         over images, of the maxima; top_image, top_row, top_column: the image with the highest and where in the map.
-        With labels also the class with the largest difference of means from all others' (`best_class`), that
-        difference, its 95 % interval and AUROC.
+        With labels also the class with the highest AUROC (`best_class`), as of `Selectivity.best`, the difference of
+        its mean from all others', that difference's 95 % interval, and the AUROC.
         """
         return pd.concat([self.layer_table(each.name) for each in self.layers], ignore_index=True)
 

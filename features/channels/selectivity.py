@@ -55,11 +55,17 @@ class Selectivity:
     auroc: np.ndarray
 
     def best(self) -> dict[str, Any]:
-        """Of each channel the class with the largest difference: columns of a table, (C,) each."""
-        known = np.where(np.isnan(self.difference), -np.inf, self.difference)
-        best, channels = known.argmax(0), np.arange(known.shape[1])
+        """Of each channel the class with the highest AUROC: columns of a table, (C,) each.
+
+        Of several the one with the largest difference; '' of a channel that tells no class from the rest.
+        """
+        known = np.where(np.isnan(self.auroc), -np.inf, self.auroc)
+        highest = known.max(0)  # (C,)
+        differences = np.where((known == highest) & ~np.isnan(self.difference), self.difference, -np.inf)
+        best, channels = differences.argmax(0), np.arange(known.shape[1])
         numbers = {name: getattr(self, name)[best, channels] for name in ("difference", "low", "high", "auroc")}
-        return {"best_class": [self.names[number] for number in best], **numbers}
+        names = [self.names[number] if top > 0.5 else "" for number, top in zip(best, highest, strict=True)]
+        return {"best_class": names, **numbers}
 
     def table(self, channel: int, classes: Classes) -> pd.DataFrame:
         """One row per class: class, images, difference, low, high, auroc; the highest AUROC first. classes: the same.

@@ -175,9 +175,10 @@ def test_the_table_has_a_row_for_each_channel_and_the_facts_are_json(tiny_model)
     assert table.groupby("layer").size().to_dict() == dict(zip(BLOCKS, (16, 32, 64), strict=True))
     layer, told = made.layer("layer2"), made.selectivity("layer2")
     rows = table[table["layer"] == "layer2.0"].reset_index()
-    best = told.difference.argmax(0)
-    assert rows["best_class"].tolist() == [CLASSES[number] for number in best]
-    np.testing.assert_allclose(rows["auroc"], told.auroc[best, np.arange(32)])
+    np.testing.assert_array_equal(rows["auroc"], told.auroc.max(0))
+    best = [CLASSES.index(name) for name in rows["best_class"]]
+    np.testing.assert_array_equal(told.auroc[best, np.arange(32)], told.auroc.max(0))
+    np.testing.assert_array_equal(rows["difference"], told.difference[best, np.arange(32)])
     assert rows["top_image"].tolist() == [f"{row}.png" for row in layer.top.rows[:, 0]]
     np.testing.assert_allclose(rows["q50"], np.median(layer.maxima, 0), rtol=1e-6)
     facts = json.loads(json.dumps(made.as_dict()))
@@ -226,3 +227,14 @@ def test_more_class_sums_than_can_be_held_are_refused(tiny_model, monkeypatch):
     with pytest.raises(FeatureError, match="3 classes times 112 channels are more than the 335"):
         measured(tiny_model)
     assert measured(tiny_model, layers=["layer1"]).n_images == N
+
+
+def test_a_channel_is_of_the_class_with_the_highest_auroc_or_of_none():
+    difference = np.array([[2.0, 0.0, 1.0], [1.0, 0.0, 3.0]])
+    auroc = np.array([[0.6, 0.5, 0.9], [0.8, 0.5, 0.9]])
+    told = channels.Selectivity(("cat", "dog"), difference, difference, difference, auroc).best()
+    assert told["best_class"] == ["dog", "", "dog"]  # of two as high, the one with the larger difference
+    assert told["difference"].tolist() == [1.0, 0.0, 3.0]
+    assert channels.Selectivity(
+        ("cat",), difference[:1], difference[:1], difference[:1], np.full((1, 3), np.nan)
+    ).best()["best_class"] == ["", "", ""]

@@ -44,11 +44,11 @@ def _headline(told: Channels, known: Evidence, place: Place) -> None:
         if told.classes.names and not few_images(told):
             best = told.selectivity(place.layer).best()
             value = best["auroc"][channel]
-            if value == value:
+            if best["best_class"][channel]:
                 st.metric(
                     f"AUROC for {widgets.escape(best['best_class'][channel])}", f"{value:.3f}", width="content",
                     help="How often an image of the class has the larger mean of two, one of the class and one of the "
-                    "rest: the class with the largest difference of means.",
+                    "rest: the class with the highest.",
                 )  # fmt: skip
     count = layer.n_channels
     places = [

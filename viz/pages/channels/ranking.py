@@ -95,7 +95,7 @@ def _table(shown: Shown, told: Channels, layer: str, ranking: Ranking, ranked: R
     )  # fmt: skip
     st.caption(
         "Means over images and positions; lowest, median and highest of the maxima over positions; the class with the "
-        "largest difference of means, with its 95 % interval and AUROC. A ticked row opens the channel."
+        "highest AUROC, with its difference of means and 95 % interval. A ticked row opens the channel."
     )
     widgets.downloads(table, f"channels-{layer}-{shown.model.spec.name}")
 
