@@ -10,8 +10,12 @@ from features.__main__ import main
 from features.embed import METHODS as PROJECTIONS
 from features.errors import FeatureError
 from features.registry import spelled
+from features.train.heads import HEADS
+from features.train.objectives import OBJECTIVES
 from features.train.optimizers import OPTIMIZERS
+from features.train.policies import POLICIES
 from features.train.recipe import Recipe
+from features.train.schedules import SCHEDULES
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -25,6 +29,10 @@ README = Path(__file__).parents[2] / "README.md"
         ("saliency", saliency.KINDS),
         ("saliency", rasters.COLOURS),
         ("train", OPTIMIZERS),
+        ("train", SCHEDULES),
+        ("train", HEADS),
+        ("train", POLICIES),
+        ("train", OBJECTIVES),
     ],
     ids=lambda value: value if isinstance(value, str) else value.family,
 )
@@ -52,7 +60,7 @@ def test_the_readme_names_what_can_be_chosen(option, names):
         (residual.KINDS, "There is no kind of lesion called 'x'. Choose one of without, scaled, random, swapped."),
         (saliency.KINDS, "There is no kind of taps called 'x'. Choose one of stages, blocks, branches."),
         (PROJECTIONS, "There is no projection method called 'x'. Choose one of umap, pca, tsne, pacmap."),
-        (OPTIMIZERS, "There is no optimizer called 'x'. Choose one of sgd, adamw."),
+        (OPTIMIZERS, "There is no optimizer called 'x'. Choose one of sgd, adamw, lars, lamb, schedule-free."),
     ],
     ids=lambda value: "" if isinstance(value, str) else value.family,
 )
@@ -81,4 +89,4 @@ def test_the_command_line_refuses_an_unknown_name_before_it_writes(arguments, re
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_recipe_takes_every_optimizer(name):
-    assert Recipe(optimizer=name).optimizer == name
+    assert Recipe(optimizer=name, schedule=OPTIMIZERS[name].schedule or "cosine").optimizer == name

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageOps
+from torch.utils.data import DataLoader
 
 from features.datasets import ImageSet
 from features.errors import ImageError
@@ -100,6 +101,11 @@ def test_a_picture_that_cannot_be_read_is_an_error(tiny_folder, tiny_images):
         augment.measure(tiny_images)
 
 
+def loaded(images: ImageSet, preprocessing: Preprocessing, recipe: Recipe, epoch: int) -> DataLoader:
+    """The batches of an epoch that learns the images' labels."""
+    return augment.loader(images, images.labels, augment.augmentation(preprocessing, recipe), recipe, epoch)
+
+
 # --- what augmentation does ------------------------------------------------------------------------------------------
 
 
@@ -108,7 +114,7 @@ def epoch_of(
 ) -> dict[int, torch.Tensor]:
     """The pixels (C, S, S) of every image, under its number and in the order in which they came."""
     found: dict[int, torch.Tensor] = {}
-    for pixels, labels in augment.loader(images, preprocessing, recipe, epoch):
+    for pixels, labels in loaded(images, preprocessing, recipe, epoch):
         for label, image in zip(labels.tolist(), pixels, strict=True):
             assert label not in found
             found[label] = image
@@ -243,7 +249,7 @@ def test_the_largest_seed_can_be_used():
 
 @pytest.mark.parametrize(("n_images", "sizes"), [(8, [4, 4]), (10, [4, 4, 2]), (9, [4, 4]), (3, [3])])
 def test_every_image_comes_once_but_a_single_one_that_is_left_over(n_images, sizes):
-    found = list(augment.loader(picture_set(noise(n_images)), PREPROCESSING, OFF, 0))
+    found = list(loaded(picture_set(noise(n_images)), PREPROCESSING, OFF, 0))
     assert [len(labels) for _, labels in found] == sizes
     labels = torch.cat([labels for _, labels in found]).tolist()
     assert len(set(labels)) == len(labels)
