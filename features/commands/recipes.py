@@ -4,7 +4,6 @@ import argparse
 from typing import TYPE_CHECKING
 
 from features.commands.common import (
-    NETWORK_HELP,
     Parser,
     add_source,
     columns_of,
@@ -36,7 +35,8 @@ def add_training(parser: Parser, without: tuple[str, ...] = ()) -> None:
         "--from",
         dest="begin",
         metavar="NETWORK",
-        help=f"begin with the weights of {NETWORK_HELP}; its head is kept as far as the classes are the same",
+        help="begin with the weights of a name of the catalogue, timm:NAME or a file (behind it ?as=..., ?part=...); "
+        "of its head the rows of common classes are kept",
     )
     groups = {group: parser.add_argument_group(group) for group in dict.fromkeys(each.group for each in SETTINGS)}
     for each in SETTINGS:
@@ -47,7 +47,7 @@ def add_training(parser: Parser, without: tuple[str, ...] = ()) -> None:
                 type=type(each.default),
                 default=each.default,
                 metavar="X",
-                help=f"{each.help}{needs} (default: %(default)s)",
+                help=f"{each.help}{needs} (default: {'%(default)s' if each.default != '' else 'none'})",
             )
 
 

@@ -15,9 +15,9 @@ NAMED = 4  # classes in a sentence
 def transfer(source: Model, network: ResidualNetwork, head: Head | None, class_names: tuple[str, ...]) -> str:
     """Copy a source's weights and running statistics into a network of its architecture; tells what of its head.
 
-    The rows of the head's last layer are kept for classes that both have, by name as labels are matched with classes;
-    rows of other classes stay as they were drawn. Without a class in common, or under a head of another kind, the whole
-    head stays as it was drawn.
+    The rows of the head's last layer are kept for classes that both have, by name as labels are matched with classes,
+    or in order where the source does not name as many classes; rows of other classes stay as they were drawn. Without a
+    class in common, or under a head of another kind, the whole head stays as it was drawn.
     Raises FeatureError if the tensors of the two differ in shape.
     """
     state, given = network.state_dict(), source.network.state_dict()
@@ -39,10 +39,16 @@ def _places(source: Model, head: Head | None, class_names: tuple[str, ...]) -> l
     """The row of the source's head for each of the new one's; None for those that it does not have."""
     if head is None or source.network.classifier is None or source.spec.outputs is not head.outputs:
         return [None] * len(class_names)
-    places = known_places(source.spec, class_names)
+    unnamed = _is_unnamed(source, class_names)
+    places = [*range(len(class_names))] if unnamed else known_places(source.spec, class_names)
     if head.logits(class_names) == len(class_names):
         return places
     return [0, 0] if places == [0, 1] else [None] * len(class_names)  # the one logit of the same two, in their order
+
+
+def _is_unnamed(source: Model, class_names: tuple[str, ...]) -> bool:
+    """Whether only the order of a source's classes can tell which they are."""
+    return not source.spec.class_names and len(source.spec.classes) == len(class_names)
 
 
 def _classifier(state: dict[str, Tensor], given: dict[str, Tensor], kept: list[tuple[int, int]]) -> dict[str, Tensor]:
@@ -68,13 +74,18 @@ def _told(source: Model, class_names: tuple[str, ...], places: list[int | None])
         return f"The head of {name} with its {before:,} classes was dropped."
     if len(new) == len(class_names):
         return f"The head of {name} with its {before:,} classes was dropped for a new one of {len(class_names):,}."
+    if not new and _is_unnamed(source, class_names):
+        return (
+            f"The head of {name}, which does not name its classes, was kept in the order of {_some([*class_names])}; "
+            "if they are others, name them: FILE?classes=NAMES.txt."
+        )
     if not new and before == len(class_names):
         return f"The head of {name} was kept, since the classes are the same."
     common = [each for each in class_names if each not in new]
     dropped = before - len({place for place in places if place is not None})
     return (
-        f"Of the head of {name} the rows of {len(common):,} common classes were kept ({_some(common)}), "
-        f"{len(new):,} are new{f' ({_some(new)})' if new else ''} and {dropped:,} were dropped."
+        f"Of the head of {name} the rows of {len(common):,} common classes were kept ({_some(common)}); new: "
+        f"{len(new):,}{f' ({_some(new)})' if new else ''}, dropped: {dropped:,}."
     )
 
 

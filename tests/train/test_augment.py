@@ -13,6 +13,7 @@ from features.datasets import ImageSet
 from features.errors import ImageError
 from features.networks.preprocessing import Preprocessing
 from features.train import augment
+from features.train.policies import POLICIES
 from features.train.recipe import Recipe
 
 # A machine with fewer cores than workers is slower, and nothing else.
@@ -203,6 +204,61 @@ def test_large_pictures_get_random_crops_scaled_to_the_networks_side():
     spans = {(pixels.min().item(), pixels.max().item()) for pixels in found.values()}
     assert len(spans) > 1  # they show different parts
     assert all((pixels.diff(dim=-1) >= 0).all() for pixels in found.values())  # unflipped
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("policy", [name for name in POLICIES if name != "none"])
+def test_a_policy_changes_pictures_in_their_range(policy, channels):
+    images = picture_set(noise(12, channels=channels))
+    preprocessing = Preprocessing(16, 16, (0.5,) * channels, (0.25,) * channels)
+    found = epoch_of(images, replace(OFF, policy=policy), preprocessing=preprocessing)
+    changed = [not alike(pixels, preprocessing(images.open(index))) for index, pixels in found.items()]
+    assert sum(changed) > 6
+    assert all(pixels.min() >= -2 and pixels.max() <= 2 for pixels in found.values())
+
+
+@pytest.mark.parametrize(
+    "preprocessing",
+    [
+        replace(PREPROCESSING, channel_order="bgr"),
+        replace(PREPROCESSING, interpolation="bicubic"),
+        replace(PREPROCESSING, framing="squash"),
+    ],
+    ids=["order", "interpolation", "framing"],
+)
+def test_weights_that_exist_see_pictures_as_they_did(preprocessing):
+    images = picture_set(noise(6, 20, 31))
+    for index, pixels in epoch_of(images, OFF, preprocessing=preprocessing).items():
+        assert alike(pixels, preprocessing(images.open(index)))
+
+
+# --- drawn in balance ------------------------------------------------------------------------------------------------
+
+TAIL = np.repeat(np.arange(3), (20, 7, 2))
+
+
+def test_each_class_is_drawn_as_often_as_any_other_its_images_in_turn():
+    draws = np.array(augment.balanced_draws(TAIL, seed=0, epoch=1))
+    assert len(draws) == len(np.unique(draws)) == 29
+    assert sorted(np.bincount(TAIL[draws % 29])) == [9, 10, 10]
+    times = np.bincount(draws % 29, minlength=29)
+    assert times[:20].max() == 1  # of 20 images 10 are drawn, none twice
+    assert np.ptp(times[20:27]) <= 1
+    assert np.ptp(times[27:]) <= 1
+
+
+def test_another_epoch_and_another_seed_draw_others():
+    one = augment.balanced_draws(TAIL, 0, 1)
+    assert one == augment.balanced_draws(TAIL, 0, 1)
+    assert one not in (augment.balanced_draws(TAIL, 0, 2), augment.balanced_draws(TAIL, 1, 1))
+
+
+def test_an_image_that_is_drawn_again_is_augmented_anew():
+    images = replace(picture_set(noise(29)), labels=TAIL)
+    batches = [*loaded(images, PREPROCESSING, replace(EVERYTHING, sampling="balanced"), 0)]
+    rare = torch.cat([pixels[labels == 2] for pixels, labels in batches])
+    assert len(rare) >= 9
+    assert len({pixels.numpy().tobytes() for pixels in rare}) == len(rare)
 
 
 # --- the same batches every time -------------------------------------------------------------------------------------

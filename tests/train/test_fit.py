@@ -14,10 +14,8 @@ import pytest
 import torch
 import torchvision
 from PIL import Image
-from torch import nn
 
 from features import files
-from features.datasets import ImageSet
 from features.errors import FeatureError, ImageError
 from features.evaluate import evaluate
 from features.networks import card, zoo
@@ -28,57 +26,8 @@ from features.progress import finish
 from features.train import augment, export, fit, measuring
 from features.train.recipe import Recipe
 from features.train.start import Start
+from tests.train.runs import BEGUN, EVERYTHING, NAMES, ONE_STEP, same_weights, squares, trained, without_seconds
 from tests.train.test_augment import loaded
-
-NAMES = ("cat", "dog", "fox")
-BEGUN = Start(cifar(8), "CIFAR ResNet")
-ONE_STEP = Recipe(epochs=1, batch_size=12, warmup_epochs=0, crop_padding=0, flip=0.0)
-EVERYTHING = Recipe(
-    epochs=2,
-    batch_size=5,
-    learning_rate=0.02,
-    warmup_epochs=0.5,
-    flip=0.5,
-    erasing=0.3,
-    noise=0.02,
-    label_smoothing=0.1,
-)
-
-
-def squares(n_images: int = 12, side: int = 12, seed: int = 0) -> ImageSet:
-    """Noisy squares of three classes in turn, each with a colour of its own; made in memory."""
-    values = np.random.default_rng(seed).integers(0, 128, (n_images, side, side, 3), dtype=np.uint8)
-    labels = np.arange(n_images, dtype=np.int64) % 3
-    for index, label in enumerate(labels):
-        values[index, :, :, label] += 127
-    ids = tuple(f"{index}.png" for index in range(n_images))
-    digest = hashlib.sha256(values.tobytes()).hexdigest()
-    return ImageSet("squares", ids, labels, NAMES, digest, lambda index: Image.fromarray(values[index]))
-
-
-def trained(folder: Path, recipe: Recipe, name: str = "run.pt", **changed: object) -> fit.Training:
-    """A finished run on 12 squares, tested on 6 others; its state lies at folder / name."""
-    settings = {"images": squares(), "test_images": squares(6, seed=1), **changed}
-    start = settings.pop("start", None) or Start(settings.pop("architecture", cifar(8)), "CIFAR ResNet")
-    return finish(fit.fit(start, **settings, recipe=recipe, state_file=folder / name))
-
-
-@pytest.fixture
-def on_cpu(monkeypatch) -> None:
-    """Sums on a GPU come in any order, so that bits can only be compared on a CPU."""
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-
-
-def same_weights(one: nn.Module, other: nn.Module) -> bool:
-    state = other.state_dict()
-    return all(torch.equal(tensor, state[name]) for name, tensor in one.state_dict().items())
-
-
-def without_seconds(training: fit.Training) -> list[dict[str, float]]:
-    return [{key: value for key, value in point.items() if key != "seconds"} for point in training.curve]
-
-
-# --- the learning rate -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow

@@ -1,0 +1,28 @@
+"""What trainings in tests share: the processor, and batches without processes of their own."""
+
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture
+def on_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sums on a GPU come in any order, so that bits can only be compared on a CPU."""
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, on_cpu: None) -> Iterator[None]:
+    """Batches are made in this process: starting others takes most of a small training's time, and changes nothing."""
+    import torch
+    from torch.utils.data import DataLoader
+
+    from features.train import augment
+
+    monkeypatch.setattr(
+        augment, "DataLoader", lambda *given, **options: DataLoader(*given, **options | {"num_workers": 0})
+    )
+    with torch.random.fork_rng(devices=[]):
+        yield
