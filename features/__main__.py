@@ -11,6 +11,7 @@ from features.commands import (
     evaluate,
     extract,
     faithfulness,
+    find_lr,
     inspect,
     look,
     models,
@@ -21,7 +22,21 @@ from features.commands import (
 from features.commands.common import Parser
 from features.errors import FeatureError
 
-COMMANDS = (models, inspect, look, evaluate, compare, extract, embed, saliency, faithfulness, residual, channels, train)
+COMMANDS = (
+    models,
+    inspect,
+    look,
+    evaluate,
+    compare,
+    extract,
+    embed,
+    saliency,
+    faithfulness,
+    residual,
+    channels,
+    train,
+    find_lr,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

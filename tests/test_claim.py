@@ -71,6 +71,11 @@ COMMANDS = {
         "--epochs 1",
         "training",
     ),
+    "find-lr": (
+        "find-lr {images} --model resnet8-cifar --out {out} --steps 10 --batch-size 4 --highest 0.1",
+        "--steps 12",
+        "range-test",
+    ),
     "embed": ("embed {features} --out {out} --stages layer3 --method pca --quick", "--neighbours 3", "maps"),
     "place": ("place {images} --weights {net} --map {maps} --out {out}", "--limit 2", "placed"),
 }
@@ -114,7 +119,7 @@ class World:
     def run(self, command: str, out: Path, more: str = "", loading: Any = None) -> tuple[int, str]:
         """The exit status, and what was written to standard error. loading: how a training gets its batches."""
         line = f"{COMMANDS[command][0]} {more}".format(out=out, **self.paths)
-        loading = loading or (loading_here() if command == "train" else nullcontext())
+        loading = loading or (loading_here() if command in ("train", "find-lr") else nullcontext())
         with redirect_stderr(io.StringIO()) as errors, redirect_stdout(io.StringIO()), loading:
             status = main(line.split())
         return status, errors.getvalue()

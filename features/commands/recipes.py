@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 DRAWN = "resnet20-cifar"
 
 
-def add_training(parser: Parser, without: tuple[str, ...] = ()) -> None:
-    """Add the arguments of a training. without: settings of the recipe that the command does not have."""
+def add_training(parser: Parser, without: tuple[str, ...] = (), tested: bool = True) -> None:
+    """Add the arguments of a training. without: settings of the recipe that the command does not have. tested: whether
+    it has test images.
+    """
     add_source(parser)
-    parser.add_argument("--test", metavar="SOURCE", help="held-out images (default: the set's own test split)")
+    if tested:
+        parser.add_argument("--test", metavar="SOURCE", help="held-out images (default: the set's own test split)")
     parser.add_argument(
         "--model",
         metavar="NAME",
@@ -57,16 +60,27 @@ def recipe_of(options: argparse.Namespace, **fixed: object) -> Recipe:
     return Recipe(**{**given, **fixed})
 
 
-def sets_of(options: argparse.Namespace) -> tuple["ImageSet", "ImageSet"]:
-    """The images to learn from and those to test with, of a command with `add_training`."""
-    from features.datasets import held_out, opening, splits
+def training_images_of(options: argparse.Namespace) -> "ImageSet":
+    """The images to learn from, of a command with `add_training`."""
+    from features.datasets import opening, splits
 
-    source, test = _splits(options.source, options.test)
+    source, _ = _splits(options.source, None)
     columns = columns_of(options)
     images = show(opening(source, options.data_root, options.download, splits.FIRST_TRAINING, columns))
-    test_images = show(opening(test or held_out(images), options.data_root, options.download, columns=columns))
-    for each in (images, test_images):
-        tell_understood(each)
+    tell_understood(images)
+    return images
+
+
+def sets_of(options: argparse.Namespace) -> tuple["ImageSet", "ImageSet"]:
+    """The images to learn from and those to test with, of a command with `add_training`."""
+    from features.datasets import held_out, opening
+
+    images = training_images_of(options)
+    _, test = _splits(options.source, options.test)
+    test_images = show(
+        opening(test or held_out(images), options.data_root, options.download, columns=columns_of(options))
+    )
+    tell_understood(test_images)
     return images, test_images
 
 

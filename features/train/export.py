@@ -34,12 +34,15 @@ CARD_KEYS = {"name", "weights_sha256", "architecture", "preprocessing", "recipe"
 
 
 def settings_of(
-    start: "Start", images: ImageSet, test_images: ImageSet, recipe: Recipe, spec: Mapping[str, str]
+    start: "Start", images: ImageSet, test_images: ImageSet | None, recipe: Recipe, spec: Mapping[str, str]
 ) -> dict[str, Any]:
-    """All that a trained network depends on. spec: what its file says beside that: family and licence."""
+    """All that a trained network depends on. test_images: None of a training that has none. spec: what its file says
+    beside that: family and licence.
+    """
     head = HEADS.need(recipe.head) if OBJECTIVES.need(recipe.objective).labels else None
     made_of = replace(start.architecture, classes=None if head is None else head.logits(images.class_names))
-    digests = {"images_digest": images.digest, "test_images_digest": test_images.digest}
+    digests = {"images_digest": images.digest}
+    digests |= {} if test_images is None else {"test_images_digest": test_images.digest}
     begun = {"from": start.key} if start.key else {}
     return {**_flat(recipe.settings(), asdict(made_of)), **digests, **begun, "images": images.name, **spec}
 

@@ -13,22 +13,18 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from features.datasets import ImageSet
-from features.devices import best_device
 from features.errors import FeatureError, ImageError
 from features.networks.architecture import Architecture
 from features.networks.canonical import ResidualNetwork, build, freeze
 from features.networks.card import Outputs
 from features.networks.preprocessing import Preprocessing
 from features.progress import Progress, Task
-from features.train import augment
 from features.train.export import read_state, write_state
-from features.train.heads import HEADS
 from features.train.measuring import best_epoch, measured
-from features.train.mixing import mixed
-from features.train.objectives import OBJECTIVES
-from features.train.parts import Parts
 from features.train.recipe import Recipe, completed
+from features.train.schedules import share_of_peak
 from features.train.sets import Sets, sets_of
+from features.train.setup import Setup
 from features.train.start import Start
 from features.train.steps import Steps
 
@@ -72,7 +68,7 @@ def fit(start: Start, images: ImageSet, test_images: ImageSet, recipe: Recipe, s
     run.resume()
     while not run.is_finished:
         epoch = len(run.curve)
-        point = yield from run.train_epoch(run.loader(epoch), epoch)
+        point = yield from run.train_epoch(run.setup.loader(epoch), epoch)
         point |= yield from run.measured(epoch)
         run.curve.append(point)
         run.keep()
@@ -80,67 +76,45 @@ def fit(start: Start, images: ImageSet, test_images: ImageSet, recipe: Recipe, s
 
 
 class _Run:
-    """A run under way: what is trained, what it sees, what it minimises, how it steps, and their copy on disk."""
+    """A run under way: what it was set up with, how it steps, its curve, and their copy on disk."""
 
     def __init__(self, start: Start, sets: Sets, recipe: Recipe, path: Path) -> None:
         self.start, self.sets, self.recipe, self.path = start, sets, recipe, path
-        self.device = best_device()
-        _need_precision(recipe, self.device)
-        self.objective = OBJECTIVES.need(recipe.objective)
-        self.head = HEADS.need(recipe.head) if self.objective.labels else None
-        self.preprocessing = start.preprocessing(sets.learned.images)
-        self.architecture = start.shape(self.preprocessing, self.head, sets.class_names)
-        begun = start.network(self.architecture, self.head, sets.class_names, recipe.seed)
-        self.told = begun.told
-        self.parts = Parts(begun.network.to(self.device).to(memory_format=torch.channels_last), recipe)
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(recipe.seed)
-            self.learner = self.objective.learner(self.parts, sets, recipe).to(self.device)
-        self.sizes = augment.batch_sizes(len(sets.learned.images), recipe.batch_size)
-        self.steps = Steps(self.parts, self.learner, recipe, math.ceil(len(self.sizes) / recipe.accumulate))
+        self.setup = Setup.of(start, sets, recipe)
+        self.parts, self.learner = self.setup.parts, self.setup.learner
+        per_epoch = math.ceil(len(self.setup.sizes) / recipe.accumulate)
+        self.steps = Steps(self.parts, self.learner, recipe, lambda step: share_of_peak(step, per_epoch, recipe))
         self.curve: list[Point] = []
         self.best: dict[str, Tensor] = {}
         settings = {
             "recipe": recipe.settings(),
-            "architecture": self.architecture.settings(),
+            "architecture": self.setup.architecture.settings(),
             "images": sets.given.digest,
-            "test_images": sets.tested.digest,
+            "test_images": None if sets.tested is None else sets.tested.digest,
             **({"from": start.key} if start.key else {}),
         }
         self.settings = json.loads(json.dumps(settings))
-
-    @property
-    def network(self) -> ResidualNetwork:
-        return self.parts.network
 
     @property
     def is_finished(self) -> bool:
         waited = len(self.curve) - best_epoch(self.curve) if self.recipe.patience else -1
         return len(self.curve) >= self.recipe.epochs or waited >= max(self.recipe.patience, 1)
 
-    def loader(self, epoch: int) -> DataLoader:
-        """The batches of an epoch."""
-        transform = self.objective.transform(self.preprocessing, self.recipe)
-        return augment.loader(self.sets.learned.images, self.sets.learned.targets, transform, self.recipe, epoch)
-
     def train_epoch(self, loader: DataLoader, epoch: int) -> Task[Point]:
         began = time.monotonic()
         total_loss, right, seen = 0.0, 0, 0
         self.parts.prepare(epoch)
         self.learner.train()
-        for number, (pixels, targets) in enumerate(_readable(loader)):
-            size = len(targets)
-            if self.objective.labels:
-                pixels, targets = mixed(pixels, targets, self.recipe, len(self.sets.class_names), epoch, number)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
-                goal = self.learner(self.parts, _moved(pixels, self.device), targets.to(self.device, non_blocking=True))
+        for number, (pixels, targets) in enumerate(readable(loader)):
+            goal, size = self.setup.goal(pixels, targets, epoch, number), len(targets)
             if not math.isfinite(value := goal.loss.item()):
+                kept = f" What was learned up to epoch {epoch} is kept in {self.path}." if epoch else ""
                 raise FeatureError(
                     f"The loss is {value} in epoch {epoch + 1}, and nothing can be learned. Lower the learning rate."
-                    + (f" What was learned up to epoch {epoch} is kept in {self.path}." if epoch else "")
+                    f"{kept}"
                 )
             first = number - number % self.recipe.accumulate
-            together = self.sizes[first : first + self.recipe.accumulate]
+            together = self.setup.sizes[first : first + self.recipe.accumulate]
             self.steps.backward(goal.loss, size / sum(together))
             if number - first + 1 == len(together):
                 self.steps.step()
@@ -153,22 +127,22 @@ class _Run:
             "epoch": epoch + 1,
             "learning_rate": self.steps.learning_rate,
             "train_loss": total_loss / seen,
-            **({"train_accuracy": right / seen} if self.objective.labels else {}),
+            **({"train_accuracy": right / seen} if self.setup.objective.labels else {}),
             "seconds": time.monotonic() - began,
         }
 
     def measured(self, epoch: int) -> Task[Point]:
         """What the epoch's network makes of the images held back, and of the test images."""
         point: Point = {}
-        note = f"epoch {epoch + 1} of {self.recipe.epochs}"
+        head, sees, note = self.setup.head, self.setup.preprocessing, f"epoch {epoch + 1} of {self.recipe.epochs}"
         with self.steps.at_rest() as network:
-            if self.head is not None and self.sets.held is not None:
-                told = yield from measured(network, self.preprocessing, self.head, self.sets.held, HELD, note)
+            if head is not None and self.sets.held is not None:
+                told = yield from measured(network, sees, head, self.sets.held, HELD, note)
                 point |= {"held_back_loss": told.loss, "held_back_accuracy": told.accuracy}
                 if best_epoch([*self.curve, point]) == epoch + 1:
                     self.best = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
-            if self.head is not None and self.sets.test is not None:
-                told = yield from measured(network, self.preprocessing, self.head, self.sets.test, TEST, note)
+            if head is not None and self.sets.test is not None:
+                told = yield from measured(network, sees, head, self.sets.test, TEST, note)
                 point["test_accuracy"] = told.accuracy
         return point
 
@@ -183,7 +157,7 @@ class _Run:
                 f"{self.path} is of a run with other settings: {_differences(_whole(old), _whole(self.settings))}. "
                 "Use the same settings to go on with it, or delete it to start anew."
             )
-        self.network.load_state_dict(state["network"])
+        self.parts.network.load_state_dict(state["network"])
         self.steps.load_state_dict(state)
         self.learner.load_state_dict(state.get("learner", {}))
         self.best = state.get("best", {})
@@ -192,7 +166,7 @@ class _Run:
     def keep(self) -> None:
         """Write the state to disk, whole or not at all."""
         state: dict[str, Any] = {
-            "network": self.network.state_dict(),
+            "network": self.parts.network.state_dict(),
             **self.steps.state_dict(),
             "settings": json.dumps(self.settings),
             "curve": self.curve,
@@ -208,29 +182,22 @@ class _Run:
             state = self.best if self.recipe.keep == "best" else network.state_dict()
             kept = {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
         with torch.device("meta"):
-            made = build(self.architecture)
+            made = build(self.setup.architecture)
         made.load_state_dict(kept, assign=True)
-        outputs = Outputs.MULTICLASS if self.head is None else self.head.outputs
-        untouched = frozenset(self.parts.untouched(len(self.curve)) if self.start.source is not None else ())
         return Training(
-            freeze(made), self.architecture, self.preprocessing, self.recipe, tuple(self.curve), outputs, epoch,
-            self.told, untouched,
-        )  # fmt: skip
+            freeze(made),
+            self.setup.architecture,
+            self.setup.preprocessing,
+            self.recipe,
+            tuple(self.curve),
+            Outputs.MULTICLASS if self.setup.head is None else self.setup.head.outputs,
+            epoch,
+            self.setup.told,
+            frozenset(self.parts.untouched(len(self.curve)) if self.start.source is not None else ()),
+        )
 
 
-def _need_precision(recipe: Recipe, device: torch.device) -> None:
-    if recipe.precision == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
-        raise FeatureError("This GPU does not compute in bf16. Train with precision fp32.")
-
-
-def _moved(pixels: Any, device: torch.device) -> Any:
-    """Pixels (N, C, S, S), or each view of several, where they are worked on."""
-    if isinstance(pixels, Tensor):
-        return pixels.to(device, memory_format=torch.channels_last, non_blocking=True)
-    return [_moved(view, device) for view in pixels]
-
-
-def _readable(loader: DataLoader) -> Iterator[tuple[Tensor, Tensor]]:
+def readable(loader: DataLoader) -> Iterator[tuple[Tensor, Tensor]]:
     """The loader's batches. An image that cannot be read is named as it is elsewhere, without the worker's trace."""
     try:
         yield from loader

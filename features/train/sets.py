@@ -29,15 +29,15 @@ class Sets:
     """
 
     given: ImageSet
-    tested: ImageSet
+    tested: ImageSet | None
     learned: Taught
     class_names: tuple[str, ...] = ()
     held: Taught | None = None
     test: Taught | None = None
 
 
-def sets_of(images: ImageSet, test: ImageSet, recipe: Recipe) -> Sets:
-    """The images as a recipe has them.
+def sets_of(images: ImageSet, test: ImageSet | None, recipe: Recipe) -> Sets:
+    """The images as a recipe has them. test: None where nothing is tested.
 
     Raises FeatureError if they are too few, lack labels or have others than its head learns, if the sets differ in
     classes or are the same, or if nothing can be held back.
@@ -46,21 +46,19 @@ def sets_of(images: ImageSet, test: ImageSet, recipe: Recipe) -> Sets:
         _need_some(images, test)
         return Sets(images, test, Taught(images, np.zeros(len(images), np.int64)))
     head = HEADS.need(recipe.head)
-    head.targets(images), head.targets(test)
-    _need_same_classes(images, test)
+    given = [Taught(each, head.targets(each)) for each in (images, test) if each is not None]
+    _need_classes(images, test)
     _need_some(images, test)
     if recipe.sampling == "balanced" and images.labels is None:
         raise FeatureError(
             f"{images.name} has any number of labels an image, of which no class can be drawn as often as any other. "
             "Use shuffled images, with balanced class weights if you like."
         )
-    learned, held = images, None
+    learned, held = given[0], None
     if recipe.held_back:
-        learned, rest = held_back(images, recipe.held_back, recipe.seed)
-        held = Taught(rest, head.targets(rest))
-    return Sets(
-        images, test, Taught(learned, head.targets(learned)), images.class_names, held, Taught(test, head.targets(test))
-    )
+        parts = held_back(images, recipe.held_back, recipe.seed)
+        learned, held = (Taught(part, head.targets(part)) for part in parts)
+    return Sets(images, test, learned, images.class_names, held, given[1] if test is not None else None)
 
 
 def held_back(images: ImageSet, share: float, seed: int) -> tuple[ImageSet, ImageSet]:
@@ -97,12 +95,12 @@ def _kinds(images: ImageSet) -> tuple[np.ndarray, np.ndarray]:
     return np.unique(numbers), numbers.reshape(-1)
 
 
-def _need_same_classes(images: ImageSet, test: ImageSet) -> None:
+def _need_classes(images: ImageSet, test: ImageSet | None) -> None:
     if len(images.class_names) < 2:
         raise FeatureError(
             f"Training needs at least 2 classes to tell apart, but {images.name} has {len(images.class_names)}."
         )
-    if images.class_names != test.class_names:
+    if test is not None and images.class_names != test.class_names:
         raise FeatureError(
             f"Training and test images must have the same classes, but {images.name} has {len(images.class_names)} "
             f"({', '.join(images.class_names[:4])}, ...) and {test.name} {len(test.class_names)} "
@@ -110,13 +108,14 @@ def _need_same_classes(images: ImageSet, test: ImageSet) -> None:
         )
 
 
-def _need_some(images: ImageSet, test: ImageSet) -> None:
-    if images.digest == test.digest:
+def _need_some(images: ImageSet, test: ImageSet | None) -> None:
+    if test is not None and images.digest == test.digest:
         raise FeatureError(
             f"{images.name} was given to learn from and to be tested with. Hold images back, and name them as the test."
         )
-    if len(images) < 2 or not len(test):
+    if len(images) < 2 or (test is not None and not len(test)):
+        tested = "" if test is None else f" and {test.name} {len(test)}"
         raise FeatureError(
-            f"Training needs at least 2 images to learn from and 1 to test with, but {images.name} has {len(images)} "
-            f"and {test.name} {len(test)}."
+            "Training needs at least 2 images to learn from and 1 to test with, but "
+            f"{images.name} has {len(images)}{tested}."
         )

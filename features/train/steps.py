@@ -1,6 +1,6 @@
 """How a network steps: gradients of one batch or several, clipped, through an optimizer along a schedule."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,24 +13,22 @@ from features.train.learner import Learner
 from features.train.optimizers import OPTIMIZERS
 from features.train.parts import Parts
 from features.train.recipe import Recipe
-from features.train.schedules import share_of_peak
 
 
 class Steps:
     """Optimizer, schedule, and the running average of the weights where one is kept."""
 
-    def __init__(self, parts: Parts, learner: Learner, recipe: Recipe, steps_per_epoch: int) -> None:
+    def __init__(self, parts: Parts, learner: Learner, recipe: Recipe, share: Callable[[int], float]) -> None:
+        """share: the learning rate of each step, counted from 0, as a share of the recipe's."""
         self.parts, self.learner, self.recipe = parts, learner, recipe
         self.optimizer = OPTIMIZERS.need(recipe.optimizer).make(parts.groups(learner), recipe)
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimizer, lambda step: share_of_peak(step, steps_per_epoch, recipe)
-        )
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, share)
         self.average = Average(parts.network, recipe.ema_decay) if recipe.ema_decay else None
 
     @property
     def learning_rate(self) -> float:
         """The head's, which is that of the recipe at this place of the schedule."""
-        return self.recipe.learning_rate * float(self.schedule.get_last_lr()[0]) / self.schedule.base_lrs[0]
+        return self.recipe.learning_rate * float(self.schedule.get_last_lr()[0]) / float(self.schedule.base_lrs[0])
 
     def backward(self, loss: Tensor, share: float) -> None:
         """Add a batch's gradient to the step's. share: of the step's images that are in the batch."""

@@ -25,7 +25,8 @@ PIXELS = torch.randn(4, 3, 12, 12, generator=torch.Generator().manual_seed(1))
 
 
 def steps(recipe: Recipe) -> Steps:
-    return Steps(Parts(randomise(build(cifar(8, classes=3))), recipe), Learner(), recipe, 1)
+    parts = Parts(randomise(build(cifar(8, classes=3))), recipe)
+    return Steps(parts, Learner(), recipe, lambda step: 1.0)
 
 
 def loss_of(made: Steps, scale: float = 1.0) -> torch.Tensor:
