@@ -53,6 +53,14 @@ def test_the_readme_names_what_can_be_chosen(option, names):
     assert (names in found) if names else not found
 
 
+@pytest.mark.parametrize("family", [HEADS, SCHEDULES, OPTIMIZERS, POLICIES], ids=lambda family: family.family)
+def test_the_readme_has_every_choice_of_a_training_with_its_source(family):
+    section = README.read_text(encoding="utf-8").split("\n## Training\n")[1].split("\n## ")[0]
+    for entry in family.values():
+        assert entry.name == "none" or f"`{entry.name}`" in section or f" {entry.name}`" in section
+        assert family is HEADS or f" {entry.paper}".split(" ")[-1].removeprefix("arXiv:") in section  # of none, ""
+
+
 @pytest.mark.parametrize(
     ("family", "refusal"),
     [

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from features import files
+from features import datasets, files
 from features.datasets import ImageSet
 from features.errors import FeatureError
 from features.evaluate import evaluate
@@ -152,6 +152,26 @@ def test_a_head_learns_and_its_file_says_what_its_logits_mean(head, made, output
     assert model.spec.outputs is outputs
     assert model.spec.class_names == images.class_names
     assert finish(evaluate(model, test)).accuracy == pytest.approx(found.curve[-1]["test_accuracy"], abs=0.04)
+
+
+# --- from weights that exist -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_weights_that_exist_are_worth_ten_points_on_ten_images_a_class(seed, tmp_path):
+    sample, model = datasets.open_images("sample"), zoo.load("resnet20-fashion")
+    order = np.random.default_rng(seed).permutation(len(sample))
+    rows = np.concatenate([order[sample.labels[order] == label][:20] for label in range(10)])  # (200,)
+    given = {
+        "images": sample.take(rows[np.arange(200) % 20 < 10]),
+        "test_images": sample.take(rows[np.arange(200) % 20 >= 10]),
+    }
+    recipe = Recipe(epochs=5, batch_size=20, seed=seed)
+    begun = trained(tmp_path, replace(recipe, learning_rate=0.01), "from.pt", start=Start.of(model), **given)
+    anew = trained(tmp_path, recipe, "anew.pt", start=Start(model.spec.architecture), **given)
+    assert begun.curve[-1]["test_accuracy"] >= anew.curve[-1]["test_accuracy"] + 0.1
 
 
 # --- without labels --------------------------------------------------------------------------------------------------
