@@ -44,7 +44,7 @@ def _rounded(values: Tensor) -> tuple[float, ...]:
     return tuple(round(value, 4) for value in values.tolist())
 
 
-class _Augmented(Dataset):
+class Augmented(Dataset):
     """Pixels after augmentation, with what is learned of them; the draw depends on seed, epoch and image alone.
 
     Images go by draws: numbers of which those from N on stand for the same images, drawn once more.
@@ -70,22 +70,37 @@ def seed_of(seed: int, epoch: int, draw: int) -> int:
     return ((seed * 10_007 + epoch) * 100_000_007 + draw) % 2**63  # which is as much as a generator takes
 
 
-def loader(images: ImageSet, targets: np.ndarray, transform: nn.Module, recipe: Recipe, epoch: int) -> DataLoader:
-    """Augmented batches of one epoch in random order: pixels (N, C, S, S), or as many as the transform makes views of
-    an image, and their rows of the targets (N, ...).
+class Unchanging(Dataset):
+    """What was made of every image before, with what is learned of it; draws as of `Augmented`."""
+
+    def __init__(self, rows: np.ndarray, targets: np.ndarray) -> None:
+        self.rows, self.targets = rows, targets
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, draw: int) -> tuple[Any, Any]:
+        index = draw % len(self.rows)
+        return torch.from_numpy(self.rows[index].copy()), self.targets[index]
+
+
+def loader(dataset: Augmented | Unchanging, recipe: Recipe, epoch: int) -> DataLoader:
+    """Batches of one epoch in random order: pixels (N, C, S, S), or as many as there are views of an image, and their
+    targets (N, ...).
 
     They are fixed by the recipe's seed and the epoch, whatever the number of workers. A single image that is
     left over is left out: BatchNorm cannot normalise one value per channel.
     """
+    targets = dataset.targets
     generator = torch.Generator().manual_seed(recipe.seed * 10_007 + epoch)
     drawn = balanced_draws(targets, recipe.seed, epoch) if recipe.sampling == "balanced" else None
     return DataLoader(
-        _Augmented(images, targets, transform, recipe.seed, epoch),
+        dataset,
         batch_size=recipe.batch_size,
         shuffle=drawn is None,
         sampler=drawn,
-        drop_last=len(images) % recipe.batch_size == 1,
-        num_workers=recipe.workers,
+        drop_last=len(dataset) % recipe.batch_size == 1,
+        num_workers=recipe.workers if isinstance(dataset, Augmented) else 0,  # what is only read needs none
         generator=generator,
         pin_memory=torch.cuda.is_available(),
     )
@@ -122,10 +137,10 @@ def augmentation(preprocessing: Preprocessing, recipe: Recipe) -> v2.Compose:
     """The random transform of a recipe, from a picture to a normalised (C, S, S) tensor."""
     side, how = preprocessing.crop, v2.InterpolationMode(preprocessing.interpolation)
     steps: list[nn.Module] = [v2.Grayscale()] if preprocessing.channels == 1 else []
-    if side <= SMALL:
+    if side <= SMALL or recipe.crop == "centre":
         whole = [preprocessing.resize] * (2 if preprocessing.framing == "squash" else 1)
         steps += [v2.Resize(whole, how), v2.CenterCrop(side)]
-        if recipe.crop_padding:
+        if recipe.crop_padding and recipe.crop == "random":
             steps.append(v2.RandomCrop(side, padding=recipe.crop_padding))
     else:
         steps.append(v2.RandomResizedCrop(side, interpolation=how))

@@ -19,6 +19,7 @@ from features.networks.canonical import ResidualNetwork, build, freeze
 from features.networks.card import Outputs
 from features.networks.preprocessing import Preprocessing
 from features.progress import Progress, Task
+from features.train import frozen
 from features.train.export import read_state, write_state
 from features.train.measuring import best_epoch, measured
 from features.train.recipe import Recipe, completed
@@ -66,12 +67,17 @@ def fit(start: Start, images: ImageSet, test_images: ImageSet, recipe: Recipe, s
     """
     run = _Run(start, sets_of(images, test_images, recipe), recipe, state_file)
     run.resume()
+    key = json.dumps(run.settings)
+    kept = None if run.is_finished else (yield from frozen.kept(run.setup, key, state_file))
+    if kept is not None:
+        run.parts.begin_behind()
     while not run.is_finished:
         epoch = len(run.curve)
-        point = yield from run.train_epoch(run.setup.loader(epoch), epoch)
+        point = yield from run.train_epoch(run.setup.loader(epoch, kept), epoch)
         point |= yield from run.measured(epoch)
         run.curve.append(point)
         run.keep()
+    frozen.forget(key, state_file)
     return run.result()
 
 

@@ -25,7 +25,7 @@ class Parts:
         """Raises FeatureError for parts to freeze that the network does not have, and if nothing is left to learn."""
         self.network, self.recipe = network, recipe
         self.modules = {STEM: network.stem, **network.stages, HEAD: network.head}
-        self.frozen = self._frozen_at_first()
+        self.frozen, self.begins_at = self._frozen_at_first(), STEM
         self.prepare(0)
 
     def _frozen_at_first(self) -> tuple[str, ...]:
@@ -68,23 +68,43 @@ class Parts:
         tensors = (*self.network.named_parameters(), *self.network.named_buffers())
         return [name for name, tensor in tensors if id(tensor) in inside]
 
+    @property
+    def unchanging(self) -> bool:
+        """Whether the same parts in front are frozen in every epoch, so that what they put out can be kept."""
+        behind = self.first_learning != HEAD or not len(self.network.neck)
+        return self.first_learning != STEM and not self.recipe.unfreeze_epochs and behind
+
+    def put_out(self, pixels: Tensor) -> Tensor:
+        """What the parts before the first one that learns make of pixels: maps, or for the head pooled features."""
+        x = pixels
+        with torch.no_grad():
+            for name, part in self.modules.items():
+                if name == self.first_learning:
+                    break
+                x = part(x)
+            return self.network.head[:-1](x) if self.first_learning == HEAD else x  # (N, D), or (N, C, H, W)
+
+    def begin_behind(self) -> None:
+        """From now on take what `put_out` gives in the place of pixels."""
+        self.begins_at = self.first_learning
+
     def logits(self, pixels: Tensor) -> Tensor:
         """(N, K) of pixels (N, C, S, S); without a classifier the features (N, D)."""
+        if self.begins_at == HEAD:
+            return self.network.head[-1](pixels)
         return self.modules[HEAD](self.trunk(pixels))
 
     def features(self, pixels: Tensor) -> Tensor:
         """The features (N, D) that a classifier would see."""
-        return self.network.pooled(self.trunk(pixels))
+        return pixels if self.begins_at == HEAD else self.network.pooled(self.trunk(pixels))
 
     def trunk(self, pixels: Tensor) -> Tensor:
         """The last stage's output (N, C, H, W). Parts before the first one that learns run without a graph."""
         x, learns = pixels, False
-        for name, part in self.modules.items():
-            if name == HEAD:
-                break
+        for name in [*self.modules][[*self.modules].index(self.begins_at) : -1]:
             learns = learns or name == self.first_learning
             with torch.set_grad_enabled(learns and torch.is_grad_enabled()):
-                x = part(x)
+                x = self.modules[name](x)
         return x  # (N, C, H, W)
 
     def groups(self, learner: nn.Module | None = None) -> list[dict[str, Any]]:

@@ -102,9 +102,13 @@ class Recipe:
         "shuffled", "shuffled, or balanced: each class is drawn as often as any other", GOAL,
         choices=("shuffled", "balanced"),
     )  # fmt: skip
+    crop: str = setting(
+        "random", "random, or centre: the part that the network sees when it is tested", SIGHT,
+        choices=("random", "centre"),
+    )  # fmt: skip
     crop_padding: int = setting(
         2, "pixels added on each side before a random crop (larger than 64 px: resized crop)", SIGHT,
-        "0 or more pixels", at_least(0),
+        "0 or more pixels", at_least(0), needs=("crop", ("random",)),
     )  # fmt: skip
     flip: float = setting(0.5, "probability of a horizontal flip", SIGHT, "a probability, 0 to 1", share)
     policy: str = setting("none", ", ".join(known.title for known in POLICIES.values()), SIGHT, choices=tuple(POLICIES))
@@ -172,6 +176,12 @@ class Recipe:
         if known is not None and known.schedule and self.schedule != known.schedule:
             told.append(f"optimizer is {self.optimizer!r}, which needs schedule {known.schedule}")
         return told
+
+    @property
+    def sees_the_same(self) -> bool:
+        """Whether an image is the same whenever it is seen."""
+        drawn = (self.flip, self.erasing, self.noise, self.mixup, self.cutmix)
+        return self.crop == "centre" and self.policy == "none" and not any(drawn)
 
     def settings(self) -> dict[str, Any]:
         """What recipes have always had, and of the other settings those that are not as by default."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -63,10 +64,17 @@ class Setup:
             recipe, sets, objective, head, preprocessing, architecture, parts, learner, device, begun.told, sizes
         )
 
-    def loader(self, epoch: int) -> DataLoader:
-        """The batches of an epoch, before images are mixed with each other."""
+    def loader(self, epoch: int, kept: np.ndarray | None = None) -> DataLoader:
+        """The batches of an epoch, before images are mixed with each other.
+
+        kept: as of `frozen.kept`, which stands in the place of the images.
+        """
+        learned = self.sets.learned
+        if kept is not None:
+            return augment.loader(augment.Unchanging(kept, learned.targets), self.recipe, epoch)
         transform = self.objective.transform(self.preprocessing, self.recipe)
-        return augment.loader(self.sets.learned.images, self.sets.learned.targets, transform, self.recipe, epoch)
+        dataset = augment.Augmented(learned.images, learned.targets, transform, self.recipe.seed, epoch)
+        return augment.loader(dataset, self.recipe, epoch)
 
     def goal(self, pixels: Any, targets: Tensor, epoch: int, number: int) -> Goal:
         """The loss of batch `number` of an epoch, as it comes from the loader."""
@@ -84,5 +92,6 @@ def _need_precision(recipe: Recipe, device: torch.device) -> None:
 def _moved(pixels: Any, device: torch.device) -> Any:
     """Pixels (N, C, S, S), or each view of several, where they are worked on."""
     if isinstance(pixels, Tensor):
-        return pixels.to(device, memory_format=torch.channels_last, non_blocking=True)
+        layout = torch.channels_last if pixels.ndim == 4 else torch.contiguous_format  # of features
+        return pixels.to(device, memory_format=layout, non_blocking=True)
     return [_moved(view, device) for view in pixels]

@@ -104,7 +104,8 @@ def test_a_picture_that_cannot_be_read_is_an_error(tiny_folder, tiny_images):
 
 def loaded(images: ImageSet, preprocessing: Preprocessing, recipe: Recipe, epoch: int) -> DataLoader:
     """The batches of an epoch that learns the images' labels."""
-    return augment.loader(images, images.labels, augment.augmentation(preprocessing, recipe), recipe, epoch)
+    transform = augment.augmentation(preprocessing, recipe)
+    return augment.loader(augment.Augmented(images, images.labels, transform, recipe.seed, epoch), recipe, epoch)
 
 
 # --- what augmentation does ------------------------------------------------------------------------------------------
@@ -141,6 +142,15 @@ def test_with_all_augmentation_off_the_pixels_are_those_that_the_tested_network_
     found = epoch_of(images, OFF, preprocessing=preprocessing)
     assert set(found) == set(range(6))
     for index, pixels in found.items():
+        assert alike(pixels, preprocessing(images.open(index)))
+
+
+def test_large_pictures_in_the_centre_are_those_that_the_tested_network_sees():
+    preprocessing = Preprocessing(80, 72, (0.5,) * 3, (0.5,) * 3)
+    images = picture_set(noise(4, 100, 90))
+    for index, pixels in epoch_of(
+        images, replace(OFF, crop="centre", crop_padding=2), preprocessing=preprocessing
+    ).items():
         assert alike(pixels, preprocessing(images.open(index)))
 
 

@@ -44,6 +44,7 @@ REFUSED = {
     "class_weights": ["inverse"],
     "sampling": ["random"],
     "policy": ["auto"],
+    "crop": ["corner"],
     "mixup": [-0.1, NAN, INFINITE],
     "cutmix": [-0.1, NAN, INFINITE],
     "ema_decay": [-0.1, 1.0, NAN],
@@ -85,6 +86,7 @@ TAKEN = {
     "class_weights": ["none", "balanced"],
     "sampling": ["shuffled", "balanced"],
     "policy": ["none", "randaugment", "trivialaugment"],
+    "crop": ["random", "centre"],
     "mixup": [0.0, 0.2],
     "cutmix": [0.0, 1.0],
     "ema_decay": [0.0, 0.999],
@@ -144,6 +146,20 @@ def test_a_setting_that_would_do_nothing_is_refused_with_what_it_needs(name):
     (other,) = BESIDE[name]
     with pytest.raises(FeatureError, match=rf"{name} is {value!r}, which does nothing without {other}"):
         Recipe(**{name: value})
+
+
+def test_padding_needs_a_random_crop():
+    with pytest.raises(FeatureError, match="crop_padding is 4, which does nothing without crop random"):
+        Recipe(crop="centre", crop_padding=4)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"crop": "random"}, {"flip": 0.5}, {"policy": "randaugment"}, {"mixup": 0.1}, {"noise": 0.1}]
+)
+def test_an_image_is_the_same_whenever_it_is_seen_if_nothing_is_drawn(changed):
+    same = {"crop": "centre", "flip": 0.0}
+    assert Recipe(**same).sees_the_same
+    assert not Recipe(**same | changed).sees_the_same
 
 
 def test_steps_at_milestones_need_some():

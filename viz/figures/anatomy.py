@@ -12,9 +12,9 @@ BOX, HALF = 0.78, 0.36  # a box is 0.78 wide and 0.72 high, where blocks are 1 a
 ROOMY, FEWEST = 6, 3
 MANY = 12
 ACCURACIES = (
-    ("train_accuracy", "training batches (augmented)", theme.ORANGE),
-    ("held_back_accuracy", "images held back", theme.GREEN),
-    ("test_accuracy", "test images", theme.BLUE),
+    ("train_accuracy", "training (augmented)", theme.ORANGE),
+    ("held_back_accuracy", "held back", theme.GREEN),
+    ("test_accuracy", "test", theme.BLUE),
 )
 SHORTCUTS = {
     "identity": "identity: x itself",
