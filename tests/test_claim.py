@@ -21,7 +21,6 @@ import pytest
 import torch
 from PIL import Image
 from safetensors import safe_open
-from torch.utils.data import DataLoader
 
 from features import __main__ as command_line
 from features.__main__ import main
@@ -34,8 +33,8 @@ from features.networks.architecture import cifar
 from features.networks.canonical import build
 from features.networks.card import ModelSpec
 from features.networks.naming import NetworkName
-from features.train import augment
 from tests.random_networks import randomise
+from tests.train.runs import loading_here
 
 EXTRACT = (
     "extract {images} --weights {net} --out {out} --stages layer3,logits --precision fp32 --device cpu --engine torch"
@@ -134,19 +133,6 @@ class World:
     def copied(self, command: str, out: Path, more: str = "") -> Path:
         shutil.copytree(self.result(command, more), out)
         return out
-
-
-@contextmanager
-def loading_here() -> Iterator[None]:
-    """A training without processes that load its images: they take most of its time, and write nothing.
-
-    What it learns is the same, to which these runs are held: the results they are compared with had such processes.
-    """
-    with pytest.MonkeyPatch.context() as patch, torch.random.fork_rng(devices=[]):
-        patch.setattr(
-            augment, "DataLoader", lambda *given, **options: DataLoader(*given, **options | {"num_workers": 0})
-        )
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -16,13 +16,7 @@ def on_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch, on_cpu: None) -> Iterator[None]:
     """Batches are made in this process: starting others takes most of a small training's time, and changes nothing."""
-    import torch
-    from torch.utils.data import DataLoader
+    from tests.train.runs import loading_here
 
-    from features.train import augment
-
-    monkeypatch.setattr(
-        augment, "DataLoader", lambda *given, **options: DataLoader(*given, **options | {"num_workers": 0})
-    )
-    with torch.random.fork_rng(devices=[]):
+    with loading_here():
         yield

@@ -1,12 +1,16 @@
 """Small trainings for tests: coloured squares, a network of eight layers, and what is equal about two runs."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 from torch import nn
+from torch.utils.data import DataLoader
 
 from features.datasets import ImageSet
 from features.networks import zoo
@@ -15,7 +19,7 @@ from features.networks.canonical import build, freeze
 from features.networks.card import ModelSpec
 from features.networks.preprocessing import Preprocessing
 from features.progress import finish
-from features.train import fit
+from features.train import augment, fit
 from features.train.recipe import Recipe
 from features.train.start import Start
 from tests.random_networks import randomise
@@ -70,3 +74,16 @@ def source(names: tuple[str, ...] = NAMES, architecture: Architecture | None = N
         "drawn", "CIFAR ResNet", shape, Preprocessing(12, 12, (0.5,) * 3, (0.25,) * 3), names, "", "CC0", **told
     )
     return zoo.Model(network, spec, "0" * 64)
+
+
+@contextmanager
+def loading_here() -> Iterator[None]:
+    """A training without processes that load its images: they take most of its time, and write nothing.
+
+    What it learns is the same.
+    """
+    with pytest.MonkeyPatch.context() as patch, torch.random.fork_rng(devices=[]):
+        patch.setattr(
+            augment, "DataLoader", lambda *given, **options: DataLoader(*given, **options | {"num_workers": 0})
+        )
+        yield
