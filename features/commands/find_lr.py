@@ -39,9 +39,9 @@ def _find(options: argparse.Namespace) -> None:
     with Claim(options.out, find_lr.RANGE_TEST, settings, options.replace) as claim:
         content = claim.finished
         if content is None:
-            found = show(find_lr.range_test(start, images, recipe, options.lowest, options.highest, options.steps))
-            find_lr.write(claim, found)
-            content = {"proposal": found.proposal}
+            result = show(find_lr.range_test(start, images, recipe, options.lowest, options.highest, options.steps))
+            find_lr.write(claim, result)
+            content = {"proposal": result.proposal}
     print(
         f"{options.out / find_lr.FILE}: the proposal is --learning-rate {content['proposal']:.2g}, a tenth of the rate "
         "with the least loss."

@@ -110,8 +110,8 @@ def _concluded(rates: np.ndarray, losses: np.ndarray, ended: bool) -> RangeTest:
     return RangeTest(tried, losses, smoothed, float(tried[smoothed.argmin()] / BELOW), ended)
 
 
-def write(claim: Claim, found: RangeTest) -> None:
+def write(claim: Claim, result: RangeTest) -> None:
     """Write FILE and the manifest with the proposal."""
-    claim.write(FILE, found.table().to_csv(index=False).encode())
-    told = {"proposal": found.proposal, "ended": found.ended, "steps_done": len(found.rates)}
+    claim.write(FILE, result.table().to_csv(index=False).encode())
+    told = {"proposal": result.proposal, "ended": result.ended, "steps_done": len(result.rates)}
     claim.commit({"settings": claim.settings, **told})

@@ -52,8 +52,10 @@ def kept(setup: Setup, key: str, state_file: Path) -> Task[np.ndarray | None]:
 
 def forget(key: str, state_file: Path) -> None:
     """Take away what `kept` left, when a run has ended."""
-    with TRAINING.errors(state_file.parent):
-        _file_of(key, state_file).unlink(missing_ok=True)
+    path = _file_of(key, state_file)
+    if path.exists():
+        with TRAINING.errors(path.parent):
+            path.unlink(missing_ok=True)
 
 
 def _file_of(key: str, state_file: Path) -> Path:
