@@ -62,11 +62,7 @@ def recipe_of(options: argparse.Namespace, **fixed: object) -> Recipe:
 
 def training_images_of(options: argparse.Namespace) -> "ImageSet":
     """The images to learn from, of a command with `add_training`."""
-    from features.datasets import opening, splits
-
-    source, _ = _splits(options.source, None)
-    columns = columns_of(options)
-    images = show(opening(source, options.data_root, options.download, splits.FIRST_TRAINING, columns))
+    images = _opened(options)
     tell_understood(images)
     return images
 
@@ -75,13 +71,21 @@ def sets_of(options: argparse.Namespace) -> tuple["ImageSet", "ImageSet"]:
     """The images to learn from and those to test with, of a command with `add_training`."""
     from features.datasets import held_out, opening
 
-    images = training_images_of(options)
+    images = _opened(options)
     _, test = _splits(options.source, options.test)
     test_images = show(
         opening(test or held_out(images), options.data_root, options.download, columns=columns_of(options))
     )
-    tell_understood(test_images)
+    for each in (images, test_images):
+        tell_understood(each)
     return images, test_images
+
+
+def _opened(options: argparse.Namespace) -> "ImageSet":
+    from features.datasets import opening, splits
+
+    source, _ = _splits(options.source, getattr(options, "test", None))
+    return show(opening(source, options.data_root, options.download, splits.FIRST_TRAINING, columns_of(options)))
 
 
 def need_one_start(options: argparse.Namespace) -> None:
