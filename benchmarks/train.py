@@ -3,10 +3,10 @@
     python benchmarks/train.py [--model resnet18] [--images 128] [--batch 32] [--rounds 5]
 
 In every round each contestant has one turn on the same images, so that all feel the same neighbours on a shared
-machine; ratios are medians of ratios within a round. Batches lie in memory, so that nothing but the loop is timed, except
-of what is kept of frozen parts, which is read from disk as a run reads it. Weights are drawn, which changes no time. Aims:
-this project's loop at 0.97 of the plain one's images a second or more; with all but the head frozen 3 times as many as
-with gradients everywhere.
+machine; ratios are medians of ratios within a round. Batches lie in memory, so that nothing but the loop is timed,
+except of what is kept of frozen parts, which is read from disk as a run reads it. Weights are drawn, which changes no
+time. Aims: this project's loop at 0.97 of the plain one's images a second or more; with all but the head frozen 3 times
+as many as with gradients everywhere.
 """
 
 import argparse

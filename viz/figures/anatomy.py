@@ -178,4 +178,5 @@ def training_curve(curve: list[dict[str, float]]) -> go.Figure:
         )
     figure.update_xaxes(title="epoch", dtick=-(-len(epochs) // 15))
     figure.update_yaxes(**({"title": "accuracy", "tickformat": ".0%"} if accuracies else {"title": "loss"}))
-    return theme.style(figure, 300)
+    # Above, where a narrow screen puts its lines below each other and none upon the axis.
+    return theme.style(figure, 340).update_layout(legend={"y": 1.02, "yanchor": "bottom"}, margin={"t": 80})
