@@ -21,7 +21,6 @@ import pytest
 import torch
 from PIL import Image
 from safetensors import safe_open
-from torch.utils.data import DataLoader
 
 from features import __main__ as command_line
 from features.__main__ import main
@@ -34,8 +33,8 @@ from features.networks.architecture import cifar
 from features.networks.canonical import build
 from features.networks.card import ModelSpec
 from features.networks.naming import NetworkName
-from features.train import augment
 from tests.random_networks import randomise
+from tests.train.runs import loading_here
 
 EXTRACT = (
     "extract {images} --weights {net} --out {out} --stages layer3,logits --precision fp32 --device cpu --engine torch"
@@ -83,6 +82,11 @@ COMMANDS = {
         "--epochs 1",
         "training",
     ),
+    "find-lr": (
+        "find-lr {images} --model resnet8-cifar --out {out} --steps 10 --batch-size 4 --highest 0.1",
+        "--steps 12",
+        "range-test",
+    ),
     "embed": ("embed {features} --out {out} --stages layer3 --method pca --quick", "--neighbours 3", "maps"),
     "place": ("place {images} --weights {net} --map {maps} --out {out}", "--limit 2", "placed"),
 }
@@ -127,7 +131,7 @@ class World:
     def run(self, command: str, out: Path, more: str = "", loading: Any = None) -> tuple[int, str]:
         """The exit status, and what was written to standard error. loading: how a training gets its batches."""
         line = f"{COMMANDS[command][0]} {more}".format(out=out, **self.paths)
-        loading = loading or (loading_here() if command == "train" else nullcontext())
+        loading = loading or (loading_here() if command in ("train", "find-lr") else nullcontext())
         with redirect_stderr(io.StringIO()) as errors, redirect_stdout(io.StringIO()), loading:
             status = main(line.split())
         return status, errors.getvalue()
@@ -142,19 +146,6 @@ class World:
     def copied(self, command: str, out: Path, more: str = "") -> Path:
         shutil.copytree(self.result(command, more), out)
         return out
-
-
-@contextmanager
-def loading_here() -> Iterator[None]:
-    """A training without processes that load its images: they take most of its time, and write nothing.
-
-    What it learns is the same, to which these runs are held: the results they are compared with had such processes.
-    """
-    with pytest.MonkeyPatch.context() as patch, torch.random.fork_rng(devices=[]):
-        patch.setattr(
-            augment, "DataLoader", lambda *given, **options: DataLoader(*given, **options | {"num_workers": 0})
-        )
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from features.progress import finish
 from features.store import open_features
 from features.train import fit
 from features.train.recipe import Recipe
+from features.train.start import Start
 from tests.random_networks import randomise
 
 NAMES = ("ant", "bee", "cat")
@@ -93,7 +94,7 @@ def test_a_network_of_one_class_is_right_if_it_is_one_of_the_labels(images):
 
 def test_training_on_several_labels_an_image_is_refused_with_the_way_out(images, tmp_path):
     with pytest.raises(FeatureError, match=r"one class an image.*--label-column"):
-        finish(fit.fit(network(False).spec.architecture, images, images, Recipe(), tmp_path / "state"))
+        finish(fit.fit(Start(network(False).spec.architecture), images, images, Recipe(), tmp_path / "state"))
 
 
 def test_look_counts_each_label(images):

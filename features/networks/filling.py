@@ -1,7 +1,7 @@
 """Fills canonical networks with the weights of a file, and writes them to one."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -187,10 +187,13 @@ def _filled(name: str, empty: Tensor, records: Records) -> Tensor:
     return values.clone(memory_format=torch.contiguous_format)
 
 
-def save(network: ResidualNetwork, path: Path, metadata: Mapping[str, str]) -> str:
+def save(
+    network: ResidualNetwork, path: Path, metadata: Mapping[str, str], exact: Collection[str] = frozenset()
+) -> str:
     """Write a network as safetensors and return the file's SHA-256.
 
-    Convolution and classifier weights are stored in fp16, normalisation (small, and sensitive) in fp32.
+    Convolution and classifier weights are stored in fp16, normalisation (small, and sensitive) in fp32. exact: names in
+    the network of tensors that keep every bit: those of them that fp16 would round are stored in fp32.
     The file appears under its name only when it is whole.
     """
     from safetensors.torch import save as to_bytes
@@ -198,7 +201,8 @@ def save(network: ResidualNetwork, path: Path, metadata: Mapping[str, str]) -> s
     tensors = {}
     for name, tensor in network.state_dict().items():
         if not name.endswith(COUNTER):
-            kind = torch.float16 if tensor.ndim > 1 else torch.float32
+            rounded = tensor.ndim > 1 and (name not in exact or torch.equal(tensor.half().float(), tensor))
+            kind = torch.float16 if rounded else torch.float32
             tensors[published_name(name)] = tensor.detach().cpu().to(kind).contiguous()
     data = to_bytes(tensors, dict(metadata))
     files.write_whole(path, data)

@@ -4,180 +4,153 @@ import json
 import math
 import time
 from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from features.datasets import ImageSet
-from features.datasets.decoding import batches
-from features.devices import best_device
 from features.errors import FeatureError, ImageError
 from features.networks.architecture import Architecture
 from features.networks.canonical import ResidualNetwork, build, freeze
+from features.networks.card import Outputs
 from features.networks.preprocessing import Preprocessing
 from features.progress import Progress, Task
-from features.train import augment
+from features.train import frozen
 from features.train.export import read_state, write_state
-from features.train.optimizers import OPTIMIZERS
-from features.train.recipe import Recipe
+from features.train.measuring import best_epoch, measured
+from features.train.recipe import Recipe, completed
+from features.train.schedules import share_of_peak
+from features.train.sets import Sets, sets_of
+from features.train.setup import Setup
+from features.train.start import Start
+from features.train.steps import Steps
 
-TEST_BATCH = 500
+TEST, HELD = "test image", "image held back"  # units of reports
+Point = dict[str, float]
 
 
 @dataclass(frozen=True, eq=False)
 class Training:
     """A finished run: the network (frozen, in eval mode, on the CPU) and how it got there.
 
-    curve: one dict per epoch: epoch, learning_rate, train_loss, train_accuracy, test_accuracy, seconds.
+    outputs: what its logits say. curve: one dict per epoch: epoch, learning_rate, train_loss, train_accuracy, seconds,
+    test_accuracy, and where images were held back held_back_loss and held_back_accuracy; accuracies only where there
+    are labels. epoch: the one whose network it is, counted from 1. told: what became of the head of the network that it
+    started from, or ''. untouched: the tensors that are as they were there.
     """
 
     network: ResidualNetwork
     architecture: Architecture
     preprocessing: Preprocessing
     recipe: Recipe
-    curve: tuple[dict[str, float], ...]
+    curve: tuple[Point, ...]
+    outputs: Outputs
+    epoch: int
+    told: str = ""
+    untouched: frozenset[str] = frozenset()
 
 
-def fit(
-    architecture: Architecture, images: ImageSet, test_images: ImageSet, recipe: Recipe, state_file: Path
-) -> Task[Training]:
-    """Train with cross-entropy; reports after every batch, returns the last epoch's network.
+def fit(start: Start, images: ImageSet, test_images: ImageSet, recipe: Recipe, state_file: Path) -> Task[Training]:
+    """Train a network as a recipe says; reports after every batch.
 
-    The architecture's classes and input channels are set to those of the images. The test images are counted
-    after each epoch for the curve; nothing is chosen by them.
+    The architecture's classes are set to those of the images, and so are its input channels unless it starts from
+    weights. The test images are counted after each epoch for the curve; nothing is chosen by them.
     state_file: where the run is kept after every epoch. If it is there the run goes on from it, and ends as a
     run that was never interrupted would.
-    Raises FeatureError if the sets are unlabelled, too small or differ in classes, if state_file is damaged or
-    of another run, or if the loss stops being a number; ImageError if a training image cannot be read.
+    Raises FeatureError if the sets are too small, differ in classes or lack what the recipe's head learns, if the
+    network lacks a part to freeze, if state_file is damaged or of another run, or if the loss stops being a number;
+    ImageError if a training image cannot be read.
     """
-    _labels_of(images), _labels_of(test_images)
-    if len(images.class_names) < 2:
-        raise FeatureError(
-            f"Training needs at least 2 classes to tell apart, but {images.name} has {len(images.class_names)}."
-        )
-    if images.class_names != test_images.class_names:
-        raise FeatureError(
-            f"Training and test images must have the same classes, but {images.name} has {len(images.class_names)} "
-            f"({', '.join(images.class_names[:4])}, ...) and {test_images.name} {len(test_images.class_names)} "
-            f"({', '.join(test_images.class_names[:4])}, ...)."
-        )
-    if images.digest == test_images.digest:
-        raise FeatureError(
-            f"{images.name} was given to learn from and to be tested with. Hold images back, and name them as the test."
-        )
-    if len(images) < 2 or not len(test_images):
-        raise FeatureError(
-            f"Training needs at least 2 images to learn from and 1 to test with, but {images.name} has {len(images)} "
-            f"and {test_images.name} {len(test_images)}."
-        )
-    preprocessing = augment.measure(images)
-    architecture = replace(architecture, classes=len(images.class_names), in_channels=preprocessing.channels)
-    run = _Run(architecture, preprocessing, recipe, images, test_images, state_file)
+    run = _Run(start, sets_of(images, test_images, recipe), recipe, state_file)
     run.resume()
-    for epoch in range(len(run.curve), recipe.epochs):
-        point = yield from run.train_epoch(augment.loader(images, preprocessing, recipe, epoch), epoch)
-        point["test_accuracy"] = yield from run.count_correct(test_images, epoch)
+    key = json.dumps(run.settings)
+    kept = None if run.is_finished else (yield from frozen.kept(run.setup, key, state_file))
+    if kept is not None:
+        run.parts.begin_behind()
+    while not run.is_finished:
+        epoch = len(run.curve)
+        point = yield from run.train_epoch(run.setup.loader(epoch, kept), epoch)
+        point |= yield from run.measured(epoch)
         run.curve.append(point)
         run.keep()
-    network = freeze(run.network.cpu())
-    return Training(network, architecture, preprocessing, recipe, tuple(run.curve))
-
-
-def _labels_of(images: ImageSet) -> np.ndarray:
-    if images.label_sets is not None:
-        raise FeatureError(
-            f"{images.name} has any number of labels an image, and training teaches one class an image. Give a list "
-            "with one label each (--label-column names its column)."
-        )
-    if images.labels is None:
-        raise FeatureError(f"{images.name} has no labels to learn from. Put the images into one folder per class.")
-    return images.labels
+    frozen.forget(key, state_file)
+    return run.result()
 
 
 class _Run:
-    """A run under way: network, optimizer, schedule and curve, and their copy on disk."""
+    """A run under way: what it was set up with, how it steps, its curve, and their copy on disk."""
 
-    def __init__(
-        self,
-        architecture: Architecture,
-        preprocessing: Preprocessing,
-        recipe: Recipe,
-        images: ImageSet,
-        test_images: ImageSet,
-        path: Path,
-    ) -> None:
-        self.recipe, self.preprocessing, self.path = recipe, preprocessing, path
-        self.device = best_device()
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(recipe.seed)  # torch.manual_seed would reseed GPUs as well
-            network = build(architecture)
-        self.network = network.to(self.device).to(memory_format=torch.channels_last)
-        self.optimizer = OPTIMIZERS.need(recipe.optimizer).make(self.network, recipe)
-        full, rest = divmod(len(images), recipe.batch_size)
-        steps = full + (rest > 1)  # as many as augment.loader gives
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimizer, lambda step: learning_rate_share(step, steps, recipe)
-        )
-        self.curve: list[dict[str, float]] = []
+    def __init__(self, start: Start, sets: Sets, recipe: Recipe, path: Path) -> None:
+        self.start, self.sets, self.recipe, self.path = start, sets, recipe, path
+        self.setup = Setup.of(start, sets, recipe)
+        self.parts, self.learner = self.setup.parts, self.setup.learner
+        per_epoch = math.ceil(len(self.setup.sizes) / recipe.accumulate)
+        self.steps = Steps(self.parts, self.learner, recipe, lambda step: share_of_peak(step, per_epoch, recipe))
+        self.curve: list[Point] = []
+        self.best: dict[str, Tensor] = {}
         settings = {
-            "recipe": asdict(recipe),
-            "architecture": architecture.settings(),
-            "images": images.digest,
-            "test_images": test_images.digest,
+            "recipe": recipe.settings(),
+            "architecture": self.setup.architecture.settings(),
+            "images": sets.given.digest,
+            "test_images": None if sets.tested is None else sets.tested.digest,
+            **({"from": start.key} if start.key else {}),
         }
         self.settings = json.loads(json.dumps(settings))
 
-    def train_epoch(self, loader: DataLoader, epoch: int) -> Task[dict[str, float]]:
+    @property
+    def is_finished(self) -> bool:
+        waited = len(self.curve) - best_epoch(self.curve) if self.recipe.patience else -1
+        return len(self.curve) >= self.recipe.epochs or waited >= max(self.recipe.patience, 1)
+
+    def train_epoch(self, loader: DataLoader, epoch: int) -> Task[Point]:
         began = time.monotonic()
-        total_loss, correct, seen = 0.0, 0, 0
-        self.network.train()
-        for done, (pixels, labels) in enumerate(_readable(loader), start=1):
-            pixels = pixels.to(self.device, memory_format=torch.channels_last, non_blocking=True)
-            labels = labels.to(self.device, non_blocking=True)  # (N,)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
-                logits = self.network(pixels).float()  # (N, K)
-            loss = nn.functional.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
-            if not math.isfinite(value := loss.item()):
+        total_loss, right, seen = 0.0, 0, 0
+        self.parts.prepare(epoch)
+        self.learner.train()
+        for number, (pixels, targets) in enumerate(readable(loader)):
+            goal, size = self.setup.goal(pixels, targets, epoch, number), len(targets)
+            if not math.isfinite(value := goal.loss.item()):
+                kept = f" What was learned up to epoch {epoch} is kept in {self.path}." if epoch else ""
                 raise FeatureError(
                     f"The loss is {value} in epoch {epoch + 1}, and nothing can be learned. Lower the learning rate."
+                    f"{kept}"
                 )
-            self.optimizer.zero_grad()
-            loss.backward()
-            self.optimizer.step()
-            self.schedule.step()
-            total_loss += value * len(labels)
-            correct += int((logits.argmax(1) == labels).sum())
-            seen += len(labels)
+            first = number - number % self.recipe.accumulate
+            together = self.setup.sizes[first : first + self.recipe.accumulate]
+            self.steps.backward(goal.loss, size / sum(together))
+            if number - first + 1 == len(together):
+                self.steps.step()
+            total_loss += value * size
+            right += goal.right or 0
+            seen += size
             note = f"epoch {epoch + 1} of {self.recipe.epochs}, loss {total_loss / seen:.3f}"
-            yield Progress(epoch * len(loader) + done, self.recipe.epochs * len(loader), "batch", note)
+            yield Progress(epoch * len(loader) + number + 1, self.recipe.epochs * len(loader), "batch", note)
         return {
             "epoch": epoch + 1,
-            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            "learning_rate": self.steps.learning_rate,
             "train_loss": total_loss / seen,
-            "train_accuracy": correct / seen,
+            **({"train_accuracy": right / seen} if self.setup.objective.labels else {}),
             "seconds": time.monotonic() - began,
         }
 
-    def count_correct(self, images: ImageSet, epoch: int) -> Task[float]:
-        """The share of images that are classified correctly in fp32; one that cannot be read is not correct."""
-        self.network.eval()
-        labels = _labels_of(images)
-        correct = seen = 0
-        with closing(batches(images, self.preprocessing, TEST_BATCH, device=str(self.device))) as stream:
-            for batch in stream:
-                with torch.inference_mode():
-                    pixels = self.preprocessing.scaled(batch.pixels.to(self.device))  # (N, C, S, S)
-                    predicted = self.network(pixels).argmax(1).cpu().numpy()  # (N,)
-                correct += int((predicted == labels[batch.rows]).sum())
-                seen += batch.seen
-                yield Progress(seen, len(images), "test image", f"epoch {epoch + 1} of {self.recipe.epochs}")
-        return correct / len(images)
+    def measured(self, epoch: int) -> Task[Point]:
+        """What the epoch's network makes of the images held back, and of the test images."""
+        point: Point = {}
+        head, sees, note = self.setup.head, self.setup.preprocessing, f"epoch {epoch + 1} of {self.recipe.epochs}"
+        with self.steps.at_rest() as network:
+            if head is not None and self.sets.held is not None:
+                told = yield from measured(network, sees, head, self.sets.held, HELD, note)
+                point |= {"held_back_loss": told.loss, "held_back_accuracy": told.accuracy}
+                if best_epoch([*self.curve, point]) == epoch + 1:
+                    self.best = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+            if head is not None and self.sets.test is not None:
+                told = yield from measured(network, sees, head, self.sets.test, TEST, note)
+                point["test_accuracy"] = told.accuracy
+        return point
 
     def resume(self) -> None:
         """Go on from the state on disk if there is one."""
@@ -185,29 +158,52 @@ class _Run:
             return
         state = read_state(self.path)
         old = json.loads(state["settings"])
-        if old != self.settings:
+        if _whole(old) != _whole(self.settings):
             raise FeatureError(
-                f"{self.path} is of a run with other settings: {_differences(old, self.settings)}. "
+                f"{self.path} is of a run with other settings: {_differences(_whole(old), _whole(self.settings))}. "
                 "Use the same settings to go on with it, or delete it to start anew."
             )
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
+        self.parts.network.load_state_dict(state["network"])
+        self.steps.load_state_dict(state)
+        self.learner.load_state_dict(state.get("learner", {}))
+        self.best = state.get("best", {})
         self.curve = state["curve"]
 
     def keep(self) -> None:
         """Write the state to disk, whole or not at all."""
-        state = {
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
+        state: dict[str, Any] = {
+            "network": self.parts.network.state_dict(),
+            **self.steps.state_dict(),
             "settings": json.dumps(self.settings),
             "curve": self.curve,
         }
+        state |= {"best": self.best} if self.best else {}
+        state |= {"learner": learner} if (learner := self.learner.state_dict()) else {}
         write_state(self.path, state)
 
+    def result(self) -> Training:
+        """The network that is kept, and its curve."""
+        epoch = best_epoch(self.curve) if self.recipe.keep == "best" else len(self.curve)
+        with self.steps.at_rest() as network:
+            state = self.best if self.recipe.keep == "best" else network.state_dict()
+            kept = {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
+        with torch.device("meta"):
+            made = build(self.setup.architecture)
+        made.load_state_dict(kept, assign=True)
+        return Training(
+            freeze(made),
+            self.setup.architecture,
+            self.setup.preprocessing,
+            self.recipe,
+            tuple(self.curve),
+            Outputs.MULTICLASS if self.setup.head is None else self.setup.head.outputs,
+            epoch,
+            self.setup.told,
+            frozenset(self.parts.untouched(len(self.curve)) if self.start.source is not None else ()),
+        )
 
-def _readable(loader: DataLoader) -> Iterator[tuple[Tensor, Tensor]]:
+
+def readable(loader: DataLoader) -> Iterator[tuple[Tensor, Tensor]]:
     """The loader's batches. An image that cannot be read is named as it is elsewhere, without the worker's trace."""
     try:
         yield from loader
@@ -216,13 +212,9 @@ def _readable(loader: DataLoader) -> Iterator[tuple[Tensor, Tensor]]:
         raise ImageError(f"{reason} Mend it or take it out, and run the same command again.") from error
 
 
-def learning_rate_share(step: int, steps_per_epoch: int, recipe: Recipe) -> float:
-    """The learning rate as a share of its peak: a linear warm-up, then half a cosine down to zero."""
-    warmup = recipe.warmup_epochs * steps_per_epoch
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    total = recipe.epochs * steps_per_epoch
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(total - warmup, 1)))
+def _whole(settings: dict[str, Any]) -> dict[str, Any]:
+    """A run's settings with those that are as by default."""
+    return {"from": None, **settings, "recipe": completed(settings["recipe"])}
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> str:
@@ -232,6 +224,8 @@ def _differences(old: dict[str, Any], new: dict[str, Any]) -> str:
         for name in old[part] | new[part]
         if old[part].get(name) != new[part].get(name)
     ]
+    if old["from"] != new["from"]:
+        differences.append("it starts from other weights")
     if old["images"] != new["images"]:
         differences.append("the training images are others, or were written again")
     if old.get("test_images") != new["test_images"]:

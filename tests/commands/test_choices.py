@@ -10,8 +10,12 @@ from features.__main__ import main
 from features.embed import METHODS as PROJECTIONS
 from features.errors import FeatureError
 from features.registry import spelled
+from features.train.heads import HEADS
+from features.train.objectives import OBJECTIVES
 from features.train.optimizers import OPTIMIZERS
+from features.train.policies import POLICIES
 from features.train.recipe import Recipe
+from features.train.schedules import SCHEDULES
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -26,6 +30,10 @@ README = Path(__file__).parents[2] / "README.md"
         ("saliency", saliency.KINDS),
         ("saliency", rasters.COLOURS),
         ("train", OPTIMIZERS),
+        ("train", SCHEDULES),
+        ("train", HEADS),
+        ("train", POLICIES),
+        ("train", OBJECTIVES),
     ],
     ids=lambda value: value if isinstance(value, str) else value.family,
 )
@@ -52,6 +60,14 @@ def test_the_readme_names_all_orders_of_channels():
     assert [name for name in named if not name.startswith("--")] == [*channels.RANKINGS]
 
 
+@pytest.mark.parametrize("family", [HEADS, SCHEDULES, OPTIMIZERS, POLICIES], ids=lambda family: family.family)
+def test_the_readme_has_every_choice_of_a_training_with_its_source(family):
+    section = README.read_text(encoding="utf-8").split("\n## Training\n")[1].split("\n## ")[0]
+    for entry in family.values():
+        assert entry.name == "none" or f"`{entry.name}`" in section or f" {entry.name}`" in section
+        assert family is HEADS or f" {entry.paper}".split(" ")[-1].removeprefix("arXiv:") in section  # of none, ""
+
+
 @pytest.mark.parametrize(
     ("family", "refusal"),
     [
@@ -59,7 +75,7 @@ def test_the_readme_names_all_orders_of_channels():
         (residual.KINDS, "There is no kind of lesion called 'x'. Choose one of without, scaled, random, swapped."),
         (saliency.KINDS, "There is no kind of taps called 'x'. Choose one of stages, blocks, branches."),
         (PROJECTIONS, "There is no projection method called 'x'. Choose one of umap, pca, tsne, pacmap."),
-        (OPTIMIZERS, "There is no optimizer called 'x'. Choose one of sgd, adamw."),
+        (OPTIMIZERS, "There is no optimizer called 'x'. Choose one of sgd, adamw, lars, lamb, schedule-free."),
     ],
     ids=lambda value: "" if isinstance(value, str) else value.family,
 )
@@ -88,4 +104,4 @@ def test_the_command_line_refuses_an_unknown_name_before_it_writes(arguments, re
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_recipe_takes_every_optimizer(name):
-    assert Recipe(optimizer=name).optimizer == name
+    assert Recipe(optimizer=name, schedule=OPTIMIZERS[name].schedule or "cosine").optimizer == name

@@ -11,7 +11,7 @@ from torchvision import models
 
 from features import __main__ as command_line
 from features import files
-from features.commands import common, train
+from features.commands import common, recipes
 from features.commands import models as models_command
 from features.evaluate import NOVELTY_SCORES
 from features.networks import card, catalogue, filling, zoo
@@ -331,7 +331,7 @@ def test_training_leaves_weights_that_evaluate_agrees_with_and_a_card(tiny_folde
     ],
 )
 def test_a_torchvision_set_brings_its_own_held_out_images(source, test, wanted):
-    assert train._splits(source, test) == wanted
+    assert recipes._splits(source, test) == wanted
 
 
 # --- the bar ---------------------------------------------------------------------------------------------------------

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageOps
+from torch.utils.data import DataLoader
 
 from features.datasets import ImageSet
 from features.errors import ImageError
 from features.networks.preprocessing import Preprocessing
 from features.train import augment
+from features.train.policies import POLICIES
 from features.train.recipe import Recipe
 
 # A machine with fewer cores than workers is slower, and nothing else.
@@ -100,6 +102,12 @@ def test_a_picture_that_cannot_be_read_is_an_error(tiny_folder, tiny_images):
         augment.measure(tiny_images)
 
 
+def loaded(images: ImageSet, preprocessing: Preprocessing, recipe: Recipe, epoch: int) -> DataLoader:
+    """The batches of an epoch that learns the images' labels."""
+    transform = augment.augmentation(preprocessing, recipe)
+    return augment.loader(augment.Augmented(images, images.labels, transform, recipe.seed, epoch), recipe, epoch)
+
+
 # --- what augmentation does ------------------------------------------------------------------------------------------
 
 
@@ -108,7 +116,7 @@ def epoch_of(
 ) -> dict[int, torch.Tensor]:
     """The pixels (C, S, S) of every image, under its number and in the order in which they came."""
     found: dict[int, torch.Tensor] = {}
-    for pixels, labels in augment.loader(images, preprocessing, recipe, epoch):
+    for pixels, labels in loaded(images, preprocessing, recipe, epoch):
         for label, image in zip(labels.tolist(), pixels, strict=True):
             assert label not in found
             found[label] = image
@@ -134,6 +142,15 @@ def test_with_all_augmentation_off_the_pixels_are_those_that_the_tested_network_
     found = epoch_of(images, OFF, preprocessing=preprocessing)
     assert set(found) == set(range(6))
     for index, pixels in found.items():
+        assert alike(pixels, preprocessing(images.open(index)))
+
+
+def test_large_pictures_in_the_centre_are_those_that_the_tested_network_sees():
+    preprocessing = Preprocessing(80, 72, (0.5,) * 3, (0.5,) * 3)
+    images = picture_set(noise(4, 100, 90))
+    for index, pixels in epoch_of(
+        images, replace(OFF, crop="centre", crop_padding=2), preprocessing=preprocessing
+    ).items():
         assert alike(pixels, preprocessing(images.open(index)))
 
 
@@ -199,6 +216,61 @@ def test_large_pictures_get_random_crops_scaled_to_the_networks_side():
     assert all((pixels.diff(dim=-1) >= 0).all() for pixels in found.values())  # unflipped
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("policy", [name for name in POLICIES if name != "none"])
+def test_a_policy_changes_pictures_in_their_range(policy, channels):
+    images = picture_set(noise(12, channels=channels))
+    preprocessing = Preprocessing(16, 16, (0.5,) * channels, (0.25,) * channels)
+    found = epoch_of(images, replace(OFF, policy=policy), preprocessing=preprocessing)
+    changed = [not alike(pixels, preprocessing(images.open(index))) for index, pixels in found.items()]
+    assert sum(changed) > 6
+    assert all(pixels.min() >= -2 and pixels.max() <= 2 for pixels in found.values())
+
+
+@pytest.mark.parametrize(
+    "preprocessing",
+    [
+        replace(PREPROCESSING, channel_order="bgr"),
+        replace(PREPROCESSING, interpolation="bicubic"),
+        replace(PREPROCESSING, framing="squash"),
+    ],
+    ids=["order", "interpolation", "framing"],
+)
+def test_weights_that_exist_see_pictures_as_they_did(preprocessing):
+    images = picture_set(noise(6, 20, 31))
+    for index, pixels in epoch_of(images, OFF, preprocessing=preprocessing).items():
+        assert alike(pixels, preprocessing(images.open(index)))
+
+
+# --- drawn in balance ------------------------------------------------------------------------------------------------
+
+TAIL = np.repeat(np.arange(3), (20, 7, 2))
+
+
+def test_each_class_is_drawn_as_often_as_any_other_its_images_in_turn():
+    draws = np.array(augment.balanced_draws(TAIL, seed=0, epoch=1))
+    assert len(draws) == len(np.unique(draws)) == 29
+    assert sorted(np.bincount(TAIL[draws % 29])) == [9, 10, 10]
+    times = np.bincount(draws % 29, minlength=29)
+    assert times[:20].max() == 1  # of 20 images 10 are drawn, none twice
+    assert np.ptp(times[20:27]) <= 1
+    assert np.ptp(times[27:]) <= 1
+
+
+def test_another_epoch_and_another_seed_draw_others():
+    one = augment.balanced_draws(TAIL, 0, 1)
+    assert one == augment.balanced_draws(TAIL, 0, 1)
+    assert one not in (augment.balanced_draws(TAIL, 0, 2), augment.balanced_draws(TAIL, 1, 1))
+
+
+def test_an_image_that_is_drawn_again_is_augmented_anew():
+    images = replace(picture_set(noise(29)), labels=TAIL)
+    batches = [*loaded(images, PREPROCESSING, replace(EVERYTHING, sampling="balanced"), 0)]
+    rare = torch.cat([pixels[labels == 2] for pixels, labels in batches])
+    assert len(rare) >= 9
+    assert len({pixels.numpy().tobytes() for pixels in rare}) == len(rare)
+
+
 # --- the same batches every time -------------------------------------------------------------------------------------
 
 
@@ -243,7 +315,7 @@ def test_the_largest_seed_can_be_used():
 
 @pytest.mark.parametrize(("n_images", "sizes"), [(8, [4, 4]), (10, [4, 4, 2]), (9, [4, 4]), (3, [3])])
 def test_every_image_comes_once_but_a_single_one_that_is_left_over(n_images, sizes):
-    found = list(augment.loader(picture_set(noise(n_images)), PREPROCESSING, OFF, 0))
+    found = list(loaded(picture_set(noise(n_images)), PREPROCESSING, OFF, 0))
     assert [len(labels) for _, labels in found] == sizes
     labels = torch.cat([labels for _, labels in found]).tolist()
     assert len(set(labels)) == len(labels)

@@ -7,7 +7,6 @@ import platform
 import random
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +14,8 @@ import pytest
 import torch
 import torchvision
 from PIL import Image
-from torch import nn
 
 from features import files
-from features.datasets import ImageSet
 from features.errors import FeatureError, ImageError
 from features.evaluate import evaluate
 from features.networks import card, zoo
@@ -26,77 +23,11 @@ from features.networks.architecture import Architecture, cifar
 from features.networks.canonical import ResidualNetwork, build, freeze
 from features.networks.card import ModelSpec
 from features.progress import finish
-from features.train import augment, export, fit
+from features.train import augment, export, fit, measuring
 from features.train.recipe import Recipe
-
-NAMES = ("cat", "dog", "fox")
-ONE_STEP = Recipe(epochs=1, batch_size=12, warmup_epochs=0, crop_padding=0, flip=0.0)
-EVERYTHING = Recipe(
-    epochs=2,
-    batch_size=5,
-    learning_rate=0.02,
-    warmup_epochs=0.5,
-    flip=0.5,
-    erasing=0.3,
-    noise=0.02,
-    label_smoothing=0.1,
-)
-
-
-def squares(n_images: int = 12, side: int = 12, seed: int = 0) -> ImageSet:
-    """Noisy squares of three classes in turn, each with a colour of its own; made in memory."""
-    values = np.random.default_rng(seed).integers(0, 128, (n_images, side, side, 3), dtype=np.uint8)
-    labels = np.arange(n_images, dtype=np.int64) % 3
-    for index, label in enumerate(labels):
-        values[index, :, :, label] += 127
-    ids = tuple(f"{index}.png" for index in range(n_images))
-    digest = hashlib.sha256(values.tobytes()).hexdigest()
-    return ImageSet("squares", ids, labels, NAMES, digest, lambda index: Image.fromarray(values[index]))
-
-
-def trained(folder: Path, recipe: Recipe, name: str = "run.pt", **changed: object) -> fit.Training:
-    """A finished run on 12 squares, tested on 6 others; its state lies at folder / name."""
-    settings = {"architecture": cifar(8), "images": squares(), "test_images": squares(6, seed=1), **changed}
-    return finish(fit.fit(**settings, recipe=recipe, state_file=folder / name))
-
-
-@pytest.fixture
-def on_cpu(monkeypatch) -> None:
-    """Sums on a GPU come in any order, so that bits can only be compared on a CPU."""
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-
-
-def same_weights(one: nn.Module, other: nn.Module) -> bool:
-    state = other.state_dict()
-    return all(torch.equal(tensor, state[name]) for name, tensor in one.state_dict().items())
-
-
-def without_seconds(training: fit.Training) -> list[dict[str, float]]:
-    return [{key: value for key, value in point.items() if key != "seconds"} for point in training.curve]
-
-
-# --- the learning rate -----------------------------------------------------------------------------------------------
-
-
-def test_the_learning_rate_warms_up_in_equal_steps_and_falls_along_half_a_cosine():
-    recipe = Recipe(epochs=5, warmup_epochs=2)
-    shares = [fit.learning_rate_share(step, 10, recipe) for step in range(51)]
-    assert shares[:21] == pytest.approx([step / 21 for step in range(1, 22)])
-    # A third of the way down the cosine has lost a quarter, halfway a half, two thirds of the way three quarters.
-    assert [shares[step] for step in (20, 30, 35, 40, 50)] == pytest.approx([1, 0.75, 0.5, 0.25, 0])
-    assert all(later < earlier for earlier, later in pairwise(shares[20:]))
-
-
-def test_without_a_warm_up_the_first_step_has_the_peak():
-    recipe = Recipe(epochs=2, warmup_epochs=0)
-    assert [fit.learning_rate_share(step, 3, recipe) for step in (0, 2, 3, 6)] == pytest.approx([1, 0.75, 0.5, 0])
-
-
-def test_a_warm_up_may_end_within_an_epoch():
-    recipe = Recipe(epochs=4, warmup_epochs=0.5)  # 5 steps of 40
-    shares = [fit.learning_rate_share(step, 10, recipe) for step in range(41)]
-    assert shares[:6] == pytest.approx([1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1])
-    assert shares[40] == pytest.approx(0)
+from features.train.start import Start
+from tests.train.runs import BEGUN, EVERYTHING, NAMES, ONE_STEP, same_weights, squares, trained, without_seconds
+from tests.train.test_augment import loaded
 
 
 @pytest.mark.slow
@@ -119,7 +50,7 @@ def first_gradients(
         torch.manual_seed(recipe.seed)
         network = build(cifar(8, classes=3))
     images = squares()
-    ((pixels, labels),) = augment.loader(images, augment.measure(images), recipe, 0)
+    ((pixels, labels),) = loaded(images, augment.measure(images), recipe, 0)
     logits = network(pixels)
     loss = loss_of(logits, labels)
     loss.backward()
@@ -185,7 +116,7 @@ def test_loss_and_accuracy_of_an_epoch_are_means_over_its_images(tmp_path):
         network = build(cifar(8, classes=3))  # in train mode, as fit's
     images = squares()
     losses, hits = [], []
-    for pixels, labels in augment.loader(images, augment.measure(images), recipe, 0):  # of 5, 5 and 2 images
+    for pixels, labels in loaded(images, augment.measure(images), recipe, 0):  # of 5, 5 and 2 images
         logits = network(pixels).detach()
         losses += [cross_entropy(logits[i : i + 1], labels[i : i + 1]).item() for i in range(len(labels))]
         hits += (logits.argmax(1) == labels).tolist()
@@ -247,7 +178,7 @@ def test_test_images_that_cannot_be_read_count_as_wrong(monkeypatch, tmp_path):
             raise ImageError("torn")
         return images.open(index)
 
-    monkeypatch.setattr(fit, "TEST_BATCH", 4)  # so that there are batches without any image left
+    monkeypatch.setattr(measuring, "TEST_BATCH", 4)  # so that there are batches without any image left
     found = trained(tmp_path, ONE_STEP, test_images=replace(images, opener=opener))
     pixels = torch.stack([found.preprocessing(images.open(index)) for index in range(30)])
     right = found.network(pixels).argmax(1).numpy() == images.labels  # (N,)
@@ -277,8 +208,8 @@ def test_the_seed_decides_the_outcome_and_the_number_of_workers_does_not(tmp_pat
 
 
 def test_every_batch_and_every_test_batch_is_reported(monkeypatch, tmp_path):
-    monkeypatch.setattr(fit, "TEST_BATCH", 4)
-    task = fit.fit(cifar(8), squares(), squares(6, seed=1), EVERYTHING, tmp_path / "run.pt")
+    monkeypatch.setattr(measuring, "TEST_BATCH", 4)
+    task = fit.fit(BEGUN, squares(), squares(6, seed=1), EVERYTHING, tmp_path / "run.pt")
     reports = list(task)
     assert [(report.done, report.total, report.unit) for report in reports] == [
         *((done, 6, "batch") for done in (1, 2, 3)),
@@ -314,7 +245,7 @@ def test_a_single_image_left_over_does_not_break_a_network_that_ends_in_one_pixe
 
 def interrupt(folder: Path, recipe: Recipe, note: str, name: str = "run.pt") -> None:
     """Run until a report says `note`, and no further."""
-    task = fit.fit(cifar(8), squares(), squares(6, seed=1), recipe, folder / name)
+    task = fit.fit(BEGUN, squares(), squares(6, seed=1), recipe, folder / name)
     for report in task:
         if report.note.startswith(note):
             break
@@ -339,7 +270,7 @@ def test_a_run_that_was_interrupted_ends_as_one_that_was_not(optimizer, note, tm
 
 def test_only_the_epochs_that_are_missing_are_trained(tmp_path):
     interrupt(tmp_path, EVERYTHING, "epoch 2 of 2")
-    reports = list(fit.fit(cifar(8), squares(), squares(6, seed=1), EVERYTHING, tmp_path / "run.pt"))
+    reports = list(fit.fit(BEGUN, squares(), squares(6, seed=1), EVERYTHING, tmp_path / "run.pt"))
     assert reports[0].done == 4  # three batches an epoch
     assert reports[0].note.startswith("epoch 2 of 2")
 
@@ -347,14 +278,14 @@ def test_only_the_epochs_that_are_missing_are_trained(tmp_path):
 @pytest.mark.usefixtures("on_cpu")
 def test_a_finished_run_is_given_again_without_training(tmp_path):
     first = trained(tmp_path, EVERYTHING)
-    assert not list(fit.fit(cifar(8), squares(), squares(6, seed=1), EVERYTHING, tmp_path / "run.pt"))
+    assert not list(fit.fit(BEGUN, squares(), squares(6, seed=1), EVERYTHING, tmp_path / "run.pt"))
     again = trained(tmp_path, EVERYTHING)
     assert same_weights(first.network, again.network)
     assert again.curve == first.curve
 
 
 def test_a_run_that_is_closed_early_leaves_no_worker_behind(tmp_path):
-    task = fit.fit(cifar(8), squares(), squares(6, seed=1), EVERYTHING, tmp_path / "run.pt")
+    task = fit.fit(BEGUN, squares(), squares(6, seed=1), EVERYTHING, tmp_path / "run.pt")
     next(task)
     assert multiprocessing.active_children()
     task.close()
@@ -470,7 +401,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_is_not_kept(tmp_path):
 
 
 def publish(training: fit.Training, folder: Path, family: str = "CIFAR ResNet") -> Path:
-    return export.publish(training, squares(36), "colours", family, "CC0-1.0", folder)
+    return export.publish(training, Start(cifar(8), family), squares(36), "colours", "CC0-1.0", folder)
 
 
 def test_a_published_network_tells_what_it_is(learned, tmp_path):
@@ -514,7 +445,7 @@ def test_a_published_network_keeps_the_family_that_it_is_given(learned, tmp_path
 def test_the_card_has_every_setting_the_curve_and_the_scores_of_the_file(learned, tmp_path):
     weights = publish(learned, tmp_path)
     evaluation = finish(evaluate(zoo.load(weights=weights), squares(30, seed=1)))
-    card = json.loads(json.dumps(export.card_of(learned, weights, evaluation)))
+    card = json.loads(json.dumps(export.card_of(learned, BEGUN, weights, evaluation)))
     assert card["name"] == "colours"
     assert card["weights_sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
     assert Recipe(**card["recipe"]) == learned.recipe
@@ -537,7 +468,7 @@ def test_the_card_has_every_setting_the_curve_and_the_scores_of_the_file(learned
 def test_the_catalogue_finds_the_card_beside_the_weights_until_they_change(learned, tmp_path):
     weights = publish(learned, tmp_path)
     model = zoo.load(weights=weights)
-    told = json.loads(json.dumps(export.card_of(learned, weights, finish(evaluate(model, squares(30, seed=1))))))
+    told = json.loads(json.dumps(export.card_of(learned, BEGUN, weights, finish(evaluate(model, squares(30, seed=1))))))
     (tmp_path / "colours.json").write_text(json.dumps(told), encoding="utf-8")
     assert card.read_card(model.spec) == told
     other = replace(learned, network=freeze(build(learned.architecture)))

@@ -11,6 +11,11 @@ from viz import theme
 BOX, HALF = 0.78, 0.36  # a box is 0.78 wide and 0.72 high, where blocks are 1 apart
 ROOMY, FEWEST = 6, 3
 MANY = 12
+ACCURACIES = (
+    ("train_accuracy", "training (augmented)", theme.ORANGE),
+    ("held_back_accuracy", "held back", theme.GREEN),
+    ("test_accuracy", "test", theme.BLUE),
+)
 SHORTCUTS = {
     "identity": "identity: x itself",
     "projection": "projection: 1×1 convolution and batch norm",
@@ -161,16 +166,17 @@ def budget(anatomy: Anatomy) -> go.Figure:
 
 
 def training_curve(curve: list[dict[str, float]]) -> go.Figure:
-    """Accuracy per epoch on training batches (augmented) and on held-out images."""
+    """Accuracy per epoch on training batches (augmented), on images held back and on test images, as far as they are
+    told; of a training without labels the loss.
+    """
     figure = go.Figure()
-    epochs = [point["epoch"] for point in curve]
-    for field, name, colour in (
-        ("train_accuracy", "training batches (augmented)", theme.ORANGE),
-        ("test_accuracy", "test images", theme.BLUE),
-    ):
+    epochs, told = [point["epoch"] for point in curve], curve[0]
+    accuracies = [each for each in ACCURACIES if each[0] in told]
+    for field, name, colour in accuracies or [("train_loss", "training batches (augmented)", theme.ORANGE)]:
         figure.add_scatter(
             x=epochs, y=[point[field] for point in curve], mode="lines+markers", name=name, line_color=colour
         )
     figure.update_xaxes(title="epoch", dtick=-(-len(epochs) // 15))
-    figure.update_yaxes(title="accuracy", tickformat=".0%")
-    return theme.style(figure, 300)
+    figure.update_yaxes(**({"title": "accuracy", "tickformat": ".0%"} if accuracies else {"title": "loss"}))
+    # Above, where a narrow screen puts its lines below each other and none upon the axis.
+    return theme.style(figure, 340).update_layout(legend={"y": 1.02, "yanchor": "bottom"}, margin={"t": 80})

@@ -64,7 +64,7 @@ def _headline(spec: ModelSpec, built: Anatomy, card: dict[str, Any] | None) -> N
         "Input": f"{spec.preprocessing.crop} px, {'grey' if spec.preprocessing.channels == 1 else 'RGB'}",
         "Classes": str(len(spec.classes) or "no head"),
     }
-    if card is not None:
+    if card is not None and card["test"] is not None:  # which a network without a head has not
         cells["Test accuracy"] = f"{card['test']['accuracy']:.2%}"
     helps = {
         "Layers": "Weighted layers on the longest path.",
@@ -199,6 +199,8 @@ def _details(spec: ModelSpec, built: Anatomy, card: dict[str, Any] | None) -> No
     st.caption(f"Preprocessing: {spec.preprocessing.describe()}. {_origin(spec)}")
     if card is not None:
         st.subheader("How it was trained")
+        if card.get("head"):  # of the weights that it began with
+            st.caption(widgets.escape(card["head"]))
         widgets.chart(drawn(figures.training_curve, card["curve"]), "curve")
 
 

@@ -207,3 +207,11 @@ def test_the_training_curve_shows_both_accuracies_of_every_epoch():
     assert tuple(training.y) == (0.5, 0.75, 0.9)
     assert tuple(test.y) == (0.4, 0.8, 0.85)
     assert training.line.color != test.line.color
+
+
+def test_the_training_curve_shows_images_that_were_held_back_and_of_a_training_without_labels_the_loss():
+    held = {"epoch": 1, "train_accuracy": 0.5, "test_accuracy": 0.4, "held_back_accuracy": 0.45, "train_loss": 2.0}
+    assert [line.y[0] for line in figures.training_curve([held]).data] == [0.5, 0.45, 0.4]
+    figure = figures.training_curve([{"epoch": 1, "train_loss": 2.0}, {"epoch": 2, "train_loss": 1.0}])
+    assert [tuple(line.y) for line in figure.data] == [(2.0, 1.0)]
+    assert figure.layout.yaxis.title.text == "loss"
