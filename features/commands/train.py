@@ -3,19 +3,26 @@
 import argparse
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from features.commands.common import (
     Commands,
+    add_norms,
     add_out,
     add_source,
     columns_of,
     command,
+    said,
     show,
     tell_understood,
 )
 from features.errors import FeatureError
 from features.networks import naming
+from features.networks.settings import Settings, applied
 from features.train.recipe import Recipe
+
+if TYPE_CHECKING:
+    from features.networks.card import ModelSpec
 
 
 def add(commands: Commands) -> None:
@@ -29,8 +36,10 @@ def add(commands: Commands) -> None:
         "--model",
         default="resnet20-cifar",
         metavar="NAME",
-        help="the architecture, as of a name of the catalogue or timm:NAME (default: %(default)s)",
+        help="the architecture, as of a name of the catalogue, resnet20-cifar?norm=group or timm:NAME (default: "
+        "%(default)s)",
     )
+    add_norms(train)
     train.add_argument("--name", required=True, help="what to call the result: NAME.safetensors and NAME.json")
     add_out(train, "where it goes (default: %(default)s)", required=False)
     train.set_defaults(out=Path("runs"))
@@ -49,7 +58,7 @@ def _train(options: argparse.Namespace) -> None:
     from features.claim import MANIFEST, Claim, need_kind
     from features.datasets import held_out, opening, splits
     from features.evaluate import evaluate
-    from features.networks import catalogue, zoo
+    from features.networks import zoo
     from features.train import export, fit
 
     if Path(options.name).name != options.name or not options.name.strip("."):
@@ -67,7 +76,7 @@ def _train(options: argparse.Namespace) -> None:
     for each in (images, test_images):
         tell_understood(each)
     recipe = Recipe(**{field.name: getattr(options, field.name) for field in fields(Recipe)})
-    entry = catalogue.spec(_architecture(options.model))
+    entry = _entry(options.model, said(options))
     told = {"family": entry.family, "licence": options.licence}
     settings = export.settings_of(entry.architecture, images, test_images, recipe, told)
     with Claim(options.out, export.TRAINING, settings, options.replace, options.name) as claim:
@@ -86,15 +95,18 @@ def _train(options: argparse.Namespace) -> None:
     )
 
 
-def _architecture(text: str) -> str:
-    """The name of a network that is trained anew. Raises FeatureError for one whose weights would be needed."""
+def _entry(text: str, said: Settings) -> "ModelSpec":
+    """A network that is trained anew. said: beside its name. Raises FeatureError where weights would be needed."""
+    from features.networks import catalogue
+
     name = naming.parse(text)
-    if name.name is None or name != naming.NetworkName(name.name):
+    if name.name is None or name != naming.NetworkName(name.name, settings=name.settings):
         raise FeatureError(
             f"--model is {text[:80]!r}, a file or more than a name, but training draws all weights anew. Name an "
             "architecture, as resnet20-cifar or timm:resnet18."
         )
-    return name.name
+    entry, _ = applied(catalogue.spec(name.name), tuple(dict((*name.settings, *said)).items()))
+    return entry
 
 
 def _splits(source: str, test: str | None) -> tuple[str, str | None]:
