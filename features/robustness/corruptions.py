@@ -1,0 +1,149 @@
+"""Corruptions of pictures, each at five strengths: the one list of families that are measured.
+
+Noise, blur, contrast and JPEG as Hendrycks & Dietterich (2019, arXiv:1903.12261) have them, with their strengths for
+ImageNet and, for pictures of up to 64 pixels, for CIFAR; rotation and shift up to what Engstrom et al. (2019,
+arXiv:1712.02779) search. What is corrupted is the square that a network sees, in whole grey levels, after it was scaled
+and cut: a strength is then the same for every picture whatever its size, nothing is scaled away again, and the black of
+a rotation lies inside what is seen.
+"""
+
+import hashlib
+import io
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.registry import Registry
+
+STRENGTHS = 5
+SMALL = 64  # pixels of a side up to which the strengths are those for CIFAR
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """A family of corruptions.
+
+    name: on the command line and in tables. title, method: for people. unit: of the strengths. small, large: these, the
+    mildest first, of pictures of up to SMALL pixels and of larger ones.
+    run: picture (H, W, C) uint8, a strength, what is drawn -> the picture corrupted.
+    """
+
+    name: str
+    title: str
+    method: str
+    unit: str
+    small: tuple[float, ...]
+    large: tuple[float, ...]
+    run: Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
+
+    def strengths(self, side: int) -> tuple[float, ...]:
+        """The five strengths for pictures of so many pixels a side."""
+        return self.small if side <= SMALL else self.large
+
+
+def corrupted(
+    pixels: np.ndarray, family: Corruption, strength: float, ids: Sequence[str], seed: int = 0, order: str = "rgb"
+) -> np.ndarray:
+    """Pictures (N, C, S, S) uint8 of a network's input, C 1 or 3, corrupted.
+
+    ids: (N,) what the images are called. What is drawn of one depends on its name, the family and the seed alone, so
+    that it is the same at every strength, for every network and in every subset. order: of the colours.
+    """
+    made = np.empty_like(pixels)
+    step = -1 if order == "bgr" else 1
+    for row, name in enumerate(ids):
+        picture = np.ascontiguousarray(pixels[row, ::step].transpose(1, 2, 0))  # (S, S, C)
+        made[row, ::step] = family.run(picture, strength, drawing(name, family.name, seed)).transpose(2, 0, 1)
+    return made
+
+
+def drawing(name: str, what: str, seed: int) -> np.random.Generator:
+    """What chance does to one image."""
+    digest = hashlib.sha256(f"{what} {name}".encode("utf-8", "surrogatepass")).digest()
+    return np.random.default_rng([seed, *np.frombuffer(digest, np.uint32).tolist()])
+
+
+def noisy(picture: np.ndarray, strength: float, drawn: np.random.Generator) -> np.ndarray:
+    """Plus normal noise with a standard deviation of `strength` times the range of pixels."""
+    return _levels(picture + 255 * strength * drawn.standard_normal(picture.shape))
+
+
+def blurred(picture: np.ndarray, strength: float, _: np.random.Generator) -> np.ndarray:
+    """Convolved with a Gaussian of a standard deviation of `strength` pixels, cut at four of them; mirrored beyond."""
+    import torch
+    from torchvision.transforms.v2 import functional
+
+    radius = min(math.ceil(4 * strength), min(picture.shape[:2]) - 1)
+    planes = torch.from_numpy(picture).permute(2, 0, 1)  # (C, H, W)
+    return functional.gaussian_blur(planes, [2 * radius + 1] * 2, [strength] * 2).permute(1, 2, 0).numpy()
+
+
+def flattened(picture: np.ndarray, strength: float, _: np.random.Generator) -> np.ndarray:
+    """Differences from each channel's mean times `strength`."""
+    means = picture.mean((0, 1), keepdims=True)
+    return _levels((picture - means) * strength + means)
+
+
+def compressed(picture: np.ndarray, strength: float, _: np.random.Generator) -> np.ndarray:
+    """Written as JPEG of a quality of `strength` and read again."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture).save(file, "JPEG", quality=int(strength))
+    return np.asarray(Image.open(file)).reshape(picture.shape)
+
+
+def rotated(picture: np.ndarray, strength: float, drawn: np.random.Generator) -> np.ndarray:
+    """Turned round its centre by `strength` degrees to one of both sides, bilinear; black where nothing was."""
+    import torch
+    from torchvision.transforms.v2 import InterpolationMode, functional
+
+    angle = strength if drawn.random() < 0.5 else -strength
+    planes = torch.from_numpy(picture).permute(2, 0, 1)  # (C, H, W)
+    return functional.rotate(planes, angle, InterpolationMode.BILINEAR).permute(1, 2, 0).numpy()
+
+
+def shifted(picture: np.ndarray, strength: float, drawn: np.random.Generator) -> np.ndarray:
+    """Moved by `strength` of a side in any direction, in whole pixels; black where nothing was."""
+    angle = 2 * math.pi * drawn.random()
+    height, width = picture.shape[:2]
+    down, right = round(strength * height * math.sin(angle)), round(strength * width * math.cos(angle))
+    made = np.zeros_like(picture)
+    made[max(0, down) : height + min(0, down), max(0, right) : width + min(0, right)] = picture[
+        max(0, -down) : height - max(0, down), max(0, -right) : width - max(0, right)
+    ]
+    return made
+
+
+def _levels(values: np.ndarray) -> np.ndarray:
+    """The nearest grey levels."""
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+_OF_SIDE = (1 / 32, 2 / 32, 3 / 32, 4 / 32, 6 / 32)
+_DEGREES = (5.0, 10.0, 15.0, 20.0, 30.0)
+FAMILIES = Registry(
+    "corruption",
+    (
+        Corruption(
+            "noise", "Gaussian noise", "normal noise on every value", "of the range of pixels",
+            (0.04, 0.06, 0.08, 0.09, 0.10), (0.08, 0.12, 0.18, 0.26, 0.38), noisy,
+        ),
+        Corruption(
+            "blur", "Gaussian blur", "a Gaussian filter", "px of standard deviation",
+            (0.4, 0.6, 0.7, 0.8, 1.0), (1.0, 2.0, 3.0, 4.0, 6.0), blurred,
+        ),
+        Corruption(
+            "contrast", "Lower contrast", "differences from the mean made smaller", "of the contrast left",
+            (0.75, 0.5, 0.4, 0.3, 0.15), (0.4, 0.3, 0.2, 0.1, 0.05), flattened,
+        ),
+        Corruption(
+            "jpeg", "JPEG", "written as JPEG and read again", "quality",
+            (80.0, 65.0, 58.0, 50.0, 40.0), (25.0, 18.0, 15.0, 10.0, 7.0), compressed,
+        ),
+        Corruption("rotation", "Rotation", "turned to one of both sides", "degrees", _DEGREES, _DEGREES, rotated),
+        Corruption("shift", "Shift", "moved in any direction", "of a side", _OF_SIDE, _OF_SIDE, shifted),
+    ),
+)  # fmt: skip
