@@ -60,6 +60,11 @@ COMMANDS = {
         "--steps 3",
         "faithfulness",
     ),
+    "evaluate": (
+        "evaluate {images} --weights {net} --out {out} --corruptions --families noise,shift --attack l2 --steps 2",
+        "--steps 3",
+        "robustness",
+    ),
     "channels": ("channels {images} --weights {net} --out {out} --layers layer3", "--top 2", "channels"),
     "compare": (
         "compare {images} --models {net} --models {net}?lesion=without:layer3.0 --out {out}",

@@ -19,8 +19,8 @@ ORDER = [
     ["extract"],
 ]
 ANALYSES = [
-    "saliency", "faithfulness", "residual", "channels", "embed", "evaluate", "robustness", "train", "look", "similarity",
-    "compare",
+    "saliency", "faithfulness", "residual", "channels", "embed", "evaluate", "robustness", "train", "look",
+    "similarity", "compare",
 ]  # fmt: skip
 ANALYSES_MAY_USE = {
     "train": {"evaluate"},

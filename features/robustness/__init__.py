@@ -4,6 +4,7 @@ from features.robustness.attack import NORMS
 from features.robustness.corruptions import FAMILIES, STRENGTHS, Corruption, corrupted
 from features.robustness.export import ROBUSTNESS, write
 from features.robustness.measuring import attacked, need_pictures, robustness
+from features.robustness.one_picture import of_framed, worsened
 from features.robustness.results import Attacked, Curve, Robustness
 
 __all__ = [
@@ -18,6 +19,8 @@ __all__ = [
     "attacked",
     "corrupted",
     "need_pictures",
+    "of_framed",
     "robustness",
+    "worsened",
     "write",
 ]

@@ -8,7 +8,7 @@ from features.networks import catalogue
 from viz.cached import warm_up
 from viz.sidebar import image_set, network
 from viz.sidebar.image_set import images, others, source
-from viz.sidebar.network import loaded, model, named, spec, tell_assumed
+from viz.sidebar.network import loaded, model, named, spec, tell_assumed, typed
 from viz.sidebar.own_files import inside_roots, new_folder
 from viz.sidebar.selected import choose, give_name, select, selection, selects_of_others, take_name
 from viz.sidebar.selected import named as named_selections
@@ -38,6 +38,7 @@ __all__ = [
     "spec",
     "take_name",
     "tell_assumed",
+    "typed",
 ]
 
 
