@@ -26,6 +26,7 @@ from features.networks.modules import (
 from features.networks.structure import ResidualBlock, ResidualNetwork, leaves
 
 CODE = "code"
+SHARED = ("bn1", "relu1")  # layers of a branch that a projection of the activated input shares
 
 
 def architecture_of(network: ResidualNetwork, builder: str = CODE) -> Architecture:
@@ -179,7 +180,7 @@ def _same_shortcut(block: ResidualBlock, plan: BlockPlan, architecture: Architec
         return repr(block.shortcut) == repr(padded)
     if plan.shortcut != "projection":
         return True
-    shared = [layer for name, layer in plan.branch if name in ("bn1", "relu1")] if plan.activated else []
+    shared = [layer for name, layer in plan.branch if name in SHARED] if plan.activated else []
     wanted = [*shared, *(layer for _, layer in plan.projection)]
     if architecture.antialias == "average":
         return _at_even_sides(layers_of(block.shortcut)) == _at_even_sides(map(_of_any_width, wanted))
@@ -298,7 +299,7 @@ def _shortcuts(network: ResidualNetwork, preactivation: bool) -> dict[str, Any]:
     averaged = any(isinstance(layer, Pool) for shortcut in projections for layer in layers_of(shortcut))
     return {
         "shortcut_pool": "average" if averaged else "none",
-        "shortcut_from": "input" if preactivation and projections and "bn1" not in names else "activated",
+        "shortcut_from": "input" if preactivation and projections and names.isdisjoint(SHARED) else "activated",
         "shortcut_padding": "end" if padded and not any(shortcut.before for shortcut in padded) else "both",
     }
 

@@ -18,7 +18,7 @@ from features.networks import card, catalogue, filling, zoo
 from features.networks.architecture import cifar, imagenet
 from features.networks.canonical import build, canonical, freeze, published_name
 from features.networks.card import ModelSpec
-from features.networks.modules import ChannelNorm, StandardisedConv
+from features.networks.modules import StandardisedConv
 from features.networks.preprocessing import Preprocessing
 from features.networks.recognition import architecture_of
 from features.networks.settings import applied
@@ -44,18 +44,7 @@ def images(side: int = 16, n_images: int = 4) -> torch.Tensor:
 
 def made(kind: str, base=BASIC) -> nn.Module:
     """A network of a kind of norms in eval mode, every parameter drawn."""
-    network = randomise(build(replace(base, **KINDS[kind])))
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for part in network.modules():
-            if isinstance(part, ChannelNorm | nn.InstanceNorm2d):
-                part.weight.uniform_(0.5, 1.5, generator=generator)
-                part.bias.normal_(0, 0.2, generator=generator)
-            elif not list(part.children()):
-                for number in part.parameters(recurse=False):
-                    if number.shape == (1,):
-                        number.normal_(0, 0.5, generator=generator)
-    return network.eval()
+    return randomise(build(replace(base, **KINDS[kind]))).eval()
 
 
 def layer(network: nn.Module, name: str) -> nn.Module:
