@@ -91,7 +91,7 @@ def described(network: Network, main: bool) -> list[str]:
         )
     if untold := [f"{choice.words(architecture)} ({choice.option})" for choice in network.inferred.untold]:
         lines.append(f"  not told by them, and taken as usual: {'; '.join(untold)}")
-    return [*lines, *_beside(part)]
+    return lines if network.is_said else [*lines, *_beside(part)]
 
 
 def _beside(part: Part) -> Iterator[str]:

@@ -26,7 +26,7 @@ def show(shown: Shown, evaluation: Evaluation) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = st.segmented_control(
             "Worse by", (CORRUPTIONS, *NORMS), default=CORRUPTIONS, key=KINDS, bind="query-params", required=True,
-            format_func=lambda name: name if name == CORRUPTIONS else f"attack, {name}",
+            format_func=lambda name: name if name == CORRUPTIONS else f"{name} attack",
         )  # fmt: skip
         models = _models(shown.model)
     if kind == CORRUPTIONS:
