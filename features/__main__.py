@@ -26,8 +26,8 @@ from features.commands.common import Parser
 from features.errors import FeatureError
 
 COMMANDS = (
-    models, inspect, look, evaluate, compare, extract, embed, saliency, faithfulness, residual, channels, train, find_lr,
-    notes, workspace, notebook,
+    models, inspect, look, evaluate, compare, extract, embed, saliency, faithfulness, residual, channels, train,
+    find_lr, notes, workspace, notebook,
 )  # fmt: skip
 
 

@@ -9,6 +9,8 @@ from torch import nn
 from torchvision.models.resnet import ResNet
 from torchvision.ops import FrozenBatchNorm2d
 
+from features.networks.modules import ChannelNorm, ScalarBias, ScalarFactor
+
 # Of torchvision's classifiers one of each kind: basic blocks, bottlenecks, bottlenecks of groups with an own width.
 ONE_OF_EACH_KIND = ("resnet18", "resnet50", "resnext50_32x4d")
 
@@ -23,9 +25,13 @@ def randomise(module: nn.Module, seed: int = 0) -> nn.Module:
                 part.weight.normal_(0, (2 / fan_in) ** 0.5, generator=generator)
                 if part.bias is not None:
                     part.bias.normal_(0, 0.1, generator=generator)
-            elif isinstance(part, nn.GroupNorm):
+            elif isinstance(part, nn.GroupNorm | ChannelNorm | nn.InstanceNorm2d):
                 part.weight.uniform_(0.5, 1.5, generator=generator)
                 part.bias.normal_(0, 0.2, generator=generator)
+            elif isinstance(part, ScalarBias):
+                part.bias.normal_(0, 0.2, generator=generator)
+            elif isinstance(part, ScalarFactor):
+                part.weight.uniform_(0.5, 1.5, generator=generator)
             elif isinstance(part, nn.BatchNorm2d | FrozenBatchNorm2d):
                 part.weight.uniform_(0.5, 1.5, generator=generator)
                 part.bias.normal_(0, 0.2, generator=generator)

@@ -59,6 +59,11 @@ COMMANDS = {
         "--steps 3",
         "faithfulness",
     ),
+    "evaluate": (
+        "evaluate {images} --weights {net} --out {out} --corruptions --families noise,shift --attack l2 --steps 2",
+        "--steps 3",
+        "robustness",
+    ),
     "channels": ("channels {images} --weights {net} --out {out} --layers layer3", "--top 2", "channels"),
     "channels in pictures": (
         "channels {images} --weights {net} --out {out} --layers layer3 --image {images}/cat/0.png --maps-of sum "

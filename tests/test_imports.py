@@ -19,8 +19,8 @@ ORDER = [
     ["extract"],
 ]
 ANALYSES = [
-    "saliency", "faithfulness", "residual", "channels", "embed", "evaluate", "train", "look", "similarity", "compare",
-    "lesions",
+    "saliency", "faithfulness", "residual", "channels", "embed", "evaluate", "robustness", "train", "look",
+    "similarity", "compare", "lesions",
 ]  # fmt: skip
 ANALYSES_MAY_USE = {
     "train": {"evaluate"},

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from features import files
 from features.errors import FeatureError
-from features.networks.settings import SETTINGS, Settings
+from features.networks.settings import BY_NAME, SETTINGS, Setting, Settings
 from features.progress import Progress, Result, Task, finish
 from features.registry import spelled
 
@@ -140,12 +140,22 @@ def add_said(parser: argparse.ArgumentParser) -> None:
         "images, or assumed, which is told.",
     )
     for setting in SETTINGS:
-        said.add_argument(
-            f"--{setting.name}",
-            dest=f"{SAID}{setting.name}",
-            metavar="X",
-            help=f"{setting.title}: {', '.join(setting.values) or f'as {setting.example}'}".replace("%", "%%"),
-        )
+        _add_setting(said, setting)
+
+
+def add_norms(parser: argparse.ArgumentParser) -> None:
+    """Options of what normalises in a network that is trained anew."""
+    for name in ("norm", "norm-groups", "scalars", "standardised"):
+        _add_setting(parser, BY_NAME[name])
+
+
+def _add_setting(parser: argparse._ActionsContainer, setting: Setting) -> None:
+    parser.add_argument(
+        f"--{setting.name}",
+        dest=f"{SAID}{setting.name}",
+        metavar="X",
+        help=f"{setting.title}: {', '.join(setting.values) or f'as {setting.example}'}".replace("%", "%%"),
+    )
 
 
 def add_out(
@@ -221,8 +231,8 @@ def place(text: str) -> Path:
 
 
 def said(options: argparse.Namespace) -> Settings:
-    """What was said with the options of `add_said`."""
-    given = ((setting.name, getattr(options, f"{SAID}{setting.name}")) for setting in SETTINGS)
+    """What was said with the options of `add_said` or `add_norms`."""
+    given = ((setting.name, getattr(options, f"{SAID}{setting.name}", None)) for setting in SETTINGS)
     return tuple((name, value) for name, value in given if value is not None)
 
 

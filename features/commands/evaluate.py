@@ -5,6 +5,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+from features.commands import robustness
 from features.commands.common import (
     Commands,
     add_limit,
@@ -50,6 +51,7 @@ def add(commands: Commands) -> None:
         help="a second set of images: how well it is told from the first by energy, softmax, Mahalanobis distance and "
         "neighbours, at each stage",
     )
+    robustness.add(evaluate)
     evaluate.add_argument("--json", action="store_true", help="print only JSON on standard output")
 
 
@@ -57,6 +59,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     from features.datasets import labels
     from features.evaluate import evaluate
 
+    robustness.need_asked(options)
     images = source_of(options)
     model = load(options, images)
     result = show(evaluate(model, images, None if options.match is None else WAYS[options.match]))
@@ -65,8 +68,9 @@ def _evaluate(options: argparse.Namespace) -> None:
     if result.labels_matched != labels.BY_NAME:
         print(result.labels_guessed or labels.said(result.labels_matched), file=sys.stderr)
     retrieved, told = _of_features(options, model, images)
+    worse = robustness.measured(options, model, images, None if options.match is None else WAYS[options.match])
     if options.json:
-        print(json.dumps(result.as_dict() | _as_dict(retrieved, told)))
+        print(json.dumps(result.as_dict() | _as_dict(retrieved, told) | worse))
         return
     print(f"{model.spec.name} on {result.n_images} images of {images.name}")
     _print_scores(result)
@@ -75,6 +79,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     _print_retrieval(retrieved)
     if told is not None:
         _print_novelty(told)
+    robustness.tell(worse)
 
 
 def _of_features(

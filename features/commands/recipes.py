@@ -5,19 +5,23 @@ from typing import TYPE_CHECKING
 
 from features.commands.common import (
     Parser,
+    add_norms,
     add_source,
     columns_of,
     corrected,
     loaded,
+    said,
     show,
     tell_understood,
 )
 from features.errors import FeatureError
 from features.networks import naming
+from features.networks.settings import Settings, applied
 from features.train.recipe import SETTINGS, Recipe
 
 if TYPE_CHECKING:
     from features.datasets import ImageSet
+    from features.networks.card import ModelSpec
     from features.train.start import Start
 
 DRAWN = "resnet20-cifar"
@@ -33,8 +37,10 @@ def add_training(parser: Parser, without: tuple[str, ...] = (), tested: bool = T
     parser.add_argument(
         "--model",
         metavar="NAME",
-        help=f"the architecture of drawn weights, as of a name of the catalogue or timm:NAME (default: {DRAWN})",
+        help="the architecture of drawn weights, as of a name of the catalogue, resnet20-cifar?norm=group or timm:NAME "
+        f"(default: {DRAWN})",
     )
+    add_norms(parser)
     parser.add_argument(
         "--from",
         dest="begin",
@@ -97,8 +103,13 @@ def need_one_start(options: argparse.Namespace) -> None:
             "--model names the architecture of a network whose weights are drawn, and --from a network that has one. "
             "Give one of the two."
         )
+    if options.begin is not None and said(options):
+        raise FeatureError(
+            f"--{said(options)[0][0]} is of drawn weights, and --from begins with a network that has its norms. "
+            "Leave it away, or name an architecture with --model."
+        )
     if options.begin is None:
-        _architecture(options.model or DRAWN)
+        _entry(options.model or DRAWN, said(options))
 
 
 def start_of(options: argparse.Namespace, images: "ImageSet") -> "Start":
@@ -106,26 +117,28 @@ def start_of(options: argparse.Namespace, images: "ImageSet") -> "Start":
 
     Raises FeatureError as `need_one_start` does, and for a network that cannot be trained.
     """
-    from features.networks import catalogue
     from features.train.start import Start
 
     need_one_start(options)
     if options.begin is None:
-        return Start.anew(catalogue.spec(_architecture(options.model or DRAWN)))
+        return Start.anew(_entry(options.model or DRAWN, said(options)))
     name = naming.parse(options.begin)
     name.need_file_for_parts()
     return Start.of(loaded(name, images))
 
 
-def _architecture(text: str) -> str:
-    """The name of a network that is trained anew. Raises FeatureError for one whose weights would be needed."""
+def _entry(text: str, said: Settings) -> "ModelSpec":
+    """A network that is trained anew. said: beside its name. Raises FeatureError where weights would be needed."""
+    from features.networks import catalogue
+
     name = naming.parse(text)
-    if name.name is None or name != naming.NetworkName(name.name):
+    if name.name is None or name != naming.NetworkName(name.name, settings=name.settings):
         raise FeatureError(
             f"--model is {text[:80]!r}, a file or more than a name, but training draws all weights anew. Name an "
             "architecture, as resnet20-cifar or timm:resnet18, or begin with its weights: --from."
         )
-    return name.name
+    entry, _ = applied(catalogue.spec(name.name), tuple(dict((*name.settings, *said)).items()))
+    return entry
 
 
 def _splits(source: str, test: str | None) -> tuple[str, str | None]:

@@ -15,10 +15,10 @@ class Architecture:
     """Everything that fixes what a residual network computes, but for its weights.
 
     The first ten fields fix the shapes of its tensors. Of the others `stem_widths`, `stem_norm`, `widened_at`,
-    `last_norm`, `norm`, `bias`, `attention` and `attention_widths` show in a file as well. What is left leaves no trace
-    in tensors: two networks that differ in it have tensors of the same names and shapes, and compute different things
-    (`choices.CHOICES`). All defaults are torchvision's. What is given as it would be by default counts as not given, so
-    that networks that compute the same are equal.
+    `last_norm`, `norm`, `bias`, `scalars`, `attention` and `attention_widths` show in a file as well. What is left
+    leaves no trace in tensors: two networks that differ in it have tensors of the same names and shapes, and compute
+    different things (`choices.CHOICES`). All defaults are torchvision's. What is given as it would be by default
+    counts as not given, so that networks that compute the same are equal.
 
     block:       'basic' (two 3x3 convolutions) or 'bottleneck' (1x1, 3x3, 1x1).
     blocks:      how many blocks each stage has.
@@ -56,9 +56,14 @@ class Architecture:
     preactivation: whether norm and activation come before each convolution, and the block's sum is not rectified (He
                  et al. 2016, arXiv:1603.05027).
     last_norm:   whether a norm and an activation follow the last stage; None for yes in pre-activation networks.
-    norm:        'batch' (also where it is frozen), 'group' or 'none'. norm_groups: of 'group'. epsilon: of the norms.
+    norm:        'batch' (also where it is frozen), 'group', 'layer' (over the channels of each position), 'instance' or
+                 'none'. Group, layer and instance norms have the same tensors. norm_groups: of 'group'. epsilon: of the
+                 norms.
     bias:        whether convolutions have one, beside their norm.
     standardised: whether convolutions standardise their weights, as BiT's do (Qiao et al. 2019, arXiv:1903.10520).
+    scalars:     what a network without norms has in their place: 'none'; 'skipinit', a factor at the end of each branch
+                 that begins at 0 (De & Smith 2020, arXiv:2002.10444); 'fixup', a factor there, one bias before and
+                 behind each convolution and weights that begin small (Zhang et al. 2019, arXiv:1901.09321).
     attention:   at the end of each branch: 'none', 'se' (Hu et al. 2018, arXiv:1709.01507) or 'eca' (Wang et al. 2020,
                  arXiv:1910.03151).
     attention_widths: per stage, hidden channels of 'se' or taps of 'eca'; () for the usual.
@@ -103,6 +108,7 @@ class Architecture:
     epsilon: float = 1e-5
     bias: bool = False
     standardised: bool = False
+    scalars: str = "none"
     attention: str = "none"
     attention_widths: tuple[int, ...] = ()
     head_pool: str = AVERAGE

@@ -24,7 +24,8 @@ NAMES = {
     "shortcut_from": ("activated", "input"),
     "antialias": ("none", "blur", "average"),
     "activation": tuple(ACTIVATIONS),
-    "norm": ("batch", "group", "none"),
+    "norm": ("batch", "group", "layer", "instance", "none"),
+    "scalars": ("none", "skipinit", "fixup"),
     "attention": ("none", "se", "eca"),
     "head_pool": tuple(HEAD_POOLS),
     "head_start": ("linear", "activation", "layer"),
@@ -88,7 +89,7 @@ def _check_stages(network: "Architecture") -> None:
 def _check_fit(network: "Architecture") -> None:
     """Fields that contradict each other, each with the sentence that says so."""
     basic, group, widths = network.block == "basic", network.norm == "group", network.attention_widths
-    at = network.shortcut_padding
+    at, scaled = network.shortcut_padding, network.scalars != "none"
     normed = {network.stem_width, *network.stem_widths, *network.inner, *network.outputs}
     contradictions = {
         "groups are of bottlenecks, not of basic blocks": basic and network.groups > 1,
@@ -105,6 +106,12 @@ def _check_fit(network: "Architecture") -> None:
         "stem_widths are of a deep stem": bool(network.stem_widths) != (network.stem == "deep"),
         "norm_groups are of group norms": not group and network.norm_groups != 32,
         "norm_groups do not divide every width": group and any(width % network.norm_groups for width in normed),
+        "scalars are of networks without norms (norm 'none')": scaled and network.norm != "none",
+        "scalars are of networks with shortcuts": scaled and network.shortcut == "none",
+        "fixup has scalar biases in the place of others": network.scalars == "fixup" and network.bias,
+        "fixup begins with small weights, which standardisation would make large": network.scalars == "fixup"
+        and network.standardised,
+        "fixup is not of pre-activation networks": network.scalars == "fixup" and network.preactivation,
         "head_widths are of a head": network.classes is None and bool(network.head_widths),
         "head_start is of a head": network.classes is None and network.head_start != "linear",
         "head_activation is of a head of several layers": not (

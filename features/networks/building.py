@@ -4,15 +4,19 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import cast
 
+import torch
 from torch import nn
 
 from features.networks.architecture import Architecture
-from features.networks.layout import Activation, Attention, BlockPlan, Conv, Layer, Linear, Norm, Pool, Scale
+from features.networks.layout import Activation, Attention, BlockPlan, Conv, Layer, Linear, Norm, Pool, Scalar, Scale
 from features.networks.modules import (
     BlurPool,
     ChannelAttention,
+    ChannelNorm,
     NoShortcut,
     PaddedShortcut,
+    ScalarBias,
+    ScalarFactor,
     ScaleAndShift,
     SqueezeExcite,
     StandardisedConv,
@@ -28,6 +32,7 @@ MODULES: dict[str, Callable[[], nn.Module]] = {
 def build(architecture: Architecture) -> ResidualNetwork:
     """A new network with He initialisation (He et al. 2015, arXiv:1502.01852), in train mode.
 
+    Without norms, biases begin at 0, and with Fixup weights as `_begin_small` says.
     Draws from torch's global generator, as torch's own layers do; build under `torch.device("meta")` to get
     shapes without memory.
     """
@@ -46,7 +51,30 @@ def build(architecture: Architecture) -> ResidualNetwork:
     for module in network.modules():
         if isinstance(module, nn.Conv2d | StandardisedConv) and not module.weight.is_meta:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if architecture.norm == "none" and module.bias is not None:
+                nn.init.zeros_(module.bias)
+    if architecture.scalars == "fixup":
+        _begin_small(network)
     return network
+
+
+@torch.no_grad()
+def _begin_small(network: ResidualNetwork) -> None:
+    """Fixup's rules (Zhang et al. 2019, arXiv:1901.09321): in a network of L blocks with m convolutions each, the last
+    one of each branch and the classifier begin at 0, the others of branches are L ** (-1 / (2 m - 2)) as large.
+
+    The bias before the classifier is left to the classifier's own, which makes the same functions.
+    """
+    blocks = [block for _, block in network.blocks()]
+    for block in blocks:
+        convs = [layer for layer in block.branch if isinstance(layer, nn.Conv2d)]
+        for conv in convs[:-1]:
+            conv.weight *= len(blocks) ** (-1 / (2 * len(convs) - 2))
+        convs[-1].weight.zero_()
+    last = [layer for layer in network.head.modules() if isinstance(layer, nn.Linear)][-1:]
+    for linear in last:
+        linear.weight.zero_()
+        linear.bias.zero_()
 
 
 def _block(plan: BlockPlan, architecture: Architecture) -> ResidualBlock:
@@ -87,8 +115,12 @@ def _norm(layer: Layer) -> nn.Module:
     norm = cast(Norm, layer)
     if norm.kind == "layer":
         return nn.LayerNorm(norm.channels, norm.epsilon)
+    if norm.kind == "channels":
+        return ChannelNorm(norm.channels, norm.epsilon)
     if norm.kind == "group":
         return nn.GroupNorm(norm.groups, norm.channels, norm.epsilon)
+    if norm.kind == "instance":
+        return nn.InstanceNorm2d(norm.channels, norm.epsilon, affine=True)
     return nn.BatchNorm2d(norm.channels, norm.epsilon)
 
 
@@ -108,6 +140,11 @@ def _attention(layer: Layer) -> nn.Module:
     return ChannelAttention(gate.width) if gate.kind == "eca" else SqueezeExcite(gate.channels, gate.width)
 
 
+def _scalar(layer: Layer) -> nn.Module:
+    scalar = cast(Scalar, layer)
+    return ScalarBias(scalar.start) if scalar.kind == "bias" else ScalarFactor(scalar.start)
+
+
 def _linear(layer: Layer) -> nn.Module:
     linear = cast(Linear, layer)
     return nn.Linear(linear.inputs, linear.outputs)
@@ -121,4 +158,5 @@ _MAKERS: dict[type[Layer], Callable[[Layer], nn.Module]] = {
     Attention: _attention,
     Linear: _linear,
     Scale: lambda layer: ScaleAndShift(cast(Scale, layer).channels),
+    Scalar: _scalar,
 }

@@ -12,6 +12,7 @@ from features.errors import WeightsError
 from features.networks import containers, hub_configs, inference, norms, pickled
 from features.networks.architecture import Architecture
 from features.networks.blobs import as_paths
+from features.networks.choices import has_same_tensors
 from features.networks.containers import Inert, TensorRecord
 from features.networks.containers.tensors import need_bounds
 from features.networks.flatten import tensors_of, unwrapped
@@ -235,6 +236,8 @@ def check(checkpoint: Checkpoint, wanted: Architecture) -> Architecture:
     taken = {choice.field: getattr(wanted, choice.field) for choice in untold}
     if "shortcut" in taken and taken["shortcut"] == "projection":
         del taken["shortcut"]  # which its layers do tell
+    if not has_same_tensors(told, wanted.norm):
+        taken.pop("norm", None)
     if told.pooled_features != wanted.pooled_features:  # a network with another head is called by its body's name
         taken.pop("head_pool", None)
     if told.head_widths or told.classes is None:

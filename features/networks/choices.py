@@ -1,10 +1,13 @@
-"""What a network's tensors do not tell: every choice that leaves no trace in them, with its values and what they mean.
+"""What can be said of a network: every choice that leaves no trace in its tensors, with its values and what they mean.
+
+Two of them, of norms and what stands in their place, do leave one: they are chosen of a network that is trained anew.
 
 The command line, the app, the documentation and the search for the choice that fits read this one table.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from math import gcd
 from typing import TYPE_CHECKING, Any
 
 from features.errors import FeatureError
@@ -22,7 +25,8 @@ class Choice:
     written, and in words; {} where it is a number, or numbers separated by commas, as in `example`. meaning: what it
     changes, and who has it how. matters: whether it can differ in a network that has the other fields of a given one.
     fits: whether a value goes with a network's tensors. rival: the value that many networks of the same tensors have in
-    the place of the usual one, '' where few have another.
+    the place of the usual one, '' where few have another. anew: whether a network without weights may be given any
+    value. follows: the other fields that a value sets.
     """
 
     field: str
@@ -35,6 +39,8 @@ class Choice:
     example: str = ""
     fits: Callable[["Architecture", str], bool] = lambda network, text: True
     rival: Callable[["Architecture"], str] = lambda network: ""
+    anew: bool = False
+    follows: Callable[["Architecture", Any], Mapping[str, Any]] = lambda network, value: {}
 
     def value(self, network: "Architecture") -> str:
         """What a network has, as it is written."""
@@ -47,22 +53,26 @@ class Choice:
         """The network with another value. Raises FeatureError if it is none, or if it does not matter here."""
         if not self.matters(network):
             raise FeatureError(f"{self.option} changes nothing in a network of {network.describe()}. Leave it away.")
+        if self.anew and network.builder:
+            raise FeatureError(
+                f"{self.option} was given for {network.builder}, which is built as it is there. Name another network."
+            )
         try:
-            fitting = [value for value in self.values if self.fits(network, value)]
+            fitting = [value for value in self.values if self.anew or self.fits(network, value)]
             if self.values and text not in fitting:
                 raise ValueError
             value = self.parse(text)
         except ValueError:
             wanted = f"one of {', '.join(fitting)}" if self.values else "whole numbers, as 1,2,2,1"
             raise FeatureError(f"{self.option} is {text!r}. Wanted {wanted}.") from None
-        return replace(network, **{self.field: value})
+        return replace(network, **{self.field: value, **self.follows(network, value)})
 
     def others(self, network: "Architecture") -> tuple["Architecture", ...]:
         """Networks with the same tensors that differ in this choice alone; () where it has no list of values."""
         if not self.matters(network):
             return ()
         open_choices = []
-        for text in self.values:
+        for text in (each for each in self.values if self.fits(network, each)):
             try:
                 open_choices.append(self.chosen(network, text))
             except FeatureError:  # it does not go with another of the network's choices
@@ -89,6 +99,25 @@ def whole_numbers(text: str) -> tuple[int, ...]:
 
 def _is_switched(text: str) -> bool:
     return text == "yes"
+
+
+SAME_TENSORS = ("group", "layer", "instance")  # norms that cannot be told from each other
+
+
+def has_same_tensors(network: "Architecture", norm: str) -> bool:
+    """Whether a network of other norms has tensors of the same names and shapes."""
+    return norm == network.norm or {norm, network.norm} <= {*SAME_TENSORS}
+
+
+def _follows_norm(network: "Architecture", norm: str) -> dict[str, Any]:
+    """Groups, 32 or as many as divide every width; biases in the place of norms; no scalars beside norms."""
+    widths = (network.stem_width, *network.stem_widths, *network.inner, *network.outputs)
+    made: dict[str, Any] = {"norm_groups": gcd(32, *widths) if norm == "group" else 32}
+    if norm == network.norm:
+        return {}
+    if "none" in (norm, network.norm):
+        made |= {"bias": norm == "none", "scalars": "none"}
+    return made | ({"standardised": False} if norm == "none" else {})
 
 
 def _is_as_of_2015(network: "Architecture") -> bool:
@@ -226,6 +255,34 @@ CHOICES = (
         lambda network: bool(network.head_widths) or network.head_start == "activation",
     ),
     Choice(
+        "norm", "--norm", "Norms",
+        {
+            "batch": "batch norms",
+            "group": "group norms",
+            "layer": "layer norms over channels",
+            "instance": "instance norms",
+            "none": "no norms",
+        },
+        "What is normalised: each channel over a batch, groups of channels over space (32, or as many as divide every "
+        "width), all channels of a position, or each channel over space. Of a network that is trained anew; of a file "
+        "only which of those without running statistics it has, since their tensors are the same.",
+        fits=has_same_tensors, anew=True, follows=_follows_norm,
+    ),
+    Choice(
+        "scalars", "--scalars", "In the place of norms",
+        {
+            "none": "nothing in the place of norms",
+            "skipinit": "SkipInit's factor at the end of each branch",
+            "fixup": "Fixup's factors, biases and first weights",
+        },
+        "What lets a network without norms (--norm none) be trained: each block begins as its shortcut, by a factor of "
+        "0 (SkipInit: De & Smith 2020) or small first weights (Fixup: Zhang et al. 2019). Of a network that is trained "
+        "anew.",
+        lambda network: network.shortcut != "none",
+        fits=lambda network, text: text == network.scalars, anew=True,
+        follows=lambda network, value: {} if value == network.scalars else {"bias": value != "fixup"},
+    ),
+    Choice(
         "norm_groups", "--norm-groups", "Groups of group norms", {},
         "How many groups of channels are normalised together, the same everywhere; usually 32. Says of norms without "
         "statistics that they are no batch norms.",
@@ -235,7 +292,8 @@ CHOICES = (
         "standardised", "--standardised", "Weight standardisation",
         {"no": "weights as they are", "yes": "standardised weights"},
         "Whether each filter is standardised before it is used: BiT's networks and others with group norms.",
-        lambda network: network.norm == "group", _is_switched, rival=lambda network: "yes",
+        lambda network: network.norm != "none", _is_switched,
+        rival=lambda network: "yes" if network.norm == "group" else "",
     ),
     Choice(
         "epsilon", "--epsilon", "Epsilon of the norms", {},
@@ -250,7 +308,14 @@ TOLD = {
     "widened_at": lambda network: "widened by the last convolution of a block",
     "stem_norm": lambda network: "norm after the stem" if network.stem_norm else "no norm after the stem",
     "last_norm": lambda network: "norm after the last stage" if network.last_norm else "no norm after the last stage",
-    "norm": lambda network: {"group": f"{network.norm_groups} groups to a norm"}.get(network.norm, "no norms"),
+    "norm": lambda network: {
+        "group": f"{network.norm_groups} groups to a norm",
+        "layer": "layer norms over channels",
+        "instance": "instance norms",
+    }.get(network.norm, "no norms"),
+    "scalars": lambda network: {"skipinit": "SkipInit's factors", "fixup": "Fixup's factors and biases"}[
+        network.scalars
+    ],
     "bias": lambda network: "convolutions with bias",
     "attention": lambda network: {"se": "squeeze-and-excitation", "eca": "efficient channel attention"}[
         network.attention

@@ -185,7 +185,9 @@ def choices_of(said: Architecture, architecture: Architecture) -> dict[str, Any]
     same = ("block", "stem", "blocks", "inner", "outputs", "stem_width", "groups")
     if any(getattr(said, name) != getattr(architecture, name) for name in same):
         return {}
-    unsaid = {"shortcut", "head_pool", "head_start"} | ({"norm_groups"} if said.norm != "group" else set())
+    unsaid = {"shortcut", "head_pool", "head_start", "norm", "scalars"} | (
+        {"norm_groups"} if said.norm != "group" else set()
+    )
     return {name: getattr(said, name) for name in BY_FIELD if name not in unsaid}
 
 

@@ -96,7 +96,7 @@ def infer(part: Part) -> Inferred:
             attention_widths=attention_widths,
         )
         architecture, told = signatures.applied(part, architecture)
-        told |= told_pool
+        told |= told_pool | _told_of_norms(blocks, norm)
         return Inferred(architecture, told if heads.may_begin_with_an_activation(of_head) else told | {"head_start"})
     except FeatureError as error:
         raise _refused(part, f"cannot be built: {error}") from error
@@ -288,6 +288,17 @@ def _norm(blocks: Sequence[BlockLayers], part: Part) -> str:
     if len(kinds) > 1:
         raise _refused(part, "has norms with running statistics and norms without. Save the complete network")
     return "batch" if kinds.pop() else "group"
+
+
+def _told_of_norms(blocks: Sequence[BlockLayers], norm: str) -> frozenset[str]:
+    """What tensors tell of norms: nothing else stands in their place, and those with statistics are batch norms.
+
+    Of norms without, names alone can say that they are group norms, and no layer or instance norms.
+    """
+    names = [each.name for block in blocks for each in block.norms]
+    if norm == "group" and not all(map(spellings.GROUP_NORM.search, names)):
+        return frozenset({"scalars"})
+    return frozenset({"scalars", "norm"} | ({"standardised"} if norm != "group" else set()))
 
 
 def _norm_groups(norm: str, widths: Sequence[int]) -> int:

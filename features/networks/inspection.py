@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from features.errors import WeightsError
-from features.networks import checkpoint, norms, spellings
+from features.errors import FeatureError, WeightsError
+from features.networks import card, checkpoint, norms, spellings
+from features.networks.architecture import Architecture
 from features.networks.checkpoint import Checkpoint, printable
+from features.networks.choices import BY_FIELD
 from features.networks.inference import Inferred
 from features.networks.parts import Part
 
@@ -18,7 +20,8 @@ class Network:
     """One residual network in a file.
 
     inferred: None where it is not understood; problem: why, or ''. is_whole: whether the file has its modules too.
-    has_open_norms: whether nothing tells that its norms, which keep no statistics, are group norms.
+    has_open_norms: whether nothing tells that its norms, which keep no statistics, are group norms. is_said: whether
+    it is known by what the file says of itself, since no tensors tell layer norms from group norms.
     """
 
     part: Part
@@ -26,6 +29,7 @@ class Network:
     problem: str = ""
     is_whole: bool = False
     has_open_norms: bool = False
+    is_said: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +60,8 @@ def inspect(path: Path, head: str | None = None) -> Inspection:
     network.
     """
     file = checkpoint.read(path, head=head)
-    networks = tuple(_understood(file, part) for part in file.parts)
+    own = _without_batch_norms(file)
+    networks = tuple(_understood(file, part, own if number == 0 else None) for number, part in enumerate(file.parts))
     if not networks:
         file.part  # noqa: B018 (says why there is none)
     training = sum(bool(spellings.TRAINING.search(name)) for name in file.records)
@@ -78,14 +83,15 @@ def described(network: Network, main: bool) -> list[str]:
     if network.inferred is None:
         return [*lines, f"  not understood: {network.problem}"]
     architecture = network.inferred.architecture
-    lines.append(f"  known from its tensors{' and modules' * network.is_whole}: {architecture.describe()}")
+    source = "what the file says of itself" if network.is_said else f"its tensors{' and modules' * network.is_whole}"
+    lines.append(f"  known from {source}: {architecture.describe()}")
     if network.has_open_norms:
         lines.append(
             "  its norms keep no running statistics: group norms, or batch norms without what they need to be run"
         )
     if untold := [f"{choice.words(architecture)} ({choice.option})" for choice in network.inferred.untold]:
         lines.append(f"  not told by them, and taken as usual: {'; '.join(untold)}")
-    return [*lines, *_beside(part)]
+    return lines if network.is_said else [*lines, *_beside(part)]
 
 
 def _beside(part: Part) -> Iterator[str]:
@@ -98,11 +104,24 @@ def _beside(part: Part) -> Iterator[str]:
         yield f"  left aside: {printable(', '.join(part.left[:LISTED]))}{rest}"
 
 
-def _understood(file: Checkpoint, part: Part) -> Network:
+def _without_batch_norms(file: Checkpoint) -> Architecture | None:
+    """What one of our own files says of a network without batch norms, which its tensors do not tell."""
+    if not card.is_described(file.metadata):
+        return None
+    try:
+        said = card.described(file.metadata).architecture
+    except FeatureError:  # which is told when it is loaded
+        return None
+    return None if said.norm == "batch" else said
+
+
+def _understood(file: Checkpoint, part: Part, own: Architecture | None) -> Network:
+    if own is not None:
+        return Network(part, Inferred(own, frozenset(BY_FIELD)), is_said=True)
     try:
         checkpoint.need_understood(part)
         inferred = file.inferred_of(part)
-        is_open = "norm_groups" not in inferred.told and norms.are_open(part, file.parts)
+        is_open = inferred.told.isdisjoint({"norm", "norm_groups"}) and norms.are_open(part, file.parts)
         return Network(part, inferred, "", file.modules is not None, is_open)
     except WeightsError as error:
         return Network(part, None, str(error))

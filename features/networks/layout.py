@@ -89,7 +89,13 @@ class Conv(Layer):
 
 @dataclass(frozen=True)
 class Norm(Layer):
-    """Batch normalisation (kind 'batch', also where it is frozen), group ('group') or layer normalisation ('layer')."""
+    """Normalisation of maps, or of features.
+
+    kind: of maps over the batch ('batch', also where it is frozen), over groups of channels and all of space ('group':
+    Wu & He 2018, arXiv:1803.08494), over each channel's own space ('instance': Ulyanov et al. 2016, arXiv:1607.08022)
+    or over the channels of each position alone ('channels', as ConvNeXt's: Liu et al. 2022, arXiv:2201.03545); of
+    features before a head over all of them ('layer': Ba et al. 2016, arXiv:1607.06450).
+    """
 
     channels: int
     kind: str = "batch"
@@ -101,7 +107,8 @@ class Norm(Layer):
         return 2 * self.channels
 
     def describe(self) -> str:
-        return f"group norm, {self.groups} groups" if self.kind == "group" else f"{self.kind} norm"
+        words = {"group": f"group norm, {self.groups} groups", "channels": "layer norm over channels"}
+        return words.get(self.kind, f"{self.kind} norm")
 
 
 @dataclass(frozen=True)
@@ -116,6 +123,21 @@ class Scale(Layer):
 
     def describe(self) -> str:
         return "scale and shift"
+
+
+@dataclass(frozen=True)
+class Scalar(Layer):
+    """One learned number for all of a map: a 'bias', which is added, or a 'factor'. start: what it begins as."""
+
+    kind: str
+    start: float = 0.0
+
+    @property
+    def parameters(self) -> int:
+        return 1
+
+    def describe(self) -> str:
+        return f"one learned {self.kind}"
 
 
 @dataclass(frozen=True)

@@ -137,6 +137,40 @@ class ScaleAndShift(nn.Module):
         return x * self.weight + self.bias
 
 
+class ScalarBias(nn.Module):
+    """Plus one number for all channels and places, as Fixup's (Zhang et al. 2019, arXiv:1901.09321)."""
+
+    def __init__(self, start: float = 0.0) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.full((1,), start))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.bias
+
+
+class ScalarFactor(nn.Module):
+    """Times one number for all channels and places, as SkipInit's (De & Smith 2020, arXiv:2002.10444) and Fixup's."""
+
+    def __init__(self, start: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((1,), start))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer normalisation of maps (N, C, H, W) over the channels of each position, as ConvNeXt's and torchvision's.
+
+    Not over channels and space, which is group normalisation of one group.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.permute(0, 2, 3, 1)  # (N, H, W, C)
+        x = functional.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+        return x.permute(0, 3, 1, 2)  # (N, C, H, W)
+
+
 class StandardisedConv(nn.Module):
     """A convolution whose filters are standardised before they are used (Qiao et al. 2019, arXiv:1903.10520).
 

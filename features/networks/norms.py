@@ -32,7 +32,7 @@ def are_open(part: Part, others: Sequence[Part]) -> bool:
     if any(map(spellings.INSTANCE_NORM.search, (norm.name for norm in norms))):
         where = f" at {part.name[:80]!r}" if part.name else ""
         raise WeightsError(
-            f"the network{where} has instance norms ({norms[0].name}), which are not run here. Use one with batch norms"
+            f"the network{where} has instance norms ({norms[0].name}) by its names alone. Say so with --norm instance"
         )
     if any(COUNTER in norm.tensors for norm in norms):
         return True

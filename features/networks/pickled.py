@@ -184,7 +184,7 @@ class _Reader:
                 raise refused("norms", f"whose {field} differs: {', '.join(map(str, sorted(values)))}")
             if values and len(norms) == sum(isinstance(value, int | float) for value in every):
                 made[field] = values.pop()
-        return made
+        return made | ({"norm": self.network.norm} if len(modules) == len(norms) else {})
 
     def _of_shortcuts(self, first: Sequence[BlockLayers], strides: Sequence[int]) -> dict[str, Any]:
         pooled = set()

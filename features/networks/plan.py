@@ -15,6 +15,7 @@ from features.networks.layout import (
     Named,
     Norm,
     Pool,
+    Scalar,
     Scale,
     attention_width,
 )
@@ -38,7 +39,8 @@ def stem(network: "Architecture") -> Layers:
         else:
             layers.append(Named(f"conv1.{3 * number}" if network.stem_widths else "conv1", conv))
     if network.resolved("stem_norm"):
-        layers += [*_norm(network, "bn1", network.stem_width), Named("relu", Activation(network.activation))]
+        layers += [*_norm(network, "bn1", network.stem_width), *_shift(network, "bias1")]
+        layers.append(Named("relu", Activation(network.activation)))
     return (*layers, *STEM_POOLS[network.resolved("stem_pool")](network))
 
 
@@ -122,7 +124,7 @@ def _block(
     return BlockPlan(
         stage=f"layer{number + 1}",
         index=index,
-        branch=(*_branch(network, convs, filters), *_attention(network, number)),
+        branch=(*_branch(network, convs, filters), *_attention(network, number), *_factor(network)),
         shortcut=shortcut,
         projection=_projection(network, channels, output, stride) if projects else (),
         activated=projects and network.preactivation and network.shortcut_from == "activated",
@@ -158,8 +160,8 @@ def _branch(network: "Architecture", convs: list[Conv], filters: Layers) -> Iter
         if network.preactivation:
             yield from (*_norm(network, f"bn{number}", conv.inputs), activation, *before, own)
         else:
-            yield from (*before, own, *_norm(network, f"bn{number}", conv.outputs))
-            yield from (activation,) if number < len(convs) else ()
+            yield from (*_shift(network, f"bias{number}a"), *before, own, *_norm(network, f"bn{number}", conv.outputs))
+            yield from (*_shift(network, f"bias{number}b"), activation) if number < len(convs) else ()
 
 
 def _projection(network: "Architecture", inputs: int, outputs: int, stride: int) -> Layers:
@@ -167,7 +169,8 @@ def _projection(network: "Architecture", inputs: int, outputs: int, stride: int)
     pools = network.shortcut_pool == "average" and stride > 1
     conv = Named("0", _conv(network, inputs, outputs, 1, 1 if pools else stride))
     pool = (Named("pool", Pool("average", stride, stride, ceil=network.antialias != "average")),) if pools else ()
-    return (*pool, conv) if network.preactivation else (*pool, conv, *_norm(network, "1", outputs))
+    before = (*_shift(network, "bias"), *pool)
+    return (*before, conv) if network.preactivation else (*before, conv, *_norm(network, "1", outputs))
 
 
 def _attention(network: "Architecture", number: int) -> Layers:
@@ -175,6 +178,22 @@ def _attention(network: "Architecture", number: int) -> Layers:
         return ()
     width = network.resolved("attention_widths")[number]
     return (Named("se", Attention(network.attention, network.outputs[number], width)),)
+
+
+def _shift(network: "Architecture", name: str) -> Layers:
+    """Fixup's one bias for all channels, before a convolution or an activation; () in other networks."""
+    return (Named(name, Scalar("bias")),) if network.scalars == "fixup" else ()
+
+
+def _factor(network: "Architecture") -> Layers:
+    """What the branch of a network without norms is multiplied with at its end; Fixup's is followed by a bias.
+
+    SkipInit's factor begins at 0, Fixup's at 1 behind a convolution of zeros: both blocks begin as their shortcuts.
+    """
+    if network.scalars == "none":
+        return ()
+    start = 1.0 if network.scalars == "fixup" else 0.0
+    return Named("scale", Scalar("factor", start)), *_shift(network, "shift")
 
 
 def attention_widths(kind: str, outputs: tuple[int, ...]) -> tuple[int, ...]:
@@ -201,4 +220,5 @@ def _norm(network: "Architecture", name: str, channels: int) -> Layers:
     if network.norm == "none":
         return ()
     groups = network.norm_groups if network.norm == "group" else 1
-    return (Named(name, Norm(channels, network.norm, groups, network.epsilon)),)
+    kind = "channels" if network.norm == "layer" else network.norm
+    return (Named(name, Norm(channels, kind, groups, network.epsilon)),)

@@ -11,11 +11,14 @@ from features.errors import FeatureError
 from features.networks import plan
 from features.networks.architecture import Architecture
 from features.networks.building import MODULES
-from features.networks.layout import Activation, Attention, BlockPlan, Conv, Layer, Linear, Norm, Pool, Scale
+from features.networks.layout import Activation, Attention, BlockPlan, Conv, Layer, Linear, Norm, Pool, Scalar, Scale
 from features.networks.modules import (
     BlurPool,
     ChannelAttention,
+    ChannelNorm,
     PaddedShortcut,
+    ScalarBias,
+    ScalarFactor,
     ScaleAndShift,
     SqueezeExcite,
     StandardisedConv,
@@ -23,6 +26,7 @@ from features.networks.modules import (
 from features.networks.structure import ResidualBlock, ResidualNetwork, leaves
 
 CODE = "code"
+SHARED = ("bn1", "relu1")  # layers of a branch that a projection of the activated input shares
 
 
 def architecture_of(network: ResidualNetwork, builder: str = CODE) -> Architecture:
@@ -56,6 +60,14 @@ def layer_of(module: nn.Module) -> Layer | None:
             return Norm(module.num_channels, "group", module.num_groups, module.eps)
         case nn.BatchNorm2d(affine=True, track_running_stats=True):
             return Norm(module.num_features, epsilon=module.eps)
+        case nn.InstanceNorm2d(affine=True, track_running_stats=False):
+            return Norm(module.num_features, "instance", epsilon=module.eps)
+        case ChannelNorm():
+            return Norm(module.normalized_shape[0], "channels", epsilon=module.eps)
+        case ScalarBias():
+            return Scalar("bias")
+        case ScalarFactor():
+            return Scalar("factor")
         case nn.LayerNorm(elementwise_affine=True) if module.bias is not None and len(module.normalized_shape) == 1:
             return Norm(module.normalized_shape[0], "layer", epsilon=module.eps)
         case ScaleAndShift():
@@ -147,7 +159,9 @@ def _same(network: ResidualNetwork, architecture: Architecture) -> bool:
 
 
 def _of_any_width(layer: Layer) -> Layer:
-    """The same record; of ECA, whose modules do not know how many channels they are given, without their number."""
+    """The same record without what its module does not know: the channels that ECA is given, where a number began."""
+    if isinstance(layer, Scalar):
+        return replace(layer, start=0.0)
     return replace(layer, channels=0) if isinstance(layer, Attention) and layer.kind == "eca" else layer
 
 
@@ -166,7 +180,7 @@ def _same_shortcut(block: ResidualBlock, plan: BlockPlan, architecture: Architec
         return repr(block.shortcut) == repr(padded)
     if plan.shortcut != "projection":
         return True
-    shared = [layer for name, layer in plan.branch if name in ("bn1", "relu1")] if plan.activated else []
+    shared = [layer for name, layer in plan.branch if name in SHARED] if plan.activated else []
     wanted = [*shared, *(layer for _, layer in plan.projection)]
     if architecture.antialias == "average":
         return _at_even_sides(layers_of(block.shortcut)) == _at_even_sides(map(_of_any_width, wanted))
@@ -243,7 +257,8 @@ def _choices(network: ResidualNetwork, described: Architecture) -> dict[str, Any
         "antialias": filters[0] if filters else "none",
         "activation": next((layer.kind for layer in every if isinstance(layer, Activation)), "relu"),
         "preactivation": preactivation,
-        "norm": norms[0].kind if norms else "none",
+        "norm": {"channels": "layer"}.get(norms[0].kind, norms[0].kind) if norms else "none",
+        "scalars": _scalars(every),
         "norm_groups": norms[0].groups if norms and norms[0].kind == "group" else 32,
         "epsilon": norms[0].epsilon if norms else 1e-5,
         "bias": any(layer.bias for layer in convs),
@@ -256,6 +271,11 @@ def _choices(network: ResidualNetwork, described: Architecture) -> dict[str, Any
         **_shortcuts(network, preactivation),
     }
     return made | _stem(network, replace(described, **made))
+
+
+def _scalars(layers: Sequence[Layer]) -> str:
+    kinds = {layer.kind for layer in layers if isinstance(layer, Scalar)}
+    return "fixup" if "bias" in kinds else "skipinit" if kinds else "none"
 
 
 def _stride(layers: Sequence[Layer | None]) -> int:
@@ -279,7 +299,7 @@ def _shortcuts(network: ResidualNetwork, preactivation: bool) -> dict[str, Any]:
     averaged = any(isinstance(layer, Pool) for shortcut in projections for layer in layers_of(shortcut))
     return {
         "shortcut_pool": "average" if averaged else "none",
-        "shortcut_from": "input" if preactivation and projections and "bn1" not in names else "activated",
+        "shortcut_from": "input" if preactivation and projections and names.isdisjoint(SHARED) else "activated",
         "shortcut_padding": "end" if padded and not any(shortcut.before for shortcut in padded) else "both",
     }
 

@@ -195,6 +195,15 @@ def applied(spec: ModelSpec, settings: Settings) -> tuple[ModelSpec, frozenset[s
     return spec, frozenset(field for name in given for field in BY_NAME[name].fields)
 
 
+def anew(spec: ModelSpec, settings: Settings) -> ModelSpec:
+    """A spec with those settings alone that change the tensors of a network that is trained anew: what its norms are.
+
+    Raises FeatureError as `applied`.
+    """
+    changing = {choice.option.removeprefix("--") for choice in CHOICES if choice.anew}
+    return applied(spec, tuple(each for each in settings if each[0] in changing))[0]
+
+
 def _in_range(spec: ModelSpec, given: Mapping[str, str]) -> ModelSpec:
     """Mean and deviation that were given in the units of a range, in those of [0, 1]."""
     factor, shift = RANGES[given["range"]]

@@ -33,13 +33,14 @@ from features.networks.hypotheses import Verdict
 from features.networks.naming import NetworkName
 from features.networks.parts import is_called
 from features.networks.preprocessing import Preprocessing
-from features.networks.settings import applied
+from features.networks.settings import anew, applied
 from features.networks.written import Written
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 Pictures = Callable[[], Sequence["Image"]]
+NORMS = frozenset({"norm", "norm_groups"})  # either of which says that norms are no batch norms
 MEANS = {1: ((0.449,), (0.226,))}  # ImageNet's, averaged over its channels
 
 
@@ -56,14 +57,14 @@ def of_file(
     if file.head is not None and (card.is_described(file.metadata) or str(name).startswith(catalogue.TIMM)):
         raise FeatureError("A head is chosen only where a network is read from its tensors. Leave --head away.")
     if card.is_described(file.metadata):
-        spec, known, batch_norms = _self_described(file, name), None, ""
+        spec, known, batch_norms = _self_described(file, named), None, ""
     else:
         name = name or hub_configs.name_beside(file.path)
-        spec, known, batch_norms = _told(file, name, is_said=named.name is not None)
+        spec, known, batch_norms = _told(file, replace(named, name=name), is_said=named.name is not None)
         taken = _taken(file)
         spec = replace(spec, taken=taken, source=", ".join(filter(None, (spec.source, taken))))
     spec, chosen = applied(replace(spec, file=file.path), named.settings)
-    if known is not None and not spec.architecture.builder and "norm_groups" not in known | chosen:
+    if known is not None and not spec.architecture.builder and NORMS.isdisjoint(known | chosen):
         file.need_no_batch_norms(batch_norms)
     network = filling.load(file, spec.architecture)
     if known is None:
@@ -107,20 +108,22 @@ def said_of_itself(path: Path, metadata: Mapping[str, str]) -> ModelSpec:
         ) from error
 
 
-def _self_described(file: Checkpoint, name: str | None) -> ModelSpec:
+def _self_described(file: Checkpoint, named: NetworkName) -> ModelSpec:
     """What a file says that it is, once its tensors and the name that the user gave it (if any) agree."""
     entry = said_of_itself(file.path, file.metadata)
-    if name is not None:
-        checkpoint.need_same(file, entry.architecture, catalogue.spec(name).architecture)
+    if named.name is not None:
+        wanted = anew(catalogue.spec(named.name), named.settings)
+        checkpoint.need_same(file, entry.architecture, wanted.architecture)
     return entry
 
 
-def _told(file: Checkpoint, name: str | None, is_said: bool) -> tuple[ModelSpec, frozenset[str], str]:
+def _told(file: Checkpoint, named: NetworkName, is_said: bool) -> tuple[ModelSpec, frozenset[str], str]:
     """What a file is by its tensors, by what is written in or beside it, and by a name; and which fields are known.
 
     is_said: whether a person gave the name, whose classes are then the network's. Last, what says that its norms are
     batch norms.
     """
+    name = named.name
     if name is None:
         architecture = file.inferred.architecture
         told, source = _written(file, architecture), f"file {file.path.name}"
@@ -136,16 +139,16 @@ def _told(file: Checkpoint, name: str | None, is_said: bool) -> tuple[ModelSpec,
         architecture, preprocessing = written.applied(told, architecture, preprocessing)
         names, family = told.class_names, catalogue.family_of(architecture) or "ResNet (read from the file)"
     else:
-        entry = catalogue.spec(name)
+        entry = anew(catalogue.spec(name), named.settings)
         architecture, source = checkpoint.check(file, entry.architecture), f"file {file.path.name}"
         told = _written(file, architecture)
         # Of torchvision's networks, the name is that of an architecture: whoever changed a stride keeps it.
         is_whole = name not in catalogue.TORCHVISION
         # Everybody calls their own option A by the same name, and a network with another head by its body's name.
-        named = frozenset(choice.field for choice in CHOICES) - {"shortcut_padding"}
-        named -= {"head_pool"} if architecture.head_pool != entry.architecture.head_pool else set()
+        all_choices = frozenset(choice.field for choice in CHOICES) - {"shortcut_padding"}
+        all_choices -= {"head_pool"} if architecture.head_pool != entry.architecture.head_pool else set()
         architecture = replace(architecture, head_pool=told.architecture.get("head_pool", architecture.head_pool))
-        known = told.known | (named if is_whole else frozenset())
+        known = told.known | (all_choices if is_whole else frozenset())
         preprocessing = entry.preprocessing if is_whole else catalogue.IMAGENET_PREPROCESSING
         preprocessing = _of_channels(preprocessing, architecture.in_channels)
         _, preprocessing = written.applied(told, architecture, preprocessing)
@@ -261,7 +264,7 @@ def _of_copies(file: Checkpoint, architecture: Architecture) -> Iterator[str]:
 
 def _takes_open_norms(file: Checkpoint, spec: ModelSpec, settled: frozenset[str]) -> bool:
     """Whether norms are taken for group norms though nothing tells that they are no batch norms."""
-    return not spec.architecture.builder and "norm_groups" not in settled and file.has_open_norms
+    return not spec.architecture.builder and NORMS.isdisjoint(settled) and file.has_open_norms
 
 
 def _untold(file: Checkpoint, spec: ModelSpec) -> tuple[Choice, ...]:
@@ -290,7 +293,7 @@ def _assumed(
     yield from _of_copies(file, spec.architecture) if spec.architecture.builder else _of_others(file)
     if _takes_open_norms(file, spec, settled):
         yield norms.TAKEN
-        settled |= {"norm_groups"}
+        settled |= NORMS
     tested = verdict.settled if verdict is not None else ()
     untold = [choice for choice in _untold(file, spec) if choice.field not in (*settled, *tested)]
     doubtful = [choice for choice in untold if choice.doubt(spec.architecture)]

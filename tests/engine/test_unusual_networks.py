@@ -19,6 +19,7 @@ from features.networks import zoo
 from features.networks.architecture import Architecture
 from features.networks.canonical import ResidualNetwork, build, freeze
 from features.networks.card import ModelSpec
+from features.networks.modules import ChannelNorm
 from features.networks.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from features.predictions import class_logits
 from features.progress import finish
@@ -38,7 +39,9 @@ BLOCKS = (
     "stride in the first 1x1", "dilated from its first block on", "7x7 stem", "zeros at the end", "plain",
     "pooled shortcuts", "blurred", "SiLU", "pre-activation", "pre-activation without a last norm",
     "pre-activation with raw projections", "pre-activation with padded shortcuts", "group norms",
-    "biases without norms", "squeeze-and-excitation", "efficient channel attention", "groups", "head of two layers",
+    "layer norms", "instance norms and standardised weights",
+    "SkipInit", "Fixup", "biases without norms", "squeeze-and-excitation", "efficient channel attention", "groups",
+    "head of two layers",
     "pre-activation with a head of two layers", "one logit", "one logit of two layers", "maxima",
     "maxima mixed with averages", "maxima before averages", "averages before maxima", "pre-activation with maxima",
     "maxima before averages before a head of two layers",
@@ -139,9 +142,19 @@ def test_frozen_norms_are_folded_like_others(name):
     assert left == (sum(architecture.blocks) if name == "pre-activation" else 0)  # those that come before all else
 
 
-def test_what_cannot_be_folded_is_not_folded():
-    fast = FastNetwork(network_of(RGB["group norms"]), PIXELS, torch.float32, CPU)
-    assert sum(isinstance(module, nn.GroupNorm) for module in fast.modules()) == 8  # stem, 3 blocks of 2, projection
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("group norms", nn.GroupNorm),
+        ("layer norms", ChannelNorm),
+        ("instance norms and standardised weights", nn.InstanceNorm2d),
+    ],
+)
+def test_what_cannot_be_folded_is_not_folded(name, kind):
+    network = network_of(RGB[name])
+    fast = FastNetwork(network, PIXELS, torch.float32, CPU)
+    counts = [sum(isinstance(module, kind) for module in each.modules()) for each in (network, fast)]
+    assert counts[0] == counts[1] > 0
 
 
 @pytest.mark.xdist_group("openvino")
@@ -153,6 +166,9 @@ def test_what_cannot_be_folded_is_not_folded():
         replace(PREACTIVATION, norm="group", norm_groups=4, head_widths=(12,), head_activation="gelu"),
         replace(BASIC, head_pool="max-average", head_widths=(12,)),
         replace(PREACTIVATION, head_pool="mixed"),
+        UNUSUAL["layer norms"],
+        UNUSUAL["instance norms and standardised weights"],
+        UNUSUAL["Fixup"],
     ],
     ids=[
         "deep stem, SE, SiLU",
@@ -160,6 +176,9 @@ def test_what_cannot_be_folded_is_not_folded():
         "pre-activation, group norms, head of two layers",
         "maxima before averages, head of two layers",
         "pre-activation, maxima mixed with averages",
+        "layer norms",
+        "instance norms and standardised weights",
+        "Fixup",
     ],
 )
 def test_openvino_reads_the_same(architecture):

@@ -48,6 +48,10 @@ UNUSUAL = {
     "pre-activation with group norms and standardised weights": replace(
         PREACTIVATION, norm="group", norm_groups=4, standardised=True
     ),
+    "layer norms": replace(BASIC, norm="layer"),
+    "instance norms and standardised weights": replace(BASIC, shortcut="padding", norm="instance", standardised=True),
+    "SkipInit": replace(PREACTIVATION, norm="none", bias=True, scalars="skipinit"),
+    "Fixup": replace(BASIC, norm="none", scalars="fixup", shortcut_pool="average"),
     "biases": replace(BASIC, bias=True),
     "biases without norms": replace(BASIC, bias=True, norm="none"),
     "squeeze-and-excitation": replace(BASIC, attention="se", attention_widths=(4, 4)),

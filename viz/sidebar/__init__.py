@@ -8,7 +8,7 @@ from features.networks import catalogue
 from viz.cached import warm_up
 from viz.sidebar import image_set, keeping, network, noting
 from viz.sidebar.image_set import images, others, source
-from viz.sidebar.network import lesion, loaded, model, named, spec, take_lesion, tell_assumed
+from viz.sidebar.network import lesion, loaded, model, named, spec, take_lesion, tell_assumed, typed
 from viz.sidebar.noted import of_images as noted_images
 from viz.sidebar.own_files import inside_roots, new_folder
 from viz.sidebar.selected import choose, give_name, select, selection, selects_of_others, take_name
@@ -43,6 +43,7 @@ __all__ = [
     "take_lesion",
     "take_name",
     "tell_assumed",
+    "typed",
 ]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from features.errors import FeatureError, WeightsError
-from features.networks import catalogue, hub_configs
+from features.networks import catalogue, hub_configs, naming
 from features.networks.card import ModelSpec
 from features.networks.naming import NetworkName
 from features.networks.settings import SETTINGS, Setting
@@ -172,6 +172,18 @@ def loaded(name: NetworkName) -> "Model":
     if catalogue.spec(name.name).file is None:
         widgets.result(fetch_job(name.name), f"Fetching the weights of {name}")
     return load_model(str(name))
+
+
+def typed(text: str) -> "Model":
+    """A network that a visitor names beside the chosen one, as `naming.parse` reads it; its files inside the roots.
+
+    Raises FeatureError if it cannot be loaded.
+    """
+    asked = naming.parse(text)
+    for file in (asked.weights, asked.classes):
+        if file is not None:
+            inside_roots(str(file), "weights", WeightsError)
+    return loaded(asked)
 
 
 def tell_assumed(notice: "DeltaGenerator") -> None:

@@ -185,3 +185,24 @@ def test_labels_that_fit_no_class_are_told_and_can_be_matched_another_way(tmp_pa
     assert "Accuracy" in metrics(app)
     app = open_page("evaluate", **own, matched="by order")
     assert "Accuracy" in metrics(app)
+
+
+def test_worse_pictures_are_shown_when_asked_for_beside_another_network():
+    words = {"evaluation view": "worse pictures", "beside": "plain20-fashion", "corrupted by": "Gaussian noise"}
+    app = open_page("evaluate", limit="100 images", **words)
+    assert not app.get("plotly_chart")
+    next(button for button in app.button if button.label == "Corrupt 100 images").click().run()
+    app = settle(app)
+    assert not errors(app)
+    assert len(app.get("plotly_chart")) == 1
+    table = app.dataframe[-1].value
+    assert list(table["network"]) == ["resnet20-fashion", "plain20-fashion"]
+    assert table["over resnet20-fashion's"][0] == 1
+
+
+def test_an_attack_is_shown_when_asked_for():
+    app = open_page("evaluate", limit="100 images", **{"evaluation view": "worse pictures", "worse by": "l2 attack"})
+    next(button for button in app.button if button.label == "Attack 100 images").click().run()
+    app = settle(app)
+    assert not errors(app)
+    assert len(app.get("plotly_chart")) == 1

@@ -132,3 +132,13 @@ def test_a_link_to_measured_maps_opens_them_under_the_old_name_too(parameter):
 
 def test_maps_are_not_measured_unasked():
     assert not open_page("saliency").dataframe
+
+
+def test_a_worse_picture_moves_prediction_maps_and_branches():
+    app = open_page("saliency", view="worse picture", corruption="noise", strength="5")
+    assert not errors(app)
+    assert len(app.get("plotly_chart")) == 3  # as it is, worse, branches
+    assert any("0.1 of the range of pixels" in caption.value for caption in app.caption)
+    app.slider(key="strength").set_value(0).run()
+    assert not errors(app)
+    assert any(caption.value == "as it is" for caption in app.caption)

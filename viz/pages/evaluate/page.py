@@ -9,7 +9,7 @@ from features.evaluate import Evaluation
 from features.shares import Share
 from viz import widgets
 from viz.cached.evaluate import evaluation_work
-from viz.pages.evaluate import calibration, classes, confusion, hardest, matching, novelty, retrieval
+from viz.pages.evaluate import calibration, classes, confusion, hardest, matching, novelty, retrieval, robustness
 from viz.picking.shown import Shown
 
 OF_SCORES: dict[str, Callable[[Shown, Evaluation], None]] = {
@@ -17,6 +17,7 @@ OF_SCORES: dict[str, Callable[[Shown, Evaluation], None]] = {
     "classes": classes.show,
     "calibration": calibration.show,
     "hardest images": hardest.show,
+    "worse pictures": robustness.show,
 }
 OF_FEATURES: dict[str, Callable[[Shown], None]] = {"retrieval": retrieval.show, "other images": novelty.show}
 

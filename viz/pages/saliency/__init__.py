@@ -12,6 +12,7 @@ from viz import sidebar, widgets
 from viz.cached.made import drawn
 from viz.figures import saliency as figures
 from viz.pages.faithfulness import measured
+from viz.pages.saliency import worse
 from viz.pages.saliency.gallery import gallery
 from viz.pages.saliency.overlays import Shown, draw
 from viz.pages.saliency.views import STAGES, VIEWS
@@ -36,6 +37,10 @@ def render() -> None:
             likeliest = _Likeliest(explained, st.container())
         name = _choose_view(with_classes=model.network.classifier is not None)
         shown = None
+        if name == worse.NAME:
+            likeliest.draw()
+            worse.show(explained)
+            return
         try:
             if name != GALLERY:
                 shown = VIEWS[name].show(replace(explained, before_waiting=likeliest.draw))
@@ -53,7 +58,7 @@ def render() -> None:
 
 def _choose_view(with_classes: bool) -> str:
     names = [name for name, view in VIEWS.items() if with_classes or not view.of_classes]
-    names += [GALLERY] if with_classes else []
+    names += [worse.NAME, GALLERY] if with_classes else []
     if st.session_state.get("view", STAGES) not in names:
         st.session_state["view"] = STAGES
     return st.segmented_control("Side by side", names, default=STAGES, key="view", bind="query-params", required=True)
