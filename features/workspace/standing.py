@@ -87,8 +87,10 @@ def with_weights(workspace: Workspace, path: Path) -> Workspace:
 
 
 def with_contents(workspace: Workspace) -> Task[Workspace]:
-    """The same with what tells the images of its selections from others, so that they are known elsewhere. Raises
-    FeatureError if these cannot be read."""
+    """The same with what tells the images of its selections from others, so that they are known elsewhere.
+
+    An image that cannot be read is kept by its number alone. Raises FeatureError if the set cannot be opened.
+    """
     opened = workspace.images.open()
     if opened.digest != workspace.images.digest:
         raise WorkspaceError(f"The images of {workspace.images.source} have changed. Take them as they are now first.")
