@@ -20,7 +20,9 @@ def add(commands: Commands) -> None:
     add_out(find, "where the losses go")
     find.add_argument("--lowest", type=float, default=1e-5, metavar="X", help="first rate (default: %(default)s)")
     find.add_argument("--highest", type=float, default=10.0, metavar="X", help="last rate (default: %(default)s)")
-    find.add_argument("--steps", type=positive, default=100, metavar="N", help="batches that are tried (default: %(default)s)")
+    find.add_argument(
+        "--steps", type=positive, default=100, metavar="N", help="batches that are tried (default: %(default)s)"
+    )
 
 
 def _find(options: argparse.Namespace) -> None:
