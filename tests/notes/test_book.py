@@ -216,7 +216,7 @@ def test_a_disk_that_takes_nothing_more_is_told_of_and_nothing_is_lost(mode, lim
 
 
 def test_a_folder_in_place_of_the_file_is_told_of(tmp_path):
-    with pytest.raises(NotesError, match="is a folder. Name a file of notes"):
+    with pytest.raises(NotesError, match=r"is a folder\. Name a file of notes"):
         Book(tmp_path).write({(A, LABEL): "cat"})
 
 
