@@ -53,7 +53,7 @@ def _chosen(shelf: Shelf, known: list[Workspace]) -> None:
     names = [each.name for each in known]
     if st.session_state.get(CHOSEN) not in (None, *names):
         del st.session_state[CHOSEN]  # it was deleted, or is called otherwise now
-    about = {each.name: f"{each.name} ({len(each.views):,} views, {each.saved[:10]})" for each in known}
+    about = {each.name: f"{each.name} ({_count(len(each.views))}, {each.saved[:10]})" for each in known}
     name = st.selectbox("Workspace", names, key=CHOSEN, bind="query-params", format_func=lambda each: about[each])
     workspace = known[names.index(name)]
     st.caption(widgets.escape(f"{workspace.describe()}. Saved {workspace.saved[:16]} UTC by {workspace.by}."))
@@ -209,3 +209,7 @@ def _deleted(shelf: Shelf) -> None:
 
 def _file_name(workspace: Workspace) -> str:
     return Path("".join(sign if sign.isalnum() else "-" for sign in workspace.name)).name.strip("-") or "workspace"
+
+
+def _count(views: int) -> str:
+    return f"{views:,} view{'' if views == 1 else 's'}"
