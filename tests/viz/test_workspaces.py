@@ -48,13 +48,12 @@ def press(app: AppTest, label: str) -> AppTest:
 
 # What the window “Keep this view” does when its form is sent: an AppTest runs no windows.
 KEEPING = """
-from features.workspace import Shelf
 from viz import sidebar, widgets
 from viz.sidebar import keeping
 
 sidebar.show("evaluate", "Evaluation")
 with widgets.show_errors():
-    Shelf().save(keeping._with_view("Mine", "evaluate", "Taken for", "What is seen"))
+    keeping._kept("Mine", "evaluate", "Taken for", "What is seen")
 """
 
 

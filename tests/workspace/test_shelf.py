@@ -104,3 +104,21 @@ def test_a_folder_that_cannot_be_is_told_of(world, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(WorkspaceError, match="cannot be written to"):
         Shelf(tmp_path / "file" / "workspaces").save(world.workspace)
+
+
+def test_two_who_change_a_workspace_at_once_lose_nothing(world, shelf):
+    def added(letter):
+        for _ in range(20):
+            Shelf(shelf.folder).change(
+                world.workspace.name,
+                lambda earlier: replace(earlier or world.workspace, note=f"{earlier.note}{letter}"),
+            )
+
+    shelf.save(replace(world.workspace, note=""))
+    writers = [threading.Thread(target=added, args=(letter,)) for letter in "ab"]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    (kept,) = shelf.all()
+    assert sorted(kept.note) == ["a"] * 20 + ["b"] * 20
