@@ -194,7 +194,7 @@ def test_names_of_selections_outlive_the_session(drawn):
     app.button(key="only first").click().run()
     assert drawn[-1].selected.sum() == 3
     app.button(key="forget first").click().run()
-    assert selection.named(digest_of_sample()) == {}
+    assert "first" not in selection.named(digest_of_sample())  # others are of other tests
 
 
 @pytest.mark.slow
