@@ -33,7 +33,12 @@ def main() -> None:
         channel = "channels+view=one+channel&layer=layer2.1&channel=5"
         take(tab, f"{address}/channels?{channel}", ".tiles .crop", "channels")
         take(tab, f"{address}/channels?layer=layer3.2", ".st-key-patches .grid button", "ranking")
-        compared = ("resnet20-fashion", "resnet56-fashion", "plain20-fashion", "resnet20-fashion?lesion=without:layer3.0")
+        compared = (
+            "resnet20-fashion",
+            "resnet56-fashion",
+            "plain20-fashion",
+            "resnet20-fashion?lesion=without:layer3.0",
+        )
         take(tab, f"{address}/compare?{'&'.join(f'compared={name}' for name in compared)}", ".stDataFrame", "compare")
         show(tab, f"{address}/embed", ".point-map .surface")
         lasso(tab)
