@@ -1,7 +1,9 @@
 """Controls to choose one picture, from the set, a file or the camera."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -16,6 +18,9 @@ from viz import sidebar, widgets
 from viz.cached.elsewhere import is_upload
 from viz.cached.pictures import SHEET_COLUMNS, sheet_work, strip_rows
 from viz.components import picture_picker
+
+if TYPE_CHECKING:
+    from features.notes import ImageNotes
 
 SAMPLE, UPLOAD, CAMERA = "from the set", "upload", "camera"
 NUMBER, ORIGIN = "image", "origin"  # in links
@@ -115,11 +120,19 @@ def _strip(images: ImageSet, index: int, key: str) -> None:
     def pick(place: int) -> None:
         st.session_state[key] = rows[place]
 
+    noted = sidebar.noted_images(images)
+    known = {} if noted is None else noted.of
     picture_picker(
         sheet,
         SHEET_COLUMNS,
-        [images.label_name(row) or images.ids[row] for row in rows],
+        [_title(images, row, known) for row in rows],
         rows.index(index) if index in rows else None,
         f"strip of {key}",
         pick,
     )
+
+
+def _title(images: ImageSet, row: int, known: Mapping[int, "ImageNotes"]) -> str:
+    """What a small picture says when it is pointed at: its label or its name, and what is noted of it."""
+    title = images.label_name(row) or images.ids[row]
+    return title + (sidebar.noting.in_brackets(known[row]) if row in known else "")

@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from features.channels import RANKINGS, Channels, ChannelSweep, Evidence, Ranked, Ranking, usual
-from viz import widgets
+from viz import sidebar, widgets
 from viz.cached import server
 from viz.cached.channels import sweep_work
 from viz.cached.made import made
@@ -73,7 +73,13 @@ def _pictures(shown: Shown, told: Channels, layer: str, ranked: Ranked) -> None:
     if sheet is None:
         return
     numbers = ranked.channels.tolist()
-    titles = [f"{number}: {value:.3g}" for number, value in zip(numbers, ranked.values.tolist(), strict=True)]
+    noted = sidebar.noted_images(shown.images)
+    of = {} if noted is None else noted.of
+    tops = [of.get(row) for row in top.rows[numbers, 0].tolist()]
+    titles = [
+        f"{number}: {value:.3g}{'' if known is None else sidebar.noting.in_brackets(known)}"
+        for number, value, known in zip(numbers, ranked.values.tolist(), tops, strict=True)
+    ]
     address = media_address(sheet, f"patches of {layer}", "image/jpeg")
     with st.container(key="patches"):
         picture_grid(address, SHEET_COLUMNS, numbers, titles, "top patches", lambda at: go(layer, numbers[at]), TALLEST)
