@@ -282,11 +282,28 @@ def test_a_training_is_replaced_on_demand_and_not_trained_again_for_another_lice
 # --- links ----------------------------------------------------------------------------------------------------------
 
 
+def named_texts(tree: ast.Module) -> dict[str, str]:
+    """The texts that a module gives names to: NAME = "text", or several at once."""
+    found = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            names, values = (
+                each.elts if isinstance(each, ast.Tuple) else [each] for each in (node.targets[0], node.value)
+            )
+            for name, value in zip(names, values, strict=False):
+                if isinstance(name, ast.Name) and isinstance(value, ast.Constant):
+                    found[name.id] = value.value
+    return found
+
+
 def test_links_of_before_name_settings_that_there_still_are():
     keys = {faithfulness.OLD_KEY}  # which that page reads as its present one
     for path in (ROOT / "viz").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        texts = named_texts(tree)
+        for node in ast.walk(tree):
             if isinstance(node, ast.Call) and any(word.arg == "bind" for word in node.keywords):
                 (key,) = (word.value for word in node.keywords if word.arg == "key")
                 keys |= {part.value for part in ast.walk(key) if isinstance(part, ast.Constant)}
+                keys |= {texts.get(part.id) for part in ast.walk(key) if isinstance(part, ast.Name)}
     assert keys >= LINKS, LINKS - keys
