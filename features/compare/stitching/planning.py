@@ -9,7 +9,7 @@ from features.networks.anatomy import Anatomy
 from features.networks.measured import measured
 from features.networks.zoo import Model
 
-SHARE = 0.15  # of what it costs to run both networks over all images; the time it takes is about a tenth more
+SHARE = 0.12  # of what it costs to run both networks over all images; the time it takes is about a sixth more
 FREE = 400e9  # multiply-adds that are worth it for any set: a hundred images of a ResNet-50, some seconds
 FITTING = 0.4  # of these for the fit, the rest to tell what is left
 MOST = 500  # images for either

@@ -28,11 +28,11 @@ def two_resnet50s():
     return model, model
 
 
-def test_two_resnet50s_on_1000_images_cost_a_seventh_of_running_them(two_resnet50s):
+def test_two_resnet50s_on_1000_images_cost_an_eighth_of_running_them(two_resnet50s):
     plan = planned(*two_resnet50s, 1000)
     alone = 4_089_184_256  # multiply-adds of torchvision's table, 4.09 G
     assert plan.forward == 2 * alone
-    assert 0.13 < plan.macs / (1000 * plan.forward) < 0.16
+    assert 0.1 < plan.macs / (1000 * plan.forward) < 0.13
     assert 25 <= plan.n_fitted <= 60
     assert 20 <= plan.n_told <= 60
     assert [each.resolution for each in plan.partners] == [(56, 56), (28, 28), (14, 14), (7, 7)]
@@ -60,7 +60,7 @@ def test_why_so_many_are_stitched_is_told(two_resnet50s):
     (note,) = planned(*two_resnet50s, 200).notes
     assert note.startswith("Of 200 images, maps are fitted on 80 and counted on 100 others: 200% of the multiply-adds")
     (note,) = planned(*two_resnet50s, 1000).notes
-    assert "so few that intervals are wide: as many as cost 15% of running both networks over all." in note
+    assert "so few that intervals are wide: as many as cost 12% of running both networks over all." in note
     (note,) = planned(*two_resnet50s, 60).notes
     assert "fitted on 24 and counted on 36 others, which are all there are" in note
     assert planned(*two_resnet50s, 200, Stitches(n_fitted=20, n_told=30)).notes == ()
