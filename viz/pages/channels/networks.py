@@ -6,7 +6,7 @@ import streamlit as st
 from features.channels import Beside, LayerBeside
 from features.networks import catalogue
 from features.networks.zoo import Model
-from viz import widgets
+from viz import sidebar, widgets
 from viz.cached.channels import beside_work, layers_of
 from viz.cached.made import drawn, made
 from viz.figures import channels as figures
@@ -31,7 +31,7 @@ def show(shown: Shown) -> None:
             icon=":material/compare_arrows:",
         )
         return
-    other = networks.loaded(name)
+    other = sidebar.typed(name)
     blocks = layers_of(shown.model) == layers_of(other) and _every_block()
     work = beside_work(shown.model, other, shown.images, blocks)
     told: Beside = widgets.awaited(work, f"Reading {len(shown.images):,} images by both networks")

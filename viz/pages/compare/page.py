@@ -34,7 +34,7 @@ def render() -> None:
         images, whole = sidebar.images(), sidebar.images(selected=False)
         names = _choose()
         need_number(len(names))
-        models = [networks.loaded(name) for name in names]
+        models = [sidebar.typed(name) for name in names]
         told = widgets.awaited(comparison_work(models, images), f"Comparing on {len(images):,} images")
         shown = Shown(models, images, whole, told)
         widgets.rejected(told.rejected)
